@@ -1,0 +1,11 @@
+//! The vocabulary: ids, time, environments, scopes, permissions, addresses and the states a noun can be in.
+//! Plain values: no input or output, no database, no HTTP.
+
+pub mod environment;
+pub mod id;
+pub mod permission;
+pub mod redirect_uri;
+pub mod scope;
+pub mod state;
+pub mod text;
+pub mod time;

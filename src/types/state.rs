@@ -1,0 +1,118 @@
+//! What a noun can be: roles, licences, kinds and states, each a closed vocabulary stored as its text.
+
+use serde::{Deserialize, Serialize};
+
+/// A word that is not in the vocabulary.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unknown {kind} {word:?}")]
+pub struct UnknownWord {
+    pub kind: &'static str,
+    pub word: String,
+}
+
+/// Closed enums with one text each, for the database, JSON and forms alike.
+macro_rules! vocabulary {
+    ($($(#[$meta:meta])* pub enum $name:ident { $($(#[$variant_meta:meta])* $variant:ident = $text:literal),* $(,)? })*) => {$(
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum $name { $($(#[$variant_meta])* $variant),* }
+
+        impl $name {
+            pub fn as_str(&self) -> &'static str {
+                match self { $(Self::$variant => $text),* }
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = $crate::types::state::UnknownWord;
+
+            fn from_str(word: &str) -> Result<Self, Self::Err> {
+                match word {
+                    $($text => Ok(Self::$variant),)*
+                    _ => Err($crate::types::state::UnknownWord { kind: stringify!($name), word: word.to_owned() }),
+                }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+    )*};
+}
+pub(crate) use vocabulary;
+
+vocabulary! {
+    /// A role in the organization; the order is that of power.
+    #[derive(PartialOrd, Ord, Hash, Serialize, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    pub enum OrganizationRole { Member = "member", Admin = "admin", Owner = "owner" }
+
+    /// What the organization's licence lets a member do at most.
+    #[derive(Hash, Serialize, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    pub enum Licence { Full = "full", ReadOnly = "read_only" }
+
+    /// A key's level of access.
+    #[derive(Hash, Serialize, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    pub enum PermissionLevel { Full = "full", ReadOnly = "read_only" }
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    pub enum UserKind { Person = "person", ServiceAccount = "service_account" }
+
+    pub enum UserState { Active = "active", Suspended = "suspended" }
+
+    pub enum OrganizationState { Active = "active", Suspended = "suspended" }
+
+    /// Whether the organization may hold live production credentials. Only `Approved` opens Production.
+    pub enum ProductionAccess { None = "none", Requested = "requested", Approved = "approved", Refused = "refused", Withdrawn = "withdrawn" }
+
+    pub enum ApiKeyState { Active = "active", Revoked = "revoked" }
+
+    /// Which workspaces a key or an authorization reaches. An empty list never means the organization.
+    pub enum ReachKind { Organization = "organization", Workspaces = "workspaces" }
+
+    /// RFC 6749 §2.1.
+    #[derive(Serialize, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    pub enum ClientType { Confidential = "confidential", Public = "public" }
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    pub enum AccessTokenFormat { Jwt = "jwt", Opaque = "opaque" }
+
+    pub enum ApplicationState { Active = "active", Deleted = "deleted" }
+
+    pub enum SecretState { Active = "active", Revoked = "revoked" }
+
+    /// How an authorization came about.
+    pub enum GrantKind { AuthorizationCode = "authorization_code", ClientCredentials = "client_credentials" }
+
+    /// `Pending`: the code waits to be redeemed. `Active`: tokens live. `Revoked` is final.
+    pub enum AuthorizationState { Pending = "pending", Active = "active", Revoked = "revoked" }
+
+    pub enum RefreshTokenState { Active = "active", Consumed = "consumed" }
+
+    pub enum SigningAlgorithm { Es256 = "ES256", EdDsa = "EdDSA" }
+}
+
+impl OrganizationRole {
+    pub fn is_admin(self) -> bool {
+        self >= Self::Admin
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_survive_their_text_and_strangers_are_refused() {
+        assert_eq!("read_only".parse(), Ok(Licence::ReadOnly));
+        assert!("READ_ONLY".parse::<Licence>().is_err());
+        assert!(OrganizationRole::Owner.is_admin() && !OrganizationRole::Member.is_admin());
+    }
+}
