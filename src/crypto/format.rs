@@ -1,0 +1,130 @@
+//! How credentials look.
+//!
+//! Key: `<prefix>_<environment marker>_` + 12 public id + 32 secret + 6 checksum, base62; an empty marker drops its `_`.
+//! Token: `<prefix>_at_` (`_rt_ _ac_ _cs_`) + 32 secret + 6 checksum. The checksum is the CRC-32 of all before it: it
+//! refuses typos before any look-up, with the answer of an unknown credential. Parsed from the right: a prefix may hold `_`.
+
+use super::Plaintext;
+use crate::types::text::{base62_fixed, is_base62, random_base62};
+
+const PUBLIC_ID: usize = 12;
+/// 32 base62 characters hold 190 random bits.
+const SECRET: usize = 32;
+const CHECKSUM: usize = 6;
+/// No credential is longer; a JWT has a bound of its own.
+pub const MOST_BYTES: usize = 256;
+
+/// The kinds that are not keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenKind {
+    AccessToken,
+    RefreshToken,
+    AuthorizationCode,
+    ClientSecret,
+}
+
+impl TokenKind {
+    fn marker(self) -> &'static str {
+        match self {
+            Self::AccessToken => "at",
+            Self::RefreshToken => "rt",
+            Self::AuthorizationCode => "ac",
+            Self::ClientSecret => "cs",
+        }
+    }
+}
+
+/// A new key: the public id that lists, logs and mails show, and the whole key, shown once.
+pub fn mint_key(prefix: &str, marker: &str) -> (String, Plaintext) {
+    let public_id = random_base62(PUBLIC_ID);
+    let body = format!("{}{public_id}{}", key_start(prefix, marker), random_base62(SECRET));
+    (public_id, Plaintext::new(with_checksum(body)))
+}
+
+/// What stands before the public id: `cs_sandbox_`.
+pub fn key_start(prefix: &str, marker: &str) -> String {
+    if marker.is_empty() { format!("{prefix}_") } else { format!("{prefix}_{marker}_") }
+}
+
+pub fn mint_token(prefix: &str, kind: TokenKind) -> Plaintext {
+    Plaintext::new(with_checksum(format!("{prefix}_{}_{}", kind.marker(), random_base62(SECRET))))
+}
+
+/// Whether `text` has the shape and the checksum of a token of this kind.
+pub fn is_token(prefix: &str, kind: TokenKind, text: &str) -> bool {
+    token_body(prefix, kind, text).is_some_and(|body| body.len() == SECRET + CHECKSUM) && has_checksum(text)
+}
+
+/// The public id, when `text` has the shape and the checksum of a key.
+pub fn key_public_id(text: &str) -> Option<&str> {
+    let tail = PUBLIC_ID + SECRET + CHECKSUM;
+    let start = text.len().checked_sub(tail)?;
+    let shaped = text.len() <= MOST_BYTES && start > 0 && text.is_char_boundary(start) && text[..start].ends_with('_');
+    if shaped && text[start..].bytes().all(is_base62) && has_checksum(text) { Some(&text[start..start + PUBLIC_ID]) } else { None }
+}
+
+/// Whether `text` claims to be a token of this kind, checksum aside.
+pub fn claims_to_be(prefix: &str, kind: TokenKind, text: &str) -> bool {
+    token_body(prefix, kind, text).is_some_and(|body| body.len() == SECRET + CHECKSUM)
+}
+
+fn token_body<'t>(prefix: &str, kind: TokenKind, text: &'t str) -> Option<&'t str> {
+    text.strip_prefix(prefix)?.strip_prefix('_')?.strip_prefix(kind.marker())?.strip_prefix('_')
+}
+
+fn with_checksum(mut body: String) -> String {
+    let checksum: [u8; CHECKSUM] = checksum(&body);
+    body.extend(checksum.map(char::from));
+    body
+}
+
+fn has_checksum(text: &str) -> bool {
+    text.len() > CHECKSUM && text.is_ascii() && text.as_bytes()[text.len() - CHECKSUM..] == checksum(&text[..text.len() - CHECKSUM])
+}
+
+fn checksum(body: &str) -> [u8; CHECKSUM] {
+    base62_fixed::<CHECKSUM>(u128::from(crc32fast::hash(body.as_bytes())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_key_tells_its_public_id() {
+        for (prefix, marker) in [("cs", "sandbox"), ("acme_live", ""), ("penv", "")] {
+            let (public_id, key) = mint_key(prefix, marker);
+            assert_eq!(key_public_id(key.expose()), Some(public_id.as_str()));
+            assert!(key.expose().starts_with(&key_start(prefix, marker)));
+        }
+    }
+
+    #[test]
+    fn one_character_changed_is_refused_before_any_look_up() {
+        let (_, key) = mint_key("cs", "sandbox");
+        for index in 0..key.expose().len() {
+            let mut bytes = key.expose().as_bytes().to_vec();
+            bytes[index] = if bytes[index] == b'a' { b'b' } else { b'a' };
+            let changed = String::from_utf8(bytes).expect("ASCII");
+            assert_eq!(key_public_id(&changed), None, "{index}");
+        }
+    }
+
+    #[test]
+    fn a_token_is_of_its_kind_only() {
+        let token = mint_token("cs", TokenKind::AccessToken);
+        assert!(is_token("cs", TokenKind::AccessToken, token.expose()));
+        assert!(!is_token("cs", TokenKind::RefreshToken, token.expose()));
+        assert!(!is_token("cs", TokenKind::AccessToken, &token.expose()[..token.expose().len() - 1]));
+        assert_eq!(key_public_id(token.expose()), None);
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_upsets_the_parser(text in "\\PC{0,300}") {
+            let _ = key_public_id(&text);
+            let _ = is_token("cs", TokenKind::AccessToken, &text);
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! Passwords: argon2id at OWASP's minimum (19 MiB, 2 passes, 1 lane), on threads of their own behind a fair queue.
+//!
+//! Invariant: however many attempts one address sends, an attempt from another address waits behind at most one of them
+//! per thread; the queue never holds more than its bounds, and what does not fit is refused at once.
+
+use std::collections::{HashMap, VecDeque};
+use std::net::IpAddr;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+
+use argon2::Argon2;
+use argon2::password_hash::phc::PasswordHash;
+use argon2::password_hash::{PasswordHasher, PasswordVerifier};
+use tokio::sync::oneshot;
+
+use crate::types::text::random_base62;
+
+/// Attempts that may wait, in all and for one address (an IPv6 /64 counts as one).
+const MOST_WAITING: usize = 64;
+const MOST_WAITING_PER_ADDRESS: usize = 8;
+const THREADS: usize = 1;
+
+/// The queue is full: try again in a moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("too many sign-ins at once")]
+pub struct Busy;
+
+/// A PHC string `$argon2id$v=19$m=19456,t=2,p=1$…`. Slow: call it outside transactions.
+pub fn hash(password: &str) -> String {
+    Argon2::default().hash_password(password.as_bytes()).expect("argon2 refuses only passwords over 4 GB").to_string()
+}
+
+fn verify(password: &str, stored: &str) -> bool {
+    PasswordHash::new(stored).is_ok_and(|parsed| Argon2::default().verify_password(password.as_bytes(), &parsed).is_ok())
+}
+
+type Job = Box<dyn FnOnce() + Send>;
+
+#[derive(Default)]
+struct Waiting {
+    /// Addresses with waiting jobs, next in turn first; each stands here once.
+    turns: VecDeque<IpAddr>,
+    jobs: HashMap<IpAddr, VecDeque<Job>>,
+    count: usize,
+    closed: bool,
+}
+
+struct Shared {
+    waiting: Mutex<Waiting>,
+    arrived: Condvar,
+}
+
+/// The queue and its threads, which end with it.
+pub struct PasswordQueue {
+    shared: Arc<Shared>,
+    /// What an unknown account is verified against, so that it costs the same.
+    decoy: String,
+}
+
+impl PasswordQueue {
+    pub fn start() -> std::io::Result<Self> {
+        let shared = Arc::new(Shared { waiting: Mutex::default(), arrived: Condvar::new() });
+        for _ in 0..THREADS {
+            let shared = Arc::clone(&shared);
+            std::thread::Builder::new().name("passwords".to_owned()).spawn(move || work(&shared))?;
+        }
+        Ok(Self { shared, decoy: decoy() })
+    }
+
+    /// Whether `password` is the one behind `stored`; `None` (an unknown account) takes as long and is never true.
+    pub async fn verify(&self, address: IpAddr, password: String, stored: Option<String>) -> Result<bool, Busy> {
+        let known = stored.is_some();
+        let stored = stored.unwrap_or_else(|| self.decoy.clone());
+        let (answer, answered) = oneshot::channel();
+        self.enqueue(
+            network(address),
+            Box::new(move || {
+                let _ = answer.send(verify(&password, &stored) && known);
+            }),
+        )?;
+        answered.await.map_err(|_| Busy)
+    }
+
+    fn enqueue(&self, address: IpAddr, job: Job) -> Result<(), Busy> {
+        let mut waiting = self.shared.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = waiting.jobs.get(&address).map_or(0, VecDeque::len);
+        if waiting.count >= MOST_WAITING || own >= MOST_WAITING_PER_ADDRESS {
+            return Err(Busy);
+        }
+        if own == 0 {
+            waiting.turns.push_back(address);
+        }
+        waiting.jobs.entry(address).or_default().push_back(job);
+        waiting.count += 1;
+        self.shared.arrived.notify_one();
+        Ok(())
+    }
+}
+
+impl Drop for PasswordQueue {
+    fn drop(&mut self) {
+        self.shared.waiting.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
+        self.shared.arrived.notify_all();
+    }
+}
+
+fn work(shared: &Shared) {
+    while let Some(job) = next(shared) {
+        // a panic inside one attempt must not end the thread: the asker sees a closed channel
+        let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(job));
+    }
+}
+
+/// Takes one job of the address whose turn it is, and puts that address at the end of the line if it has more.
+fn next(shared: &Shared) -> Option<Job> {
+    let mut waiting = shared.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+    loop {
+        if waiting.closed {
+            return None;
+        }
+        if let Some(address) = waiting.turns.pop_front() {
+            let jobs = waiting.jobs.get_mut(&address)?;
+            let job = jobs.pop_front();
+            if jobs.is_empty() {
+                waiting.jobs.remove(&address);
+            } else {
+                waiting.turns.push_back(address);
+            }
+            waiting.count -= 1;
+            return job;
+        }
+        waiting = shared.arrived.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+    }
+}
+
+/// One address, or the /64 that one IPv6 customer holds.
+pub fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(v6) => IpAddr::V6((u128::from(v6) & !u128::from(u64::MAX)).into()),
+        v4 => v4,
+    }
+}
+
+/// A hash with the default parameters of a password nobody has; made without hashing, so that a start is not slowed.
+fn decoy() -> String {
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD_NO_PAD;
+    let (salt, output): ([u8; 16], [u8; 32]) = (rand::random(), rand::random());
+    format!("$argon2id$v=19$m=19456,t=2,p=1${}${}", STANDARD_NO_PAD.encode(salt), STANDARD_NO_PAD.encode(output))
+}
+
+/// A password for people, 119 random bits.
+pub fn generate() -> String {
+    random_base62(20)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hash_is_argon2id_at_the_minimum_of_owasp_or_above() {
+        let stored = hash("correct horse");
+        assert!(stored.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{stored}");
+        assert!(verify("correct horse", &stored) && !verify("correct horsf", &stored) && !verify("x", "not a hash"));
+        assert!(PasswordHash::new(&decoy()).is_ok());
+    }
+
+    #[test]
+    fn one_address_cannot_push_another_to_the_end_of_the_line() {
+        let shared = Shared { waiting: Mutex::default(), arrived: Condvar::new() };
+        let queue = PasswordQueue { shared: Arc::new(shared), decoy: String::new() };
+        let order = Arc::new(Mutex::new(Vec::new()));
+        let job = |name: &'static str| {
+            let order = Arc::clone(&order);
+            Box::new(move || order.lock().expect("unpoisoned").push(name)) as Job
+        };
+        let (flood, calm) = (IpAddr::from([192, 0, 2, 1]), IpAddr::from([192, 0, 2, 2]));
+        for _ in 0..MOST_WAITING_PER_ADDRESS {
+            queue.enqueue(flood, job("flood")).expect("fits");
+        }
+        assert_eq!(queue.enqueue(flood, job("flood")), Err(Busy));
+        queue.enqueue(calm, job("calm")).expect("fits");
+        for _ in 0..3 {
+            next(&queue.shared).expect("a job")();
+        }
+        assert_eq!(*order.lock().expect("unpoisoned"), ["flood", "calm", "flood"]);
+    }
+
+    #[test]
+    fn one_ipv6_network_is_one_address() {
+        let one: IpAddr = "2001:db8::1".parse().expect("an address");
+        let other: IpAddr = "2001:db8::ffff".parse().expect("an address");
+        assert_eq!(network(one), network(other));
+        assert_eq!(network("::ffff:192.0.2.1".parse().expect("an address")), IpAddr::from([192, 0, 2, 1]));
+    }
+}

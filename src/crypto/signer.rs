@@ -1,0 +1,244 @@
+//! Signs and verifies access tokens (RFC 9068, RFC 7515). Which keys there are is the store's knowledge; this holds them.
+//!
+//! Invariant: a token is accepted only if its `kid` names one of our keys, its `alg` is the one of that key, its `typ` is
+//! `at+jwt` and its `iss` is ours. Time is the caller's business: an expired token still tells its claims.
+
+use std::collections::HashMap;
+
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair};
+use jsonwebtoken::jwk::{Jwk, KeyAlgorithm, PublicKeyUse, ThumbprintHash};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use serde::{Deserialize, Serialize};
+
+use crate::types::id::{ApplicationId, AuthorizationId, OrganizationId, WorkspaceId};
+use crate::types::state::SigningAlgorithm;
+use crate::types::time::Timestamp;
+
+/// RFC 9068 §2.1.
+const TYPE: &str = "at+jwt";
+/// A longer token is refused unread.
+pub const MOST_TOKEN_BYTES: usize = 8 * 1024;
+
+#[derive(Debug, thiserror::Error)]
+pub enum SignerError {
+    #[error("the cryptography library refused a signing key: {0}")]
+    Key(String),
+    #[error("there is no signing key")]
+    NoKey,
+}
+
+/// The token is not one that we signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a token of this issuer")]
+pub struct NotOurs;
+
+/// RFC 9068 §2.2. Times are unix seconds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claims {
+    pub iss: String,
+    pub sub: String,
+    pub aud: String,
+    pub client_id: ApplicationId,
+    pub exp: i64,
+    pub iat: i64,
+    pub jti: String,
+    pub scope: String,
+    pub authorization: AuthorizationId,
+    pub organization: OrganizationId,
+    pub environment: String,
+    /// Empty for an authorization that reaches the organization.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub workspaces: Vec<WorkspaceId>,
+}
+
+/// A private key as it is stored (sealed): PKCS #8.
+pub struct PrivateKey {
+    pub kid: String,
+    pub algorithm: SigningAlgorithm,
+    pub pkcs8: Vec<u8>,
+}
+
+impl PrivateKey {
+    /// A new key; its `kid` is its RFC 7638 thumbprint, so that it is unique.
+    pub fn generate(algorithm: SigningAlgorithm) -> Result<Self, SignerError> {
+        let refused = |error: aws_lc_rs::error::Unspecified| SignerError::Key(error.to_string());
+        let random = SystemRandom::new();
+        let pkcs8 = match algorithm {
+            SigningAlgorithm::Es256 => EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).map_err(refused)?,
+            SigningAlgorithm::EdDsa => Ed25519KeyPair::generate_pkcs8v1(&random).map_err(refused)?,
+        };
+        let pkcs8 = pkcs8.as_ref().to_vec();
+        let jwk = public_jwk(algorithm, &pkcs8)?;
+        let kid = jwk.thumbprint(ThumbprintHash::SHA256).map_err(|error| SignerError::Key(error.to_string()))?;
+        Ok(Self { kid, algorithm, pkcs8 })
+    }
+}
+
+struct Key {
+    kid: String,
+    algorithm: Algorithm,
+    encoding: EncodingKey,
+    decoding: DecodingKey,
+    jwk: Jwk,
+}
+
+/// The keys in use: the first signs, all verify and are published.
+pub struct Signer {
+    issuer: String,
+    keys: Vec<Key>,
+    by_kid: HashMap<String, usize>,
+}
+
+impl Signer {
+    /// `keys`: the signing one first.
+    pub fn new(issuer: &str, keys: &[PrivateKey]) -> Result<Self, SignerError> {
+        let keys = keys.iter().map(load).collect::<Result<Vec<_>, _>>()?;
+        if keys.is_empty() {
+            return Err(SignerError::NoKey);
+        }
+        let by_kid = keys.iter().enumerate().map(|(index, key)| (key.kid.clone(), index)).collect();
+        Ok(Self { issuer: issuer.to_owned(), keys, by_kid })
+    }
+
+    pub fn sign(&self, claims: &Claims) -> Result<String, SignerError> {
+        let key = &self.keys[0];
+        let mut header = Header::new(key.algorithm);
+        header.typ = Some(TYPE.to_owned());
+        header.kid = Some(key.kid.clone());
+        jsonwebtoken::encode(&header, claims, &key.encoding).map_err(|error| SignerError::Key(error.to_string()))
+    }
+
+    /// The claims of a token that we signed, expired or not.
+    pub fn verify(&self, token: &str) -> Result<Claims, NotOurs> {
+        if token.len() > MOST_TOKEN_BYTES {
+            return Err(NotOurs);
+        }
+        let header = jsonwebtoken::decode_header(token).map_err(|_| NotOurs)?;
+        let typed = header.typ.as_deref().is_some_and(|typ| typ.eq_ignore_ascii_case(TYPE));
+        let key = header.kid.and_then(|kid| self.by_kid.get(&kid)).map(|index| &self.keys[*index]).ok_or(NotOurs)?;
+        if !typed || header.alg != key.algorithm {
+            return Err(NotOurs);
+        }
+        let mut validation = Validation::new(key.algorithm);
+        validation.validate_exp = false;
+        validation.validate_aud = false;
+        validation.set_issuer(&[&self.issuer]);
+        validation.set_required_spec_claims(&["exp", "iss", "sub", "aud"]);
+        jsonwebtoken::decode::<Claims>(token, &key.decoding, &validation).map(|data| data.claims).map_err(|_| NotOurs)
+    }
+
+    /// RFC 7517 §5: what `/.well-known/jwks.json` answers.
+    pub fn jwks(&self) -> serde_json::Value {
+        serde_json::json!({ "keys": self.keys.iter().map(|key| &key.jwk).collect::<Vec<_>>() })
+    }
+
+    pub fn algorithms(&self) -> Vec<&'static str> {
+        let mut names: Vec<_> = self.keys.iter().map(|key| if key.algorithm == Algorithm::EdDSA { "EdDSA" } else { "ES256" }).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+}
+
+impl Claims {
+    pub fn expires_at(&self) -> Timestamp {
+        Timestamp::from_seconds(self.exp)
+    }
+}
+
+fn load(key: &PrivateKey) -> Result<Key, SignerError> {
+    let mut jwk = public_jwk(key.algorithm, &key.pkcs8)?;
+    jwk.common.key_id = Some(key.kid.clone());
+    jwk.common.public_key_use = Some(PublicKeyUse::Signature);
+    jwk.common.key_algorithm = Some(match key.algorithm {
+        SigningAlgorithm::Es256 => KeyAlgorithm::ES256,
+        SigningAlgorithm::EdDsa => KeyAlgorithm::EdDSA,
+    });
+    let decoding = DecodingKey::from_jwk(&jwk).map_err(|error| SignerError::Key(error.to_string()))?;
+    let (algorithm, encoding) = encoding_key(key.algorithm, &key.pkcs8);
+    Ok(Key { kid: key.kid.clone(), algorithm, encoding, decoding, jwk })
+}
+
+fn encoding_key(algorithm: SigningAlgorithm, pkcs8: &[u8]) -> (Algorithm, EncodingKey) {
+    match algorithm {
+        SigningAlgorithm::Es256 => (Algorithm::ES256, EncodingKey::from_ec_der(pkcs8)),
+        SigningAlgorithm::EdDsa => (Algorithm::EdDSA, EncodingKey::from_ed_der(pkcs8)),
+    }
+}
+
+fn public_jwk(algorithm: SigningAlgorithm, pkcs8: &[u8]) -> Result<Jwk, SignerError> {
+    let (algorithm, encoding) = encoding_key(algorithm, pkcs8);
+    Jwk::from_encoding_key(&encoding, algorithm).map_err(|error| SignerError::Key(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use base64::Engine;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+    fn claims() -> Claims {
+        let now = Timestamp::from_seconds(1_700_000_000);
+        Claims {
+            iss: "https://id.example".to_owned(),
+            sub: "usr_x".to_owned(),
+            aud: "https://id.example".to_owned(),
+            client_id: ApplicationId::generate(now),
+            exp: 1,
+            iat: 0,
+            jti: "at_x".to_owned(),
+            scope: "read".to_owned(),
+            authorization: AuthorizationId::generate(now),
+            organization: OrganizationId::generate(now),
+            environment: "sandbox".to_owned(),
+            workspaces: Vec::new(),
+        }
+    }
+
+    fn signer(algorithm: SigningAlgorithm) -> Signer {
+        Signer::new("https://id.example", &[PrivateKey::generate(algorithm).expect("a key")]).expect("a signer")
+    }
+
+    #[test]
+    fn both_algorithms_sign_what_they_verify() {
+        // RFC 9068 §2.1
+        for algorithm in [SigningAlgorithm::Es256, SigningAlgorithm::EdDsa] {
+            let (signer, claims) = (signer(algorithm), claims());
+            let token = signer.sign(&claims).expect("signed");
+            assert_eq!(signer.verify(&token), Ok(claims));
+            let header = jsonwebtoken::decode_header(&token).expect("a header");
+            assert_eq!((header.typ.as_deref(), header.kid.is_some()), (Some("at+jwt"), true));
+        }
+    }
+
+    #[test]
+    fn forged_tokens_are_not_ours() {
+        // RFC 8725 §3.1: `none`, another key, another algorithm, another type, a public key used as an HMAC secret
+        let signer = signer(SigningAlgorithm::Es256);
+        let token = signer.sign(&claims()).expect("signed");
+        let (head, rest) = token.split_once('.').expect("three parts");
+        let (body, signature) = rest.split_once('.').expect("three parts");
+        let with_header = |json: &str| format!("{}.{body}.{signature}", URL_SAFE_NO_PAD.encode(json));
+        let kid = &signer.keys[0].kid;
+        let hmac = EncodingKey::from_secret(serde_json::to_string(&signer.keys[0].jwk).expect("JSON").as_bytes());
+        let mut header = Header::new(Algorithm::HS256);
+        header.typ = Some("at+jwt".to_owned());
+        header.kid = Some(kid.clone());
+        for forged in [
+            with_header(&format!(r#"{{"alg":"none","typ":"at+jwt","kid":"{kid}"}}"#)),
+            with_header(&format!(r#"{{"alg":"ES256","typ":"JWT","kid":"{kid}"}}"#)),
+            with_header(r#"{"alg":"ES256","typ":"at+jwt","kid":"../../dev/null"}"#),
+            with_header(r#"{"alg":"ES256","typ":"at+jwt"}"#),
+            format!("{head}.{body}."),
+            format!("{head}.{body}"),
+            format!("{head}.{}.{signature}", URL_SAFE_NO_PAD.encode("{}")),
+            jsonwebtoken::encode(&header, &claims(), &hmac).expect("signed"),
+            self::signer(SigningAlgorithm::Es256).sign(&claims()).expect("signed"),
+            "a".repeat(MOST_TOKEN_BYTES + 1),
+            String::new(),
+        ] {
+            assert_eq!(signer.verify(&forged), Err(NotOurs), "{forged}");
+        }
+    }
+}
