@@ -1,0 +1,4 @@
+//! Countersign.
+pub mod crypto;
+pub mod store;
+pub mod types;

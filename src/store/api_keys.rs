@@ -1,0 +1,126 @@
+//! Static API keys and the workspaces they reach.
+
+use diesel::{ExpressionMethods, Insertable, JoinOnDsl, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper};
+
+use super::schema::{api_key_workspaces, api_keys, workspaces};
+use super::{Error, Snapshot, Subject, Tx};
+use crate::crypto::digest::Digest;
+use crate::types::environment::Environment;
+use crate::types::id::{ApiKeyId, OrganizationId, UserId, WorkspaceId};
+use crate::types::state::{ApiKeyState, PermissionLevel, ReachKind};
+use crate::types::time::Timestamp;
+
+#[derive(Debug, Clone, Queryable, Selectable, Insertable)]
+#[diesel(table_name = api_keys, treat_none_as_default_value = false)]
+pub struct ApiKey {
+    pub id: ApiKeyId,
+    pub organization_id: OrganizationId,
+    /// Acts with this user's rights, as they are now.
+    pub owner_id: UserId,
+    pub environment: Environment,
+    pub prefix: String,
+    pub marker: String,
+    /// Twelve characters inside the key that lists, logs and mails show.
+    pub public_id: String,
+    pub digest: Digest,
+    pub name: String,
+    pub description: String,
+    pub reach: ReachKind,
+    pub permission_level: PermissionLevel,
+    pub organization_operations: bool,
+    pub state: ApiKeyState,
+    pub expires_at: Option<Timestamp>,
+    pub last_used_at: Option<Timestamp>,
+    pub created_by: UserId,
+    pub created_at: Timestamp,
+    pub revoked_by: Option<UserId>,
+    pub revoked_at: Option<Timestamp>,
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = api_key_workspaces)]
+struct ApiKeyWorkspace {
+    api_key_id: ApiKeyId,
+    workspace_id: WorkspaceId,
+}
+
+impl Snapshot<'_> {
+    /// `candidates`: the digests of one presented key under the live secret keys.
+    pub fn find_api_key_by_digest(&mut self, candidates: &[Digest]) -> Result<Option<ApiKey>, Error> {
+        self.run(|conn| api_keys::table.filter(api_keys::digest.eq_any(candidates)).select(ApiKey::as_select()).first(conn).optional())
+    }
+
+    /// The key, if it is this organization's.
+    pub fn find_api_key(&mut self, organization: OrganizationId, id: ApiKeyId) -> Result<Option<ApiKey>, Error> {
+        self.run(|conn| {
+            api_keys::table.find(id).filter(api_keys::organization_id.eq(organization)).select(ApiKey::as_select()).first(conn).optional()
+        })
+    }
+
+    /// The newest first, at most `most`.
+    pub fn list_api_keys(&mut self, organization: OrganizationId, most: i64) -> Result<Vec<ApiKey>, Error> {
+        self.run(|conn| {
+            api_keys::table
+                .filter(api_keys::organization_id.eq(organization))
+                .order(api_keys::id.desc())
+                .limit(most)
+                .select(ApiKey::as_select())
+                .load(conn)
+        })
+    }
+
+    /// Ids and names of the workspaces a key reaches; empty for organization reach.
+    pub fn list_api_key_workspaces(&mut self, id: ApiKeyId) -> Result<Vec<(WorkspaceId, String)>, Error> {
+        self.run(|conn| {
+            api_key_workspaces::table
+                .inner_join(workspaces::table.on(workspaces::id.eq(api_key_workspaces::workspace_id)))
+                .filter(api_key_workspaces::api_key_id.eq(id))
+                .order(workspaces::id)
+                .select((workspaces::id, workspaces::name))
+                .load(conn)
+        })
+    }
+
+    /// Keys that count against the organization's cap: neither revoked nor expired.
+    pub fn count_active_api_keys(&mut self, organization: OrganizationId, now: Timestamp) -> Result<i64, Error> {
+        use diesel::BoolExpressionMethods;
+        self.run(|conn| {
+            api_keys::table
+                .filter(api_keys::organization_id.eq(organization))
+                .filter(api_keys::state.eq(ApiKeyState::Active))
+                .filter(api_keys::expires_at.is_null().or(api_keys::expires_at.gt(now)))
+                .count()
+                .get_result(conn)
+        })
+    }
+}
+
+impl Tx<'_> {
+    pub fn insert_api_key(&mut self, key: &ApiKey, workspaces: &[WorkspaceId]) -> Result<(), Error> {
+        self.run_one(|conn| diesel::insert_into(api_keys::table).values(key).execute(conn))?;
+        for workspace_id in workspaces {
+            let row = ApiKeyWorkspace { api_key_id: key.id, workspace_id: *workspace_id };
+            self.run_one(|conn| diesel::insert_into(api_key_workspaces::table).values(&row).execute(conn))?;
+        }
+        Ok(())
+    }
+
+    /// Compare-and-swap: `NotFound` when the key is not active any more.
+    pub fn revoke_api_key(&mut self, organization: OrganizationId, id: ApiKeyId, by: UserId) -> Result<(), Error> {
+        self.touch(Subject::Organization(organization));
+        let now = self.now;
+        let active = api_keys::table.find(id).filter(api_keys::organization_id.eq(organization)).filter(api_keys::state.eq(ApiKeyState::Active));
+        self.run_one(|conn| {
+            diesel::update(active)
+                .set((api_keys::state.eq(ApiKeyState::Revoked), api_keys::revoked_by.eq(Some(by)), api_keys::revoked_at.eq(Some(now))))
+                .execute(conn)
+        })
+    }
+
+    /// Forward only; not news for the access cache.
+    pub fn record_api_key_use(&mut self, id: ApiKeyId, at: Timestamp) -> Result<(), Error> {
+        use diesel::BoolExpressionMethods;
+        let earlier = api_keys::table.find(id).filter(api_keys::last_used_at.is_null().or(api_keys::last_used_at.lt(at)));
+        self.run(|conn| diesel::update(earlier).set(api_keys::last_used_at.eq(Some(at))).execute(conn)).map(drop)
+    }
+}

@@ -1,0 +1,58 @@
+//! Authorization requests that wait for a person's decision, bound to the session that asked.
+
+use diesel::{ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper};
+
+use super::schema::authorization_requests;
+use super::{Error, Snapshot, Tx};
+use crate::types::id::{ApplicationId, AuthorizationRequestId, SessionId};
+use crate::types::redirect_uri::RedirectUri;
+use crate::types::scope::Scopes;
+use crate::types::time::Timestamp;
+
+#[derive(Debug, Clone, Queryable, Selectable, Insertable)]
+#[diesel(table_name = authorization_requests, treat_none_as_default_value = false)]
+pub struct AuthorizationRequest {
+    pub id: AuthorizationRequestId,
+    pub session_id: SessionId,
+    pub application_id: ApplicationId,
+    /// As the request wrote it: a loopback port included.
+    pub redirect_uri: RedirectUri,
+    pub scopes: Scopes,
+    pub state: Option<String>,
+    /// RFC 7636, method S256.
+    pub code_challenge: String,
+    pub expires_at: Timestamp,
+}
+
+impl Snapshot<'_> {
+    /// The request, if this session made it.
+    pub fn find_authorization_request(&mut self, session: SessionId, id: AuthorizationRequestId) -> Result<Option<AuthorizationRequest>, Error> {
+        self.run(|conn| {
+            authorization_requests::table
+                .find(id)
+                .filter(authorization_requests::session_id.eq(session))
+                .select(AuthorizationRequest::as_select())
+                .first(conn)
+                .optional()
+        })
+    }
+}
+
+impl Tx<'_> {
+    pub fn insert_authorization_request(&mut self, request: &AuthorizationRequest) -> Result<(), Error> {
+        self.run_one(|conn| diesel::insert_into(authorization_requests::table).values(request).execute(conn))
+    }
+
+    /// Takes the request: `NotFound` when it was decided before.
+    pub fn delete_authorization_request(&mut self, id: AuthorizationRequestId) -> Result<(), Error> {
+        self.run_one(|conn| diesel::delete(authorization_requests::table.find(id)).execute(conn))
+    }
+
+    /// Removes what this session left behind.
+    pub fn delete_expired_authorization_requests(&mut self, session: SessionId) -> Result<usize, Error> {
+        let now = self.now;
+        let expired =
+            authorization_requests::table.filter(authorization_requests::session_id.eq(session)).filter(authorization_requests::expires_at.lt(now));
+        self.run(|conn| diesel::delete(expired).execute(conn))
+    }
+}

@@ -1,0 +1,121 @@
+//! Authorizations: what a person allowed an application, or what an application may do as itself. Codes and tokens hang off it.
+
+use diesel::{
+    BoolExpressionMethods, ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper,
+};
+
+use super::schema::{authorization_workspaces, authorizations};
+use super::{Error, Snapshot, Subject, Tx};
+use crate::crypto::digest::Digest;
+use crate::types::environment::Environment;
+use crate::types::id::{ApplicationId, AuthorizationId, OrganizationId, UserId, WorkspaceId};
+use crate::types::redirect_uri::RedirectUri;
+use crate::types::scope::Scopes;
+use crate::types::state::{AuthorizationState, GrantKind, ReachKind};
+use crate::types::time::Timestamp;
+
+#[derive(Debug, Clone, Queryable, Selectable, Insertable)]
+#[diesel(table_name = authorizations, treat_none_as_default_value = false)]
+pub struct Authorization {
+    pub id: AuthorizationId,
+    pub kind: GrantKind,
+    pub application_id: ApplicationId,
+    /// Whose data it opens.
+    pub organization_id: OrganizationId,
+    /// Who acts: the person who allowed it, or the application's service account.
+    pub user_id: UserId,
+    pub environment: Environment,
+    pub scopes: Scopes,
+    pub reach: ReachKind,
+    pub state: AuthorizationState,
+    pub redirect_uri: Option<RedirectUri>,
+    pub code_challenge: Option<String>,
+    pub code_digest: Option<Digest>,
+    pub code_expires_at: Option<Timestamp>,
+    pub wrong_verifiers: i64,
+    pub created_at: Timestamp,
+    /// The end of the family of refresh tokens.
+    pub expires_at: Option<Timestamp>,
+    pub revoked_at: Option<Timestamp>,
+    pub revoked_because: Option<String>,
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = authorization_workspaces)]
+struct AuthorizationWorkspace {
+    authorization_id: AuthorizationId,
+    workspace_id: WorkspaceId,
+}
+
+impl Snapshot<'_> {
+    pub fn find_authorization(&mut self, id: AuthorizationId) -> Result<Option<Authorization>, Error> {
+        self.run(|conn| authorizations::table.find(id).select(Authorization::as_select()).first(conn).optional())
+    }
+
+    pub fn find_authorization_by_code(&mut self, candidates: &[Digest]) -> Result<Option<Authorization>, Error> {
+        self.run(|conn| {
+            authorizations::table.filter(authorizations::code_digest.eq_any(candidates)).select(Authorization::as_select()).first(conn).optional()
+        })
+    }
+
+    /// The standing authorization by which the application acts as itself.
+    pub fn find_client_credentials_authorization(&mut self, application: ApplicationId) -> Result<Option<Authorization>, Error> {
+        self.run(|conn| {
+            authorizations::table
+                .filter(authorizations::application_id.eq(application).and(authorizations::kind.eq(GrantKind::ClientCredentials)))
+                .filter(authorizations::state.eq(AuthorizationState::Active))
+                .select(Authorization::as_select())
+                .first(conn)
+                .optional()
+        })
+    }
+
+    pub fn list_authorization_workspaces(&mut self, id: AuthorizationId) -> Result<Vec<WorkspaceId>, Error> {
+        self.run(|conn| {
+            authorization_workspaces::table
+                .filter(authorization_workspaces::authorization_id.eq(id))
+                .order(authorization_workspaces::workspace_id)
+                .select(authorization_workspaces::workspace_id)
+                .load(conn)
+        })
+    }
+}
+
+impl Tx<'_> {
+    pub fn insert_authorization(&mut self, authorization: &Authorization, workspaces: &[WorkspaceId]) -> Result<(), Error> {
+        self.run_one(|conn| diesel::insert_into(authorizations::table).values(authorization).execute(conn))?;
+        for workspace_id in workspaces {
+            let row = AuthorizationWorkspace { authorization_id: authorization.id, workspace_id: *workspace_id };
+            self.run_one(|conn| diesel::insert_into(authorization_workspaces::table).values(&row).execute(conn))?;
+        }
+        Ok(())
+    }
+
+    /// RFC 6749 §4.1.2: a code is redeemed once. `NotFound` when another request was first, or it was revoked.
+    pub fn redeem_code(&mut self, id: AuthorizationId) -> Result<(), Error> {
+        let pending = authorizations::table.find(id).filter(authorizations::state.eq(AuthorizationState::Pending));
+        self.run_one(|conn| diesel::update(pending).set(authorizations::state.eq(AuthorizationState::Active)).execute(conn))
+    }
+
+    pub fn count_wrong_verifier(&mut self, id: AuthorizationId) -> Result<(), Error> {
+        let row = authorizations::table.find(id);
+        self.run_one(|conn| diesel::update(row).set(authorizations::wrong_verifiers.eq(authorizations::wrong_verifiers + 1)).execute(conn))
+    }
+
+    /// Ends the authorization and with it every code, refresh token and access token of it. One that has ended is no error.
+    pub fn revoke_authorization(&mut self, authorization: &Authorization, because: &str) -> Result<(), Error> {
+        self.touch(Subject::Organization(authorization.organization_id));
+        let now = self.now;
+        let live = authorizations::table.find(authorization.id).filter(authorizations::state.ne(AuthorizationState::Revoked));
+        self.run(|conn| {
+            diesel::update(live)
+                .set((
+                    authorizations::state.eq(AuthorizationState::Revoked),
+                    authorizations::revoked_at.eq(Some(now)),
+                    authorizations::revoked_because.eq(Some(because)),
+                ))
+                .execute(conn)
+        })
+        .map(drop)
+    }
+}

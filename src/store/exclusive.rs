@@ -1,0 +1,111 @@
+//! One serving process per database, because it answers from memory: a file lock beside SQLite, an advisory lock in
+//! PostgreSQL. A node that loses the lock stops using its memory until it holds it again.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use diesel::sql_types::Bool;
+use diesel::{QueryResult, QueryableByName, RunQueryDsl};
+
+use super::changes::Changes;
+use super::conn::{Conn, Database};
+
+/// The advisory lock's number: "countsgn" in ASCII.
+const LOCK: i64 = 0x636f_756e_7473_676e;
+/// How often the lock in PostgreSQL is proven. A node that lost it uses its memory at most this long (and one time-out).
+const PROOF: Duration = Duration::from_secs(1);
+
+#[derive(Debug, thiserror::Error)]
+pub enum ExclusiveError {
+    #[error("another Countersign process uses {0}: stop it first, or give this one another data directory")]
+    Taken(String),
+    #[error("cannot lock {0}: {1}")]
+    File(String, std::io::Error),
+    #[error("cannot lock the database: {0}")]
+    Database(String),
+}
+
+/// Held while the process serves; given back when dropped.
+pub(super) enum Exclusive {
+    /// The file is held for its lock.
+    File(#[expect(dead_code, reason = "closing the file gives the lock back")] File),
+    Advisory(#[expect(dead_code, reason = "dropping it ends the keeper thread")] Arc<AtomicBool>),
+}
+
+pub(super) fn acquire(database: &Database, changes: &Arc<Changes>) -> Result<Exclusive, ExclusiveError> {
+    match database {
+        Database::Sqlite(path) => lock_file(&Path::new(path).with_extension("lock")).map(Exclusive::File),
+        Database::Postgres(_) => {
+            let conn = lock_database(database)?.ok_or_else(|| ExclusiveError::Taken("this PostgreSQL database".to_owned()))?;
+            Ok(Exclusive::Advisory(keep(database.clone(), conn, Arc::downgrade(changes))?))
+        }
+    }
+}
+
+fn lock_file(path: &Path) -> Result<File, ExclusiveError> {
+    let name = path.display().to_string();
+    let file = OpenOptions::new().create(true).truncate(false).write(true).open(path).map_err(|error| ExclusiveError::File(name.clone(), error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(ExclusiveError::Taken(name)),
+        Err(TryLockError::Error(error)) => Err(ExclusiveError::File(name, error)),
+    }
+}
+
+#[derive(QueryableByName)]
+struct Locked {
+    #[diesel(sql_type = Bool)]
+    locked: bool,
+}
+
+/// A connection that holds the lock, or `None` when another one does.
+fn lock_database(database: &Database) -> Result<Option<Conn>, ExclusiveError> {
+    let failed = |error: String| ExclusiveError::Database(error);
+    let mut conn = Conn::open(database).map_err(|error| failed(error.to_string()))?;
+    // this connection idles by design
+    conn.batch("SET idle_session_timeout = 0").map_err(|error| failed(error.to_string()))?;
+    let row: Locked = diesel::sql_query(format!("SELECT pg_try_advisory_lock({LOCK}) AS locked"))
+        .get_result(&mut conn)
+        .map_err(|error| failed(error.to_string()))?;
+    Ok(row.locked.then_some(conn))
+}
+
+/// Proves the lock every second on a thread of its own, until the store is gone.
+fn keep(database: Database, conn: Conn, changes: Weak<Changes>) -> Result<Arc<AtomicBool>, ExclusiveError> {
+    let held = Arc::new(AtomicBool::new(true));
+    let watched = Arc::downgrade(&held);
+    let thread = std::thread::Builder::new().name("database-lock".to_owned());
+    let mut conn = Some(conn);
+    thread
+        .spawn(move || {
+            while let (Some(held), Some(changes)) = (watched.upgrade(), changes.upgrade()) {
+                let proven = conn.as_mut().is_some_and(|conn| proves(conn).is_ok());
+                if !proven {
+                    conn = regain(&database, &changes, &held);
+                }
+                drop((held, changes));
+                std::thread::sleep(PROOF);
+            }
+        })
+        .map_err(|error| ExclusiveError::Database(error.to_string()))?;
+    Ok(held)
+}
+
+fn proves(conn: &mut Conn) -> QueryResult<()> {
+    conn.batch("SELECT 1")
+}
+
+fn regain(database: &Database, changes: &Changes, held: &AtomicBool) -> Option<Conn> {
+    changes.set_trusted(false);
+    if held.swap(false, Ordering::SeqCst) {
+        tracing::error!("The lock in the database was lost: answering from the database, not from memory");
+    }
+    let conn = lock_database(database).ok().flatten()?;
+    held.store(true, Ordering::SeqCst);
+    changes.set_trusted(true);
+    tracing::info!("The lock in the database is held again");
+    Some(conn)
+}

@@ -1,0 +1,101 @@
+//! Who belongs to an organization, and to its workspaces, with which role.
+
+use diesel::{
+    BoolExpressionMethods, ExpressionMethods, Insertable, JoinOnDsl, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable,
+    SelectableHelper,
+};
+
+use super::schema::{members, workspace_members, workspaces};
+use super::{Error, Snapshot, Subject, Tx};
+use crate::types::id::{OrganizationId, UserId, WorkspaceId};
+use crate::types::state::{Licence, OrganizationRole};
+use crate::types::time::Timestamp;
+
+#[derive(Debug, Clone, Queryable, Selectable, Insertable)]
+#[diesel(table_name = members)]
+pub struct Member {
+    pub organization_id: OrganizationId,
+    pub user_id: UserId,
+    pub role: OrganizationRole,
+    pub licence: Licence,
+    pub created_at: Timestamp,
+}
+
+/// `role` names one of the configured roles.
+#[derive(Debug, Clone, Queryable, Selectable, Insertable)]
+#[diesel(table_name = workspace_members)]
+pub struct WorkspaceMember {
+    pub workspace_id: WorkspaceId,
+    pub user_id: UserId,
+    pub role: String,
+    pub created_at: Timestamp,
+}
+
+impl Snapshot<'_> {
+    pub fn find_member(&mut self, organization: OrganizationId, user: UserId) -> Result<Option<Member>, Error> {
+        self.run(|conn| members::table.find((organization, user)).select(Member::as_select()).first(conn).optional())
+    }
+
+    /// The user's workspaces in the organization, each with the role there.
+    pub fn list_workspace_roles(&mut self, organization: OrganizationId, user: UserId) -> Result<Vec<(WorkspaceId, String)>, Error> {
+        self.run(|conn| {
+            workspace_members::table
+                .inner_join(workspaces::table.on(workspaces::id.eq(workspace_members::workspace_id)))
+                .filter(workspaces::organization_id.eq(organization).and(workspace_members::user_id.eq(user)))
+                .order(workspaces::id)
+                .select((workspace_members::workspace_id, workspace_members::role))
+                .load(conn)
+        })
+    }
+
+    pub fn count_owners(&mut self, organization: OrganizationId) -> Result<i64, Error> {
+        self.run(|conn| {
+            members::table.filter(members::organization_id.eq(organization).and(members::role.eq(OrganizationRole::Owner))).count().get_result(conn)
+        })
+    }
+}
+
+impl Tx<'_> {
+    pub fn insert_member(&mut self, member: &Member) -> Result<(), Error> {
+        self.touch(Subject::Organization(member.organization_id));
+        self.run_one(|conn| diesel::insert_into(members::table).values(member).execute(conn))
+    }
+
+    pub fn change_member_role(
+        &mut self, organization: OrganizationId, user: UserId, from: OrganizationRole, to: OrganizationRole,
+    ) -> Result<(), Error> {
+        self.touch(Subject::Organization(organization));
+        let from_row = members::table.find((organization, user)).filter(members::role.eq(from));
+        self.run_one(|conn| diesel::update(from_row).set(members::role.eq(to)).execute(conn))
+    }
+
+    pub fn change_member_licence(&mut self, organization: OrganizationId, user: UserId, from: Licence, to: Licence) -> Result<(), Error> {
+        self.touch(Subject::Organization(organization));
+        let from_row = members::table.find((organization, user)).filter(members::licence.eq(from));
+        self.run_one(|conn| diesel::update(from_row).set(members::licence.eq(to)).execute(conn))
+    }
+
+    /// Removes the user from the organization; workspaces are left one by one with [`Tx::delete_workspace_member`].
+    pub fn delete_member(&mut self, organization: OrganizationId, user: UserId) -> Result<(), Error> {
+        self.touch(Subject::Organization(organization));
+        self.run_one(|conn| diesel::delete(members::table.find((organization, user))).execute(conn))
+    }
+
+    pub fn insert_workspace_member(&mut self, organization: OrganizationId, member: &WorkspaceMember) -> Result<(), Error> {
+        self.touch(Subject::Organization(organization));
+        self.run_one(|conn| diesel::insert_into(workspace_members::table).values(member).execute(conn))
+    }
+
+    pub fn change_workspace_role(
+        &mut self, organization: OrganizationId, workspace: WorkspaceId, user: UserId, from: &str, to: &str,
+    ) -> Result<(), Error> {
+        self.touch(Subject::Organization(organization));
+        let from_row = workspace_members::table.find((workspace, user)).filter(workspace_members::role.eq(from));
+        self.run_one(|conn| diesel::update(from_row).set(workspace_members::role.eq(to)).execute(conn))
+    }
+
+    pub fn delete_workspace_member(&mut self, organization: OrganizationId, workspace: WorkspaceId, user: UserId) -> Result<(), Error> {
+        self.touch(Subject::Organization(organization));
+        self.run_one(|conn| diesel::delete(workspace_members::table.find((workspace, user))).execute(conn))
+    }
+}

@@ -1,0 +1,156 @@
+//! The store: the only folder that says `diesel`. A door opens `read` or `write`; a rule gets a [`Tx`]; one statement a
+//! function, in the file of its noun. Owns the connections, the SQLite writer and the news of what changed.
+
+mod changes;
+mod columns;
+mod conn;
+mod error;
+mod exclusive;
+mod job;
+mod lane;
+mod migrations;
+mod schema;
+mod tx;
+mod writer;
+
+pub mod api_keys;
+pub mod applications;
+pub mod audit;
+pub mod authorization_requests;
+pub mod authorizations;
+pub mod members;
+pub mod organizations;
+pub mod resource_servers;
+pub mod sessions;
+pub mod signing_keys;
+pub mod tokens;
+pub mod users;
+pub mod workspaces;
+
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::oneshot;
+
+pub use changes::{Changes, Stamp, Subject};
+pub use conn::{Conn, Database};
+pub use error::Error;
+pub use exclusive::ExclusiveError;
+pub use job::Verdict;
+pub use migrations::{SchemaError, check as check_schema, migrate};
+pub use tx::{Snapshot, Tx};
+
+use crate::types::id::OrganizationId;
+use crate::types::time::Timestamp;
+use exclusive::Exclusive;
+use job::{BoxedJob, ReadJob, WriteJob};
+
+/// Requests that may wait for a database thread; one more is answered 503.
+const MOST_WAITING: usize = 1024;
+
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error(transparent)]
+    Exclusive(#[from] ExclusiveError),
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
+    #[error("cannot start a database thread: {0}")]
+    Thread(#[from] std::io::Error),
+}
+
+/// Handle to the database threads, which end when the last handle is gone.
+pub struct Store {
+    reads: SyncSender<BoxedJob>,
+    writes: SyncSender<BoxedJob>,
+    changes: Arc<Changes>,
+    _exclusive: Exclusive,
+}
+
+impl Store {
+    /// Locks the database for this process, checks its schema and starts `connections` threads (SQLite: and the writer).
+    pub fn open(database: &Database, connections: usize) -> Result<Self, OpenError> {
+        let changes = Arc::new(Changes::new());
+        let exclusive = exclusive::acquire(database, &changes)?;
+        check_schema(database)?;
+        let reads = start_lane(database, &changes, connections)?;
+        let writes = match database {
+            Database::Sqlite(_) => start_writer(database, &changes)?,
+            Database::Postgres(_) => reads.clone(),
+        };
+        Ok(Self { reads, writes, changes, _exclusive: exclusive })
+    }
+
+    pub fn changes(&self) -> &Changes {
+        &self.changes
+    }
+
+    /// A question: one consistent snapshot, nothing changed.
+    pub async fn read<T, E, F>(&self, closure: F) -> Result<T, E>
+    where
+        F: FnOnce(&mut Snapshot) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        let (job, answered) = ReadJob::new(closure);
+        send(&self.reads, Box::new(job))?;
+        receive(answered).await
+    }
+
+    /// An answer that changes the world: one transaction at the instant `now`.
+    pub async fn write<T, E, F>(&self, now: Timestamp, closure: F) -> Result<T, E>
+    where
+        F: FnOnce(&mut Tx) -> Result<Verdict<T, E>, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        let (job, answered) = WriteJob::new(now, closure);
+        send(&self.writes, Box::new(job))?;
+        receive(answered).await
+    }
+
+    /// A write that counts over several rows of one organization: such writes happen one after the other.
+    pub async fn write_organization<T, E, F>(&self, organization: OrganizationId, now: Timestamp, closure: F) -> Result<T, E>
+    where
+        F: FnOnce(&mut Tx) -> Result<Verdict<T, E>, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        self.write(now, move |tx| {
+            tx.advance_generation(organization)?;
+            closure(tx)
+        })
+        .await
+    }
+}
+
+fn send<E: From<Error>>(queue: &SyncSender<BoxedJob>, job: BoxedJob) -> Result<(), E> {
+    queue.try_send(job).map_err(|error| {
+        let reason = match error {
+            TrySendError::Full(_) => "too many requests wait for it",
+            TrySendError::Disconnected(_) => "its threads have ended",
+        };
+        E::from(Error::Unavailable(reason.to_owned()))
+    })
+}
+
+async fn receive<T, E: From<Error>>(answered: oneshot::Receiver<Result<T, E>>) -> Result<T, E> {
+    answered.await.unwrap_or_else(|_| Err(E::from(Error::Unavailable("the database thread has ended".to_owned()))))
+}
+
+fn start_lane(database: &Database, changes: &Arc<Changes>, connections: usize) -> std::io::Result<SyncSender<BoxedJob>> {
+    let (sender, receiver) = sync_channel(MOST_WAITING);
+    let receiver = Arc::new(Mutex::new(receiver));
+    for number in 0..connections.max(1) {
+        let worker = lane::Worker::new(database.clone(), Arc::clone(changes));
+        let receiver = Arc::clone(&receiver);
+        std::thread::Builder::new().name(format!("database-{number}")).spawn(move || worker.work(&receiver))?;
+    }
+    Ok(sender)
+}
+
+fn start_writer(database: &Database, changes: &Arc<Changes>) -> std::io::Result<SyncSender<BoxedJob>> {
+    let (sender, receiver) = sync_channel(MOST_WAITING);
+    let writer = writer::Writer::new(database.clone(), Arc::clone(changes));
+    std::thread::Builder::new().name("writer".to_owned()).spawn(move || writer.work(&receiver))?;
+    Ok(sender)
+}

@@ -1,0 +1,114 @@
+//! Organizations and their domains.
+
+use diesel::{ExpressionMethods, Insertable, JoinOnDsl, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper};
+
+use super::schema::{domains, organizations};
+use super::{Error, Snapshot, Subject, Tx};
+use crate::types::id::{DomainId, OrganizationId, UserId};
+use crate::types::state::{OrganizationState, ProductionAccess, UserState};
+use crate::types::time::Timestamp;
+
+#[derive(Debug, Clone, Queryable, Selectable, Insertable)]
+#[diesel(table_name = organizations, treat_none_as_default_value = false)]
+pub struct Organization {
+    pub id: OrganizationId,
+    pub name: String,
+    /// The vendor's own name for it.
+    pub external_id: Option<String>,
+    pub state: OrganizationState,
+    pub production_access: ProductionAccess,
+    pub generation: i64,
+    pub created_at: Timestamp,
+}
+
+/// A domain is the organization's own once it is verified.
+#[derive(Debug, Clone, Queryable, Selectable, Insertable)]
+#[diesel(table_name = domains, treat_none_as_default_value = false)]
+pub struct Domain {
+    pub id: DomainId,
+    pub organization_id: OrganizationId,
+    pub name: String,
+    pub verified_at: Option<Timestamp>,
+    pub created_at: Timestamp,
+}
+
+impl Snapshot<'_> {
+    pub fn find_organization(&mut self, id: OrganizationId) -> Result<Option<Organization>, Error> {
+        self.run(|conn| organizations::table.find(id).select(Organization::as_select()).first(conn).optional())
+    }
+
+    pub fn find_organization_by_name(&mut self, name: &str) -> Result<Option<Organization>, Error> {
+        self.run(|conn| organizations::table.filter(organizations::name.eq(name)).select(Organization::as_select()).first(conn).optional())
+    }
+
+    /// The names of the organization's verified domains.
+    pub fn list_verified_domains(&mut self, organization: OrganizationId) -> Result<Vec<String>, Error> {
+        self.run(|conn| {
+            domains::table
+                .filter(domains::organization_id.eq(organization))
+                .filter(domains::verified_at.is_not_null())
+                .order(domains::name)
+                .select(domains::name)
+                .load(conn)
+        })
+    }
+
+    /// The verified addresses of the organization's active members.
+    pub fn list_verified_member_addresses(&mut self, organization: OrganizationId) -> Result<Vec<String>, Error> {
+        use super::schema::{members, users};
+        let addresses: Vec<Option<String>> = self.run(|conn| {
+            members::table
+                .inner_join(users::table.on(users::id.eq(members::user_id)))
+                .filter(members::organization_id.eq(organization))
+                .filter(users::state.eq(UserState::Active))
+                .filter(users::email_verified_at.is_not_null())
+                .order(users::email)
+                .select(users::email)
+                .load(conn)
+        })?;
+        Ok(addresses.into_iter().flatten().collect())
+    }
+
+    /// The organizations a user belongs to, by name.
+    pub fn list_organizations_of(&mut self, user: UserId) -> Result<Vec<Organization>, Error> {
+        use super::schema::members;
+        self.run(|conn| {
+            organizations::table
+                .inner_join(members::table.on(members::organization_id.eq(organizations::id)))
+                .filter(members::user_id.eq(user))
+                .order((organizations::name, organizations::id))
+                .select(Organization::as_select())
+                .load(conn)
+        })
+    }
+}
+
+impl Tx<'_> {
+    pub fn insert_organization(&mut self, organization: &Organization) -> Result<(), Error> {
+        self.run_one(|conn| diesel::insert_into(organizations::table).values(organization).execute(conn))
+    }
+
+    pub fn insert_domain(&mut self, domain: &Domain) -> Result<(), Error> {
+        self.touch(Subject::Organization(domain.organization_id));
+        self.run_one(|conn| diesel::insert_into(domains::table).values(domain).execute(conn))
+    }
+
+    /// Locks the organization's row until the end of the transaction.
+    pub fn advance_generation(&mut self, id: OrganizationId) -> Result<(), Error> {
+        self.run_one(|conn| {
+            diesel::update(organizations::table.find(id)).set(organizations::generation.eq(organizations::generation + 1)).execute(conn)
+        })
+    }
+
+    pub fn change_production_access(&mut self, id: OrganizationId, from: ProductionAccess, to: ProductionAccess) -> Result<(), Error> {
+        self.touch(Subject::Organization(id));
+        let from_row = organizations::table.find(id).filter(organizations::production_access.eq(from));
+        self.run_one(|conn| diesel::update(from_row).set(organizations::production_access.eq(to)).execute(conn))
+    }
+
+    pub fn change_organization_state(&mut self, id: OrganizationId, from: OrganizationState, to: OrganizationState) -> Result<(), Error> {
+        self.touch(Subject::Organization(id));
+        let from_row = organizations::table.find(id).filter(organizations::state.eq(from));
+        self.run_one(|conn| diesel::update(from_row).set(organizations::state.eq(to)).execute(conn))
+    }
+}

@@ -1,0 +1,69 @@
+//! Resource servers: the vendor's APIs, which ask `verify` and `introspect`.
+
+use diesel::{ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper};
+
+use super::schema::{resource_server_secrets, resource_servers};
+use super::{Error, Snapshot, Subject, Tx};
+use crate::crypto::digest::Digest;
+use crate::types::environment::Environment;
+use crate::types::id::{ClientSecretId, ResourceServerId};
+use crate::types::state::SecretState;
+use crate::types::time::Timestamp;
+
+#[derive(Debug, Clone, Queryable, Selectable, Insertable)]
+#[diesel(table_name = resource_servers, treat_none_as_default_value = false)]
+pub struct ResourceServer {
+    pub id: ResourceServerId,
+    pub name: String,
+    /// None: it serves both.
+    pub environment: Option<Environment>,
+    /// The obligations it enforces: a space-separated list of their names.
+    pub obligations: String,
+    pub created_at: Timestamp,
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = resource_server_secrets)]
+struct ResourceServerSecret<'a> {
+    id: ClientSecretId,
+    resource_server_id: ResourceServerId,
+    digest: &'a Digest,
+    state: SecretState,
+    created_at: Timestamp,
+}
+
+impl Snapshot<'_> {
+    pub fn find_resource_server(&mut self, id: ResourceServerId) -> Result<Option<ResourceServer>, Error> {
+        self.run(|conn| resource_servers::table.find(id).select(ResourceServer::as_select()).first(conn).optional())
+    }
+
+    pub fn find_resource_server_by_name(&mut self, name: &str) -> Result<Option<ResourceServer>, Error> {
+        self.run(|conn| resource_servers::table.filter(resource_servers::name.eq(name)).select(ResourceServer::as_select()).first(conn).optional())
+    }
+
+    /// Digests of the live secrets.
+    pub fn list_resource_server_secrets(&mut self, id: ResourceServerId) -> Result<Vec<Digest>, Error> {
+        self.run(|conn| {
+            resource_server_secrets::table
+                .filter(resource_server_secrets::resource_server_id.eq(id))
+                .filter(resource_server_secrets::state.eq(SecretState::Active))
+                .select(resource_server_secrets::digest)
+                .load(conn)
+        })
+    }
+}
+
+impl Tx<'_> {
+    pub fn insert_resource_server(&mut self, server: &ResourceServer, secret: &Digest) -> Result<(), Error> {
+        self.touch(Subject::ResourceServer(server.id));
+        self.run_one(|conn| diesel::insert_into(resource_servers::table).values(server).execute(conn))?;
+        let row = ResourceServerSecret {
+            id: ClientSecretId::generate(self.now),
+            resource_server_id: server.id,
+            digest: secret,
+            state: SecretState::Active,
+            created_at: self.now,
+        };
+        self.run_one(|conn| diesel::insert_into(resource_server_secrets::table).values(&row).execute(conn))
+    }
+}

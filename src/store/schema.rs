@@ -1,0 +1,307 @@
+//! The tables, as `diesel print-schema` reads them from `migrations/`; `store_contract` compares both.
+
+diesel::table! {
+    organizations (id) {
+        id -> Text,
+        name -> Text,
+        external_id -> Nullable<Text>,
+        state -> Text,
+        production_access -> Text,
+        generation -> BigInt,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    domains (id) {
+        id -> Text,
+        organization_id -> Text,
+        name -> Text,
+        verified_at -> Nullable<BigInt>,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    users (id) {
+        id -> Text,
+        kind -> Text,
+        email -> Nullable<Text>,
+        email_verified_at -> Nullable<BigInt>,
+        name -> Text,
+        password_hash -> Nullable<Text>,
+        state -> Text,
+        operator -> Bool,
+        external_id -> Nullable<Text>,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    members (organization_id, user_id) {
+        organization_id -> Text,
+        user_id -> Text,
+        role -> Text,
+        licence -> Text,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    workspaces (id) {
+        id -> Text,
+        organization_id -> Text,
+        name -> Text,
+        external_id -> Nullable<Text>,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    workspace_members (workspace_id, user_id) {
+        workspace_id -> Text,
+        user_id -> Text,
+        role -> Text,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    api_keys (id) {
+        id -> Text,
+        organization_id -> Text,
+        owner_id -> Text,
+        environment -> Text,
+        prefix -> Text,
+        marker -> Text,
+        public_id -> Text,
+        digest -> Text,
+        name -> Text,
+        description -> Text,
+        reach -> Text,
+        permission_level -> Text,
+        organization_operations -> Bool,
+        state -> Text,
+        expires_at -> Nullable<BigInt>,
+        last_used_at -> Nullable<BigInt>,
+        created_by -> Text,
+        created_at -> BigInt,
+        revoked_by -> Nullable<Text>,
+        revoked_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    api_key_workspaces (api_key_id, workspace_id) {
+        api_key_id -> Text,
+        workspace_id -> Text,
+    }
+}
+
+diesel::table! {
+    applications (id) {
+        id -> Text,
+        organization_id -> Text,
+        environment -> Text,
+        name -> Text,
+        client_type -> Text,
+        access_token_format -> Text,
+        scopes -> Text,
+        service_account_id -> Nullable<Text>,
+        state -> Text,
+        created_by -> Text,
+        created_at -> BigInt,
+        deleted_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    application_redirect_uris (application_id, uri) {
+        application_id -> Text,
+        uri -> Text,
+    }
+}
+
+diesel::table! {
+    application_secrets (id) {
+        id -> Text,
+        application_id -> Text,
+        digest -> Text,
+        state -> Text,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    resource_servers (id) {
+        id -> Text,
+        name -> Text,
+        environment -> Nullable<Text>,
+        obligations -> Text,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    resource_server_secrets (id) {
+        id -> Text,
+        resource_server_id -> Text,
+        digest -> Text,
+        state -> Text,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    sessions (id) {
+        id -> Text,
+        digest -> Text,
+        user_id -> Text,
+        created_at -> BigInt,
+        last_seen_at -> BigInt,
+        expires_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    authorization_requests (id) {
+        id -> Text,
+        session_id -> Text,
+        application_id -> Text,
+        redirect_uri -> Text,
+        scopes -> Text,
+        state -> Nullable<Text>,
+        code_challenge -> Text,
+        expires_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    authorizations (id) {
+        id -> Text,
+        kind -> Text,
+        application_id -> Text,
+        organization_id -> Text,
+        user_id -> Text,
+        environment -> Text,
+        scopes -> Text,
+        reach -> Text,
+        state -> Text,
+        redirect_uri -> Nullable<Text>,
+        code_challenge -> Nullable<Text>,
+        code_digest -> Nullable<Text>,
+        code_expires_at -> Nullable<BigInt>,
+        wrong_verifiers -> BigInt,
+        created_at -> BigInt,
+        expires_at -> Nullable<BigInt>,
+        revoked_at -> Nullable<BigInt>,
+        revoked_because -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    authorization_workspaces (authorization_id, workspace_id) {
+        authorization_id -> Text,
+        workspace_id -> Text,
+    }
+}
+
+diesel::table! {
+    refresh_tokens (id) {
+        id -> Text,
+        authorization_id -> Text,
+        digest -> Text,
+        state -> Text,
+        created_at -> BigInt,
+        expires_at -> BigInt,
+        consumed_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    access_tokens (id) {
+        id -> Text,
+        authorization_id -> Text,
+        digest -> Text,
+        scopes -> Text,
+        created_at -> BigInt,
+        expires_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    revoked_tokens (id) {
+        id -> Text,
+        expires_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    signing_keys (kid) {
+        kid -> Text,
+        algorithm -> Text,
+        sealed_private_key -> Text,
+        created_at -> BigInt,
+        signs_from -> BigInt,
+    }
+}
+
+diesel::table! {
+    audit_events (id) {
+        id -> Text,
+        organization_id -> Nullable<Text>,
+        actor_id -> Nullable<Text>,
+        event -> Text,
+        subject_id -> Text,
+        detail -> Text,
+        created_at -> BigInt,
+    }
+}
+
+diesel::joinable!(domains -> organizations (organization_id));
+diesel::joinable!(members -> organizations (organization_id));
+diesel::joinable!(members -> users (user_id));
+diesel::joinable!(workspaces -> organizations (organization_id));
+diesel::joinable!(workspace_members -> workspaces (workspace_id));
+diesel::joinable!(workspace_members -> users (user_id));
+diesel::joinable!(api_keys -> organizations (organization_id));
+diesel::joinable!(api_key_workspaces -> api_keys (api_key_id));
+diesel::joinable!(api_key_workspaces -> workspaces (workspace_id));
+diesel::joinable!(applications -> organizations (organization_id));
+diesel::joinable!(application_redirect_uris -> applications (application_id));
+diesel::joinable!(application_secrets -> applications (application_id));
+diesel::joinable!(resource_server_secrets -> resource_servers (resource_server_id));
+diesel::joinable!(sessions -> users (user_id));
+diesel::joinable!(authorization_requests -> applications (application_id));
+diesel::joinable!(authorizations -> applications (application_id));
+diesel::joinable!(authorizations -> organizations (organization_id));
+diesel::joinable!(authorizations -> users (user_id));
+diesel::joinable!(authorization_workspaces -> authorizations (authorization_id));
+diesel::joinable!(authorization_workspaces -> workspaces (workspace_id));
+diesel::joinable!(refresh_tokens -> authorizations (authorization_id));
+diesel::joinable!(access_tokens -> authorizations (authorization_id));
+
+diesel::allow_tables_to_appear_in_same_query!(
+    organizations,
+    domains,
+    users,
+    members,
+    workspaces,
+    workspace_members,
+    api_keys,
+    api_key_workspaces,
+    applications,
+    application_redirect_uris,
+    application_secrets,
+    resource_servers,
+    resource_server_secrets,
+    sessions,
+    authorization_requests,
+    authorizations,
+    authorization_workspaces,
+    refresh_tokens,
+    access_tokens,
+    revoked_tokens,
+    signing_keys,
+    audit_events,
+);

@@ -1,0 +1,59 @@
+//! Signed-in browsers. A session's token is stored as its digest only.
+
+use diesel::{ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper};
+
+use super::schema::sessions;
+use super::users::User;
+use super::{Error, Snapshot, Tx};
+use crate::crypto::digest::Digest;
+use crate::types::id::{SessionId, UserId};
+use crate::types::time::Timestamp;
+
+#[derive(Debug, Clone, Queryable, Selectable, Insertable)]
+#[diesel(table_name = sessions)]
+pub struct Session {
+    pub id: SessionId,
+    pub digest: Digest,
+    pub user_id: UserId,
+    pub created_at: Timestamp,
+    pub last_seen_at: Timestamp,
+    /// Absolute; the idle limit is the configuration's.
+    pub expires_at: Timestamp,
+}
+
+impl Snapshot<'_> {
+    pub fn find_session_by_digest(&mut self, candidates: &[Digest]) -> Result<Option<(Session, User)>, Error> {
+        use super::schema::users;
+        self.run(|conn| {
+            sessions::table
+                .inner_join(users::table)
+                .filter(sessions::digest.eq_any(candidates))
+                .select((Session::as_select(), User::as_select()))
+                .first(conn)
+                .optional()
+        })
+    }
+}
+
+impl Tx<'_> {
+    pub fn insert_session(&mut self, session: &Session) -> Result<(), Error> {
+        self.run_one(|conn| diesel::insert_into(sessions::table).values(session).execute(conn))
+    }
+
+    pub fn record_session_use(&mut self, id: SessionId) -> Result<(), Error> {
+        let now = self.now;
+        self.run(|conn| diesel::update(sessions::table.find(id)).set(sessions::last_seen_at.eq(now)).execute(conn)).map(drop)
+    }
+
+    /// Ends the session; one that has ended already is no error.
+    pub fn delete_session(&mut self, id: SessionId) -> Result<(), Error> {
+        self.run(|conn| diesel::delete(sessions::table.find(id)).execute(conn)).map(drop)
+    }
+
+    /// Removes the user's sessions that are past their absolute expiry.
+    pub fn delete_expired_sessions(&mut self, user: UserId) -> Result<usize, Error> {
+        let now = self.now;
+        let expired = sessions::table.filter(sessions::user_id.eq(user)).filter(sessions::expires_at.lt(now));
+        self.run(|conn| diesel::delete(expired).execute(conn))
+    }
+}

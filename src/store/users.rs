@@ -1,0 +1,55 @@
+//! People and service accounts.
+
+use diesel::{ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper};
+
+use super::schema::users;
+use super::{Error, Snapshot, Subject, Tx};
+use crate::types::id::UserId;
+use crate::types::state::{UserKind, UserState};
+use crate::types::time::Timestamp;
+
+#[derive(Clone, Queryable, Selectable, Insertable)]
+#[diesel(table_name = users, treat_none_as_default_value = false)]
+pub struct User {
+    pub id: UserId,
+    pub kind: UserKind,
+    /// `Mailbox::account_key`: unique among people, none for a service account.
+    pub email: Option<String>,
+    pub email_verified_at: Option<Timestamp>,
+    pub name: String,
+    /// argon2id in PHC form.
+    pub password_hash: Option<String>,
+    pub state: UserState,
+    /// Runs this installation; holds no role in any organization by that.
+    pub operator: bool,
+    pub external_id: Option<String>,
+    pub created_at: Timestamp,
+}
+
+impl std::fmt::Debug for User {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "User({})", self.id)
+    }
+}
+
+impl Snapshot<'_> {
+    pub fn find_user(&mut self, id: UserId) -> Result<Option<User>, Error> {
+        self.run(|conn| users::table.find(id).select(User::as_select()).first(conn).optional())
+    }
+
+    /// `account_key`: the normal form of the address.
+    pub fn find_user_by_email(&mut self, account_key: &str) -> Result<Option<User>, Error> {
+        self.run(|conn| users::table.filter(users::email.eq(account_key)).select(User::as_select()).first(conn).optional())
+    }
+}
+
+impl Tx<'_> {
+    pub fn insert_user(&mut self, user: &User) -> Result<(), Error> {
+        self.run_one(|conn| diesel::insert_into(users::table).values(user).execute(conn))
+    }
+
+    pub fn change_user_state(&mut self, id: UserId, from: UserState, to: UserState) -> Result<(), Error> {
+        self.touch(Subject::User(id));
+        self.run_one(|conn| diesel::update(users::table.find(id).filter(users::state.eq(from))).set(users::state.eq(to)).execute(conn))
+    }
+}

@@ -1,0 +1,34 @@
+//! Workspaces.
+
+use diesel::{ExpressionMethods, Insertable, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper};
+
+use super::schema::workspaces;
+use super::{Error, Snapshot, Subject, Tx};
+use crate::types::id::{OrganizationId, WorkspaceId};
+use crate::types::time::Timestamp;
+
+#[derive(Debug, Clone, Queryable, Selectable, Insertable)]
+#[diesel(table_name = workspaces, treat_none_as_default_value = false)]
+pub struct Workspace {
+    pub id: WorkspaceId,
+    pub organization_id: OrganizationId,
+    pub name: String,
+    pub external_id: Option<String>,
+    pub created_at: Timestamp,
+}
+
+impl Snapshot<'_> {
+    /// All workspaces of the organization, by id: the oldest first.
+    pub fn list_workspaces(&mut self, organization: OrganizationId) -> Result<Vec<Workspace>, Error> {
+        self.run(|conn| {
+            workspaces::table.filter(workspaces::organization_id.eq(organization)).order(workspaces::id).select(Workspace::as_select()).load(conn)
+        })
+    }
+}
+
+impl Tx<'_> {
+    pub fn insert_workspace(&mut self, workspace: &Workspace) -> Result<(), Error> {
+        self.touch(Subject::Organization(workspace.organization_id));
+        self.run_one(|conn| diesel::insert_into(workspaces::table).values(workspace).execute(conn))
+    }
+}

@@ -1,0 +1,133 @@
+//! The SQLite writer: one thread, group commit.
+//!
+//! It takes the waiting writes in one `BEGIN IMMEDIATE` transaction, a savepoint each, and answers after COMMIT.
+//! Invariant: no write answered as failed is ever found, none answered as done is ever lost. After any database error
+//! other than a constraint violation, or a panic, it ends the batch, runs nothing further on that connection, answers 503
+//! to the whole batch and reopens: on SQLITE_FULL the database has already rolled everything back, and the next savepoint
+//! would commit alone.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Duration;
+
+use diesel::sql_types::BigInt;
+use diesel::{QueryableByName, RunQueryDsl};
+
+use super::changes::{Changes, Subject};
+use super::conn::{Conn, Database};
+use super::error::Error;
+use super::job::{BoxedJob, Outcome};
+
+/// One COMMIT carries at most this many writes.
+const MOST_IN_BATCH: usize = 64;
+/// How often an idle writer looks for foreign writes.
+const FOREIGN_WRITE_CHECK: Duration = Duration::from_millis(500);
+
+pub(super) struct Writer {
+    database: Database,
+    changes: Arc<Changes>,
+    conn: Option<Conn>,
+    /// `PRAGMA data_version` as this connection last saw it: it moves when another connection commits.
+    data_version: i64,
+}
+
+impl Writer {
+    pub fn new(database: Database, changes: Arc<Changes>) -> Self {
+        Self { database, changes, conn: None, data_version: 0 }
+    }
+
+    /// Works until every sender is gone.
+    pub fn work(mut self, jobs: &Receiver<BoxedJob>) {
+        // so that foreign writes are noticed before the first own one
+        let _ = self.open();
+        loop {
+            match jobs.recv_timeout(FOREIGN_WRITE_CHECK) {
+                Ok(first) => {
+                    let more = jobs.try_iter().take(MOST_IN_BATCH - 1);
+                    let batch = std::iter::once(first).chain(more).collect();
+                    self.write(batch);
+                }
+                Err(RecvTimeoutError::Timeout) => self.notice_foreign_writes(),
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+
+    fn write(&mut self, mut batch: Vec<BoxedJob>) {
+        self.notice_foreign_writes();
+        let kept = self.commit(&mut batch);
+        if let Err(reason) = &kept {
+            tracing::error!(writes = batch.len(), "A batch of writes failed and was rolled back: {reason}");
+            self.conn = None;
+        }
+        for job in batch {
+            job.finish(kept.clone().map_err(Error::Unavailable));
+        }
+    }
+
+    fn commit(&mut self, batch: &mut [BoxedJob]) -> Result<(), String> {
+        let changes = Arc::clone(&self.changes);
+        let conn = self.open()?;
+        conn.begin_write().map_err(|error| error.to_string())?;
+        let touched = run_batch(conn, batch);
+        let kept = touched.and_then(|touched| {
+            let committed = conn.commit().map_err(|error| error.to_string());
+            // also when the outcome is unknown
+            changes.publish(&touched);
+            committed
+        });
+        if kept.is_err()
+            && let Some(conn) = &mut self.conn
+        {
+            // SQLite may have rolled back by itself already
+            let _ = conn.batch("ROLLBACK");
+        }
+        kept
+    }
+
+    fn open(&mut self) -> Result<&mut Conn, String> {
+        if self.conn.is_none() {
+            self.conn = Some(Conn::open(&self.database).map_err(|error| error.to_string())?);
+            self.changes.forget_all();
+            self.data_version = 0;
+            self.notice_foreign_writes();
+        }
+        self.conn.as_mut().ok_or_else(|| "not connected".to_owned())
+    }
+
+    /// Somebody wrote past this process: what is remembered ends.
+    fn notice_foreign_writes(&mut self) {
+        #[derive(QueryableByName)]
+        struct Version {
+            #[diesel(sql_type = BigInt)]
+            data_version: i64,
+        }
+        let Some(conn) = &mut self.conn else { return };
+        match diesel::sql_query("PRAGMA data_version").get_result::<Version>(conn) {
+            Ok(version) => {
+                if self.data_version != 0 && version.data_version != self.data_version {
+                    tracing::warn!("Another program wrote to the database: the access cache was cleared");
+                    self.changes.forget_all();
+                }
+                self.data_version = version.data_version;
+            }
+            Err(_) => self.changes.forget_all(),
+        }
+    }
+}
+
+fn run_batch(conn: &mut Conn, batch: &mut [BoxedJob]) -> Result<Vec<Subject>, String> {
+    let mut touched = Vec::new();
+    for job in batch {
+        conn.savepoint().map_err(|error| error.to_string())?;
+        match job.run(conn) {
+            Outcome::Commit(subjects) => {
+                conn.commit().map_err(|error| error.to_string())?;
+                touched.extend(subjects);
+            }
+            Outcome::Rollback => conn.rollback().map_err(|error| error.to_string())?,
+            Outcome::Spoilt(reason) => return Err(reason),
+        }
+    }
+    Ok(touched)
+}
