@@ -1,0 +1,223 @@
+//! `[[permission]] [[scope]] [[role]]`: the access model as data, compiled into sets.
+
+use std::collections::HashMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::types::permission::{MOST_PERMISSIONS, Permission, PermissionSet};
+use crate::types::scope::{Scopes, is_scope_token};
+
+/// How much harm a permission can do, for the consent page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Risk {
+    Low,
+    Medium,
+    High,
+}
+
+impl Risk {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+        }
+    }
+}
+
+/// What "read-only" means: decided by this word, never by the HTTP method.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AccessKind {
+    Read,
+    Write,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PermissionEntry {
+    /// `documents:send`.
+    pub name: String,
+    pub title: String,
+    /// In plain words, for the consent page.
+    pub description: String,
+    pub risk: Risk,
+    pub access: AccessKind,
+    /// In Sandbox, the recipients must be told.
+    #[serde(default)]
+    pub sends: bool,
+    /// Done to the organization itself.
+    #[serde(default)]
+    pub organization: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScopeEntry {
+    pub name: String,
+    pub title: String,
+    pub description: String,
+    pub permissions: Vec<String>,
+    /// Granted when a request names no scope.
+    #[serde(default)]
+    pub default: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RoleEntry {
+    pub name: String,
+    /// `["*"]` is all of them.
+    pub permissions: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CatalogueError {
+    #[error("there are more than {MOST_PERMISSIONS} permissions")]
+    TooMany,
+    #[error("[[{0}]] {1:?} is there twice")]
+    Twice(&'static str, String),
+    #[error("[[{0}]] {1:?} names the unknown permission {2:?}")]
+    UnknownPermission(&'static str, String, String),
+    #[error("[[scope]] {0:?} is not a scope token")]
+    WrongScope(String),
+    #[error("there is no [[role]] \"admin\", which organization admins hold in every workspace")]
+    NoAdminRole,
+}
+
+/// Permissions, scopes and roles, ready for intersecting.
+#[derive(Debug, Clone)]
+pub struct Catalogue {
+    permissions: Vec<PermissionEntry>,
+    by_name: HashMap<String, Permission>,
+    scopes: Vec<(ScopeEntry, PermissionSet)>,
+    roles: HashMap<String, PermissionSet>,
+    role_names: Vec<String>,
+    read: PermissionSet,
+    organization: PermissionSet,
+    sends: PermissionSet,
+}
+
+/// The role that organization owners and admins hold in every workspace.
+pub const ADMIN_ROLE: &str = "admin";
+
+impl Catalogue {
+    pub(super) fn new(permissions: &[PermissionEntry], scopes: &[ScopeEntry], roles: &[RoleEntry]) -> Result<Self, CatalogueError> {
+        if permissions.len() > MOST_PERMISSIONS {
+            return Err(CatalogueError::TooMany);
+        }
+        let mut by_name = HashMap::new();
+        for (index, entry) in (0u8..).zip(permissions) {
+            if by_name.insert(entry.name.clone(), Permission(index)).is_some() {
+                return Err(CatalogueError::Twice("permission", entry.name.clone()));
+            }
+        }
+        let having = |wanted: fn(&PermissionEntry) -> bool| -> PermissionSet {
+            permissions.iter().filter(|entry| wanted(entry)).map(|entry| by_name[&entry.name]).collect()
+        };
+        let (read, organization, sends) =
+            (having(|entry| entry.access == AccessKind::Read), having(|entry| entry.organization), having(|entry| entry.sends));
+        let scopes = compile_scopes(scopes, &by_name)?;
+        let role_names = roles.iter().map(|role| role.name.clone()).collect();
+        let roles = compile_roles(roles, &by_name)?;
+        Ok(Self { permissions: permissions.to_vec(), by_name, scopes, roles, role_names, read, organization, sends })
+    }
+
+    pub fn permission(&self, name: &str) -> Option<Permission> {
+        self.by_name.get(name).copied()
+    }
+
+    pub fn entry(&self, permission: Permission) -> &PermissionEntry {
+        &self.permissions[usize::from(permission.0)]
+    }
+
+    /// The names of a set, in the catalogue's order.
+    pub fn names(&self, set: PermissionSet) -> Vec<&str> {
+        set.iter()
+            .take_while(|permission| usize::from(permission.0) < self.permissions.len())
+            .map(|permission| self.entry(permission).name.as_str())
+            .collect()
+    }
+
+    /// Every permission there is.
+    pub fn all(&self) -> PermissionSet {
+        self.by_name.values().copied().collect()
+    }
+
+    /// Those that a read-only licence or key holds at most.
+    pub fn read_only(&self) -> PermissionSet {
+        self.read
+    }
+
+    /// Those done to the organization itself.
+    pub fn organization(&self) -> PermissionSet {
+        self.organization
+    }
+
+    /// Those that send something to recipients.
+    pub fn sends(&self) -> PermissionSet {
+        self.sends
+    }
+
+    /// A role that is not configured any more grants nothing.
+    pub fn role(&self, name: &str) -> PermissionSet {
+        self.roles.get(name).copied().unwrap_or(PermissionSet::NONE)
+    }
+
+    pub fn roles(&self) -> impl Iterator<Item = &str> {
+        self.role_names.iter().map(String::as_str)
+    }
+
+    /// A scope that is not configured any more grants nothing.
+    pub fn granted_by(&self, scopes: &Scopes) -> PermissionSet {
+        self.scopes.iter().filter(|(entry, _)| scopes.contains(&entry.name)).fold(PermissionSet::NONE, |set, (_, granted)| set | *granted)
+    }
+
+    pub fn scopes(&self) -> impl Iterator<Item = &ScopeEntry> {
+        self.scopes.iter().map(|(entry, _)| entry)
+    }
+
+    pub fn scope(&self, name: &str) -> Option<&ScopeEntry> {
+        self.scopes().find(|entry| entry.name == name)
+    }
+
+    /// The harm a scope can do: that of its worst permission.
+    pub fn risk(&self, scope: &ScopeEntry) -> Risk {
+        let risks = scope.permissions.iter().filter_map(|name| self.permission(name)).map(|permission| self.entry(permission).risk);
+        risks.max().unwrap_or(Risk::Low)
+    }
+}
+
+fn compile(kind: &'static str, owner: &str, names: &[String], by_name: &HashMap<String, Permission>) -> Result<PermissionSet, CatalogueError> {
+    if names == ["*"] {
+        return Ok(by_name.values().copied().collect());
+    }
+    let unknown = |name: &String| CatalogueError::UnknownPermission(kind, owner.to_owned(), name.clone());
+    names.iter().map(|name| by_name.get(name).copied().ok_or_else(|| unknown(name))).collect()
+}
+
+fn compile_scopes(scopes: &[ScopeEntry], by_name: &HashMap<String, Permission>) -> Result<Vec<(ScopeEntry, PermissionSet)>, CatalogueError> {
+    let mut compiled: Vec<(ScopeEntry, PermissionSet)> = Vec::new();
+    for scope in scopes {
+        if !is_scope_token(&scope.name) {
+            return Err(CatalogueError::WrongScope(scope.name.clone()));
+        }
+        if compiled.iter().any(|(other, _)| other.name == scope.name) {
+            return Err(CatalogueError::Twice("scope", scope.name.clone()));
+        }
+        compiled.push((scope.clone(), compile("scope", &scope.name, &scope.permissions, by_name)?));
+    }
+    Ok(compiled)
+}
+
+fn compile_roles(roles: &[RoleEntry], by_name: &HashMap<String, Permission>) -> Result<HashMap<String, PermissionSet>, CatalogueError> {
+    let mut compiled = HashMap::new();
+    for role in roles {
+        let set = compile("role", &role.name, &role.permissions, by_name)?;
+        if compiled.insert(role.name.clone(), set).is_some() {
+            return Err(CatalogueError::Twice("role", role.name.clone()));
+        }
+    }
+    if compiled.contains_key(ADMIN_ROLE) { Ok(compiled) } else { Err(CatalogueError::NoAdminRole) }
+}

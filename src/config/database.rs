@@ -1,0 +1,18 @@
+//! `[database]`: where the data is.
+
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Database {
+    /// `sqlite:PATH` or `postgres://USER:PASSWORD@HOST/DATABASE`.
+    pub url: String,
+    /// Database threads, each with a connection of its own. SQLite: readers; the writer comes on top.
+    pub connections: usize,
+}
+
+impl Default for Database {
+    fn default() -> Self {
+        Self { url: "sqlite:countersign-data/countersign.db".to_owned(), connections: 4 }
+    }
+}

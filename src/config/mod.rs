@@ -1,0 +1,223 @@
+//! What the operator wrote: defaults, then `countersign.toml`, then `COUNTERSIGN_*` variables. An unknown key refuses to
+//! start and names the nearest known one. One section a file; every field tells its meaning, unit and default.
+
+mod access;
+mod database;
+mod keys;
+mod limits;
+mod logs;
+mod oauth;
+mod operations;
+mod sandbox;
+mod secret;
+mod server;
+mod sessions;
+mod watermark;
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use toml::{Table, Value};
+
+pub use access::{ADMIN_ROLE, Catalogue, CatalogueError, PermissionEntry, Risk, RoleEntry, ScopeEntry};
+pub use database::Database;
+pub use keys::Keys;
+pub use limits::{Limits, Rate};
+pub use logs::{LogFormat, Logs};
+pub use oauth::OAuth;
+pub use operations::Operations;
+pub use sandbox::Sandbox;
+pub use secret::Secret;
+pub use server::{Issuer, IssuerError, Server};
+pub use sessions::Sessions;
+pub use watermark::Watermark;
+
+const DEFAULT_PROFILE: &str = include_str!("../../profiles/default.toml");
+/// Variables of the tests, not of the configuration.
+const FOREIGN_PREFIX: &str = "COUNTERSIGN_TEST_";
+
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("cannot read {0}: {1}")]
+    Read(String, std::io::Error),
+    #[error("{0} is not valid TOML: {1}")]
+    Toml(String, String),
+    #[error("{origin}: unknown key `{key}`{}", suggestion(nearest))]
+    UnknownKey { origin: String, key: String, nearest: Option<String> },
+    #[error("{0}: {1}")]
+    Value(String, String),
+    #[error("[server] issuer: {0}")]
+    Issuer(#[from] IssuerError),
+    #[error(transparent)]
+    Catalogue(#[from] CatalogueError),
+}
+
+fn suggestion(nearest: &Option<String>) -> String {
+    nearest.as_ref().map_or_else(String::new, |name| format!("; did you mean `{name}`?"))
+}
+
+/// The whole configuration, with every default filled in.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    pub server: Server,
+    pub database: Database,
+    pub secret: Secret,
+    pub sessions: Sessions,
+    pub oauth: OAuth,
+    pub keys: Keys,
+    pub sandbox: Sandbox,
+    pub limits: Limits,
+    pub watermark: Watermark,
+    pub operations: Operations,
+    pub logs: Logs,
+    pub permission: Vec<PermissionEntry>,
+    pub scope: Vec<ScopeEntry>,
+    pub role: Vec<RoleEntry>,
+}
+
+impl Config {
+    /// Reads the file, if one is named, and the variables, and checks what can be checked without a database.
+    pub fn load(file: Option<&Path>, variables: impl Iterator<Item = (String, String)>) -> Result<Self, ConfigError> {
+        let (origin, text) = match file {
+            None => ("the defaults".to_owned(), String::new()),
+            Some(path) => {
+                let name = path.display().to_string();
+                let text = std::fs::read_to_string(path).map_err(|error| ConfigError::Read(name.clone(), error))?;
+                (name, text)
+            }
+        };
+        Self::parse(&origin, &text, variables)
+    }
+
+    fn parse(origin: &str, text: &str, variables: impl Iterator<Item = (String, String)>) -> Result<Self, ConfigError> {
+        let malformed = |error: toml::de::Error| ConfigError::Toml(origin.to_owned(), error.message().to_owned());
+        let mut table: Table = toml::from_str(text).map_err(malformed)?;
+        let known = known_keys();
+        refuse_unknown_keys(origin, &table, &known)?;
+        apply_variables(&mut table, &known, variables)?;
+        let profile: Table = toml::from_str(DEFAULT_PROFILE).map_err(malformed)?;
+        for (list, entries) in profile {
+            table.entry(list).or_insert(entries);
+        }
+        let config: Self = table.try_into().map_err(|error: toml::de::Error| ConfigError::Value(origin.to_owned(), error.message().to_owned()))?;
+        config.server.issuer()?;
+        config.catalogue()?;
+        Ok(config)
+    }
+
+    pub fn catalogue(&self) -> Result<Catalogue, CatalogueError> {
+        Catalogue::new(&self.permission, &self.scope, &self.role)
+    }
+}
+
+/// The defaults as a table: its keys are the known ones, its values tell their types.
+fn known_keys() -> Table {
+    Table::try_from(Config::default()).unwrap_or_default()
+}
+
+fn refuse_unknown_keys(origin: &str, table: &Table, known: &Table) -> Result<(), ConfigError> {
+    for (section, value) in table {
+        let Some(default) = known.get(section) else { return Err(unknown(origin, section, section, known)) };
+        let (Value::Table(fields), Value::Table(known_fields)) = (value, default) else { continue };
+        for field in fields.keys() {
+            if !known_fields.contains_key(field) {
+                return Err(unknown(origin, &format!("{section}.{field}"), field, known_fields));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn unknown(origin: &str, key: &str, last: &str, known: &Table) -> ConfigError {
+    let nearest = nearest(last, known.keys().map(String::as_str));
+    let prefix = key.strip_suffix(last).unwrap_or("");
+    ConfigError::UnknownKey { origin: origin.to_owned(), key: key.to_owned(), nearest: nearest.map(|name| format!("{prefix}{name}")) }
+}
+
+fn nearest<'k>(word: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
+    known
+        .map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate))
+        .min_by_key(|(distance, _)| *distance)
+        .filter(|(distance, candidate)| *distance <= candidate.len().max(3) / 2)
+        .map(|(_, candidate)| candidate)
+}
+
+/// `COUNTERSIGN_SERVER_LISTEN` is `[server] listen`. Lists are separated by commas.
+fn apply_variables(table: &mut Table, known: &Table, variables: impl Iterator<Item = (String, String)>) -> Result<(), ConfigError> {
+    let fields: Vec<(String, &str, &str, &Value)> = known
+        .iter()
+        .filter_map(|(section, fields)| fields.as_table().map(|fields| (section, fields)))
+        .flat_map(|(section, fields)| fields.iter().map(move |(field, value)| (variable(section, field), section.as_str(), field.as_str(), value)))
+        .collect();
+    for (name, text) in variables.filter(|(name, _)| name.starts_with("COUNTERSIGN_") && !name.starts_with(FOREIGN_PREFIX)) {
+        let Some((_, section, field, default)) = fields.iter().find(|(known, ..)| *known == name) else {
+            let nearest = nearest(&name, fields.iter().map(|(known, ..)| known.as_str())).map(str::to_owned);
+            return Err(ConfigError::UnknownKey { origin: "the environment".to_owned(), key: name, nearest });
+        };
+        let value = typed(&text, default).map_err(|expected| ConfigError::Value(name, format!("expected {expected}")))?;
+        let section = table.entry(*section).or_insert_with(|| Value::Table(Table::new()));
+        if let Value::Table(section) = section {
+            section.insert((*field).to_owned(), value);
+        }
+    }
+    Ok(())
+}
+
+/// The environment variable of a field.
+pub fn variable(section: &str, field: &str) -> String {
+    format!("COUNTERSIGN_{}_{}", section.to_uppercase(), field.to_uppercase())
+}
+
+fn typed(text: &str, like: &Value) -> Result<Value, &'static str> {
+    Ok(match like {
+        Value::Integer(_) => Value::Integer(text.trim().parse().map_err(|_| "a whole number")?),
+        Value::Boolean(_) => Value::Boolean(text.trim().parse().map_err(|_| "true or false")?),
+        Value::Array(_) => Value::Array(text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(Value::from).collect()),
+        _ => Value::String(text.to_owned()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str, variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        Config::parse("test.toml", text, variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
+    }
+
+    #[test]
+    fn defaults_then_the_file_then_variables() {
+        let config = parse("[server]\nlisten = '127.0.0.1:1'\n[limits]\nsandbox = '20/1m'", &[("COUNTERSIGN_SERVER_LISTEN", "127.0.0.1:2")]);
+        let config = config.expect("valid");
+        assert_eq!(config.server.listen, "127.0.0.1:2");
+        assert_eq!((config.limits.sandbox.quota, config.limits.sandbox.window_seconds), (20, 60));
+        assert_eq!(config.keys.prefix, "cs");
+        let proxies = parse("", &[("COUNTERSIGN_SERVER_TRUSTED_PROXIES", "10.0.0.0/8, 192.0.2.1/32")]).expect("valid").server.trusted_proxies;
+        assert_eq!(proxies.len(), 2);
+    }
+
+    #[test]
+    fn an_unknown_key_refuses_and_names_the_nearest_known_one() {
+        let message = |text, variables| parse(text, variables).expect_err("refused").to_string();
+        assert_eq!(message("[server]\nlissen = 'x'", &[]), "test.toml: unknown key `server.lissen`; did you mean `server.listen`?");
+        assert_eq!(message("[sever]", &[]), "test.toml: unknown key `sever`; did you mean `server`?");
+        assert!(message("", &[("COUNTERSIGN_SERVER_LISTN", "x")]).ends_with("did you mean `COUNTERSIGN_SERVER_LISTEN`?"));
+        assert!(message("[[permission]]\nnme = 'x'", &[]).contains("unknown field `nme`"));
+    }
+
+    #[test]
+    fn wrong_values_are_named() {
+        for (text, variables, part) in [
+            ("[server]\nlisten = 5", &[][..], "invalid type"),
+            ("", &[("COUNTERSIGN_DATABASE_CONNECTIONS", "many")][..], "COUNTERSIGN_DATABASE_CONNECTIONS: expected a whole number"),
+            ("[limits]\nsandbox = '10 a minute'", &[][..], "10/1m"),
+            ("[server]\nissuer = 'http://id.example'", &[][..], "https"),
+            ("[[scope]]\nname='x'\ntitle='x'\ndescription='x'\npermissions=['nothing:here']", &[][..], "nothing:here"),
+            ("[server", &[][..], "not valid TOML"),
+        ] {
+            let message = parse(text, variables).expect_err("refused").to_string();
+            assert!(message.contains(part), "{message}");
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! `[oauth]`: lifetimes and algorithms.
+
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct OAuth {
+    /// Seconds a code can be redeemed (RFC 9700 §2.1.1: short).
+    pub code_seconds: i64,
+    /// Seconds a person has to decide on the consent page.
+    pub request_seconds: i64,
+    /// Seconds an access token lives; for a resource server that checks a JWT alone, the bound of its revocation.
+    pub access_token_seconds: i64,
+    /// Seconds a refresh token lives unused.
+    pub refresh_token_seconds: i64,
+    /// Seconds after which a person must allow the application again.
+    pub authorization_seconds: i64,
+    /// `ES256` or `EdDSA`, for new signing keys.
+    pub signing_algorithm: String,
+}
+
+impl Default for OAuth {
+    fn default() -> Self {
+        Self {
+            code_seconds: 60,
+            request_seconds: 10 * 60,
+            access_token_seconds: 15 * 60,
+            refresh_token_seconds: 30 * 24 * 60 * 60,
+            authorization_seconds: 365 * 24 * 60 * 60,
+            signing_algorithm: "ES256".to_owned(),
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! `[server]`: where it listens and what it is called.
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+use url::{Host, Url};
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Server {
+    /// The address people and applications use, without a path or a trailing slash. Every absolute URL is made from it.
+    /// Empty: `http://` and the listening address, which must then be a loopback one.
+    pub issuer: String,
+    /// Address and port to listen on; port 0 takes a free one.
+    pub listen: String,
+    /// Threads that serve requests; 0: one per core.
+    pub workers: usize,
+    /// Networks of the proxies whose `X-Forwarded-For` counts. Empty: nobody's.
+    pub trusted_proxies: Vec<IpNet>,
+    /// The longest accepted body of a form or JSON request, in bytes.
+    pub max_body_bytes: usize,
+    /// Seconds that running requests get when the process is told to stop.
+    pub shutdown_seconds: u64,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            issuer: String::new(),
+            listen: "127.0.0.1:8080".to_owned(),
+            workers: 0,
+            trusted_proxies: Vec::new(),
+            max_body_bytes: 64 * 1024,
+            shutdown_seconds: 10,
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum IssuerError {
+    #[error("{0:?} is not a URL")]
+    NotAUrl(String),
+    #[error("{0:?} must not have a path, a query, a fragment or a user name")]
+    Parts(String),
+    #[error("{0:?} must use https; http is accepted for a loopback address only")]
+    Insecure(String),
+}
+
+/// The issuer, byte for byte as clients compare it (RFC 8414 §2).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Issuer {
+    url: String,
+    /// The `Host` header that belongs to it.
+    host: String,
+    secure: bool,
+}
+
+impl Issuer {
+    pub fn parse(text: &str) -> Result<Self, IssuerError> {
+        let url = Url::parse(text).map_err(|_| IssuerError::NotAUrl(text.to_owned()))?;
+        let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none() && url.username().is_empty() && url.password().is_none();
+        if !bare || text.ends_with('/') {
+            return Err(IssuerError::Parts(text.to_owned()));
+        }
+        let loopback = match url.host() {
+            Some(Host::Ipv4(address)) => address.is_loopback(),
+            Some(Host::Ipv6(address)) => address.is_loopback(),
+            Some(Host::Domain(name)) => name == "localhost",
+            None => false,
+        };
+        match (url.scheme(), loopback) {
+            ("https", _) | ("http", true) => {}
+            _ => return Err(IssuerError::Insecure(text.to_owned())),
+        }
+        let host = url.host_str().unwrap_or_default();
+        let host = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+        Ok(Self { url: text.to_owned(), host, secure: url.scheme() == "https" })
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.url
+    }
+
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// Whether cookies can carry `Secure` and `__Host-`.
+    pub fn is_secure(&self) -> bool {
+        self.secure
+    }
+}
+
+impl Server {
+    /// The issuer, made from the listening address when none is configured.
+    pub fn issuer(&self) -> Result<Issuer, IssuerError> {
+        if self.issuer.is_empty() { Issuer::parse(&format!("http://{}", self.listen)) } else { Issuer::parse(&self.issuer) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_https_or_a_loopback_address_can_be_the_issuer() {
+        assert!(Issuer::parse("https://id.example").is_ok_and(|issuer| issuer.is_secure() && issuer.host() == "id.example"));
+        assert!(Issuer::parse("http://127.0.0.1:8080").is_ok_and(|issuer| !issuer.is_secure() && issuer.host() == "127.0.0.1:8080"));
+        assert!(Issuer::parse("http://[::1]:80").is_ok_and(|issuer| issuer.host() == "[::1]"));
+        assert!(matches!(Issuer::parse("http://id.example"), Err(IssuerError::Insecure(_))));
+        assert!(matches!(Issuer::parse("http://0.0.0.0:8080"), Err(IssuerError::Insecure(_))));
+        for text in ["https://id.example/", "https://id.example/t1", "https://u@id.example", "https://id.example?x"] {
+            assert!(matches!(Issuer::parse(text), Err(IssuerError::Parts(_))), "{text}");
+        }
+    }
+}
