@@ -33,7 +33,7 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::oneshot;
 
 pub use changes::{Changes, Stamp, Subject};
-pub use conn::{Conn, Database};
+pub use conn::{Conn, Database, UnknownScheme};
 pub use error::Error;
 pub use exclusive::ExclusiveError;
 pub use job::Verdict;

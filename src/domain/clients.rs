@@ -1,0 +1,56 @@
+//! OAuth clients as the doors know them: the application, its redirect URIs and the digests of its live secrets.
+
+use crate::crypto::digest::Digest;
+use crate::domain::memory::Depends;
+use crate::store::applications::Application;
+use crate::store::authorizations::Authorization;
+use crate::store::{Error, Snapshot, Subject};
+use crate::types::id::ApplicationId;
+use crate::types::redirect_uri::RedirectUri;
+use crate::types::state::{ApplicationState, ClientType, OrganizationState};
+
+#[derive(Debug, Clone)]
+pub struct Client {
+    pub application: Application,
+    pub organization_name: String,
+    pub redirect_uris: Vec<RedirectUri>,
+    pub secrets: Vec<Digest>,
+    /// By which it acts as itself; none for a public one.
+    pub own_authorization: Option<Authorization>,
+}
+
+impl Client {
+    pub fn is_confidential(&self) -> bool {
+        self.application.client_type == ClientType::Confidential
+    }
+
+    /// The registered redirect URI that `asked` matches; a single registered one may be left out (RFC 6749 §3.1.2.3).
+    pub fn redirect_uri(&self, asked: Option<&RedirectUri>) -> Option<RedirectUri> {
+        match asked {
+            Some(asked) => self.redirect_uris.iter().any(|own| own.matches(asked)).then(|| asked.clone()),
+            None if self.redirect_uris.len() == 1 => self.redirect_uris.first().cloned(),
+            None => None,
+        }
+    }
+}
+
+impl Depends for Client {
+    fn subjects(&self) -> impl Iterator<Item = Subject> {
+        std::iter::once(Subject::Organization(self.application.organization_id))
+    }
+}
+
+/// The client, if it is not deleted and its organization is not suspended.
+pub fn find(snapshot: &mut Snapshot, id: ApplicationId) -> Result<Option<Client>, Error> {
+    let Some(application) = snapshot.find_application(id)?.filter(|application| application.state == ApplicationState::Active) else {
+        return Ok(None);
+    };
+    let organization = snapshot.find_organization(application.organization_id)?;
+    let Some(organization) = organization.filter(|organization| organization.state == OrganizationState::Active) else {
+        return Ok(None);
+    };
+    let redirect_uris = snapshot.list_redirect_uris(id)?;
+    let secrets = snapshot.list_application_secrets(id)?;
+    let own_authorization = snapshot.find_client_credentials_authorization(id)?;
+    Ok(Some(Client { application, organization_name: organization.name, redirect_uris, secrets, own_authorization }))
+}

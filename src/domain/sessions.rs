@@ -1,0 +1,57 @@
+//! Sessions: who is signed in, for how long.
+
+use crate::config::Sessions;
+use crate::crypto::digest::Digest;
+use crate::store::sessions::Session;
+use crate::store::users::User;
+use crate::store::{Error, Snapshot, Tx};
+use crate::types::id::{SessionId, UserId};
+use crate::types::state::UserState;
+use crate::types::time::Timestamp;
+
+/// How old `last_seen_at` may be before a request writes it again.
+const SEEN_EVERY_SECONDS: i64 = 60;
+
+/// A person and the session they came with.
+#[derive(Debug, Clone)]
+pub struct SignedIn {
+    pub session: Session,
+    pub user: User,
+}
+
+impl SignedIn {
+    /// Whether this request should record that the session was used.
+    pub fn wants_recording(&self, now: Timestamp) -> bool {
+        self.session.last_seen_at.plus_seconds(SEEN_EVERY_SECONDS) < now
+    }
+}
+
+/// The live session behind a presented token, if its person may still use it.
+pub fn find(snapshot: &mut Snapshot, config: &Sessions, candidates: &[Digest], now: Timestamp) -> Result<Option<SignedIn>, Error> {
+    let found = snapshot.find_session_by_digest(candidates)?;
+    let live = |(session, user): &(Session, User)| {
+        session.expires_at > now && session.last_seen_at.plus_seconds(config.idle_seconds) > now && user.state == UserState::Active
+    };
+    Ok(found.filter(live).map(|(session, user)| SignedIn { session, user }))
+}
+
+/// Starts a session: always a new id and a new token, so that nobody can fix them beforehand.
+pub fn start(tx: &mut Tx, config: &Sessions, user: UserId, digest: Digest) -> Result<Session, Error> {
+    tx.delete_expired_sessions(user)?;
+    let session = Session {
+        id: SessionId::generate(tx.now),
+        digest,
+        user_id: user,
+        created_at: tx.now,
+        last_seen_at: tx.now,
+        expires_at: tx.now.plus_seconds(config.absolute_seconds),
+    };
+    tx.insert_session(&session)?;
+    tx.record(None, Some(user), "session.started", session.id.as_str(), "")?;
+    Ok(session)
+}
+
+pub fn end(tx: &mut Tx, session: &Session) -> Result<(), Error> {
+    tx.delete_session(session.id)?;
+    tx.record(None, Some(session.user_id), "session.ended", session.id.as_str(), "")
+}
