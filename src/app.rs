@@ -1,0 +1,307 @@
+//! What every request shares: the store, the keys, the memories and the rules, built from the configuration.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::config::{Catalogue, Config, ConfigError, Issuer};
+use crate::crypto::digest::{Digester, Fingerprint, Purpose};
+use crate::crypto::format::{self, TokenKind};
+use crate::crypto::password::{PasswordQueue, network};
+use crate::crypto::seal::Sealer;
+use crate::crypto::secret_key::{SecretKeyError, SecretKeys};
+use crate::crypto::signer::{PrivateKey, Signer, SignerError};
+use crate::domain::access::{self, Access, PresentedToken};
+use crate::domain::check::Rules;
+use crate::domain::clients::{self, Client};
+use crate::domain::limiter::{Limiter, Quota, Taken};
+use crate::domain::memory::{Memory, Unknown};
+use crate::domain::resource_servers::{self, Server};
+use crate::domain::sandbox::Policy;
+use crate::pdf::{Limits as StampLimits, Stamper};
+use crate::store::signing_keys::StoredSigningKey;
+use crate::store::{self, Database, OpenError, Snapshot, Store, Verdict};
+use crate::telemetry::metrics::{MemoryLabels, Metrics};
+use crate::types::id::{AccessTokenId, ApplicationId, ResourceServerId};
+use crate::types::scope::Scopes;
+use crate::types::state::SigningAlgorithm;
+use crate::types::time::{Clock, Timestamp};
+
+/// Credentials, clients and resource servers that are remembered at most.
+const MOST_REMEMBERED: usize = 100_000;
+const MOST_UNKNOWN: usize = 10_000;
+const MOST_CLIENTS: usize = 10_000;
+
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error("[database] url: {0}")]
+    DatabaseUrl(#[from] store::UnknownScheme),
+    #[error(transparent)]
+    SecretKey(#[from] SecretKeyError),
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    #[error("the signing keys in the database cannot be used: {0}. Is this the secret key that belongs to this database?")]
+    SealedKeys(#[from] crate::crypto::seal::CannotOpen),
+    #[error(transparent)]
+    Signer(#[from] SignerError),
+    #[error("cannot start: {0}")]
+    Io(#[from] std::io::Error),
+}
+
+/// What one look-up of a presented credential found.
+#[derive(Debug, Clone)]
+pub enum Lookup {
+    Found(Arc<Access>),
+    /// Unknown, mistyped, foreign, revoked: they read the same.
+    Unknown,
+    /// This address has asked for too many unknown credentials.
+    Throttled {
+        retry_after_seconds: i64,
+    },
+}
+
+pub struct App {
+    pub config: Arc<Config>,
+    pub catalogue: Catalogue,
+    pub policy: Policy,
+    pub issuer: Issuer,
+    pub clock: Clock,
+    pub store: Store,
+    pub digester: Digester,
+    pub signer: Signer,
+    pub passwords: PasswordQueue,
+    pub limiter: Limiter,
+    pub stamper: Stamper,
+    pub metrics: Metrics,
+    accesses: Memory<Fingerprint, Access>,
+    unknown: Unknown<Fingerprint>,
+    clients: Memory<ApplicationId, Client>,
+    servers: Memory<ResourceServerId, Server>,
+}
+
+impl App {
+    /// Opens everything that `config` names. `stamp_program` is this very binary: it is started again to stamp PDFs.
+    pub async fn build(config: Config, clock: Clock, stamp_program: PathBuf) -> Result<Self, BuildError> {
+        let secret_keys = secret_keys(&config)?;
+        let database: Database = config.database.url.parse()?;
+        let store = Store::open(&database, config.database.connections)?;
+        let issuer = config.server.issuer().map_err(ConfigError::from)?;
+        let signer = load_signer(&store, &config, &issuer, &Sealer::new(&secret_keys), clock.now()).await?;
+        Ok(Self {
+            catalogue: config.catalogue().map_err(ConfigError::from)?,
+            policy: policy(&config),
+            issuer,
+            clock,
+            store,
+            digester: Digester::new(&secret_keys),
+            signer,
+            passwords: PasswordQueue::start()?,
+            limiter: Limiter::default(),
+            stamper: Stamper::new(stamp_program, stamp_limits(&config)),
+            metrics: Metrics::default(),
+            accesses: Memory::new(MOST_REMEMBERED),
+            unknown: Unknown::new(MOST_UNKNOWN),
+            clients: Memory::new(MOST_CLIENTS),
+            servers: Memory::new(MOST_CLIENTS),
+            config: Arc::new(config),
+        })
+    }
+
+    pub fn rules(&self) -> Rules<'_> {
+        Rules { catalogue: &self.catalogue, policy: &self.policy, limits: &self.config.limits }
+    }
+
+    /// The access behind a presented key or token: from memory, or by one query. `address`: on whose account unknown ones go.
+    pub async fn access(&self, presented: &str, address: &str, now: Timestamp) -> Result<Lookup, store::Error> {
+        let Some(shape) = self.shape(presented) else { return Ok(Lookup::Unknown) };
+        let fingerprint = self.digester.fingerprint(shape.purpose(), presented);
+        if let Some(access) = self.accesses.get(&fingerprint, self.store.changes()) {
+            self.metrics.access_memory.get_or_create(&MemoryLabels { result: "hit" }).inc();
+            return Ok(Lookup::Found(access));
+        }
+        if self.unknown.contains(&fingerprint, self.store.changes()) {
+            return Ok(Lookup::Unknown);
+        }
+        let budget = Quota { policy: "unknown_credentials", subject: address.to_owned(), rate: self.config.limits.unknown_credentials };
+        if !self.limiter.is_free(address, &budget, now) {
+            return Ok(Lookup::Throttled { retry_after_seconds: budget.rate.window_seconds });
+        }
+        self.metrics.access_memory.get_or_create(&MemoryLabels { result: "miss" }).inc();
+        // before the SELECT: what is written from here on ends the entry
+        let stamp = self.store.changes().stamp();
+        let Some(access) = self.load(shape, presented).await?.map(Arc::new) else {
+            self.unknown.put(fingerprint, stamp);
+            self.limiter.take(address, &[budget], now);
+            return Ok(Lookup::Unknown);
+        };
+        self.accesses.put(fingerprint, stamp, &access);
+        Ok(Lookup::Found(access))
+    }
+
+    /// The live client with this id.
+    pub async fn client(&self, id: ApplicationId) -> Result<Option<Arc<Client>>, store::Error> {
+        if let Some(client) = self.clients.get(&id, self.store.changes()) {
+            return Ok(Some(client));
+        }
+        let stamp = self.store.changes().stamp();
+        let client = self.store.read(move |snapshot| clients::find(snapshot, id)).await?.map(Arc::new);
+        if let Some(client) = &client {
+            self.clients.put(id, stamp, client);
+        }
+        Ok(client)
+    }
+
+    /// The resource server with this id.
+    pub async fn resource_server(&self, id: ResourceServerId) -> Result<Option<Arc<Server>>, store::Error> {
+        if let Some(server) = self.servers.get(&id, self.store.changes()) {
+            return Ok(Some(server));
+        }
+        let stamp = self.store.changes().stamp();
+        let server = self.store.read(move |snapshot| resource_servers::find(snapshot, id)).await?.map(Arc::new);
+        if let Some(server) = &server {
+            self.servers.put(id, stamp, server);
+        }
+        Ok(server)
+    }
+
+    /// Whether `secret` is one of the live ones. Failures are counted per client and address, before the comparison: what
+    /// is over the limit learns nothing.
+    pub fn proves(&self, client: &str, secret: &str, digests: &[crate::crypto::digest::Digest], address: IpAddr, now: Timestamp) -> Proof {
+        let rate = self.config.limits.client_failures;
+        let failures = Quota { policy: "client_failures", subject: format!("{client} {}", network(address)), rate };
+        if !self.limiter.is_free(client, &failures, now) {
+            return Proof::Throttled { retry_after_seconds: rate.window_seconds };
+        }
+        if digests.iter().any(|digest| self.digester.matches(Purpose::ClientSecret, secret, digest)) {
+            return Proof::Proven;
+        }
+        let _: Taken = self.limiter.take(client, &[failures], now);
+        Proof::Wrong
+    }
+
+    fn shape(&self, presented: &str) -> Option<Shape> {
+        let prefix = &self.config.keys.prefix;
+        if format::is_token(prefix, TokenKind::AccessToken, presented) {
+            return Some(Shape::AccessToken);
+        }
+        if presented.bytes().filter(|byte| *byte == b'.').count() == 2 {
+            return Some(Shape::Jwt);
+        }
+        format::key_public_id(presented).map(|_| Shape::ApiKey)
+    }
+
+    async fn load(&self, shape: Shape, presented: &str) -> Result<Option<Access>, store::Error> {
+        let candidates = self.digester.candidates(shape.purpose(), presented);
+        let catalogue = self.catalogue.clone();
+        match shape {
+            Shape::ApiKey => {
+                let load = move |snapshot: &mut Snapshot| match snapshot.find_api_key_by_digest(&candidates)? {
+                    Some(key) => access::of_api_key(snapshot, &catalogue, &key),
+                    None => Ok(None),
+                };
+                self.store.read(load).await
+            }
+            Shape::AccessToken => {
+                let load = move |snapshot: &mut Snapshot| {
+                    let Some(row) = snapshot.find_access_token_by_digest(&candidates)? else { return Ok(None) };
+                    let token = PresentedToken { id: row.id.to_string(), scopes: row.scopes, issued_at: row.created_at, expires_at: row.expires_at };
+                    of_live_token(snapshot, &catalogue, row.authorization_id, row.id, &token)
+                };
+                self.store.read(load).await
+            }
+            Shape::Jwt => {
+                let Ok(claims) = self.signer.verify(presented) else { return Ok(None) };
+                let (Ok(id), Ok(scopes)) = (claims.jti.parse::<AccessTokenId>(), claims.scope.parse::<Scopes>()) else { return Ok(None) };
+                let issued_at = Timestamp::from_seconds(claims.iat);
+                let token = PresentedToken { id: claims.jti.clone(), scopes, issued_at, expires_at: claims.expires_at() };
+                self.store.read(move |snapshot| of_live_token(snapshot, &catalogue, claims.authorization, id, &token)).await
+            }
+        }
+    }
+}
+
+/// The outcome of comparing a client's secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proof {
+    Proven,
+    Wrong,
+    Throttled { retry_after_seconds: i64 },
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Shape {
+    ApiKey,
+    AccessToken,
+    Jwt,
+}
+
+impl Shape {
+    fn purpose(self) -> Purpose {
+        match self {
+            Self::ApiKey => Purpose::ApiKey,
+            Self::AccessToken | Self::Jwt => Purpose::AccessToken,
+        }
+    }
+}
+
+fn of_live_token(
+    snapshot: &mut Snapshot, catalogue: &Catalogue, authorization: crate::types::id::AuthorizationId, id: AccessTokenId, token: &PresentedToken,
+) -> Result<Option<Access>, store::Error> {
+    if snapshot.is_token_revoked(id)? {
+        return Ok(None);
+    }
+    let Some(authorization) = snapshot.find_authorization(authorization)? else { return Ok(None) };
+    access::of_token(snapshot, catalogue, &authorization, token)
+}
+
+pub fn secret_keys(config: &Config) -> Result<SecretKeys, SecretKeyError> {
+    if config.secret.key.is_empty() { SecretKeys::load_or_create(config.secret.key_file.as_ref()) } else { SecretKeys::parse(&config.secret.key) }
+}
+
+fn policy(config: &Config) -> Policy {
+    Policy {
+        name_prefix: config.sandbox.name_prefix.clone(),
+        max_name_characters: config.sandbox.max_name_characters,
+        watermark_text: config.sandbox.watermark_text.clone(),
+        include_subdomains: config.sandbox.include_subdomains,
+    }
+}
+
+fn stamp_limits(config: &Config) -> StampLimits {
+    let watermark = &config.watermark;
+    StampLimits {
+        memory_bytes: watermark.memory_bytes,
+        cpu_seconds: watermark.cpu_seconds,
+        wall_seconds: watermark.wall_seconds,
+        max_pages: watermark.max_pages,
+        max_input_bytes: watermark.max_input_bytes,
+        max_output_bytes: watermark.max_input_bytes.saturating_mul(2),
+        concurrency: watermark.concurrency,
+    }
+}
+
+/// The signing keys of the database; a first one is made when there is none.
+async fn load_signer(store: &Store, config: &Config, issuer: &Issuer, sealer: &Sealer, now: Timestamp) -> Result<Signer, BuildError> {
+    let mut stored = store.read(|snapshot| snapshot.list_signing_keys()).await?;
+    if stored.is_empty() {
+        let algorithm: SigningAlgorithm = config.oauth.signing_algorithm.parse().map_err(|error: crate::types::state::UnknownWord| {
+            BuildError::Config(ConfigError::Value("[oauth] signing_algorithm".to_owned(), error.to_string()))
+        })?;
+        let key = PrivateKey::generate(algorithm)?;
+        let row =
+            StoredSigningKey { sealed_private_key: sealer.seal(&key.kid, &key.pkcs8), kid: key.kid, algorithm, created_at: now, signs_from: now };
+        let inserted = row.clone();
+        store.write(now, move |tx| tx.insert_signing_key(&inserted).map(Verdict::<(), store::Error>::Done)).await?;
+        stored.push(row);
+    }
+    let open = |row: &StoredSigningKey| {
+        let pkcs8 = sealer.open(&row.kid, &row.sealed_private_key)?;
+        Ok(PrivateKey { kid: row.kid.clone(), algorithm: row.algorithm, pkcs8 })
+    };
+    let keys = stored.iter().map(open).collect::<Result<Vec<_>, crate::crypto::seal::CannotOpen>>()?;
+    Ok(Signer::new(issuer.as_str(), &keys)?)
+}

@@ -1,0 +1,80 @@
+//! Metrics in the text format that Prometheus reads.
+
+use std::sync::atomic::AtomicU64;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::Registry;
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct RequestLabels {
+    /// The route's pattern, never a path from outside.
+    pub route: String,
+    pub method: &'static str,
+    pub status: u16,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct DecisionLabels {
+    pub door: &'static str,
+    pub code: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct MemoryLabels {
+    pub result: &'static str,
+}
+
+/// All metrics of one process.
+pub struct Metrics {
+    registry: Registry,
+    pub requests: Family<RequestLabels, Counter<u64, AtomicU64>>,
+    pub request_seconds: Histogram,
+    pub decisions: Family<DecisionLabels, Counter<u64, AtomicU64>>,
+    pub access_memory: Family<MemoryLabels, Counter<u64, AtomicU64>>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let metrics = Self {
+            registry: Registry::with_prefix("countersign"),
+            requests: Family::default(),
+            request_seconds: Histogram::new(exponential_buckets(0.0001, 4.0, 9)),
+            decisions: Family::default(),
+            access_memory: Family::default(),
+        };
+        metrics.registered()
+    }
+}
+
+impl Metrics {
+    fn registered(mut self) -> Self {
+        self.registry.register("http_requests", "Requests by route, method and status", self.requests.clone());
+        self.registry.register("http_request_seconds", "How long requests took", self.request_seconds.clone());
+        self.registry.register("decisions", "Answers about credentials by door and code", self.decisions.clone());
+        self.registry.register("access_memory", "Look-ups of credentials answered from memory or not", self.access_memory.clone());
+        self
+    }
+
+    /// What `/metrics` answers.
+    pub fn text(&self) -> Result<String, std::fmt::Error> {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_counted_request_is_found_in_the_text() {
+        let metrics = Metrics::default();
+        metrics.requests.get_or_create(&RequestLabels { route: "/healthz".to_owned(), method: "GET", status: 200 }).inc();
+        let text = metrics.text().expect("text");
+        assert!(text.contains(r#"countersign_http_requests_total{route="/healthz",method="GET",status="200"} 1"#), "{text}");
+    }
+}

@@ -1,0 +1,52 @@
+//! The client's address. `X-Forwarded-For` counts only from configured proxies, and its right-most untrusted hop is the
+//! client: what stands left of it was written by the client itself (9700-51).
+
+use std::net::IpAddr;
+
+use actix_web::http::header::HeaderMap;
+use ipnet::IpNet;
+
+pub fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
+    let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(&address.to_canonical()));
+    let mut client = peer.to_canonical();
+    if !is_trusted(client) {
+        return client;
+    }
+    let values: Vec<&str> = headers.get_all("x-forwarded-for").filter_map(|value| value.to_str().ok()).collect();
+    for hop in values.iter().rev().flat_map(|value| value.rsplit(',')) {
+        let Ok(address) = hop.trim().parse::<IpAddr>() else { return client };
+        client = address.to_canonical();
+        if !is_trusted(client) {
+            return client;
+        }
+    }
+    client
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::http::header::{HeaderName, HeaderValue};
+
+    fn forwarded(values: &[&'static str]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(HeaderName::from_static("x-forwarded-for"), HeaderValue::from_static(value));
+        }
+        headers
+    }
+
+    #[test]
+    fn only_what_trusted_proxies_wrote_counts() {
+        // 9700-51
+        let proxy: IpAddr = [10, 0, 0, 1].into();
+        let trusted: Vec<IpNet> = vec!["10.0.0.0/8".parse().expect("a network")];
+        let client: IpAddr = [192, 0, 2, 7].into();
+        assert_eq!(client_address(client, &forwarded(&["203.0.113.9"]), &trusted), client);
+        assert_eq!(client_address(proxy, &forwarded(&["203.0.113.9, 192.0.2.7"]), &trusted), client);
+        assert_eq!(client_address(proxy, &forwarded(&["203.0.113.9", "192.0.2.7, 10.0.0.2"]), &trusted), client);
+        assert_eq!(client_address(proxy, &forwarded(&["192.0.2.7, nonsense"]), &trusted), proxy);
+        assert_eq!(client_address(proxy, &forwarded(&[]), &trusted), proxy);
+        assert_eq!(client_address(proxy, &forwarded(&["192.0.2.7"]), &[]), proxy);
+    }
+}

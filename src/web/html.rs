@@ -1,0 +1,167 @@
+//! Pages as responses: strict Content-Security-Policy, no store, no framing; and errors as pages.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, LOCATION, REFERRER_POLICY, RETRY_AFTER};
+use actix_web::{HttpRequest, HttpResponse, ResponseError};
+use askama::Template;
+
+use super::facts::Facts;
+use super::form::FormError;
+use super::page::{ErrorPage, Link, Shell};
+use super::problem::RETRY_SECONDS;
+use crate::domain::Refusal;
+use crate::store;
+
+/// The product's name on every page.
+pub const PRODUCT: &str = "Countersign";
+
+/// A page. `form_action`: an origin beside our own that a form's answer may redirect to (Chromium checks the whole chain).
+pub fn page(status: StatusCode, template: &impl Template, form_action: Option<&str>) -> HttpResponse {
+    let Ok(body) = template.render() else {
+        return HttpResponse::InternalServerError().content_type("text/plain; charset=utf-8").body("The page could not be shown.");
+    };
+    let elsewhere = form_action.map_or_else(String::new, |origin| format!(" {origin}"));
+    let policy =
+        format!("default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'{elsewhere}; base-uri 'none'; frame-ancestors 'none'");
+    HttpResponse::build(status)
+        .content_type("text/html; charset=utf-8")
+        .insert_header((CONTENT_SECURITY_POLICY, policy))
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .insert_header((REFERRER_POLICY, "same-origin"))
+        .body(body)
+}
+
+/// 303: whatever came, the next request is a GET (9700-14).
+pub fn see_other(location: &str) -> HttpResponse {
+    HttpResponse::SeeOther().insert_header((LOCATION, location)).insert_header((CACHE_CONTROL, "no-store")).finish()
+}
+
+/// Why a page could not be shown, said to a person.
+#[derive(Debug, thiserror::Error)]
+pub enum PageError {
+    /// To the sign-in page, and back to the path.
+    #[error("sign-in required")]
+    SignIn { return_to: String },
+    #[error("not found")]
+    NotFound,
+    #[error("{0}")]
+    Forbidden(String),
+    #[error("{0}")]
+    BadRequest(String),
+    /// The form is stale or was made elsewhere.
+    #[error("the form's token is missing or wrong")]
+    Csrf,
+    #[error("too many requests")]
+    TooMany { retry_after_seconds: i64 },
+    #[error("the store failed: {0}")]
+    Unavailable(String),
+}
+
+impl From<store::Error> for PageError {
+    fn from(error: store::Error) -> Self {
+        match error {
+            store::Error::NotFound => Self::NotFound,
+            other => Self::Unavailable(other.to_string()),
+        }
+    }
+}
+
+impl From<Refusal> for PageError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::NotFound => Self::NotFound,
+            Refusal::Forbidden(reason) => Self::Forbidden(reason.to_owned()),
+            Refusal::Blocked(reason) => Self::Forbidden(reason),
+            Refusal::Invalid(errors) => {
+                Self::BadRequest(errors.into_iter().map(|(field, message)| format!("{field}: {message}")).collect::<Vec<_>>().join(" "))
+            }
+            Refusal::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<FormError> for PageError {
+    fn from(error: FormError) -> Self {
+        Self::BadRequest(error.to_string())
+    }
+}
+
+impl PageError {
+    fn words(&self) -> (StatusCode, &'static str, String) {
+        match self {
+            Self::SignIn { .. } => (StatusCode::SEE_OTHER, "Sign in", String::new()),
+            Self::NotFound => (StatusCode::NOT_FOUND, "Not found", "There is nothing here, or it is not yours to see.".to_owned()),
+            Self::Forbidden(reason) => (StatusCode::FORBIDDEN, "Not allowed", reason.clone()),
+            Self::BadRequest(reason) => (StatusCode::BAD_REQUEST, "That did not work", reason.clone()),
+            Self::Csrf => (
+                StatusCode::FORBIDDEN,
+                "This form has expired",
+                "Go back, load the page again and send it once more. Nothing was changed.".to_owned(),
+            ),
+            Self::TooMany { retry_after_seconds } => {
+                (StatusCode::TOO_MANY_REQUESTS, "Too many tries", format!("Wait {} and try again.", minutes(*retry_after_seconds)))
+            }
+            Self::Unavailable(_) => {
+                (StatusCode::SERVICE_UNAVAILABLE, "Back in a moment", "The service cannot reach its database. Try again in a moment.".to_owned())
+            }
+        }
+    }
+
+    fn retry_after(&self) -> Option<i64> {
+        match self {
+            Self::TooMany { retry_after_seconds } => Some(*retry_after_seconds),
+            Self::Unavailable(_) => Some(RETRY_SECONDS),
+            _ => None,
+        }
+    }
+
+    /// The page, or the way to the sign-in page.
+    pub fn respond(&self, request: &HttpRequest) -> HttpResponse {
+        if let Self::SignIn { return_to } = self {
+            let query = url::form_urlencoded::Serializer::new(String::new()).append_pair("return_to", return_to).finish();
+            return see_other(&format!("/login?{query}"));
+        }
+        if let Self::Unavailable(reason) = self {
+            tracing::error!("A page could not be shown: {reason}");
+        }
+        let facts = Facts::of(request);
+        let (status, heading, message) = self.words();
+        error_page(status, heading, &message, self.retry_after(), &facts)
+    }
+}
+
+fn minutes(seconds: i64) -> String {
+    match (seconds + 59) / 60 {
+        ..=1 => "a minute".to_owned(),
+        many => format!("{many} minutes"),
+    }
+}
+
+/// An error for a person, with a way out.
+pub fn error_page(status: StatusCode, heading: &str, message: &str, retry_after_seconds: Option<i64>, facts: &Facts) -> HttpResponse {
+    let template = ErrorPage {
+        shell: Shell { title: heading.to_owned(), product_name: PRODUCT.to_owned(), signed_in: None, active_section: None },
+        status: status.as_u16(),
+        heading: heading.to_owned(),
+        message: message.to_owned(),
+        way_out: Some(Link { href: "/".to_owned(), label: "To the start page".to_owned() }),
+        request_id: facts.id.to_string(),
+    };
+    let mut response = page(status, &template, None);
+    if let Some(seconds) = retry_after_seconds {
+        let value = actix_web::http::header::HeaderValue::from(seconds);
+        response.headers_mut().insert(RETRY_AFTER, value);
+    }
+    response
+}
+
+/// So that handlers can use `?`; the error middleware turns it into the page with the request's id.
+impl ResponseError for PageError {
+    fn status_code(&self) -> StatusCode {
+        self.words().0
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        HttpResponse::build(self.status_code()).finish()
+    }
+}

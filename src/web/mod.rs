@@ -1,0 +1,14 @@
+//! What doors share: reading requests strictly, knowing who asks, and answering with pages or problems.
+
+pub mod address;
+pub mod basic;
+pub mod body;
+pub mod credential;
+pub mod facts;
+pub mod form;
+pub mod html;
+pub mod page;
+pub mod problem;
+pub mod rate_limit;
+pub mod return_to;
+pub mod visitor;

@@ -1,0 +1,153 @@
+//! Who is at the browser: a signed-in person or a stranger, and the token that ties a form to that browser.
+//!
+//! Invariant: a form's token is an HMAC of the session's (or stranger's) own secret; a form made for one browser is never
+//! accepted from another, and a form made before a sign-in never after it.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use actix_web::cookie::{Cookie, SameSite};
+use actix_web::dev::Payload;
+use actix_web::http::header::HeaderMap;
+use actix_web::{FromRequest, HttpRequest, web};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use super::facts::Facts;
+use super::form::Form;
+use super::html::PageError;
+use crate::app::App;
+use crate::crypto::digest::Purpose;
+use crate::domain::sessions::{self, SignedIn};
+use crate::store::Verdict;
+use crate::types::text::random_base62;
+
+/// 43 base62 characters hold 256 random bits.
+const TOKEN_CHARACTERS: usize = 43;
+
+/// The browser behind a request.
+pub struct Visitor {
+    signed_in: Option<SignedIn>,
+    /// Of the session or of the stranger; new when the browser brought none.
+    token: String,
+    is_new: bool,
+    secure: bool,
+    csrf: String,
+    path: String,
+}
+
+impl Visitor {
+    pub fn signed_in(&self) -> Option<&SignedIn> {
+        self.signed_in.as_ref()
+    }
+
+    /// The person, or the way to the sign-in page and back here.
+    pub fn require(&self) -> Result<&SignedIn, PageError> {
+        self.signed_in.as_ref().ok_or_else(|| PageError::SignIn { return_to: self.path.clone() })
+    }
+
+    /// For the hidden field of a form.
+    pub fn csrf(&self) -> String {
+        self.csrf.clone()
+    }
+
+    /// Refuses a form that was not made by us for this browser.
+    pub fn check_csrf(&self, form: &Form) -> Result<(), PageError> {
+        let presented = form.one("csrf")?.unwrap_or_default();
+        let equal = aws_lc_rs::constant_time::verify_slices_are_equal(presented.as_bytes(), self.csrf.as_bytes()).is_ok();
+        if equal { Ok(()) } else { Err(PageError::Csrf) }
+    }
+
+    /// A stranger's cookie, when the browser has none yet: without it no form can be answered.
+    pub fn cookie(&self) -> Option<Cookie<'static>> {
+        (self.is_new && self.signed_in.is_none()).then(|| cookie(STRANGER, self.secure, self.token.clone()))
+    }
+}
+
+const SESSION: &str = "countersign_session";
+const STRANGER: &str = "countersign_visitor";
+
+/// A new session's secret, for the cookie; its digest is stored.
+pub fn mint_session_token() -> String {
+    random_base62(TOKEN_CHARACTERS)
+}
+
+pub fn session_cookie(secure: bool, token: String) -> Cookie<'static> {
+    cookie(SESSION, secure, token)
+}
+
+/// Takes both cookies away, on both kinds of issuer.
+pub fn removal_cookies(secure: bool) -> [Cookie<'static>; 2] {
+    [SESSION, STRANGER].map(|name| {
+        let mut removal = cookie(name, secure, String::new());
+        removal.make_removal();
+        removal
+    })
+}
+
+/// `__Host-` and Secure for an https issuer; a plain name only for http on a loopback address.
+fn cookie(name: &str, secure: bool, value: String) -> Cookie<'static> {
+    Cookie::build(cookie_name(name, secure), value).path("/").http_only(true).secure(secure).same_site(SameSite::Lax).finish()
+}
+
+fn cookie_name(name: &str, secure: bool) -> String {
+    if secure { format!("__Host-{name}") } else { name.to_owned() }
+}
+
+impl FromRequest for Visitor {
+    type Error = PageError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, PageError>>>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        Box::pin(async move { recognize(&request).await })
+    }
+}
+
+async fn recognize(request: &HttpRequest) -> Result<Visitor, PageError> {
+    let app = request.app_data::<web::Data<App>>().map(|data| Arc::clone(data)).ok_or(PageError::NotFound)?;
+    refuse_foreign_origin(request.headers(), app.issuer.as_str())?;
+    let facts = Facts::of(request);
+    let secure = app.issuer.is_secure();
+    let read = |name| request.cookie(&cookie_name(name, secure)).map(|cookie| cookie.value().to_owned());
+    let path = request.uri().path_and_query().map_or("/", |path| path.as_str()).to_owned();
+    if let Some(token) = read(SESSION).filter(|token| is_token(token))
+        && let Some(signed_in) = find_session(&app, &token, &facts).await?
+    {
+        let csrf = csrf(&app, &token);
+        return Ok(Visitor { signed_in: Some(signed_in), token, is_new: false, secure, csrf, path });
+    }
+    let known = read(STRANGER).filter(|token| is_token(token));
+    let (is_new, token) = (known.is_none(), known.unwrap_or_else(mint_session_token));
+    let csrf = csrf(&app, &token);
+    Ok(Visitor { signed_in: None, token, is_new, secure, csrf, path })
+}
+
+fn is_token(text: &str) -> bool {
+    text.len() == TOKEN_CHARACTERS && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
+fn csrf(app: &App, token: &str) -> String {
+    URL_SAFE_NO_PAD.encode(app.digester.fingerprint(Purpose::Csrf, token))
+}
+
+async fn find_session(app: &App, token: &str, facts: &Facts) -> Result<Option<SignedIn>, PageError> {
+    let candidates = app.digester.candidates(Purpose::Session, token);
+    let (config, now) = (Arc::clone(&app.config), facts.now);
+    let found = app.store.read(move |snapshot| sessions::find(snapshot, &config.sessions, &candidates, now)).await?;
+    if let Some(signed_in) = &found
+        && signed_in.wants_recording(now)
+    {
+        let id = signed_in.session.id;
+        app.store.write(now, move |tx| tx.record_session_use(id).map(Verdict::<(), crate::store::Error>::Done)).await?;
+    }
+    Ok(found)
+}
+
+/// A second wall beside the form's token: browsers name the origin that sends a form.
+fn refuse_foreign_origin(headers: &HeaderMap, issuer: &str) -> Result<(), PageError> {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    let foreign = text("origin").is_some_and(|origin| origin != "null" && origin != issuer);
+    if foreign { Err(PageError::Csrf) } else { Ok(()) }
+}
