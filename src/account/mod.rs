@@ -1,0 +1,3 @@
+//! A person's own account: signing in and out.
+
+pub mod pages;

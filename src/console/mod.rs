@@ -1,0 +1,3 @@
+//! The Dev Centre: what an organization's admins see of their keys and applications.
+
+pub mod pages;

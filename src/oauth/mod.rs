@@ -1,0 +1,3 @@
+//! OAuth 2.0: one file per RFC endpoint, one file per grant.
+
+pub mod pages;
