@@ -1,3 +1,18 @@
 //! A person's own account: signing in and out.
 
+pub mod home;
 pub mod pages;
+pub mod sign_in;
+pub mod sign_out;
+
+use actix_web::HttpResponse;
+use actix_web::cookie::Cookie;
+
+use crate::web::html::PageError;
+
+fn with_cookies(mut response: HttpResponse, cookies: impl IntoIterator<Item = Cookie<'static>>) -> Result<HttpResponse, PageError> {
+    for cookie in cookies {
+        response.add_cookie(&cookie).map_err(|error| PageError::Unavailable(error.to_string()))?;
+    }
+    Ok(response)
+}

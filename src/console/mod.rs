@@ -1,3 +1,10 @@
 //! The Dev Centre: what an organization's admins see of their keys and applications.
 
+pub mod api_keys;
+pub mod applications;
+pub mod organizations;
 pub mod pages;
+
+mod api_key_form;
+mod application_form;
+mod shell;

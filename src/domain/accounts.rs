@@ -5,7 +5,7 @@ use crate::store::members::{Member, WorkspaceMember};
 use crate::store::organizations::{Domain, Organization};
 use crate::store::users::User;
 use crate::store::workspaces::Workspace;
-use crate::store::{Error, Tx};
+use crate::store::{Error, Snapshot, Tx};
 use crate::types::email::Mailbox;
 use crate::types::id::{DomainId, OrganizationId, UserId, WorkspaceId};
 use crate::types::state::{Licence, OrganizationRole, OrganizationState, ProductionAccess, UserKind, UserState};
@@ -59,6 +59,12 @@ pub fn create_person(tx: &mut Tx, person: NewPerson) -> Result<User, Refusal> {
     tx.insert_user(&user)?;
     tx.record(None, None, "user.created", user.id.as_str(), if user.operator { "operator" } else { "" })?;
     Ok(user)
+}
+
+/// Who may sign in with this address. The suspended read as unknown; service accounts have no address.
+pub fn find_person(snapshot: &mut Snapshot, account_key: &str) -> Result<Option<User>, Error> {
+    let person = snapshot.find_user_by_email(account_key)?;
+    Ok(person.filter(|user| user.kind == UserKind::Person && user.state == UserState::Active))
 }
 
 /// A service account: a member of the organization that nobody signs in as.

@@ -166,16 +166,28 @@ pub fn list(snapshot: &mut Snapshot, organization: OrganizationId, user: UserId)
     let admin = key_admin(snapshot, organization, user)?;
     let mut listed = Vec::new();
     for key in snapshot.list_api_keys(organization, MOST_LISTED)? {
-        let workspaces = snapshot.list_api_key_workspaces(key.id)?;
-        let ids: Vec<WorkspaceId> = workspaces.iter().map(|(id, _)| *id).collect();
-        if !admin.is_organization_admin() && !(key.reach == ReachKind::Workspaces && admin.covers(&ids)) {
-            continue;
-        }
-        let owner_name = snapshot.find_user(key.owner_id)?.map(|owner| owner.name).unwrap_or_default();
-        let has_ground = has_ground(snapshot, &key, &ids)?;
-        listed.push(ListedKey { key, owner_name, workspaces: workspaces.into_iter().map(|(_, name)| name).collect(), has_ground });
+        listed.extend(see(snapshot, &admin, key)?);
     }
     Ok(listed)
+}
+
+/// One key, if this person may see it.
+pub fn get(snapshot: &mut Snapshot, organization: OrganizationId, user: UserId, id: ApiKeyId) -> Result<ListedKey, Refusal> {
+    let admin = key_admin(snapshot, organization, user)?;
+    let key = snapshot.find_api_key(organization, id)?.ok_or(Refusal::NotFound)?;
+    see(snapshot, &admin, key)?.ok_or(Refusal::NotFound)
+}
+
+/// The key with what stands beside it in lists; none for who may not see it.
+fn see(snapshot: &mut Snapshot, admin: &KeyAdmin, key: ApiKey) -> Result<Option<ListedKey>, Refusal> {
+    let (ids, workspaces): (Vec<WorkspaceId>, Vec<String>) = snapshot.list_api_key_workspaces(key.id)?.into_iter().unzip();
+    let visible = admin.is_organization_admin() || (key.reach == ReachKind::Workspaces && admin.covers(&ids));
+    if !visible {
+        return Ok(None);
+    }
+    let owner_name = snapshot.find_user(key.owner_id)?.map(|owner| owner.name).unwrap_or_default();
+    let has_ground = has_ground(snapshot, &key, &ids)?;
+    Ok(Some(ListedKey { key, owner_name, workspaces, has_ground }))
 }
 
 fn has_ground(snapshot: &mut Snapshot, key: &ApiKey, workspaces: &[WorkspaceId]) -> Result<bool, Refusal> {
@@ -187,18 +199,9 @@ fn has_ground(snapshot: &mut Snapshot, key: &ApiKey, workspaces: &[WorkspaceId])
     Ok(roles.iter().any(|(id, _)| key.reach == ReachKind::Organization || workspaces.contains(id)))
 }
 
-/// One key, if this person may see it.
-pub fn get(snapshot: &mut Snapshot, organization: OrganizationId, user: UserId, id: ApiKeyId) -> Result<ApiKey, Refusal> {
-    let admin = key_admin(snapshot, organization, user)?;
-    let key = snapshot.find_api_key(organization, id)?.ok_or(Refusal::NotFound)?;
-    let workspaces: Vec<WorkspaceId> = snapshot.list_api_key_workspaces(id)?.into_iter().map(|(id, _)| id).collect();
-    let visible = admin.is_organization_admin() || (key.reach == ReachKind::Workspaces && admin.covers(&workspaces));
-    if visible { Ok(key) } else { Err(Refusal::NotFound) }
-}
-
 /// Revokes at once and for good; one that is revoked already stays so.
 pub fn revoke(tx: &mut Tx, organization: OrganizationId, user: UserId, id: ApiKeyId) -> Result<ApiKey, Refusal> {
-    let key = get(tx, organization, user, id)?;
+    let key = get(tx, organization, user, id)?.key;
     if key.state == ApiKeyState::Active {
         tx.revoke_api_key(organization, id, user)?;
         tx.record(Some(organization), Some(user), "api_key.revoked", id.as_str(), "")?;

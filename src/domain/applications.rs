@@ -39,6 +39,7 @@ pub struct Detail {
     pub redirect_uris: Vec<RedirectUri>,
     /// Of its own service account, in the workspaces it has one in.
     pub role: Option<String>,
+    pub creator_name: String,
 }
 
 /// Applications belong to the organization: its admins manage them.
@@ -128,7 +129,8 @@ pub fn get(snapshot: &mut Snapshot, organization: OrganizationId, user: UserId, 
         Some(account) => snapshot.list_workspace_roles(organization, account)?.into_iter().next().map(|(_, role)| role),
         None => None,
     };
-    Ok(Detail { application, redirect_uris, role })
+    let creator_name = snapshot.find_user(application.created_by)?.map(|creator| creator.name).unwrap_or_default();
+    Ok(Detail { application, redirect_uris, role, creator_name })
 }
 
 /// Ends the application, its codes and its tokens at once.

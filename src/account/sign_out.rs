@@ -1,0 +1,25 @@
+//! Sign-out: the session ends on the server, and the browser forgets both cookies.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+
+use super::with_cookies;
+use crate::app::App;
+use crate::domain::sessions;
+use crate::store::{self, Verdict};
+use crate::web::facts::Facts;
+use crate::web::form::Form;
+use crate::web::html::{self, PageError};
+use crate::web::visitor::{Visitor, removal_cookies};
+
+/// `POST /logout`. A browser that is signed out already ends at the same page.
+pub async fn submit(
+    app: web::Data<App>, visitor: Visitor, facts: Facts, request: HttpRequest, payload: web::Payload,
+) -> Result<HttpResponse, PageError> {
+    let form = Form::read(&request, payload, app.config.server.max_body_bytes).await?;
+    visitor.check_csrf(&form)?;
+    if let Some(signed_in) = visitor.signed_in() {
+        let session = signed_in.session.clone();
+        app.store.write(facts.now, move |tx| sessions::end(tx, &session).map(Verdict::<(), store::Error>::Done)).await?;
+    }
+    with_cookies(html::see_other("/login"), removal_cookies(app.issuer.is_secure()))
+}

@@ -1,0 +1,246 @@
+//! API keys: list, create, revoke.
+
+use std::sync::Arc;
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+
+use super::api_key_form;
+use super::pages::api_keys::{ApiKeyCreatedPage, ApiKeyFilter, ApiKeyForm, ApiKeyListPage, ApiKeyNewPage, ApiKeyRevokePage, ApiKeyRow, ApiKeyStatus};
+use super::shell::{self, Place, date_or_never, parse_id};
+use crate::app::App;
+use crate::crypto::Plaintext;
+use crate::crypto::digest::Purpose;
+use crate::crypto::format::{key_start, mint_key};
+use crate::domain::Refusal;
+use crate::domain::api_keys::{self, ListedKey};
+use crate::store::api_keys::ApiKey;
+use crate::store::{self, Snapshot, Verdict};
+use crate::types::environment::Environment;
+use crate::types::id::{ApiKeyId, OrganizationId, UserId, WorkspaceId};
+use crate::types::state::{ApiKeyState, ReachKind};
+use crate::types::time::Timestamp;
+use crate::web::facts::Facts;
+use crate::web::form::Form;
+use crate::web::html::{self, PageError};
+use crate::web::page::{Choice, FieldErrors, Section};
+use crate::web::visitor::Visitor;
+
+/// `GET /dev-centre/{organization}/api-keys?environment=&status=`.
+pub async fn list(
+    app: web::Data<App>, visitor: Visitor, facts: Facts, request: HttpRequest, path: web::Path<String>,
+) -> Result<HttpResponse, PageError> {
+    visitor.require()?;
+    let filter = filter(&Form::of_query(&request)?);
+    let now = facts.now;
+    let question = move |snapshot: &mut Snapshot, organization: OrganizationId, person: UserId| {
+        Ok((api_keys::list(snapshot, organization, person)?, snapshot.count_active_api_keys(organization, now)?))
+    };
+    let (place, (keys, active)) = shell::ask(&app, &visitor, &path, question).await?;
+    let rows = keys.iter().map(|listed| row(listed, now)).filter(|row| filter.status.is_none_or(|status| row.status == status));
+    let (sandbox, production) = rows.partition(|row| row.environment == Environment::Sandbox);
+    let template = ApiKeyListPage {
+        shell: place.shell("API keys", Section::ApiKeys),
+        organization: place.link(),
+        filter,
+        sandbox,
+        production,
+        production_locked: place.production_locked(),
+        production_unlock: None,
+        // who may not create keys may not see the list either
+        can_create: true,
+        allowance: Some(format!("{active} of {} active keys", app.config.keys.max_active_per_organization)),
+        next_href: None,
+    };
+    Ok(html::page(StatusCode::OK, &template, None))
+}
+
+/// `GET /dev-centre/{organization}/api-keys/new?environment=`.
+pub async fn new(
+    app: web::Data<App>, visitor: Visitor, facts: Facts, request: HttpRequest, path: web::Path<String>,
+) -> Result<HttpResponse, PageError> {
+    visitor.require()?;
+    let asked = Form::of_query(&request)?;
+    let (place, offer) = shell::ask(&app, &visitor, &path, Offer::read).await?;
+    let mut form = ApiKeyForm::default();
+    if asked.field("environment") == Environment::Production.as_str() && place.production_locked().is_none() {
+        form.environment = Environment::Production.to_string();
+    }
+    let only = if let [only] = offer.workspaces.as_slice() { Some(only.0) } else { None };
+    let template = new_page(&place, form, offer.choices(|id| only == Some(id)), offer.organization_scope, facts.now);
+    Ok(html::page(StatusCode::OK, &template, None))
+}
+
+/// `POST /dev-centre/{organization}/api-keys`. The answer is the only page that ever shows the key.
+pub async fn create(
+    app: web::Data<App>, visitor: Visitor, facts: Facts, request: HttpRequest, path: web::Path<String>, payload: web::Payload,
+) -> Result<HttpResponse, PageError> {
+    let form = Form::read(&request, payload, app.config.server.max_body_bytes).await?;
+    visitor.check_csrf(&form)?;
+    // before the key exists: once it does, nothing may keep its page from being shown
+    let (place, offer) = shell::ask(&app, &visitor, &path, Offer::read).await?;
+    match make(&app, &place, &form, facts.now).await {
+        Ok((key, secret)) => Ok(html::page(StatusCode::OK, &created_page(&app, &place, &key, &secret), None)),
+        Err(refusal) => {
+            let chosen = offer.choices(|id| form.all("workspace").any(|text| text == id.as_str()));
+            let template = new_page(&place, api_key_form::typed(&form), chosen, offer.organization_scope, facts.now);
+            let template = ApiKeyNewPage { errors: shell::field_errors(refusal)?, ..template };
+            Ok(html::page(StatusCode::UNPROCESSABLE_ENTITY, &template, None))
+        }
+    }
+}
+
+/// `GET /dev-centre/{organization}/api-keys/{id}/revoke`.
+pub async fn confirm_revoke(
+    app: web::Data<App>, visitor: Visitor, facts: Facts, path: web::Path<(String, String)>,
+) -> Result<HttpResponse, PageError> {
+    visitor.require()?;
+    let id: ApiKeyId = parse_id(&path.1)?;
+    let question = move |snapshot: &mut Snapshot, organization: OrganizationId, person: UserId| api_keys::get(snapshot, organization, person, id);
+    let (place, listed) = shell::ask(&app, &visitor, &path.0, question).await?;
+    if listed.key.state == ApiKeyState::Revoked {
+        return Ok(html::see_other(&list_path(place.organization.id)));
+    }
+    let template = ApiKeyRevokePage {
+        shell: place.shell("Revoke API key", Section::ApiKeys),
+        csrf: place.csrf(),
+        organization: place.link(),
+        key: row(&listed, facts.now),
+    };
+    Ok(html::page(StatusCode::OK, &template, None))
+}
+
+/// `POST /dev-centre/{organization}/api-keys/{id}/revoke`.
+pub async fn revoke(
+    app: web::Data<App>, visitor: Visitor, facts: Facts, request: HttpRequest, path: web::Path<(String, String)>, payload: web::Payload,
+) -> Result<HttpResponse, PageError> {
+    let form = Form::read(&request, payload, app.config.server.max_body_bytes).await?;
+    visitor.check_csrf(&form)?;
+    let person = visitor.require()?.user.id;
+    let organization: OrganizationId = parse_id(&path.0)?;
+    let id: ApiKeyId = parse_id(&path.1)?;
+    app.store.write(facts.now, move |tx| api_keys::revoke(tx, organization, person, id).map(Verdict::Done)).await?;
+    Ok(html::see_other(&list_path(organization)))
+}
+
+fn list_path(organization: OrganizationId) -> String {
+    format!("/dev-centre/{organization}/api-keys")
+}
+
+fn filter(query: &Form) -> ApiKeyFilter {
+    let status = ApiKeyStatus::ALL.into_iter().find(|status| status.as_str() == query.field("status"));
+    ApiKeyFilter { environment: query.field("environment").parse().ok(), status }
+}
+
+fn row(listed: &ListedKey, now: Timestamp) -> ApiKeyRow {
+    let key = &listed.key;
+    let status = status(listed, now);
+    let may_still_be_used = matches!(status, ApiKeyStatus::Active | ApiKeyStatus::Deactivated);
+    ApiKeyRow {
+        id: key.id.to_string(),
+        name: key.name.clone(),
+        display: format!("{}{}…", key_start(&key.prefix, &key.marker), key.public_id),
+        environment: key.environment,
+        permission_level: key.permission_level,
+        scope: match key.reach {
+            ReachKind::Organization => "Organization".to_owned(),
+            ReachKind::Workspaces => listed.workspaces.join(", "),
+        },
+        owner: listed.owner_name.clone(),
+        created: key.created_at.date(),
+        expires: date_or_never(key.expires_at),
+        last_used: date_or_never(key.last_used_at),
+        status,
+        revoke_href: may_still_be_used.then(|| format!("{}/{}/revoke", list_path(key.organization_id), key.id)),
+    }
+}
+
+/// What has ended for good first.
+fn status(listed: &ListedKey, now: Timestamp) -> ApiKeyStatus {
+    let expired = listed.key.expires_at.is_some_and(|end| end <= now);
+    match listed.key.state {
+        ApiKeyState::Revoked => ApiKeyStatus::Revoked,
+        ApiKeyState::Active if expired => ApiKeyStatus::Expired,
+        ApiKeyState::Active if !listed.has_ground => ApiKeyStatus::Deactivated,
+        ApiKeyState::Active => ApiKeyStatus::Active,
+    }
+}
+
+/// What this person may choose for a new key.
+struct Offer {
+    workspaces: Vec<(WorkspaceId, String)>,
+    organization_scope: bool,
+}
+
+impl Offer {
+    fn read(snapshot: &mut Snapshot, organization: OrganizationId, person: UserId) -> Result<Self, Refusal> {
+        let admin = api_keys::key_admin(snapshot, organization, person)?;
+        let all = snapshot.list_workspaces(organization)?.into_iter();
+        let workspaces = all.filter(|workspace| admin.workspaces.contains(&workspace.id)).map(|workspace| (workspace.id, workspace.name)).collect();
+        Ok(Self { workspaces, organization_scope: admin.is_organization_admin() })
+    }
+
+    fn choices(&self, is_selected: impl Fn(WorkspaceId) -> bool) -> Vec<Choice> {
+        let choice = |(id, name): &(WorkspaceId, String)| Choice { id: id.to_string(), name: name.clone(), selected: is_selected(*id) };
+        self.workspaces.iter().map(choice).collect()
+    }
+}
+
+fn new_page(place: &Place, form: ApiKeyForm, workspaces: Vec<Choice>, organization_scope: bool, now: Timestamp) -> ApiKeyNewPage {
+    ApiKeyNewPage {
+        shell: place.shell("New API key", Section::ApiKeys),
+        csrf: place.csrf(),
+        organization: place.link(),
+        form,
+        workspaces,
+        errors: FieldErrors::default(),
+        production_locked: place.production_locked(),
+        production_unlock: None,
+        organization_scope_possible: organization_scope,
+        organization_operations_possible: organization_scope,
+        // a key lasts to the end of its last day: today is the first
+        earliest_expires_on: now.rfc3339().chars().take("2026-11-21".len()).collect(),
+    }
+}
+
+/// Mints the key and stores its digest.
+async fn make(app: &App, place: &Place, form: &Form, now: Timestamp) -> Result<(ApiKey, Plaintext), Refusal> {
+    let wanted = api_key_form::parse(form, now)?;
+    let keys = &app.config.keys;
+    let (public_id, secret) = mint_key(&keys.prefix, keys.marker(wanted.environment));
+    let new = wanted.with_secret(public_id, app.digester.digest(Purpose::ApiKey, secret.expose()));
+    let (config, organization, person) = (Arc::clone(&app.config), place.organization.id, place.person);
+    let insert = move |tx: &mut store::Tx| -> Result<_, Refusal> {
+        let organization = tx.find_organization(organization)?.ok_or(Refusal::NotFound)?;
+        api_keys::create(tx, &config, &organization, person, new).map(Verdict::Done)
+    };
+    Ok((app.store.write_organization(organization, now, insert).await?, secret))
+}
+
+fn created_page(app: &App, place: &Place, key: &ApiKey, secret: &Plaintext) -> ApiKeyCreatedPage {
+    ApiKeyCreatedPage {
+        shell: place.shell("API key created", Section::ApiKeys),
+        organization: place.link(),
+        name: key.name.clone(),
+        environment: key.environment,
+        secret: secret.expose().to_owned(),
+        expires: date_or_never(key.expires_at),
+        try_url: format!("{}/v1/whoami", app.issuer.as_str()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_that_is_none_shows_all() {
+        let filter = |query| filter(&Form::parse(query).expect("parses"));
+        let both = filter("environment=production&status=deactivated");
+        assert_eq!((both.environment, both.status), (Some(Environment::Production), Some(ApiKeyStatus::Deactivated)));
+        for query in ["", "environment=&status=", "environment=live&status=Active"] {
+            let none = filter(query);
+            assert!(none.environment.is_none() && none.status.is_none(), "{query}");
+        }
+    }
+}
