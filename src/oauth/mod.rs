@@ -1,3 +1,15 @@
-//! OAuth 2.0: one file per RFC endpoint, one file per grant.
+//! OAuth 2.0: one file per RFC endpoint, one file per grant. Errors are OAuth JSON, or pages where a person looks.
 
+pub mod authorize;
+pub mod client_authentication;
+pub mod consent;
+pub mod error;
+pub mod grants;
+pub mod introspect;
+pub mod jwks;
+pub mod metadata;
+mod oxide;
 pub mod pages;
+mod pkce;
+pub mod revoke;
+pub mod token;

@@ -44,13 +44,19 @@ impl RedirectUri {
         }
     }
 
-    /// What the consent page shows and `form-action` names: `https://app.example`, or the scheme of a native application.
+    /// What the consent page shows: `https://app.example`, or the scheme of a native application.
     pub fn origin(&self) -> String {
         match Url::parse(&self.0) {
             Ok(url) if url.has_host() && matches!(url.scheme(), "http" | "https") => url.origin().ascii_serialization(),
             Ok(url) => format!("{}:", url.scheme()),
             Err(_) => String::new(),
         }
+    }
+
+    /// The source that `form-action` names. CSP has no word for an IPv6 address: there the scheme must do.
+    pub fn form_action_source(&self) -> String {
+        let origin = self.origin();
+        if origin.contains('[') { "http:".to_owned() } else { origin }
     }
 
     pub fn is_loopback(&self) -> bool {

@@ -1,0 +1,53 @@
+//! Which client asks (RFC 6749 §2.3): `client_secret_basic`, `client_secret_post`, or `none` for a public one. One method a request.
+
+use std::sync::Arc;
+
+use actix_web::http::header::{AUTHORIZATION, HeaderMap};
+
+use super::error::{Code, Error};
+use crate::app::{App, Proof};
+use crate::domain::clients::Client;
+use crate::domain::ensure;
+use crate::types::id::ApplicationId;
+use crate::web::basic::basic;
+use crate::web::facts::Facts;
+use crate::web::form::Form;
+
+/// The authenticated client. Unknown ids and wrong secrets read the same (9700-25, 9700-26).
+pub async fn authenticate(app: &App, headers: &HeaderMap, form: &Form, facts: &Facts) -> Result<Arc<Client>, Error> {
+    let presented = present(headers, form)?;
+    let refused = || if presented.by_basic { Error::from(Code::InvalidClient).challenged() } else { Code::InvalidClient.into() };
+    let id: ApplicationId = presented.id.parse().map_err(|_| refused())?;
+    let client = app.client(id).await?.ok_or_else(refused)?;
+    match (client.is_confidential(), &presented.secret) {
+        (true, Some(secret)) => match app.proves(id.as_str(), secret, &client.secrets, facts.address, facts.now) {
+            Proof::Proven => Ok(client),
+            Proof::Wrong => Err(refused()),
+            Proof::Throttled { retry_after_seconds } => Err(Error::throttled(retry_after_seconds)),
+        },
+        (false, None) => Ok(client),
+        // a confidential client must authenticate; a public one has no secret to be right
+        _ => Err(refused()),
+    }
+}
+
+struct Presented {
+    id: String,
+    secret: Option<String>,
+    by_basic: bool,
+}
+
+fn present(headers: &HeaderMap, form: &Form) -> Result<Presented, Error> {
+    let (body_id, body_secret) = (form.one("client_id")?, form.one("client_secret")?);
+    let Some(header) = basic(headers)? else {
+        // RFC 6749 §5.2: a scheme that is not ours is not client authentication
+        ensure(!headers.contains_key(AUTHORIZATION), Code::InvalidRequest.because("Authorization must be Basic, or absent."))?;
+        let id = body_id.ok_or_else(|| Code::InvalidClient.because("No client authentication was sent."))?;
+        return Ok(Presented { id: id.to_owned(), secret: body_secret.map(str::to_owned), by_basic: false });
+    };
+    // RFC 6749 §2.3, 9700-24
+    ensure(body_secret.is_none(), Code::InvalidRequest.because("Use one method of client authentication, not two."))?;
+    let same = body_id.is_none_or(|id| id == header.id);
+    ensure(same, Code::InvalidRequest.because("client_id differs between the header and the body."))?;
+    Ok(Presented { id: header.id, secret: Some(header.secret), by_basic: true })
+}

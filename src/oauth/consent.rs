@@ -1,0 +1,194 @@
+//! The consent page: the person sees who asks for what, chooses the organization and workspaces, and decides.
+//! Its form carries only the id of a stored request that is bound to the session.
+
+use std::sync::Arc;
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+
+use super::authorize::redirect_error;
+use super::error::Code;
+use super::pages::{ConsentPage, WorkspaceChoice};
+use crate::app::App;
+use crate::crypto::digest::Purpose;
+use crate::crypto::format::{TokenKind, mint_token};
+use crate::domain::Refusal;
+use crate::domain::authorizations::{self, Choice, MOST_WORKSPACES};
+use crate::domain::clients::Client;
+use crate::domain::sessions::SignedIn;
+use crate::store::authorization_requests::AuthorizationRequest;
+use crate::store::organizations::Organization;
+use crate::store::workspaces::Workspace;
+use crate::store::{self, Verdict};
+use crate::types::id::{AuthorizationRequestId, OrganizationId, WorkspaceId};
+use crate::web::facts::Facts;
+use crate::web::form::Form;
+use crate::web::html::{PRODUCT, PageError, page, see_other};
+use crate::web::page::{self, ScopeRow, Shell};
+use crate::web::visitor::Visitor;
+
+/// The value that stands for every workspace.
+const ALL: &str = "all";
+
+/// GET: the same request with another organization chosen.
+pub async fn get(app: web::Data<App>, facts: Facts, visitor: Visitor, request: HttpRequest) -> Result<HttpResponse, PageError> {
+    let query = Form::of_query(&request)?;
+    let person = visitor.require()?;
+    let (client, kept) = find(&app, &facts, person, &query).await?;
+    let organization = query.one("organization")?.and_then(|id| id.parse().ok());
+    show(&app, &visitor, &client, &kept, organization, None).await
+}
+
+/// POST: the decision.
+pub async fn post(
+    app: web::Data<App>, facts: Facts, visitor: Visitor, request: HttpRequest, payload: web::Payload,
+) -> Result<HttpResponse, PageError> {
+    let form = Form::read(&request, payload, app.config.server.max_body_bytes).await?;
+    visitor.check_csrf(&form)?;
+    let person = visitor.require()?;
+    let (client, kept) = find(&app, &facts, person, &form).await?;
+    match form.one("decision")? {
+        Some("allow") => allow(&app, &facts, &visitor, person, &client, kept, &form).await,
+        Some("deny") => deny(&app, &facts, person, kept).await,
+        _ => Err(PageError::BadRequest("Choose to allow or to deny.".to_owned())),
+    }
+}
+
+async fn allow(
+    app: &App, facts: &Facts, visitor: &Visitor, person: &SignedIn, client: &Arc<Client>, kept: AuthorizationRequest, form: &Form,
+) -> Result<HttpResponse, PageError> {
+    let choice = choice(person, form)?;
+    let organization = choice.organization;
+    let code = mint_token(&app.config.keys.prefix, TokenKind::AuthorizationCode);
+    let digest = app.digester.digest(Purpose::AuthorizationCode, code.expose());
+    let (config, shared, request) = (Arc::clone(&app.config), Arc::clone(client), kept.clone());
+    let write = move |tx: &mut store::Tx| authorizations::allow(tx, &config.oauth, &shared, &request, &choice, digest).map(Verdict::Done);
+    match app.store.write_organization(organization, facts.now, write).await {
+        Ok(_) => {
+            let mut parameters = vec![("code", code.expose())];
+            parameters.extend(kept.state.as_deref().map(|state| ("state", state)));
+            // RFC 9207
+            parameters.push(("iss", app.issuer.as_str()));
+            Ok(see_other(&kept.redirect_uri.with_parameters(&parameters)))
+        }
+        Err(Refusal::Invalid(errors)) => {
+            let message = errors.into_iter().map(|(_, message)| message).next();
+            show(app, visitor, client, &kept, Some(organization), message).await
+        }
+        Err(refusal) => Err(refusal.into()),
+    }
+}
+
+async fn deny(app: &App, facts: &Facts, person: &SignedIn, kept: AuthorizationRequest) -> Result<HttpResponse, PageError> {
+    let (request, user) = (kept.clone(), person.user.id);
+    app.store.write(facts.now, move |tx| authorizations::deny(tx, &request, user).map(Verdict::<_, Refusal>::Done)).await?;
+    let denied = Code::AccessDenied.because("The person denied the request.");
+    Ok(redirect_error(app, &kept.redirect_uri, kept.state.as_deref(), &denied))
+}
+
+fn choice(person: &SignedIn, form: &Form) -> Result<Choice, PageError> {
+    let organization: OrganizationId = form.one("organization")?.and_then(|id| id.parse().ok()).ok_or(PageError::NotFound)?;
+    let all_workspaces = form.all("workspace").any(|id| id == ALL);
+    let ids = form.all("workspace").filter(|id| *id != ALL && !all_workspaces);
+    let mut workspaces: Vec<WorkspaceId> = ids.map(|id| id.parse().map_err(|_| PageError::NotFound)).collect::<Result<_, _>>()?;
+    workspaces.sort_unstable();
+    workspaces.dedup();
+    if workspaces.len() > MOST_WORKSPACES {
+        return Err(PageError::BadRequest(format!("Choose at most {MOST_WORKSPACES} workspaces.")));
+    }
+    Ok(Choice { session: person.session.id, user: person.user.id, organization, workspaces, all_workspaces })
+}
+
+/// The stored request that this session made, and its client.
+async fn find(app: &App, facts: &Facts, person: &SignedIn, form: &Form) -> Result<(Arc<Client>, AuthorizationRequest), PageError> {
+    let expired = || PageError::BadRequest("This request has expired or was answered before. Go back to the application and start again.".to_owned());
+    let id: AuthorizationRequestId = form.one("request")?.and_then(|id| id.parse().ok()).ok_or_else(expired)?;
+    let (session, now) = (person.session.id, facts.now);
+    let kept = app.store.read(move |snapshot| snapshot.find_authorization_request(session, id)).await?;
+    let kept = kept.filter(|request| request.expires_at > now).ok_or_else(expired)?;
+    let client = app.client(kept.application_id).await?.ok_or_else(expired)?;
+    Ok((client, kept))
+}
+
+/// The page for a stored request, for the chosen organization or the first that is possible.
+pub(super) async fn show(
+    app: &App, visitor: &Visitor, client: &Arc<Client>, kept: &AuthorizationRequest, chosen: Option<OrganizationId>, error: Option<String>,
+) -> Result<HttpResponse, PageError> {
+    let person = visitor.require()?;
+    let (application, user) = (client.application.clone(), person.user.id);
+    let ground = app
+        .store
+        .read(move |snapshot| {
+            let organizations = authorizations::eligible_organizations(snapshot, &application, user)?;
+            let selected = organizations.iter().find(|own| Some(own.id) == chosen).or(organizations.first()).cloned();
+            let (is_admin, workspaces) = match &selected {
+                Some(organization) => authorizations::own_workspaces(snapshot, organization.id, user)?,
+                None => (false, Vec::new()),
+            };
+            Ok::<_, store::Error>(Ground { organizations, selected, is_admin, workspaces })
+        })
+        .await?;
+    let selected = ground.selected.clone().ok_or(PageError::NotFound)?;
+    let status = if error.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+    let template = consent_page(app, visitor, person, client, kept, &ground, &selected, error);
+    Ok(page(status, &template, Some(&kept.redirect_uri.form_action_source())))
+}
+
+/// Where the person could allow it.
+struct Ground {
+    organizations: Vec<Organization>,
+    selected: Option<Organization>,
+    is_admin: bool,
+    workspaces: Vec<Workspace>,
+}
+
+#[expect(clippy::too_many_arguments, reason = "it only gathers what the page shows")]
+fn consent_page(
+    app: &App, visitor: &Visitor, person: &SignedIn, client: &Client, kept: &AuthorizationRequest, ground: &Ground, selected: &Organization,
+    error: Option<String>,
+) -> ConsentPage {
+    let email = person.user.email.clone().unwrap_or_default();
+    ConsentPage {
+        shell: Shell {
+            title: "Allow access?".to_owned(),
+            product_name: PRODUCT.to_owned(),
+            signed_in: Some(page::SignedIn { email: email.clone(), csrf: visitor.csrf(), organization: None, organizations: Vec::new() }),
+            active_section: None,
+        },
+        csrf: visitor.csrf(),
+        request_id: kept.id.to_string(),
+        application_name: client.application.name.clone(),
+        application_organization: client.organization_name.clone(),
+        // an application of the person's own organization needs no introduction
+        verified: client.application.organization_id == selected.id,
+        redirect_host: kept.redirect_uri.origin(),
+        environment: client.application.environment,
+        scopes: kept.scopes.iter().filter_map(|name| scope_row(app, name)).collect(),
+        organizations: ground
+            .organizations
+            .iter()
+            .map(|own| page::Choice { id: own.id.to_string(), name: own.name.clone(), selected: own.id == selected.id })
+            .collect(),
+        workspaces: ground.workspaces.iter().map(|workspace| workspace_choice(workspace, selected, ground)).collect(),
+        all_workspaces_possible: ground.is_admin,
+        all_workspaces_selected: false,
+        user_email: email,
+        error,
+    }
+}
+
+/// A single workspace is chosen beforehand; among several the person chooses.
+fn workspace_choice(workspace: &Workspace, organization: &Organization, ground: &Ground) -> WorkspaceChoice {
+    WorkspaceChoice {
+        id: workspace.id.to_string(),
+        name: workspace.name.clone(),
+        organization_id: organization.id.to_string(),
+        organization_name: organization.name.clone(),
+        selected: ground.workspaces.len() == 1,
+    }
+}
+
+fn scope_row(app: &App, name: &str) -> Option<ScopeRow> {
+    let scope = app.catalogue.scope(name)?;
+    Some(ScopeRow { name: scope.name.clone(), title: scope.title.clone(), description: scope.description.clone(), risk: app.catalogue.risk(scope) })
+}

@@ -1,0 +1,132 @@
+//! OAuth errors (RFC 6749 §4.1.2.1, §5.2): a public text for the developer, another one for the log.
+
+use std::borrow::Cow;
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE};
+use serde_json::json;
+
+use crate::store;
+use crate::types::state::vocabulary;
+use crate::web::basic::BasicError;
+use crate::web::form::FormError;
+use crate::web::problem::RETRY_SECONDS;
+
+vocabulary! {
+    pub enum Code {
+        InvalidRequest = "invalid_request",
+        InvalidClient = "invalid_client",
+        InvalidGrant = "invalid_grant",
+        InvalidScope = "invalid_scope",
+        UnauthorizedClient = "unauthorized_client",
+        UnsupportedGrantType = "unsupported_grant_type",
+        UnsupportedResponseType = "unsupported_response_type",
+        AccessDenied = "access_denied",
+        /// RFC 9101 §6.3: request objects are not read.
+        RequestNotSupported = "request_not_supported",
+        RequestUriNotSupported = "request_uri_not_supported",
+        ServerError = "server_error",
+        TemporarilyUnavailable = "temporarily_unavailable",
+    }
+}
+
+/// One refusal.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{code}: {description}{}", cause.as_ref().map_or_else(String::new, |cause| format!(" ({cause})")))]
+pub struct Error {
+    pub code: Code,
+    /// For the developer: names the cause without telling an attacker more.
+    pub description: Cow<'static, str>,
+    cause: Option<String>,
+    challenge: bool,
+    retry_after_seconds: Option<i64>,
+    throttled: bool,
+}
+
+impl Code {
+    pub fn because(self, description: impl Into<Cow<'static, str>>) -> Error {
+        Error { code: self, description: description.into(), cause: None, challenge: false, retry_after_seconds: None, throttled: false }
+    }
+}
+
+impl Error {
+    /// For the log only.
+    pub fn caused_by(mut self, cause: impl std::fmt::Display) -> Self {
+        self.cause = Some(cause.to_string());
+        self
+    }
+
+    /// The client tried HTTP Basic: the answer names that scheme (RFC 6749 §5.2).
+    pub fn challenged(mut self) -> Self {
+        self.challenge = true;
+        self
+    }
+
+    /// Too many wrong guesses.
+    pub fn throttled(retry_after_seconds: i64) -> Self {
+        let error = Code::TemporarilyUnavailable.because("There were too many failed attempts. Wait as long as Retry-After says.");
+        Self { retry_after_seconds: Some(retry_after_seconds.max(1)), throttled: true, ..error }
+    }
+
+    pub fn status(&self) -> StatusCode {
+        match self.code {
+            Code::InvalidClient => StatusCode::UNAUTHORIZED,
+            Code::TemporarilyUnavailable if self.throttled => StatusCode::TOO_MANY_REQUESTS,
+            Code::TemporarilyUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Code::ServerError => StatusCode::INTERNAL_SERVER_ERROR,
+            _ => StatusCode::BAD_REQUEST,
+        }
+    }
+
+    /// As JSON, for everything but the authorization endpoint.
+    pub fn respond(&self) -> HttpResponse {
+        let mut builder = HttpResponse::build(self.status());
+        builder.insert_header((CACHE_CONTROL, "no-store"));
+        if self.challenge {
+            builder.insert_header((WWW_AUTHENTICATE, "Basic realm=\"countersign\", charset=\"UTF-8\""));
+        }
+        if let Some(seconds) = self.retry_after_seconds {
+            builder.insert_header((RETRY_AFTER, seconds.to_string()));
+        }
+        builder.json(json!({ "error": self.code.as_str(), "error_description": self.description }))
+    }
+}
+
+impl From<Code> for Error {
+    fn from(code: Code) -> Self {
+        code.because(match code {
+            Code::InvalidClient => "The client is unknown, or its authentication failed.",
+            Code::InvalidGrant => "The code or token is invalid, expired, revoked, used before, or another client's.",
+            _ => "The request was refused.",
+        })
+    }
+}
+
+impl From<store::Error> for Error {
+    fn from(error: store::Error) -> Self {
+        match error {
+            store::Error::Unavailable(_) => {
+                let unavailable = Code::TemporarilyUnavailable.because("The service cannot reach its database. Try again in a moment.");
+                Self { retry_after_seconds: Some(RETRY_SECONDS), ..unavailable.caused_by(error) }
+            }
+            // a row that vanished between two statements: somebody else was first
+            store::Error::NotFound | store::Error::Constraint(_) => Self::from(Code::InvalidGrant).caused_by(error),
+        }
+    }
+}
+
+impl From<FormError> for Error {
+    fn from(error: FormError) -> Self {
+        Code::InvalidRequest.because(error.to_string())
+    }
+}
+
+impl From<BasicError> for Error {
+    fn from(error: BasicError) -> Self {
+        match error {
+            BasicError::Repeated => Code::InvalidRequest.because(error.to_string()),
+            BasicError::Malformed => Code::InvalidClient.because(error.to_string()).challenged(),
+        }
+    }
+}

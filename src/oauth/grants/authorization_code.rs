@@ -1,0 +1,79 @@
+//! authorization_code — RFC 6749 §4.1.3, RFC 7636 §4.6
+
+use std::sync::Arc;
+
+use crate::app::App;
+use crate::config::OAuth;
+use crate::crypto::digest::{Digest, Purpose};
+use crate::domain::authorizations::{self, Issuance, Minted};
+use crate::domain::clients::Client;
+use crate::domain::ensure;
+use crate::oauth::error::{Code, Error};
+use crate::oauth::{oxide, pkce, token};
+use crate::store::authorizations::Authorization;
+use crate::store::{self, Tx, Verdict};
+use crate::types::state::AuthorizationState;
+use crate::web::facts::Facts;
+use crate::web::form::Form;
+
+/// What the request says.
+struct Request {
+    candidates: Vec<Digest>,
+    redirect_uri: Option<String>,
+    code_verifier: Option<String>,
+}
+
+pub async fn exchange(app: &App, facts: &Facts, client: Arc<Client>, form: &Form) -> Result<Issuance, Error> {
+    let code = form.one("code")?.ok_or_else(|| Code::InvalidRequest.because("code is missing."))?;
+    let request = Request {
+        candidates: app.digester.candidates(Purpose::AuthorizationCode, code),
+        redirect_uri: form.one("redirect_uri")?.map(str::to_owned),
+        code_verifier: form.one("code_verifier")?.map(str::to_owned),
+    };
+    let minted = token::mint(app, &client, true);
+    let config = Arc::clone(&app.config);
+    app.store.write(facts.now, move |tx| redeem(tx, &config.oauth, &client, request, minted)).await
+}
+
+fn redeem(tx: &mut Tx, config: &OAuth, client: &Client, request: Request, minted: Minted) -> Result<Verdict<Issuance, Error>, Error> {
+    let authorization = tx.find_authorization_by_code(&request.candidates)?.ok_or(Code::InvalidGrant)?;
+    // 9700-21: another client's code reads like an unknown one, and stays good for its owner
+    ensure(authorization.application_id == client.application.id, Code::InvalidGrant)?;
+    oxide::referee_code(client, &authorization, request.redirect_uri.as_deref())?;
+    let proven = verify(&authorization, request.code_verifier.as_deref())?;
+    if authorization.state == AuthorizationState::Active {
+        return replayed(tx, &authorization, proven);
+    }
+    ensure(authorization.state == AuthorizationState::Pending, Code::InvalidGrant)?;
+    if !proven {
+        authorizations::count_wrong_verifier(tx, &authorization)?;
+        return Ok(Verdict::Refused(Code::InvalidGrant.because("code_verifier does not match the code_challenge.")));
+    }
+    let now = tx.now;
+    let in_time = authorization.code_expires_at.is_some_and(|end| end > now);
+    ensure(in_time, Code::InvalidGrant.because("The code has expired."))?;
+    match tx.redeem_code(authorization.id) {
+        Ok(()) => {}
+        Err(store::Error::NotFound) => return replayed(tx, &authorization, proven),
+        Err(error) => return Err(error.into()),
+    }
+    let scopes = authorization.scopes.clone();
+    let authorization = Authorization { state: AuthorizationState::Active, ..authorization };
+    Ok(Verdict::Done(authorizations::issue(tx, config, authorization, scopes, minted)?))
+}
+
+/// RFC 7636 §4.6. A verifier that was not sent is a malformed request; a wrong one is counted.
+fn verify(authorization: &Authorization, verifier: Option<&str>) -> Result<bool, Error> {
+    let challenge = authorization.code_challenge.as_deref().ok_or(Code::InvalidGrant)?;
+    let verifier = verifier.ok_or_else(|| Code::InvalidGrant.because("code_verifier is missing."))?;
+    Ok(pkce::is_verifier(verifier) && pkce::matches(challenge, verifier))
+}
+
+/// RFC 6749 §10.5, committed: a code that comes twice was stolen, once or now. Only who also holds the verifier can end the
+/// family: a thief of the code alone must not be able to cut the rightful client off.
+fn replayed(tx: &mut Tx, authorization: &Authorization, proven: bool) -> Result<Verdict<Issuance, Error>, Error> {
+    if proven {
+        authorizations::end(tx, authorization, "the code was redeemed twice")?;
+    }
+    Ok(Verdict::Refused(Code::InvalidGrant.because("The code was used before. What was issued for it has been revoked.")))
+}

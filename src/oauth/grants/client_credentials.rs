@@ -1,0 +1,28 @@
+//! client_credentials — RFC 6749 §4.4: the application acts as its own service account.
+
+use std::sync::Arc;
+
+use crate::app::App;
+use crate::domain::authorizations::{self, Issuance, negotiate_scopes};
+use crate::domain::clients::Client;
+use crate::oauth::error::{Code, Error};
+use crate::oauth::{oxide, token};
+use crate::store::Verdict;
+use crate::web::facts::Facts;
+use crate::web::form::Form;
+
+pub async fn exchange(app: &App, facts: &Facts, client: Arc<Client>, form: &Form) -> Result<Issuance, Error> {
+    let Some(authorization) = client.own_authorization.clone() else {
+        return Err(Code::UnauthorizedClient.because("A public client cannot act as itself."));
+    };
+    let allowed = &client.application.scopes;
+    let scopes = oxide::referee_client_credentials(&client, form.one("scope")?, |asked| negotiate_scopes(&app.catalogue, allowed, asked))?;
+    // RFC 6749 §4.4.3: no refresh token
+    let minted = token::mint(app, &client, false);
+    if minted.access_token.is_none() {
+        // a JWT has no row: nothing to write
+        return Ok(authorizations::draft(facts.now, &app.config.oauth, authorization, scopes, minted));
+    }
+    let config = Arc::clone(&app.config);
+    app.store.write(facts.now, move |tx| Ok(Verdict::Done(authorizations::issue(tx, &config.oauth, authorization, scopes, minted)?))).await
+}

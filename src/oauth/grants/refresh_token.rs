@@ -1,0 +1,55 @@
+//! refresh_token — RFC 6749 §6, rotating (RFC 9700 §4.14.2)
+
+use std::sync::Arc;
+
+use crate::app::App;
+use crate::config::OAuth;
+use crate::crypto::digest::{Digest, Purpose};
+use crate::domain::authorizations::{self, Issuance, Minted};
+use crate::domain::clients::Client;
+use crate::domain::ensure;
+use crate::oauth::error::{Code, Error};
+use crate::oauth::{oxide, token};
+use crate::store::authorizations::Authorization;
+use crate::store::{self, Tx, Verdict};
+use crate::types::state::{AuthorizationState, RefreshTokenState};
+use crate::web::facts::Facts;
+use crate::web::form::Form;
+
+pub async fn exchange(app: &App, facts: &Facts, client: Arc<Client>, form: &Form) -> Result<Issuance, Error> {
+    let refresh_token = form.one("refresh_token")?.ok_or_else(|| Code::InvalidRequest.because("refresh_token is missing."))?;
+    let candidates = app.digester.candidates(Purpose::RefreshToken, refresh_token);
+    let scope = form.one("scope")?.map(str::to_owned);
+    let minted = token::mint(app, &client, true);
+    let config = Arc::clone(&app.config);
+    app.store.write(facts.now, move |tx| rotate(tx, &config.oauth, &client, &candidates, scope.as_deref(), minted)).await
+}
+
+fn rotate(
+    tx: &mut Tx, config: &OAuth, client: &Client, candidates: &[Digest], scope: Option<&str>, minted: Minted,
+) -> Result<Verdict<Issuance, Error>, Error> {
+    let refresh_token = tx.find_refresh_token_by_digest(candidates)?.ok_or(Code::InvalidGrant)?;
+    let authorization = tx.find_authorization(refresh_token.authorization_id)?.ok_or(Code::InvalidGrant)?;
+    // 9700-39: another client's token is refused and not burnt
+    ensure(authorization.application_id == client.application.id, Code::InvalidGrant)?;
+    ensure(authorization.state == AuthorizationState::Active, Code::InvalidGrant)?;
+    if refresh_token.state == RefreshTokenState::Consumed {
+        return replayed(tx, &authorization);
+    }
+    let now = tx.now;
+    let in_time = refresh_token.expires_at > now && authorization.expires_at.is_none_or(|end| end > now);
+    ensure(in_time, Code::InvalidGrant.because("The refresh token has expired."))?;
+    let scopes = oxide::referee_refresh(client, &authorization, scope)?;
+    match tx.consume_refresh_token(refresh_token.id) {
+        Ok(()) => {}
+        Err(store::Error::NotFound) => return replayed(tx, &authorization),
+        Err(error) => return Err(error.into()),
+    }
+    Ok(Verdict::Done(authorizations::issue(tx, config, authorization, scopes, minted)?))
+}
+
+/// RFC 9700 §4.14.2, committed: a refresh token that comes twice ends the family.
+fn replayed(tx: &mut Tx, authorization: &Authorization) -> Result<Verdict<Issuance, Error>, Error> {
+    authorizations::end(tx, authorization, "a refresh token was used twice")?;
+    Ok(Verdict::Refused(Code::InvalidGrant.because("The refresh token was used before. The authorization has been revoked.")))
+}
