@@ -4,6 +4,7 @@
 
 use crate::config::{Catalogue, Limits};
 use crate::domain::access::Access;
+use crate::domain::ensure;
 use crate::domain::limiter::{Limiter, Quota, Standing, Taken};
 use crate::domain::resource_servers::Server;
 use crate::domain::sandbox::{self, Obligations, RefusedRecipient};
@@ -97,8 +98,11 @@ pub fn check(access: &Access, question: &Question, server: &Server, rules: &Rule
 
 /// The decision without its cost: pure.
 pub fn decide(access: &Access, question: &Question, server: &Server, rules: &Rules, now: Timestamp) -> Decision {
-    if let Err(code) = standing(access, question, server, now) {
+    if let Err(code) = stands(access, server, now) {
         return Decision::refused(code);
+    }
+    if question.environment.is_some_and(|environment| environment != access.environment) {
+        return Decision::refused(Code::WrongEnvironment);
     }
     let permissions = match question.workspace {
         Some(workspace) => access.permissions_in(workspace).unwrap_or(PermissionSet::NONE),
@@ -119,13 +123,11 @@ pub fn decide(access: &Access, question: &Question, server: &Server, rules: &Rul
     }
 }
 
-/// Whether the credential stands at all, here and now.
-fn standing(access: &Access, question: &Question, server: &Server, now: Timestamp) -> Result<(), Code> {
-    use crate::domain::ensure;
+/// Whether the credential is good for anything at this resource server, here and now.
+pub fn stands(access: &Access, server: &Server, now: Timestamp) -> Result<(), Code> {
     ensure(!access.is_expired(now), Code::Expired)?;
     ensure(!access.suspended, Code::Suspended)?;
     ensure(server.environment.is_none_or(|environment| environment == access.environment), Code::WrongEnvironment)?;
-    ensure(question.environment.is_none_or(|environment| environment == access.environment), Code::WrongEnvironment)?;
     ensure(!access.environment_locked, Code::PlanRequired)
 }
 

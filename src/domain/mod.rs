@@ -9,6 +9,7 @@ pub mod check;
 pub mod clients;
 pub mod limiter;
 pub mod memory;
+pub mod quickstart;
 pub mod resource_servers;
 pub mod sandbox;
 pub mod sessions;

@@ -1,0 +1,110 @@
+//! What `quickstart` creates: one organization with everything a first try needs.
+
+use crate::config::{ADMIN_ROLE, Config};
+use crate::crypto::digest::Digest;
+use crate::domain::accounts::{self, NewPerson};
+use crate::domain::api_keys::{self, NewApiKey, Reach};
+use crate::domain::applications::{self, NewApplication};
+use crate::domain::sandbox::ObligationKind;
+use crate::domain::{Refusal, resource_servers};
+use crate::store::organizations::Organization;
+use crate::store::{Snapshot, Tx};
+use crate::types::email::{Domain, Mailbox};
+use crate::types::environment::Environment;
+use crate::types::id::{ApplicationId, OrganizationId, ResourceServerId, UserId, WorkspaceId};
+use crate::types::redirect_uri::RedirectUri;
+use crate::types::state::{AccessTokenFormat, ClientType, OrganizationRole, PermissionLevel, ProductionAccess};
+
+pub const ORGANIZATION: &str = "Acme";
+pub const DOMAIN: &str = "acme.example";
+pub const ADMIN: &str = "admin@acme.example";
+const WORKSPACE: &str = "Sales";
+const APPLICATION: &str = "Example CRM";
+const RESOURCE_SERVER: &str = "Documents API";
+
+/// The digests of what was minted at the door, and what else only the door knows.
+pub struct Seed {
+    pub password_hash: String,
+    pub sandbox_key: (String, Digest),
+    pub production_key: (String, Digest),
+    pub client_secret: Digest,
+    pub resource_server_secret: Digest,
+    pub redirect_uri: RedirectUri,
+}
+
+/// What is there, by id.
+#[derive(Debug, Clone)]
+pub struct Planted {
+    pub organization: OrganizationId,
+    pub workspace: WorkspaceId,
+    pub application: ApplicationId,
+    pub resource_server: ResourceServerId,
+}
+
+/// What an earlier run created; none when this database was never used by `quickstart`.
+pub fn find(snapshot: &mut Snapshot) -> Result<Option<Planted>, Refusal> {
+    let Some(organization) = snapshot.find_organization_by_name(ORGANIZATION)? else { return Ok(None) };
+    let Some(server) = snapshot.find_resource_server_by_name(RESOURCE_SERVER)? else { return Ok(None) };
+    let workspace = snapshot.list_workspaces(organization.id)?.into_iter().next();
+    let application = snapshot.list_applications(organization.id, 1)?.into_iter().next();
+    Ok(match (workspace, application) {
+        (Some(workspace), Some(application)) => {
+            Some(Planted { organization: organization.id, workspace: workspace.id, application: application.id, resource_server: server.id })
+        }
+        _ => None,
+    })
+}
+
+/// Creates everything in one transaction, by the same rules as the console.
+pub fn plant(tx: &mut Tx, config: &Config, seed: Seed) -> Result<Planted, Refusal> {
+    let organization = accounts::create_organization(tx, ORGANIZATION, ProductionAccess::Approved)?;
+    let domain = Domain::parse(DOMAIN).map_err(|error| Refusal::Blocked(error.to_string()))?;
+    accounts::add_verified_domain(tx, organization.id, &domain)?;
+    let admin = create_admin(tx, organization.id, seed.password_hash)?;
+    let workspace = accounts::create_workspace(tx, organization.id, WORKSPACE)?;
+    for (name, environment, key) in
+        [("Quickstart (Sandbox)", Environment::Sandbox, seed.sandbox_key), ("Quickstart (Production)", Environment::Production, seed.production_key)]
+    {
+        api_keys::create(tx, config, &organization, admin, new_key(name, environment, key, workspace.id))?;
+    }
+    let application = create_application(tx, config, &organization, admin, seed.client_secret, seed.redirect_uri)?;
+    let enforces = [ObligationKind::DocumentName, ObligationKind::Watermark, ObligationKind::Recipients];
+    let server = resource_servers::create(tx, RESOURCE_SERVER, None, &enforces, &seed.resource_server_secret)?;
+    Ok(Planted { organization: organization.id, workspace: workspace.id, application, resource_server: server.id })
+}
+
+fn create_admin(tx: &mut Tx, organization: OrganizationId, password_hash: String) -> Result<UserId, Refusal> {
+    let email = Mailbox::parse(ADMIN).map_err(|error| Refusal::Blocked(error.to_string()))?;
+    let admin = accounts::create_person(tx, NewPerson { email, name: "Ada Admin".to_owned(), password_hash, operator: false })?;
+    accounts::add_member(tx, organization, admin.id, OrganizationRole::Owner)?;
+    Ok(admin.id)
+}
+
+fn new_key(name: &str, environment: Environment, (public_id, digest): (String, Digest), workspace: WorkspaceId) -> NewApiKey {
+    NewApiKey {
+        name: name.to_owned(),
+        description: "Made by countersign quickstart.".to_owned(),
+        environment,
+        reach: Reach::Workspaces(vec![workspace]),
+        permission_level: PermissionLevel::Full,
+        expires_at: None,
+        public_id,
+        digest,
+    }
+}
+
+fn create_application(
+    tx: &mut Tx, config: &Config, organization: &Organization, admin: UserId, secret: Digest, redirect_uri: RedirectUri,
+) -> Result<ApplicationId, Refusal> {
+    let new = NewApplication {
+        name: APPLICATION.to_owned(),
+        environment: Environment::Sandbox,
+        client_type: ClientType::Confidential,
+        access_token_format: AccessTokenFormat::Jwt,
+        redirect_uris: vec![redirect_uri],
+        scopes: config.scope.iter().map(|scope| scope.name.as_str()).collect(),
+        role: ADMIN_ROLE.to_owned(),
+        secret,
+    };
+    Ok(applications::create(tx, config, organization, admin, new)?.id)
+}

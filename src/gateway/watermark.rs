@@ -1,0 +1,73 @@
+//! `POST /v1/watermark`: stamps a Sandbox credential's PDF; a Production credential's comes back byte for byte.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CACHE_CONTROL, HeaderMap};
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde_json::json;
+
+use crate::app::{App, Lookup};
+use crate::domain::check::{Code, stands};
+use crate::pdf::{Mark, Refusal};
+use crate::types::environment::Environment;
+use crate::web::facts::Facts;
+use crate::web::problem::{Problem, RETRY_SECONDS};
+use crate::web::{body, resource_server};
+
+/// Names the credential on whose behalf the PDF is fetched.
+const CREDENTIAL: &str = "countersign-credential";
+
+pub async fn post(app: web::Data<App>, facts: Facts, request: HttpRequest, payload: web::Payload) -> HttpResponse {
+    watermark(&app, &facts, &request, payload).await.unwrap_or_else(|problem| problem.respond(&facts))
+}
+
+async fn watermark(app: &App, facts: &Facts, request: &HttpRequest, payload: web::Payload) -> Result<HttpResponse, Problem> {
+    let server = resource_server::authenticate(app, request.headers(), facts).await?;
+    let presented = presented(request.headers())?;
+    let access = match app.access(presented, server.id.as_str(), facts.now).await? {
+        Lookup::Found(access) => access,
+        Lookup::Unknown => return Err(refused(Code::NotFound)),
+        Lookup::Throttled { retry_after_seconds } => return Err(Problem::rate_limited(retry_after_seconds)),
+    };
+    stands(&access, &server, facts.now).map_err(refused)?;
+    let most = usize::try_from(app.config.watermark.max_input_bytes).unwrap_or(usize::MAX);
+    let input = body::read(request, payload, "application/pdf", most).await?;
+    let output = match access.environment {
+        Environment::Production => input,
+        Environment::Sandbox => {
+            let mark = Mark { text: app.policy.watermark_text.clone() };
+            web::Bytes::from(app.stamper.stamp(input.to_vec(), &mark).await.map_err(problem)?)
+        }
+    };
+    Ok(HttpResponse::Ok().content_type("application/pdf").insert_header((CACHE_CONTROL, "no-store")).body(output))
+}
+
+fn presented(headers: &HeaderMap) -> Result<&str, Problem> {
+    let mut values = headers.get_all(CREDENTIAL).filter_map(|value| value.to_str().ok());
+    match (values.next(), values.next()) {
+        (Some(one), None) => Ok(one),
+        _ => Err(Problem::bad_request("invalid_request", "Send the credential once, in the header Countersign-Credential.")),
+    }
+}
+
+/// The decision's own word, so that a resource server needs one vocabulary.
+fn refused(code: Code) -> Problem {
+    Problem::new(StatusCode::FORBIDDEN, "credential_refused", "The credential may not do this.").with("decision", json!(code.as_str()))
+}
+
+fn problem(refusal: Refusal) -> Problem {
+    let (status, code, detail) = (status(&refusal), refusal.code(), refusal.to_string());
+    if status.is_server_error() {
+        tracing::error!("A PDF was not stamped: {detail}");
+    }
+    let problem = Problem::new(status, code, detail);
+    if status == StatusCode::SERVICE_UNAVAILABLE { problem.retry_after(RETRY_SECONDS) } else { problem }
+}
+
+fn status(refusal: &Refusal) -> StatusCode {
+    match refusal.code() {
+        "stamp_busy" => StatusCode::SERVICE_UNAVAILABLE,
+        "stamp_failed" | "stamp_mark_unusable" => StatusCode::INTERNAL_SERVER_ERROR,
+        "pdf_too_large" => StatusCode::PAYLOAD_TOO_LARGE,
+        _ => StatusCode::UNPROCESSABLE_ENTITY,
+    }
+}
