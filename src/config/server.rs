@@ -12,6 +12,8 @@ pub struct Server {
     pub issuer: String,
     /// Address and port to listen on; port 0 takes a free one.
     pub listen: String,
+    /// Further `Host` names that requests may carry, such as the one by which the API's backend reaches this server.
+    pub hosts: Vec<String>,
     /// Threads that serve requests; 0: one per core.
     pub workers: usize,
     /// Networks of the proxies whose `X-Forwarded-For` counts. Empty: nobody's.
@@ -27,6 +29,7 @@ impl Default for Server {
         Self {
             issuer: String::new(),
             listen: "127.0.0.1:8080".to_owned(),
+            hosts: Vec::new(),
             workers: 0,
             trusted_proxies: Vec::new(),
             max_body_bytes: 64 * 1024,

@@ -1,0 +1,90 @@
+//! The command line: one file a command.
+
+mod config;
+mod migrate;
+mod quickstart;
+mod serve;
+mod user;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::Config;
+
+/// The Dev Centre in front of your API: OAuth 2.0 applications and API keys, in Sandbox and Production.
+#[derive(Parser)]
+#[command(name = "countersign", version, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve on an embedded database with nothing to set up, and print what to paste
+    Quickstart(quickstart::Arguments),
+    /// Serve
+    Serve(serve::Arguments),
+    /// Bring the database's schema up to date
+    Migrate(ConfigArguments),
+    /// Look at the configuration
+    #[command(subcommand)]
+    Config(config::Command),
+    /// Manage accounts
+    #[command(subcommand)]
+    User(user::Command),
+}
+
+/// Which configuration.
+#[derive(clap::Args)]
+struct ConfigArguments {
+    /// The configuration file; without it, `countersign.toml` if there is one
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+/// Why a command failed, for the person who typed it.
+type Failure = Box<dyn std::error::Error>;
+
+impl ConfigArguments {
+    fn load(&self) -> Result<Config, Failure> {
+        let default = PathBuf::from("countersign.toml");
+        let file = self.config.clone().or_else(|| default.exists().then_some(default));
+        Ok(Config::load(file.as_deref(), variables())?)
+    }
+}
+
+/// The environment; what is not UTF-8 cannot be a setting of ours.
+fn variables() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}
+
+/// Runs the command that was typed.
+pub fn run() -> ExitCode {
+    let result = match Arguments::parse().command {
+        Command::Quickstart(arguments) => quickstart::run(arguments),
+        Command::Serve(arguments) => serve::run(&arguments),
+        Command::Migrate(arguments) => migrate::run(&arguments),
+        Command::Config(command) => config::run(&command),
+        Command::User(command) => user::run(command),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("countersign: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Makes the folder of an SQLite file, readable by its owner only.
+fn make_data_folder(database: &crate::store::Database) -> Result<(), Failure> {
+    let crate::store::Database::Sqlite(path) = database else { return Ok(()) };
+    let Some(folder) = std::path::Path::new(path).parent().filter(|folder| !folder.as_os_str().is_empty()) else { return Ok(()) };
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder).map_err(|error| format!("cannot create {}: {error}", folder.display()).into())
+}

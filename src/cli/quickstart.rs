@@ -1,0 +1,228 @@
+//! `countersign quickstart`: the main job on the embedded database, with nothing to set up.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use super::{Failure, make_data_folder, variables};
+use crate::app::App;
+use crate::config::{Config, LogFormat};
+use crate::crypto::Plaintext;
+use crate::crypto::digest::Purpose;
+use crate::crypto::format::{TokenKind, mint_key, mint_token};
+use crate::crypto::password;
+use crate::domain::Refusal;
+use crate::domain::quickstart::{self, ADMIN, Planted, Seed};
+use crate::server::run::{Running, start};
+use crate::store::{self, Database, Verdict};
+use crate::telemetry::logs;
+use crate::types::environment::Environment;
+use crate::types::time::Clock;
+
+/// Where the example application wants its codes. Nothing listens there: the address bar shows the code.
+const REDIRECT_URI: &str = "http://127.0.0.1:8976/callback";
+/// The pair of RFC 7636 appendix B, so that the printed commands fit together. A real client makes its own each time.
+const CODE_VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+const CODE_CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Where the database and the secret key are kept
+    #[arg(long, default_value = "countersign-data", value_name = "FOLDER")]
+    data_dir: PathBuf,
+    /// Address and port to listen on; port 0 takes a free one
+    #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDRESS")]
+    listen: String,
+    /// Print one line of JSON when ready, and nothing else, on standard output
+    #[arg(long)]
+    json: bool,
+}
+
+/// What was made on this run, in the clear, to be shown once.
+struct Secrets {
+    password: String,
+    sandbox_key: Plaintext,
+    production_key: Plaintext,
+    client_secret: Plaintext,
+    resource_server_secret: Plaintext,
+}
+
+pub fn run(arguments: Arguments) -> Result<(), Failure> {
+    let mut config = Config::load(None, variables())?;
+    config.database.url = format!("sqlite:{}", arguments.data_dir.join("countersign.db").display());
+    config.secret.key_file = arguments.data_dir.join("secret.key").display().to_string();
+    config.server.listen.clone_from(&arguments.listen);
+    logs::start(&config.logs.level, config.logs.format == LogFormat::Json)?;
+    let database: Database = config.database.url.parse()?;
+    make_data_folder(&database)?;
+    store::migrate(&database)?;
+    let program = std::env::current_exe()?;
+    actix_web::rt::System::new().block_on(async {
+        let running = start(config, Clock::System, program).await?;
+        let (planted, secrets) = plant(&running.app).await?;
+        let text = if arguments.json {
+            format!("{}\n", summary(&running, &planted, secrets.as_ref()))
+        } else {
+            std::fs::write(arguments.data_dir.join("sample.pdf"), SAMPLE_PDF)?;
+            guide(&running, &planted, secrets.as_ref(), &arguments.data_dir)?
+        };
+        let mut output = std::io::stdout();
+        output.write_all(text.as_bytes())?;
+        output.flush()?;
+        Ok(running.serve_until_signal().await?)
+    })
+}
+
+/// Finds what an earlier run made, or makes it.
+async fn plant(app: &App) -> Result<(Planted, Option<Secrets>), Failure> {
+    if let Some(planted) = app.store.read(quickstart_find).await.map_err(|refusal| refusal.to_string())? {
+        return Ok((planted, None));
+    }
+    let prefix = &app.config.keys.prefix;
+    let key = |environment| {
+        let (public_id, plaintext) = mint_key(prefix, app.config.keys.marker(environment));
+        let digest = app.digester.digest(Purpose::ApiKey, plaintext.expose());
+        (plaintext, (public_id, digest))
+    };
+    let secret = || mint_token(prefix, TokenKind::ClientSecret);
+    let (sandbox_key, sandbox) = key(Environment::Sandbox);
+    let (production_key, production) = key(Environment::Production);
+    let secrets = Secrets { password: password::generate(), sandbox_key, production_key, client_secret: secret(), resource_server_secret: secret() };
+    let seed = Seed {
+        password_hash: password::hash(&secrets.password),
+        sandbox_key: sandbox,
+        production_key: production,
+        client_secret: app.digester.digest(Purpose::ClientSecret, secrets.client_secret.expose()),
+        resource_server_secret: app.digester.digest(Purpose::ClientSecret, secrets.resource_server_secret.expose()),
+        redirect_uri: REDIRECT_URI.parse()?,
+    };
+    let config = std::sync::Arc::clone(&app.config);
+    let write = move |tx: &mut store::Tx| quickstart::plant(tx, &config, seed).map(Verdict::Done);
+    let planted: Result<Planted, Refusal> = app.store.write(app.clock.now(), write).await;
+    Ok((planted.map_err(|refusal| format!("{refusal:?}"))?, Some(secrets)))
+}
+
+fn quickstart_find(snapshot: &mut store::Snapshot<'_>) -> Result<Option<Planted>, Refusal> {
+    quickstart::find(snapshot)
+}
+
+/// DESIGN §6: one line, secrets null on a later run.
+fn summary(running: &Running, planted: &Planted, secrets: Option<&Secrets>) -> Value {
+    let show = |pick: fn(&Secrets) -> &str| secrets.map(|secrets| pick(secrets).to_owned());
+    json!({
+        "issuer": running.app.issuer.as_str(),
+        "gateway": null,
+        "admin": { "email": ADMIN, "password": show(|secrets| &secrets.password) },
+        "organization": planted.organization,
+        "workspace": planted.workspace,
+        "sandbox_key": show(|secrets| secrets.sandbox_key.expose()),
+        "production_key": show(|secrets| secrets.production_key.expose()),
+        "registration_token": null,
+        "application": {
+            "client_id": planted.application,
+            "client_secret": show(|secrets| secrets.client_secret.expose()),
+            "redirect_uri": REDIRECT_URI,
+        },
+        "resource_server": {
+            "client_id": planted.resource_server,
+            "client_secret": show(|secrets| secrets.resource_server_secret.expose()),
+        },
+        "existing": secrets.is_none(),
+    })
+}
+
+fn guide(running: &Running, planted: &Planted, secrets: Option<&Secrets>, data_dir: &Path) -> Result<String, std::fmt::Error> {
+    let issuer = running.app.issuer.as_str();
+    let mut text = String::new();
+    writeln!(text, "\nCountersign is ready at {issuer}\n")?;
+    let Some(secrets) = secrets else {
+        writeln!(text, "  The data in {} was kept. Its secrets were shown on the first run and cannot be shown again.", data_dir.display())?;
+        writeln!(text, "  Console:  {issuer}/  as {ADMIN}")?;
+        writeln!(text, "  To start over, stop this, and remove or name another folder with --data-dir.\n")?;
+        return Ok(text);
+    };
+    writeln!(text, "  Shown once: copy what you need.\n")?;
+    for (label, value) in [
+        ("Console", format!("{issuer}/")),
+        ("Admin", format!("{ADMIN}  password {}", secrets.password)),
+        ("Sandbox key", secrets.sandbox_key.expose().to_owned()),
+        ("Production key", secrets.production_key.expose().to_owned()),
+        ("Application", format!("client id {}", planted.application)),
+        ("", format!("client secret {}", secrets.client_secret.expose())),
+        ("Resource server", format!("id {}", planted.resource_server)),
+        ("", format!("secret {}", secrets.resource_server_secret.expose())),
+    ] {
+        writeln!(text, "  {label:<16}{value}")?;
+    }
+    commands(&mut text, issuer, planted, secrets, data_dir)?;
+    Ok(text)
+}
+
+/// Commands that work when pasted into a POSIX shell, one after the other.
+fn commands(text: &mut String, issuer: &str, planted: &Planted, secrets: &Secrets, data_dir: &Path) -> std::fmt::Result {
+    let server = format!("{}:{}", planted.resource_server, secrets.resource_server_secret.expose());
+    let client = format!("{}:{}", planted.application, secrets.client_secret.expose());
+    let key = secrets.sandbox_key.expose();
+    let pdf = data_dir.join("sample.pdf");
+    let stamped = data_dir.join("stamped.pdf");
+    let steps = [
+        (
+            "May the sandbox key send this document? Yes, as [DEV], watermarked, and to acme.example only.".to_owned(),
+            format!(
+                "curl -s -u {server} {issuer}/v1/verify -H 'Content-Type: application/json' -d '{{\"credential\": \"{key}\", \"permission\": \"documents:send\", \"document_name\": \"Offer\", \"recipients\": [\"bob@acme.example\"]}}'"
+            ),
+        ),
+        (
+            "To a foreign recipient? No, and the answer says which.".to_owned(),
+            format!(
+                "curl -s -u {server} {issuer}/v1/verify -H 'Content-Type: application/json' -d '{{\"credential\": \"{key}\", \"permission\": \"documents:send\", \"recipients\": [\"eve@elsewhere.example\"]}}'"
+            ),
+        ),
+        ("What is this key?".to_owned(), format!("curl -s {issuer}/v1/whoami -H 'Authorization: API-Key {key}'")),
+        (
+            "Stamp a PDF.".to_owned(),
+            format!(
+                "curl -s -u {server} {issuer}/v1/watermark -H 'Countersign-Credential: {key}' -H 'Content-Type: application/pdf' --data-binary @{} -o {} && ls -l {}",
+                pdf.display(),
+                stamped.display(),
+                stamped.display()
+            ),
+        ),
+        (
+            "A token by client credentials.".to_owned(),
+            format!(
+                "TOKEN=$(curl -s -u {client} {issuer}/oauth2/token -d grant_type=client_credentials | sed 's/.*\"access_token\":\"\\([^\"]*\\)\".*/\\1/'); echo \"$TOKEN\""
+            ),
+        ),
+        ("Introspect it: active.".to_owned(), format!("curl -s -u {server} {issuer}/oauth2/introspect -d \"token=$TOKEN\"")),
+        (
+            "Revoke it, and see it refused: not active.".to_owned(),
+            format!(
+                "curl -s -u {client} {issuer}/oauth2/revoke -d \"token=$TOKEN\"; curl -s -u {server} {issuer}/oauth2/introspect -d \"token=$TOKEN\""
+            ),
+        ),
+        (
+            "The code flow: open this address and allow. Nothing listens where you are sent: copy the code out of the address bar.".to_owned(),
+            format!(
+                "{issuer}/oauth2/authorize?response_type=code&client_id={}&redirect_uri={}&scope=read+write&state=xyz&code_challenge={CODE_CHALLENGE}&code_challenge_method=S256",
+                planted.application,
+                url::form_urlencoded::byte_serialize(REDIRECT_URI.as_bytes()).collect::<String>()
+            ),
+        ),
+        (
+            "Then, within a minute, with the code in place of CODE:".to_owned(),
+            format!(
+                "curl -s -u {client} {issuer}/oauth2/token -d grant_type=authorization_code -d redirect_uri={REDIRECT_URI} -d code_verifier={CODE_VERIFIER} -d code=CODE"
+            ),
+        ),
+    ];
+    for (number, (purpose, command)) in steps.iter().enumerate() {
+        writeln!(text, "\n  {}. {purpose}\n\n{command}", number + 1)?;
+    }
+    writeln!(text, "\n  Ctrl-C stops it. The data stays in {}.\n", data_dir.display())
+}
+
+/// One page, Helvetica, "Offer".
+const SAMPLE_PDF: &[u8] = include_bytes!("../../static/sample.pdf");

@@ -1,0 +1,24 @@
+//! `countersign serve`: refuses a database schema it does not know, serves until it is told to stop.
+
+use super::{ConfigArguments, Failure};
+use crate::config::LogFormat;
+use crate::server::run::start;
+use crate::telemetry::logs;
+use crate::types::time::Clock;
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    config: ConfigArguments,
+}
+
+pub fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let config = arguments.config.load()?;
+    logs::start(&config.logs.level, config.logs.format == LogFormat::Json)?;
+    let program = std::env::current_exe()?;
+    actix_web::rt::System::new().block_on(async {
+        let running = start(config, Clock::System, program).await?;
+        tracing::info!(address = %running.address, issuer = running.app.issuer.as_str(), "Serving");
+        Ok(running.serve_until_signal().await?)
+    })
+}

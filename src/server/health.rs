@@ -1,0 +1,44 @@
+//! For operators and their tools: alive, ready, metrics.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::CACHE_CONTROL;
+use actix_web::{HttpResponse, web};
+use serde_json::json;
+
+use crate::app::App;
+use crate::store;
+use crate::web::facts::Facts;
+use crate::web::problem::{Problem, unavailable};
+
+/// The process runs.
+pub async fn healthz() -> HttpResponse {
+    HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(json!({ "status": "ok" }))
+}
+
+/// The process can answer: its database does.
+pub async fn readyz(app: web::Data<App>, facts: Facts) -> HttpResponse {
+    match app.store.read(|snapshot| snapshot.list_signing_keys().map(|keys| keys.len())).await {
+        Ok::<_, store::Error>(_) => HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(json!({ "status": "ready" })),
+        Err(error) => {
+            tracing::warn!("Not ready: {error}");
+            unavailable().respond(&facts)
+        }
+    }
+}
+
+/// Prometheus' text format, for allowed networks.
+pub async fn metrics(app: web::Data<App>, facts: Facts) -> HttpResponse {
+    if !app.config.operations.allowed_networks.iter().any(|network| network.contains(&facts.address)) {
+        return Problem::new(StatusCode::FORBIDDEN, "forbidden", "Metrics are for the networks in [operations] allowed_networks.").respond(&facts);
+    }
+    match app.metrics.text() {
+        Ok(text) => HttpResponse::Ok()
+            .content_type("application/openmetrics-text; version=1.0.0; charset=utf-8")
+            .insert_header((CACHE_CONTROL, "no-store"))
+            .body(text),
+        Err(error) => {
+            tracing::error!("Cannot write metrics: {error}");
+            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "The metrics could not be written.").respond(&facts)
+        }
+    }
+}

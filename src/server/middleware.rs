@@ -1,0 +1,131 @@
+//! Around every handler, outermost first: facts, host check, the handler, errors as pages, security headers, log and metrics.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{
+    ALLOW, HOST, HeaderMap, HeaderName, HeaderValue, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+};
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, web};
+
+use crate::app::App;
+use crate::telemetry::metrics::RequestLabels;
+use crate::types::id::RequestId;
+use crate::types::time::Stopwatch;
+use crate::web::address::client_address;
+use crate::web::facts::Facts;
+use crate::web::html::{PageError, error_page};
+use crate::web::problem::Problem;
+
+/// Answered whatever the `Host`: probes ask by address.
+const PROBES: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
+
+pub async fn around(request: ServiceRequest, next: Next<impl MessageBody + 'static>) -> Result<ServiceResponse<BoxBody>, Error> {
+    let Some(app) = request.app_data::<web::Data<App>>().cloned() else {
+        return Ok(request.into_response(HttpResponse::InternalServerError()).map_into_boxed_body());
+    };
+    let stopwatch = Stopwatch::start();
+    let facts = facts(&app, &request);
+    request.extensions_mut().insert(facts);
+    let mut response = if knows_host(&app, request.headers()) || PROBES.contains(&request.path()) {
+        let response = next.call(request).await?.map_into_boxed_body();
+        with_page_errors(response)
+    } else {
+        let refusal = misdirected(&app, &facts);
+        request.into_response(refusal).map_into_boxed_body()
+    };
+    secure(&app, &facts, response.headers_mut());
+    observe(&app, &facts, &response, stopwatch);
+    Ok(response)
+}
+
+fn facts(app: &App, request: &ServiceRequest) -> Facts {
+    let now = app.clock.now();
+    let peer = request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
+    let address = client_address(peer, request.headers(), &app.config.server.trusted_proxies);
+    Facts { id: RequestId::generate(now), now, address }
+}
+
+/// Absolute URLs come from the configuration; another name in `Host` is somebody else's request.
+fn knows_host(app: &App, headers: &HeaderMap) -> bool {
+    let mut hosts = headers.get_all(HOST).map(|value| value.to_str().unwrap_or_default());
+    let (Some(host), None) = (hosts.next(), hosts.next()) else { return false };
+    let default_port = if app.issuer.is_secure() { ":443" } else { ":80" };
+    let host = host.strip_suffix(default_port).unwrap_or(host);
+    host.eq_ignore_ascii_case(app.issuer.host()) || app.config.server.hosts.iter().any(|own| own.eq_ignore_ascii_case(host))
+}
+
+/// RFC 9110 §15.5.20.
+fn misdirected(app: &App, facts: &Facts) -> HttpResponse {
+    let detail = format!("This server answers as {}. Use that address, or add the name to [server] hosts.", app.issuer.as_str());
+    Problem::new(StatusCode::MISDIRECTED_REQUEST, "misdirected_request", detail).respond(facts)
+}
+
+/// A handler's `?` on a page error becomes the page, with the request's id on it.
+fn with_page_errors(response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
+    let page = response.response().error().and_then(|error| error.as_error::<PageError>()).map(|error| error.respond(response.request()));
+    match page {
+        Some(page) => response.into_response(page),
+        None => response,
+    }
+}
+
+fn secure(app: &App, facts: &Facts, headers: &mut HeaderMap) {
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    if !headers.contains_key(REFERRER_POLICY) {
+        headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    }
+    if app.issuer.is_secure() {
+        headers.insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
+    }
+    if let Ok(id) = HeaderValue::from_str(facts.id.as_str()) {
+        headers.insert(HeaderName::from_static("x-request-id"), id);
+    }
+}
+
+/// One line and one count a request. The route's pattern, never the path or the query: they may hold what somebody pasted.
+fn observe(app: &App, facts: &Facts, response: &ServiceResponse<BoxBody>, stopwatch: Stopwatch) {
+    let route = response.request().match_pattern().unwrap_or_else(|| "unmatched".to_owned());
+    let method = known_method(response.request().method().as_str());
+    let status = response.status().as_u16();
+    let elapsed = stopwatch.elapsed();
+    tracing::info!(request.id = %facts.id, method, route, status, client.address = %facts.address, micros = elapsed.as_micros(), "Answered");
+    app.metrics.request_seconds.observe(elapsed.as_secs_f64());
+    app.metrics.requests.get_or_create(&RequestLabels { route, method, status }).inc();
+}
+
+/// A method is whatever the client wrote: only known ones become labels.
+fn known_method(method: &str) -> &'static str {
+    ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"].into_iter().find(|known| *known == method).unwrap_or("OTHER")
+}
+
+/// What answers where no route does: JSON for programs, a page for people.
+pub async fn not_found(request: HttpRequest) -> HttpResponse {
+    let facts = Facts::of(&request);
+    if is_for_programs(request.path()) {
+        return Problem::new(StatusCode::NOT_FOUND, "not_found", "There is nothing at this path.").respond(&facts);
+    }
+    error_page(StatusCode::NOT_FOUND, "Not found", "There is nothing here, or it is not yours to see.", None, &facts)
+}
+
+/// What answers where a route has another method (RFC 9110 §15.5.6).
+pub async fn method_not_allowed(request: HttpRequest, allow: String) -> HttpResponse {
+    let facts = Facts::of(&request);
+    let mut response = if is_for_programs(request.path()) {
+        Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "This path does not answer to that method.").respond(&facts)
+    } else {
+        error_page(StatusCode::METHOD_NOT_ALLOWED, "That did not work", "This address does not answer to that method.", None, &facts)
+    };
+    if let Ok(value) = HeaderValue::from_str(&allow) {
+        response.headers_mut().insert(ALLOW, value);
+    }
+    response
+}
+
+fn is_for_programs(path: &str) -> bool {
+    ["/v1/", "/oauth2/", "/.well-known/"].iter().any(|start| path.starts_with(start)) && path != "/oauth2/authorize"
+}

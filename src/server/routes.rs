@@ -1,0 +1,114 @@
+//! THE route table: method, path, handler, who may come in, whose law it keeps.
+
+use actix_web::guard::fn_guard;
+use actix_web::http::Method;
+use actix_web::{HttpRequest, Route as Handler, web};
+
+use super::middleware::{method_not_allowed, not_found};
+use super::{assets, health};
+use crate::{account, console, gateway, oauth};
+
+/// Who may come in. The `guards` test tries every route as everybody and fails for one that is not in the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Guard {
+    Anyone,
+    /// The networks in `[operations] allowed_networks`.
+    Operations,
+    /// A person with a session; others go to the sign-in page.
+    Person,
+    /// A person who administers keys in the organization: its owners and admins, and admins of a workspace.
+    KeyAdmin,
+    /// An owner or admin of the organization.
+    OrganizationAdmin,
+    /// An OAuth client by its own authentication.
+    Client,
+    /// A resource server by Basic.
+    ResourceServer,
+    /// A key or token.
+    Holder,
+}
+
+pub struct Route {
+    pub method: Method,
+    pub path: &'static str,
+    pub guard: Guard,
+    /// The RFC, or the part of the product.
+    pub law: &'static str,
+    handler: fn() -> Handler,
+}
+
+macro_rules! route {
+    ($method:ident $path:literal, $guard:ident, $law:literal, $handler:path) => {
+        Route {
+            method: Method::$method,
+            path: $path,
+            guard: Guard::$guard,
+            law: $law,
+            handler: || web::route().guard(answers(Method::$method)).to($handler),
+        }
+    };
+}
+
+pub fn table() -> Vec<Route> {
+    vec![
+        route!(GET "/oauth2/authorize", Person, "RFC 6749 §3.1, RFC 7636, RFC 9207", oauth::authorize::get),
+        route!(POST "/oauth2/authorize", Person, "RFC 6749 §4.1.2", oauth::consent::post),
+        route!(GET "/oauth2/authorize/consent", Person, "consent", oauth::consent::get),
+        route!(POST "/oauth2/token", Client, "RFC 6749 §3.2", oauth::token::post),
+        route!(POST "/oauth2/access_token", Client, "RFC 6749 §3.2, as PandaDoc names it", oauth::token::post),
+        route!(POST "/oauth2/revoke", Client, "RFC 7009", oauth::revoke::post),
+        route!(POST "/oauth2/introspect", ResourceServer, "RFC 7662", oauth::introspect::post),
+        route!(GET "/.well-known/oauth-authorization-server", Anyone, "RFC 8414", oauth::metadata::get),
+        route!(GET "/.well-known/jwks.json", Anyone, "RFC 7517 §5", oauth::jwks::get),
+        route!(POST "/v1/verify", ResourceServer, "verify", gateway::verify::post),
+        route!(POST "/v1/watermark", ResourceServer, "watermark", gateway::watermark::post),
+        route!(GET "/v1/whoami", Holder, "whoami", gateway::whoami::get),
+        route!(GET "/", Anyone, "account", account::home::show),
+        route!(GET "/login", Anyone, "account", account::sign_in::form),
+        route!(POST "/login", Anyone, "account", account::sign_in::submit),
+        route!(POST "/logout", Person, "account", account::sign_out::submit),
+        route!(GET "/dev-centre", Person, "console", console::organizations::list),
+        route!(GET "/dev-centre/{organization}", Person, "console", console::organizations::show),
+        route!(GET "/dev-centre/{organization}/api-keys", KeyAdmin, "console", console::api_keys::list),
+        route!(POST "/dev-centre/{organization}/api-keys", KeyAdmin, "console", console::api_keys::create),
+        route!(GET "/dev-centre/{organization}/api-keys/new", KeyAdmin, "console", console::api_keys::new),
+        route!(GET "/dev-centre/{organization}/api-keys/{id}/revoke", KeyAdmin, "console", console::api_keys::confirm_revoke),
+        route!(POST "/dev-centre/{organization}/api-keys/{id}/revoke", KeyAdmin, "console", console::api_keys::revoke),
+        route!(GET "/dev-centre/{organization}/applications", OrganizationAdmin, "console", console::applications::list),
+        route!(POST "/dev-centre/{organization}/applications", OrganizationAdmin, "console", console::applications::create),
+        route!(GET "/dev-centre/{organization}/applications/new", OrganizationAdmin, "console", console::applications::new),
+        route!(GET "/dev-centre/{organization}/applications/{id}", OrganizationAdmin, "console", console::applications::show),
+        route!(GET "/dev-centre/{organization}/applications/{id}/delete", OrganizationAdmin, "console", console::applications::confirm_delete),
+        route!(POST "/dev-centre/{organization}/applications/{id}/delete", OrganizationAdmin, "console", console::applications::delete),
+        route!(GET "/static/{name}", Anyone, "assets", assets::get),
+        route!(GET "/healthz", Anyone, "operations", health::healthz),
+        route!(GET "/readyz", Anyone, "operations", health::readyz),
+        route!(GET "/metrics", Operations, "operations", health::metrics),
+    ]
+}
+
+/// A path answers HEAD where it answers GET.
+fn answers(method: Method) -> impl actix_web::guard::Guard {
+    fn_guard(move |context| {
+        let asked = &context.head().method;
+        *asked == method || (*asked == Method::HEAD && method == Method::GET)
+    })
+}
+
+/// Registers the table: 405 with `Allow` where a path has another method, 404 elsewhere.
+pub fn configure(config: &mut web::ServiceConfig) {
+    let mut paths: Vec<(&str, Vec<Route>)> = Vec::new();
+    for route in table() {
+        match paths.iter_mut().find(|(path, _)| *path == route.path) {
+            Some((_, routes)) => routes.push(route),
+            None => paths.push((route.path, vec![route])),
+        }
+    }
+    for (path, routes) in paths {
+        let allow = routes.iter().map(|route| route.method.as_str()).collect::<Vec<_>>().join(", ");
+        let other = web::to(move |request: HttpRequest| method_not_allowed(request, allow.clone()));
+        let resource = routes.iter().fold(web::resource(path), |resource, route| resource.route((route.handler)()));
+        config.service(resource.default_service(other));
+    }
+    config.default_service(web::to(not_found));
+}

@@ -1,0 +1,79 @@
+//! Starts and stops the server. `serve`, `quickstart` and the tests come through here alike.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use actix_web::middleware::from_fn;
+use actix_web::{App as WebApp, HttpServer, web};
+
+use super::middleware::around;
+use super::routes::configure;
+use crate::app::{App, BuildError};
+use crate::config::Config;
+use crate::types::time::Clock;
+
+/// A listening server.
+pub struct Running {
+    pub address: SocketAddr,
+    pub app: web::Data<App>,
+    pub handle: ServerHandle,
+    server: actix_web::dev::Server,
+}
+
+/// Listens, opens everything, and serves on worker threads. With port 0 the issuer is made from the port that was free.
+pub async fn start(mut config: Config, clock: Clock, stamp_program: PathBuf) -> Result<Running, BuildError> {
+    let listener = TcpListener::bind(&config.server.listen)?;
+    let address = listener.local_addr()?;
+    config.server.listen = address.to_string();
+    let (workers, shutdown_seconds) = (workers(&config), config.server.shutdown_seconds);
+    let app = web::Data::new(App::build(config, clock, stamp_program).await?);
+    let shared = app.clone();
+    let server = HttpServer::new(move || WebApp::new().app_data(shared.clone()).wrap(from_fn(around)).configure(configure))
+        .workers(workers)
+        .shutdown_timeout(shutdown_seconds)
+        .client_request_timeout(Duration::from_secs(10))
+        .disable_signals()
+        .listen(listener)?
+        .run();
+    Ok(Running { address, app, handle: server.handle(), server })
+}
+
+impl Running {
+    /// Serves until [`ServerHandle::stop`].
+    pub async fn serve(self) -> std::io::Result<()> {
+        self.server.await
+    }
+
+    /// Serves until Ctrl-C or SIGTERM, then lets running requests finish.
+    pub async fn serve_until_signal(self) -> std::io::Result<()> {
+        let handle = self.handle.clone();
+        actix_web::rt::spawn(async move {
+            match stop_signal().await {
+                Ok(()) => tracing::info!("Stopping: running requests may finish"),
+                Err(error) => tracing::error!("Cannot wait for signals, stopping: {error}"),
+            }
+            handle.stop(true).await;
+        });
+        self.serve().await
+    }
+}
+
+async fn stop_signal() -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    std::future::poll_fn(|context| {
+        let stopped = interrupt.poll_recv(context).is_ready() || terminate.poll_recv(context).is_ready();
+        if stopped { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+    })
+    .await;
+    Ok(())
+}
+
+fn workers(config: &Config) -> usize {
+    match config.server.workers {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        count => count,
+    }
+}
