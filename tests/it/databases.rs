@@ -1,0 +1,182 @@
+//! Both databases, always: a test listed in `both_databases!` runs on a fresh SQLite file and on a fresh PostgreSQL
+//! database, both migrated. What a test needs from outside is `offered` by tests/run, or the test is skipped aloud.
+#![expect(clippy::panic, reason = "a test fails by it")]
+
+use std::future::Future;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::Write;
+use std::path::Path;
+use std::sync::OnceLock;
+
+use countersign::store::{Database, migrate};
+use diesel::connection::SimpleConnection;
+use diesel::sql_types::{BigInt, Text};
+use diesel::{Connection, PgConnection, QueryableByName, RunQueryDsl};
+use tempfile::TempDir;
+use url::Url;
+
+/// `both_databases!(a_sentence, another_one);` makes the tests `a_sentence::sqlite`, `a_sentence::postgres` … of
+/// `async fn a_sentence(db: TestDatabase)`. One that is not listed is dead code, and clippy says so.
+macro_rules! both_databases {
+    ($($name:ident),* $(,)?) => {$(
+        mod $name {
+            #[test]
+            fn sqlite() {
+                crate::databases::on_sqlite(super::$name);
+            }
+
+            #[test]
+            fn postgres() {
+                crate::databases::on_postgres(super::$name);
+            }
+        }
+    )*};
+}
+pub(crate) use both_databases;
+
+/// An empty, migrated database of the test's own. It ends with the value.
+pub struct TestDatabase {
+    pub database: Database,
+    _owned: Owned,
+}
+
+/// What has to be removed at the end.
+enum Owned {
+    File { _folder: TempDir },
+    Database { server: Url, name: String },
+}
+
+pub fn on_sqlite<F: Future<Output = ()>>(test: impl FnOnce(TestDatabase) -> F) {
+    block_on(test(TestDatabase::sqlite()));
+}
+
+pub fn on_postgres<F: Future<Output = ()>>(test: impl FnOnce(TestDatabase) -> F) {
+    if let Some(server) = offered("POSTGRES", "POSTGRES") {
+        block_on(test(TestDatabase::postgres(&server)));
+    }
+}
+
+pub fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(future)
+}
+
+/// The value of `COUNTERSIGN_TEST_<variable>`. `None` says that this test skips, which has then been written down with
+/// the reason in `COUNTERSIGN_TEST_SKIP_<kind>`; without a reason the test fails here. See tests/run.
+pub fn offered(variable: &str, kind: &str) -> Option<String> {
+    if let Ok(value) = std::env::var(format!("COUNTERSIGN_TEST_{variable}")) {
+        return Some(value);
+    }
+    let Ok(reason) = std::env::var(format!("COUNTERSIGN_TEST_SKIP_{kind}")) else {
+        panic!("COUNTERSIGN_TEST_{variable} is not set: run tests/run, or say in COUNTERSIGN_TEST_SKIP_{kind} why to skip");
+    };
+    record_skipped(&reason);
+    None
+}
+
+fn record_skipped(reason: &str) {
+    let Ok(path) = std::env::var("COUNTERSIGN_TEST_SKIPPED") else { return };
+    let test = std::thread::current().name().unwrap_or("a test").to_owned();
+    let mut file = std::fs::OpenOptions::new().create(true).append(true).open(path).expect("COUNTERSIGN_TEST_SKIPPED names a file");
+    file.write_all(format!("{test}: {reason}\n").as_bytes()).expect("a line fits");
+}
+
+impl TestDatabase {
+    /// A file in a folder of its own.
+    pub fn sqlite() -> Self {
+        let folder = TempDir::with_prefix("countersign-").expect("a temporary folder");
+        let database = sqlite_in(folder.path());
+        Self { database, _owned: Owned::File { _folder: folder } }
+    }
+
+    /// A database on the server whose URL is given: the copy of a migrated one.
+    pub fn postgres(server: &str) -> Self {
+        let server = Url::parse(server).expect("COUNTERSIGN_TEST_POSTGRES is a URL");
+        let template = postgres_template(&server);
+        let name = format!("countersign_{:016x}", rand::random::<u64>());
+        execute(&server, &format!("CREATE DATABASE {name} TEMPLATE {template}"));
+        Self { database: named(&server, &name), _owned: Owned::Database { server, name } }
+    }
+}
+
+impl TestDatabase {
+    /// As `postgres`, made with other options than the server's own, and migrated by itself.
+    pub fn postgres_with(server: &str, options: &str) -> Self {
+        let server = Url::parse(server).expect("COUNTERSIGN_TEST_POSTGRES is a URL");
+        let name = format!("countersign_{:016x}", rand::random::<u64>());
+        execute(&server, &format!("CREATE DATABASE {name} TEMPLATE template0 {options}"));
+        let made = Self { database: named(&server, &name), _owned: Owned::Database { server, name } };
+        migrate(&made.database).expect("the migrations run on PostgreSQL");
+        made
+    }
+}
+
+impl Drop for Owned {
+    fn drop(&mut self) {
+        if let Self::Database { server, name } = self {
+            // FORCE: the store's threads end a moment after the store
+            execute(server, &format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"));
+        }
+    }
+}
+
+/// A migrated SQLite file in an existing folder.
+pub fn sqlite_in(folder: &Path) -> Database {
+    static MIGRATED: OnceLock<Vec<u8>> = OnceLock::new();
+    let migrated = MIGRATED.get_or_init(|| {
+        let folder = TempDir::with_prefix("countersign-").expect("a temporary folder");
+        let path = folder.path().join("template.db");
+        migrate(&Database::Sqlite(path.display().to_string())).expect("the migrations run on SQLite");
+        std::fs::read(path).expect("the last connection has put everything into the file")
+    });
+    let path = folder.join("countersign.db");
+    std::fs::write(&path, migrated).expect("the folder takes a file");
+    Database::Sqlite(path.display().to_string())
+}
+
+/// The database's URL on the server.
+fn named(server: &Url, name: &str) -> Database {
+    let mut url = server.clone();
+    url.set_path(name);
+    Database::Postgres(url.into())
+}
+
+/// The name of a migrated database to copy: made once per server and set of migrations, whichever process needs it first.
+fn postgres_template(server: &Url) -> &'static str {
+    static NAME: OnceLock<String> = OnceLock::new();
+    NAME.get_or_init(|| {
+        let name = format!("countersign_template_{:016x}", hash_of_migrations());
+        let mut conn = PgConnection::establish(server.as_str()).expect("PostgreSQL answers");
+        // held until `conn` is gone
+        conn.batch_execute("SELECT pg_advisory_lock(1)").expect("another process migrates in finite time");
+        if count(&mut conn, "SELECT count(*) AS count FROM pg_database WHERE datname = $1", &name) == 0 {
+            conn.batch_execute(&format!("CREATE DATABASE {name}")).expect("a superuser's URL");
+        }
+        migrate(&named(server, &name)).expect("the migrations run on PostgreSQL");
+        name
+    })
+}
+
+fn hash_of_migrations() -> u64 {
+    let mut files: Vec<_> = std::fs::read_dir("migrations").expect("migrations/").map(|entry| entry.expect("an entry").path()).collect();
+    files.sort();
+    let mut hasher = DefaultHasher::new();
+    for folder in files {
+        folder.hash(&mut hasher);
+        std::fs::read(folder.join("up.sql")).expect("up.sql").hash(&mut hasher);
+    }
+    hasher.finish()
+}
+
+fn count(conn: &mut PgConnection, sql: &str, name: &str) -> i64 {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = BigInt)]
+        count: i64,
+    }
+    diesel::sql_query(sql).bind::<Text, _>(name).get_result::<Row>(conn).expect("a count").count
+}
+
+fn execute(server: &Url, sql: &str) {
+    let mut conn = PgConnection::establish(server.as_str()).expect("PostgreSQL answers");
+    conn.batch_execute(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
+}
