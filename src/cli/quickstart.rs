@@ -171,16 +171,16 @@ fn commands(text: &mut String, issuer: &str, planted: &Planted, secrets: &Secret
         (
             "May the sandbox key send this document? Yes, as [DEV], watermarked, and to acme.example only.".to_owned(),
             format!(
-                "curl -s -u {server} {issuer}/v1/verify -H 'Content-Type: application/json' -d '{{\"credential\": \"{key}\", \"permission\": \"documents:send\", \"document_name\": \"Offer\", \"recipients\": [\"bob@acme.example\"]}}'"
+                "curl -sw '\\n' -u {server} {issuer}/v1/verify -H 'Content-Type: application/json' -d '{{\"credential\": \"{key}\", \"permission\": \"documents:send\", \"document_name\": \"Offer\", \"recipients\": [\"bob@acme.example\"]}}'"
             ),
         ),
         (
             "To a foreign recipient? No, and the answer says which.".to_owned(),
             format!(
-                "curl -s -u {server} {issuer}/v1/verify -H 'Content-Type: application/json' -d '{{\"credential\": \"{key}\", \"permission\": \"documents:send\", \"recipients\": [\"eve@elsewhere.example\"]}}'"
+                "curl -sw '\\n' -u {server} {issuer}/v1/verify -H 'Content-Type: application/json' -d '{{\"credential\": \"{key}\", \"permission\": \"documents:send\", \"recipients\": [\"eve@elsewhere.example\"]}}'"
             ),
         ),
-        ("What is this key?".to_owned(), format!("curl -s {issuer}/v1/whoami -H 'Authorization: API-Key {key}'")),
+        ("What is this key?".to_owned(), format!("curl -sw '\\n' {issuer}/v1/whoami -H 'Authorization: API-Key {key}'")),
         (
             "Stamp a PDF.".to_owned(),
             format!(
@@ -196,11 +196,11 @@ fn commands(text: &mut String, issuer: &str, planted: &Planted, secrets: &Secret
                 "TOKEN=$(curl -s -u {client} {issuer}/oauth2/token -d grant_type=client_credentials | sed 's/.*\"access_token\":\"\\([^\"]*\\)\".*/\\1/'); echo \"$TOKEN\""
             ),
         ),
-        ("Introspect it: active.".to_owned(), format!("curl -s -u {server} {issuer}/oauth2/introspect -d \"token=$TOKEN\"")),
+        ("Introspect it: active.".to_owned(), format!("curl -sw '\\n' -u {server} {issuer}/oauth2/introspect -d \"token=$TOKEN\"")),
         (
             "Revoke it, and see it refused: not active.".to_owned(),
             format!(
-                "curl -s -u {client} {issuer}/oauth2/revoke -d \"token=$TOKEN\"; curl -s -u {server} {issuer}/oauth2/introspect -d \"token=$TOKEN\""
+                "curl -s -u {client} {issuer}/oauth2/revoke -d \"token=$TOKEN\"; curl -sw '\\n' -u {server} {issuer}/oauth2/introspect -d \"token=$TOKEN\""
             ),
         ),
         (

@@ -23,6 +23,6 @@ pub struct Logs {
 
 impl Default for Logs {
     fn default() -> Self {
-        Self { format: LogFormat::Text, level: "info".to_owned() }
+        Self { format: LogFormat::Text, level: "info,actix_server=warn".to_owned() }
     }
 }

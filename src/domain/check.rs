@@ -108,13 +108,9 @@ pub fn decide(access: &Access, question: &Question, server: &Server, rules: &Rul
         Some(workspace) => access.permissions_in(workspace).unwrap_or(PermissionSet::NONE),
         None => access.permissions_everywhere(),
     };
-    if let Some(permission) = question.permission
-        && !permissions.contains(permission)
-    {
-        return Decision::refused(Code::Forbidden);
-    }
-    if question.workspace.is_some_and(|workspace| access.permissions_in(workspace).is_none()) {
-        return Decision::refused(Code::Forbidden);
+    let reached = question.workspace.is_none_or(|workspace| access.permissions_in(workspace).is_some());
+    if !reached || question.permission.is_some_and(|permission| !permissions.contains(permission)) {
+        return Decision { permissions, ..Decision::refused(Code::Forbidden) };
     }
     let decision = Decision { permissions, ..Decision::refused(Code::Valid) };
     match access.environment {
