@@ -18,6 +18,7 @@ use crate::domain::limiter::{Limiter, Quota, Taken};
 use crate::domain::memory::{Memory, Unknown};
 use crate::domain::resource_servers::{self, Server};
 use crate::domain::sandbox::Policy;
+use crate::domain::usage::Usage;
 use crate::pdf::{Limits as StampLimits, Stamper};
 use crate::store::signing_keys::StoredSigningKey;
 use crate::store::{self, Database, OpenError, Snapshot, Store, Verdict};
@@ -66,7 +67,7 @@ pub enum Lookup {
 
 pub struct App {
     pub config: Arc<Config>,
-    pub catalogue: Catalogue,
+    pub catalogue: Arc<Catalogue>,
     pub policy: Policy,
     pub issuer: Issuer,
     pub clock: Clock,
@@ -75,6 +76,7 @@ pub struct App {
     pub signer: Signer,
     pub passwords: PasswordQueue,
     pub limiter: Limiter,
+    pub usage: Usage,
     pub stamper: Stamper,
     pub metrics: Metrics,
     accesses: Memory<Fingerprint, Access>,
@@ -92,7 +94,7 @@ impl App {
         let issuer = config.server.issuer().map_err(ConfigError::from)?;
         let signer = load_signer(&store, &config, &issuer, &Sealer::new(&secret_keys), clock.now()).await?;
         Ok(Self {
-            catalogue: config.catalogue().map_err(ConfigError::from)?,
+            catalogue: Arc::new(config.catalogue().map_err(ConfigError::from)?),
             policy: policy(&config),
             issuer,
             clock,
@@ -101,6 +103,7 @@ impl App {
             signer,
             passwords: PasswordQueue::start()?,
             limiter: Limiter::default(),
+            usage: Usage::default(),
             stamper: Stamper::new(stamp_program, stamp_limits(&config)),
             metrics: Metrics::default(),
             accesses: Memory::new(MOST_REMEMBERED),
@@ -140,6 +143,13 @@ impl App {
         };
         self.accesses.put(fingerprint, stamp, &access);
         Ok(Lookup::Found(access))
+    }
+
+    /// Remembers that the credential was used.
+    pub fn note_use(&self, access: &Access, now: Timestamp) {
+        if let Some(key) = access.credential.key {
+            self.usage.note(key, now);
+        }
     }
 
     /// The live client with this id.
@@ -196,7 +206,7 @@ impl App {
 
     async fn load(&self, shape: Shape, presented: &str) -> Result<Option<Access>, store::Error> {
         let candidates = self.digester.candidates(shape.purpose(), presented);
-        let catalogue = self.catalogue.clone();
+        let catalogue = Arc::clone(&self.catalogue);
         match shape {
             Shape::ApiKey => {
                 let load = move |snapshot: &mut Snapshot| match snapshot.find_api_key_by_digest(&candidates)? {

@@ -9,6 +9,7 @@
 //! | 3 | [`gateway`] | door: `verify`, `watermark`, `whoami`: the hot path |
 //! | 3 | [`console`] | door: the Dev Centre's pages |
 //! | 3 | [`account`] | door: signing in and out |
+//! | 3 | [`jobs`] | door: what happens although nobody asks |
 //! | 4 | [`web`] | reading requests strictly, knowing who asks, answering pages and problems |
 //! | 4 | [`app`] | what every request shares |
 //! | 5 | [`domain`] | rules and use cases: no HTTP, no SQL text, no network |
@@ -33,6 +34,7 @@ pub mod console;
 pub mod crypto;
 pub mod domain;
 pub mod gateway;
+pub mod jobs;
 pub mod oauth;
 pub mod pdf;
 pub mod server;

@@ -15,7 +15,7 @@ use crate::store::users::User;
 use crate::store::{Error, Snapshot, Subject};
 use crate::types::email::{Domain, Mailbox};
 use crate::types::environment::Environment;
-use crate::types::id::{ApplicationId, AuthorizationId, OrganizationId, UserId, WorkspaceId};
+use crate::types::id::{ApiKeyId, ApplicationId, AuthorizationId, OrganizationId, UserId, WorkspaceId};
 use crate::types::permission::{Permission, PermissionSet};
 use crate::types::scope::Scopes;
 use crate::types::state::{
@@ -49,6 +49,8 @@ pub struct Credential {
     pub name: String,
     pub issued_at: Timestamp,
     pub expires_at: Option<Timestamp>,
+    /// Of an API key.
+    pub key: Option<ApiKeyId>,
     /// Of an access token.
     pub token: Option<TokenFacts>,
 }
@@ -147,6 +149,7 @@ pub fn of_api_key(snapshot: &mut Snapshot, catalogue: &Catalogue, key: &ApiKey) 
         name: key.name.clone(),
         issued_at: key.created_at,
         expires_at: key.expires_at,
+        key: Some(key.id),
         token: None,
     };
     let stand = Stand { organization: key.organization_id, actor: key.owner_id, environment: key.environment, reach: key.reach, workspaces };
@@ -180,6 +183,7 @@ pub fn of_token(
         name: application.name.clone(),
         issued_at: token.issued_at,
         expires_at: Some(token.expires_at),
+        key: None,
         token: Some(TokenFacts {
             application: application.id,
             authorization: authorization.id,

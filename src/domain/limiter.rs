@@ -19,7 +19,7 @@ const STRIPES: usize = 64;
 const EXACT: u64 = 64;
 /// Larger quotas are cut into this many buckets.
 const BUCKETS: u64 = 24;
-/// A stripe that holds more windows looks for those that have run out.
+/// What a stripe holds before it first looks for windows that have run out.
 const SWEEP_ABOVE: usize = 4096;
 
 /// One limit that a request falls under.
@@ -69,8 +69,20 @@ struct Window {
 
 type Key = (&'static str, String);
 
+struct Stripe {
+    windows: HashMap<Key, Window>,
+    /// Above this many it looks for windows that have run out; doubled by what it had to keep.
+    sweep_above: usize,
+}
+
+impl Default for Stripe {
+    fn default() -> Self {
+        Self { windows: HashMap::new(), sweep_above: SWEEP_ABOVE }
+    }
+}
+
 pub struct Limiter {
-    stripes: Vec<Mutex<HashMap<Key, Window>>>,
+    stripes: Vec<Mutex<Stripe>>,
     hasher: RandomState,
 }
 
@@ -87,8 +99,9 @@ impl Limiter {
         if quotas.is_empty() {
             return Taken::All(Vec::new());
         }
-        let mut windows = self.stripe(owner);
-        sweep(&mut windows, now);
+        let mut stripe = self.stripe(owner);
+        stripe.sweep(now);
+        let windows = &mut stripe.windows;
         let mut free = true;
         for quota in &quotas {
             let window = windows.entry((quota.policy, quota.subject.clone())).or_default();
@@ -103,21 +116,34 @@ impl Limiter {
                 }
             }
         }
-        let standings: Vec<Standing> = quotas.iter().map(|quota| standing(&windows, quota, now)).collect();
+        let standings: Vec<Standing> = quotas.iter().map(|quota| standing(windows, quota, now)).collect();
         if free { Taken::All(standings) } else { refused(standings) }
     }
 
     /// Whether one more would be admitted, without taking it.
     pub fn is_free(&self, owner: &str, quota: &Quota, now: Timestamp) -> bool {
-        let mut windows = self.stripe(owner);
-        let Some(window) = windows.get_mut(&(quota.policy, quota.subject.clone())) else { return true };
+        let mut stripe = self.stripe(owner);
+        let Some(window) = stripe.windows.get_mut(&(quota.policy, quota.subject.clone())) else { return true };
         window.expire(now);
         window.count() < quota.rate.quota
     }
 
-    fn stripe(&self, owner: &str) -> MutexGuard<'_, HashMap<Key, Window>> {
+    fn stripe(&self, owner: &str) -> MutexGuard<'_, Stripe> {
         let index = self.hasher.hash_one(owner) % STRIPES as u64;
         self.stripes[index as usize].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Stripe {
+    /// Forgets windows that have run out, when there are many.
+    fn sweep(&mut self, now: Timestamp) {
+        if self.windows.len() > self.sweep_above {
+            self.windows.retain(|_, window| {
+                window.expire(now);
+                !window.buckets.is_empty()
+            });
+            self.sweep_above = SWEEP_ABOVE.max(2 * self.windows.len());
+        }
     }
 }
 
@@ -171,16 +197,6 @@ fn refused(standings: Vec<Standing>) -> Taken {
     let violated = standings.iter().filter(full).map(|standing| standing.policy).collect();
     let retry_after_seconds = standings.iter().filter(full).map(|standing| standing.reset_seconds).max().unwrap_or(1).max(1);
     Taken::None { standings, violated, retry_after_seconds }
-}
-
-/// Forgets windows that have run out, when there are many.
-fn sweep(windows: &mut HashMap<Key, Window>, now: Timestamp) {
-    if windows.len() > SWEEP_ABOVE {
-        windows.retain(|_, window| {
-            window.expire(now);
-            !window.buckets.is_empty()
-        });
-    }
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ pub mod quickstart;
 pub mod resource_servers;
 pub mod sandbox;
 pub mod sessions;
+pub mod usage;
 
 use crate::store;
 

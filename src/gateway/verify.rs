@@ -103,6 +103,7 @@ async fn verify(app: &App, facts: &Facts, request: &HttpRequest, payload: web::P
     let (access, decision) = match app.access(&body.credential, &address, facts.now).await? {
         Lookup::Found(access) => {
             let decision = check::check(&access, &question, &server, &app.rules(), &app.limiter, facts.now);
+            app.note_use(&access, facts.now);
             (Some(access), decision)
         }
         Lookup::Unknown => (None, Decision::refused(Code::NotFound)),

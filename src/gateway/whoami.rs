@@ -6,6 +6,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::json;
 
 use crate::app::{App, Lookup};
+use crate::crypto::password::network;
 use crate::domain::access::Access;
 use crate::domain::limiter::{Quota, Taken};
 use crate::web::credential::credential;
@@ -19,7 +20,7 @@ pub async fn get(app: web::Data<App>, facts: Facts, request: HttpRequest) -> Htt
 
 async fn whoami(app: &App, facts: &Facts, request: &HttpRequest) -> Result<HttpResponse, Problem> {
     let presented = credential(request)?;
-    let access = match app.access(&presented, &facts.address.to_string(), facts.now).await? {
+    let access = match app.access(&presented, &network(facts.address).to_string(), facts.now).await? {
         Lookup::Found(access) => access,
         Lookup::Unknown => return Err(unknown_credential()),
         Lookup::Throttled { retry_after_seconds } => return Err(Problem::rate_limited(retry_after_seconds)),
@@ -31,6 +32,7 @@ async fn whoami(app: &App, facts: &Facts, request: &HttpRequest) -> Result<HttpR
     if access.suspended {
         return Err(Problem::new(StatusCode::FORBIDDEN, "suspended", "The organization or the account behind this credential is suspended."));
     }
+    app.note_use(&access, facts.now);
     let id = &access.credential.id;
     let quota = Quota { policy: "whoami", subject: id.clone(), rate: app.config.limits.whoami };
     match app.limiter.take(id, &[quota], facts.now) {

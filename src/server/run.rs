@@ -12,6 +12,7 @@ use super::middleware::around;
 use super::routes::configure;
 use crate::app::{App, BuildError};
 use crate::config::Config;
+use crate::jobs;
 use crate::types::time::Clock;
 
 /// A listening server.
@@ -43,7 +44,11 @@ pub async fn start(mut config: Config, clock: Clock, stamp_program: PathBuf) -> 
 impl Running {
     /// Serves until [`ServerHandle::stop`].
     pub async fn serve(self) -> std::io::Result<()> {
-        self.server.await
+        let jobs = actix_web::rt::spawn(jobs::usage::run(self.app.clone()));
+        let served = self.server.await;
+        jobs.abort();
+        jobs::usage::flush(&self.app).await;
+        served
     }
 
     /// Serves until Ctrl-C or SIGTERM, then lets running requests finish.

@@ -1,0 +1,3 @@
+//! The door for time: what happens although nobody asks.
+
+pub mod usage;
