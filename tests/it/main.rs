@@ -1,6 +1,7 @@
 //! One binary for all integration tests. Run it with `tests/run`, which brings what they need.
 
 mod databases;
+mod docs;
 mod layers;
 mod main_job;
 mod server;
