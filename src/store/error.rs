@@ -11,7 +11,7 @@ pub enum Error {
     /// The row is not there, or no longer in the state that was expected.
     #[error("no such row in the expected state")]
     NotFound,
-    /// A unique, foreign-key or check constraint spoke.
+    /// A unique, foreign-key or check constraint spoke. The transaction runs nothing behind it and never commits.
     #[error("a constraint was violated: {0}")]
     Constraint(String),
 }

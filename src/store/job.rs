@@ -63,6 +63,11 @@ where
         if let Some(reason) = tx.spoilt() {
             return Outcome::Spoilt(reason.to_owned());
         }
+        // a closure that swallowed a violated constraint gets it back
+        let result = match tx.violated() {
+            Some(violated) if result.is_ok() => Err(E::from(violated.clone())),
+            _ => result,
+        };
         let keeps = result.is_ok();
         self.result = Some(result);
         if keeps { Outcome::Commit(tx.into_touched()) } else { Outcome::Rollback }

@@ -14,28 +14,43 @@ use crate::types::time::Timestamp;
 pub struct Snapshot<'c> {
     conn: &'c mut Conn,
     spoilt: Option<String>,
+    violated: Option<Error>,
 }
 
 impl<'c> Snapshot<'c> {
     pub(super) fn new(conn: &'c mut Conn) -> Self {
-        Self { conn, spoilt: None }
+        Self { conn, spoilt: None, violated: None }
     }
 
-    /// Runs one statement. After a spoiling error none runs any more, whatever the closure does with the first.
+    /// Runs one statement. After a spoiling error or a violated constraint none runs any more, whatever the closure does
+    /// with the first: PostgreSQL refuses, and would answer the COMMIT with success although it rolls back.
     pub(super) fn run<T>(&mut self, statement: impl FnOnce(&mut Conn) -> QueryResult<T>) -> Result<T, Error> {
         if let Some(reason) = &self.spoilt {
             return Err(Error::Unavailable(reason.clone()));
         }
+        if let Some(violated) = &self.violated {
+            return Err(violated.clone());
+        }
         statement(self.conn).map_err(|error| {
-            if spoils_connection(&error) {
-                self.spoilt = Some(error.to_string());
+            let spoils = spoils_connection(&error);
+            let reason = error.to_string();
+            let error = Error::from(error);
+            match &error {
+                _ if spoils => self.spoilt = Some(reason),
+                Error::Constraint(_) => self.violated = Some(error.clone()),
+                Error::NotFound | Error::Unavailable(_) => {}
             }
-            Error::from(error)
+            error
         })
     }
 
     pub(super) fn spoilt(&self) -> Option<&str> {
         self.spoilt.as_deref()
+    }
+
+    /// The constraint that was violated: the transaction can only roll back.
+    pub(super) fn violated(&self) -> Option<&Error> {
+        self.violated.as_ref()
     }
 }
 
