@@ -38,9 +38,11 @@ impl Writer {
 
     /// Works until every sender is gone.
     pub fn work(mut self, jobs: &Receiver<BoxedJob>) {
-        // so that foreign writes are noticed before the first own one
-        let _ = self.open();
         loop {
+            // at once and after a failure, so that foreign writes are noticed before the next own one
+            if self.open().is_err() {
+                self.changes.forget_all();
+            }
             match jobs.recv_timeout(FOREIGN_WRITE_CHECK) {
                 Ok(first) => {
                     let more = jobs.try_iter().take(MOST_IN_BATCH - 1);
@@ -88,9 +90,10 @@ impl Writer {
     fn open(&mut self) -> Result<&mut Conn, String> {
         if self.conn.is_none() {
             self.conn = Some(Conn::open(&self.database).map_err(|error| error.to_string())?);
-            self.changes.forget_all();
             self.data_version = 0;
             self.notice_foreign_writes();
+            // last: a foreign write before the first look at `data_version` is in no later SELECT's past
+            self.changes.forget_all();
         }
         self.conn.as_mut().ok_or_else(|| "not connected".to_owned())
     }
