@@ -48,6 +48,8 @@ macro_rules! on_inner {
     };
 }
 
+pub(super) use on_inner;
+
 impl Conn {
     pub fn open(database: &Database) -> Result<Self, ConnectionError> {
         match database {

@@ -3,8 +3,9 @@
 use diesel::{ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper};
 
 use super::authorizations::Authorization;
+use super::conn::on_inner;
 use super::schema::{access_tokens, refresh_tokens, revoked_tokens};
-use super::{Error, Snapshot, Subject, Tx};
+use super::{Conn, Error, Snapshot, Subject, Tx};
 use crate::crypto::digest::Digest;
 use crate::types::id::{AccessTokenId, AuthorizationId, RefreshTokenId};
 use crate::types::scope::Scopes;
@@ -82,10 +83,8 @@ impl Tx<'_> {
     /// Ends one access token until its expiry would have; one that is revoked already is no error.
     pub fn revoke_access_token(&mut self, authorization: &Authorization, id: AccessTokenId, expires_at: Timestamp) -> Result<(), Error> {
         self.touch(Subject::Organization(authorization.organization_id));
-        if self.is_token_revoked(id)? {
-            return Ok(());
-        }
         let row = RevokedToken { id, expires_at };
-        self.run_one(|conn| diesel::insert_into(revoked_tokens::table).values(&row).execute(conn))
+        let insert = diesel::insert_into(revoked_tokens::table).values(&row).on_conflict_do_nothing();
+        self.run(|conn| on_inner!(conn, inner => insert.execute(inner))).map(drop)
     }
 }
