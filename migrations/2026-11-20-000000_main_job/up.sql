@@ -1,4 +1,5 @@
 -- One set of SQL for SQLite and PostgreSQL: TEXT ids and words, BIGINT unix milliseconds, BOOLEAN, no defaults that differ.
+-- What is older is told by created_at, never by the id: under most collations of PostgreSQL base62 does not sort by its bytes.
 
 CREATE TABLE organizations (
     id TEXT NOT NULL PRIMARY KEY,
@@ -82,7 +83,7 @@ CREATE TABLE api_keys (
     revoked_by TEXT REFERENCES users (id),
     revoked_at BIGINT
 );
-CREATE INDEX api_keys_by_organization ON api_keys (organization_id, id);
+CREATE INDEX api_keys_by_organization ON api_keys (organization_id, created_at, id);
 CREATE INDEX api_keys_by_owner ON api_keys (owner_id);
 
 CREATE TABLE api_key_workspaces (
@@ -106,7 +107,7 @@ CREATE TABLE applications (
     created_at BIGINT NOT NULL,
     deleted_at BIGINT
 );
-CREATE INDEX applications_by_organization ON applications (organization_id, id);
+CREATE INDEX applications_by_organization ON applications (organization_id, created_at, id);
 
 CREATE TABLE application_redirect_uris (
     application_id TEXT NOT NULL REFERENCES applications (id),
@@ -239,4 +240,4 @@ CREATE TABLE audit_events (
     detail TEXT NOT NULL,
     created_at BIGINT NOT NULL
 );
-CREATE INDEX audit_events_by_organization ON audit_events (organization_id, id);
+CREATE INDEX audit_events_by_organization ON audit_events (organization_id, created_at, id);

@@ -62,7 +62,7 @@ impl Snapshot<'_> {
         self.run(|conn| {
             api_keys::table
                 .filter(api_keys::organization_id.eq(organization))
-                .order(api_keys::id.desc())
+                .order((api_keys::created_at.desc(), api_keys::id.desc()))
                 .limit(most)
                 .select(ApiKey::as_select())
                 .load(conn)

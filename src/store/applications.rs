@@ -61,7 +61,7 @@ impl Snapshot<'_> {
             applications::table
                 .filter(applications::organization_id.eq(organization))
                 .filter(applications::state.eq(ApplicationState::Active))
-                .order(applications::id.desc())
+                .order((applications::created_at.desc(), applications::id.desc()))
                 .limit(most)
                 .select(Application::as_select())
                 .load(conn)

@@ -27,7 +27,7 @@ impl Snapshot<'_> {
         self.run(|conn| {
             audit_events::table
                 .filter(audit_events::organization_id.eq(organization))
-                .order(audit_events::id.desc())
+                .order((audit_events::created_at.desc(), audit_events::id.desc()))
                 .limit(most)
                 .select(AuditEvent::as_select())
                 .load(conn)

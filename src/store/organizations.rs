@@ -37,8 +37,10 @@ impl Snapshot<'_> {
         self.run(|conn| organizations::table.find(id).select(Organization::as_select()).first(conn).optional())
     }
 
+    /// The oldest of that name.
     pub fn find_organization_by_name(&mut self, name: &str) -> Result<Option<Organization>, Error> {
-        self.run(|conn| organizations::table.filter(organizations::name.eq(name)).select(Organization::as_select()).first(conn).optional())
+        let oldest_first = organizations::table.filter(organizations::name.eq(name)).order((organizations::created_at, organizations::id));
+        self.run(|conn| oldest_first.select(Organization::as_select()).first(conn).optional())
     }
 
     /// The names of the organization's verified domains.

@@ -37,8 +37,11 @@ impl Snapshot<'_> {
         self.run(|conn| resource_servers::table.find(id).select(ResourceServer::as_select()).first(conn).optional())
     }
 
+    /// The oldest of that name.
     pub fn find_resource_server_by_name(&mut self, name: &str) -> Result<Option<ResourceServer>, Error> {
-        self.run(|conn| resource_servers::table.filter(resource_servers::name.eq(name)).select(ResourceServer::as_select()).first(conn).optional())
+        let oldest_first =
+            resource_servers::table.filter(resource_servers::name.eq(name)).order((resource_servers::created_at, resource_servers::id));
+        self.run(|conn| oldest_first.select(ResourceServer::as_select()).first(conn).optional())
     }
 
     /// Digests of the live secrets.

@@ -23,7 +23,9 @@ pub struct StoredSigningKey {
 impl Snapshot<'_> {
     /// The one that signs last comes first.
     pub fn list_signing_keys(&mut self) -> Result<Vec<StoredSigningKey>, Error> {
-        self.run(|conn| signing_keys::table.order(signing_keys::signs_from.desc()).select(StoredSigningKey::as_select()).load(conn))
+        self.run(|conn| {
+            signing_keys::table.order((signing_keys::signs_from.desc(), signing_keys::kid)).select(StoredSigningKey::as_select()).load(conn)
+        })
     }
 }
 

@@ -18,7 +18,7 @@ pub struct Workspace {
 }
 
 impl Snapshot<'_> {
-    /// All workspaces of the organization, by id: the oldest first.
+    /// All workspaces of the organization, the oldest first.
     pub fn list_workspaces(&mut self, organization: OrganizationId) -> Result<Vec<Workspace>, Error> {
         self.run(|conn| {
             workspaces::table.filter(workspaces::organization_id.eq(organization)).order(workspaces::id).select(Workspace::as_select()).load(conn)
