@@ -96,7 +96,9 @@ impl Snapshot<'_> {
 }
 
 impl Tx<'_> {
+    /// `NotFound` when one of the workspaces is not the organization's.
     pub fn insert_api_key(&mut self, key: &ApiKey, workspaces: &[WorkspaceId]) -> Result<(), Error> {
+        self.expect_workspaces(key.organization_id, workspaces)?;
         self.run_one(|conn| diesel::insert_into(api_keys::table).values(key).execute(conn))?;
         for workspace_id in workspaces {
             let row = ApiKeyWorkspace { api_key_id: key.id, workspace_id: *workspace_id };

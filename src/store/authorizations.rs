@@ -82,7 +82,9 @@ impl Snapshot<'_> {
 }
 
 impl Tx<'_> {
+    /// `NotFound` when one of the workspaces is not the organization's.
     pub fn insert_authorization(&mut self, authorization: &Authorization, workspaces: &[WorkspaceId]) -> Result<(), Error> {
+        self.expect_workspaces(authorization.organization_id, workspaces)?;
         self.run_one(|conn| diesel::insert_into(authorizations::table).values(authorization).execute(conn))?;
         for workspace_id in workspaces {
             let row = AuthorizationWorkspace { authorization_id: authorization.id, workspace_id: *workspace_id };

@@ -81,8 +81,10 @@ impl Tx<'_> {
         self.run_one(|conn| diesel::delete(members::table.find((organization, user))).execute(conn))
     }
 
+    /// `NotFound` when the workspace is another organization's, as for the two below.
     pub fn insert_workspace_member(&mut self, organization: OrganizationId, member: &WorkspaceMember) -> Result<(), Error> {
         self.touch(Subject::Organization(organization));
+        self.expect_workspaces(organization, &[member.workspace_id])?;
         self.run_one(|conn| diesel::insert_into(workspace_members::table).values(member).execute(conn))
     }
 
@@ -90,12 +92,14 @@ impl Tx<'_> {
         &mut self, organization: OrganizationId, workspace: WorkspaceId, user: UserId, from: &str, to: &str,
     ) -> Result<(), Error> {
         self.touch(Subject::Organization(organization));
+        self.expect_workspaces(organization, &[workspace])?;
         let from_row = workspace_members::table.find((workspace, user)).filter(workspace_members::role.eq(from));
         self.run_one(|conn| diesel::update(from_row).set(workspace_members::role.eq(to)).execute(conn))
     }
 
     pub fn delete_workspace_member(&mut self, organization: OrganizationId, workspace: WorkspaceId, user: UserId) -> Result<(), Error> {
         self.touch(Subject::Organization(organization));
+        self.expect_workspaces(organization, &[workspace])?;
         self.run_one(|conn| diesel::delete(workspace_members::table.find((workspace, user))).execute(conn))
     }
 }

@@ -21,12 +21,25 @@ impl Snapshot<'_> {
     /// All workspaces of the organization, the oldest first.
     pub fn list_workspaces(&mut self, organization: OrganizationId) -> Result<Vec<Workspace>, Error> {
         self.run(|conn| {
-            workspaces::table.filter(workspaces::organization_id.eq(organization)).order(workspaces::id).select(Workspace::as_select()).load(conn)
+            workspaces::table
+                .filter(workspaces::organization_id.eq(organization))
+                .order((workspaces::created_at, workspaces::id))
+                .select(Workspace::as_select())
+                .load(conn)
         })
     }
 }
 
 impl Tx<'_> {
+    /// `NotFound` unless every one of `ids` is a workspace of this organization.
+    pub(super) fn expect_workspaces(&mut self, organization: OrganizationId, ids: &[WorkspaceId]) -> Result<(), Error> {
+        for id in ids {
+            let own = workspaces::table.find(id).filter(workspaces::organization_id.eq(organization));
+            self.run(|conn| own.select(workspaces::id).first::<WorkspaceId>(conn))?;
+        }
+        Ok(())
+    }
+
     pub fn insert_workspace(&mut self, workspace: &Workspace) -> Result<(), Error> {
         self.touch(Subject::Organization(workspace.organization_id));
         self.run_one(|conn| diesel::insert_into(workspaces::table).values(workspace).execute(conn))
