@@ -62,6 +62,11 @@ impl Changes {
         self.trusted.load(Ordering::SeqCst) && self.counter.load(Ordering::SeqCst) == stamp.0
     }
 
+    /// Whether this process can prove that nobody else writes.
+    pub(super) fn is_trusted(&self) -> bool {
+        self.trusted.load(Ordering::SeqCst)
+    }
+
     /// Called on the thread that committed, before it replies; also when the outcome of the COMMIT is unknown.
     pub(super) fn publish(&self, subjects: &[Subject]) {
         let value = self.counter.fetch_add(1, Ordering::SeqCst) + 1;

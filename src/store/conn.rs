@@ -113,7 +113,9 @@ fn with_connect_timeout(url: &str) -> String {
         return url.to_owned();
     }
     let separator = if url.contains('?') { '&' } else { '?' };
-    format!("{url}{separator}connect_timeout=3&tcp_user_timeout=10000&application_name=countersign")
+    format!(
+        "{url}{separator}connect_timeout=3&tcp_user_timeout=10000&keepalives_idle=5&keepalives_interval=2&keepalives_count=3&application_name=countersign"
+    )
 }
 
 #[cfg(test)]

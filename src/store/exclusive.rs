@@ -1,8 +1,8 @@
 //! One serving process per database, because it answers from memory: a file lock beside SQLite, an advisory lock in
-//! PostgreSQL. A node that loses the lock stops using its memory until it holds it again.
+//! PostgreSQL. A node that loses the lock neither uses its memory nor writes until it holds it again.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -37,12 +37,19 @@ pub(super) enum Exclusive {
 
 pub(super) fn acquire(database: &Database, changes: &Arc<Changes>) -> Result<Exclusive, ExclusiveError> {
     match database {
-        Database::Sqlite(path) => lock_file(&Path::new(path).with_extension("lock")).map(Exclusive::File),
+        Database::Sqlite(path) => lock_file(&beside(path)).map(Exclusive::File),
         Database::Postgres(_) => {
             let conn = lock_database(database)?.ok_or_else(|| ExclusiveError::Taken("this PostgreSQL database".to_owned()))?;
             Ok(Exclusive::Advisory(keep(database.clone(), conn, Arc::downgrade(changes))?))
         }
     }
+}
+
+/// `<file>.lock` beside the file itself, by whichever name it was given.
+fn beside(path: &str) -> PathBuf {
+    let mut name = std::fs::canonicalize(path).unwrap_or_else(|_| path.into()).into_os_string();
+    name.push(".lock");
+    name.into()
 }
 
 fn lock_file(path: &Path) -> Result<File, ExclusiveError> {
@@ -65,8 +72,9 @@ struct Locked {
 fn lock_database(database: &Database) -> Result<Option<Conn>, ExclusiveError> {
     let failed = |error: String| ExclusiveError::Database(error);
     let mut conn = Conn::open(database).map_err(|error| failed(error.to_string()))?;
-    // this connection idles by design
-    conn.batch("SET idle_session_timeout = 0").map_err(|error| failed(error.to_string()))?;
+    // this connection idles by design; when this machine dies the server is to notice in seconds, not in two hours
+    conn.batch("SET idle_session_timeout = 0; SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 2; SET tcp_keepalives_count = 3")
+        .map_err(|error| failed(error.to_string()))?;
     let row: Locked = diesel::sql_query(format!("SELECT pg_try_advisory_lock({LOCK}) AS locked"))
         .get_result(&mut conn)
         .map_err(|error| failed(error.to_string()))?;

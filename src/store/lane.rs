@@ -36,6 +36,10 @@ impl Worker {
 
     fn run(&mut self, job: &mut BoxedJob) -> Result<(), String> {
         let writes = job.writes();
+        // another process may answer from its memory, and would not learn what this one changes
+        if writes && !self.changes.is_trusted() {
+            return Err("the lock in the database is lost".to_owned());
+        }
         let conn = self.begin(writes)?;
         match job.run(conn) {
             Outcome::Commit(subjects) => {
