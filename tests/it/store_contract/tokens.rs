@@ -1,0 +1,101 @@
+//! Refresh tokens, opaque access tokens and revoked ids.
+
+use countersign::store::tokens::{AccessToken, RefreshToken};
+use countersign::store::{Error, Subject};
+use countersign::types::id::{AccessTokenId, AuthorizationId, RefreshTokenId};
+use countersign::types::state::RefreshTokenState;
+
+use super::{Acme, LATER, NOW, digest, is_constraint, open, read, scopes, unique_digest, write};
+use crate::databases::{TestDatabase, both_databases};
+
+both_databases!(
+    a_refresh_token_is_found_by_any_of_its_candidate_digests,
+    a_refresh_token_is_consumed_once,
+    an_opaque_access_token_is_found_as_it_was_written,
+    an_access_token_is_revoked_as_often_as_asked,
+    access_tokens_revoked_at_the_same_time_are_all_answered,
+);
+
+fn refresh_token(authorization: AuthorizationId) -> RefreshToken {
+    RefreshToken {
+        id: RefreshTokenId::generate(NOW),
+        authorization_id: authorization,
+        digest: unique_digest(),
+        state: RefreshTokenState::Active,
+        created_at: NOW,
+        expires_at: LATER,
+        consumed_at: None,
+    }
+}
+
+async fn a_refresh_token_is_found_by_any_of_its_candidate_digests(db: TestDatabase) {
+    let store = open(&db);
+    let token = refresh_token(Acme::insert(&store).await.insert_authorization(&store).await.id);
+    let (written, candidates) = (token.clone(), [digest("newer key"), token.digest.clone()]);
+    write(&store, move |tx| tx.insert_refresh_token(&token)).await.expect("inserted");
+    let found = read(&store, move |c| c.find_refresh_token_by_digest(&candidates)).await.expect("found");
+    assert_eq!(format!("{found:?}"), format!("{written:?}"));
+    assert!(read(&store, |c| c.find_refresh_token_by_digest(&[digest("unknown")])).await.is_none());
+    assert!(read(&store, |c| c.find_refresh_token_by_digest(&[])).await.is_none());
+    let orphan = refresh_token(AuthorizationId::generate(NOW));
+    assert!(is_constraint(&write(&store, move |tx| tx.insert_refresh_token(&orphan)).await));
+}
+
+/// RFC 9700 §4.14.2: of two uses of one refresh token, one is a replay.
+async fn a_refresh_token_is_consumed_once(db: TestDatabase) {
+    let store = open(&db);
+    let token = refresh_token(Acme::insert(&store).await.insert_authorization(&store).await.id);
+    let (id, stored) = (token.id, token.digest.clone());
+    write(&store, move |tx| tx.insert_refresh_token(&token)).await.expect("inserted");
+    let answers = futures_util::future::join_all((0..20).map(|_| write(&store, move |tx| tx.consume_refresh_token(id)))).await;
+    assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 1, "{answers:?}");
+    assert!(answers.iter().all(|answer| matches!(answer, Ok(()) | Err(Error::NotFound))), "{answers:?}");
+    let found = read(&store, move |c| c.find_refresh_token_by_digest(&[stored])).await.expect("found");
+    assert!(found.state == RefreshTokenState::Consumed && found.consumed_at == Some(NOW));
+}
+
+async fn an_opaque_access_token_is_found_as_it_was_written(db: TestDatabase) {
+    let store = open(&db);
+    let written = AccessToken {
+        id: AccessTokenId::generate(NOW),
+        authorization_id: Acme::insert(&store).await.insert_authorization(&store).await.id,
+        digest: digest("token"),
+        scopes: scopes(""),
+        created_at: NOW,
+        expires_at: LATER,
+    };
+    let copy = written.clone();
+    write(&store, move |tx| tx.insert_access_token(&copy)).await.expect("inserted");
+    let found = read(&store, |c| c.find_access_token_by_digest(&[digest("newer key"), digest("token")])).await.expect("found");
+    assert_eq!(format!("{found:?}"), format!("{written:?}"));
+    assert!(read(&store, |c| c.find_access_token_by_digest(&[digest("unknown")])).await.is_none());
+    let second = AccessToken { id: AccessTokenId::generate(NOW), ..written };
+    assert!(is_constraint(&write(&store, move |tx| tx.insert_access_token(&second)).await));
+}
+
+/// RFC 7009 §2.2: a token that is invalid already is no error.
+async fn an_access_token_is_revoked_as_often_as_asked(db: TestDatabase) {
+    let store = open(&db);
+    let acme = Acme::insert(&store).await;
+    let (authorization, id) = (acme.insert_authorization(&store).await, AccessTokenId::generate(NOW));
+    assert!(!read(&store, move |c| c.is_token_revoked(id)).await);
+    let before = store.changes().stamp();
+    for _ in 0..2 {
+        let authorization = authorization.clone();
+        write(&store, move |tx| tx.revoke_access_token(&authorization, id, LATER)).await.expect("revoked");
+        assert!(read(&store, move |c| c.is_token_revoked(id)).await);
+    }
+    assert!(!store.changes().is_current(before, [Subject::Organization(acme.organization)]));
+    assert!(!read(&store, |c| c.is_token_revoked(AccessTokenId::generate(NOW))).await);
+}
+
+async fn access_tokens_revoked_at_the_same_time_are_all_answered(db: TestDatabase) {
+    let store = open(&db);
+    let authorization = Acme::insert(&store).await.insert_authorization(&store).await;
+    for _ in 0..20 {
+        let id = AccessTokenId::generate(NOW);
+        let revoke = |authorization| write(&store, move |tx| tx.revoke_access_token(&authorization, id, LATER));
+        let answers = futures_util::future::join_all((0..8).map(|_| revoke(authorization.clone()))).await;
+        assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+    }
+}

@@ -1,0 +1,54 @@
+//! People and service accounts.
+
+use countersign::store::{Error, Subject, Tx};
+use countersign::types::id::UserId;
+use countersign::types::state::{UserKind, UserState};
+
+use super::{NOW, ends_what_is_remembered_of, is_constraint, open, person, read, write};
+use crate::databases::{TestDatabase, both_databases};
+
+both_databases!(
+    a_user_is_found_by_id_and_by_address,
+    an_address_belongs_to_one_person_and_service_accounts_have_none,
+    a_user_is_suspended_from_the_expected_state_only,
+);
+
+async fn a_user_is_found_by_id_and_by_address(db: TestDatabase) {
+    let store = open(&db);
+    let mut user = person();
+    (user.operator, user.external_id) = (true, Some("u-1".to_owned()));
+    let (id, email) = (user.id, user.email.clone().expect("an address"));
+    write(&store, move |tx| tx.insert_user(&user)).await.expect("inserted");
+    let found = read(&store, move |c| c.find_user(id)).await.expect("found");
+    assert!(found.operator && found.external_id.as_deref() == Some("u-1") && found.kind == UserKind::Person && found.created_at == NOW);
+    let upper = email.to_uppercase();
+    assert_eq!(read(&store, move |c| c.find_user_by_email(&email)).await.expect("found").id, id);
+    assert!(read(&store, move |c| c.find_user_by_email(&upper)).await.is_none(), "the caller gives the normal form");
+    assert!(read(&store, |c| c.find_user(UserId::generate(NOW))).await.is_none());
+}
+
+async fn an_address_belongs_to_one_person_and_service_accounts_have_none(db: TestDatabase) {
+    let store = open(&db);
+    let (first, mut second) = (person(), person());
+    second.email.clone_from(&first.email);
+    let id = second.id;
+    write(&store, move |tx| tx.insert_user(&first)).await.expect("the first");
+    assert!(is_constraint(&write(&store, move |tx| tx.insert_user(&second)).await));
+    assert!(read(&store, move |c| c.find_user(id)).await.is_none());
+    for _ in 0..2 {
+        let mut robot = person();
+        (robot.kind, robot.email, robot.password_hash) = (UserKind::ServiceAccount, None, None);
+        write(&store, move |tx| tx.insert_user(&robot)).await.expect("many have no address");
+    }
+}
+
+async fn a_user_is_suspended_from_the_expected_state_only(db: TestDatabase) {
+    let store = open(&db);
+    let user = person();
+    let id = user.id;
+    write(&store, move |tx| tx.insert_user(&user)).await.expect("inserted");
+    let suspend = move |tx: &mut Tx| tx.change_user_state(id, UserState::Active, UserState::Suspended);
+    ends_what_is_remembered_of(&store, Subject::User(id), suspend).await;
+    assert_eq!(write(&store, suspend).await, Err(Error::NotFound));
+    assert_eq!(read(&store, move |c| c.find_user(id)).await.expect("found").state, UserState::Suspended);
+}
