@@ -6,3 +6,5 @@ mod layers;
 mod main_job;
 mod server;
 mod stamp;
+mod store_contract;
+mod store_faults;
