@@ -5,10 +5,13 @@
 
 use std::collections::HashMap;
 
+use aws_lc_rs::error::KeyRejected;
 use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair};
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, Signature};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::jwk::{Jwk, KeyAlgorithm, PublicKeyUse, ThumbprintHash};
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Validation};
 use serde::{Deserialize, Serialize};
 
 use crate::types::id::{ApplicationId, AuthorizationId, OrganizationId, WorkspaceId};
@@ -78,9 +81,17 @@ impl PrivateKey {
 struct Key {
     kid: String,
     algorithm: Algorithm,
-    encoding: EncodingKey,
+    /// Parsed and checked once: the library would do so for every signature.
+    private: Private,
+    /// The JOSE header in base64url: the same for every token.
+    header: String,
     decoding: DecodingKey,
     jwk: Jwk,
+}
+
+enum Private {
+    Es256(Box<EcdsaKeyPair>),
+    EdDsa(Box<Ed25519KeyPair>),
 }
 
 /// The keys in use: the first signs, all verify and are published.
@@ -103,10 +114,15 @@ impl Signer {
 
     pub fn sign(&self, claims: &Claims) -> Result<String, SignerError> {
         let key = &self.keys[0];
-        let mut header = Header::new(key.algorithm);
-        header.typ = Some(TYPE.to_owned());
-        header.kid = Some(key.kid.clone());
-        jsonwebtoken::encode(&header, claims, &key.encoding).map_err(|error| SignerError::Key(error.to_string()))
+        let claims = serde_json::to_vec(claims).map_err(|error| SignerError::Key(error.to_string()))?;
+        let mut token = String::with_capacity(key.header.len() + claims.len() * 4 / 3 + 96);
+        token.push_str(&key.header);
+        token.push('.');
+        URL_SAFE_NO_PAD.encode_string(&claims, &mut token);
+        let signature = key.private.sign(token.as_bytes())?;
+        token.push('.');
+        URL_SAFE_NO_PAD.encode_string(signature.as_ref(), &mut token);
+        Ok(token)
     }
 
     /// The claims of a token that we signed, expired or not.
@@ -141,6 +157,25 @@ impl Signer {
     }
 }
 
+impl Private {
+    fn parse(algorithm: SigningAlgorithm, pkcs8: &[u8]) -> Result<Self, SignerError> {
+        let refused = |error: KeyRejected| SignerError::Key(error.to_string());
+        Ok(match algorithm {
+            SigningAlgorithm::Es256 => {
+                Self::Es256(Box::new(EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8).map_err(refused)?))
+            }
+            SigningAlgorithm::EdDsa => Self::EdDsa(Box::new(Ed25519KeyPair::from_pkcs8(pkcs8).map_err(refused)?)),
+        })
+    }
+
+    fn sign(&self, message: &[u8]) -> Result<Signature, SignerError> {
+        match self {
+            Self::Es256(pair) => pair.sign(&SystemRandom::new(), message).map_err(|error| SignerError::Key(error.to_string())),
+            Self::EdDsa(pair) => Ok(pair.sign(message)),
+        }
+    }
+}
+
 impl Claims {
     pub fn expires_at(&self) -> Timestamp {
         Timestamp::from_seconds(self.exp)
@@ -156,8 +191,16 @@ fn load(key: &PrivateKey) -> Result<Key, SignerError> {
         SigningAlgorithm::EdDsa => KeyAlgorithm::EdDSA,
     });
     let decoding = DecodingKey::from_jwk(&jwk).map_err(|error| SignerError::Key(error.to_string()))?;
-    let (algorithm, encoding) = encoding_key(key.algorithm, &key.pkcs8);
-    Ok(Key { kid: key.kid.clone(), algorithm, encoding, decoding, jwk })
+    let (algorithm, _) = encoding_key(key.algorithm, &key.pkcs8);
+    let header = serde_json::json!({ "typ": TYPE, "alg": key.algorithm.as_str(), "kid": key.kid });
+    Ok(Key {
+        kid: key.kid.clone(),
+        algorithm,
+        private: Private::parse(key.algorithm, &key.pkcs8)?,
+        header: URL_SAFE_NO_PAD.encode(header.to_string()),
+        decoding,
+        jwk,
+    })
 }
 
 fn encoding_key(algorithm: SigningAlgorithm, pkcs8: &[u8]) -> (Algorithm, EncodingKey) {
@@ -175,8 +218,7 @@ fn public_jwk(algorithm: SigningAlgorithm, pkcs8: &[u8]) -> Result<Jwk, SignerEr
 #[cfg(test)]
 mod tests {
     use super::*;
-    use base64::Engine;
-    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use jsonwebtoken::Header;
 
     fn claims() -> Claims {
         let now = Timestamp::from_seconds(1_700_000_000);
