@@ -161,9 +161,7 @@ impl Private {
     fn parse(algorithm: SigningAlgorithm, pkcs8: &[u8]) -> Result<Self, SignerError> {
         let refused = |error: KeyRejected| SignerError::Key(error.to_string());
         Ok(match algorithm {
-            SigningAlgorithm::Es256 => {
-                Self::Es256(Box::new(EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8).map_err(refused)?))
-            }
+            SigningAlgorithm::Es256 => Self::Es256(Box::new(EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8).map_err(refused)?)),
             SigningAlgorithm::EdDsa => Self::EdDsa(Box::new(Ed25519KeyPair::from_pkcs8(pkcs8).map_err(refused)?)),
         })
     }

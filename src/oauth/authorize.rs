@@ -7,7 +7,7 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::error::{Code, Error};
-use super::{consent, oxide, pkce};
+use super::{authorization_response, consent, oxide, pkce};
 use crate::app::App;
 use crate::domain::authorizations::{self, negotiate_scopes};
 use crate::domain::clients::Client;
@@ -19,7 +19,7 @@ use crate::types::id::{ApplicationId, AuthorizationRequestId};
 use crate::types::redirect_uri::RedirectUri;
 use crate::web::facts::Facts;
 use crate::web::form::Form;
-use crate::web::html::{PageError, error_page, see_other};
+use crate::web::html::{PageError, error_page};
 use crate::web::visitor::Visitor;
 
 /// Parameters that must not stand twice (RFC 6749 §3.1).
@@ -41,7 +41,7 @@ pub async fn get(app: web::Data<App>, facts: Facts, visitor: Visitor, request: H
         Ok(kept) => consent::show(&app, &visitor, &client, &kept, None, None).await,
         Err(error) => {
             tracing::warn!(request.id = %facts.id, client.id = %client.application.id, "Rejected authorization request: {error}");
-            Ok(redirect_error(&app, &redirect_uri, query.one("state").ok().flatten(), &error))
+            Ok(authorization_response::error(&app, &redirect_uri, query.one("state").ok().flatten(), &error))
         }
     }
 }
@@ -113,12 +113,4 @@ fn challenge(query: &Form) -> Result<String, Error> {
     ensure(method == Some("S256"), Code::InvalidRequest.because("code_challenge_method must be S256."))?;
     ensure(pkce::is_challenge(challenge), Code::InvalidRequest.because("code_challenge is not 43 characters of base64url."))?;
     Ok(challenge.to_owned())
-}
-
-/// RFC 6749 §4.1.2.1 with `iss` (RFC 9207).
-pub(super) fn redirect_error(app: &App, redirect_uri: &RedirectUri, state: Option<&str>, error: &Error) -> HttpResponse {
-    let mut parameters = vec![("error", error.code.as_str()), ("error_description", error.description.as_ref())];
-    parameters.extend(state.map(|state| ("state", state)));
-    parameters.push(("iss", app.issuer.as_str()));
-    see_other(&redirect_uri.with_parameters(&parameters))
 }

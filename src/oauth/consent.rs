@@ -6,7 +6,7 @@ use std::sync::Arc;
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 
-use super::authorize::redirect_error;
+use super::authorization_response;
 use super::error::Code;
 use super::pages::{ConsentPage, WorkspaceChoice};
 use crate::app::App;
@@ -23,7 +23,7 @@ use crate::store::{self, Verdict};
 use crate::types::id::{AuthorizationRequestId, OrganizationId, WorkspaceId};
 use crate::web::facts::Facts;
 use crate::web::form::Form;
-use crate::web::html::{PRODUCT, PageError, page, see_other};
+use crate::web::html::{PRODUCT, PageError, page};
 use crate::web::page::{self, ScopeRow, Shell};
 use crate::web::visitor::Visitor;
 
@@ -64,13 +64,7 @@ async fn allow(
     let (config, shared, request) = (Arc::clone(&app.config), Arc::clone(client), kept.clone());
     let write = move |tx: &mut store::Tx| authorizations::allow(tx, &config.oauth, &shared, &request, &choice, digest).map(Verdict::Done);
     match app.store.write_organization(organization, facts.now, write).await {
-        Ok(_) => {
-            let mut parameters = vec![("code", code.expose())];
-            parameters.extend(kept.state.as_deref().map(|state| ("state", state)));
-            // RFC 9207
-            parameters.push(("iss", app.issuer.as_str()));
-            Ok(see_other(&kept.redirect_uri.with_parameters(&parameters)))
-        }
+        Ok(_) => Ok(authorization_response::code(app, &kept.redirect_uri, kept.state.as_deref(), &code)),
         Err(Refusal::Invalid(errors)) => {
             let message = errors.into_iter().map(|(_, message)| message).next();
             show(app, visitor, client, &kept, Some(organization), message).await
@@ -83,7 +77,7 @@ async fn deny(app: &App, facts: &Facts, person: &SignedIn, kept: AuthorizationRe
     let (request, user) = (kept.clone(), person.user.id);
     app.store.write(facts.now, move |tx| authorizations::deny(tx, &request, user).map(Verdict::<_, Refusal>::Done)).await?;
     let denied = Code::AccessDenied.because("The person denied the request.");
-    Ok(redirect_error(app, &kept.redirect_uri, kept.state.as_deref(), &denied))
+    Ok(authorization_response::error(app, &kept.redirect_uri, kept.state.as_deref(), &denied))
 }
 
 fn choice(person: &SignedIn, form: &Form) -> Result<Choice, PageError> {

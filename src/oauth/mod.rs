@@ -1,5 +1,6 @@
 //! OAuth 2.0: one file per RFC endpoint, one file per grant. Errors are OAuth JSON, or pages where a person looks.
 
+mod authorization_response;
 pub mod authorize;
 pub mod client_authentication;
 pub mod consent;
@@ -13,3 +14,4 @@ pub mod pages;
 mod pkce;
 pub mod revoke;
 pub mod token;
+mod token_response;

@@ -9,7 +9,7 @@ use crate::domain::authorizations::{self, Issuance, Minted};
 use crate::domain::clients::Client;
 use crate::domain::ensure;
 use crate::oauth::error::{Code, Error};
-use crate::oauth::{oxide, pkce, token};
+use crate::oauth::{oxide, pkce, token_response};
 use crate::store::authorizations::Authorization;
 use crate::store::{self, Tx, Verdict};
 use crate::types::state::AuthorizationState;
@@ -30,7 +30,7 @@ pub async fn exchange(app: &App, facts: &Facts, client: Arc<Client>, form: &Form
         redirect_uri: form.one("redirect_uri")?.map(str::to_owned),
         code_verifier: form.one("code_verifier")?.map(str::to_owned),
     };
-    let minted = token::mint(app, &client, true);
+    let minted = token_response::mint(app, &client, true);
     let config = Arc::clone(&app.config);
     app.store.write(facts.now, move |tx| redeem(tx, &config.oauth, &client, request, minted)).await
 }

@@ -6,7 +6,7 @@ use crate::app::App;
 use crate::domain::authorizations::{self, Issuance, negotiate_scopes};
 use crate::domain::clients::Client;
 use crate::oauth::error::{Code, Error};
-use crate::oauth::{oxide, token};
+use crate::oauth::{oxide, token_response};
 use crate::store::Verdict;
 use crate::web::facts::Facts;
 use crate::web::form::Form;
@@ -18,7 +18,7 @@ pub async fn exchange(app: &App, facts: &Facts, client: Arc<Client>, form: &Form
     let allowed = &client.application.scopes;
     let scopes = oxide::referee_client_credentials(&client, form.one("scope")?, |asked| negotiate_scopes(&app.catalogue, allowed, asked))?;
     // RFC 6749 §4.4.3: no refresh token
-    let minted = token::mint(app, &client, false);
+    let minted = token_response::mint(app, &client, false);
     if minted.access_token.is_none() {
         // a JWT has no row: nothing to write
         return Ok(authorizations::draft(facts.now, &app.config.oauth, authorization, scopes, minted));

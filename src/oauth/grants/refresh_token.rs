@@ -9,7 +9,7 @@ use crate::domain::authorizations::{self, Issuance, Minted};
 use crate::domain::clients::Client;
 use crate::domain::ensure;
 use crate::oauth::error::{Code, Error};
-use crate::oauth::{oxide, token};
+use crate::oauth::{oxide, token_response};
 use crate::store::authorizations::Authorization;
 use crate::store::{self, Tx, Verdict};
 use crate::types::state::{AuthorizationState, RefreshTokenState};
@@ -20,7 +20,7 @@ pub async fn exchange(app: &App, facts: &Facts, client: Arc<Client>, form: &Form
     let refresh_token = form.one("refresh_token")?.ok_or_else(|| Code::InvalidRequest.because("refresh_token is missing."))?;
     let candidates = app.digester.candidates(Purpose::RefreshToken, refresh_token);
     let scope = form.one("scope")?.map(str::to_owned);
-    let minted = token::mint(app, &client, true);
+    let minted = token_response::mint(app, &client, true);
     let config = Arc::clone(&app.config);
     app.store.write(facts.now, move |tx| rotate(tx, &config.oauth, &client, &candidates, scope.as_deref(), minted)).await
 }
