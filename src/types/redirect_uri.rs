@@ -21,6 +21,8 @@ pub enum RedirectUriError {
     Scheme,
     #[error("must be at most 2000 characters of plain ASCII without spaces")]
     Characters,
+    #[error("must name a host of letters, digits, hyphens and dots")]
+    Host,
 }
 
 /// A registered redirect URI, kept as it was written: comparison is by the byte.
@@ -78,7 +80,7 @@ impl FromStr for RedirectUri {
     type Err = RedirectUriError;
 
     fn from_str(text: &str) -> Result<Self, RedirectUriError> {
-        use RedirectUriError::{Characters, Fragment, NotAbsolute, Scheme, UserInfo};
+        use RedirectUriError::{Characters, Fragment, Host as HostName, NotAbsolute, Scheme, UserInfo};
         // the URL parser drops tabs and turns backslashes: what it would change is refused before it sees it
         if text.len() > MOST_BYTES || !text.bytes().all(|byte| matches!(byte, 0x21..=0x7E) && !b"\\\"<>^`{|}".contains(&byte)) {
             return Err(Characters);
@@ -89,6 +91,10 @@ impl FromStr for RedirectUri {
         }
         if !url.username().is_empty() || url.password().is_some() || authority(text).contains('@') {
             return Err(UserInfo);
+        }
+        // the origin becomes a source in `form-action`, where `;` ends the directive, `,` the policy, and `*` is any host
+        if matches!(url.host(), Some(Host::Domain(name)) if !name.bytes().all(is_host_byte)) {
+            return Err(HostName);
         }
         let allowed = match url.scheme() {
             "https" => url.has_host() && text.starts_with("https://"),
@@ -108,6 +114,10 @@ impl fmt::Display for RedirectUri {
 fn authority(text: &str) -> &str {
     let after = text.split_once("://").map_or("", |(_, rest)| rest);
     after.split(['/', '?', '#']).next().unwrap_or("")
+}
+
+fn is_host_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_')
 }
 
 fn is_loopback(url: &Url) -> bool {
@@ -169,7 +179,7 @@ mod tests {
     #[test]
     fn dangerous_uris_cannot_be_registered() {
         // 9700-3, 9700-4
-        use RedirectUriError::{Characters, Fragment, NotAbsolute, Scheme, UserInfo};
+        use RedirectUriError::{Characters, Fragment, Host, NotAbsolute, Scheme, UserInfo};
         for (text, error) in [
             ("http://app.example/cb", Scheme),
             ("javascript:alert(1)", Scheme),
@@ -184,6 +194,11 @@ mod tests {
             ("https://app.example/c b", Characters),
             ("https://app.example\\@evil.example/", Characters),
             ("http://127.0.0.1.evil.example/cb", Scheme),
+            ("https://a;script-src/cb", Host),
+            ("https://a,b.example/cb", Host),
+            ("https://a%2Cb.example/cb", Host),
+            ("https://*.example/cb", Host),
+            ("com.example.app://a;b/cb", Host),
         ] {
             assert_eq!(text.parse::<RedirectUri>(), Err(error), "{text}");
         }
