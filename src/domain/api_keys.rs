@@ -3,13 +3,14 @@
 use crate::config::{ADMIN_ROLE, Config};
 use crate::crypto::digest::Digest;
 use crate::domain::{Refusal, ensure};
+use crate::store;
 use crate::store::api_keys::ApiKey;
 use crate::store::members::Member;
 use crate::store::organizations::Organization;
 use crate::store::{Snapshot, Tx};
 use crate::types::environment::Environment;
 use crate::types::id::{ApiKeyId, OrganizationId, UserId, WorkspaceId};
-use crate::types::state::{ApiKeyState, PermissionLevel, ProductionAccess, ReachKind};
+use crate::types::state::{ApiKeyState, OrganizationState, PermissionLevel, ProductionAccess, ReachKind};
 use crate::types::text::{TextError, parse_text};
 use crate::types::time::Timestamp;
 
@@ -83,6 +84,7 @@ pub fn key_admin(snapshot: &mut Snapshot, organization: OrganizationId, user: Us
 /// Creates a key that acts with its creator's rights. Runs behind the organization's lock: the cap is counted.
 pub fn create(tx: &mut Tx, config: &Config, organization: &Organization, creator: UserId, new: NewApiKey) -> Result<ApiKey, Refusal> {
     let admin = key_admin(tx, organization.id, creator)?;
+    ensure(organization.state == OrganizationState::Active, Refusal::Blocked(SUSPENDED.to_owned()))?;
     let (name, description) = check_texts(&new)?;
     check_reach(&admin, &new.reach)?;
     ensure(new.expires_at.is_none_or(|end| end > tx.now), Refusal::Invalid(vec![("expires_on", "must be in the future".to_owned())]))?;
@@ -126,6 +128,9 @@ pub fn create(tx: &mut Tx, config: &Config, organization: &Organization, creator
 /// What unlocks Production, in words for the person who meets the lock.
 pub const PRODUCTION_LOCKED: &str =
     "Production is not open for this organization yet. It needs a plan with production access and the vendor's approval: contact sales.";
+
+/// What a suspended organization's people read.
+pub const SUSPENDED: &str = "This organization is suspended: nothing new can be created. Ask the vendor.";
 
 fn cap_reached(cap: i64) -> String {
     format!("This organization has reached its limit of {cap} active API keys. Revoke one that is not needed any more.")
@@ -203,8 +208,12 @@ fn has_ground(snapshot: &mut Snapshot, key: &ApiKey, workspaces: &[WorkspaceId])
 pub fn revoke(tx: &mut Tx, organization: OrganizationId, user: UserId, id: ApiKeyId) -> Result<ApiKey, Refusal> {
     let key = get(tx, organization, user, id)?.key;
     if key.state == ApiKeyState::Active {
-        tx.revoke_api_key(organization, id, user)?;
-        tx.record(Some(organization), Some(user), "api_key.revoked", id.as_str(), "")?;
+        match tx.revoke_api_key(organization, id, user) {
+            Ok(()) => tx.record(Some(organization), Some(user), "api_key.revoked", id.as_str(), "")?,
+            // somebody else was quicker: it is revoked, as asked
+            Err(store::Error::NotFound) => {}
+            Err(other) => return Err(other.into()),
+        }
     }
     Ok(key)
 }

@@ -3,6 +3,7 @@
 use crate::config::{ADMIN_ROLE, Config};
 use crate::crypto::digest::Digest;
 use crate::domain::{Refusal, accounts, authorizations, ensure};
+use crate::store;
 use crate::store::applications::Application;
 use crate::store::organizations::Organization;
 use crate::store::{Snapshot, Tx};
@@ -10,7 +11,7 @@ use crate::types::environment::Environment;
 use crate::types::id::{ApplicationId, OrganizationId, UserId};
 use crate::types::redirect_uri::RedirectUri;
 use crate::types::scope::Scopes;
-use crate::types::state::{AccessTokenFormat, ApplicationState, ClientType, ProductionAccess};
+use crate::types::state::{AccessTokenFormat, ApplicationState, ClientType, OrganizationState, ProductionAccess};
 use crate::types::text::parse_text;
 
 const MOST_NAME: usize = 100;
@@ -51,6 +52,7 @@ pub fn ensure_admin(snapshot: &mut Snapshot, organization: OrganizationId, user:
 /// Creates an application. Runs behind the organization's lock: the cap is counted.
 pub fn create(tx: &mut Tx, config: &Config, organization: &Organization, creator: UserId, new: NewApplication) -> Result<Application, Refusal> {
     ensure_admin(tx, organization.id, creator)?;
+    ensure(organization.state == OrganizationState::Active, Refusal::Blocked(super::api_keys::SUSPENDED.to_owned()))?;
     let name = check(config, &new)?;
     let open = new.environment == Environment::Sandbox || organization.production_access == ProductionAccess::Approved;
     ensure(open, Refusal::Blocked(super::api_keys::PRODUCTION_LOCKED.to_owned()))?;
@@ -133,12 +135,19 @@ pub fn get(snapshot: &mut Snapshot, organization: OrganizationId, user: UserId, 
     Ok(Detail { application, redirect_uris, role, creator_name })
 }
 
-/// Ends the application, its codes and its tokens at once.
+/// Ends the application, its codes and its tokens at once; one that is deleted already stays so.
 pub fn delete(tx: &mut Tx, organization: OrganizationId, user: UserId, id: ApplicationId) -> Result<Application, Refusal> {
-    let detail = get(tx, organization, user, id)?;
-    tx.delete_application(organization, id)?;
-    tx.record(Some(organization), Some(user), "application.deleted", id.as_str(), "")?;
-    Ok(detail.application)
+    ensure_admin(tx, organization, user)?;
+    let application = tx.find_application(id)?.filter(|own| own.organization_id == organization).ok_or(Refusal::NotFound)?;
+    if application.state == ApplicationState::Active {
+        match tx.delete_application(organization, id) {
+            Ok(()) => tx.record(Some(organization), Some(user), "application.deleted", id.as_str(), "")?,
+            // somebody else was quicker: it is deleted, as asked
+            Err(store::Error::NotFound) => {}
+            Err(other) => return Err(other.into()),
+        }
+    }
+    Ok(application)
 }
 
 /// What an organization's application may be called by: the roles that the configuration knows, the powerful ones first.
