@@ -14,7 +14,7 @@ use crate::crypto::digest::Purpose;
 use crate::crypto::format::{TokenKind, mint_key, mint_token};
 use crate::crypto::password;
 use crate::domain::Refusal;
-use crate::domain::quickstart::{self, ADMIN, Planted, Seed};
+use crate::domain::quickstart::{self, ADMIN, Kept, Planted, Seed};
 use crate::server::run::{Running, start};
 use crate::store::{self, Database, Verdict};
 use crate::telemetry::logs;
@@ -41,6 +41,11 @@ pub struct Arguments {
 }
 
 /// What was made on this run, in the clear, to be shown once.
+struct Made {
+    planted: Planted,
+    secrets: Secrets,
+}
+
 struct Secrets {
     password: String,
     sandbox_key: Plaintext,
@@ -61,12 +66,12 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
     let program = std::env::current_exe()?;
     actix_web::rt::System::new().block_on(async {
         let running = start(config, Clock::System, program).await?;
-        let (planted, secrets) = plant(&running.app).await?;
+        let (kept, made) = plant(&running.app).await?;
         let text = if arguments.json {
-            format!("{}\n", summary(&running, &planted, secrets.as_ref()))
+            format!("{}\n", summary(&running, &kept, made.as_ref().map(|made| &made.secrets)))
         } else {
             std::fs::write(arguments.data_dir.join("sample.pdf"), SAMPLE_PDF)?;
-            guide(&running, &planted, secrets.as_ref(), &arguments.data_dir)?
+            guide(&running, made.as_ref(), &std::path::absolute(&arguments.data_dir)?)?
         };
         let mut output = std::io::stdout();
         output.write_all(text.as_bytes())?;
@@ -76,9 +81,9 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
 }
 
 /// Finds what an earlier run made, or makes it.
-async fn plant(app: &App) -> Result<(Planted, Option<Secrets>), Failure> {
-    if let Some(planted) = app.store.read(quickstart_find).await.map_err(|refusal| refusal.to_string())? {
-        return Ok((planted, None));
+async fn plant(app: &App) -> Result<(Kept, Option<Made>), Failure> {
+    if let Some(kept) = app.store.read(quickstart_find).await.map_err(|refusal| refusal.to_string())? {
+        return Ok((kept, None));
     }
     let prefix = &app.config.keys.prefix;
     let key = |environment| {
@@ -101,43 +106,44 @@ async fn plant(app: &App) -> Result<(Planted, Option<Secrets>), Failure> {
     let config = std::sync::Arc::clone(&app.config);
     let write = move |tx: &mut store::Tx| quickstart::plant(tx, &config, seed).map(Verdict::Done);
     let planted: Result<Planted, Refusal> = app.store.write(app.clock.now(), write).await;
-    Ok((planted.map_err(|refusal| format!("{refusal:?}"))?, Some(secrets)))
+    let planted = planted.map_err(|refusal| format!("{refusal:?}"))?;
+    Ok((planted.clone().into(), Some(Made { planted, secrets })))
 }
 
-fn quickstart_find(snapshot: &mut store::Snapshot<'_>) -> Result<Option<Planted>, Refusal> {
+fn quickstart_find(snapshot: &mut store::Snapshot<'_>) -> Result<Option<Kept>, Refusal> {
     quickstart::find(snapshot)
 }
 
 /// DESIGN §6: one line, secrets null on a later run.
-fn summary(running: &Running, planted: &Planted, secrets: Option<&Secrets>) -> Value {
+fn summary(running: &Running, kept: &Kept, secrets: Option<&Secrets>) -> Value {
     let show = |pick: fn(&Secrets) -> &str| secrets.map(|secrets| pick(secrets).to_owned());
     json!({
         "issuer": running.app.issuer.as_str(),
         "gateway": null,
         "admin": { "email": ADMIN, "password": show(|secrets| &secrets.password) },
-        "organization": planted.organization,
-        "workspace": planted.workspace,
+        "organization": kept.organization,
+        "workspace": kept.workspace,
         "sandbox_key": show(|secrets| secrets.sandbox_key.expose()),
         "production_key": show(|secrets| secrets.production_key.expose()),
         "registration_token": null,
         "application": {
-            "client_id": planted.application,
+            "client_id": kept.application,
             "client_secret": show(|secrets| secrets.client_secret.expose()),
             "redirect_uri": REDIRECT_URI,
         },
         "resource_server": {
-            "client_id": planted.resource_server,
+            "client_id": kept.resource_server,
             "client_secret": show(|secrets| secrets.resource_server_secret.expose()),
         },
         "existing": secrets.is_none(),
     })
 }
 
-fn guide(running: &Running, planted: &Planted, secrets: Option<&Secrets>, data_dir: &Path) -> Result<String, std::fmt::Error> {
+fn guide(running: &Running, made: Option<&Made>, data_dir: &Path) -> Result<String, std::fmt::Error> {
     let issuer = running.app.issuer.as_str();
     let mut text = String::new();
     writeln!(text, "\nCountersign is ready at {issuer}\n")?;
-    let Some(secrets) = secrets else {
+    let Some(Made { planted, secrets }) = made else {
         writeln!(text, "  The data in {} was kept. Its secrets were shown on the first run and cannot be shown again.", data_dir.display())?;
         writeln!(text, "  Console:  {issuer}/  as {ADMIN}")?;
         writeln!(text, "  To start over, stop this, and remove or name another folder with --data-dir.\n")?;
@@ -165,8 +171,8 @@ fn commands(text: &mut String, issuer: &str, planted: &Planted, secrets: &Secret
     let server = format!("{}:{}", planted.resource_server, secrets.resource_server_secret.expose());
     let client = format!("{}:{}", planted.application, secrets.client_secret.expose());
     let key = secrets.sandbox_key.expose();
-    let pdf = data_dir.join("sample.pdf");
-    let stamped = data_dir.join("stamped.pdf");
+    let pdf = quoted(&data_dir.join("sample.pdf"));
+    let stamped = quoted(&data_dir.join("stamped.pdf"));
     let steps = [
         (
             "May the sandbox key send this document? Yes, as [DEV], watermarked, and to acme.example only.".to_owned(),
@@ -184,10 +190,7 @@ fn commands(text: &mut String, issuer: &str, planted: &Planted, secrets: &Secret
         (
             "Stamp a PDF.".to_owned(),
             format!(
-                "curl -s -u {server} {issuer}/v1/watermark -H 'Countersign-Credential: {key}' -H 'Content-Type: application/pdf' --data-binary @{} -o {} && ls -l {}",
-                pdf.display(),
-                stamped.display(),
-                stamped.display()
+                "curl -s -u {server} {issuer}/v1/watermark -H 'Countersign-Credential: {key}' -H 'Content-Type: application/pdf' --data-binary @{pdf} -o {stamped} && ls -l {stamped}"
             ),
         ),
         (
@@ -222,6 +225,13 @@ fn commands(text: &mut String, issuer: &str, planted: &Planted, secrets: &Secret
         writeln!(text, "\n  {}. {purpose}\n\n{command}", number + 1)?;
     }
     writeln!(text, "\n  Ctrl-C stops it. The data stays in {}.\n", data_dir.display())
+}
+
+/// As a POSIX shell reads it back: in single quotes, unless every character is harmless.
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
+    if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }
 
 /// One page, Helvetica, "Offer".

@@ -4,7 +4,7 @@ use crate::config::{ADMIN_ROLE, Config};
 use crate::crypto::digest::Digest;
 use crate::domain::accounts::{self, NewPerson};
 use crate::domain::api_keys::{self, NewApiKey, Reach};
-use crate::domain::applications::{self, NewApplication};
+use crate::domain::applications::{self, MOST_LISTED, NewApplication};
 use crate::domain::sandbox::ObligationKind;
 use crate::domain::{Refusal, resource_servers};
 use crate::store::organizations::Organization;
@@ -41,18 +41,36 @@ pub struct Planted {
     pub resource_server: ResourceServerId,
 }
 
+/// What is left of it on a later run: people may have deleted the application.
+#[derive(Debug, Clone)]
+pub struct Kept {
+    pub organization: OrganizationId,
+    pub workspace: Option<WorkspaceId>,
+    pub application: Option<ApplicationId>,
+    pub resource_server: ResourceServerId,
+}
+
+impl From<Planted> for Kept {
+    fn from(planted: Planted) -> Self {
+        let Planted { organization, workspace, application, resource_server } = planted;
+        Self { organization, workspace: Some(workspace), application: Some(application), resource_server }
+    }
+}
+
 /// What an earlier run created; none when this database was never used by `quickstart`.
-pub fn find(snapshot: &mut Snapshot) -> Result<Option<Planted>, Refusal> {
+pub fn find(snapshot: &mut Snapshot) -> Result<Option<Kept>, Refusal> {
     let Some(organization) = snapshot.find_organization_by_name(ORGANIZATION)? else { return Ok(None) };
     let Some(server) = snapshot.find_resource_server_by_name(RESOURCE_SERVER)? else { return Ok(None) };
-    let workspace = snapshot.list_workspaces(organization.id)?.into_iter().next();
-    let application = snapshot.list_applications(organization.id, 1)?.into_iter().next();
-    Ok(match (workspace, application) {
-        (Some(workspace), Some(application)) => {
-            Some(Planted { organization: organization.id, workspace: workspace.id, application: application.id, resource_server: server.id })
-        }
-        _ => None,
-    })
+    let workspace = snapshot.list_workspaces(organization.id)?.into_iter().find(|workspace| workspace.name == WORKSPACE);
+    // the oldest of that name: people may have made others since
+    let applications = snapshot.list_applications(organization.id, MOST_LISTED)?;
+    let application = applications.into_iter().rfind(|application| application.name == APPLICATION);
+    Ok(Some(Kept {
+        organization: organization.id,
+        workspace: workspace.map(|workspace| workspace.id),
+        application: application.map(|application| application.id),
+        resource_server: server.id,
+    }))
 }
 
 /// Creates everything in one transaction, by the same rules as the console.
