@@ -53,6 +53,7 @@ pub async fn submit(
 ) -> Result<HttpResponse, PageError> {
     let form = Form::read(&request, payload, app.config.server.max_body_bytes).await?;
     visitor.check_csrf(&form)?;
+    form.refuse_repeated(&["email", "password", "return_to"])?;
     let (email, return_to) = (form.field("email"), local_path(form.field("return_to")));
     match prove(&app, &facts, email, form.field("password")).await? {
         Some(person) => start(&app, &visitor, facts.now, person.id, return_to).await,

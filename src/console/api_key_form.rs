@@ -12,6 +12,10 @@ use crate::web::form::Form;
 
 const DAY_SECONDS: i64 = 24 * 60 * 60;
 
+/// Everything but `workspace` stands once.
+pub const SINGLE_FIELDS: [&str; 8] =
+    ["name", "description", "environment", "scope", "permission_level", "expiry", "expires_on", "organization_operations"];
+
 type Errors = Vec<(&'static str, String)>;
 
 /// A key as it is asked for, before its secret is made.

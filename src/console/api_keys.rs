@@ -49,6 +49,7 @@ pub async fn list(
         production_unlock: None,
         // who may not create keys may not see the list either
         can_create: true,
+        sees_applications: place.sees_applications(),
         allowance: Some(format!("{active} of {} active keys", app.config.keys.max_active_per_organization)),
         next_href: None,
     };
@@ -77,6 +78,7 @@ pub async fn create(
 ) -> Result<HttpResponse, PageError> {
     let form = Form::read(&request, payload, app.config.server.max_body_bytes).await?;
     visitor.check_csrf(&form)?;
+    form.refuse_repeated(&api_key_form::SINGLE_FIELDS)?;
     // before the key exists: once it does, nothing may keep its page from being shown
     let (place, offer) = shell::ask(&app, &visitor, &path, Offer::read).await?;
     match make(&app, &place, &form, facts.now).await {

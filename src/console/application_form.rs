@@ -11,6 +11,9 @@ use crate::types::scope::Scopes;
 use crate::types::state::{AccessTokenFormat, ClientType};
 use crate::web::form::Form;
 
+/// Everything but `scope` stands once.
+pub const SINGLE_FIELDS: [&str; 6] = ["name", "environment", "client_type", "redirect_uris", "access_token_format", "role"];
+
 type Errors = Vec<(&'static str, String)>;
 
 /// An application as it is asked for, before its secret is made.

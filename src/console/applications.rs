@@ -70,6 +70,7 @@ pub async fn create(
 ) -> Result<HttpResponse, PageError> {
     let form = Form::read(&request, payload, app.config.server.max_body_bytes).await?;
     visitor.check_csrf(&form)?;
+    form.refuse_repeated(&application_form::SINGLE_FIELDS)?;
     // before the secret exists: once it does, nothing may keep its page from being shown
     let (place, ()) = shell::ask(&app, &visitor, &path, applications::ensure_admin).await?;
     match make(&app, &place, &form, facts.now).await {

@@ -8,7 +8,7 @@ use crate::domain::{Refusal, ensure};
 use crate::store::Snapshot;
 use crate::store::organizations::Organization;
 use crate::types::id::{OrganizationId, UserId};
-use crate::types::state::ProductionAccess;
+use crate::types::state::{OrganizationRole, ProductionAccess};
 use crate::types::time::Timestamp;
 use crate::web::html::{PRODUCT, PageError};
 use crate::web::page::{FieldErrors, OrganizationLink, Section, Shell, SignedIn};
@@ -29,6 +29,11 @@ impl Place {
 
     pub fn link(&self) -> OrganizationLink {
         link(&self.organization)
+    }
+
+    /// Whether the person may open the applications.
+    pub fn sees_applications(&self) -> bool {
+        self.signed_in.sees_applications
     }
 
     /// The token of this page's forms.
@@ -55,10 +60,12 @@ where
         let organizations = snapshot.list_organizations_of(person)?;
         ensure(organizations.iter().any(|organization| organization.id == id), Refusal::NotFound)?;
         let answer = question(snapshot, id, person)?;
-        Ok((organizations, answer))
+        let role = snapshot.find_member(id, person)?.map(|member| member.role);
+        Ok((organizations, role, answer))
     };
-    let (organizations, answer) = app.store.read(read).await?;
-    let signed_in = signed_in(visitor, &organizations)?;
+    let (organizations, role, answer) = app.store.read(read).await?;
+    let sees_applications = role.is_some_and(OrganizationRole::is_admin);
+    let signed_in = SignedIn { sees_applications, ..signed_in(visitor, &organizations)? };
     let organization = organizations.into_iter().find(|organization| organization.id == id).ok_or(PageError::NotFound)?;
     Ok((Place { person, organization, signed_in }, answer))
 }
@@ -71,7 +78,7 @@ pub fn outside(visitor: &Visitor, title: &str, organizations: &[Organization]) -
 
 fn signed_in(visitor: &Visitor, organizations: &[Organization]) -> Result<SignedIn, PageError> {
     let email = visitor.require()?.user.email.clone().unwrap_or_default();
-    Ok(SignedIn { email, csrf: visitor.csrf(), organization: None, organizations: organizations.iter().map(link).collect() })
+    Ok(SignedIn { email, csrf: visitor.csrf(), organizations: organizations.iter().map(link).collect(), ..SignedIn::default() })
 }
 
 fn link(organization: &Organization) -> OrganizationLink {

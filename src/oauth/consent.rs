@@ -146,7 +146,7 @@ fn consent_page(
         shell: Shell {
             title: "Allow access?".to_owned(),
             product_name: PRODUCT.to_owned(),
-            signed_in: Some(page::SignedIn { email: email.clone(), csrf: visitor.csrf(), organization: None, organizations: Vec::new() }),
+            signed_in: Some(page::SignedIn { email: email.clone(), csrf: visitor.csrf(), ..page::SignedIn::default() }),
             active_section: None,
         },
         csrf: visitor.csrf(),

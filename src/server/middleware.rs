@@ -20,8 +20,10 @@ use crate::web::facts::Facts;
 use crate::web::html::{PageError, error_page};
 use crate::web::problem::Problem;
 
-/// Answered whatever the `Host`: probes ask by address.
-const PROBES: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
+/// Answered whatever the `Host`: probes ask by address, and the page that names the right one is to look like a page.
+fn is_for_any_host(path: &str) -> bool {
+    ["/healthz", "/readyz", "/metrics"].contains(&path) || path.starts_with("/static/")
+}
 
 pub async fn around(request: ServiceRequest, next: Next<impl MessageBody + 'static>) -> Result<ServiceResponse<BoxBody>, Error> {
     let Some(app) = request.app_data::<web::Data<App>>().cloned() else {
@@ -30,11 +32,11 @@ pub async fn around(request: ServiceRequest, next: Next<impl MessageBody + 'stat
     let stopwatch = Stopwatch::start();
     let facts = facts(&app, &request);
     request.extensions_mut().insert(facts);
-    let mut response = if knows_host(&app, request.headers()) || PROBES.contains(&request.path()) {
+    let mut response = if knows_host(&app, request.headers()) || is_for_any_host(request.path()) {
         let response = next.call(request).await?.map_into_boxed_body();
         with_page_errors(response)
     } else {
-        let refusal = misdirected(&app, &facts);
+        let refusal = misdirected(&app, request.path(), &facts);
         request.into_response(refusal).map_into_boxed_body()
     };
     secure(&app, &facts, response.headers_mut());
@@ -59,9 +61,12 @@ fn knows_host(app: &App, headers: &HeaderMap) -> bool {
 }
 
 /// RFC 9110 §15.5.20.
-fn misdirected(app: &App, facts: &Facts) -> HttpResponse {
+fn misdirected(app: &App, path: &str, facts: &Facts) -> HttpResponse {
     let detail = format!("This server answers as {}. Use that address, or add the name to [server] hosts.", app.issuer.as_str());
-    Problem::new(StatusCode::MISDIRECTED_REQUEST, "misdirected_request", detail).respond(facts)
+    if is_for_programs(path) {
+        return Problem::new(StatusCode::MISDIRECTED_REQUEST, "misdirected_request", detail).respond(facts);
+    }
+    error_page(StatusCode::MISDIRECTED_REQUEST, "Another address", &detail, None, facts)
 }
 
 /// A handler's `?` on a page error becomes the page, with the request's id on it.

@@ -2,12 +2,13 @@
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, LOCATION, REFERRER_POLICY, RETRY_AFTER};
-use actix_web::{HttpRequest, HttpResponse, ResponseError};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, ResponseError};
 use askama::Template;
 
+use super::body::BodyError;
 use super::facts::Facts;
 use super::form::FormError;
-use super::page::{ErrorPage, Link, Shell};
+use super::page::{ErrorPage, Link, Shell, SignedIn};
 use super::problem::RETRY_SECONDS;
 use crate::domain::Refusal;
 use crate::store;
@@ -48,6 +49,8 @@ pub enum PageError {
     Forbidden(String),
     #[error("{0}")]
     BadRequest(String),
+    #[error("{0}")]
+    Body(BodyError),
     /// The form is stale or was made elsewhere.
     #[error("the form's token is missing or wrong")]
     Csrf,
@@ -82,7 +85,10 @@ impl From<Refusal> for PageError {
 
 impl From<FormError> for PageError {
     fn from(error: FormError) -> Self {
-        Self::BadRequest(error.to_string())
+        match error {
+            FormError::Body(error) => Self::Body(error),
+            other => Self::BadRequest(other.to_string()),
+        }
     }
 }
 
@@ -92,7 +98,8 @@ impl PageError {
             Self::SignIn { .. } => (StatusCode::SEE_OTHER, "Sign in", String::new()),
             Self::NotFound => (StatusCode::NOT_FOUND, "Not found", "There is nothing here, or it is not yours to see.".to_owned()),
             Self::Forbidden(reason) => (StatusCode::FORBIDDEN, "Not allowed", reason.clone()),
-            Self::BadRequest(reason) => (StatusCode::BAD_REQUEST, "That did not work", reason.clone()),
+            Self::BadRequest(reason) => (StatusCode::BAD_REQUEST, FAILED, reason.clone()),
+            Self::Body(error) => (body_status(*error), FAILED, error.to_string()),
             Self::Csrf => (
                 StatusCode::FORBIDDEN,
                 "This form has expired",
@@ -126,7 +133,19 @@ impl PageError {
         }
         let facts = Facts::of(request);
         let (status, heading, message) = self.words();
-        error_page(status, heading, &message, self.retry_after(), &facts)
+        let signed_in = request.extensions().get::<SignedIn>().cloned();
+        page_of_error(status, heading, &message, self.retry_after(), &facts, signed_in)
+    }
+}
+
+const FAILED: &str = "That did not work";
+
+/// As for programs, see `problem.rs`.
+fn body_status(error: BodyError) -> StatusCode {
+    match error {
+        BodyError::WrongType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        BodyError::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+        BodyError::Broken => StatusCode::BAD_REQUEST,
     }
 }
 
@@ -139,12 +158,19 @@ fn minutes(seconds: i64) -> String {
 
 /// An error for a person, with a way out.
 pub fn error_page(status: StatusCode, heading: &str, message: &str, retry_after_seconds: Option<i64>, facts: &Facts) -> HttpResponse {
+    page_of_error(status, heading, message, retry_after_seconds, facts, None)
+}
+
+fn page_of_error(
+    status: StatusCode, heading: &str, message: &str, retry_after_seconds: Option<i64>, facts: &Facts, signed_in: Option<SignedIn>,
+) -> HttpResponse {
     let template = ErrorPage {
-        shell: Shell { title: heading.to_owned(), product_name: PRODUCT.to_owned(), signed_in: None, active_section: None },
+        shell: Shell { title: heading.to_owned(), product_name: PRODUCT.to_owned(), signed_in, active_section: None },
         status: status.as_u16(),
         heading: heading.to_owned(),
         message: message.to_owned(),
-        way_out: Some(Link { href: "/".to_owned(), label: "To the start page".to_owned() }),
+        // behind the wrong name there is no start page either
+        way_out: (status != StatusCode::MISDIRECTED_REQUEST).then(|| Link { href: "/".to_owned(), label: "To the start page".to_owned() }),
         request_id: facts.id.to_string(),
     };
     let mut response = page(status, &template, None);

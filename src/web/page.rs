@@ -18,12 +18,14 @@ pub struct Shell {
     pub active_section: Option<Section>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct SignedIn {
     pub email: String,
     /// For the sign-out form: `POST /logout`.
     pub csrf: String,
     pub organization: Option<OrganizationLink>,
+    /// Whether the user may open that organization's applications.
+    pub sees_applications: bool,
     /// All of the user's organizations, to switch.
     pub organizations: Vec<OrganizationLink>,
 }
@@ -142,6 +144,7 @@ pub(crate) mod samples {
             email: "ada@acme.example".into(),
             csrf: "csrf-token".into(),
             organization: Some(organization()),
+            sees_applications: true,
             organizations: vec![organization(), hostile_organization()],
         };
         Shell { signed_in: Some(signed_in), active_section, ..signed_out(title) }

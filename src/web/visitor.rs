@@ -10,13 +10,14 @@ use std::sync::Arc;
 use actix_web::cookie::{Cookie, SameSite};
 use actix_web::dev::Payload;
 use actix_web::http::header::HeaderMap;
-use actix_web::{FromRequest, HttpRequest, web};
+use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::facts::Facts;
 use super::form::Form;
 use super::html::PageError;
+use super::page;
 use crate::app::App;
 use crate::crypto::digest::Purpose;
 use crate::domain::sessions::{self, SignedIn};
@@ -116,12 +117,18 @@ async fn recognize(request: &HttpRequest) -> Result<Visitor, PageError> {
         && let Some(signed_in) = find_session(&app, &token, &facts).await?
     {
         let csrf = csrf(&app, &token);
+        request.extensions_mut().insert(account_menu(&signed_in, &csrf));
         return Ok(Visitor { signed_in: Some(signed_in), token, is_new: false, secure, csrf, path });
     }
     let known = read(STRANGER).filter(|token| is_token(token));
     let (is_new, token) = (known.is_none(), known.unwrap_or_else(mint_session_token));
     let csrf = csrf(&app, &token);
     Ok(Visitor { signed_in: None, token, is_new, secure, csrf, path })
+}
+
+/// For the error page, should it come to one: it knows the request only.
+fn account_menu(signed_in: &SignedIn, csrf: &str) -> page::SignedIn {
+    page::SignedIn { email: signed_in.user.email.clone().unwrap_or_default(), csrf: csrf.to_owned(), ..page::SignedIn::default() }
 }
 
 fn is_token(text: &str) -> bool {

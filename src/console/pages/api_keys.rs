@@ -19,6 +19,7 @@ pub struct ApiKeyListPage {
     pub production_locked: Option<String>,
     pub production_unlock: Option<Link>,
     pub can_create: bool,
+    pub sees_applications: bool,
     /// "12 of 200 active keys".
     pub allowance: Option<String>,
     /// The next page, when there is one.
@@ -220,6 +221,7 @@ mod samples {
                 production_locked: None,
                 production_unlock: None,
                 can_create: true,
+                sees_applications: true,
                 allowance: Some("2 of 200 active keys".into()),
                 next_href: None,
             }
@@ -244,6 +246,7 @@ mod samples {
                 sandbox: vec![ApiKeyRow { scope: name.into(), owner: name.into(), ..row }],
                 production: Vec::new(),
                 can_create: false,
+                sees_applications: false,
                 next_href: Some("/dev-centre/org_1Acme/api-keys?after=key_1&status=active".into()),
                 ..Self::sample()
             }
