@@ -48,8 +48,12 @@ impl Tx<'_> {
         self.run_one(|conn| diesel::insert_into(users::table).values(user).execute(conn))
     }
 
+    /// Also news for the organizations the user is in: until a domain is verified, its active members' addresses are its own.
     pub fn change_user_state(&mut self, id: UserId, from: UserState, to: UserState) -> Result<(), Error> {
         self.touch(Subject::User(id));
+        for organization in self.list_organizations_of(id)? {
+            self.touch(Subject::Organization(organization.id));
+        }
         self.run_one(|conn| diesel::update(users::table.find(id).filter(users::state.eq(from))).set(users::state.eq(to)).execute(conn))
     }
 }
