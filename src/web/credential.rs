@@ -41,9 +41,10 @@ pub fn credential(request: &HttpRequest) -> Result<String, CredentialError> {
     if plain { Ok(credential.to_owned()) } else { Err(CredentialError::Malformed) }
 }
 
-/// Whether the query holds what looks like a credential.
+/// Whether the query names what would be a credential, however unreadable the rest of it is.
 pub fn has_credential_in_query(request: &HttpRequest) -> bool {
-    Form::of_query(request).is_ok_and(|query| QUERY_NAMES.iter().any(|name| query.contains(name)))
+    let pairs = request.query_string().split('&');
+    pairs.filter_map(|pair| Form::parse(pair).ok()).any(|pair| QUERY_NAMES.iter().any(|name| pair.contains(name)))
 }
 
 #[cfg(test)]
