@@ -11,6 +11,7 @@ use crate::domain::sandbox::Own;
 use crate::store::api_keys::ApiKey;
 use crate::store::applications::Application;
 use crate::store::authorizations::Authorization;
+use crate::store::members::Member;
 use crate::store::users::User;
 use crate::store::{Error, Snapshot, Subject};
 use crate::types::email::{Domain, Mailbox};
@@ -83,7 +84,7 @@ pub struct Access {
     pub suspended: bool,
     /// Production is not open to an organization that this depends on.
     pub environment_locked: bool,
-    /// licence ∩ scopes ∩ level ∩ what a credential of this kind can ever do.
+    /// licence ∩ scopes ∩ level ∩ what a credential of this kind, and its actor's rank, can ever do.
     bound: PermissionSet,
     /// Per workspace that is reached, the permissions of the role the actor holds there. Sorted by id.
     roles: Vec<(WorkspaceId, PermissionSet)>,
@@ -152,7 +153,14 @@ pub fn of_api_key(snapshot: &mut Snapshot, catalogue: &Catalogue, key: &ApiKey) 
         key: Some(key.id),
         token: None,
     };
-    let stand = Stand { organization: key.organization_id, actor: key.owner_id, environment: key.environment, reach: key.reach, workspaces };
+    let stand = Stand {
+        organization: key.organization_id,
+        actor: key.owner_id,
+        since: key.created_at,
+        environment: key.environment,
+        reach: key.reach,
+        workspaces,
+    };
     assemble(snapshot, catalogue, credential, &stand, level & kind, None)
 }
 
@@ -194,6 +202,7 @@ pub fn of_token(
     let stand = Stand {
         organization: authorization.organization_id,
         actor: authorization.user_id,
+        since: authorization.created_at,
         environment: authorization.environment,
         reach: authorization.reach,
         workspaces,
@@ -205,6 +214,7 @@ pub fn of_token(
 struct Stand {
     organization: OrganizationId,
     actor: UserId,
+    since: Timestamp,
     environment: Environment,
     reach: ReachKind,
     workspaces: Vec<WorkspaceId>,
@@ -216,8 +226,9 @@ fn assemble(
 ) -> Result<Option<Access>, Error> {
     let Some(organization) = snapshot.find_organization(stand.organization)? else { return Ok(None) };
     let Some(user) = snapshot.find_user(stand.actor)? else { return Ok(None) };
-    // a removed owner's keys stop
-    let Some(member) = snapshot.find_member(stand.organization, stand.actor)? else { return Ok(None) };
+    // a removed owner's keys stop, and coming back does not revive them
+    let since = |member: &Member| member.created_at <= stand.since;
+    let Some(member) = snapshot.find_member(stand.organization, stand.actor)?.filter(since) else { return Ok(None) };
     let roles = reached_roles(snapshot, catalogue, stand, member.role.is_admin())?;
     let organization_role = match stand.reach {
         ReachKind::Organization if member.role.is_admin() => catalogue.role(ADMIN_ROLE),
@@ -230,6 +241,8 @@ fn assemble(
         Licence::Full => catalogue.all(),
         Licence::ReadOnly => catalogue.read_only(),
     };
+    // no role in a workspace reaches beyond it
+    let rank = if member.role.is_admin() { catalogue.all() } else { !catalogue.organization() };
     let home = application.map(|application| application.organization_id).filter(|home| *home != stand.organization);
     let home_organization = home.map(|home| snapshot.find_organization(home)).transpose()?.flatten();
     let locked = |access: ProductionAccess| stand.environment == Environment::Production && access != ProductionAccess::Approved;
@@ -243,7 +256,7 @@ fn assemble(
             || user.state == UserState::Suspended
             || home_organization.as_ref().is_some_and(|home| suspended(home.state)),
         environment_locked: locked(organization.production_access) || home_organization.as_ref().is_some_and(|home| locked(home.production_access)),
-        bound: own_bound & licence,
+        bound: own_bound & licence & rank,
         roles,
         organization_role,
         own: own_addresses(snapshot, stand)?,

@@ -196,7 +196,8 @@ fn see(snapshot: &mut Snapshot, admin: &KeyAdmin, key: ApiKey) -> Result<Option<
 }
 
 fn has_ground(snapshot: &mut Snapshot, key: &ApiKey, workspaces: &[WorkspaceId]) -> Result<bool, Refusal> {
-    let Some(member) = snapshot.find_member(key.organization_id, key.owner_id)? else { return Ok(false) };
+    let since = |member: &Member| member.created_at <= key.created_at;
+    let Some(member) = snapshot.find_member(key.organization_id, key.owner_id)?.filter(since) else { return Ok(false) };
     if member.role.is_admin() {
         return Ok(true);
     }
