@@ -118,8 +118,10 @@ impl App {
         Rules { catalogue: &self.catalogue, policy: &self.policy, limits: &self.config.limits }
     }
 
-    /// The access behind a presented key or token: from memory, or by one query. `address`: on whose account unknown ones go.
-    pub async fn access(&self, presented: &str, address: &str, now: Timestamp) -> Result<Lookup, store::Error> {
+    /// The access behind a presented key or token: from memory, or by one query. `address`: on whose account unknown ones
+    /// go. Without one there is no budget: a stranger at a resource server that tells no addresses must not use up what
+    /// everybody else there needs.
+    pub async fn access(&self, presented: &str, address: Option<IpAddr>, now: Timestamp) -> Result<Lookup, store::Error> {
         let Some(shape) = self.shape(presented) else { return Ok(Lookup::Unknown) };
         let fingerprint = self.digester.fingerprint(shape.purpose(), presented);
         if let Some(access) = self.accesses.get(&fingerprint, self.store.changes()) {
@@ -129,8 +131,8 @@ impl App {
         if self.unknown.contains(&fingerprint, self.store.changes()) {
             return Ok(Lookup::Unknown);
         }
-        let budget = Quota { policy: "unknown_credentials", subject: address.to_owned(), rate: self.config.limits.unknown_credentials };
-        if !self.limiter.is_free(address, &budget, now) {
+        let budget = address.map(|address| self.unknown_budget(address));
+        if let Some(budget) = budget.as_ref().filter(|budget| !self.limiter.is_free(&budget.subject, budget, now)) {
             return Ok(Lookup::Throttled { retry_after_seconds: budget.rate.window_seconds });
         }
         self.metrics.access_memory.get_or_create(&MemoryLabels { result: "miss" }).inc();
@@ -138,11 +140,17 @@ impl App {
         let stamp = self.store.changes().stamp();
         let Some(access) = self.load(shape, presented).await?.map(Arc::new) else {
             self.unknown.put(fingerprint, stamp);
-            self.limiter.take(address, &[budget], now);
+            if let Some(budget) = budget {
+                self.limiter.take(&budget.subject.clone(), &[budget], now);
+            }
             return Ok(Lookup::Unknown);
         };
         self.accesses.put(fingerprint, stamp, &access);
         Ok(Lookup::Found(access))
+    }
+
+    fn unknown_budget(&self, address: IpAddr) -> Quota {
+        Quota { policy: "unknown_credentials", subject: network(address).to_string(), rate: self.config.limits.unknown_credentials }
     }
 
     /// Remembers that the credential was used.

@@ -25,6 +25,8 @@ const MOST_RECIPIENTS: usize = 500;
 const MOST_NAME_BYTES: usize = 8 * 1024;
 const MOST_TEXT_BYTES: usize = 8 * 1024;
 
+const FIELDS: &str = "credential, permission, workspace, environment, method, path, client_ip, document_name and recipients";
+
 /// DESIGN §5. All but `credential` is optional.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -97,10 +99,9 @@ pub async fn post(app: web::Data<App>, facts: Facts, request: HttpRequest, paylo
 async fn verify(app: &App, facts: &Facts, request: &HttpRequest, payload: web::Payload) -> Result<HttpResponse, Problem> {
     let server = resource_server::authenticate(app, request.headers(), facts).await?;
     let bytes = body::read(request, payload, "application/json", app.config.server.max_body_bytes).await?;
-    let body: Body = serde_json::from_slice(&bytes).map_err(|error| Problem::bad_request("invalid_request", error.to_string()))?;
-    let address = body.client_ip.map_or_else(|| server.id.to_string(), |address| address.to_string());
+    let body: Body = serde_json::from_slice(&bytes).map_err(|error| unreadable(&error))?;
     let question = question(&app.catalogue, &body)?;
-    let (access, decision) = match app.access(&body.credential, &address, facts.now).await? {
+    let (access, decision) = match app.access(&body.credential, body.client_ip, facts.now).await? {
         Lookup::Found(access) => {
             let decision = check::check(&access, &question, &server, &app.rules(), &app.limiter, facts.now);
             app.note_use(&access, facts.now);
@@ -113,6 +114,13 @@ async fn verify(app: &App, facts: &Facts, request: &HttpRequest, payload: web::P
     };
     app.metrics.decisions.get_or_create(&DecisionLabels { door: "verify", code: decision.code.as_str() }).inc();
     Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(answer(app, access.as_deref(), &decision)))
+}
+
+/// Where the body went wrong. Never in the parser's words: they repeat what was sent, and a credential may stand in the wrong place.
+fn unreadable(error: &serde_json::Error) -> Problem {
+    let what = if error.is_data() { "A field is missing, unknown, repeated or of the wrong type" } else { "The body is not JSON" };
+    let detail = format!("{what} (line {}, column {}). The fields are {FIELDS}.", error.line(), error.column());
+    Problem::bad_request("invalid_request", detail)
 }
 
 fn question(catalogue: &Catalogue, body: &Body) -> Result<Question, Problem> {

@@ -23,7 +23,7 @@ pub async fn post(app: web::Data<App>, facts: Facts, request: HttpRequest, paylo
 async fn watermark(app: &App, facts: &Facts, request: &HttpRequest, payload: web::Payload) -> Result<HttpResponse, Problem> {
     let server = resource_server::authenticate(app, request.headers(), facts).await?;
     let presented = presented(request.headers())?;
-    let access = match app.access(presented, server.id.as_str(), facts.now).await? {
+    let access = match app.access(presented, None, facts.now).await? {
         Lookup::Found(access) => access,
         Lookup::Unknown => return Err(refused(Code::NotFound)),
         Lookup::Throttled { retry_after_seconds } => return Err(Problem::rate_limited(retry_after_seconds)),
@@ -42,9 +42,9 @@ async fn watermark(app: &App, facts: &Facts, request: &HttpRequest, payload: web
 }
 
 fn presented(headers: &HeaderMap) -> Result<&str, Problem> {
-    let mut values = headers.get_all(CREDENTIAL).filter_map(|value| value.to_str().ok());
+    let mut values = headers.get_all(CREDENTIAL).map(|value| value.to_str());
     match (values.next(), values.next()) {
-        (Some(one), None) => Ok(one),
+        (Some(Ok(one)), None) => Ok(one),
         _ => Err(Problem::bad_request("invalid_request", "Send the credential once, in the header Countersign-Credential.")),
     }
 }

@@ -6,8 +6,8 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::json;
 
 use crate::app::{App, Lookup};
-use crate::crypto::password::network;
 use crate::domain::access::Access;
+use crate::domain::api_keys::PRODUCTION_LOCKED;
 use crate::domain::limiter::{Quota, Taken};
 use crate::web::credential::credential;
 use crate::web::facts::Facts;
@@ -20,7 +20,7 @@ pub async fn get(app: web::Data<App>, facts: Facts, request: HttpRequest) -> Htt
 
 async fn whoami(app: &App, facts: &Facts, request: &HttpRequest) -> Result<HttpResponse, Problem> {
     let presented = credential(request)?;
-    let access = match app.access(&presented, &network(facts.address).to_string(), facts.now).await? {
+    let access = match app.access(&presented, Some(facts.address), facts.now).await? {
         Lookup::Found(access) => access,
         Lookup::Unknown => return Err(unknown_credential()),
         Lookup::Throttled { retry_after_seconds } => return Err(Problem::rate_limited(retry_after_seconds)),
@@ -31,6 +31,9 @@ async fn whoami(app: &App, facts: &Facts, request: &HttpRequest) -> Result<HttpR
     }
     if access.suspended {
         return Err(Problem::new(StatusCode::FORBIDDEN, "suspended", "The organization or the account behind this credential is suspended."));
+    }
+    if access.environment_locked {
+        return Err(Problem::new(StatusCode::FORBIDDEN, "plan_required", PRODUCTION_LOCKED));
     }
     app.note_use(&access, facts.now);
     let id = &access.credential.id;

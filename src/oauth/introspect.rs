@@ -29,7 +29,7 @@ async fn introspect(app: &App, facts: &Facts, request: &HttpRequest, payload: we
     let form = read_form(app, request, payload).await?;
     let token = form.one("token")?.ok_or_else(|| Code::InvalidRequest.because("token is missing."))?;
     form.one("token_type_hint")?;
-    let lookup = app.access(token, server.id.as_str(), facts.now).await?;
+    let lookup = app.access(token, None, facts.now).await?;
     let answer = match &lookup {
         Lookup::Found(access) if stands(access, &server, facts.now).is_ok() => describe(app, access),
         Lookup::Found(_) | Lookup::Unknown => Answer::default(),
