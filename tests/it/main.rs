@@ -2,9 +2,11 @@
 
 mod databases;
 mod docs;
+mod gateway;
 mod layers;
 mod main_job;
 mod server;
 mod stamp;
 mod store_contract;
 mod store_faults;
+mod tenants;

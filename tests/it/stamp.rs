@@ -2,16 +2,16 @@
 //!
 //! Every file is made here, in code: `build` writes them, `judge` asks poppler, the other files are the promises.
 
-mod build;
+pub mod build;
 mod hostile;
-mod judge;
+pub mod judge;
 mod layout;
-mod process;
+pub mod process;
 mod structure;
 
 use countersign::pdf::{Mark, Refusal, stamp};
 
-const MARK: &str = "SANDBOX - NOT FOR PRODUCTION USE";
+pub const MARK: &str = "SANDBOX - NOT FOR PRODUCTION USE";
 const MAX_PAGES: u32 = 2_000;
 
 fn mark() -> Mark {

@@ -114,7 +114,7 @@ fn a_full_waiting_line_is_busy() {
 }
 
 /// A page whose `streams` inflate to `size_bytes` each.
-fn bomb(size_bytes: usize, streams: u32) -> Vec<u8> {
+pub fn bomb(size_bytes: usize, streams: u32) -> Vec<u8> {
     let blanks = deflated_blanks(size_bytes);
     let ids: String = (10..10 + streams).map(|id| format!("{id} 0 R ")).collect();
     let page = format!("<< /Type /Page /Parent 2 0 R {LETTER} /Contents [{ids}] >>");
@@ -126,7 +126,7 @@ fn bomb(size_bytes: usize, streams: u32) -> Vec<u8> {
 }
 
 /// Every one of `count` pages joins and compresses 32 MB of content, though a small file holds it.
-fn slow(count: usize) -> Vec<u8> {
+pub fn slow(count: usize) -> Vec<u8> {
     let mut file = File::pages(LETTER, &vec![String::new(); count]);
     file.stream(4, "/Filter /FlateDecode", &deflated_blanks(16 << 20));
     for page in file.objects.values_mut().filter(|body| body.starts_with(b"<< /Type /Page /")) {

@@ -1,0 +1,173 @@
+//! More people, keys, tokens and resource servers than `quickstart` plants, made by the rules of the domain and the store.
+
+use std::sync::LazyLock;
+
+use countersign::crypto::digest::Purpose;
+use countersign::crypto::format::{TokenKind, mint_key, mint_token};
+use countersign::crypto::password;
+use countersign::domain::accounts::{self, NewPerson};
+use countersign::domain::quickstart::ADMIN;
+use countersign::domain::resource_servers;
+use countersign::domain::sandbox::ObligationKind;
+use countersign::store::api_keys::ApiKey;
+use countersign::types::email::Mailbox;
+use countersign::types::environment::Environment;
+use countersign::types::id::{ApiKeyId, OrganizationId, ResourceServerId, UserId, WorkspaceId};
+use countersign::types::state::{ApiKeyState, OrganizationRole, PermissionLevel, ProductionAccess, ReachKind};
+use countersign::types::time::Timestamp;
+use serde_json::Value;
+
+use crate::server::Server;
+
+/// Every person's password here but the planted admin's: hashing is slow by design.
+pub static PASSWORD: LazyLock<(String, String)> = LazyLock::new(|| {
+    let password = password::generate();
+    let hash = password::hash(&password);
+    (password, hash)
+});
+
+/// A key to be made; [`Key::of`] and what differs from it.
+#[derive(Clone)]
+pub struct Key {
+    pub organization: OrganizationId,
+    pub owner: UserId,
+    pub environment: Environment,
+    /// None: the organization.
+    pub workspaces: Option<Vec<WorkspaceId>>,
+    pub level: PermissionLevel,
+    pub operations: bool,
+    pub expires_at: Option<Timestamp>,
+}
+
+impl Key {
+    /// A full Sandbox key of the planted organization, for the planted workspace.
+    pub fn of(server: &Server, owner: UserId) -> Self {
+        Self {
+            organization: server.planted.organization,
+            owner,
+            environment: Environment::Sandbox,
+            workspaces: Some(vec![server.planted.workspace]),
+            level: PermissionLevel::Full,
+            operations: false,
+            expires_at: None,
+        }
+    }
+
+    pub fn production(self) -> Self {
+        Self { environment: Environment::Production, ..self }
+    }
+
+    pub fn for_organization(self) -> Self {
+        Self { workspaces: None, ..self }
+    }
+}
+
+/// A key and its secret.
+pub struct Made {
+    pub id: ApiKeyId,
+    pub secret: String,
+}
+
+pub async fn admin(server: &Server) -> UserId {
+    let found = server.app.store.read(|snapshot| snapshot.find_user_by_email(ADMIN)).await;
+    let found: Result<_, countersign::store::Error> = found;
+    found.expect("the store answers").expect("planted").id
+}
+
+/// A person without any membership, who signs in with [`PASSWORD`].
+pub async fn person(server: &Server, email: &str, operator: bool) -> UserId {
+    let (email, hash) = (Mailbox::parse(email).expect("an address"), PASSWORD.1.clone());
+    let new = NewPerson { name: email.local().to_owned(), email, password_hash: hash, operator };
+    server.write(move |tx| accounts::create_person(tx, new)).await.id
+}
+
+/// A person with a role in the planted organization.
+pub async fn member(server: &Server, email: &str, role: OrganizationRole) -> UserId {
+    let user = person(server, email, false).await;
+    join(server, server.planted.organization, user, role).await;
+    user
+}
+
+pub async fn join(server: &Server, organization: OrganizationId, user: UserId, role: OrganizationRole) {
+    server.write(move |tx| Ok(accounts::add_member(tx, organization, user, role)?)).await;
+}
+
+pub async fn join_workspace(server: &Server, workspace: WorkspaceId, user: UserId, role: &'static str) {
+    let organization = server.planted.organization;
+    server.write(move |tx| Ok(accounts::add_workspace_member(tx, organization, workspace, user, role)?)).await;
+}
+
+/// A workspace of the planted organization.
+pub async fn workspace(server: &Server, name: &'static str) -> WorkspaceId {
+    let organization = server.planted.organization;
+    server.write(move |tx| accounts::create_workspace(tx, organization, name)).await.id
+}
+
+/// An organization with an owner, a workspace and no verified domain.
+pub async fn organization(server: &Server, owner_email: &str) -> (OrganizationId, UserId, WorkspaceId) {
+    let owner = person(server, owner_email, false).await;
+    let (organization, workspace) = server
+        .write(|tx| {
+            let organization = accounts::create_organization(tx, "Other", ProductionAccess::Approved)?;
+            let workspace = accounts::create_workspace(tx, organization.id, "Main")?;
+            Ok((organization.id, workspace.id))
+        })
+        .await;
+    join(server, organization, owner, OrganizationRole::Owner).await;
+    (organization, owner, workspace)
+}
+
+/// The key, whoever owns it: what the console would refuse to make is how earlier rights are left behind.
+pub async fn key(server: &Server, key: Key) -> Made {
+    let app = &server.app;
+    let (public_id, secret) = mint_key(&app.config.keys.prefix, app.config.keys.marker(key.environment));
+    let digest = app.digester.digest(Purpose::ApiKey, secret.expose());
+    let now = server.clock.now();
+    let row = ApiKey {
+        id: ApiKeyId::generate(now),
+        organization_id: key.organization,
+        owner_id: key.owner,
+        environment: key.environment,
+        prefix: app.config.keys.prefix.clone(),
+        marker: app.config.keys.marker(key.environment).to_owned(),
+        public_id,
+        digest,
+        name: "Robot".to_owned(),
+        description: String::new(),
+        reach: if key.workspaces.is_some() { ReachKind::Workspaces } else { ReachKind::Organization },
+        permission_level: key.level,
+        organization_operations: key.operations,
+        state: ApiKeyState::Active,
+        expires_at: key.expires_at,
+        last_used_at: None,
+        created_by: key.owner,
+        created_at: now,
+        revoked_by: None,
+        revoked_at: None,
+    };
+    let id = row.id;
+    server.write(move |tx| Ok(tx.insert_api_key(&row, &key.workspaces.unwrap_or_default())?)).await;
+    Made { id, secret: secret.expose().to_owned() }
+}
+
+/// A resource server that enforces `obligations`, and its secret.
+pub async fn resource_server(server: &Server, environment: Option<Environment>, obligations: &'static [ObligationKind]) -> (ResourceServerId, String) {
+    let secret = mint_token("cs", TokenKind::ClientSecret).expose().to_owned();
+    let digest = server.app.digester.digest(Purpose::ClientSecret, &secret);
+    let made = server.write(move |tx| Ok(resource_servers::create(tx, "Another API", environment, obligations, &digest)?)).await;
+    (made.id, secret)
+}
+
+/// `POST /v1/verify` by that resource server.
+pub async fn verify_as(server: &Server, (id, secret): &(ResourceServerId, String), question: Value) -> Value {
+    let response = server.post("/v1/verify").basic_auth(id, Some(secret)).json(&question).send().await.expect("an answer");
+    assert_eq!(response.status(), 200);
+    response.json().await.expect("JSON")
+}
+
+/// A token of the planted application, as itself.
+pub async fn own_token(server: &Server) -> String {
+    let (status, body) = server.token(&[("grant_type", "client_credentials")]).await;
+    assert_eq!(status, 200, "{body}");
+    body["access_token"].as_str().expect("a token").to_owned()
+}
