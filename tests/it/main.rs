@@ -5,6 +5,7 @@ mod docs;
 mod gateway;
 mod layers;
 mod main_job;
+mod oauth;
 mod server;
 mod stamp;
 mod store_contract;
