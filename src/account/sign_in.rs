@@ -142,7 +142,7 @@ async fn page(app: &App, visitor: &Visitor, return_to: &str, refused: Option<&st
         sign_up_href: None,
     };
     let status = if refused.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
-    let response = html::page(status, &template, waiting.as_ref().map(|waiting| waiting.origin.as_str()));
+    let response = html::page(status, &template, waiting.as_ref().map(|waiting| waiting.form_action.as_str()));
     with_cookies(response, visitor.cookie())
 }
 
@@ -150,14 +150,14 @@ async fn page(app: &App, visitor: &Visitor, return_to: &str, refused: Option<&st
 /// every redirect that follows the form.
 struct Waiting {
     name: String,
-    origin: String,
+    form_action: String,
 }
 
 async fn waiting_application(app: &App, return_to: &str) -> Result<Option<Waiting>, store::Error> {
     let Some((client, asked)) = authorization_asked(return_to) else { return Ok(None) };
     let Some(client) = app.client(client).await? else { return Ok(None) };
     let target = client.redirect_uri(asked.as_ref());
-    Ok(target.map(|uri| Waiting { name: client.application.name.clone(), origin: uri.origin() }))
+    Ok(target.map(|uri| Waiting { name: client.application.name.clone(), form_action: uri.form_action_source() }))
 }
 
 /// Client and redirect URI of the authorization request that `return_to` goes back to.

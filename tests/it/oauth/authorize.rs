@@ -19,6 +19,7 @@ both_databases!(
     unknown_parameters_are_ignored,
     state_is_echoed_unchanged_and_absent_stays_absent,
     without_a_scope_the_default_is_asked_and_shown,
+    the_pages_let_their_form_end_at_the_redirect_uri,
     no_page_can_be_framed_or_leaks_where_it_was,
     the_endpoint_has_no_cors,
     a_query_that_is_not_text_is_refused,
@@ -212,6 +213,29 @@ async fn form_action(browser: &Browser<'_>, path: &str) -> String {
     assert_eq!(response.status(), StatusCode::OK);
     let policy = response.headers()[CONTENT_SECURITY_POLICY].to_str().expect("text").to_owned();
     policy.split("; ").find(|directive| directive.starts_with("form-action ")).expect("form-action").to_owned()
+}
+
+async fn the_pages_let_their_form_end_at_the_redirect_uri(db: TestDatabase) {
+    // Chromium holds form-action against the redirect behind the form, on the consent page and on the sign-in page before it
+    let server = Server::start(db).await;
+    let uris = ["https://app.example/cb?x=1", "http://127.0.0.1/cb", "http://[::1]/cb", "http://localhost/cb", "com.example.app:/cb"];
+    let client = register(&server, |new| new.redirect_uris = uris.map(|uri| uri.parse().expect("a URI")).into()).await;
+    let (browser, stranger) = (server.signed_in_browser().await, server.browser());
+    for (uri, source) in [
+        ("https://app.example/cb?x=1", "https://app.example"),
+        ("http://127.0.0.1:49152/cb", "http://127.0.0.1:49152"),
+        // CSP has no word for an IPv6 address
+        ("http://[::1]:49152/cb", "http:"),
+        ("http://localhost:5000/cb", "http://localhost:5000"),
+        ("com.example.app:/cb", "com.example.app:"),
+    ] {
+        let path = authorize_with(client.id.as_str(), &[("redirect_uri", Some(uri))]);
+        let expected = format!("form-action 'self' {source}");
+        assert_eq!(form_action(&browser, &path).await, expected, "consent, {uri}");
+        let sign_in = location(stranger.get(&path).await.headers());
+        assert_eq!(form_action(&stranger, &sign_in).await, expected, "sign-in, {uri}");
+    }
+    assert_eq!(form_action(&stranger, "/login").await, "form-action 'self'");
 }
 
 async fn no_page_can_be_framed_or_leaks_where_it_was(db: TestDatabase) {
