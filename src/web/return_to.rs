@@ -1,6 +1,7 @@
 //! Where a person goes after signing in: a path of this server, never another place (open redirect).
 
-const MOST_BYTES: usize = 8 * 1024;
+/// An authorization request with the longest `state` fits, each of its characters percent-encoded.
+const MOST_BYTES: usize = 24 * 1024;
 
 /// The path, if it is one of ours; `/` otherwise.
 pub fn local_path(text: &str) -> &str {

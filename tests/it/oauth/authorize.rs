@@ -11,6 +11,7 @@ use crate::server::{Browser, REDIRECT_URI, Server, hidden, location, parameter};
 
 both_databases!(
     a_signed_in_person_sees_the_consent_page,
+    a_stranger_signs_in_and_comes_back_with_the_whole_request,
     one_byte_off_the_registered_uri_is_another_uri,
     a_loopback_uri_matches_on_any_port_and_nothing_else_varies,
     a_link_without_a_known_client_and_uri_redirects_nobody,
@@ -34,6 +35,29 @@ async fn a_signed_in_person_sees_the_consent_page(db: TestDatabase) {
         assert!(page.html.contains(shown), "{shown}: {}", page.html);
     }
     assert!(!page.html.contains("Manage webhooks"));
+}
+
+async fn a_stranger_signs_in_and_comes_back_with_the_whole_request(db: TestDatabase) {
+    // 9700-6, 9700-15
+    let server = Server::start(db).await;
+    let client = server.planted.application;
+    // the longest state that is taken, of a character that is three when it is encoded
+    let longest = "\"".repeat(4096);
+    for state in ["x y+z&a=b%20/#?", &longest] {
+        let path = authorize_with(client.as_str(), &[("state", Some(state))]);
+        let browser = server.browser();
+        let sign_in = location(browser.get(&path).await.headers());
+        assert!(sign_in.starts_with("/login?"), "{sign_in}");
+        let html = browser.get(&sign_in).await.text().await.expect("text");
+        assert!(html.contains("Example CRM"), "the page says who waits");
+        let (csrf, return_to) = (hidden(&html, "csrf").expect("a token"), hidden(&html, "return_to").expect("the way back"));
+        let form = [("csrf", csrf.as_str()), ("return_to", &return_to), ("email", "admin@acme.example"), ("password", &server.secrets.password)];
+        let signed_in = browser.client.post(server.url("/login")).form(&form).send().await.expect("an answer");
+        // 9700-14
+        assert_eq!((signed_in.status(), location(signed_in.headers())), (StatusCode::SEE_OTHER, path.clone()));
+        let target = browser.allow(&path).await;
+        assert_eq!(parameter(&target, "state").as_deref(), Some(state));
+    }
 }
 
 async fn one_byte_off_the_registered_uri_is_another_uri(db: TestDatabase) {
