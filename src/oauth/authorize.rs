@@ -41,7 +41,9 @@ pub async fn get(app: web::Data<App>, facts: Facts, visitor: Visitor, request: H
         Ok(kept) => consent::show(&app, &visitor, &client, &kept, None, None).await,
         Err(error) => {
             tracing::warn!(request.id = %facts.id, client.id = %client.application.id, "Rejected authorization request: {error}");
-            Ok(authorization_response::error(&app, &redirect_uri, query.one("state").ok().flatten(), &error))
+            // a state that stands twice or is too long is not carried on
+            let state = query.one("state").ok().flatten().filter(|state| state.len() <= MOST_STATE_BYTES);
+            Ok(authorization_response::error(&app, &redirect_uri, state, &error))
         }
     }
 }

@@ -19,6 +19,7 @@ both_databases!(
     a_parameter_that_stands_twice_is_refused,
     unknown_parameters_are_ignored,
     state_is_echoed_unchanged_and_absent_stays_absent,
+    an_oversize_state_is_refused_and_not_echoed,
     without_a_scope_the_default_is_asked_and_shown,
     the_pages_let_their_form_end_at_the_redirect_uri,
     no_page_can_be_framed_or_leaks_where_it_was,
@@ -213,6 +214,13 @@ async fn state_is_echoed_unchanged_and_absent_stays_absent(db: TestDatabase) {
             assert_eq!(parameter(&target, "iss").as_deref(), Some(server.base.as_str()));
         }
     }
+}
+
+async fn an_oversize_state_is_refused_and_not_echoed(db: TestDatabase) {
+    let server = Server::start(db).await;
+    let (client, browser) = (server.planted.application, server.signed_in_browser().await);
+    let path = authorize_with(client.as_str(), &[("state", Some(&"s".repeat(4097)))]);
+    assert_eq!(redirected_error(&browser, &path).await, ("invalid_request".to_owned(), None));
 }
 
 async fn without_a_scope_the_default_is_asked_and_shown(db: TestDatabase) {
