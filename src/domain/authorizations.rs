@@ -89,6 +89,7 @@ pub fn allow(
     take_request(tx, request)?;
     let organization = tx.find_organization(choice.organization)?.ok_or(Refusal::NotFound)?;
     ensure(is_eligible(&client.application, &organization), Refusal::NotFound)?;
+    ensure(tx.find_member(choice.organization, choice.user)?.is_some(), Refusal::NotFound)?;
     let (is_admin, own) = own_workspaces(tx, choice.organization, choice.user)?;
     let reach = check_choice(choice, is_admin, &own)?;
     let authorization = Authorization {

@@ -25,6 +25,7 @@ both_databases!(
     a_request_ends_with_its_application,
     no_workspace_chosen_shows_the_page_again,
     a_workspace_of_somebody_else_cannot_be_chosen,
+    an_organization_of_somebody_else_cannot_be_chosen,
     only_an_admin_can_allow_every_workspace,
     another_organization_can_be_chosen,
     names_are_escaped,
@@ -170,6 +171,24 @@ async fn a_workspace_of_somebody_else_cannot_be_chosen(db: TestDatabase) {
     // nor is it shown
     assert!(!consent(&member, &server.authorize_path("read")).await.html.contains("Legal"));
     assert!(consent(&admin, &server.authorize_path("read")).await.html.contains("Legal"));
+}
+
+async fn an_organization_of_somebody_else_cannot_be_chosen(db: TestDatabase) {
+    let server = Server::start(db).await;
+    let (approved, workspace) = add_organization(&server, "Beta", "bea@beta.example", ProductionAccess::Approved).await;
+    let (closed, _) = add_organization(&server, "Gamma", "gus@gamma.example", ProductionAccess::None).await;
+    let production = register(&server, |new| new.environment = Environment::Production).await;
+    let browser = server.signed_in_browser().await;
+    for path in [server.authorize_path("read"), authorize_with(production.id.as_str(), &[])] {
+        for organization in [approved.as_str(), closed.as_str(), "org_0000000000000000000000", "", "x"] {
+            let page = consent(&browser, &path).await;
+            let fields = [("organization", organization), ("workspace", workspace.as_str()), ("decision", "allow")];
+            // whether there is such an organization, and what it may do, is not told
+            assert_error_page(answer(&browser, &page, &fields).await, StatusCode::NOT_FOUND).await;
+            let fields = [("organization", organization), ("workspace", "all"), ("decision", "allow")];
+            assert_error_page(answer(&browser, &page, &fields).await, StatusCode::NOT_FOUND).await;
+        }
+    }
 }
 
 async fn only_an_admin_can_allow_every_workspace(db: TestDatabase) {
