@@ -20,8 +20,8 @@ use crate::types::time::Timestamp;
 
 /// RFC 9068 §2.1.
 const TYPE: &str = "at+jwt";
-/// A longer token is refused unread.
-pub const MOST_TOKEN_BYTES: usize = 8 * 1024;
+/// A longer token is refused unread. One that names as many workspaces as can be chosen is half as long.
+pub const MOST_TOKEN_BYTES: usize = 16 * 1024;
 
 #[derive(Debug, thiserror::Error)]
 pub enum SignerError {

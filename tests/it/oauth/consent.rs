@@ -28,6 +28,7 @@ both_databases!(
     an_organization_of_somebody_else_cannot_be_chosen,
     only_an_admin_can_allow_every_workspace,
     another_organization_can_be_chosen,
+    as_many_workspaces_as_can_be_chosen_make_a_token_that_works,
     names_are_escaped,
     a_form_that_says_neither_or_both_decides_nothing,
 );
@@ -233,6 +234,31 @@ async fn another_organization_can_be_chosen(db: TestDatabase) {
     assert_eq!(status, StatusCode::OK, "{tokens}");
     let introspected = server.introspect(text(&tokens, "access_token")).await;
     assert_eq!((&introspected["organization"], &introspected["environment"]), (&beta.as_str().into(), &"production".into()));
+}
+
+async fn as_many_workspaces_as_can_be_chosen_make_a_token_that_works(db: TestDatabase) {
+    // with a long issuer and long scopes a JWT grows
+    let server = Server::start_with(db, |config| {
+        let long = ScopeEntry { name: "s".repeat(200), title: "Long".into(), description: "Long".into(), permissions: Vec::new(), default: true };
+        config.scope.push(long);
+    })
+    .await;
+    let organization = server.planted.organization;
+    let create = move |tx: &mut countersign::store::Tx| {
+        (0..=MOST_WORKSPACES)
+            .map(|number| Ok(accounts::create_workspace(tx, organization, &format!("Workspace {number}"))?.id))
+            .collect::<Result<Vec<_>, _>>()
+    };
+    let workspaces = server.write(create).await;
+    let browser = server.signed_in_browser().await;
+    let page = consent(&browser, &server.authorize_path(&format!("read write send webhooks {}", "s".repeat(200)))).await;
+    let mut fields = vec![("organization", organization.as_str()), ("decision", "allow")];
+    fields.extend(workspaces.iter().map(|id| ("workspace", id.as_str())));
+    assert_error_page(answer(&browser, &page, &fields).await, StatusCode::BAD_REQUEST).await;
+    fields.pop();
+    let target = location(answer(&browser, &page, &fields).await.headers());
+    let tokens = server.redeem(&parameter(&target, "code").expect("a code")).await.1;
+    assert!(is_active(&server, text(&tokens, "access_token")).await, "{} bytes", text(&tokens, "access_token").len());
 }
 
 async fn names_are_escaped(db: TestDatabase) {
