@@ -238,7 +238,9 @@ pub fn is_opaque(application: &Application) -> bool {
 /// A wrong verifier counts; after a few the code is dead. Commit it: the next try must find the count.
 pub fn count_wrong_verifier(tx: &mut Tx, authorization: &Authorization) -> Result<(), Error> {
     tx.count_wrong_verifier(authorization.id)?;
-    if authorization.wrong_verifiers + 1 >= MOST_WRONG_VERIFIERS {
+    // counted again behind the row's lock: others may have guessed at the same time
+    let counted = tx.find_authorization(authorization.id)?.ok_or(Error::NotFound)?;
+    if counted.wrong_verifiers >= MOST_WRONG_VERIFIERS {
         end(tx, authorization, "wrong code verifiers")?;
     }
     Ok(())

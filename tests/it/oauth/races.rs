@@ -14,6 +14,7 @@ both_databases!(
     of_fifty_redemptions_of_one_code_one_succeeds,
     of_fifty_refreshes_with_one_token_at_most_one_succeeds,
     nothing_outlives_a_revoke_that_races_a_refresh,
+    guessed_verifiers_at_once_still_kill_the_code,
 );
 
 /// The statuses, sorted; each is one of `allowed`.
@@ -89,4 +90,19 @@ async fn nothing_outlives_a_revoke_that_races_a_refresh(db: TestDatabase) {
             assert_invalid_grant(&ask(&[("grant_type", "refresh_token"), ("refresh_token", text(&second, "refresh_token"))]).await);
         }
     }
+}
+
+async fn guessed_verifiers_at_once_still_kill_the_code(db: TestDatabase) {
+    // 9700-20
+    let server = Server::start_with(db, |config| (config.server.workers, config.database.connections) = (2, 8)).await;
+    let client = register(&server, |_| {}).await;
+    let code = code_of(&server, &client, "read").await;
+    let guess = "eBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+    let mut form = redemption(&code);
+    form[3].1 = guess;
+    // as many as can count at the same time
+    for answer in join_all((0..3).map(|_| token_as(&server, &client, &form))).await {
+        assert_invalid_grant(&answer);
+    }
+    assert_invalid_grant(&token_as(&server, &client, &redemption(&code)).await);
 }
