@@ -72,8 +72,7 @@ fn verify(authorization: &Authorization, verifier: Option<&str>) -> Result<bool,
 /// RFC 6749 §10.5, committed: a code that comes twice was stolen, once or now. Only who also holds the verifier can end the
 /// family: a thief of the code alone must not be able to cut the rightful client off.
 fn replayed(tx: &mut Tx, authorization: &Authorization, proven: bool) -> Result<Verdict<Issuance, Error>, Error> {
-    if proven {
-        authorizations::end(tx, authorization, "the code was redeemed twice")?;
-    }
+    ensure(proven, Code::InvalidGrant)?;
+    authorizations::end(tx, authorization, "the code was redeemed twice")?;
     Ok(Verdict::Refused(Code::InvalidGrant.because("The code was used before. What was issued for it has been revoked.")))
 }

@@ -22,6 +22,7 @@ both_databases!(
     a_code_is_for_its_client_alone,
     a_code_lives_a_minute,
     a_replayed_code_kills_the_family,
+    a_thief_of_the_code_alone_cannot_kill_the_family,
     a_wrong_verifier_is_counted_and_the_third_kills_the_code,
     a_missing_verifier_is_refused,
     another_redirect_uri_is_refused,
@@ -140,6 +141,20 @@ async fn a_replayed_code_kills_the_family(db: TestDatabase) {
         }
         assert_invalid_grant(&server.redeem(&code).await);
     }
+}
+
+async fn a_thief_of_the_code_alone_cannot_kill_the_family(db: TestDatabase) {
+    let server = Server::start(db).await;
+    let client = register_public(&server).await;
+    let code = code_of(&server, &client, "read").await;
+    let tokens = token_as_public(&server, &client, &redemption(&code)).await.1;
+    let mut theft = redemption(&code);
+    theft[3].1 = CHANGED;
+    let answer = token_as_public(&server, &client, &theft).await;
+    assert_invalid_grant(&answer);
+    assert!(is_active(&server, text(&tokens, "access_token")).await);
+    // and is not told that it did
+    assert!(!text(&answer.1, "error_description").contains("revoked."), "{}", answer.1);
 }
 
 async fn a_wrong_verifier_is_counted_and_the_third_kills_the_code(db: TestDatabase) {
