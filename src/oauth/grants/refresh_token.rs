@@ -19,7 +19,8 @@ use crate::web::form::Form;
 pub async fn exchange(app: &App, facts: &Facts, client: Arc<Client>, form: &Form) -> Result<Issuance, Error> {
     let refresh_token = form.one("refresh_token")?.ok_or_else(|| Code::InvalidRequest.because("refresh_token is missing."))?;
     let candidates = app.digester.candidates(Purpose::RefreshToken, refresh_token);
-    let scope = form.one("scope")?.map(str::to_owned);
+    // blank asks for nothing: what was granted stays
+    let scope = form.one("scope")?.filter(|scope| !scope.trim().is_empty()).map(str::to_owned);
     let minted = token_response::mint(app, &client, true);
     let config = Arc::clone(&app.config);
     app.store.write(facts.now, move |tx| rotate(tx, &config.oauth, &client, &candidates, scope.as_deref(), minted)).await

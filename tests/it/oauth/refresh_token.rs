@@ -13,6 +13,7 @@ both_databases!(
     a_public_client_refreshes_without_a_secret,
     a_confidential_client_must_authenticate,
     a_replay_kills_the_family,
+    a_narrower_scope_narrows_the_access_token_only,
     a_wider_scope_is_refused_and_burns_nothing,
     another_clients_refresh_token_is_refused_and_not_burnt,
     an_unused_refresh_token_expires,
@@ -68,6 +69,25 @@ async fn a_replay_kills_the_family(db: TestDatabase) {
     // another family of the same person and application is not concerned
     assert!(is_active(&server, text(&bystander, "access_token")).await);
     assert_eq!(refresh(&server, text(&bystander, "refresh_token")).await.0, StatusCode::OK);
+}
+
+async fn a_narrower_scope_narrows_the_access_token_only(db: TestDatabase) {
+    // 9700-33
+    let server = Server::start(db).await;
+    let first = server.code_flow("read write").await;
+    let narrow = [("grant_type", "refresh_token"), ("refresh_token", text(&first, "refresh_token")), ("scope", "read")];
+    let (status, second) = server.token(&narrow).await;
+    assert_eq!((status, &second["scope"]), (StatusCode::OK, &"read".into()));
+    assert_eq!(server.introspect(text(&second, "access_token")).await["scope"], "read");
+    // absent, empty and blank are all "not asked" (RFC 6749 §3.1)
+    let mut last = second;
+    for scope in [None, Some(""), Some("  ")] {
+        let mut form = vec![("grant_type", "refresh_token"), ("refresh_token", text(&last, "refresh_token"))];
+        form.extend(scope.map(|scope| ("scope", scope)));
+        let (status, next) = server.token(&form).await;
+        assert_eq!((status, &next["scope"]), (StatusCode::OK, &"read write".into()), "{scope:?}");
+        last = next;
+    }
 }
 
 async fn a_wider_scope_is_refused_and_burns_nothing(db: TestDatabase) {
