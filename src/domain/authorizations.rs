@@ -217,14 +217,15 @@ pub fn issue(tx: &mut Tx, config: &OAuth, authorization: Authorization, scopes: 
     Ok(Issuance { workspaces, ..issuance })
 }
 
-/// A token response that leaves nothing behind: a JWT without a refresh token has no row.
+/// A token response that leaves nothing behind: a JWT without a refresh token has no row. No token outlives its authorization.
 pub fn draft(now: Timestamp, config: &OAuth, authorization: Authorization, scopes: Scopes, minted: Minted) -> Issuance {
+    let end = now.plus_seconds(config.access_token_seconds);
     Issuance {
         workspaces: Vec::new(),
         scopes,
         access_token_id: AccessTokenId::generate(now),
         issued_at: now,
-        expires_at: now.plus_seconds(config.access_token_seconds),
+        expires_at: authorization.expires_at.map_or(end, |last| last.min(end)),
         minted,
         authorization,
     }

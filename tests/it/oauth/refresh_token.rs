@@ -17,6 +17,7 @@ both_databases!(
     a_wider_scope_is_refused_and_burns_nothing,
     another_clients_refresh_token_is_refused_and_not_burnt,
     an_unused_refresh_token_expires,
+    a_family_ends_however_often_it_refreshes,
     a_missing_or_unknown_refresh_token_is_refused,
 );
 
@@ -127,6 +128,25 @@ async fn an_unused_refresh_token_expires(db: TestDatabase) {
     server.clock.step_seconds(1);
     assert_invalid_grant(&refresh(&server, text(&unused, "refresh_token")).await);
     assert_eq!(refresh(&server, text(&used, "refresh_token")).await.0, StatusCode::OK);
+}
+
+async fn a_family_ends_however_often_it_refreshes(db: TestDatabase) {
+    // 9700-38
+    let server = Server::start(db).await;
+    let mut tokens = server.code_flow("read").await;
+    for _ in 0..12 {
+        server.clock.step_seconds(29 * DAY);
+        let (status, next) = refresh(&server, text(&tokens, "refresh_token")).await;
+        assert_eq!(status, StatusCode::OK, "{next}");
+        tokens = next;
+    }
+    // 348 days are gone; the last day's refresh still works, and what it gives ends with the authorization
+    server.clock.step_seconds(17 * DAY - 60);
+    let (status, last) = refresh(&server, text(&tokens, "refresh_token")).await;
+    assert_eq!(status, StatusCode::OK, "{last}");
+    server.clock.step_seconds(60);
+    assert_invalid_grant(&refresh(&server, text(&last, "refresh_token")).await);
+    assert!(!is_active(&server, text(&last, "access_token")).await);
 }
 
 async fn a_missing_or_unknown_refresh_token_is_refused(db: TestDatabase) {
