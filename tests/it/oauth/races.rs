@@ -14,6 +14,7 @@ both_databases!(
     of_fifty_redemptions_of_one_code_one_succeeds,
     of_fifty_refreshes_with_one_token_at_most_one_succeeds,
     nothing_outlives_a_revoke_that_races_a_refresh,
+    fifty_revocations_of_one_token_all_succeed,
     guessed_verifiers_at_once_still_kill_the_code,
 );
 
@@ -89,6 +90,17 @@ async fn nothing_outlives_a_revoke_that_races_a_refresh(db: TestDatabase) {
             assert!(!is_active(&server, text(&second, "access_token")).await, "round {round}");
             assert_invalid_grant(&ask(&[("grant_type", "refresh_token"), ("refresh_token", text(&second, "refresh_token"))]).await);
         }
+    }
+}
+
+async fn fifty_revocations_of_one_token_all_succeed(db: TestDatabase) {
+    // RFC 7009 §2.2
+    let server = Server::start_with(db, |config| (config.server.workers, config.database.connections) = (2, 8)).await;
+    for kind in ["access_token", "refresh_token"].repeat(5) {
+        let tokens = server.code_flow("read").await;
+        let statuses = join_all((0..50).map(|_| revoke(&server, text(&tokens, kind)))).await;
+        assert_eq!(statuses, [StatusCode::OK; 50], "{kind}");
+        assert!(!is_active(&server, text(&tokens, "access_token")).await);
     }
 }
 
