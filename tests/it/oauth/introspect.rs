@@ -33,6 +33,7 @@ both_databases!(
     a_suspended_organization_is_inactive_at_once,
     production_withdrawn_is_inactive_at_once,
     the_applications_organization_decides_too,
+    garbage_does_not_shut_good_tokens_out,
 );
 
 async fn an_active_token_is_described(db: TestDatabase) {
@@ -289,4 +290,19 @@ async fn the_applications_organization_decides_too(db: TestDatabase) {
     assert!(is_active(&server, token).await);
     server.write(move |tx| Ok(tx.delete_application(beta, client.id)?)).await;
     ends().await;
+}
+
+async fn garbage_does_not_shut_good_tokens_out(db: TestDatabase) {
+    // whoever sends garbage to the vendor's API must not end the API for everybody else
+    let server = Server::start(db).await;
+    let most = server.app.config.limits.unknown_credentials.quota;
+    for _ in 0..=most {
+        let garbage = mint_token("cs", TokenKind::AccessToken);
+        let request = server.as_resource_server("/oauth2/introspect").form(&[("token", garbage.expose())]);
+        assert_eq!(send(request).await.0, StatusCode::OK);
+        assert_eq!(server.verify(json!({"credential": garbage.expose()})).await["code"], "not_found");
+    }
+    let tokens = server.code_flow("read").await;
+    assert!(is_active(&server, text(&tokens, "access_token")).await);
+    assert_eq!(server.verify(json!({"credential": server.secrets.sandbox_key})).await["code"], "valid");
 }
