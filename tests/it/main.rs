@@ -1,5 +1,6 @@
 //! One binary for all integration tests. Run it with `tests/run`, which brings what they need.
 
+mod access;
 mod databases;
 mod docs;
 mod gateway;

@@ -5,15 +5,24 @@ use std::sync::LazyLock;
 use countersign::crypto::digest::Purpose;
 use countersign::crypto::format::{TokenKind, mint_key, mint_token};
 use countersign::crypto::password;
+use countersign::domain::Refusal;
 use countersign::domain::accounts::{self, NewPerson};
+use countersign::domain::applications::{self, NewApplication};
 use countersign::domain::quickstart::ADMIN;
 use countersign::domain::resource_servers;
 use countersign::domain::sandbox::ObligationKind;
+use countersign::store::Tx;
 use countersign::store::api_keys::ApiKey;
+use countersign::store::applications::Application;
+use countersign::store::authorizations::Authorization;
+use countersign::store::tokens::AccessToken;
 use countersign::types::email::Mailbox;
 use countersign::types::environment::Environment;
-use countersign::types::id::{ApiKeyId, OrganizationId, ResourceServerId, UserId, WorkspaceId};
-use countersign::types::state::{ApiKeyState, OrganizationRole, PermissionLevel, ProductionAccess, ReachKind};
+use countersign::types::id::{AccessTokenId, ApiKeyId, ApplicationId, AuthorizationId, OrganizationId, ResourceServerId, UserId, WorkspaceId};
+use countersign::types::scope::Scopes;
+use countersign::types::state::{
+    AccessTokenFormat, ApiKeyState, AuthorizationState, ClientType, GrantKind, OrganizationRole, PermissionLevel, ProductionAccess, ReachKind,
+};
 use countersign::types::time::Timestamp;
 use serde_json::Value;
 
@@ -170,4 +179,74 @@ pub async fn own_token(server: &Server) -> String {
     let (status, body) = server.token(&[("grant_type", "client_credentials")]).await;
     assert_eq!(status, 200, "{body}");
     body["access_token"].as_str().expect("a token").to_owned()
+}
+
+/// An access token of `application` for what `ground` says of a key, as if its owner had allowed `scopes`.
+pub async fn token(server: &Server, application: ApplicationId, ground: Key, scopes: &str) -> Allowed {
+    let token = mint_token("cs", TokenKind::AccessToken).expose().to_owned();
+    let digest = server.app.digester.digest(Purpose::AccessToken, &token);
+    let (now, scopes): (_, Scopes) = (server.clock.now(), scopes.parse().expect("scopes"));
+    let authorization = Authorization {
+        id: AuthorizationId::generate(now),
+        kind: GrantKind::AuthorizationCode,
+        application_id: application,
+        organization_id: ground.organization,
+        user_id: ground.owner,
+        environment: ground.environment,
+        scopes: scopes.clone(),
+        reach: if ground.workspaces.is_some() { ReachKind::Workspaces } else { ReachKind::Organization },
+        state: AuthorizationState::Active,
+        redirect_uri: None,
+        code_challenge: None,
+        code_digest: None,
+        code_expires_at: None,
+        wrong_verifiers: 0,
+        created_at: now,
+        expires_at: None,
+        revoked_at: None,
+        revoked_because: None,
+    };
+    let access_token = AccessToken {
+        id: AccessTokenId::generate(now),
+        authorization_id: authorization.id,
+        digest,
+        scopes,
+        created_at: now,
+        expires_at: ground.expires_at.unwrap_or(now.plus_seconds(1_000_000)),
+    };
+    let inserted = authorization.clone();
+    server
+        .write(move |tx| {
+            tx.insert_authorization(&inserted, &ground.workspaces.unwrap_or_default())?;
+            Ok(tx.insert_access_token(&access_token)?)
+        })
+        .await;
+    Allowed { authorization, token }
+}
+
+/// What a person allowed, and a token of it.
+pub struct Allowed {
+    pub authorization: Authorization,
+    pub token: String,
+}
+
+/// A confidential application of an organization whose admin `creator` is.
+pub async fn application(server: &Server, organization: OrganizationId, creator: UserId, environment: Environment, role: &str) -> Application {
+    let digest = server.app.digester.digest(Purpose::ClientSecret, mint_token("cs", TokenKind::ClientSecret).expose());
+    let config = std::sync::Arc::clone(&server.app.config);
+    let new = NewApplication {
+        name: "Robots".to_owned(),
+        environment,
+        client_type: ClientType::Confidential,
+        access_token_format: AccessTokenFormat::Opaque,
+        redirect_uris: Vec::new(),
+        scopes: config.scope.iter().map(|scope| scope.name.as_str()).collect(),
+        role: role.to_owned(),
+        secret: digest,
+    };
+    let make = move |tx: &mut Tx| {
+        let organization = tx.find_organization(organization)?.ok_or(Refusal::NotFound)?;
+        applications::create(tx, &config, &organization, creator, new)
+    };
+    server.write(make).await
 }

@@ -1,0 +1,316 @@
+//! A random walk through memberships, roles, keys and tokens. After every step each credential is asked for everything, from
+//! memory as in production, and compared with a naive evaluation straight from the rows, in words instead of sets.
+
+use countersign::app::Lookup;
+use countersign::config::{Config, PermissionEntry};
+use countersign::store::{Conn, Database};
+use countersign::types::id::{UserId, WorkspaceId};
+use countersign::types::state::{Licence, OrganizationRole, PermissionLevel};
+use diesel::sql_types::{BigInt, Bool, Nullable, Text};
+use diesel::{QueryableByName, RunQueryDsl};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
+use crate::databases::{TestDatabase, both_databases};
+use crate::server::Server;
+use crate::tenants::{self, Key, admin};
+
+both_databases!(every_answer_from_memory_is_that_of_the_rows);
+
+const STEPS: usize = 300;
+const ROLES: [&str; 5] = ["admin", "manager", "member", "viewer", "retired"];
+
+async fn every_answer_from_memory_is_that_of_the_rows(db: TestDatabase) {
+    let server = Server::start(db).await;
+    let mut walk = Walk::start(&server).await;
+    let mut answers = [0_usize; 2];
+    for step in 0..STEPS {
+        let taken = walk.step().await;
+        let rows = Rows::load(&server.database.database);
+        for credential in &walk.credentials {
+            walk.compare(&rows, credential, &format!("step {step}, {taken}"), &mut answers).await;
+        }
+    }
+    assert!(answers.iter().all(|count| *count > STEPS), "a walk that is always refused, or never: {answers:?}");
+}
+
+struct Walk<'s> {
+    server: &'s Server,
+    random: StdRng,
+    users: Vec<UserId>,
+    workspaces: Vec<WorkspaceId>,
+    /// The secret; by its digest the rows tell which it is.
+    credentials: Vec<Credential>,
+}
+
+struct Credential {
+    secret: String,
+    /// Of the key or of the authorization.
+    id: String,
+    /// A token's; none is a key.
+    scopes: Option<&'static str>,
+}
+
+impl<'s> Walk<'s> {
+    async fn start(server: &'s Server) -> Self {
+        let mut users = vec![admin(server).await];
+        for name in ["mia", "cole", "sam"] {
+            users.push(tenants::member(server, &format!("{name}@acme.example"), OrganizationRole::Member).await);
+        }
+        let workspaces = vec![server.planted.workspace, tenants::workspace(server, "Archive").await];
+        Self { server, random: StdRng::seed_from_u64(7), users, workspaces, credentials: Vec::new() }
+    }
+
+    fn pick<T: Clone>(&mut self, choices: &[T]) -> T {
+        choices[self.random.random_range(0..choices.len())].clone()
+    }
+
+    /// Takes one step, which may turn out to be impossible, and says which.
+    async fn step(&mut self) -> &'static str {
+        let organization = self.server.planted.organization;
+        let (users, workspaces) = (self.users.clone(), self.workspaces.clone());
+        let (user, workspace) = (self.pick(&users), self.pick(&workspaces));
+        let roles = [OrganizationRole::Owner, OrganizationRole::Admin, OrganizationRole::Member, OrganizationRole::Member];
+        let (organization_role, role, other_role) = (self.pick(&roles), self.pick(&ROLES), self.pick(&ROLES));
+        let licence = self.pick(&[Licence::Full, Licence::Full, Licence::ReadOnly]);
+        self.server.clock.step_seconds(1);
+        match self.random.random_range(0..10) {
+            0 => {
+                self.attempt(move |tx| tx.delete_member(organization, user)).await;
+                "a member leaves"
+            }
+            1 => {
+                self.attempt(move |tx| countersign::domain::accounts::add_member(tx, organization, user, organization_role)).await;
+                "a member joins"
+            }
+            2 | 3 => {
+                self.attempt(move |tx| {
+                    let Some(member) = tx.find_member(organization, user)? else { return Ok(()) };
+                    tx.change_member_role(organization, user, member.role, organization_role)?;
+                    tx.change_member_licence(organization, user, member.licence, licence)
+                })
+                .await;
+                "a member changes"
+            }
+            4 => {
+                let add = move |tx: &mut countersign::store::Tx<'_>| {
+                    countersign::domain::accounts::add_workspace_member(tx, organization, workspace, user, role)
+                };
+                self.attempt(add).await;
+                "a workspace is joined"
+            }
+            5 => {
+                self.attempt(move |tx| tx.delete_workspace_member(organization, workspace, user)).await;
+                "a workspace is left"
+            }
+            6 => {
+                self.attempt(move |tx| tx.change_workspace_role(organization, workspace, user, other_role, role)).await;
+                "a role in a workspace changes"
+            }
+            7 if self.workspaces.len() < 4 => {
+                let name = ["Third", "Fourth"][self.workspaces.len() - 2];
+                self.workspaces.push(tenants::workspace(self.server, name).await);
+                "a workspace is made"
+            }
+            8 => {
+                self.revoke_oldest().await;
+                "a key or authorization is revoked"
+            }
+            _ => {
+                self.make_credential(user).await;
+                "a credential is made"
+            }
+        }
+    }
+
+    /// A change that need not be possible: what is not there is not found, what is there stays.
+    async fn attempt(
+        &self, change: impl FnOnce(&mut countersign::store::Tx<'_>) -> Result<(), countersign::store::Error> + Send + 'static,
+    ) {
+        use countersign::store::{Error, Verdict};
+        let done = self.server.app.store.write(self.server.clock.now(), move |tx| change(tx).map(Verdict::Done)).await;
+        assert!(matches!(done, Ok(()) | Err(Error::NotFound | Error::Constraint(_))), "{done:?}");
+    }
+
+    async fn make_credential(&mut self, owner: UserId) {
+        let (server, workspaces) = (self.server, self.workspaces.clone());
+        let chosen: Vec<WorkspaceId> = workspaces.into_iter().filter(|_| self.random.random_bool(0.6)).collect();
+        let reach = if self.random.random_bool(0.4) { None } else { Some(chosen) };
+        let level = self.pick(&[PermissionLevel::Full, PermissionLevel::Full, PermissionLevel::ReadOnly]);
+        let operations = self.random.random_bool(0.5);
+        let ground = Key { workspaces: reach, level, operations, ..Key::of(server, owner).production() };
+        let credential = if self.random.random_bool(0.6) {
+            let made = tenants::key(server, ground).await;
+            Credential { secret: made.secret, id: made.id.to_string(), scopes: None }
+        } else {
+            let scopes = self.pick(&["read", "write send", "read webhooks", "read write send webhooks nothing"]);
+            let allowed = tenants::token(server, server.planted.application, ground, scopes).await;
+            Credential { secret: allowed.token, id: allowed.authorization.id.to_string(), scopes: Some(scopes) }
+        };
+        self.credentials.push(credential);
+        if self.credentials.len() > 10 {
+            self.credentials.remove(0);
+        }
+    }
+
+    async fn revoke_oldest(&self) {
+        let (organization, by) = (self.server.planted.organization, self.users[0]);
+        let Some(oldest) = self.credentials.first() else { return };
+        let id = oldest.id.clone();
+        let is_key = oldest.scopes.is_none();
+        self.attempt(move |tx| {
+            if is_key {
+                return tx.revoke_api_key(organization, id.parse().expect("a key's"), by);
+            }
+            let authorization = tx.find_authorization(id.parse().expect("an authorization's"))?.expect("made");
+            tx.revoke_authorization(&authorization, "a test")
+        })
+        .await;
+    }
+
+    async fn compare(&self, rows: &Rows, credential: &Credential, step: &str, answers: &mut [usize; 2]) {
+        let app = &self.server.app;
+        let lookup = app.access(&credential.secret, None, self.server.clock.now()).await.expect("the store answers");
+        let nowhere = WorkspaceId::generate(self.server.clock.now());
+        let places = self.workspaces.iter().copied().chain([nowhere]).map(Some).chain([None]);
+        for (place, permission) in places.flat_map(|place| app.config.permission.iter().map(move |permission| (place, permission))) {
+            let asked = app.catalogue.permission(&permission.name).expect("configured");
+            let held = matches!(&lookup, Lookup::Found(access) if access.allows(asked, place));
+            let naive = rows.allows(&app.config, credential, permission, place.map(|id| id.to_string()).as_deref());
+            assert_eq!(held, naive, "{step}: {} of {} in {place:?}", permission.name, credential.id);
+            answers[usize::from(held)] += 1;
+        }
+        let found = matches!(lookup, Lookup::Found(_));
+        assert_eq!(found, rows.is_live(credential), "{step}: {}", credential.id);
+    }
+}
+
+#[derive(QueryableByName)]
+struct Ground {
+    #[diesel(sql_type = Text)]
+    id: String,
+    #[diesel(sql_type = Text)]
+    owner: String,
+    #[diesel(sql_type = Text)]
+    reach: String,
+    #[diesel(sql_type = Text)]
+    level: String,
+    #[diesel(sql_type = Bool)]
+    operations: bool,
+    #[diesel(sql_type = Text)]
+    state: String,
+    #[diesel(sql_type = BigInt)]
+    created_at: i64,
+}
+
+#[derive(QueryableByName)]
+struct Pair {
+    #[diesel(sql_type = Text)]
+    left: String,
+    #[diesel(sql_type = Text)]
+    right: String,
+    #[diesel(sql_type = Nullable<Text>)]
+    role: Option<String>,
+}
+
+#[derive(QueryableByName)]
+struct MemberRow {
+    #[diesel(sql_type = Text)]
+    user_id: String,
+    #[diesel(sql_type = Text)]
+    role: String,
+    #[diesel(sql_type = Text)]
+    licence: String,
+    #[diesel(sql_type = BigInt)]
+    created_at: i64,
+}
+
+/// The tables, of the one organization there is.
+struct Rows {
+    grounds: Vec<Ground>,
+    /// Credential and workspace.
+    reaches: Vec<Pair>,
+    members: Vec<MemberRow>,
+    /// User and workspace.
+    roles: Vec<Pair>,
+    workspaces: Vec<String>,
+}
+
+impl Rows {
+    fn load(database: &Database) -> Self {
+        let mut conn = Conn::open(database).expect("a connection");
+        let grounds = "SELECT id, owner_id AS owner, reach, permission_level AS level, organization_operations AS operations, state, created_at \
+                       FROM api_keys UNION ALL SELECT id, user_id, reach, 'full', FALSE, state, created_at FROM authorizations";
+        let reaches = "SELECT api_key_id AS \"left\", workspace_id AS \"right\", NULL AS role FROM api_key_workspaces \
+                       UNION ALL SELECT authorization_id, workspace_id, NULL FROM authorization_workspaces";
+        let workspaces: Vec<Pair> =
+            diesel::sql_query("SELECT id AS \"left\", name AS \"right\", NULL AS role FROM workspaces").load(&mut conn).expect("rows");
+        Self {
+            grounds: diesel::sql_query(grounds).load(&mut conn).expect("rows"),
+            reaches: diesel::sql_query(reaches).load(&mut conn).expect("rows"),
+            members: diesel::sql_query("SELECT user_id, role, licence, created_at FROM members").load(&mut conn).expect("rows"),
+            roles: diesel::sql_query("SELECT user_id AS \"left\", workspace_id AS \"right\", role FROM workspace_members").load(&mut conn).expect("rows"),
+            workspaces: workspaces.into_iter().map(|row| row.left).collect(),
+        }
+    }
+
+    fn allows(&self, config: &Config, credential: &Credential, permission: &PermissionEntry, place: Option<&str>) -> bool {
+        let ground = self.ground(credential);
+        let Some(member) = self.member(ground) else { return false };
+        let whole = ground.reach == "organization" && is_admin(member);
+        if ground.state != "active" || (permission.organization && !(whole && ground.operations)) {
+            return false;
+        }
+        let writes = serde_json::to_value(permission.access).expect("a word") == "write";
+        if writes && (member.licence == "read_only" || ground.level == "read_only") {
+            return false;
+        }
+        let granted = |scopes: &str| {
+            let scopes = config.scope.iter().filter(|scope| scopes.split(' ').any(|name| name == scope.name));
+            scopes.into_iter().any(|scope| scope.permissions.contains(&permission.name))
+        };
+        if !credential.scopes.is_none_or(granted) {
+            return false;
+        }
+        let reached = self.reached(ground, member);
+        let holds = |workspace: &&str| {
+            let role = if is_admin(member) { Some("admin") } else { self.role(&member.user_id, workspace) };
+            let role = config.role.iter().find(|entry| Some(entry.name.as_str()) == role);
+            role.is_some_and(|entry| entry.permissions == ["*"] || entry.permissions.contains(&permission.name))
+        };
+        match place {
+            Some(place) => reached.contains(&place) && holds(&place),
+            None => whole || (!reached.is_empty() && reached.iter().all(holds)),
+        }
+    }
+
+    fn is_live(&self, credential: &Credential) -> bool {
+        let ground = self.ground(credential);
+        let Some(member) = self.member(ground) else { return false };
+        let whole = ground.reach == "organization" && is_admin(member);
+        ground.state == "active" && (whole || !self.reached(ground, member).is_empty())
+    }
+
+    fn ground(&self, credential: &Credential) -> &Ground {
+        self.grounds.iter().find(|ground| ground.id == credential.id).expect("nothing is ever deleted")
+    }
+
+    /// The membership under which the credential was made.
+    fn member(&self, ground: &Ground) -> Option<&MemberRow> {
+        self.members.iter().find(|member| member.user_id == ground.owner && member.created_at <= ground.created_at)
+    }
+
+    fn role(&self, user: &str, workspace: &str) -> Option<&str> {
+        self.roles.iter().find(|row| row.left == user && row.right == workspace)?.role.as_deref()
+    }
+
+    fn reached(&self, ground: &Ground, member: &MemberRow) -> Vec<&str> {
+        let given = |id: &&str| ground.reach == "organization" || self.reaches.iter().any(|row| row.left == ground.id && row.right == *id);
+        let held = |id: &&str| is_admin(member) || self.role(&member.user_id, id).is_some();
+        self.workspaces.iter().map(String::as_str).filter(given).filter(held).collect()
+    }
+}
+
+fn is_admin(member: &MemberRow) -> bool {
+    ["owner", "admin"].contains(&member.role.as_str())
+}
