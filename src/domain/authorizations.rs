@@ -24,7 +24,7 @@ use crate::types::time::Timestamp;
 /// A code may be tried with this many wrong verifiers before it dies (9700-20).
 const MOST_WRONG_VERIFIERS: i64 = 3;
 /// A workspace can be chosen from at most this many.
-pub const MOST_WORKSPACES: usize = 200;
+pub const MOST_WORKSPACES: usize = 100;
 
 /// The scopes a request gets: what it asked for, or the configured default ones, and never more than the client may have.
 /// None when it asked for something that it may not have.
