@@ -82,6 +82,7 @@ pub struct App {
     accesses: Memory<Fingerprint, Access>,
     unknown: Unknown<Fingerprint>,
     clients: Memory<ApplicationId, Client>,
+    unknown_clients: Unknown<ApplicationId>,
     servers: Memory<ResourceServerId, Server>,
 }
 
@@ -109,6 +110,7 @@ impl App {
             accesses: Memory::new(MOST_REMEMBERED),
             unknown: Unknown::new(MOST_UNKNOWN),
             clients: Memory::new(MOST_CLIENTS),
+            unknown_clients: Unknown::new(MOST_UNKNOWN),
             servers: Memory::new(MOST_CLIENTS),
             config: Arc::new(config),
         })
@@ -165,10 +167,14 @@ impl App {
         if let Some(client) = self.clients.get(&id, self.store.changes()) {
             return Ok(Some(client));
         }
+        if self.unknown_clients.contains(&id, self.store.changes()) {
+            return Ok(None);
+        }
         let stamp = self.store.changes().stamp();
         let client = self.store.read(move |snapshot| clients::find(snapshot, id)).await?.map(Arc::new);
-        if let Some(client) = &client {
-            self.clients.put(id, stamp, client);
+        match &client {
+            Some(client) => self.clients.put(id, stamp, client),
+            None => self.unknown_clients.put(id, stamp),
         }
         Ok(client)
     }

@@ -23,6 +23,8 @@ use crate::types::time::Timestamp;
 
 /// A code may be tried with this many wrong verifiers before it dies (9700-20).
 const MOST_WRONG_VERIFIERS: i64 = 3;
+/// Requests that one session may have open: tabs, not a table to fill.
+const MOST_REQUESTS: i64 = 20;
 /// A workspace can be chosen from at most this many.
 pub const MOST_WORKSPACES: usize = 100;
 
@@ -68,7 +70,8 @@ pub fn own_workspaces(snapshot: &mut Snapshot, organization: OrganizationId, use
 /// Keeps a validated request until the person has decided.
 pub fn keep_request(tx: &mut Tx, request: &AuthorizationRequest) -> Result<(), Error> {
     tx.delete_expired_authorization_requests(request.session_id)?;
-    tx.insert_authorization_request(request)
+    tx.insert_authorization_request(request)?;
+    tx.delete_oldest_authorization_requests(request.session_id, MOST_REQUESTS).map(drop)
 }
 
 /// What the person chose on the consent page.

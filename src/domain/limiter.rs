@@ -219,7 +219,8 @@ mod tests {
         assert!(admits(&limiter, &quota, 0));
         let Taken::All(standings) = limiter.take("o", std::slice::from_ref(&quota), Timestamp::from_millis(1)) else { panic!("admitted") };
         assert_eq!((standings[0].remaining, standings[0].reset_seconds), (0, 60));
-        let Taken::None { violated, retry_after_seconds, .. } = limiter.take("o", &[quota.clone()], Timestamp::from_millis(30_000)) else {
+        let Taken::None { violated, retry_after_seconds, .. } = limiter.take("o", std::slice::from_ref(&quota), Timestamp::from_millis(30_000))
+        else {
             panic!("refused")
         };
         assert_eq!((violated, retry_after_seconds), (vec!["owner"], 30));

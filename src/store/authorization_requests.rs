@@ -39,6 +39,14 @@ impl Snapshot<'_> {
 }
 
 impl Tx<'_> {
+    /// Removes all but the session's newest `most`.
+    pub fn delete_oldest_authorization_requests(&mut self, session: SessionId, most: i64) -> Result<usize, Error> {
+        let of_session = authorization_requests::table.filter(authorization_requests::session_id.eq(session));
+        let newest = of_session.order((authorization_requests::expires_at.desc(), authorization_requests::id.desc()));
+        let old: Vec<AuthorizationRequestId> = self.run(|conn| newest.offset(most).limit(1000).select(authorization_requests::id).load(conn))?;
+        self.run(|conn| diesel::delete(authorization_requests::table.filter(authorization_requests::id.eq_any(&old))).execute(conn))
+    }
+
     pub fn insert_authorization_request(&mut self, request: &AuthorizationRequest) -> Result<(), Error> {
         self.run_one(|conn| diesel::insert_into(authorization_requests::table).values(request).execute(conn))
     }

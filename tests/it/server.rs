@@ -1,5 +1,6 @@
 //! A real server for a test: its own database, its own port, a clock in the test's hand, and what `quickstart` plants.
 //! Typed callers: `anonymous` requests, the resource server, the application, a browser with cookies.
+#![expect(clippy::panic, reason = "a test fails by it")]
 
 use std::path::PathBuf;
 use std::sync::mpsc;

@@ -160,7 +160,9 @@ pub async fn key(server: &Server, key: Key) -> Made {
 }
 
 /// A resource server that enforces `obligations`, and its secret.
-pub async fn resource_server(server: &Server, environment: Option<Environment>, obligations: &'static [ObligationKind]) -> (ResourceServerId, String) {
+pub async fn resource_server(
+    server: &Server, environment: Option<Environment>, obligations: &'static [ObligationKind],
+) -> (ResourceServerId, String) {
     let secret = mint_token("cs", TokenKind::ClientSecret).expose().to_owned();
     let digest = server.app.digester.digest(Purpose::ClientSecret, &secret);
     let made = server.write(move |tx| Ok(resource_servers::create(tx, "Another API", environment, obligations, &digest)?)).await;

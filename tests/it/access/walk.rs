@@ -124,9 +124,7 @@ impl<'s> Walk<'s> {
     }
 
     /// A change that need not be possible: what is not there is not found, what is there stays.
-    async fn attempt(
-        &self, change: impl FnOnce(&mut countersign::store::Tx<'_>) -> Result<(), countersign::store::Error> + Send + 'static,
-    ) {
+    async fn attempt(&self, change: impl FnOnce(&mut countersign::store::Tx<'_>) -> Result<(), countersign::store::Error> + Send + 'static) {
         use countersign::store::{Error, Verdict};
         let done = self.server.app.store.write(self.server.clock.now(), move |tx| change(tx).map(Verdict::Done)).await;
         assert!(matches!(done, Ok(()) | Err(Error::NotFound | Error::Constraint(_))), "{done:?}");
@@ -249,7 +247,9 @@ impl Rows {
             grounds: diesel::sql_query(grounds).load(&mut conn).expect("rows"),
             reaches: diesel::sql_query(reaches).load(&mut conn).expect("rows"),
             members: diesel::sql_query("SELECT user_id, role, licence, created_at FROM members").load(&mut conn).expect("rows"),
-            roles: diesel::sql_query("SELECT user_id AS \"left\", workspace_id AS \"right\", role FROM workspace_members").load(&mut conn).expect("rows"),
+            roles: diesel::sql_query("SELECT user_id AS \"left\", workspace_id AS \"right\", role FROM workspace_members")
+                .load(&mut conn)
+                .expect("rows"),
             workspaces: workspaces.into_iter().map(|row| row.left).collect(),
         }
     }

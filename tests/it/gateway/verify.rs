@@ -153,7 +153,8 @@ async fn sending_in_sandbox_needs_the_recipients(db: TestDatabase) {
 
 async fn every_refused_recipient_is_listed_with_its_reason(db: TestDatabase) {
     let server = Server::start(db).await;
-    let recipients = ["bob@acme.example", "eve@elsewhere.example", "x@gmail.com", "nobody", "mallory@elsewhere.example, bob@acme.example", "a\r\nb@acme.example"];
+    let recipients =
+        ["bob@acme.example", "eve@elsewhere.example", "x@gmail.com", "nobody", "mallory@elsewhere.example, bob@acme.example", "a\r\nb@acme.example"];
     let ask = json!({"credential": server.secrets.sandbox_key, "permission": "documents:send", "recipients": recipients});
     let answer = server.verify(ask).await;
     assert_eq!((&answer["code"], &answer["obligations"]), (&json!("recipient_not_allowed"), &json!({})));

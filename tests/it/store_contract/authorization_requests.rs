@@ -8,7 +8,12 @@ use countersign::types::time::Timestamp;
 use super::{Acme, EARLIER, LATER, NOW, is_constraint, open, read, redirect_uri, scopes, write};
 use crate::databases::{TestDatabase, both_databases};
 
-both_databases!(a_request_is_found_by_its_own_session_only, a_request_is_decided_once, only_the_sessions_expired_requests_are_removed);
+both_databases!(
+    a_request_is_found_by_its_own_session_only,
+    a_request_is_decided_once,
+    only_the_sessions_expired_requests_are_removed,
+    only_the_sessions_newest_requests_stay,
+);
 
 fn request(session: SessionId, application: ApplicationId, expires_at: Timestamp) -> AuthorizationRequest {
     AuthorizationRequest {
@@ -56,6 +61,20 @@ async fn only_the_sessions_expired_requests_are_removed(db: TestDatabase) {
     write(&store, move |tx| rows.iter().try_for_each(|row| tx.insert_authorization_request(row))).await.expect("inserted");
     assert_eq!(write(&store, move |tx| tx.delete_expired_authorization_requests(own)).await, Ok(1));
     for (session, id, stays) in [(own, expired, false), (own, live, true), (other, foreign, true)] {
+        assert_eq!(read(&store, move |c| c.find_authorization_request(session, id)).await.is_some(), stays);
+    }
+}
+
+async fn only_the_sessions_newest_requests_stay(db: TestDatabase) {
+    let store = open(&db);
+    let application = Acme::insert(&store).await.insert_application(&store).await;
+    let (own, other) = (SessionId::generate(NOW), SessionId::generate(NOW));
+    let rows = [request(own, application, EARLIER), request(own, application, LATER), request(other, application, EARLIER)];
+    let [old, new, foreign] = [rows[0].id, rows[1].id, rows[2].id];
+    write(&store, move |tx| rows.iter().try_for_each(|row| tx.insert_authorization_request(row))).await.expect("inserted");
+    assert_eq!(write(&store, move |tx| tx.delete_oldest_authorization_requests(own, 1)).await, Ok(1));
+    assert_eq!(write(&store, move |tx| tx.delete_oldest_authorization_requests(own, 1)).await, Ok(0));
+    for (session, id, stays) in [(own, old, false), (own, new, true), (other, foreign, true)] {
         assert_eq!(read(&store, move |c| c.find_authorization_request(session, id)).await.is_some(), stays);
     }
 }
