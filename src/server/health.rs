@@ -6,6 +6,7 @@ use actix_web::{HttpResponse, web};
 use serde_json::json;
 
 use crate::app::App;
+use crate::domain::ensure;
 use crate::store;
 use crate::web::facts::Facts;
 use crate::web::problem::{Problem, unavailable};
@@ -15,10 +16,11 @@ pub async fn healthz() -> HttpResponse {
     HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(json!({ "status": "ok" }))
 }
 
-/// The process can answer: its database does.
+/// The process can do its work: its database answers, and lets it write.
 pub async fn readyz(app: web::Data<App>, facts: Facts) -> HttpResponse {
-    match app.store.read(|snapshot| snapshot.list_signing_keys().map(|keys| keys.len())).await {
-        Ok::<_, store::Error>(_) => HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(json!({ "status": "ready" })),
+    let answered = app.store.read(|snapshot| snapshot.list_signing_keys().map(|keys| keys.len())).await;
+    match answered.and_then(|_| ensure(app.store.changes().is_trusted(), store::Error::Unavailable("its lock is lost".to_owned()))) {
+        Ok(()) => HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(json!({ "status": "ready" })),
         Err(error) => {
             tracing::warn!("Not ready: {error}");
             unavailable().respond(&facts)

@@ -63,7 +63,7 @@ impl Changes {
     }
 
     /// Whether this process can prove that nobody else writes.
-    pub(super) fn is_trusted(&self) -> bool {
+    pub fn is_trusted(&self) -> bool {
         self.trusted.load(Ordering::SeqCst)
     }
 
