@@ -44,6 +44,8 @@ pub struct TestDatabase {
 enum Owned {
     File { _folder: TempDir },
     Database { server: Url, name: String },
+    /// Somebody else removes it.
+    Nothing,
 }
 
 pub fn on_sqlite<F: Future<Output = ()>>(test: impl FnOnce(TestDatabase) -> F) {
@@ -99,6 +101,11 @@ impl TestDatabase {
 }
 
 impl TestDatabase {
+    /// A migrated database that ends elsewhere.
+    pub fn given(database: Database) -> Self {
+        Self { database, _owned: Owned::Nothing }
+    }
+
     /// As `postgres`, made with other options than the server's own, and migrated by itself.
     pub fn postgres_with(server: &str, options: &str) -> Self {
         let server = Url::parse(server).expect("COUNTERSIGN_TEST_POSTGRES is a URL");

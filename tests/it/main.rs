@@ -1,12 +1,15 @@
 //! One binary for all integration tests. Run it with `tests/run`, which brings what they need.
 
 mod access;
+mod cluster;
 mod databases;
 mod docs;
 mod gateway;
+mod hot_path;
 mod layers;
 mod main_job;
 mod oauth;
+mod process;
 mod server;
 mod stamp;
 mod store_contract;

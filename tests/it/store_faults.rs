@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
@@ -19,6 +19,7 @@ use diesel::{QueryableByName, RunQueryDsl};
 use futures_util::future::{join, join_all};
 use tempfile::TempDir;
 
+use crate::cluster::{Cluster, on_a_thread};
 use crate::databases::{TestDatabase, block_on, both_databases, offered, sqlite_in};
 use crate::store_contract::{Acme, NOW, open, organization, person, read, write};
 
@@ -377,59 +378,6 @@ fn a_store_that_lost_its_lock_in_postgres_reads_but_neither_remembers_nor_writes
 }
 
 // --- a PostgreSQL that goes away ------------------------------------------------------------------------------------
-
-/// A throw-away cluster that a test may stop and start.
-struct Cluster {
-    ctl: String,
-    folder: PathBuf,
-    _parent: TempDir,
-}
-
-impl Cluster {
-    fn create(ctl: String) -> Self {
-        let parent = TempDir::with_prefix("countersign-cluster-").expect("a folder");
-        let cluster = Self { ctl, folder: parent.path().join("cluster"), _parent: parent };
-        cluster.run("create", &[&free_port().to_string()]);
-        cluster
-    }
-
-    fn start(&self) -> Database {
-        self.run("start", &[]).trim().parse().expect("a URL")
-    }
-
-    /// As a crash would.
-    fn stop(&self) {
-        self.run("stop", &[]);
-    }
-
-    fn run(&self, command: &str, arguments: &[&str]) -> String {
-        let output = Command::new(&self.ctl).arg(command).arg(&self.folder).args(arguments).stdin(Stdio::null()).output().expect("it runs");
-        assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).expect("text")
-    }
-}
-
-impl Drop for Cluster {
-    fn drop(&mut self) {
-        self.run("destroy", &[]);
-    }
-}
-
-/// The writes go on meanwhile.
-async fn on_a_thread(cluster: &Arc<Cluster>, command: fn(&Cluster)) {
-    let cluster = Arc::clone(cluster);
-    tokio::task::spawn_blocking(move || command(&cluster)).await.expect("it runs");
-}
-
-/// Below the range from which the kernel picks ports for outgoing connections.
-fn free_port() -> u16 {
-    loop {
-        let port = 20_000 + rand::random::<u16>() % 10_000;
-        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
-    }
-}
 
 #[test]
 fn a_postgres_that_crashes_amid_writes_loses_no_answered_one_and_is_used_again() {
