@@ -16,7 +16,7 @@ use crate::web::form::Form;
 /// The authenticated client. Unknown ids and wrong secrets read the same (9700-25, 9700-26).
 pub async fn authenticate(app: &App, headers: &HeaderMap, form: &Form, facts: &Facts) -> Result<Arc<Client>, Error> {
     let presented = present(headers, form)?;
-    let refused = || if presented.by_basic { Error::from(Code::InvalidClient).challenged() } else { Code::InvalidClient.into() };
+    let refused = || Error::from(Code::InvalidClient);
     let id: ApplicationId = presented.id.parse().map_err(|_| refused())?;
     let client = app.client(id).await?.ok_or_else(refused)?;
     match (client.is_confidential(), &presented.secret) {
@@ -34,7 +34,6 @@ pub async fn authenticate(app: &App, headers: &HeaderMap, form: &Form, facts: &F
 struct Presented {
     id: String,
     secret: Option<String>,
-    by_basic: bool,
 }
 
 fn present(headers: &HeaderMap, form: &Form) -> Result<Presented, Error> {
@@ -43,11 +42,11 @@ fn present(headers: &HeaderMap, form: &Form) -> Result<Presented, Error> {
         // RFC 6749 §5.2: a scheme that is not ours is not client authentication
         ensure(!headers.contains_key(AUTHORIZATION), Code::InvalidRequest.because("Authorization must be Basic, or absent."))?;
         let id = body_id.ok_or_else(|| Code::InvalidClient.because("No client authentication was sent."))?;
-        return Ok(Presented { id: id.to_owned(), secret: body_secret.map(str::to_owned), by_basic: false });
+        return Ok(Presented { id: id.to_owned(), secret: body_secret.map(str::to_owned) });
     };
     // RFC 6749 §2.3, 9700-24
     ensure(body_secret.is_none(), Code::InvalidRequest.because("Use one method of client authentication, not two."))?;
     let same = body_id.is_none_or(|id| id == header.id);
     ensure(same, Code::InvalidRequest.because("client_id differs between the header and the body."))?;
-    Ok(Presented { id: header.id, secret: Some(header.secret), by_basic: true })
+    Ok(Presented { id: header.id, secret: Some(header.secret) })
 }

@@ -39,14 +39,13 @@ pub struct Error {
     /// For the developer: names the cause without telling an attacker more.
     pub description: Cow<'static, str>,
     cause: Option<String>,
-    challenge: bool,
     retry_after_seconds: Option<i64>,
     throttled: bool,
 }
 
 impl Code {
     pub fn because(self, description: impl Into<Cow<'static, str>>) -> Error {
-        Error { code: self, description: description.into(), cause: None, challenge: false, retry_after_seconds: None, throttled: false }
+        Error { code: self, description: description.into(), cause: None, retry_after_seconds: None, throttled: false }
     }
 }
 
@@ -54,12 +53,6 @@ impl Error {
     /// For the log only.
     pub fn caused_by(mut self, cause: impl std::fmt::Display) -> Self {
         self.cause = Some(cause.to_string());
-        self
-    }
-
-    /// The client tried HTTP Basic: the answer names that scheme (RFC 6749 §5.2).
-    pub fn challenged(mut self) -> Self {
-        self.challenge = true;
         self
     }
 
@@ -81,9 +74,11 @@ impl Error {
 
     /// As JSON, for everything but the authorization endpoint.
     pub fn respond(&self) -> HttpResponse {
-        let mut builder = HttpResponse::build(self.status());
+        let status = self.status();
+        let mut builder = HttpResponse::build(status);
         builder.insert_header((CACHE_CONTROL, "no-store"));
-        if self.challenge {
+        // RFC 9110 §15.5.2: every 401; RFC 6749 §5.2 asks for it only when the client tried Basic
+        if status == StatusCode::UNAUTHORIZED {
             builder.insert_header((WWW_AUTHENTICATE, "Basic realm=\"countersign\", charset=\"UTF-8\""));
         }
         if let Some(seconds) = self.retry_after_seconds {
@@ -126,7 +121,7 @@ impl From<BasicError> for Error {
     fn from(error: BasicError) -> Self {
         match error {
             BasicError::Repeated => Code::InvalidRequest.because(error.to_string()),
-            BasicError::Malformed => Code::InvalidClient.because(error.to_string()).challenged(),
+            BasicError::Malformed => Code::InvalidClient.because(error.to_string()),
         }
     }
 }

@@ -90,7 +90,7 @@ impl From<ServerError> for Error {
     fn from(error: ServerError) -> Self {
         match error {
             ServerError::Basic(error) => error.into(),
-            ServerError::Unknown => Code::InvalidClient.because("Introspection needs the id and secret of a resource server.").challenged(),
+            ServerError::Unknown => Code::InvalidClient.because("Introspection needs the id and secret of a resource server."),
             ServerError::Throttled { retry_after_seconds } => Self::throttled(retry_after_seconds),
             ServerError::Store(error) => error.into(),
         }
