@@ -5,6 +5,7 @@ mod cluster;
 mod databases;
 mod docs;
 mod gateway;
+mod guards;
 mod hot_path;
 mod layers;
 mod main_job;

@@ -1,0 +1,410 @@
+//! Who may come in: every route of THE table × every role × every kind of credential, against the table's own guard. A
+//! route, a guard or a path parameter that is not listed here fails the test.
+#![expect(clippy::panic, reason = "a test fails by it")]
+
+use actix_web::http::Method;
+use countersign::config::Rate;
+use countersign::server::routes::{Guard, Route, table};
+use countersign::types::environment::Environment;
+use countersign::types::id::{ApiKeyId, ApplicationId};
+use countersign::types::state::OrganizationRole;
+use reqwest::header::{AUTHORIZATION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, LOCATION, SET_COOKIE, WWW_AUTHENTICATE};
+use reqwest::{RequestBuilder, Response, StatusCode};
+use serde_json::json;
+
+use crate::databases::{TestDatabase, both_databases};
+use crate::server::{Browser, Server, authorize_path, hidden};
+use crate::tenants::{self, Key, admin, join_workspace, key, member, own_token, person};
+
+both_databases!(
+    every_route_lets_in_whom_its_guard_names_and_nobody_else,
+    a_form_without_its_own_token_changes_nothing,
+    metrics_are_for_their_networks,
+    what_is_not_in_the_table_is_404_405_or_421,
+);
+
+/// Who asks, and with what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Who {
+    Nobody,
+    /// Signed in, a member of nothing.
+    Stranger,
+    Operator,
+    /// Views the planted workspace.
+    Member,
+    WorkspaceAdmin,
+    OrganizationAdmin,
+    Application,
+    ResourceServer,
+    SandboxKey,
+    Token,
+}
+
+const ALL: [Who; 10] = [
+    Who::Nobody,
+    Who::Stranger,
+    Who::Operator,
+    Who::Member,
+    Who::WorkspaceAdmin,
+    Who::OrganizationAdmin,
+    Who::Application,
+    Who::ResourceServer,
+    Who::SandboxKey,
+    Who::Token,
+];
+
+/// What the door did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Door {
+    /// Whatever then came of the request.
+    In,
+    /// To the sign-in page, and back.
+    SignIn,
+    NotFound,
+    Forbidden,
+    /// 401.
+    Unknown,
+    /// 400: the credential is of a kind that is never one here.
+    WrongKind,
+}
+
+fn expected(guard: Guard, who: Who) -> Door {
+    use Who::{Application, Member, Operator, OrganizationAdmin, ResourceServer, SandboxKey, Stranger, Token, WorkspaceAdmin};
+    let is_person = matches!(who, Stranger | Operator | Member | WorkspaceAdmin | OrganizationAdmin);
+    match guard {
+        Guard::Anyone | Guard::Operations => Door::In,
+        Guard::Person | Guard::KeyAdmin | Guard::OrganizationAdmin if !is_person => Door::SignIn,
+        Guard::Person => Door::In,
+        // an operator is nobody in an organization
+        Guard::KeyAdmin | Guard::OrganizationAdmin if matches!(who, Stranger | Operator) => Door::NotFound,
+        Guard::KeyAdmin => if who == Member { Door::Forbidden } else { Door::In },
+        Guard::OrganizationAdmin => if who == OrganizationAdmin { Door::In } else { Door::Forbidden },
+        // RFC 6749 §2.3: Bearer is no client authentication
+        Guard::Client => match who {
+            Application => Door::In,
+            SandboxKey | Token => Door::WrongKind,
+            _ => Door::Unknown,
+        },
+        Guard::ResourceServer => if who == ResourceServer { Door::In } else { Door::Unknown },
+        Guard::Holder => if matches!(who, SandboxKey | Token) { Door::In } else { Door::Unknown },
+    }
+}
+
+fn seen(response: &Response) -> Door {
+    let to_sign_in = |value: &reqwest::header::HeaderValue| value.to_str().is_ok_and(|path| path.starts_with("/login?return_to="));
+    match response.status() {
+        StatusCode::SEE_OTHER if response.headers().get(LOCATION).is_some_and(to_sign_in) => Door::SignIn,
+        StatusCode::NOT_FOUND => Door::NotFound,
+        StatusCode::FORBIDDEN => Door::Forbidden,
+        StatusCode::UNAUTHORIZED => Door::Unknown,
+        status if status.is_server_error() => panic!("{status}"),
+        _ => Door::In,
+    }
+}
+
+/// What a request to this route is made of, so that whoever is let in is seen to be. Forms are incomplete on purpose where
+/// a complete one would change what the next caller finds.
+enum Body {
+    None,
+    /// With the form's token.
+    Form,
+    OAuth(&'static [(&'static str, &'static str)]),
+    Question,
+    Document,
+}
+
+/// The path with its parameters, and the body. Panics for what is not listed.
+async fn sample(server: &Server, route: &Route) -> (String, Body) {
+    let organization = server.planted.organization;
+    let path = match (&route.method, route.path) {
+        (_, "/dev-centre/{organization}/api-keys/{id}/revoke") => route.path.replace("{id}", fresh_key(server).await.as_str()),
+        (&Method::POST, "/dev-centre/{organization}/applications/{id}/delete") => route.path.replace("{id}", fresh_application(server).await.as_str()),
+        (_, path) if path.starts_with("/dev-centre/{organization}/applications/{id}") => path.replace("{id}", server.planted.application.as_str()),
+        // an error that is told by a redirect, once the person is known
+        (&Method::GET, "/oauth2/authorize") => authorize_path(server.planted.application.as_str(), crate::server::REDIRECT_URI, "nothing"),
+        (_, "/static/{name}") => "/static/countersign.css".to_owned(),
+        (_, path) => path.to_owned(),
+    };
+    let path = path.replace("{organization}", organization.as_str());
+    assert!(!path.contains(['{', '}']), "{} {} has a parameter that is not listed", route.method, route.path);
+    let body = match (&route.method, route.path) {
+        (&Method::GET, _) => Body::None,
+        (_, "/oauth2/token" | "/oauth2/access_token") => Body::OAuth(&[("grant_type", "client_credentials")]),
+        (_, "/oauth2/revoke" | "/oauth2/introspect") => Body::OAuth(&[("token", "nobody's")]),
+        (_, "/v1/verify") => Body::Question,
+        (_, "/v1/watermark") => Body::Document,
+        (_, "/oauth2/authorize" | "/login" | "/logout") => Body::Form,
+        (_, path) if path.starts_with("/dev-centre/") => Body::Form,
+        (method, path) => panic!("{method} {path} is not listed"),
+    };
+    (path, body)
+}
+
+async fn fresh_key(server: &Server) -> ApiKeyId {
+    key(server, Key::of(server, admin(server).await)).await.id
+}
+
+async fn fresh_application(server: &Server) -> ApplicationId {
+    tenants::application(server, server.planted.organization, admin(server).await, Environment::Sandbox, "viewer").await.id
+}
+
+/// A browser, or a program that also keeps cookies: nothing but its `Authorization` may count then.
+struct Caller<'s> {
+    who: Who,
+    browser: Browser<'s>,
+    csrf: String,
+    authorization: Option<String>,
+}
+
+impl<'s> Caller<'s> {
+    async fn new(server: &'s Server, who: Who, email: Option<&str>, authorization: Option<String>) -> Self {
+        let browser = server.browser();
+        if let Some(email) = email {
+            let password = if who == Who::OrganizationAdmin { &server.secrets.password } else { &tenants::PASSWORD.0 };
+            assert_eq!(browser.sign_in(email, password).await.status(), StatusCode::SEE_OTHER, "{who:?}");
+        }
+        let mut caller = Self { who, browser, csrf: String::new(), authorization };
+        caller.csrf = caller.read_csrf().await;
+        caller
+    }
+
+    /// From whichever page this caller gets to see.
+    async fn read_csrf(&self) -> String {
+        let keys = format!("/dev-centre/{}/api-keys", self.browser.server.planted.organization);
+        for path in ["/login", "/dev-centre", &keys] {
+            let html = self.browser.get(path).await.text().await.expect("text");
+            if let Some(token) = hidden(&html, "csrf") {
+                return token;
+            }
+        }
+        panic!("{:?} sees no form at all", self.who);
+    }
+
+    fn request(&self, method: &Method, path: &str, body: &Body) -> RequestBuilder {
+        let server = self.browser.server;
+        let method = method.as_str().parse().expect("a method");
+        let request = self.browser.client.request(method, server.url(path));
+        let request = self.authorization.iter().fold(request, |request, value| request.header(AUTHORIZATION, value));
+        match body {
+            Body::None => request,
+            Body::Form => request.form(&[("csrf", &self.csrf)]),
+            Body::OAuth(form) => request.form(form),
+            Body::Question => request.json(&json!({"credential": server.secrets.production_key})),
+            Body::Document => {
+                let request = request.header("Countersign-Credential", &server.secrets.production_key);
+                request.header(CONTENT_TYPE, "application/pdf").body("anything")
+            }
+        }
+    }
+}
+
+async fn callers(server: &Server) -> Vec<Caller<'_>> {
+    person(server, "stranger@elsewhere.example", false).await;
+    person(server, "operator@vendor.example", true).await;
+    for (email, role) in [("member@acme.example", "viewer"), ("manager@acme.example", "admin")] {
+        let user = member(server, email, OrganizationRole::Member).await;
+        join_workspace(server, server.planted.workspace, user, role).await;
+    }
+    let token = own_token(server).await;
+    let mut callers = Vec::new();
+    for who in ALL {
+        let (email, authorization) = match who {
+            Who::Nobody => (None, None),
+            Who::Stranger => (Some("stranger@elsewhere.example"), None),
+            Who::Operator => (Some("operator@vendor.example"), None),
+            Who::Member => (Some("member@acme.example"), None),
+            Who::WorkspaceAdmin => (Some("manager@acme.example"), None),
+            Who::OrganizationAdmin => (Some(countersign::domain::quickstart::ADMIN), None),
+            Who::Application => (None, Some(basic(server.planted.application.as_str(), &server.secrets.client_secret))),
+            Who::ResourceServer => (None, Some(basic(server.planted.resource_server.as_str(), &server.secrets.resource_server_secret))),
+            Who::SandboxKey => (None, Some(format!("API-Key {}", server.secrets.sandbox_key))),
+            Who::Token => (None, Some(format!("Bearer {token}"))),
+        };
+        callers.push(Caller::new(server, who, email, authorization).await);
+    }
+    callers
+}
+
+fn basic(id: &str, secret: &str) -> String {
+    use base64::Engine;
+    format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("{id}:{secret}")))
+}
+
+/// Many sign-ins fail here.
+async fn start(db: TestDatabase) -> Server {
+    Server::start_with(db, |config| (config.sessions.failures_per_account, config.sessions.failures_per_address) = (Rate::NONE, Rate::NONE)).await
+}
+
+async fn every_route_lets_in_whom_its_guard_names_and_nobody_else(db: TestDatabase) {
+    let server = start(db).await;
+    let callers = callers(&server).await;
+    // signing out comes last: it ends the callers' sessions
+    let (last, routes): (Vec<Route>, Vec<Route>) = table().into_iter().partition(|route| route.path == "/logout");
+    assert_eq!(last.len(), 1);
+    for route in &routes {
+        for caller in &callers {
+            let (path, body) = sample(&server, route).await;
+            let response = caller.request(&route.method, &path, &body).send().await.expect("an answer");
+            let case = format!("{} {} as {:?}: {}", route.method, route.path, caller.who, response.status());
+            let expected = match expected(route.guard, caller.who) {
+                // the endpoint's answer to what it never takes
+                Door::WrongKind => (Door::In, StatusCode::BAD_REQUEST),
+                door => (door, response.status()),
+            };
+            assert_eq!((seen(&response), response.status()), expected, "{case}");
+            assert_armoured(&response, &case);
+        }
+    }
+    for caller in &callers {
+        let response = caller.request(&Method::POST, "/logout", &Body::Form).send().await.expect("an answer");
+        assert_eq!((response.status(), &response.headers()[LOCATION]), (StatusCode::SEE_OTHER, &"/login".parse().expect("a value")));
+        assert_armoured(&response, "POST /logout");
+        let console = caller.request(&Method::GET, "/dev-centre", &Body::None).send().await.expect("an answer");
+        assert_eq!(seen(&console), Door::SignIn, "{:?} has signed out", caller.who);
+    }
+}
+
+/// What every answer carries, whoever asked.
+fn assert_armoured(response: &Response, case: &str) {
+    let headers = response.headers();
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+    assert_eq!((text("x-content-type-options"), text("x-frame-options")), ("nosniff".to_owned(), "DENY".to_owned()), "{case}");
+    assert!(text("x-request-id").starts_with("req_"), "{case}");
+    assert!(!text("referrer-policy").is_empty(), "{case}");
+    if !case.contains("/static/") && !case.contains("/.well-known/") && response.status() != StatusCode::MISDIRECTED_REQUEST {
+        assert_eq!(text("cache-control"), "no-store", "{case}");
+    }
+    if response.status() == StatusCode::UNAUTHORIZED {
+        // RFC 9110 §15.5.2
+        assert!(headers.contains_key(WWW_AUTHENTICATE), "{case}");
+    }
+    if text("content-type").starts_with("text/html") {
+        let policy = text(CONTENT_SECURITY_POLICY.as_str());
+        assert!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'") && !policy.contains("unsafe"), "{case}: {policy}");
+    }
+    assert_cookies(headers, case);
+}
+
+fn assert_cookies(headers: &HeaderMap, case: &str) {
+    for cookie in headers.get_all(SET_COOKIE) {
+        let cookie = cookie.to_str().expect("text");
+        for attribute in ["HttpOnly", "SameSite=Lax", "Path=/"] {
+            assert!(cookie.split("; ").any(|part| part == attribute), "{case}: {cookie}");
+        }
+        assert!(!cookie.contains("Domain="), "{case}: {cookie}");
+    }
+}
+
+async fn a_form_without_its_own_token_changes_nothing(db: TestDatabase) {
+    let server = start(db).await;
+    person(&server, "stranger@elsewhere.example", false).await;
+    let owner = Caller::new(&server, Who::OrganizationAdmin, Some(countersign::domain::quickstart::ADMIN), None).await;
+    let stranger = Caller::new(&server, Who::Stranger, Some("stranger@elsewhere.example"), None).await;
+    let nobody = Caller::new(&server, Who::Nobody, None, None).await;
+    let forms = table().into_iter().filter(|route| {
+        let for_browsers = matches!(route.guard, Guard::Anyone | Guard::Person | Guard::KeyAdmin | Guard::OrganizationAdmin);
+        route.method == Method::POST && for_browsers
+    });
+    let mut count = 0;
+    for route in forms {
+        let (path, _) = sample(&server, &route).await;
+        let before = written(&server).await;
+        let post = |form: Vec<(&str, &str)>| owner.browser.client.post(server.url(&path)).form(&form).send();
+        let twice = vec![("csrf", owner.csrf.as_str()), ("csrf", owner.csrf.as_str())];
+        for form in [vec![], vec![("csrf", "")], vec![("csrf", &stranger.csrf)], vec![("csrf", &nobody.csrf)], vec![("csrf", "x")]] {
+            let response = post(form).await.expect("an answer");
+            assert_eq!(response.status(), StatusCode::FORBIDDEN, "POST {path}");
+            assert!(response.text().await.expect("text").contains("This form has expired"), "POST {path}");
+        }
+        assert_eq!(post(twice).await.expect("an answer").status(), StatusCode::BAD_REQUEST, "POST {path}");
+        // in the URL, in a body of another type, from another origin
+        let request = owner.browser.client.post(server.url(&format!("{path}?csrf={}", owner.csrf))).form::<[(&str, &str)]>(&[]);
+        assert_eq!(request.send().await.expect("an answer").status(), StatusCode::FORBIDDEN);
+        let request = owner.browser.client.post(server.url(&path)).header(CONTENT_TYPE, "text/plain").body(format!("csrf={}", owner.csrf));
+        assert_eq!(request.send().await.expect("an answer").status(), StatusCode::UNSUPPORTED_MEDIA_TYPE);
+        let request = owner.browser.client.post(server.url(&path)).header("Origin", "https://evil.example").form(&[("csrf", &owner.csrf)]);
+        assert_eq!(request.send().await.expect("an answer").status(), StatusCode::FORBIDDEN);
+        assert_eq!(written(&server).await, before, "POST {path}");
+        count += 1;
+    }
+    assert!(count >= 7, "{count}");
+    // the owner is still signed in
+    assert_eq!(owner.request(&Method::GET, "/login", &Body::None).send().await.expect("an answer").status(), StatusCode::SEE_OTHER);
+}
+
+/// Every change leaves an audit event.
+async fn written(server: &Server) -> i64 {
+    use diesel::RunQueryDsl;
+    #[derive(diesel::QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = diesel::sql_types::BigInt)]
+        count: i64,
+    }
+    let mut conn = countersign::store::Conn::open(&server.database.database).expect("a connection");
+    diesel::sql_query("SELECT count(*) AS count FROM audit_events").get_result::<Row>(&mut conn).expect("a count").count
+}
+
+async fn metrics_are_for_their_networks(db: TestDatabase) {
+    let change = |config: &mut countersign::config::Config| {
+        config.operations.allowed_networks = vec!["192.0.2.0/24".parse().expect("a network")];
+        config.server.trusted_proxies = vec!["127.0.0.0/8".parse().expect("a network")];
+    };
+    let server = Server::start_with(db, change).await;
+    let from = async |address: Option<&str>| {
+        let request = address.into_iter().fold(server.get("/metrics"), |request, address| request.header("X-Forwarded-For", address));
+        request.send().await.expect("an answer")
+    };
+    assert_eq!(from(None).await.status(), StatusCode::FORBIDDEN);
+    assert_eq!(from(Some("203.0.113.9")).await.status(), StatusCode::FORBIDDEN);
+    // what stands left of the last proxy's entry was written by the client
+    assert_eq!(from(Some("192.0.2.7, 203.0.113.9")).await.status(), StatusCode::FORBIDDEN);
+    let allowed = from(Some("192.0.2.7")).await;
+    assert_eq!(allowed.status(), StatusCode::OK);
+    assert!(allowed.text().await.expect("text").contains("countersign_http_requests_total"));
+}
+
+async fn what_is_not_in_the_table_is_404_405_or_421(db: TestDatabase) {
+    let server = Server::start(db).await;
+    let send = async |request: RequestBuilder| request.send().await.expect("an answer");
+    let json = "application/problem+json";
+    for (path, content_type) in [
+        ("/v1/nothing", json),
+        ("/oauth2/nothing", json),
+        ("/.well-known/nothing", json),
+        ("/nothing", "text/html; charset=utf-8"),
+        ("/static/nothing", "text/html; charset=utf-8"),
+        ("/static/..%2f..%2fCargo.toml", "text/html; charset=utf-8"),
+        ("/v1/verify/", json),
+        ("//v1/verify", "text/html; charset=utf-8"),
+        ("/dev-centre/%ff", "text/html; charset=utf-8"),
+        ("/dev-centre/%00/api-keys/x/revoke/y", "text/html; charset=utf-8"),
+    ] {
+        let response = send(server.get(path)).await;
+        // a stranger at something like an organization is asked to sign in first
+        if seen(&response) != Door::SignIn {
+            assert_eq!((response.status(), &response.headers()[CONTENT_TYPE]), (StatusCode::NOT_FOUND, &content_type.parse().expect("a value")), "{path}");
+        }
+        assert_armoured(&response, path);
+    }
+    let browser = server.signed_in_browser().await;
+    for path in ["/dev-centre/%ff", "/dev-centre/%ff/api-keys", "/dev-centre/org_x", "/dev-centre/%00/applications"] {
+        let response = browser.get(path).await;
+        assert_eq!((response.status(), &response.headers()[CONTENT_TYPE]), (StatusCode::NOT_FOUND, &"text/html; charset=utf-8".parse().expect("a value")), "{path}");
+        assert_armoured(&response, path);
+    }
+    for route in table() {
+        let (path, _) = sample(&server, &route).await;
+        let response = send(server.browser().client.patch(server.url(&path))).await;
+        assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED, "PATCH {path}");
+        assert!(response.headers()["allow"].to_str().expect("text").contains(route.method.as_str()));
+        assert_armoured(&response, &format!("PATCH {path}"));
+    }
+    // a HEAD is a GET without its body
+    let head = send(server.browser().client.head(server.url("/.well-known/jwks.json"))).await;
+    assert_eq!((head.status(), head.bytes().await.expect("a body").len()), (StatusCode::OK, 0));
+    for path in ["/v1/verify", "/login", "/nothing"] {
+        let response = send(server.get(path).header("Host", "evil.example")).await;
+        assert_eq!(response.status(), StatusCode::MISDIRECTED_REQUEST, "{path}");
+        assert_armoured(&response, path);
+    }
+}
