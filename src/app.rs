@@ -96,7 +96,7 @@ impl App {
         let signer = load_signer(&store, &config, &issuer, &Sealer::new(&secret_keys), clock.now()).await?;
         Ok(Self {
             catalogue: Arc::new(config.catalogue().map_err(ConfigError::from)?),
-            policy: policy(&config),
+            policy: config.sandbox.clone(),
             issuer,
             clock,
             store,
@@ -284,15 +284,6 @@ fn of_live_token(
 
 pub fn secret_keys(config: &Config) -> Result<SecretKeys, SecretKeyError> {
     if config.secret.key.is_empty() { SecretKeys::load_or_create(config.secret.key_file.as_ref()) } else { SecretKeys::parse(&config.secret.key) }
-}
-
-fn policy(config: &Config) -> Policy {
-    Policy {
-        name_prefix: config.sandbox.name_prefix.clone(),
-        max_name_characters: config.sandbox.max_name_characters,
-        watermark_text: config.sandbox.watermark_text.clone(),
-        include_subdomains: config.sandbox.include_subdomains,
-    }
 }
 
 fn stamp_limits(config: &Config) -> StampLimits {

@@ -19,6 +19,8 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
+use crate::types::state::SigningAlgorithm;
+
 pub use access::{ADMIN_ROLE, Catalogue, CatalogueError, PermissionEntry, Risk, RoleEntry, ScopeEntry};
 pub use database::Database;
 pub use keys::Keys;
@@ -103,7 +105,38 @@ impl Config {
         let config: Self = table.try_into().map_err(|error: toml::de::Error| ConfigError::Value(origin.to_owned(), error.message().to_owned()))?;
         config.server.issuer()?;
         config.catalogue()?;
+        config.check()?;
         Ok(config)
+    }
+
+    /// What no type can say. A setting that would break a promise refuses to start.
+    fn check(&self) -> Result<(), ConfigError> {
+        let word = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        let (keys, sandbox, oauth, watermark) = (&self.keys, &self.sandbox, &self.oauth, &self.watermark);
+        let seconds =
+            [oauth.code_seconds, oauth.request_seconds, oauth.access_token_seconds, oauth.refresh_token_seconds, oauth.authorization_seconds];
+        for (key, holds, rule) in [
+            ("keys.prefix", (2..=24).contains(&keys.prefix.len()) && word(&keys.prefix), "must be 2 to 24 letters, digits and _"),
+            ("keys.sandbox_marker", keys.sandbox_marker.len() <= 24 && word(&keys.sandbox_marker), "must be at most 24 letters, digits and _"),
+            (
+                "keys.production_marker",
+                keys.production_marker.len() <= 24 && word(&keys.production_marker),
+                "must be at most 24 letters, digits and _",
+            ),
+            ("sandbox.max_name_characters", sandbox.max_name_characters > sandbox.name_prefix.chars().count(), "must leave room behind name_prefix"),
+            ("sandbox.watermark_text", !sandbox.watermark_text.trim().is_empty(), "must not be empty"),
+            ("oauth", seconds.iter().all(|seconds| *seconds > 0), "every lifetime must be at least one second"),
+            ("oauth.code_seconds", oauth.code_seconds <= 600, "must be at most 600 (RFC 6749 §4.1.2)"),
+            ("oauth.signing_algorithm", oauth.signing_algorithm.parse::<SigningAlgorithm>().is_ok(), "must be ES256 or EdDSA"),
+            ("sessions", self.sessions.idle_seconds > 0 && self.sessions.absolute_seconds > 0, "every lifetime must be at least one second"),
+            ("watermark", watermark.concurrency > 0 && watermark.cpu_seconds > 0 && watermark.wall_seconds > 0, "must allow at least one of each"),
+            ("server.max_body_bytes", self.server.max_body_bytes >= 1024, "must be at least 1024"),
+        ] {
+            if !holds {
+                return Err(ConfigError::Value(key.to_owned(), rule.to_owned()));
+            }
+        }
+        Ok(())
     }
 
     pub fn catalogue(&self) -> Result<Catalogue, CatalogueError> {
@@ -215,6 +248,10 @@ mod tests {
             ("[server]\nissuer = 'http://id.example'", &[][..], "https"),
             ("[[scope]]\nname='x'\ntitle='x'\ndescription='x'\npermissions=['nothing:here']", &[][..], "nothing:here"),
             ("[server", &[][..], "not valid TOML"),
+            ("[keys]\nprefix = 'a-b'", &[][..], "keys.prefix: must be 2 to 24"),
+            ("[sandbox]\nmax_name_characters = 6", &[][..], "room behind name_prefix"),
+            ("[oauth]\nsigning_algorithm = 'RS256'", &[][..], "ES256 or EdDSA"),
+            ("[oauth]\ncode_seconds = 0", &[][..], "at least one second"),
         ] {
             let message = parse(text, variables).expect_err("refused").to_string();
             assert!(message.contains(part), "{message}");

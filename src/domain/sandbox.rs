@@ -3,33 +3,12 @@
 
 use serde::{Serialize, Serializer};
 
+pub use crate::config::Sandbox as Policy;
 use crate::types::email::{Domain, Mailbox, MailboxError, is_invisible};
 use crate::types::state::vocabulary;
 
 /// Characters of a refused recipient that are repeated to the caller.
 const MAX_ECHO_CHARACTERS: usize = 128;
-
-/// What the operator wrote about Sandbox. The rate (10 a minute) is a quota and lives with the others.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Policy {
-    /// Put before every document name, with its own trailing space.
-    pub name_prefix: String,
-    /// Bounds the whole name, prefix included; should exceed the prefix, which is never cut.
-    pub max_name_characters: usize,
-    pub watermark_text: String,
-    pub include_subdomains: bool,
-}
-
-impl Default for Policy {
-    fn default() -> Self {
-        Self {
-            name_prefix: "[DEV] ".to_owned(),
-            max_name_characters: 200,
-            watermark_text: "SANDBOX - NOT FOR PRODUCTION USE".to_owned(),
-            include_subdomains: false,
-        }
-    }
-}
 
 /// To whom an organization may send in Sandbox.
 #[derive(Clone, Debug, PartialEq, Eq)]

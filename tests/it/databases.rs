@@ -42,8 +42,13 @@ pub struct TestDatabase {
 
 /// What has to be removed at the end.
 enum Owned {
-    File { _folder: TempDir },
-    Database { server: Url, name: String },
+    File {
+        _folder: TempDir,
+    },
+    Database {
+        server: Url,
+        name: String,
+    },
     /// Somebody else removes it.
     Nothing,
 }

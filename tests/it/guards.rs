@@ -77,16 +77,40 @@ fn expected(guard: Guard, who: Who) -> Door {
         Guard::Person => Door::In,
         // an operator is nobody in an organization
         Guard::KeyAdmin | Guard::OrganizationAdmin if matches!(who, Stranger | Operator) => Door::NotFound,
-        Guard::KeyAdmin => if who == Member { Door::Forbidden } else { Door::In },
-        Guard::OrganizationAdmin => if who == OrganizationAdmin { Door::In } else { Door::Forbidden },
+        Guard::KeyAdmin => {
+            if who == Member {
+                Door::Forbidden
+            } else {
+                Door::In
+            }
+        }
+        Guard::OrganizationAdmin => {
+            if who == OrganizationAdmin {
+                Door::In
+            } else {
+                Door::Forbidden
+            }
+        }
         // RFC 6749 §2.3: Bearer is no client authentication
         Guard::Client => match who {
             Application => Door::In,
             SandboxKey | Token => Door::WrongKind,
             _ => Door::Unknown,
         },
-        Guard::ResourceServer => if who == ResourceServer { Door::In } else { Door::Unknown },
-        Guard::Holder => if matches!(who, SandboxKey | Token) { Door::In } else { Door::Unknown },
+        Guard::ResourceServer => {
+            if who == ResourceServer {
+                Door::In
+            } else {
+                Door::Unknown
+            }
+        }
+        Guard::Holder => {
+            if matches!(who, SandboxKey | Token) {
+                Door::In
+            } else {
+                Door::Unknown
+            }
+        }
     }
 }
 
@@ -118,7 +142,9 @@ async fn sample(server: &Server, route: &Route) -> (String, Body) {
     let organization = server.planted.organization;
     let path = match (&route.method, route.path) {
         (_, "/dev-centre/{organization}/api-keys/{id}/revoke") => route.path.replace("{id}", fresh_key(server).await.as_str()),
-        (&Method::POST, "/dev-centre/{organization}/applications/{id}/delete") => route.path.replace("{id}", fresh_application(server).await.as_str()),
+        (&Method::POST, "/dev-centre/{organization}/applications/{id}/delete") => {
+            route.path.replace("{id}", fresh_application(server).await.as_str())
+        }
         (_, path) if path.starts_with("/dev-centre/{organization}/applications/{id}") => path.replace("{id}", server.planted.application.as_str()),
         // an error that is told by a redirect, once the person is known
         (&Method::GET, "/oauth2/authorize") => authorize_path(server.planted.application.as_str(), crate::server::REDIRECT_URI, "nothing"),
@@ -382,14 +408,22 @@ async fn what_is_not_in_the_table_is_404_405_or_421(db: TestDatabase) {
         let response = send(server.get(path)).await;
         // a stranger at something like an organization is asked to sign in first
         if seen(&response) != Door::SignIn {
-            assert_eq!((response.status(), &response.headers()[CONTENT_TYPE]), (StatusCode::NOT_FOUND, &content_type.parse().expect("a value")), "{path}");
+            assert_eq!(
+                (response.status(), &response.headers()[CONTENT_TYPE]),
+                (StatusCode::NOT_FOUND, &content_type.parse().expect("a value")),
+                "{path}"
+            );
         }
         assert_armoured(&response, path);
     }
     let browser = server.signed_in_browser().await;
     for path in ["/dev-centre/%ff", "/dev-centre/%ff/api-keys", "/dev-centre/org_x", "/dev-centre/%00/applications"] {
         let response = browser.get(path).await;
-        assert_eq!((response.status(), &response.headers()[CONTENT_TYPE]), (StatusCode::NOT_FOUND, &"text/html; charset=utf-8".parse().expect("a value")), "{path}");
+        assert_eq!(
+            (response.status(), &response.headers()[CONTENT_TYPE]),
+            (StatusCode::NOT_FOUND, &"text/html; charset=utf-8".parse().expect("a value")),
+            "{path}"
+        );
         assert_armoured(&response, path);
     }
     for route in table() {

@@ -72,9 +72,8 @@ async fn a_slow_reader_cannot_put_a_stale_entry_back(db: TestDatabase) {
     let (other, other_owner, _) = tenants::organization(&server, "zoe@other.example").await;
     let stamp = changes.stamp();
     memory.put(2, stamp, &read);
-    let change = move |tx: &mut countersign::store::Tx<'_>| {
-        Ok(tx.change_member_role(other, other_owner, OrganizationRole::Owner, OrganizationRole::Admin)?)
-    };
+    let change =
+        move |tx: &mut countersign::store::Tx<'_>| Ok(tx.change_member_role(other, other_owner, OrganizationRole::Owner, OrganizationRole::Admin)?);
     server.write(change).await;
     assert!(memory.get(&2, changes).is_some());
 }
