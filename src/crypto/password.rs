@@ -1,7 +1,8 @@
 //! Passwords: argon2id at OWASP's minimum (19 MiB, 2 passes, 1 lane), on threads of their own behind a fair queue.
 //!
 //! Invariant: however many attempts one address sends, an attempt from another address waits behind at most one of them
-//! per thread; the queue never holds more than its bounds, and what does not fit is refused at once.
+//! per thread; the queue never holds more than its bounds; when it is full, an address with few attempts waiting takes the
+//! place of one with many.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
@@ -44,6 +45,21 @@ struct Waiting {
     closed: bool,
 }
 
+impl Waiting {
+    /// Sends the newest attempt of the address with the most waiting away, if that one has more than the newcomer would:
+    /// a few busy addresses must not shut everybody else out.
+    fn make_room(&mut self, own: usize) -> bool {
+        let Some((_, busiest)) = self.jobs.iter_mut().max_by_key(|(_, jobs)| jobs.len()) else { return false };
+        if busiest.len() <= own + 1 {
+            return false;
+        }
+        // its asker sees a closed channel
+        busiest.pop_back();
+        self.count -= 1;
+        true
+    }
+}
+
 struct Shared {
     waiting: Mutex<Waiting>,
     arrived: Condvar,
@@ -83,7 +99,7 @@ impl PasswordQueue {
     fn enqueue(&self, address: IpAddr, job: Job) -> Result<(), Busy> {
         let mut waiting = self.shared.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let own = waiting.jobs.get(&address).map_or(0, VecDeque::len);
-        if waiting.count >= MOST_WAITING || own >= MOST_WAITING_PER_ADDRESS {
+        if own >= MOST_WAITING_PER_ADDRESS || (waiting.count >= MOST_WAITING && !waiting.make_room(own)) {
             return Err(Busy);
         }
         if own == 0 {
@@ -184,6 +200,18 @@ mod tests {
             next(&queue.shared).expect("a job")();
         }
         assert_eq!(*order.lock().expect("unpoisoned"), ["flood", "calm", "flood"]);
+    }
+
+    #[test]
+    fn a_few_busy_addresses_do_not_shut_a_newcomer_out() {
+        let queue = PasswordQueue { shared: Arc::new(Shared { waiting: Mutex::default(), arrived: Condvar::new() }), decoy: String::new() };
+        for busy in 0..8 {
+            for _ in 0..MOST_WAITING_PER_ADDRESS {
+                queue.enqueue(IpAddr::from([192, 0, 2, busy]), Box::new(|| ())).expect("fits");
+            }
+        }
+        queue.enqueue(IpAddr::from([198, 51, 100, 1]), Box::new(|| ())).expect("a newcomer takes the place of a busy address");
+        assert_eq!(queue.shared.waiting.lock().expect("unpoisoned").count, MOST_WAITING);
     }
 
     #[test]
