@@ -4,10 +4,10 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::StatusCode;
 use actix_web::http::header::{
     ALLOW, HOST, HeaderMap, HeaderName, HeaderValue, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
+use actix_web::http::{ConnectionType, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, web};
 
@@ -39,6 +39,10 @@ pub async fn around(request: ServiceRequest, next: Next<impl MessageBody + 'stat
         let refusal = misdirected(&app, request.path(), &facts);
         request.into_response(refusal).map_into_boxed_body()
     };
+    if response.status() == StatusCode::REQUEST_TIMEOUT {
+        // the rest of the body would be read as the next request
+        response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+    }
     secure(&app, &facts, response.headers_mut());
     observe(&app, &facts, &response, stopwatch);
     Ok(response)

@@ -145,6 +145,7 @@ fn body_status(error: BodyError) -> StatusCode {
     match error {
         BodyError::WrongType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         BodyError::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+        BodyError::TooSlow => StatusCode::REQUEST_TIMEOUT,
         BodyError::Broken => StatusCode::BAD_REQUEST,
     }
 }

@@ -125,6 +125,7 @@ impl From<BodyError> for Problem {
         let (status, code) = match error {
             BodyError::WrongType(_) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type"),
             BodyError::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large"),
+            BodyError::TooSlow => (StatusCode::REQUEST_TIMEOUT, "request_timeout"),
             BodyError::Broken => (StatusCode::BAD_REQUEST, "invalid_request"),
         };
         Self::new(status, code, error.to_string())
