@@ -44,6 +44,8 @@ pub enum IssuerError {
     NotAUrl(String),
     #[error("{0:?} must not have a path, a query, a fragment or a user name")]
     Parts(String),
+    #[error("{0:?} must be written as {1:?}")]
+    NotCanonical(String, String),
     #[error("{0:?} must use https; http is accepted for a loopback address only")]
     Insecure(String),
 }
@@ -73,6 +75,11 @@ impl Issuer {
         match (url.scheme(), loopback) {
             ("https", _) | ("http", true) => {}
             _ => return Err(IssuerError::Insecure(text.to_owned())),
+        }
+        // browsers write it so in `Origin`, and clients compare it byte for byte
+        let canonical = url.origin().ascii_serialization();
+        if canonical != text {
+            return Err(IssuerError::NotCanonical(text.to_owned(), canonical));
         }
         let host = url.host_str().unwrap_or_default();
         let host = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
@@ -108,9 +115,12 @@ mod tests {
     fn only_https_or_a_loopback_address_can_be_the_issuer() {
         assert!(Issuer::parse("https://id.example").is_ok_and(|issuer| issuer.is_secure() && issuer.host() == "id.example"));
         assert!(Issuer::parse("http://127.0.0.1:8080").is_ok_and(|issuer| !issuer.is_secure() && issuer.host() == "127.0.0.1:8080"));
-        assert!(Issuer::parse("http://[::1]:80").is_ok_and(|issuer| issuer.host() == "[::1]"));
+        assert!(Issuer::parse("http://[::1]").is_ok_and(|issuer| issuer.host() == "[::1]"));
         assert!(matches!(Issuer::parse("http://id.example"), Err(IssuerError::Insecure(_))));
         assert!(matches!(Issuer::parse("http://0.0.0.0:8080"), Err(IssuerError::Insecure(_))));
+        for text in ["https://Id.example", "https://id.example:443", "http://127.0.0.1:80"] {
+            assert!(matches!(Issuer::parse(text), Err(IssuerError::NotCanonical(..))), "{text}");
+        }
         for text in ["https://id.example/", "https://id.example/t1", "https://u@id.example", "https://id.example?x"] {
             assert!(matches!(Issuer::parse(text), Err(IssuerError::Parts(_))), "{text}");
         }

@@ -1,7 +1,7 @@
 //! The client's address. `X-Forwarded-For` counts only from configured proxies, and its right-most untrusted hop is the
 //! client: what stands left of it was written by the client itself (9700-51).
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use actix_web::http::header::HeaderMap;
 use ipnet::IpNet;
@@ -14,13 +14,19 @@ pub fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> I
     }
     let values: Vec<&str> = headers.get_all("x-forwarded-for").filter_map(|value| value.to_str().ok()).collect();
     for hop in values.iter().rev().flat_map(|value| value.rsplit(',')) {
-        let Ok(address) = hop.trim().parse::<IpAddr>() else { return client };
+        let Some(address) = parse_hop(hop.trim()) else { return client };
         client = address.to_canonical();
         if !is_trusted(client) {
             return client;
         }
     }
     client
+}
+
+/// Some proxies write a port behind the address, or brackets around an IPv6 one.
+fn parse_hop(hop: &str) -> Option<IpAddr> {
+    let bare = hop.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(hop);
+    bare.parse().ok().or_else(|| hop.parse::<SocketAddr>().ok().map(|address| address.ip()))
 }
 
 #[cfg(test)]
@@ -46,6 +52,8 @@ mod tests {
         assert_eq!(client_address(proxy, &forwarded(&["203.0.113.9, 192.0.2.7"]), &trusted), client);
         assert_eq!(client_address(proxy, &forwarded(&["203.0.113.9", "192.0.2.7, 10.0.0.2"]), &trusted), client);
         assert_eq!(client_address(proxy, &forwarded(&["192.0.2.7, nonsense"]), &trusted), proxy);
+        assert_eq!(client_address(proxy, &forwarded(&["192.0.2.7:51234"]), &trusted), client);
+        assert_eq!(client_address(proxy, &forwarded(&["[2001:db8::7]"]), &trusted), "2001:db8::7".parse::<IpAddr>().expect("an address"));
         assert_eq!(client_address(proxy, &forwarded(&[]), &trusted), proxy);
         assert_eq!(client_address(proxy, &forwarded(&["192.0.2.7"]), &[]), proxy);
     }
