@@ -4,6 +4,8 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
+
 use crate::config::{Catalogue, Config, ConfigError, Issuer};
 use crate::crypto::digest::{Digester, Fingerprint, Purpose};
 use crate::crypto::format::{self, TokenKind};
@@ -32,6 +34,8 @@ use crate::types::time::{Clock, Timestamp};
 const MOST_REMEMBERED: usize = 100_000;
 const MOST_UNKNOWN: usize = 10_000;
 const MOST_CLIENTS: usize = 10_000;
+/// PDFs in memory for each process that stamps: one at work, the others waiting.
+const PLACES_PER_PROCESS: usize = 5;
 
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
@@ -78,12 +82,15 @@ pub struct App {
     pub limiter: Limiter,
     pub usage: Usage,
     pub stamper: Stamper,
+    /// PDFs that may be in memory at once.
+    pub stamp_places: Semaphore,
     pub metrics: Metrics,
     accesses: Memory<Fingerprint, Access>,
     unknown: Unknown<Fingerprint>,
     clients: Memory<ApplicationId, Client>,
     unknown_clients: Unknown<ApplicationId>,
     servers: Memory<ResourceServerId, Server>,
+    unknown_servers: Unknown<ResourceServerId>,
 }
 
 impl App {
@@ -106,12 +113,14 @@ impl App {
             limiter: Limiter::default(),
             usage: Usage::default(),
             stamper: Stamper::new(stamp_program, stamp_limits(&config)),
+            stamp_places: Semaphore::new(config.watermark.concurrency.saturating_mul(PLACES_PER_PROCESS)),
             metrics: Metrics::default(),
             accesses: Memory::new(MOST_REMEMBERED),
             unknown: Unknown::new(MOST_UNKNOWN),
             clients: Memory::new(MOST_CLIENTS),
             unknown_clients: Unknown::new(MOST_UNKNOWN),
             servers: Memory::new(MOST_CLIENTS),
+            unknown_servers: Unknown::new(MOST_UNKNOWN),
             config: Arc::new(config),
         })
     }
@@ -151,6 +160,18 @@ impl App {
         Ok(Lookup::Found(access))
     }
 
+    /// On whose account a look-up goes that a stranger can provoke: `Err` tells how long that address has to wait.
+    pub fn admit_stranger(&self, address: IpAddr, now: Timestamp) -> Result<Quota, i64> {
+        let budget = self.unknown_budget(address);
+        if self.limiter.is_free(&budget.subject, &budget, now) { Ok(budget) } else { Err(budget.rate.window_seconds) }
+    }
+
+    /// The look-up found nobody: it counts.
+    pub fn count_stranger(&self, budget: Quota, now: Timestamp) {
+        let owner = budget.subject.clone();
+        let _: Taken = self.limiter.take(&owner, &[budget], now);
+    }
+
     fn unknown_budget(&self, address: IpAddr) -> Quota {
         Quota { policy: "unknown_credentials", subject: network(address).to_string(), rate: self.config.limits.unknown_credentials }
     }
@@ -162,16 +183,22 @@ impl App {
         }
     }
 
+    /// The live client with this id, if it needs no query.
+    pub fn remembered_client(&self, id: ApplicationId) -> Option<Arc<Client>> {
+        self.clients.get(&id, self.store.changes())
+    }
+
     /// The live client with this id.
     pub async fn client(&self, id: ApplicationId) -> Result<Option<Arc<Client>>, store::Error> {
-        if let Some(client) = self.clients.get(&id, self.store.changes()) {
+        if let Some(client) = self.remembered_client(id) {
             return Ok(Some(client));
         }
         if self.unknown_clients.contains(&id, self.store.changes()) {
             return Ok(None);
         }
         let stamp = self.store.changes().stamp();
-        let client = self.store.read(move |snapshot| clients::find(snapshot, id)).await?.map(Arc::new);
+        let (catalogue, now) = (Arc::clone(&self.catalogue), self.clock.now());
+        let client = self.store.read(move |snapshot| clients::find(snapshot, &catalogue, id, now)).await?.map(Arc::new);
         match &client {
             Some(client) => self.clients.put(id, stamp, client),
             None => self.unknown_clients.put(id, stamp),
@@ -179,15 +206,24 @@ impl App {
         Ok(client)
     }
 
+    /// The resource server with this id, if it needs no query.
+    pub fn remembered_server(&self, id: ResourceServerId) -> Option<Arc<Server>> {
+        self.servers.get(&id, self.store.changes())
+    }
+
     /// The resource server with this id.
     pub async fn resource_server(&self, id: ResourceServerId) -> Result<Option<Arc<Server>>, store::Error> {
-        if let Some(server) = self.servers.get(&id, self.store.changes()) {
+        if let Some(server) = self.remembered_server(id) {
             return Ok(Some(server));
+        }
+        if self.unknown_servers.contains(&id, self.store.changes()) {
+            return Ok(None);
         }
         let stamp = self.store.changes().stamp();
         let server = self.store.read(move |snapshot| resource_servers::find(snapshot, id)).await?.map(Arc::new);
-        if let Some(server) = &server {
-            self.servers.put(id, stamp, server);
+        match &server {
+            Some(server) => self.servers.put(id, stamp, server),
+            None => self.unknown_servers.put(id, stamp),
         }
         Ok(server)
     }
@@ -313,6 +349,8 @@ async fn load_signer(store: &Store, config: &Config, issuer: &Issuer, sealer: &S
         store.write(now, move |tx| tx.insert_signing_key(&inserted).map(Verdict::<(), store::Error>::Done)).await?;
         stored.push(row);
     }
+    // published before use: one that signs later only verifies
+    stored.sort_by_key(|row| row.signs_from > now);
     let open = |row: &StoredSigningKey| {
         let pkcs8 = sealer.open(&row.kid, &row.sealed_private_key)?;
         Ok(PrivateKey { kid: row.kid.clone(), algorithm: row.algorithm, pkcs8 })

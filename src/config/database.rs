@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 pub struct Database {
     /// `sqlite:PATH` or `postgres://USER:PASSWORD@HOST/DATABASE`.
     pub url: String,
-    /// Database threads, each with a connection of its own. SQLite: readers; the writer comes on top.
+    /// Database threads that read, each with a connection of its own. PostgreSQL: as many again that write; SQLite: one writer.
     pub connections: usize,
 }
 

@@ -210,6 +210,14 @@ pub fn of_token(
     assemble(snapshot, catalogue, credential, &stand, granted & !catalogue.organization(), Some(&application))
 }
 
+/// Whether tokens of this authorization would be good for anything now. Asked before minting: a resource server that checks
+/// a JWT alone would never learn of a suspension, a removal or a withdrawal.
+pub fn is_live(snapshot: &mut Snapshot, catalogue: &Catalogue, authorization: &Authorization, now: Timestamp) -> Result<bool, Error> {
+    let active = Authorization { state: AuthorizationState::Active, ..authorization.clone() };
+    let token = PresentedToken { id: String::new(), scopes: active.scopes.clone(), issued_at: now, expires_at: now };
+    Ok(of_token(snapshot, catalogue, &active, &token)?.is_some_and(|access| !access.suspended && !access.environment_locked))
+}
+
 /// Where a credential stands: for whom it acts, and what it was given to reach.
 struct Stand {
     organization: OrganizationId,

@@ -7,7 +7,7 @@ use crate::config::{Catalogue, OAuth};
 use crate::crypto::Plaintext;
 use crate::crypto::digest::Digest;
 use crate::domain::clients::Client;
-use crate::domain::{Refusal, ensure};
+use crate::domain::{Refusal, access, ensure};
 use crate::store::applications::Application;
 use crate::store::authorization_requests::AuthorizationRequest;
 use crate::store::authorizations::Authorization;
@@ -191,9 +191,14 @@ pub struct Issuance {
     pub minted: Minted,
 }
 
-/// Writes what a token response leaves behind: a row for an opaque access token and one for the refresh token.
-pub fn issue(tx: &mut Tx, config: &OAuth, authorization: Authorization, scopes: Scopes, minted: Minted) -> Result<Issuance, Error> {
-    let issuance = draft(tx.now, config, authorization, scopes, minted);
+/// Writes what a token response leaves behind: a row for an opaque access token and one for the refresh token. Nothing is
+/// issued, and nothing consumed, for who has lost the rights that were authorized.
+pub fn issue(
+    tx: &mut Tx, catalogue: &Catalogue, config: &OAuth, authorization: Authorization, scopes: Scopes, minted: Minted,
+) -> Result<Issuance, Refusal> {
+    let now = tx.now;
+    ensure(access::is_live(tx, catalogue, &authorization, now)?, Refusal::Forbidden(RIGHTS_LOST))?;
+    let issuance = draft(now, config, authorization, scopes, minted);
     if let Some((_, digest)) = &issuance.minted.access_token {
         tx.insert_access_token(&AccessToken {
             id: issuance.access_token_id,
@@ -219,6 +224,8 @@ pub fn issue(tx: &mut Tx, config: &OAuth, authorization: Authorization, scopes: 
     let workspaces = tx.list_authorization_workspaces(issuance.authorization.id)?;
     Ok(Issuance { workspaces, ..issuance })
 }
+
+const RIGHTS_LOST: &str = "Who authorized this, or the organization, has lost access.";
 
 /// A token response that leaves nothing behind: a JWT without a refresh token has no row. No token outlives its authorization.
 pub fn draft(now: Timestamp, config: &OAuth, authorization: Authorization, scopes: Scopes, minted: Minted) -> Issuance {

@@ -1,6 +1,8 @@
 //! OAuth clients as the doors know them: the application, its redirect URIs and the digests of its live secrets.
 
+use crate::config::Catalogue;
 use crate::crypto::digest::Digest;
+use crate::domain::access;
 use crate::domain::memory::Depends;
 use crate::store::applications::Application;
 use crate::store::authorizations::Authorization;
@@ -8,6 +10,7 @@ use crate::store::{Error, Snapshot, Subject};
 use crate::types::id::ApplicationId;
 use crate::types::redirect_uri::RedirectUri;
 use crate::types::state::{ApplicationState, ClientType, OrganizationState};
+use crate::types::time::Timestamp;
 
 #[derive(Debug, Clone)]
 pub struct Client {
@@ -15,7 +18,7 @@ pub struct Client {
     pub organization_name: String,
     pub redirect_uris: Vec<RedirectUri>,
     pub secrets: Vec<Digest>,
-    /// By which it acts as itself; none for a public one.
+    /// By which it acts as itself; none for a public one, and for one whose service account or organization has lost access.
     pub own_authorization: Option<Authorization>,
 }
 
@@ -36,12 +39,13 @@ impl Client {
 
 impl Depends for Client {
     fn subjects(&self) -> impl Iterator<Item = Subject> {
-        std::iter::once(Subject::Organization(self.application.organization_id))
+        let account = self.application.service_account_id.map(Subject::User);
+        std::iter::once(Subject::Organization(self.application.organization_id)).chain(account)
     }
 }
 
 /// The client, if it is not deleted and its organization is not suspended.
-pub fn find(snapshot: &mut Snapshot, id: ApplicationId) -> Result<Option<Client>, Error> {
+pub fn find(snapshot: &mut Snapshot, catalogue: &Catalogue, id: ApplicationId, now: Timestamp) -> Result<Option<Client>, Error> {
     let Some(application) = snapshot.find_application(id)?.filter(|application| application.state == ApplicationState::Active) else {
         return Ok(None);
     };
@@ -51,6 +55,9 @@ pub fn find(snapshot: &mut Snapshot, id: ApplicationId) -> Result<Option<Client>
     };
     let redirect_uris = snapshot.list_redirect_uris(id)?;
     let secrets = snapshot.list_application_secrets(id)?;
-    let own_authorization = snapshot.find_client_credentials_authorization(id)?;
+    let own_authorization = match snapshot.find_client_credentials_authorization(id)? {
+        Some(own) => access::is_live(snapshot, catalogue, &own, now)?.then_some(own),
+        None => None,
+    };
     Ok(Some(Client { application, organization_name: organization.name, redirect_uris, secrets, own_authorization }))
 }

@@ -29,6 +29,8 @@ async fn watermark(app: &App, facts: &Facts, request: &HttpRequest, payload: web
         Lookup::Throttled { retry_after_seconds } => return Err(Problem::rate_limited(retry_after_seconds)),
     };
     stands(&access, &server, facts.now).map_err(refused)?;
+    // before the body is read: what waits here would fill the memory
+    let _place = app.stamp_places.try_acquire().map_err(|_| problem(Refusal::Busy))?;
     let most = usize::try_from(app.config.watermark.max_input_bytes).unwrap_or(usize::MAX);
     let input = body::read(request, payload, "application/pdf", most).await?;
     let output = match access.environment {

@@ -18,7 +18,10 @@ pub async fn authenticate(app: &App, headers: &HeaderMap, form: &Form, facts: &F
     let presented = present(headers, form)?;
     let refused = || Error::from(Code::InvalidClient);
     let id: ApplicationId = presented.id.parse().map_err(|_| refused())?;
-    let client = app.client(id).await?.ok_or_else(refused)?;
+    let client = match app.remembered_client(id) {
+        Some(client) => client,
+        None => look_up(app, id, facts).await?.ok_or_else(refused)?,
+    };
     match (client.is_confidential(), &presented.secret) {
         (true, Some(secret)) => match app.proves(id.as_str(), secret, &client.secrets, facts.address, facts.now) {
             Proof::Proven => Ok(client),
@@ -29,6 +32,16 @@ pub async fn authenticate(app: &App, headers: &HeaderMap, form: &Form, facts: &F
         // a confidential client must authenticate; a public one has no secret to be right
         _ => Err(refused()),
     }
+}
+
+/// A look-up that anybody can provoke: unknown ids use up the address's budget.
+async fn look_up(app: &App, id: ApplicationId, facts: &Facts) -> Result<Option<Arc<Client>>, Error> {
+    let budget = app.admit_stranger(facts.address, facts.now).map_err(Error::throttled)?;
+    let client = app.client(id).await?;
+    if client.is_none() {
+        app.count_stranger(budget, facts.now);
+    }
+    Ok(client)
 }
 
 struct Presented {

@@ -7,6 +7,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE};
 use serde_json::json;
 
+use crate::domain::Refusal;
 use crate::store;
 use crate::types::state::vocabulary;
 use crate::web::basic::BasicError;
@@ -107,6 +108,16 @@ impl From<store::Error> for Error {
             }
             // a row that vanished between two statements: somebody else was first
             store::Error::NotFound | store::Error::Constraint(_) => Self::from(Code::InvalidGrant).caused_by(error),
+        }
+    }
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Store(error) => error.into(),
+            Refusal::Forbidden(reason) => Code::InvalidGrant.because(reason),
+            other => Self::from(Code::InvalidGrant).caused_by(other),
         }
     }
 }

@@ -10,6 +10,7 @@ use super::error::{Code, Error};
 use super::token::read_form;
 use crate::app::App;
 use crate::crypto::digest::{Digest, Purpose};
+use crate::crypto::format::{TokenKind, is_token};
 use crate::domain::authorizations;
 use crate::domain::clients::Client;
 use crate::store::{self, Tx, Verdict};
@@ -39,6 +40,12 @@ async fn revoke(app: &App, facts: &Facts, request: &HttpRequest, payload: web::P
         app.signer.verify(token).ok().and_then(|claims| {
             Some(Presented { id: claims.jti.parse().ok()?, authorization: claims.authorization, expires_at: claims.expires_at() })
         });
+    let prefix = &app.config.keys.prefix;
+    let shaped = is_token(prefix, TokenKind::RefreshToken, token) || is_token(prefix, TokenKind::AccessToken, token);
+    if !shaped && jwt.is_none() {
+        // §2.2: nothing of ours, so nothing to end
+        return Ok(());
+    }
     Ok(app.store.write(facts.now, move |tx| end(tx, &client, &refresh, &opaque, jwt).map(Verdict::<_, store::Error>::Done)).await?)
 }
 

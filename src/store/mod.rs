@@ -75,7 +75,8 @@ impl Store {
         let reads = start_lane(database, &changes, connections)?;
         let writes = match database {
             Database::Sqlite(_) => start_writer(database, &changes)?,
-            Database::Postgres(_) => reads.clone(),
+            // a lane of its own: reads that strangers provoke must not stand before a revocation
+            Database::Postgres(_) => start_lane(database, &changes, connections)?,
         };
         Ok(Self { reads, writes, changes, _exclusive: exclusive })
     }

@@ -28,12 +28,26 @@ pub enum ServerError {
 pub async fn authenticate(app: &App, headers: &HeaderMap, facts: &Facts) -> Result<Arc<Server>, ServerError> {
     let presented = basic(headers)?.ok_or(ServerError::Unknown)?;
     let id: ResourceServerId = presented.id.parse().map_err(|_| ServerError::Unknown)?;
-    let server = app.resource_server(id).await?.ok_or(ServerError::Unknown)?;
+    let server = match app.remembered_server(id) {
+        Some(server) => server,
+        None => look_up(app, id, facts).await?.ok_or(ServerError::Unknown)?,
+    };
     match app.proves(id.as_str(), &presented.secret, &server.secrets, facts.address, facts.now) {
         Proof::Proven => Ok(server),
         Proof::Wrong => Err(ServerError::Unknown),
         Proof::Throttled { retry_after_seconds } => Err(ServerError::Throttled { retry_after_seconds }),
     }
+}
+
+/// A look-up that anybody can provoke: unknown ids use up the address's budget.
+async fn look_up(app: &App, id: ResourceServerId, facts: &Facts) -> Result<Option<Arc<Server>>, ServerError> {
+    let throttled = |retry_after_seconds| ServerError::Throttled { retry_after_seconds };
+    let budget = app.admit_stranger(facts.address, facts.now).map_err(throttled)?;
+    let server = app.resource_server(id).await?;
+    if server.is_none() {
+        app.count_stranger(budget, facts.now);
+    }
+    Ok(server)
 }
 
 impl From<ServerError> for Problem {

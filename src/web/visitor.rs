@@ -140,9 +140,13 @@ fn csrf(app: &App, token: &str) -> String {
 }
 
 async fn find_session(app: &App, token: &str, facts: &Facts) -> Result<Option<SignedIn>, PageError> {
+    let budget = app.admit_stranger(facts.address, facts.now).map_err(|retry_after_seconds| PageError::TooMany { retry_after_seconds })?;
     let candidates = app.digester.candidates(Purpose::Session, token);
     let (config, now) = (Arc::clone(&app.config), facts.now);
     let found = app.store.read(move |snapshot| sessions::find(snapshot, &config.sessions, &candidates, now)).await?;
+    if found.is_none() {
+        app.count_stranger(budget, now);
+    }
     if let Some(signed_in) = &found
         && signed_in.wants_recording(now)
     {

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use crate::app::App;
-use crate::config::OAuth;
+use crate::config::{Catalogue, OAuth};
 use crate::crypto::digest::{Digest, Purpose};
+use crate::crypto::format::{TokenKind, is_token};
 use crate::domain::authorizations::{self, Issuance, Minted};
 use crate::domain::clients::Client;
 use crate::domain::ensure;
@@ -25,17 +26,21 @@ struct Request {
 
 pub async fn exchange(app: &App, facts: &Facts, client: Arc<Client>, form: &Form) -> Result<Issuance, Error> {
     let code = form.one("code")?.ok_or_else(|| Code::InvalidRequest.because("code is missing."))?;
+    // the checksum refuses typos and garbage before any look-up
+    ensure(is_token(&app.config.keys.prefix, TokenKind::AuthorizationCode, code), Code::InvalidGrant)?;
     let request = Request {
         candidates: app.digester.candidates(Purpose::AuthorizationCode, code),
         redirect_uri: form.one("redirect_uri")?.map(str::to_owned),
         code_verifier: form.one("code_verifier")?.map(str::to_owned),
     };
     let minted = token_response::mint(app, &client, true);
-    let config = Arc::clone(&app.config);
-    app.store.write(facts.now, move |tx| redeem(tx, &config.oauth, &client, request, minted)).await
+    let (config, catalogue) = (Arc::clone(&app.config), Arc::clone(&app.catalogue));
+    app.store.write(facts.now, move |tx| redeem(tx, &catalogue, &config.oauth, &client, request, minted)).await
 }
 
-fn redeem(tx: &mut Tx, config: &OAuth, client: &Client, request: Request, minted: Minted) -> Result<Verdict<Issuance, Error>, Error> {
+fn redeem(
+    tx: &mut Tx, catalogue: &Catalogue, config: &OAuth, client: &Client, request: Request, minted: Minted,
+) -> Result<Verdict<Issuance, Error>, Error> {
     let authorization = tx.find_authorization_by_code(&request.candidates)?.ok_or(Code::InvalidGrant)?;
     // 9700-21: another client's code reads like an unknown one, and stays good for its owner
     ensure(authorization.application_id == client.application.id, Code::InvalidGrant)?;
@@ -59,7 +64,7 @@ fn redeem(tx: &mut Tx, config: &OAuth, client: &Client, request: Request, minted
     }
     let scopes = authorization.scopes.clone();
     let authorization = Authorization { state: AuthorizationState::Active, ..authorization };
-    Ok(Verdict::Done(authorizations::issue(tx, config, authorization, scopes, minted)?))
+    Ok(Verdict::Done(authorizations::issue(tx, catalogue, config, authorization, scopes, minted)?))
 }
 
 /// RFC 7636 §4.6. A verifier that was not sent is a malformed request; a wrong one is counted.
