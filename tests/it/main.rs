@@ -8,6 +8,7 @@ mod gateway;
 mod guards;
 mod hot_path;
 mod layers;
+mod logs;
 mod main_job;
 mod oauth;
 mod process;

@@ -267,7 +267,8 @@ fn run(config: Config, clock: Clock) -> (actix_web::web::Data<App>, actix_web::d
     receiver.recv().expect("the server started")
 }
 
-async fn plant(app: &App) -> (Planted, Secrets) {
+/// Plants what `quickstart` plants.
+pub async fn plant(app: &App) -> (Planted, Secrets) {
     // hashing is slow by design, and the same for every test
     static PASSWORD: std::sync::LazyLock<(String, String)> = std::sync::LazyLock::new(|| {
         let password = password::generate();
