@@ -12,20 +12,31 @@ pub enum Command {
 pub fn run(command: &Command) -> Result<(), Failure> {
     let Command::Check(arguments) = command;
     let mut config = arguments.load()?;
-    config.database.url = without_password(&config.database.url);
+    if config.database.url.starts_with("postgres") {
+        config.database.url = without_password(&config.database.url);
+    }
     config.secret.key = if config.secret.key.is_empty() { String::new() } else { "(set)".to_owned() };
     println!("{}", toml::to_string_pretty(&config)?);
     println!("# The configuration is valid. The issuer is {}", config.server.issuer()?.as_str());
     Ok(())
 }
 
-/// `postgres://user:…@host/database`.
+/// `postgres://user:***@host/database`. libpq reads passwords from the query too.
 fn without_password(url: &str) -> String {
-    match url::Url::parse(url) {
-        Ok(mut parsed) if parsed.password().is_some() => {
-            let hidden = parsed.set_password(Some("…"));
-            hidden.map_or_else(|()| String::new(), |()| parsed.to_string())
-        }
-        _ => url.to_owned(),
+    let Ok(mut parsed) = url::Url::parse(url) else { return url.to_owned() };
+    if parsed.password().is_some() && parsed.set_password(Some(HIDDEN)).is_err() {
+        return HIDDEN.to_owned();
     }
+    if parsed.query_pairs().any(|(name, _)| is_secret(&name)) {
+        let pairs: Vec<(String, String)> = parsed.query_pairs().into_owned().collect();
+        let shown = pairs.iter().map(|(name, value)| (name, if is_secret(name) { HIDDEN } else { value }));
+        parsed.query_pairs_mut().clear().extend_pairs(shown);
+    }
+    parsed.to_string()
+}
+
+const HIDDEN: &str = "***";
+
+fn is_secret(name: &str) -> bool {
+    ["password", "sslpassword"].contains(&name)
 }
