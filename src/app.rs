@@ -53,6 +53,8 @@ pub enum BuildError {
     SealedKeys(#[from] crate::crypto::seal::CannotOpen),
     #[error(transparent)]
     Signer(#[from] SignerError),
+    #[error("cannot listen on {0}: {1}")]
+    Listen(String, std::io::Error),
     #[error("cannot start: {0}")]
     Io(#[from] std::io::Error),
 }

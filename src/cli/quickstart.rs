@@ -27,6 +27,8 @@ const REDIRECT_URI: &str = "http://127.0.0.1:8976/callback";
 const CODE_VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const CODE_CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 
+const REACHABLE: &str = "Listen on 127.0.0.1, or put a proxy with TLS in front and name its https address in COUNTERSIGN_SERVER_ISSUER.";
+
 #[derive(clap::Args)]
 pub struct Arguments {
     /// Where the database and the secret key are kept
@@ -59,6 +61,8 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
     config.database.url = format!("sqlite:{}", arguments.data_dir.join("countersign.db").display());
     config.secret.key_file = arguments.data_dir.join("secret.key").display().to_string();
     config.server.listen.clone_from(&arguments.listen);
+    // before anything is made
+    config.server.issuer().map_err(|error| format!("{error}. {REACHABLE}"))?;
     logs::start(&config.logs.level, config.logs.format == LogFormat::Json)?;
     let database: Database = config.database.url.parse()?;
     make_data_folder(&database)?;
@@ -73,10 +77,12 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
             std::fs::write(arguments.data_dir.join("sample.pdf"), SAMPLE_PDF)?;
             guide(&running, made.as_ref(), &std::path::absolute(&arguments.data_dir)?)?
         };
-        let mut output = std::io::stdout();
-        output.write_all(text.as_bytes())?;
-        output.flush()?;
-        Ok(running.serve_until_signal().await?)
+        let announce = move || {
+            let mut output = std::io::stdout();
+            output.write_all(text.as_bytes())?;
+            output.flush()
+        };
+        Ok(running.serve_until_signal(announce).await?)
     })
 }
 

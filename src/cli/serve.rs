@@ -18,7 +18,11 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let program = std::env::current_exe()?;
     actix_web::rt::System::new().block_on(async {
         let running = start(config, Clock::System, program).await?;
-        tracing::info!(address = %running.address, issuer = running.app.issuer.as_str(), "Serving");
-        Ok(running.serve_until_signal().await?)
+        let (address, app) = (running.address, running.app.clone());
+        let announce = move || {
+            tracing::info!(%address, issuer = app.issuer.as_str(), "Serving");
+            Ok(())
+        };
+        Ok(running.serve_until_signal(announce).await?)
     })
 }

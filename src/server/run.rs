@@ -7,6 +7,7 @@ use std::time::Duration;
 use actix_web::dev::ServerHandle;
 use actix_web::middleware::from_fn;
 use actix_web::{App as WebApp, HttpServer, web};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::middleware::around;
 use super::routes::configure;
@@ -25,7 +26,7 @@ pub struct Running {
 
 /// Listens, opens everything, and serves on worker threads. With port 0 the issuer is made from the port that was free.
 pub async fn start(mut config: Config, clock: Clock, stamp_program: PathBuf) -> Result<Running, BuildError> {
-    let listener = TcpListener::bind(&config.server.listen)?;
+    let listener = TcpListener::bind(&config.server.listen).map_err(|error| BuildError::Listen(config.server.listen.clone(), error))?;
     let address = listener.local_addr()?;
     config.server.listen = address.to_string();
     let (workers, shutdown_seconds) = (workers(&config), config.server.shutdown_seconds);
@@ -51,29 +52,37 @@ impl Running {
         served
     }
 
-    /// Serves until Ctrl-C or SIGTERM, then lets running requests finish.
-    pub async fn serve_until_signal(self) -> std::io::Result<()> {
-        let handle = self.handle.clone();
+    /// Serves until Ctrl-C or SIGTERM, then lets running requests finish. `announce` says that it is ready, when a signal
+    /// already stops it as it should.
+    pub async fn serve_until_signal(self, announce: impl FnOnce() -> std::io::Result<()>) -> std::io::Result<()> {
+        let (handle, signals) = (self.handle.clone(), StopSignals::listen()?);
+        announce()?;
         actix_web::rt::spawn(async move {
-            match stop_signal().await {
-                Ok(()) => tracing::info!("Stopping: running requests may finish"),
-                Err(error) => tracing::error!("Cannot wait for signals, stopping: {error}"),
-            }
+            signals.arrive().await;
+            tracing::info!("Stopping: running requests may finish");
             handle.stop(true).await;
         });
         self.serve().await
     }
 }
 
-async fn stop_signal() -> std::io::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    std::future::poll_fn(|context| {
-        let stopped = interrupt.poll_recv(context).is_ready() || terminate.poll_recv(context).is_ready();
-        if stopped { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
-    })
-    .await;
-    Ok(())
+struct StopSignals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl StopSignals {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn arrive(mut self) {
+        std::future::poll_fn(|context| {
+            let stopped = self.interrupt.poll_recv(context).is_ready() || self.terminate.poll_recv(context).is_ready();
+            if stopped { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+        })
+        .await;
+    }
 }
 
 fn workers(config: &Config) -> usize {
