@@ -8,7 +8,7 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::OnceLock;
 
-use countersign::store::{Database, migrate};
+use countersign::store::{Conn, Database, migrate};
 use diesel::connection::SimpleConnection;
 use diesel::sql_types::{BigInt, Text};
 use diesel::{Connection, PgConnection, QueryableByName, RunQueryDsl};
@@ -80,6 +80,12 @@ pub fn offered(variable: &str, kind: &str) -> Option<String> {
     None
 }
 
+/// Whether tests of this kind skip, because tests/run did not find what is to be in PATH.
+pub fn is_skipped(kind: &str) -> bool {
+    let reason = std::env::var(format!("COUNTERSIGN_TEST_SKIP_{kind}"));
+    reason.inspect(|reason| record_skipped(reason)).is_ok()
+}
+
 fn record_skipped(reason: &str) {
     let Ok(path) = std::env::var("COUNTERSIGN_TEST_SKIPPED") else { return };
     let test = std::thread::current().name().unwrap_or("a test").to_owned();
@@ -119,6 +125,50 @@ impl TestDatabase {
         let made = Self { database: named(&server, &name), _owned: Owned::Database { server, name } };
         migrate(&made.database).expect("the migrations run on PostgreSQL");
         made
+    }
+}
+
+impl TestDatabase {
+    /// As `[database] url` names it.
+    pub fn url(&self) -> String {
+        match &self.database {
+            Database::Sqlite(path) => format!("sqlite:{path}"),
+            Database::Postgres(url) => url.clone(),
+        }
+    }
+
+    /// Runs SQL behind everybody's back.
+    pub fn execute(&self, sql: &str) {
+        let mut conn = Conn::open(&self.database).expect("a connection");
+        conn.batch_execute(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
+    }
+
+    /// Takes the schema away: what a database is before its first migration.
+    pub fn unmigrate(&self) {
+        match &self.database {
+            Database::Sqlite(path) => std::fs::remove_file(path).expect("the file was there"),
+            Database::Postgres(_) => self.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public"),
+        }
+    }
+
+    /// What somebody reads who steals the table: on PostgreSQL its rows, on SQLite the files.
+    pub fn everything_in(&self, table: &str) -> String {
+        match &self.database {
+            Database::Postgres(url) => {
+                #[derive(QueryableByName)]
+                struct Row {
+                    #[diesel(sql_type = Text)]
+                    row: String,
+                }
+                let mut conn = PgConnection::establish(url).expect("PostgreSQL answers");
+                let rows: Vec<Row> = diesel::sql_query(format!("SELECT t::text AS row FROM {table} t")).load(&mut conn).expect("rows");
+                rows.into_iter().map(|row| row.row).collect()
+            }
+            Database::Sqlite(path) => {
+                let files = [path.clone(), format!("{path}-wal")].map(|file| std::fs::read(file).unwrap_or_default());
+                String::from_utf8_lossy(&files.concat()).into_owned()
+            }
+        }
     }
 }
 

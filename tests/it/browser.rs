@@ -1,0 +1,190 @@
+//! The pages in a real browser, without JavaScript.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use countersign::domain::quickstart::ADMIN;
+use reqwest::StatusCode;
+use serde_json::json;
+
+use crate::databases::{TestDatabase, both_databases};
+use crate::server::{Server, VERIFIER, authorize_path, parameter};
+use crate::webdriver::Chromium;
+
+both_databases!(
+    a_person_signs_in_allows_and_lands_with_a_code_that_is_redeemed,
+    a_person_denies_and_lands_with_the_refusal,
+    a_person_creates_copies_and_revokes_a_key,
+    a_person_creates_and_deletes_an_application,
+);
+
+/// The keys Control+A, and Control+C or Control+V, as WebDriver writes them.
+const SELECT_AND_COPY: &str = "\u{e009}ac";
+const PASTE: &str = "\u{e009}v";
+
+/// What the application behind the redirect URI gets. Its page would say so if JavaScript ran.
+struct Landing {
+    redirect_uri: String,
+    requests: Receiver<String>,
+}
+
+impl Landing {
+    fn listen() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        // a loopback address matches on any port (RFC 8252 §7.3)
+        let redirect_uri = format!("http://{}/callback", listener.local_addr().expect("an address"));
+        let (sender, requests) = channel();
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.expect("a connection");
+                let mut line = String::new();
+                BufReader::new(&stream).read_line(&mut line).expect("a request");
+                let path = line.split(' ').nth(1).unwrap_or_default().to_owned();
+                let body = "<!doctype html><title>Landed</title><script>document.title = 'JavaScript ran'</script><p>Welcome back.";
+                let head = format!("HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+                drop(stream.write_all(format!("{head}{body}").as_bytes()));
+                if sender.send(path).is_err() {
+                    return;
+                }
+            }
+        });
+        Self { redirect_uri, requests }
+    }
+
+    /// Where the browser was sent, as it arrived.
+    fn arrived(&self) -> String {
+        let path = self.requests.recv_timeout(Duration::from_secs(60)).expect("the browser arrives");
+        let origin = self.redirect_uri.strip_suffix("/callback").expect("a callback");
+        format!("{origin}{path}")
+    }
+}
+
+async fn a_person_signs_in_allows_and_lands_with_a_code_that_is_redeemed(db: TestDatabase) {
+    let Some(chromium) = Chromium::start().await else { return };
+    let (server, landing) = (Server::start(db).await, Landing::listen());
+    sign_in_to_consent(&chromium, &server, &landing).await;
+    let page = chromium.shows("main", "What it may do").await;
+    for part in ["Example CRM", "Acme", ADMIN, &landing.redirect_uri.replace("/callback", ""), "Sandbox"] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    chromium.click("button[value=allow]").await;
+    let target = landing.arrived();
+    chromium.shows("body", "Welcome back.").await;
+    assert_eq!(chromium.title().await, "Landed", "and JavaScript did not run");
+    assert_eq!(parameter(&target, "state").as_deref(), Some("xyz"));
+    assert_eq!(parameter(&target, "iss").as_deref(), Some(server.base.as_str()));
+    let code = parameter(&target, "code").expect("a code");
+    let redirect_uri = landing.redirect_uri.as_str();
+    let form = [("grant_type", "authorization_code"), ("code", &code), ("redirect_uri", redirect_uri), ("code_verifier", VERIFIER)];
+    let (status, tokens) = server.token(&form).await;
+    assert_eq!(status, StatusCode::OK, "{tokens}");
+    let access_token = tokens["access_token"].as_str().expect("a token");
+    assert_eq!(server.introspect(access_token).await["active"], true);
+    assert_no_violation(&chromium).await;
+}
+
+async fn a_person_denies_and_lands_with_the_refusal(db: TestDatabase) {
+    let Some(chromium) = Chromium::start().await else { return };
+    let (server, landing) = (Server::start(db).await, Landing::listen());
+    sign_in_to_consent(&chromium, &server, &landing).await;
+    chromium.click("button[value=deny]").await;
+    let target = landing.arrived();
+    assert_eq!(parameter(&target, "error").as_deref(), Some("access_denied"));
+    assert_eq!(parameter(&target, "state").as_deref(), Some("xyz"));
+    assert_eq!(parameter(&target, "iss").as_deref(), Some(server.base.as_str()));
+    assert_eq!(parameter(&target, "code"), None);
+    assert_no_violation(&chromium).await;
+}
+
+async fn a_person_creates_copies_and_revokes_a_key(db: TestDatabase) {
+    let Some(chromium) = Chromium::start().await else { return };
+    let server = Server::start(db).await;
+    chromium.open(&server.url("/")).await;
+    sign_in(&chromium, &server).await;
+    chromium.click_link("New API key").await;
+    chromium.type_into("#name", "Shop").await;
+    chromium.click("label[for=scope-workspaces]").await;
+    chromium.click("label[for=permission_level-full]").await;
+    chromium.click("label[for=expiry-30]").await;
+    chromium.click("main button.primary").await;
+    chromium.shows("h1", "Your key Shop is ready").await;
+    let key = chromium.value("#secret").await;
+    assert_eq!(code(&server, &key).await, "valid");
+    chromium.type_into("#secret", SELECT_AND_COPY).await;
+    chromium.click_link("I have copied the key").await;
+    assert!(!chromium.shows("main", "Which one do I need?").await.contains(&key));
+    chromium.click_link("New API key").await;
+    chromium.type_into("#description", PASTE).await;
+    assert_eq!(chromium.value("#description").await, key, "what was copied is the key");
+    chromium.click_link("Cancel").await;
+    // the newest stands first
+    chromium.click("#main tbody tr a.danger").await;
+    chromium.shows("h1", "Revoke Shop?").await;
+    chromium.click_link("Keep it").await;
+    chromium.shows("h1", "API keys").await;
+    assert_eq!(code(&server, &key).await, "valid");
+    chromium.click("#main tbody tr a.danger").await;
+    chromium.click("button.danger").await;
+    chromium.shows("tbody", "Revoked").await;
+    assert_eq!(code(&server, &key).await, "not_found");
+    chromium.click("details.menu.last > summary").await;
+    chromium.click("details.menu.last button").await;
+    chromium.shows("h1", "Sign in").await;
+    assert_no_violation(&chromium).await;
+}
+
+async fn a_person_creates_and_deletes_an_application(db: TestDatabase) {
+    let Some(chromium) = Chromium::start().await else { return };
+    let server = Server::start(db).await;
+    chromium.open(&server.url("/")).await;
+    sign_in(&chromium, &server).await;
+    chromium.click_link("Applications").await;
+    chromium.click_link("New application").await;
+    chromium.type_into("#name", "Shop").await;
+    chromium.type_into("#redirect_uris", "http://shop.example/cb").await;
+    chromium.click("main button.primary").await;
+    let page = chromium.shows("main", "Please check the form").await;
+    assert!(page.contains("must use https"), "{page}");
+    chromium.type_into("#redirect_uris", "\u{e009}a\u{e000}https://shop.example/cb").await;
+    chromium.click("main button.primary").await;
+    chromium.shows("main", "Keep the secret safe").await;
+    let (id, secret) = (chromium.value("#client_id").await, chromium.value("#client_secret").await);
+    let request = server.post("/oauth2/token").basic_auth(id, Some(secret)).form(&[("grant_type", "client_credentials")]);
+    assert_eq!(request.send().await.expect("an answer").status(), StatusCode::OK);
+    chromium.click_link("I have copied the secret").await;
+    chromium.click_link("Delete").await;
+    chromium.shows("h1", "Delete Shop?").await;
+    chromium.click("button.danger").await;
+    assert!(!chromium.shows("main", "Example CRM").await.contains("Shop"));
+    assert_no_violation(&chromium).await;
+}
+
+/// Opens the authorization request signed out, and signs in: the consent page.
+async fn sign_in_to_consent(chromium: &Chromium, server: &Server, landing: &Landing) {
+    let path = authorize_path(server.planted.application.as_str(), &landing.redirect_uri, "read write");
+    chromium.open(&server.url(&path)).await;
+    chromium.shows("main", "to continue to Example CRM").await;
+    sign_in(chromium, server).await;
+    chromium.shows("h1", "Allow Example CRM to use your account?").await;
+}
+
+async fn sign_in(chromium: &Chromium, server: &Server) {
+    chromium.type_into("#email", ADMIN).await;
+    chromium.type_into("#password", &server.secrets.password).await;
+    chromium.click("button[type=submit]").await;
+}
+
+async fn code(server: &Server, key: &str) -> serde_json::Value {
+    server.verify(json!({"credential": key})).await["code"].clone()
+}
+
+/// The browser met nothing on our pages that their policy forbids.
+async fn assert_no_violation(chromium: &Chromium) {
+    let complaints = chromium.complaints().await;
+    // of the application behind the redirect URI, and of forms that were to be refused
+    let is_expected = |line: &&String| line.contains("favicon.ico") || line.contains("status of 422");
+    let ours: Vec<_> = complaints.iter().filter(|line| !is_expected(line)).collect();
+    assert!(ours.is_empty(), "{ours:?}");
+}

@@ -1,0 +1,55 @@
+//! `countersign config check`, and what every command refuses to start with.
+
+use super::Place;
+
+#[test]
+fn the_configuration_is_printed_whole_and_without_a_secret() {
+    let key = format!("k1 {}", "ab".repeat(32));
+    let place = Place::empty()
+        .with("COUNTERSIGN_DATABASE_URL", "postgres://ada:hunter2@db.example/countersign?password=hunter3")
+        .with("COUNTERSIGN_SECRET_KEY", &key);
+    let checked = place.run(&["config", "check"]);
+    assert!(checked.succeeded, "{}", checked.said);
+    for part in ["[server]", "[[permission]]", "postgres://ada:", "db.example/countersign", "The configuration is valid."] {
+        assert!(checked.output.contains(part), "{part}: {}", checked.output);
+    }
+    for secret in ["hunter2", "hunter3", &"ab".repeat(32)] {
+        assert!(!checked.output.contains(secret) && !checked.said.contains(secret), "{secret}: {}", checked.output);
+    }
+}
+
+#[test]
+fn what_was_printed_is_a_configuration() {
+    let place = Place::empty();
+    let printed = place.run(&["config", "check"]).output;
+    place.write("countersign.toml", &printed);
+    let again = place.run(&["config", "check"]);
+    assert!(again.succeeded, "{}", again.said);
+    assert_eq!(again.output, printed);
+}
+
+#[test]
+fn an_unknown_key_is_refused_and_the_nearest_known_one_is_named() {
+    let place = Place::empty();
+    place.write("countersign.toml", "[server]\nlisen = \"127.0.0.1:1\"\n");
+    place.write("other.toml", "[sesions]\n");
+    for arguments in [&["config", "check"][..], &["serve"], &["migrate"], &["user", "create", "--email", "a@b.example", "--name", "A"]] {
+        place.run(arguments).assert_refused("countersign.toml: unknown key `server.lisen`; did you mean `server.listen`?");
+    }
+    place.run(&["serve", "--config", "other.toml"]).assert_refused("other.toml: unknown key `sesions`; did you mean `sessions`?");
+    place.run(&["serve", "--config", "missing.toml"]).assert_refused("cannot read missing.toml");
+    let mistyped = Place::empty().with("COUNTERSIGN_SERVER_LISTN", "127.0.0.1:1");
+    for arguments in [&["config", "check"][..], &["quickstart"]] {
+        mistyped.run(arguments).assert_refused("did you mean `COUNTERSIGN_SERVER_LISTEN`?");
+    }
+}
+
+#[test]
+fn an_issuer_that_is_neither_https_nor_loopback_is_refused() {
+    for issuer in ["http://id.example", "http://0.0.0.0:8080", "ftp://id.example", "https://id.example/path", "id.example"] {
+        let place = Place::empty().with("COUNTERSIGN_SERVER_ISSUER", issuer);
+        for arguments in [&["config", "check"][..], &["serve"]] {
+            place.run(arguments).assert_refused("[server] issuer");
+        }
+    }
+}
