@@ -10,6 +10,7 @@ use super::authorization_response;
 use super::error::Code;
 use super::pages::{ConsentPage, WorkspaceChoice};
 use crate::app::App;
+use crate::config::ScopeEntry;
 use crate::crypto::digest::Purpose;
 use crate::crypto::format::{TokenKind, mint_token};
 use crate::domain::Refusal;
@@ -157,7 +158,7 @@ fn consent_page(
         verified: client.application.organization_id == selected.id,
         redirect_host: kept.redirect_uri.origin(),
         environment: client.application.environment,
-        scopes: kept.scopes.iter().filter_map(|name| scope_row(app, name)).collect(),
+        scopes: app.catalogue.scopes().filter(|scope| kept.scopes.contains(&scope.name)).map(|scope| scope_row(app, scope)).collect(),
         organizations: ground
             .organizations
             .iter()
@@ -182,7 +183,6 @@ fn workspace_choice(workspace: &Workspace, organization: &Organization, ground: 
     }
 }
 
-fn scope_row(app: &App, name: &str) -> Option<ScopeRow> {
-    let scope = app.catalogue.scope(name)?;
-    Some(ScopeRow { name: scope.name.clone(), title: scope.title.clone(), description: scope.description.clone(), risk: app.catalogue.risk(scope) })
+fn scope_row(app: &App, scope: &ScopeEntry) -> ScopeRow {
+    ScopeRow { name: scope.name.clone(), title: scope.title.clone(), description: scope.description.clone(), risk: app.catalogue.risk(scope) }
 }

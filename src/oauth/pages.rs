@@ -16,7 +16,7 @@ pub struct ConsentPage {
     pub request_id: String,
     pub application_name: String,
     pub application_organization: String,
-    /// The vendor has checked who is behind the application.
+    /// It belongs to the selected organization; who is behind another one has been checked by nobody.
     pub verified: bool,
     /// Host of the validated redirect URI, or its private-use scheme.
     pub redirect_host: String,

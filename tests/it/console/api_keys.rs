@@ -429,7 +429,7 @@ async fn a_broken_form_creates_nothing(db: TestDatabase) {
     let json = browser.client.post(server.url(&list)).json(&json!({"csrf": csrf, "name": "a"})).send().await.expect("an answer");
     assert_eq!(json.status(), StatusCode::UNSUPPORTED_MEDIA_TYPE);
     let delete = browser.client.delete(server.url(&list)).send().await.expect("an answer");
-    assert_eq!((delete.status(), &delete.headers()["allow"].as_bytes()[..]), (StatusCode::METHOD_NOT_ALLOWED, &b"GET, POST"[..]));
+    assert_eq!((delete.status(), delete.headers()["allow"].as_bytes()), (StatusCode::METHOD_NOT_ALLOWED, &b"GET, POST"[..]));
     assert_eq!(count(&browser).await, 2);
     // the same workspace twice is one workspace
     let (status, _) = answer(post(&browser, &list, format!("{valid}&name=a&workspace={workspace}")).await).await;
