@@ -101,6 +101,7 @@ async fn a_person_denies_and_lands_with_the_refusal(db: TestDatabase) {
 async fn a_person_creates_copies_and_revokes_a_key(db: TestDatabase) {
     let Some(chromium) = Chromium::start().await else { return };
     let server = Server::start(db).await;
+    server.clock.step_seconds(60); // newer than what was planted
     chromium.open(&server.url("/")).await;
     sign_in(&chromium, &server).await;
     chromium.click_link("New API key").await;
