@@ -1,6 +1,8 @@
 //! What a credential may do: the factors of the intersection, as they are now.
 //!
-//!     effective = licence ∩ role the acting user holds NOW ∩ credential's scopes ∩ permission level
+//! ```text
+//! effective = licence ∩ role the acting user holds NOW ∩ credential's scopes ∩ permission level
+//! ```
 //!
 //! Invariant: rights are intersected at every check and never copied at creation. A workspace the actor has no role in is
 //! not reached; a credential that reaches nothing is not live; an empty list of workspaces never means the organization.

@@ -11,6 +11,7 @@ use crate::domain::Refusal;
 use crate::store;
 use crate::types::state::vocabulary;
 use crate::web::basic::BasicError;
+use crate::web::body::BodyError;
 use crate::web::form::FormError;
 use crate::web::problem::RETRY_SECONDS;
 
@@ -41,12 +42,13 @@ pub struct Error {
     pub description: Cow<'static, str>,
     cause: Option<String>,
     retry_after_seconds: Option<i64>,
-    throttled: bool,
+    /// Where the status says more than the code does.
+    status: Option<StatusCode>,
 }
 
 impl Code {
     pub fn because(self, description: impl Into<Cow<'static, str>>) -> Error {
-        Error { code: self, description: description.into(), cause: None, retry_after_seconds: None, throttled: false }
+        Error { code: self, description: description.into(), cause: None, retry_after_seconds: None, status: None }
     }
 }
 
@@ -60,17 +62,16 @@ impl Error {
     /// Too many wrong guesses.
     pub fn throttled(retry_after_seconds: i64) -> Self {
         let error = Code::TemporarilyUnavailable.because("There were too many failed attempts. Wait as long as Retry-After says.");
-        Self { retry_after_seconds: Some(retry_after_seconds.max(1)), throttled: true, ..error }
+        Self { retry_after_seconds: Some(retry_after_seconds.max(1)), status: Some(StatusCode::TOO_MANY_REQUESTS), ..error }
     }
 
     pub fn status(&self) -> StatusCode {
-        match self.code {
+        self.status.unwrap_or(match self.code {
             Code::InvalidClient => StatusCode::UNAUTHORIZED,
-            Code::TemporarilyUnavailable if self.throttled => StatusCode::TOO_MANY_REQUESTS,
             Code::TemporarilyUnavailable => StatusCode::SERVICE_UNAVAILABLE,
             Code::ServerError => StatusCode::INTERNAL_SERVER_ERROR,
             _ => StatusCode::BAD_REQUEST,
-        }
+        })
     }
 
     /// As JSON, for everything but the authorization endpoint.
@@ -124,7 +125,8 @@ impl From<Refusal> for Error {
 
 impl From<FormError> for Error {
     fn from(error: FormError) -> Self {
-        Code::InvalidRequest.because(error.to_string())
+        let status = matches!(error, FormError::Body(BodyError::TooSlow)).then_some(StatusCode::REQUEST_TIMEOUT);
+        Self { status, ..Code::InvalidRequest.because(error.to_string()) }
     }
 }
 

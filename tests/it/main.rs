@@ -18,6 +18,7 @@ mod oauth;
 mod people;
 mod process;
 mod server;
+mod slow;
 mod stamp;
 mod store_contract;
 mod store_faults;
