@@ -144,17 +144,17 @@ impl App {
         if self.unknown.contains(&fingerprint, self.store.changes()) {
             return Ok(Lookup::Unknown);
         }
-        let budget = address.map(|address| self.unknown_budget(address));
-        if let Some(budget) = budget.as_ref().filter(|budget| !self.limiter.is_free(&budget.subject, budget, now)) {
-            return Ok(Lookup::Throttled { retry_after_seconds: budget.rate.window_seconds });
-        }
+        let budget = match address.map(|address| self.admit_stranger(address, now)).transpose() {
+            Ok(budget) => budget,
+            Err(retry_after_seconds) => return Ok(Lookup::Throttled { retry_after_seconds }),
+        };
         self.metrics.access_memory.get_or_create(&MemoryLabels { result: "miss" }).inc();
         // before the SELECT: what is written from here on ends the entry
         let stamp = self.store.changes().stamp();
         let Some(access) = self.load(shape, presented).await?.map(Arc::new) else {
             self.unknown.put(fingerprint, stamp);
             if let Some(budget) = budget {
-                self.limiter.take(&budget.subject.clone(), &[budget], now);
+                self.count_stranger(budget, now);
             }
             return Ok(Lookup::Unknown);
         };
@@ -164,7 +164,8 @@ impl App {
 
     /// On whose account a look-up goes that a stranger can provoke: `Err` tells how long that address has to wait.
     pub fn admit_stranger(&self, address: IpAddr, now: Timestamp) -> Result<Quota, i64> {
-        let budget = self.unknown_budget(address);
+        let rate = self.config.limits.unknown_credentials;
+        let budget = Quota { policy: "unknown_credentials", subject: network(address).to_string(), rate };
         if self.limiter.is_free(&budget.subject, &budget, now) { Ok(budget) } else { Err(budget.rate.window_seconds) }
     }
 
@@ -172,10 +173,6 @@ impl App {
     pub fn count_stranger(&self, budget: Quota, now: Timestamp) {
         let owner = budget.subject.clone();
         let _: Taken = self.limiter.take(&owner, &[budget], now);
-    }
-
-    fn unknown_budget(&self, address: IpAddr) -> Quota {
-        Quota { policy: "unknown_credentials", subject: network(address).to_string(), rate: self.config.limits.unknown_credentials }
     }
 
     /// Remembers that the credential was used.

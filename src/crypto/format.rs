@@ -63,11 +63,6 @@ pub fn key_public_id(text: &str) -> Option<&str> {
     if shaped && text[start..].bytes().all(is_base62) && has_checksum(text) { Some(&text[start..start + PUBLIC_ID]) } else { None }
 }
 
-/// Whether `text` claims to be a token of this kind, checksum aside.
-pub fn claims_to_be(prefix: &str, kind: TokenKind, text: &str) -> bool {
-    token_body(prefix, kind, text).is_some_and(|body| body.len() == SECRET + CHECKSUM)
-}
-
 fn token_body<'t>(prefix: &str, kind: TokenKind, text: &'t str) -> Option<&'t str> {
     text.strip_prefix(prefix)?.strip_prefix('_')?.strip_prefix(kind.marker())?.strip_prefix('_')
 }

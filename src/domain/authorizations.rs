@@ -16,7 +16,7 @@ use crate::store::tokens::{AccessToken, RefreshToken};
 use crate::store::workspaces::Workspace;
 use crate::store::{Error, Snapshot, Tx};
 use crate::types::environment::Environment;
-use crate::types::id::{AccessTokenId, AuthorizationId, OrganizationId, RefreshTokenId, SessionId, UserId, WorkspaceId};
+use crate::types::id::{AccessTokenId, AuthorizationId, OrganizationId, RefreshTokenId, UserId, WorkspaceId};
 use crate::types::scope::Scopes;
 use crate::types::state::{AccessTokenFormat, AuthorizationState, GrantKind, OrganizationState, ProductionAccess, ReachKind, RefreshTokenState};
 use crate::types::time::Timestamp;
@@ -77,7 +77,6 @@ pub fn keep_request(tx: &mut Tx, request: &AuthorizationRequest) -> Result<(), E
 /// What the person chose on the consent page.
 #[derive(Debug, Clone)]
 pub struct Choice {
-    pub session: SessionId,
     pub user: UserId,
     pub organization: OrganizationId,
     /// Empty with `all_workspaces` only.

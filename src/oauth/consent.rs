@@ -91,7 +91,7 @@ fn choice(person: &SignedIn, form: &Form) -> Result<Choice, PageError> {
     if workspaces.len() > MOST_WORKSPACES {
         return Err(PageError::BadRequest(format!("Choose at most {MOST_WORKSPACES} workspaces.")));
     }
-    Ok(Choice { session: person.session.id, user: person.user.id, organization, workspaces, all_workspaces })
+    Ok(Choice { user: person.user.id, organization, workspaces, all_workspaces })
 }
 
 /// The stored request that this session made, and its client.

@@ -61,10 +61,6 @@ impl RedirectUri {
         if origin.contains('[') { "http:".to_owned() } else { origin }
     }
 
-    pub fn is_loopback(&self) -> bool {
-        loopback_parts(&self.0).is_some()
-    }
-
     /// The URI with parameters added to its query; a registered query stays (RFC 6749 §3.1.2).
     pub fn with_parameters(&self, parameters: &[(&str, &str)]) -> String {
         let mut serializer = url::form_urlencoded::Serializer::new(String::new());
