@@ -6,10 +6,11 @@ use super::schema::{application_redirect_uris, application_secrets, applications
 use super::{Error, Snapshot, Subject, Tx};
 use crate::crypto::digest::Digest;
 use crate::types::environment::Environment;
+use crate::types::grant_types::{GrantType, GrantTypes};
 use crate::types::id::{ApplicationId, ClientSecretId, OrganizationId, UserId};
 use crate::types::redirect_uri::RedirectUri;
 use crate::types::scope::Scopes;
-use crate::types::state::{AccessTokenFormat, ApplicationState, ClientType, SecretState};
+use crate::types::state::{AccessTokenFormat, ApplicationState, Approval, ClientType, SecretState};
 use crate::types::time::Timestamp;
 
 #[derive(Debug, Clone, Queryable, Selectable, Insertable)]
@@ -30,6 +31,43 @@ pub struct Application {
     pub created_by: UserId,
     pub created_at: Timestamp,
     pub deleted_at: Option<Timestamp>,
+    pub grants: GrantTypes,
+    /// Whether every refresh returns a new refresh token; a public application's always does.
+    pub refresh_rotation: bool,
+    /// Seconds a refresh token lives unused; none: as configured.
+    pub refresh_idle_seconds: Option<i64>,
+    /// Seconds after which a person must allow it again; none: as configured.
+    pub refresh_absolute_seconds: Option<i64>,
+    /// Whether people of other organizations may authorize it.
+    pub approval: Approval,
+    pub approval_reason: Option<String>,
+    /// When the operator has checked who is behind it.
+    pub verified_at: Option<Timestamp>,
+    /// When the operator has stopped it everywhere.
+    pub stopped_at: Option<Timestamp>,
+    pub stopped_because: Option<String>,
+    pub last_used_at: Option<Timestamp>,
+}
+
+impl Application {
+    /// Neither deleted nor stopped by the operator.
+    pub fn is_live(&self) -> bool {
+        self.state == ApplicationState::Active && self.stopped_at.is_none()
+    }
+
+    pub fn may_use(&self, grant: GrantType) -> bool {
+        self.grants.contains(grant)
+    }
+
+    /// RFC 9700 §2.2.2: for a public client always.
+    pub fn rotates(&self) -> bool {
+        self.refresh_rotation || self.client_type == ClientType::Public
+    }
+
+    /// Whether members of this organization may authorize it, as far as it is up to the application.
+    pub fn is_open_to(&self, organization: OrganizationId) -> bool {
+        self.organization_id == organization || (self.environment == Environment::Production && self.approval == Approval::Approved)
+    }
 }
 
 #[derive(Insertable)]
@@ -62,6 +100,19 @@ impl Snapshot<'_> {
                 .filter(applications::organization_id.eq(organization))
                 .filter(applications::state.eq(ApplicationState::Active))
                 .order((applications::created_at.desc(), applications::id.desc()))
+                .limit(most)
+                .select(Application::as_select())
+                .load(conn)
+        })
+    }
+
+    /// Of every organization, in this state of approval, the oldest first, at most `most`.
+    pub fn list_applications_by_approval(&mut self, approval: Approval, most: i64) -> Result<Vec<Application>, Error> {
+        self.run(|conn| {
+            applications::table
+                .filter(applications::approval.eq(approval))
+                .filter(applications::state.eq(ApplicationState::Active))
+                .order((applications::created_at, applications::id))
                 .limit(most)
                 .select(Application::as_select())
                 .load(conn)
@@ -129,5 +180,26 @@ impl Tx<'_> {
         self.run_one(|conn| {
             diesel::update(active).set((applications::state.eq(ApplicationState::Deleted), applications::deleted_at.eq(Some(now)))).execute(conn)
         })
+    }
+
+    /// Compare-and-swap on the approval that was read: `NotFound` when somebody else has decided.
+    pub fn change_approval(&mut self, application: &Application, to: Approval, reason: Option<&str>) -> Result<(), Error> {
+        self.touch(Subject::Organization(application.organization_id));
+        let row = applications::table.find(application.id).filter(applications::approval.eq(application.approval));
+        self.run_one(|conn| diesel::update(row).set((applications::approval.eq(to), applications::approval_reason.eq(reason))).execute(conn))
+    }
+
+    pub fn set_application_verified(&mut self, application: &Application, verified: bool) -> Result<(), Error> {
+        self.touch(Subject::Organization(application.organization_id));
+        let at = verified.then_some(self.now);
+        self.run_one(|conn| diesel::update(applications::table.find(application.id)).set(applications::verified_at.eq(at)).execute(conn))
+    }
+
+    /// With a reason it is stopped everywhere, without one it goes on.
+    pub fn set_application_stopped(&mut self, application: &Application, because: Option<&str>) -> Result<(), Error> {
+        self.touch(Subject::Organization(application.organization_id));
+        let at = because.map(|_| self.now);
+        let row = applications::table.find(application.id);
+        self.run_one(|conn| diesel::update(row).set((applications::stopped_at.eq(at), applications::stopped_because.eq(because))).execute(conn))
     }
 }

@@ -6,6 +6,7 @@ use super::schema::authorization_requests;
 use super::{Error, Snapshot, Tx};
 use crate::types::id::{ApplicationId, AuthorizationRequestId, SessionId};
 use crate::types::redirect_uri::RedirectUri;
+use crate::types::resource::Resources;
 use crate::types::scope::Scopes;
 use crate::types::time::Timestamp;
 
@@ -18,9 +19,10 @@ pub struct AuthorizationRequest {
     /// As the request wrote it: a loopback port included.
     pub redirect_uri: RedirectUri,
     pub scopes: Scopes,
+    pub resources: Resources,
     pub state: Option<String>,
-    /// RFC 7636, method S256.
-    pub code_challenge: String,
+    /// RFC 7636, method S256; none only for a client that may leave it out.
+    pub code_challenge: Option<String>,
     pub expires_at: Timestamp,
 }
 

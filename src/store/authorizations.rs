@@ -8,8 +8,9 @@ use super::schema::{authorization_workspaces, authorizations};
 use super::{Error, Snapshot, Subject, Tx};
 use crate::crypto::digest::Digest;
 use crate::types::environment::Environment;
-use crate::types::id::{ApplicationId, AuthorizationId, OrganizationId, UserId, WorkspaceId};
+use crate::types::id::{ApplicationId, AuthorizationId, ConsentId, OrganizationId, SessionId, UserId, WorkspaceId};
 use crate::types::redirect_uri::RedirectUri;
+use crate::types::resource::Resources;
 use crate::types::scope::Scopes;
 use crate::types::state::{AuthorizationState, GrantKind, ReachKind};
 use crate::types::time::Timestamp;
@@ -38,6 +39,16 @@ pub struct Authorization {
     pub expires_at: Option<Timestamp>,
     pub revoked_at: Option<Timestamp>,
     pub revoked_because: Option<String>,
+    /// The consent that it came of; none where the application acts as itself.
+    pub consent_id: Option<ConsentId>,
+    /// The session in which it was allowed.
+    pub session_id: Option<SessionId>,
+    /// The resources its tokens may be for; none: the default audience.
+    pub resources: Resources,
+    /// When a token was last issued.
+    pub last_used_at: Option<Timestamp>,
+    /// When nothing can come of it any more; none for one that stands.
+    pub row_expires_at: Option<Timestamp>,
 }
 
 #[derive(Insertable)]
@@ -94,9 +105,24 @@ impl Tx<'_> {
     }
 
     /// RFC 6749 §4.1.2: a code is redeemed once. `NotFound` when another request was first, or it was revoked.
-    pub fn redeem_code(&mut self, id: AuthorizationId) -> Result<(), Error> {
+    pub fn redeem_code(&mut self, id: AuthorizationId, row_expires_at: Timestamp) -> Result<(), Error> {
+        let now = self.now;
         let pending = authorizations::table.find(id).filter(authorizations::state.eq(AuthorizationState::Pending));
-        self.run_one(|conn| diesel::update(pending).set(authorizations::state.eq(AuthorizationState::Active)).execute(conn))
+        let active = (
+            authorizations::state.eq(AuthorizationState::Active),
+            authorizations::last_used_at.eq(Some(now)),
+            authorizations::row_expires_at.eq(Some(row_expires_at)),
+        );
+        self.run_one(|conn| diesel::update(pending).set(active).execute(conn))
+    }
+
+    /// Holds the family until this transaction ends: whoever else refreshes or revokes it waits. `NotFound` when it is not
+    /// live any more.
+    pub fn hold_family(&mut self, id: AuthorizationId, row_expires_at: Timestamp) -> Result<(), Error> {
+        let now = self.now;
+        let live = authorizations::table.find(id).filter(authorizations::state.eq(AuthorizationState::Active));
+        let used = (authorizations::last_used_at.eq(Some(now)), authorizations::row_expires_at.eq(Some(row_expires_at)));
+        self.run_one(|conn| diesel::update(live).set(used).execute(conn))
     }
 
     pub fn count_wrong_verifier(&mut self, id: AuthorizationId) -> Result<(), Error> {
@@ -115,6 +141,7 @@ impl Tx<'_> {
                     authorizations::state.eq(AuthorizationState::Revoked),
                     authorizations::revoked_at.eq(Some(now)),
                     authorizations::revoked_because.eq(Some(because)),
+                    authorizations::row_expires_at.eq(Some(now)),
                 ))
                 .execute(conn)
         })

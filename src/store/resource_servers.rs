@@ -2,11 +2,12 @@
 
 use diesel::{ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper};
 
-use super::schema::{resource_server_secrets, resource_servers};
+use super::schema::{resource_server_secrets, resource_servers, resources};
 use super::{Error, Snapshot, Subject, Tx};
 use crate::crypto::digest::Digest;
 use crate::types::environment::Environment;
 use crate::types::id::{ClientSecretId, ResourceServerId};
+use crate::types::resource::ResourceUri;
 use crate::types::state::SecretState;
 use crate::types::time::Timestamp;
 
@@ -20,6 +21,16 @@ pub struct ResourceServer {
     /// The obligations it enforces: a space-separated list of their names.
     pub obligations: String,
     pub created_at: Timestamp,
+    /// Whether tokens that name no resource are for it, too.
+    pub default_audience: bool,
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = resources)]
+struct Resource<'a> {
+    uri: &'a ResourceUri,
+    resource_server_id: ResourceServerId,
+    created_at: Timestamp,
 }
 
 #[derive(Insertable)]
@@ -44,6 +55,23 @@ impl Snapshot<'_> {
         self.run(|conn| oldest_first.select(ResourceServer::as_select()).first(conn).optional())
     }
 
+    /// All of them, the oldest first, at most `most`.
+    pub fn list_resource_servers(&mut self, most: i64) -> Result<Vec<ResourceServer>, Error> {
+        let oldest_first = resource_servers::table.order((resource_servers::created_at, resource_servers::id)).limit(most);
+        self.run(|conn| oldest_first.select(ResourceServer::as_select()).load(conn))
+    }
+
+    /// Which server is called so (RFC 8707).
+    pub fn find_resource_server_by_uri(&mut self, uri: &str) -> Result<Option<ResourceServer>, Error> {
+        let of_uri = resource_servers::table.inner_join(resources::table).filter(resources::uri.eq(uri));
+        self.run(|conn| of_uri.select(ResourceServer::as_select()).first(conn).optional())
+    }
+
+    /// What the server is called.
+    pub fn list_resources(&mut self, server: ResourceServerId) -> Result<Vec<ResourceUri>, Error> {
+        self.run(|conn| resources::table.filter(resources::resource_server_id.eq(server)).order(resources::uri).select(resources::uri).load(conn))
+    }
+
     /// Digests of the live secrets.
     pub fn list_resource_server_secrets(&mut self, id: ResourceServerId) -> Result<Vec<Digest>, Error> {
         self.run(|conn| {
@@ -57,6 +85,26 @@ impl Snapshot<'_> {
 }
 
 impl Tx<'_> {
+    /// `Constraint` when another server, or this one, is called so already.
+    pub fn insert_resource(&mut self, server: ResourceServerId, uri: &ResourceUri) -> Result<(), Error> {
+        self.touch(Subject::ResourceServer(server));
+        let row = Resource { uri, resource_server_id: server, created_at: self.now };
+        self.run_one(|conn| diesel::insert_into(resources::table).values(&row).execute(conn))
+    }
+
+    pub fn delete_resource(&mut self, server: ResourceServerId, uri: &ResourceUri) -> Result<(), Error> {
+        self.touch(Subject::ResourceServer(server));
+        let row = resources::table.find(uri).filter(resources::resource_server_id.eq(server));
+        self.run_one(|conn| diesel::delete(row).execute(conn))
+    }
+
+    /// Whether tokens that name no resource are for the server, too.
+    pub fn set_default_audience(&mut self, server: ResourceServerId, default_audience: bool) -> Result<(), Error> {
+        self.touch(Subject::ResourceServer(server));
+        let row = resource_servers::table.find(server);
+        self.run_one(|conn| diesel::update(row).set(resource_servers::default_audience.eq(default_audience)).execute(conn))
+    }
+
     pub fn insert_resource_server(&mut self, server: &ResourceServer, secret: &Digest) -> Result<(), Error> {
         self.touch(Subject::ResourceServer(server.id));
         self.run_one(|conn| diesel::insert_into(resource_servers::table).values(server).execute(conn))?;

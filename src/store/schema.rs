@@ -112,6 +112,16 @@ diesel::table! {
         created_by -> Text,
         created_at -> BigInt,
         deleted_at -> Nullable<BigInt>,
+        grants -> Text,
+        refresh_rotation -> Bool,
+        refresh_idle_seconds -> Nullable<BigInt>,
+        refresh_absolute_seconds -> Nullable<BigInt>,
+        approval -> Text,
+        approval_reason -> Nullable<Text>,
+        verified_at -> Nullable<BigInt>,
+        stopped_at -> Nullable<BigInt>,
+        stopped_because -> Nullable<Text>,
+        last_used_at -> Nullable<BigInt>,
     }
 }
 
@@ -129,6 +139,9 @@ diesel::table! {
         digest -> Text,
         state -> Text,
         created_at -> BigInt,
+        hint -> Text,
+        last_used_at -> Nullable<BigInt>,
+        revoked_at -> Nullable<BigInt>,
     }
 }
 
@@ -139,6 +152,7 @@ diesel::table! {
         environment -> Nullable<Text>,
         obligations -> Text,
         created_at -> BigInt,
+        default_audience -> Bool,
     }
 }
 
@@ -148,6 +162,14 @@ diesel::table! {
         resource_server_id -> Text,
         digest -> Text,
         state -> Text,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    resources (uri) {
+        uri -> Text,
+        resource_server_id -> Text,
         created_at -> BigInt,
     }
 }
@@ -170,9 +192,32 @@ diesel::table! {
         application_id -> Text,
         redirect_uri -> Text,
         scopes -> Text,
+        resources -> Text,
         state -> Nullable<Text>,
-        code_challenge -> Text,
+        code_challenge -> Nullable<Text>,
         expires_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    consents (id) {
+        id -> Text,
+        user_id -> Text,
+        application_id -> Text,
+        organization_id -> Text,
+        scopes -> Text,
+        reach -> Text,
+        state -> Text,
+        created_at -> BigInt,
+        updated_at -> BigInt,
+        revoked_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    consent_workspaces (consent_id, workspace_id) {
+        consent_id -> Text,
+        workspace_id -> Text,
     }
 }
 
@@ -196,6 +241,11 @@ diesel::table! {
         expires_at -> Nullable<BigInt>,
         revoked_at -> Nullable<BigInt>,
         revoked_because -> Nullable<Text>,
+        consent_id -> Nullable<Text>,
+        session_id -> Nullable<Text>,
+        resources -> Text,
+        last_used_at -> Nullable<BigInt>,
+        row_expires_at -> Nullable<BigInt>,
     }
 }
 
@@ -215,6 +265,10 @@ diesel::table! {
         created_at -> BigInt,
         expires_at -> BigInt,
         consumed_at -> Nullable<BigInt>,
+        generation -> BigInt,
+        access_token_id -> Nullable<Text>,
+        access_token_expires_at -> Nullable<BigInt>,
+        received_at -> Nullable<BigInt>,
     }
 }
 
@@ -226,6 +280,7 @@ diesel::table! {
         scopes -> Text,
         created_at -> BigInt,
         expires_at -> BigInt,
+        resources -> Text,
     }
 }
 
@@ -271,8 +326,15 @@ diesel::joinable!(applications -> organizations (organization_id));
 diesel::joinable!(application_redirect_uris -> applications (application_id));
 diesel::joinable!(application_secrets -> applications (application_id));
 diesel::joinable!(resource_server_secrets -> resource_servers (resource_server_id));
+diesel::joinable!(resources -> resource_servers (resource_server_id));
 diesel::joinable!(sessions -> users (user_id));
 diesel::joinable!(authorization_requests -> applications (application_id));
+diesel::joinable!(consents -> applications (application_id));
+diesel::joinable!(consents -> organizations (organization_id));
+diesel::joinable!(consents -> users (user_id));
+diesel::joinable!(consent_workspaces -> consents (consent_id));
+diesel::joinable!(consent_workspaces -> workspaces (workspace_id));
+diesel::joinable!(authorizations -> consents (consent_id));
 diesel::joinable!(authorizations -> applications (application_id));
 diesel::joinable!(authorizations -> organizations (organization_id));
 diesel::joinable!(authorizations -> users (user_id));
@@ -295,8 +357,11 @@ diesel::allow_tables_to_appear_in_same_query!(
     application_secrets,
     resource_servers,
     resource_server_secrets,
+    resources,
     sessions,
     authorization_requests,
+    consents,
+    consent_workspaces,
     authorizations,
     authorization_workspaces,
     refresh_tokens,

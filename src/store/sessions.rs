@@ -35,6 +35,15 @@ impl Snapshot<'_> {
     }
 }
 
+impl Snapshot<'_> {
+    /// Whether the session has neither ended nor expired.
+    pub fn is_session_live(&mut self, id: SessionId, now: Timestamp) -> Result<bool, Error> {
+        let live = sessions::table.find(id).filter(sessions::expires_at.gt(now));
+        let found: Option<SessionId> = self.run(|conn| live.select(sessions::id).first(conn).optional())?;
+        Ok(found.is_some())
+    }
+}
+
 impl Tx<'_> {
     pub fn insert_session(&mut self, session: &Session) -> Result<(), Error> {
         self.run_one(|conn| diesel::insert_into(sessions::table).values(session).execute(conn))

@@ -1,6 +1,8 @@
 //! Refresh tokens, opaque access tokens, and the ids of access tokens revoked before their time.
 
-use diesel::{ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper};
+use diesel::{
+    BoolExpressionMethods, ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper,
+};
 
 use super::authorizations::Authorization;
 use super::conn::on_inner;
@@ -8,6 +10,7 @@ use super::schema::{access_tokens, refresh_tokens, revoked_tokens};
 use super::{Conn, Error, Snapshot, Subject, Tx};
 use crate::crypto::digest::Digest;
 use crate::types::id::{AccessTokenId, AuthorizationId, RefreshTokenId};
+use crate::types::resource::Resources;
 use crate::types::scope::Scopes;
 use crate::types::state::RefreshTokenState;
 use crate::types::time::Timestamp;
@@ -21,7 +24,15 @@ pub struct RefreshToken {
     pub state: RefreshTokenState,
     pub created_at: Timestamp,
     pub expires_at: Timestamp,
+    /// When it was consumed or replaced.
     pub consumed_at: Option<Timestamp>,
+    /// How many refreshes came before: tokens of one generation stand in each other's place.
+    pub generation: i64,
+    /// The access token that came with it.
+    pub access_token_id: Option<AccessTokenId>,
+    pub access_token_expires_at: Option<Timestamp>,
+    /// When the access token was first seen: the client has the answer that carried both.
+    pub received_at: Option<Timestamp>,
 }
 
 /// An opaque access token; a JWT has no row.
@@ -34,6 +45,8 @@ pub struct AccessToken {
     pub scopes: Scopes,
     pub created_at: Timestamp,
     pub expires_at: Timestamp,
+    /// None: the default audience.
+    pub resources: Resources,
 }
 
 #[derive(Insertable)]
@@ -48,6 +61,24 @@ impl Snapshot<'_> {
         self.run(|conn| {
             refresh_tokens::table.filter(refresh_tokens::digest.eq_any(candidates)).select(RefreshToken::as_select()).first(conn).optional()
         })
+    }
+
+    /// The family's one live refresh token.
+    pub fn find_live_refresh_token(&mut self, authorization: AuthorizationId) -> Result<Option<RefreshToken>, Error> {
+        self.run(|conn| {
+            refresh_tokens::table
+                .filter(refresh_tokens::authorization_id.eq(authorization).and(refresh_tokens::state.eq(RefreshTokenState::Active)))
+                .select(RefreshToken::as_select())
+                .first(conn)
+                .optional()
+        })
+    }
+
+    /// Whether the access token came with a refresh token and nobody has seen it since.
+    pub fn is_receipt_open(&mut self, access_token: AccessTokenId) -> Result<bool, Error> {
+        let open = refresh_tokens::table.filter(refresh_tokens::access_token_id.eq(access_token).and(refresh_tokens::received_at.is_null()));
+        let found: Option<RefreshTokenId> = self.run(|conn| open.select(refresh_tokens::id).first(conn).optional())?;
+        Ok(found.is_some())
     }
 
     pub fn find_access_token_by_digest(&mut self, candidates: &[Digest]) -> Result<Option<AccessToken>, Error> {
@@ -74,6 +105,41 @@ impl Tx<'_> {
                 .set((refresh_tokens::state.eq(RefreshTokenState::Consumed), refresh_tokens::consumed_at.eq(Some(now))))
                 .execute(conn)
         })
+    }
+
+    /// Compare-and-swap: takes a token out of its place whose answer was lost. `NotFound` when the client has shown that it
+    /// was not.
+    pub fn replace_refresh_token(&mut self, id: RefreshTokenId) -> Result<(), Error> {
+        let now = self.now;
+        let unused =
+            refresh_tokens::table.find(id).filter(refresh_tokens::state.eq(RefreshTokenState::Active)).filter(refresh_tokens::received_at.is_null());
+        self.run_one(|conn| {
+            diesel::update(unused)
+                .set((refresh_tokens::state.eq(RefreshTokenState::Replaced), refresh_tokens::consumed_at.eq(Some(now))))
+                .execute(conn)
+        })
+    }
+
+    /// A refresh token that does not rotate lives on from its use.
+    pub fn extend_refresh_token(&mut self, id: RefreshTokenId, expires_at: Timestamp) -> Result<(), Error> {
+        let now = self.now;
+        let active = refresh_tokens::table.find(id).filter(refresh_tokens::state.eq(RefreshTokenState::Active));
+        self.run_one(|conn| {
+            diesel::update(active).set((refresh_tokens::expires_at.eq(expires_at), refresh_tokens::received_at.eq(Some(now)))).execute(conn)
+        })
+    }
+
+    /// The access token was seen: the client has what came with it. False when it was replaced meanwhile, and is dead.
+    pub fn note_receipt(&mut self, access_token: AccessTokenId) -> Result<bool, Error> {
+        let now = self.now;
+        let of_token = refresh_tokens::access_token_id.eq(access_token);
+        let open = refresh_tokens::table.filter(of_token.and(refresh_tokens::received_at.is_null()));
+        self.run(|conn| {
+            diesel::update(open.filter(refresh_tokens::state.ne(RefreshTokenState::Replaced)))
+                .set(refresh_tokens::received_at.eq(Some(now)))
+                .execute(conn)
+        })?;
+        Ok(!self.is_receipt_open(access_token)?)
     }
 
     pub fn insert_access_token(&mut self, token: &AccessToken) -> Result<(), Error> {

@@ -97,6 +97,7 @@ ids! {
     ClientSecretId = "sec";
     AuthorizationId = "az";
     AuthorizationRequestId = "ar";
+    ConsentId = "con";
     AccessTokenId = "at";
     RefreshTokenId = "rt";
     SessionId = "ses";

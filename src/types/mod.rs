@@ -3,9 +3,11 @@
 
 pub mod email;
 pub mod environment;
+pub mod grant_types;
 pub mod id;
 pub mod permission;
 pub mod redirect_uri;
+pub mod resource;
 pub mod scope;
 pub mod state;
 pub mod text;

@@ -46,6 +46,11 @@ impl RedirectUri {
         }
     }
 
+    /// Whether nobody but the owner of a host can receive what is sent here: https, and not this machine (OAuth 2.1 §7.3.1).
+    pub fn proves_its_host(&self) -> bool {
+        Url::parse(&self.0).is_ok_and(|url| url.scheme() == "https" && !is_loopback(&url))
+    }
+
     /// What the consent page shows: `https://app.example`, or the scheme of a native application.
     pub fn origin(&self) -> String {
         match Url::parse(&self.0) {

@@ -94,7 +94,13 @@ vocabulary! {
     /// `Pending`: the code waits to be redeemed. `Active`: tokens live. `Revoked` is final.
     pub enum AuthorizationState { Pending = "pending", Active = "active", Revoked = "revoked" }
 
-    pub enum RefreshTokenState { Active = "active", Consumed = "consumed" }
+    pub enum ConsentState { Active = "active", Revoked = "revoked" }
+
+    /// `Replaced`: the answer that carried it was lost, and another one stands in its place.
+    pub enum RefreshTokenState { Active = "active", Consumed = "consumed", Replaced = "replaced" }
+
+    /// Whether the operator lets people of other organizations authorize a Production application.
+    pub enum Approval { None = "none", Requested = "requested", Approved = "approved", Refused = "refused" }
 
     pub enum SigningAlgorithm { Es256 = "ES256", EdDsa = "EdDSA" }
 }

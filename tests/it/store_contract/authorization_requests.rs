@@ -23,7 +23,8 @@ fn request(session: SessionId, application: ApplicationId, expires_at: Timestamp
         redirect_uri: redirect_uri("http://127.0.0.1:49152/cb"),
         scopes: scopes("documents:read"),
         state: Some("a b&c=é".to_owned()),
-        code_challenge: "challenge".to_owned(),
+        resources: "https://api.example/v1".parse().expect("a resource"),
+        code_challenge: Some("challenge".to_owned()),
         expires_at,
     }
 }

@@ -16,6 +16,7 @@ both_databases!(
     an_authorization_never_reaches_another_organizations_workspace,
     only_the_live_client_credentials_authorization_is_found,
     a_code_is_redeemed_once,
+    a_family_is_held_only_while_it_lives,
     a_revoked_code_is_not_redeemed,
     wrong_verifiers_are_counted,
     a_revocation_is_final_and_tells_the_first_reason,
@@ -99,7 +100,7 @@ async fn only_the_live_client_credentials_authorization_is_found(db: TestDatabas
 async fn a_code_is_redeemed_once(db: TestDatabase) {
     let store = std::sync::Arc::new(open(&db));
     let id = Acme::insert(&store).await.insert_authorization(&store).await.id;
-    let redeem = || write(&store, move |tx| tx.redeem_code(id));
+    let redeem = || write(&store, move |tx| tx.redeem_code(id, LATER));
     let answers = futures_util::future::join_all((0..20).map(|_| redeem())).await;
     assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 1, "{answers:?}");
     assert!(answers.iter().all(|answer| matches!(answer, Ok(()) | Err(Error::NotFound))), "{answers:?}");
@@ -111,7 +112,7 @@ async fn a_revoked_code_is_not_redeemed(db: TestDatabase) {
     let authorization = Acme::insert(&store).await.insert_authorization(&store).await;
     let id = authorization.id;
     write(&store, move |tx| tx.revoke_authorization(&authorization, "by the person")).await.expect("revoked");
-    assert_eq!(write(&store, move |tx| tx.redeem_code(id)).await, Err(Error::NotFound));
+    assert_eq!(write(&store, move |tx| tx.redeem_code(id, LATER)).await, Err(Error::NotFound));
     assert_eq!(read(&store, move |c| c.find_authorization(id)).await.expect("found").state, AuthorizationState::Revoked);
 }
 
@@ -138,4 +139,18 @@ async fn a_revocation_is_final_and_tells_the_first_reason(db: TestDatabase) {
     assert_eq!((found.state, found.revoked_at, found.revoked_because.as_deref()), (AuthorizationState::Revoked, Some(NOW), Some("replayed")));
     let with_code = Authorization { code_digest: Some(unique_digest()), ..found };
     assert!(is_constraint(&write(&store, move |tx| tx.insert_authorization(&with_code, &[])).await), "an id is used once");
+}
+
+async fn a_family_is_held_only_while_it_lives(db: TestDatabase) {
+    let store = open(&db);
+    let authorization = Acme::insert(&store).await.insert_authorization(&store).await;
+    let (id, later) = (authorization.id, LATER.plus_seconds(60));
+    assert_eq!(write(&store, move |tx| tx.hold_family(id, later)).await, Err(Error::NotFound), "its code is not redeemed");
+    write(&store, move |tx| tx.redeem_code(id, LATER)).await.expect("redeemed");
+    write_at(&store, LATER, move |tx| tx.hold_family(id, later)).await.expect("held");
+    let found = read(&store, move |c| c.find_authorization(id)).await.expect("found");
+    assert_eq!((found.last_used_at, found.row_expires_at), (Some(LATER), Some(later)));
+    write(&store, move |tx| tx.revoke_authorization(&authorization, "revoked")).await.expect("revoked");
+    assert_eq!(write(&store, move |tx| tx.hold_family(id, later)).await, Err(Error::NotFound));
+    assert_eq!(read(&store, move |c| c.find_authorization(id)).await.expect("found").row_expires_at, Some(NOW));
 }

@@ -6,12 +6,14 @@ mod audit;
 mod authorization_requests;
 mod authorizations;
 mod completeness;
+mod consents;
 mod members;
 mod organizations;
 mod resource_servers;
 mod schema;
 mod sessions;
 mod signing_keys;
+mod sweep;
 mod tokens;
 mod transactions;
 mod users;
@@ -25,12 +27,14 @@ use countersign::store::users::User;
 use countersign::store::workspaces::Workspace;
 use countersign::store::{Error, Snapshot, Store, Subject, Tx, Verdict};
 use countersign::types::environment::Environment;
+use countersign::types::grant_types::GrantTypes;
 use countersign::types::id::{ApplicationId, AuthorizationId, OrganizationId, UserId, WorkspaceId};
 use countersign::types::redirect_uri::RedirectUri;
+use countersign::types::resource::Resources;
 use countersign::types::scope::Scopes;
 use countersign::types::state::{
-    AccessTokenFormat, ApplicationState, AuthorizationState, ClientType, GrantKind, OrganizationState, ProductionAccess, ReachKind, UserKind,
-    UserState,
+    AccessTokenFormat, ApplicationState, Approval, AuthorizationState, ClientType, GrantKind, OrganizationState, ProductionAccess, ReachKind,
+    UserKind, UserState,
 };
 use countersign::types::time::Timestamp;
 
@@ -108,6 +112,16 @@ impl Acme {
             created_by: self.person,
             created_at: NOW,
             deleted_at: None,
+            grants: GrantTypes::ALL,
+            refresh_rotation: true,
+            refresh_idle_seconds: None,
+            refresh_absolute_seconds: Some(3600),
+            approval: Approval::None,
+            approval_reason: None,
+            verified_at: None,
+            stopped_at: None,
+            stopped_because: None,
+            last_used_at: None,
         }
     }
 
@@ -136,6 +150,11 @@ impl Acme {
             expires_at: Some(LATER),
             revoked_at: None,
             revoked_because: None,
+            consent_id: None,
+            session_id: None,
+            resources: Resources::default(),
+            last_used_at: None,
+            row_expires_at: Some(LATER),
         }
     }
 

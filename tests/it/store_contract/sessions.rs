@@ -26,6 +26,9 @@ async fn a_session_is_found_with_its_user(db: TestDatabase) {
     let (found, owner) = read(&store, |c| c.find_session_by_digest(&[digest("newer key"), digest("token")])).await.expect("found");
     assert!(found.user_id == user && owner.id == user && found.expires_at == LATER);
     assert!(read(&store, |c| c.find_session_by_digest(&[digest("unknown")])).await.is_none());
+    let id = found.id;
+    assert!(read(&store, move |c| c.is_session_live(id, NOW)).await && !read(&store, move |c| c.is_session_live(id, LATER)).await);
+    assert!(!read(&store, |c| c.is_session_live(SessionId::generate(NOW), NOW)).await);
     assert!(read(&store, |c| c.find_session_by_digest(&[])).await.is_none());
     assert!(is_constraint(&write(&store, move |tx| tx.insert_session(&session(user, digest("token"), LATER))).await));
     let nobody = UserId::generate(NOW);

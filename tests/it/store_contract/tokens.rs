@@ -1,4 +1,5 @@
 //! Refresh tokens, opaque access tokens and revoked ids.
+#![expect(clippy::panic, reason = "a test fails by it")]
 
 use countersign::store::tokens::{AccessToken, RefreshToken};
 use countersign::store::{Error, Subject};
@@ -11,6 +12,9 @@ use crate::databases::{TestDatabase, both_databases};
 both_databases!(
     a_refresh_token_is_found_by_any_of_its_candidate_digests,
     a_refresh_token_is_consumed_once,
+    a_family_has_one_live_refresh_token,
+    a_pair_is_replaced_only_while_nobody_has_seen_it,
+    a_refresh_token_that_does_not_rotate_lives_on,
     an_opaque_access_token_is_found_as_it_was_written,
     an_access_token_is_revoked_as_often_as_asked,
     access_tokens_revoked_at_the_same_time_are_all_answered,
@@ -25,6 +29,10 @@ fn refresh_token(authorization: AuthorizationId) -> RefreshToken {
         created_at: NOW,
         expires_at: LATER,
         consumed_at: None,
+        generation: 3,
+        access_token_id: Some(AccessTokenId::generate(NOW)),
+        access_token_expires_at: Some(LATER),
+        received_at: None,
     }
 }
 
@@ -63,6 +71,7 @@ async fn an_opaque_access_token_is_found_as_it_was_written(db: TestDatabase) {
         scopes: scopes(""),
         created_at: NOW,
         expires_at: LATER,
+        resources: "https://a.example https://b.example".parse().expect("resources"),
     };
     let copy = written.clone();
     write(&store, move |tx| tx.insert_access_token(&copy)).await.expect("inserted");
@@ -98,4 +107,53 @@ async fn access_tokens_revoked_at_the_same_time_are_all_answered(db: TestDatabas
         let answers = futures_util::future::join_all((0..8).map(|_| revoke(authorization.clone()))).await;
         assert!(answers.iter().all(Result::is_ok), "{answers:?}");
     }
+}
+
+/// 9700-34: the tree never forks, whatever a rule forgets.
+async fn a_family_has_one_live_refresh_token(db: TestDatabase) {
+    let store = open(&db);
+    let authorization = Acme::insert(&store).await.insert_authorization(&store).await.id;
+    assert!(read(&store, move |c| c.find_live_refresh_token(authorization)).await.is_none());
+    let (first, second, third) = (refresh_token(authorization), refresh_token(authorization), refresh_token(authorization));
+    let (id, third_id) = (first.id, third.id);
+    write(&store, move |tx| tx.insert_refresh_token(&first)).await.expect("the first");
+    assert!(is_constraint(&write(&store, move |tx| tx.insert_refresh_token(&second)).await));
+    assert_eq!(read(&store, move |c| c.find_live_refresh_token(authorization)).await.expect("live").id, id);
+    write(&store, move |tx| tx.consume_refresh_token(id).and_then(|()| tx.insert_refresh_token(&third))).await.expect("in its place");
+    assert_eq!(read(&store, move |c| c.find_live_refresh_token(authorization)).await.expect("live").id, third_id);
+}
+
+/// 9700-36: seen and replaced exclude each other, whoever comes first.
+async fn a_pair_is_replaced_only_while_nobody_has_seen_it(db: TestDatabase) {
+    let store = open(&db);
+    let acme = Acme::insert(&store).await;
+    for round in 0..20 {
+        let token = refresh_token(acme.insert_authorization(&store).await.id);
+        let (id, access, digests) = (token.id, token.access_token_id.expect("one"), [token.digest.clone()]);
+        write(&store, move |tx| tx.insert_refresh_token(&token)).await.expect("inserted");
+        assert!(read(&store, move |c| c.is_receipt_open(access)).await);
+        let (seen, replaced) =
+            futures_util::future::join(write(&store, move |tx| tx.note_receipt(access)), write(&store, move |tx| tx.replace_refresh_token(id))).await;
+        let found = read(&store, move |c| c.find_refresh_token_by_digest(&digests)).await.expect("found");
+        match (seen, replaced) {
+            (Ok(true), Err(Error::NotFound)) => assert!(found.state == RefreshTokenState::Active && found.received_at == Some(NOW), "{round}"),
+            (Ok(false), Ok(())) => assert!(found.state == RefreshTokenState::Replaced && found.received_at.is_none(), "{round}"),
+            other => panic!("{other:?}"),
+        }
+    }
+    let never = AccessTokenId::generate(NOW);
+    assert!(!read(&store, move |c| c.is_receipt_open(never)).await);
+}
+
+async fn a_refresh_token_that_does_not_rotate_lives_on(db: TestDatabase) {
+    let store = open(&db);
+    let token = refresh_token(Acme::insert(&store).await.insert_authorization(&store).await.id);
+    let (id, digests) = (token.id, [token.digest.clone()]);
+    write(&store, move |tx| tx.insert_refresh_token(&token)).await.expect("inserted");
+    let later = LATER.plus_seconds(60);
+    write(&store, move |tx| tx.extend_refresh_token(id, later)).await.expect("extended");
+    let found = read(&store, move |c| c.find_refresh_token_by_digest(&digests)).await.expect("found");
+    assert_eq!((found.state, found.expires_at, found.received_at), (RefreshTokenState::Active, later, Some(NOW)));
+    write(&store, move |tx| tx.consume_refresh_token(id)).await.expect("consumed");
+    assert_eq!(write(&store, move |tx| tx.extend_refresh_token(id, later)).await, Err(Error::NotFound));
 }
