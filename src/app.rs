@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use tokio::sync::Semaphore;
 
@@ -135,6 +136,26 @@ impl App {
     /// go. Without one there is no budget: a stranger at a resource server that tells no addresses must not use up what
     /// everybody else there needs.
     pub async fn access(&self, presented: &str, address: Option<IpAddr>, now: Timestamp) -> Result<Lookup, store::Error> {
+        let found = self.look_up(presented, address, now).await?;
+        match &found {
+            Lookup::Found(access) if !self.note_receipt(access, now).await? => Ok(Lookup::Unknown),
+            _ => Ok(found),
+        }
+    }
+
+    /// The first time that anybody shows an access token which came with a refresh token: its client has both. Written
+    /// before the answer, because the refresh rule asks for it. False when the pair was replaced meanwhile, and is dead.
+    async fn note_receipt(&self, access: &Access, now: Timestamp) -> Result<bool, store::Error> {
+        let Some(token) = access.credential.token.as_ref().filter(|token| token.unseen.load(Ordering::Acquire)) else { return Ok(true) };
+        let Ok(id) = access.credential.id.parse::<AccessTokenId>() else { return Ok(true) };
+        let noted = self.store.write(now, move |tx| tx.note_receipt(id).map(Verdict::<_, store::Error>::Done)).await?;
+        if noted {
+            token.unseen.store(false, Ordering::Release);
+        }
+        Ok(noted)
+    }
+
+    async fn look_up(&self, presented: &str, address: Option<IpAddr>, now: Timestamp) -> Result<Lookup, store::Error> {
         let Some(shape) = self.shape(presented) else { return Ok(Lookup::Unknown) };
         let fingerprint = self.digester.fingerprint(shape.purpose(), presented);
         if let Some(access) = self.accesses.get(&fingerprint, self.store.changes()) {
@@ -267,7 +288,14 @@ impl App {
             Shape::AccessToken => {
                 let load = move |snapshot: &mut Snapshot| {
                     let Some(row) = snapshot.find_access_token_by_digest(&candidates)? else { return Ok(None) };
-                    let token = PresentedToken { id: row.id.to_string(), scopes: row.scopes, issued_at: row.created_at, expires_at: row.expires_at };
+                    let token = PresentedToken {
+                        id: row.id.to_string(),
+                        scopes: row.scopes,
+                        issued_at: row.created_at,
+                        expires_at: row.expires_at,
+                        resources: row.resources,
+                        unseen: snapshot.is_receipt_open(row.id)?,
+                    };
                     of_live_token(snapshot, &catalogue, row.authorization_id, row.id, &token)
                 };
                 self.store.read(load).await
@@ -276,8 +304,13 @@ impl App {
                 let Ok(claims) = self.signer.verify(presented) else { return Ok(None) };
                 let (Ok(id), Ok(scopes)) = (claims.jti.parse::<AccessTokenId>(), claims.scope.parse::<Scopes>()) else { return Ok(None) };
                 let issued_at = Timestamp::from_seconds(claims.iat);
-                let token = PresentedToken { id: claims.jti.clone(), scopes, issued_at, expires_at: claims.expires_at() };
-                self.store.read(move |snapshot| of_live_token(snapshot, &catalogue, claims.authorization, id, &token)).await
+                let resources = claims.resources(self.issuer.as_str());
+                let load = move |snapshot: &mut Snapshot| {
+                    let unseen = snapshot.is_receipt_open(id)?;
+                    let token = PresentedToken { id: claims.jti.clone(), scopes, issued_at, expires_at: claims.expires_at(), resources, unseen };
+                    of_live_token(snapshot, &catalogue, claims.authorization, id, &token)
+                };
+                self.store.read(load).await
             }
         }
     }

@@ -12,6 +12,7 @@ mod sandbox;
 mod secret;
 mod server;
 mod sessions;
+mod sweep;
 mod watermark;
 
 use std::path::Path;
@@ -19,6 +20,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
+use crate::types::id::ApplicationId;
 use crate::types::state::SigningAlgorithm;
 
 pub use access::{ADMIN_ROLE, Catalogue, CatalogueError, PermissionEntry, Risk, RoleEntry, ScopeEntry};
@@ -32,6 +34,7 @@ pub use sandbox::Sandbox;
 pub use secret::Secret;
 pub use server::{Issuer, IssuerError, Server};
 pub use sessions::Sessions;
+pub use sweep::Sweep;
 pub use watermark::Watermark;
 
 const DEFAULT_PROFILE: &str = include_str!("../../profiles/default.toml");
@@ -69,6 +72,7 @@ pub struct Config {
     pub oauth: OAuth,
     pub keys: Keys,
     pub sandbox: Sandbox,
+    pub sweep: Sweep,
     pub limits: Limits,
     pub watermark: Watermark,
     pub operations: Operations,
@@ -128,6 +132,17 @@ impl Config {
             ("oauth", seconds.iter().all(|seconds| *seconds > 0), "every lifetime must be at least one second"),
             ("oauth.code_seconds", oauth.code_seconds <= 600, "must be at most 600 (RFC 6749 §4.1.2)"),
             ("oauth.signing_algorithm", oauth.signing_algorithm.parse::<SigningAlgorithm>().is_ok(), "must be ES256 or EdDSA"),
+            (
+                "oauth.pkce_optional_for",
+                oauth.pkce_optional_for.iter().all(|id| id.parse::<ApplicationId>().is_ok()),
+                "must be client ids: app_ and 22 letters and digits",
+            ),
+            ("oauth.refresh_replay_seconds", oauth.refresh_replay_seconds >= 60, "must be at least 60"),
+            (
+                "sweep",
+                self.sweep.every_seconds > 0 && (1..=10_000).contains(&self.sweep.batch_rows) && self.sweep.keep_seconds >= 0,
+                "every_seconds must be at least 1, batch_rows 1 to 10000, keep_seconds not negative",
+            ),
             ("sessions", self.sessions.idle_seconds > 0 && self.sessions.absolute_seconds > 0, "every lifetime must be at least one second"),
             ("watermark", watermark.concurrency > 0 && watermark.cpu_seconds > 0 && watermark.wall_seconds > 0, "must allow at least one of each"),
             ("server.max_body_bytes", self.server.max_body_bytes >= 1024, "must be at least 1024"),

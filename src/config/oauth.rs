@@ -17,6 +17,10 @@ pub struct OAuth {
     pub authorization_seconds: i64,
     /// `ES256` or `EdDSA`, for new signing keys.
     pub signing_algorithm: String,
+    /// Weak: ids of confidential applications that may leave out PKCE (RFC 9700 §2.1.1), because they cannot do it.
+    pub pkce_optional_for: Vec<String>,
+    /// Seconds for which a consumed refresh token is remembered, so that its return is noticed as a theft.
+    pub refresh_replay_seconds: i64,
 }
 
 impl Default for OAuth {
@@ -28,6 +32,8 @@ impl Default for OAuth {
             refresh_token_seconds: 30 * 24 * 60 * 60,
             authorization_seconds: 365 * 24 * 60 * 60,
             signing_algorithm: "ES256".to_owned(),
+            pkce_optional_for: Vec::new(),
+            refresh_replay_seconds: 7 * 24 * 60 * 60,
         }
     }
 }

@@ -4,8 +4,9 @@ use super::pages::applications::ApplicationForm;
 use crate::config::Catalogue;
 use crate::crypto::digest::Digest;
 use crate::domain::Refusal;
-use crate::domain::applications::NewApplication;
+use crate::domain::applications::{NewApplication, RefreshPolicy};
 use crate::types::environment::Environment;
+use crate::types::grant_types::GrantTypes;
 use crate::types::redirect_uri::RedirectUri;
 use crate::types::scope::Scopes;
 use crate::types::state::{AccessTokenFormat, ClientType};
@@ -31,7 +32,18 @@ pub struct Wanted {
 impl Wanted {
     pub fn with_secret(self, secret: Digest) -> NewApplication {
         let Self { name, environment, client_type, access_token_format, redirect_uris, scopes, role } = self;
-        NewApplication { name, environment, client_type, access_token_format, redirect_uris, scopes, role, secret }
+        NewApplication {
+            name,
+            environment,
+            client_type,
+            access_token_format,
+            redirect_uris,
+            scopes,
+            role,
+            secret,
+            grants: GrantTypes::ALL,
+            refresh: RefreshPolicy::default(),
+        }
     }
 }
 

@@ -15,6 +15,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Validation};
 use serde::{Deserialize, Serialize};
 
 use crate::types::id::{ApplicationId, AuthorizationId, OrganizationId, WorkspaceId};
+use crate::types::resource::{ResourceUri, Resources};
 use crate::types::state::SigningAlgorithm;
 use crate::types::time::Timestamp;
 
@@ -41,7 +42,8 @@ pub struct NotOurs;
 pub struct Claims {
     pub iss: String,
     pub sub: String,
-    pub aud: String,
+    /// One or several (RFC 7519 §4.1.3).
+    pub aud: Audience,
     pub client_id: ApplicationId,
     pub exp: i64,
     pub iat: i64,
@@ -53,6 +55,34 @@ pub struct Claims {
     /// Empty for an authorization that reaches the organization.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub workspaces: Vec<WorkspaceId>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Audience {
+    One(String),
+    Several(Vec<String>),
+}
+
+impl Audience {
+    /// The resources, or the issuer when there are none.
+    pub fn of(resources: &Resources, issuer: &str) -> Self {
+        let mut uris: Vec<String> = resources.iter().map(str::to_owned).collect();
+        match uris.len() {
+            0 => Self::One(issuer.to_owned()),
+            1 => Self::One(uris.remove(0)),
+            _ => Self::Several(uris),
+        }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &str> {
+        match self {
+            Self::One(uri) => std::slice::from_ref(uri),
+            Self::Several(uris) => uris.as_slice(),
+        }
+        .iter()
+        .map(String::as_str)
+    }
 }
 
 /// A private key as it is stored (sealed): PKCS #8.
@@ -175,6 +205,11 @@ impl Private {
 }
 
 impl Claims {
+    /// What the token is for; none: the default audience, which is called like the issuer.
+    pub fn resources(&self, issuer: &str) -> Resources {
+        self.aud.iter().filter(|uri| *uri != issuer).filter_map(|uri| uri.parse::<ResourceUri>().ok()).collect()
+    }
+
     pub fn expires_at(&self) -> Timestamp {
         Timestamp::from_seconds(self.exp)
     }
@@ -223,7 +258,7 @@ mod tests {
         Claims {
             iss: "https://id.example".to_owned(),
             sub: "usr_x".to_owned(),
-            aud: "https://id.example".to_owned(),
+            aud: Audience::One("https://id.example".to_owned()),
             client_id: ApplicationId::generate(now),
             exp: 1,
             iat: 0,

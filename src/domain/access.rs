@@ -7,8 +7,12 @@
 //! Invariant: rights are intersected at every check and never copied at creation. A workspace the actor has no role in is
 //! not reached; a credential that reaches nothing is not live; an empty list of workspaces never means the organization.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
 use crate::config::{ADMIN_ROLE, Catalogue};
 use crate::domain::memory::Depends;
+use crate::domain::resource_servers::Server;
 use crate::domain::sandbox::Own;
 use crate::store::api_keys::ApiKey;
 use crate::store::applications::Application;
@@ -20,10 +24,10 @@ use crate::types::email::{Domain, Mailbox};
 use crate::types::environment::Environment;
 use crate::types::id::{ApiKeyId, ApplicationId, AuthorizationId, OrganizationId, UserId, WorkspaceId};
 use crate::types::permission::{Permission, PermissionSet};
+use crate::types::resource::Resources;
 use crate::types::scope::Scopes;
 use crate::types::state::{
-    ApiKeyState, ApplicationState, AuthorizationState, GrantKind, Licence, OrganizationState, PermissionLevel, ProductionAccess, ReachKind, UserKind,
-    UserState,
+    ApiKeyState, AuthorizationState, GrantKind, Licence, OrganizationState, PermissionLevel, ProductionAccess, ReachKind, UserKind, UserState,
 };
 use crate::types::time::Timestamp;
 
@@ -66,6 +70,11 @@ pub struct TokenFacts {
     pub scopes: Scopes,
     /// Acts as the application itself.
     pub is_own: bool,
+    /// What it is for; none: the default audience.
+    pub resources: Resources,
+    /// While it is true, nobody has seen the token since it was issued with a refresh token: whoever sees it first writes
+    /// that down (`domain/refresh.rs`).
+    pub unseen: Arc<AtomicBool>,
 }
 
 #[derive(Debug, Clone)]
@@ -122,6 +131,12 @@ impl Access {
         self.roles.iter().map(|(id, _)| *id)
     }
 
+    /// Whether the resource server is in the token's audience (RFC 8707 §2.2, 9700-40); a key has none.
+    pub fn is_for(&self, server: &Server) -> bool {
+        let Some(token) = &self.credential.token else { return true };
+        if token.resources.is_empty() { server.default_audience } else { server.resources.iter().any(|uri| token.resources.contains(uri.as_str())) }
+    }
+
     pub fn is_expired(&self, now: Timestamp) -> bool {
         self.credential.expires_at.is_some_and(|end| end <= now)
     }
@@ -173,6 +188,9 @@ pub struct PresentedToken {
     pub scopes: Scopes,
     pub issued_at: Timestamp,
     pub expires_at: Timestamp,
+    pub resources: Resources,
+    /// See [`TokenFacts::unseen`].
+    pub unseen: bool,
 }
 
 /// The access of a token; none when its authorization or application is not live.
@@ -180,7 +198,7 @@ pub fn of_token(
     snapshot: &mut Snapshot, catalogue: &Catalogue, authorization: &Authorization, token: &PresentedToken,
 ) -> Result<Option<Access>, Error> {
     let application = snapshot.find_application(authorization.application_id)?;
-    let live = |application: &Application| application.state == ApplicationState::Active;
+    let live = |application: &Application| application.is_live() && application.is_open_to(authorization.organization_id);
     let Some(application) = application.filter(live).filter(|_| authorization.state == AuthorizationState::Active) else {
         return Ok(None);
     };
@@ -199,6 +217,8 @@ pub fn of_token(
             authorization: authorization.id,
             scopes: token.scopes.clone(),
             is_own: authorization.kind == GrantKind::ClientCredentials,
+            resources: token.resources.clone(),
+            unseen: Arc::new(AtomicBool::new(token.unseen)),
         }),
     };
     let stand = Stand {
@@ -216,7 +236,14 @@ pub fn of_token(
 /// a JWT alone would never learn of a suspension, a removal or a withdrawal.
 pub fn is_live(snapshot: &mut Snapshot, catalogue: &Catalogue, authorization: &Authorization, now: Timestamp) -> Result<bool, Error> {
     let active = Authorization { state: AuthorizationState::Active, ..authorization.clone() };
-    let token = PresentedToken { id: String::new(), scopes: active.scopes.clone(), issued_at: now, expires_at: now };
+    let token = PresentedToken {
+        id: String::new(),
+        scopes: active.scopes.clone(),
+        issued_at: now,
+        expires_at: now,
+        resources: active.resources.clone(),
+        unseen: false,
+    };
     Ok(of_token(snapshot, catalogue, &active, &token)?.is_some_and(|access| !access.suspended && !access.environment_locked))
 }
 

@@ -8,13 +8,15 @@ use crate::store::applications::Application;
 use crate::store::organizations::Organization;
 use crate::store::{Snapshot, Tx};
 use crate::types::environment::Environment;
+use crate::types::grant_types::{GrantType, GrantTypes};
 use crate::types::id::{ApplicationId, OrganizationId, UserId};
 use crate::types::redirect_uri::RedirectUri;
 use crate::types::scope::Scopes;
-use crate::types::state::{AccessTokenFormat, ApplicationState, ClientType, OrganizationState, ProductionAccess};
+use crate::types::state::{AccessTokenFormat, ApplicationState, Approval, ClientType, OrganizationState, ProductionAccess};
 use crate::types::text::parse_text;
 
 const MOST_NAME: usize = 100;
+const MOST_REFRESH_SECONDS: i64 = 10 * 365 * 24 * 60 * 60;
 pub const MOST_REDIRECT_URIS: usize = 20;
 /// The most applications one page lists.
 pub const MOST_LISTED: i64 = 200;
@@ -31,6 +33,23 @@ pub struct NewApplication {
     /// The role of its own service account in every workspace, for client credentials.
     pub role: String,
     pub secret: Digest,
+    pub grants: GrantTypes,
+    pub refresh: RefreshPolicy,
+}
+
+/// How an application's refresh tokens live. Seconds; none: as configured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RefreshPolicy {
+    /// A new refresh token at every refresh; a public application's always rotate.
+    pub rotation: bool,
+    pub idle_seconds: Option<i64>,
+    pub absolute_seconds: Option<i64>,
+}
+
+impl Default for RefreshPolicy {
+    fn default() -> Self {
+        Self { rotation: true, idle_seconds: None, absolute_seconds: None }
+    }
 }
 
 /// An application with what its page shows.
@@ -74,6 +93,16 @@ pub fn create(tx: &mut Tx, config: &Config, organization: &Organization, creator
         created_by: creator,
         created_at: tx.now,
         deleted_at: None,
+        grants: if confidential { new.grants } else { new.grants.without(GrantType::ClientCredentials) },
+        refresh_rotation: new.refresh.rotation || !confidential,
+        refresh_idle_seconds: new.refresh.idle_seconds,
+        refresh_absolute_seconds: new.refresh.absolute_seconds,
+        approval: Approval::None,
+        approval_reason: None,
+        verified_at: None,
+        stopped_at: None,
+        stopped_because: None,
+        last_used_at: None,
     };
     tx.insert_application(&application, &new.redirect_uris)?;
     if let Some(account) = service_account {
@@ -92,6 +121,20 @@ fn check(config: &Config, new: &NewApplication) -> Result<String, Refusal> {
     }
     if new.redirect_uris.len() > MOST_REDIRECT_URIS {
         errors.push(("redirect_uris", format!("At most {MOST_REDIRECT_URIS} redirect URIs.")));
+    }
+    if new.grants.is_empty() || new.grants == GrantTypes::from_iter([GrantType::RefreshToken]) {
+        errors.push(("grants", "Choose the code flow, client credentials, or both.".to_owned()));
+    }
+    if new.grants.contains(GrantType::AuthorizationCode)
+        && new.redirect_uris.is_empty()
+        && new.client_type == ClientType::Confidential
+        && !new.grants.contains(GrantType::ClientCredentials)
+    {
+        errors.push(("redirect_uris", "The code flow needs at least one redirect URI.".to_owned()));
+    }
+    let (idle, absolute) = (new.refresh.idle_seconds, new.refresh.absolute_seconds);
+    if [idle, absolute].into_iter().flatten().any(|seconds| !(60..=MOST_REFRESH_SECONDS).contains(&seconds)) {
+        errors.push(("refresh", "A refresh token lives between a minute and ten years.".to_owned()));
     }
     if new.scopes.is_empty() {
         errors.push(("scope", "Choose at least one scope.".to_owned()));

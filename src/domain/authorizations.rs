@@ -1,32 +1,25 @@
-//! Authorizations: from a person's consent over the code to tokens, and to their end.
+//! Authorizations: from a code to tokens, and to their end.
 //!
-//! Invariants: a code is redeemed once, whatever runs at the same time; a replayed code or refresh token ends the whole
-//! family; a family's tokens are live only while their authorization is.
+//! Invariants: a code is redeemed once, whatever runs at the same time; a replayed code ends the whole family (refresh tokens:
+//! `domain/refresh.rs`); a family's tokens are live only while their authorization is.
 
 use crate::config::{Catalogue, OAuth};
 use crate::crypto::Plaintext;
 use crate::crypto::digest::Digest;
-use crate::domain::clients::Client;
 use crate::domain::{Refusal, access, ensure};
 use crate::store::applications::Application;
-use crate::store::authorization_requests::AuthorizationRequest;
 use crate::store::authorizations::Authorization;
-use crate::store::organizations::Organization;
 use crate::store::tokens::{AccessToken, RefreshToken};
-use crate::store::workspaces::Workspace;
-use crate::store::{Error, Snapshot, Tx};
-use crate::types::environment::Environment;
-use crate::types::id::{AccessTokenId, AuthorizationId, OrganizationId, RefreshTokenId, UserId, WorkspaceId};
+use crate::store::{Error, Tx};
+use crate::types::grant_types::GrantType;
+use crate::types::id::{AccessTokenId, AuthorizationId, RefreshTokenId, UserId, WorkspaceId};
+use crate::types::resource::Resources;
 use crate::types::scope::Scopes;
-use crate::types::state::{AccessTokenFormat, AuthorizationState, GrantKind, OrganizationState, ProductionAccess, ReachKind, RefreshTokenState};
+use crate::types::state::{AccessTokenFormat, AuthorizationState, GrantKind, ReachKind, RefreshTokenState};
 use crate::types::time::Timestamp;
 
 /// A code may be tried with this many wrong verifiers before it dies (9700-20).
 const MOST_WRONG_VERIFIERS: i64 = 3;
-/// Requests that one session may have open: tabs, not a table to fill.
-const MOST_REQUESTS: i64 = 20;
-/// A workspace can be chosen from at most this many.
-pub const MOST_WORKSPACES: usize = 100;
 
 /// The scopes a request gets: what it asked for, or the configured default ones, and never more than the client may have.
 /// None when it asked for something that it may not have.
@@ -39,109 +32,6 @@ pub fn negotiate_scopes(catalogue: &Catalogue, allowed: &Scopes, asked: Option<&
             Some(if defaults.is_empty() { allowed.clone() } else { defaults })
         }
     }
-}
-
-/// The organizations in which this person may authorize the client.
-pub fn eligible_organizations(snapshot: &mut Snapshot, client: &Application, user: UserId) -> Result<Vec<Organization>, Error> {
-    let all = snapshot.list_organizations_of(user)?;
-    Ok(all.into_iter().filter(|organization| is_eligible(client, organization)).collect())
-}
-
-/// A Sandbox application only for members of its own organization; Production only where Production is open.
-fn is_eligible(client: &Application, organization: &Organization) -> bool {
-    let open = match client.environment {
-        Environment::Sandbox => client.organization_id == organization.id,
-        Environment::Production => organization.production_access == ProductionAccess::Approved,
-    };
-    open && organization.state == OrganizationState::Active
-}
-
-/// The workspaces of the organization that this person holds a role in.
-pub fn own_workspaces(snapshot: &mut Snapshot, organization: OrganizationId, user: UserId) -> Result<(bool, Vec<Workspace>), Error> {
-    let Some(member) = snapshot.find_member(organization, user)? else { return Ok((false, Vec::new())) };
-    let all = snapshot.list_workspaces(organization)?;
-    if member.role.is_admin() {
-        return Ok((true, all));
-    }
-    let roles = snapshot.list_workspace_roles(organization, user)?;
-    Ok((false, all.into_iter().filter(|workspace| roles.iter().any(|(id, _)| *id == workspace.id)).collect()))
-}
-
-/// Keeps a validated request until the person has decided.
-pub fn keep_request(tx: &mut Tx, request: &AuthorizationRequest) -> Result<(), Error> {
-    tx.delete_expired_authorization_requests(request.session_id)?;
-    tx.insert_authorization_request(request)?;
-    tx.delete_oldest_authorization_requests(request.session_id, MOST_REQUESTS).map(drop)
-}
-
-/// What the person chose on the consent page.
-#[derive(Debug, Clone)]
-pub struct Choice {
-    pub user: UserId,
-    pub organization: OrganizationId,
-    /// Empty with `all_workspaces` only.
-    pub workspaces: Vec<WorkspaceId>,
-    pub all_workspaces: bool,
-}
-
-/// The person allowed the request: an authorization whose code waits to be redeemed.
-pub fn allow(
-    tx: &mut Tx, config: &OAuth, client: &Client, request: &AuthorizationRequest, choice: &Choice, code: Digest,
-) -> Result<Authorization, Refusal> {
-    take_request(tx, request)?;
-    let organization = tx.find_organization(choice.organization)?.ok_or(Refusal::NotFound)?;
-    ensure(is_eligible(&client.application, &organization), Refusal::NotFound)?;
-    ensure(tx.find_member(choice.organization, choice.user)?.is_some(), Refusal::NotFound)?;
-    let (is_admin, own) = own_workspaces(tx, choice.organization, choice.user)?;
-    let reach = check_choice(choice, is_admin, &own)?;
-    let authorization = Authorization {
-        id: AuthorizationId::generate(tx.now),
-        kind: GrantKind::AuthorizationCode,
-        application_id: client.application.id,
-        organization_id: choice.organization,
-        user_id: choice.user,
-        environment: client.application.environment,
-        scopes: request.scopes.clone(),
-        reach,
-        state: AuthorizationState::Pending,
-        redirect_uri: Some(request.redirect_uri.clone()),
-        code_challenge: Some(request.code_challenge.clone()),
-        code_digest: Some(code),
-        code_expires_at: Some(tx.now.plus_seconds(config.code_seconds)),
-        wrong_verifiers: 0,
-        created_at: tx.now,
-        expires_at: Some(tx.now.plus_seconds(config.authorization_seconds)),
-        revoked_at: None,
-        revoked_because: None,
-    };
-    let workspaces = if reach == ReachKind::Workspaces { choice.workspaces.as_slice() } else { &[] };
-    tx.insert_authorization(&authorization, workspaces)?;
-    tx.record(Some(choice.organization), Some(choice.user), "authorization.allowed", authorization.id.as_str(), client.application.id.as_str())?;
-    Ok(authorization)
-}
-
-fn check_choice(choice: &Choice, is_admin: bool, own: &[Workspace]) -> Result<ReachKind, Refusal> {
-    let invalid = |message: &str| Refusal::Invalid(vec![("workspace", message.to_owned())]);
-    if choice.all_workspaces {
-        ensure(is_admin, invalid("Only an organization admin can allow every workspace."))?;
-        return Ok(ReachKind::Organization);
-    }
-    ensure(!choice.workspaces.is_empty(), invalid("Choose at least one workspace."))?;
-    let holds = |id: &WorkspaceId| own.iter().any(|workspace| workspace.id == *id);
-    ensure(choice.workspaces.iter().all(holds), invalid("Choose from the workspaces that are listed."))?;
-    Ok(ReachKind::Workspaces)
-}
-
-/// The person denied the request.
-pub fn deny(tx: &mut Tx, request: &AuthorizationRequest, user: UserId) -> Result<(), Refusal> {
-    take_request(tx, request)?;
-    Ok(tx.record(None, Some(user), "authorization.denied", request.application_id.as_str(), "")?)
-}
-
-/// A request is decided once, and in its time.
-fn take_request(tx: &mut Tx, request: &AuthorizationRequest) -> Result<(), Refusal> {
-    ensure(request.expires_at > tx.now, Refusal::NotFound)?;
-    Ok(tx.delete_authorization_request(request.id)?)
 }
 
 /// The standing authorization by which a confidential application acts as its own service account.
@@ -165,9 +55,57 @@ pub fn create_own(tx: &mut Tx, application: &Application, service_account: UserI
         expires_at: None,
         revoked_at: None,
         revoked_because: None,
+        consent_id: None,
+        session_id: None,
+        resources: Resources::default(),
+        last_used_at: None,
+        row_expires_at: None,
     };
     tx.insert_authorization(&authorization, &[])?;
     Ok(authorization)
+}
+
+/// How long what an application gets lives, in seconds: its own settings, or the configured ones.
+#[derive(Debug, Clone, Copy)]
+pub struct Terms {
+    pub access_token_seconds: i64,
+    /// A refresh token that is not used.
+    pub idle_seconds: i64,
+    /// The whole family.
+    pub absolute_seconds: i64,
+    pub refreshes: bool,
+    pub rotates: bool,
+}
+
+impl Terms {
+    pub fn of(config: &OAuth, application: &Application) -> Self {
+        Self {
+            access_token_seconds: config.access_token_seconds,
+            idle_seconds: application.refresh_idle_seconds.unwrap_or(config.refresh_token_seconds),
+            absolute_seconds: application.refresh_absolute_seconds.unwrap_or(config.authorization_seconds),
+            refreshes: application.may_use(GrantType::RefreshToken),
+            rotates: application.rotates(),
+        }
+    }
+
+    fn access_token_end(&self, now: Timestamp, authorization: &Authorization) -> Timestamp {
+        until(authorization, now.plus_seconds(self.access_token_seconds))
+    }
+
+    pub fn refresh_token_end(&self, now: Timestamp, authorization: &Authorization) -> Timestamp {
+        until(authorization, now.plus_seconds(self.idle_seconds))
+    }
+
+    /// When nothing can come of the authorization any more, should it not be used again.
+    pub fn row_end(&self, now: Timestamp, authorization: &Authorization) -> Timestamp {
+        let access = self.access_token_end(now, authorization);
+        if self.refreshes { access.max(self.refresh_token_end(now, authorization)) } else { access }
+    }
+}
+
+/// Nothing outlives its authorization.
+fn until(authorization: &Authorization, end: Timestamp) -> Timestamp {
+    authorization.expires_at.map_or(end, |last| last.min(end))
 }
 
 /// Secrets for one token response, minted before the transaction: only their digests go in.
@@ -178,46 +116,58 @@ pub struct Minted {
     pub refresh_token: Option<(Plaintext, Digest)>,
 }
 
+/// What the access token is for: never more than was authorized.
+#[derive(Debug, Clone)]
+pub struct Extent {
+    pub scopes: Scopes,
+    /// None: the default audience.
+    pub resources: Resources,
+}
+
 /// What a token response carries; a JWT is signed from it behind the transaction.
 #[derive(Debug, Clone)]
 pub struct Issuance {
     pub authorization: Authorization,
     pub workspaces: Vec<WorkspaceId>,
-    pub scopes: Scopes,
+    pub extent: Extent,
     pub access_token_id: AccessTokenId,
     pub issued_at: Timestamp,
     pub expires_at: Timestamp,
     pub minted: Minted,
 }
 
-/// Writes what a token response leaves behind: a row for an opaque access token and one for the refresh token. Nothing is
-/// issued, and nothing consumed, for who has lost the rights that were authorized.
+/// Writes what a token response leaves behind: a row for an opaque access token and one for the refresh token, of this
+/// `generation`. Nothing is issued, and nothing consumed, for who has lost the rights that were authorized.
 pub fn issue(
-    tx: &mut Tx, catalogue: &Catalogue, config: &OAuth, authorization: Authorization, scopes: Scopes, minted: Minted,
+    tx: &mut Tx, catalogue: &Catalogue, terms: &Terms, authorization: Authorization, extent: Extent, generation: i64, minted: Minted,
 ) -> Result<Issuance, Refusal> {
     let now = tx.now;
     ensure(access::is_live(tx, catalogue, &authorization, now)?, Refusal::Forbidden(RIGHTS_LOST))?;
-    let issuance = draft(now, config, authorization, scopes, minted);
+    let issuance = draft(now, terms, authorization, extent, minted);
     if let Some((_, digest)) = &issuance.minted.access_token {
         tx.insert_access_token(&AccessToken {
             id: issuance.access_token_id,
             authorization_id: issuance.authorization.id,
             digest: digest.clone(),
-            scopes: issuance.scopes.clone(),
+            scopes: issuance.extent.scopes.clone(),
             created_at: issuance.issued_at,
             expires_at: issuance.expires_at,
+            resources: issuance.extent.resources.clone(),
         })?;
     }
     if let Some((_, digest)) = &issuance.minted.refresh_token {
-        let end = tx.now.plus_seconds(config.refresh_token_seconds);
         tx.insert_refresh_token(&RefreshToken {
-            id: RefreshTokenId::generate(tx.now),
+            id: RefreshTokenId::generate(now),
             authorization_id: issuance.authorization.id,
             digest: digest.clone(),
             state: RefreshTokenState::Active,
-            created_at: tx.now,
-            expires_at: issuance.authorization.expires_at.map_or(end, |last| last.min(end)),
+            created_at: now,
+            expires_at: terms.refresh_token_end(now, &issuance.authorization),
             consumed_at: None,
+            generation,
+            access_token_id: Some(issuance.access_token_id),
+            access_token_expires_at: Some(issuance.expires_at),
+            received_at: None,
         })?;
     }
     let workspaces = tx.list_authorization_workspaces(issuance.authorization.id)?;
@@ -227,14 +177,13 @@ pub fn issue(
 const RIGHTS_LOST: &str = "Who authorized this, or the organization, has lost access.";
 
 /// A token response that leaves nothing behind: a JWT without a refresh token has no row. No token outlives its authorization.
-pub fn draft(now: Timestamp, config: &OAuth, authorization: Authorization, scopes: Scopes, minted: Minted) -> Issuance {
-    let end = now.plus_seconds(config.access_token_seconds);
+pub fn draft(now: Timestamp, terms: &Terms, authorization: Authorization, extent: Extent, minted: Minted) -> Issuance {
     Issuance {
         workspaces: Vec::new(),
-        scopes,
+        extent,
         access_token_id: AccessTokenId::generate(now),
         issued_at: now,
-        expires_at: authorization.expires_at.map_or(end, |last| last.min(end)),
+        expires_at: terms.access_token_end(now, &authorization),
         minted,
         authorization,
     }

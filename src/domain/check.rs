@@ -121,6 +121,8 @@ pub fn decide(access: &Access, question: &Question, server: &Server, rules: &Rul
 
 /// Whether the credential is good for anything at this resource server, here and now.
 pub fn stands(access: &Access, server: &Server, now: Timestamp) -> Result<(), Code> {
+    // a token for others reads like none at all (9700-40)
+    ensure(access.is_for(server), Code::NotFound)?;
     ensure(!access.is_expired(now), Code::Expired)?;
     ensure(!access.suspended, Code::Suspended)?;
     ensure(server.environment.is_none_or(|environment| environment == access.environment), Code::WrongEnvironment)?;

@@ -4,13 +4,14 @@ use crate::config::{ADMIN_ROLE, Config};
 use crate::crypto::digest::Digest;
 use crate::domain::accounts::{self, NewPerson};
 use crate::domain::api_keys::{self, NewApiKey, Reach};
-use crate::domain::applications::{self, MOST_LISTED, NewApplication};
+use crate::domain::applications::{self, MOST_LISTED, NewApplication, RefreshPolicy};
 use crate::domain::sandbox::ObligationKind;
 use crate::domain::{Refusal, resource_servers};
 use crate::store::organizations::Organization;
 use crate::store::{Snapshot, Tx};
 use crate::types::email::{Domain, Mailbox};
 use crate::types::environment::Environment;
+use crate::types::grant_types::GrantTypes;
 use crate::types::id::{ApplicationId, OrganizationId, ResourceServerId, UserId, WorkspaceId};
 use crate::types::redirect_uri::RedirectUri;
 use crate::types::state::{AccessTokenFormat, ClientType, OrganizationRole, PermissionLevel, ProductionAccess};
@@ -123,6 +124,8 @@ fn create_application(
         scopes: config.scope.iter().map(|scope| scope.name.as_str()).collect(),
         role: ADMIN_ROLE.to_owned(),
         secret,
+        grants: GrantTypes::ALL,
+        refresh: RefreshPolicy::default(),
     };
     Ok(applications::create(tx, config, organization, admin, new)?.id)
 }

@@ -6,6 +6,7 @@ use crate::domain::sandbox::ObligationKind;
 use crate::store::{Error, Snapshot, Subject, Tx, resource_servers::ResourceServer};
 use crate::types::environment::Environment;
 use crate::types::id::ResourceServerId;
+use crate::types::resource::{ResourceUri, Resources};
 
 /// A resource server and the digests of its live secrets.
 #[derive(Debug, Clone)]
@@ -16,6 +17,10 @@ pub struct Server {
     pub environment: Option<Environment>,
     pub enforces: Vec<ObligationKind>,
     pub secrets: Vec<Digest>,
+    /// What it is called in `resource` and `aud` (RFC 8707).
+    pub resources: Vec<ResourceUri>,
+    /// Whether tokens that name no resource are for it, too.
+    pub default_audience: bool,
 }
 
 impl Depends for Server {
@@ -28,7 +33,31 @@ pub fn find(snapshot: &mut Snapshot, id: ResourceServerId) -> Result<Option<Serv
     let Some(row) = snapshot.find_resource_server(id)? else { return Ok(None) };
     let secrets = snapshot.list_resource_server_secrets(id)?;
     let enforces = row.obligations.split(' ').filter_map(|word| word.parse().ok()).collect();
-    Ok(Some(Server { id, name: row.name, environment: row.environment, enforces, secrets }))
+    let resources = snapshot.list_resources(id)?;
+    Ok(Some(Server { id, name: row.name, environment: row.environment, enforces, secrets, resources, default_audience: row.default_audience }))
+}
+
+/// The first of `asked` that no resource server is called by, or that does not serve this environment (RFC 8707 §2).
+pub fn find_wrong_target(snapshot: &mut Snapshot, asked: &Resources, environment: Environment) -> Result<Option<String>, Error> {
+    for uri in asked.iter() {
+        let server = snapshot.find_resource_server_by_uri(uri)?;
+        let serves = |server: ResourceServer| server.environment.is_none_or(|own| own == environment);
+        if !server.is_some_and(serves) {
+            return Ok(Some(uri.to_owned()));
+        }
+    }
+    Ok(None)
+}
+
+/// The names of the servers that are called so.
+pub fn names(snapshot: &mut Snapshot, resources: &Resources) -> Result<Vec<String>, Error> {
+    let mut names = Vec::new();
+    for uri in resources.iter() {
+        names.extend(snapshot.find_resource_server_by_uri(uri)?.map(|server| server.name));
+    }
+    names.sort_unstable();
+    names.dedup();
+    Ok(names)
 }
 
 /// Registers a resource server that enforces `obligations`.
@@ -42,6 +71,7 @@ pub fn create(
         environment,
         obligations: words.join(" "),
         created_at: tx.now,
+        default_audience: true,
     };
     tx.insert_resource_server(&server, secret)?;
     tx.record(None, None, "resource_server.created", server.id.as_str(), name)?;

@@ -1,3 +1,4 @@
 //! The door for time: what happens although nobody asks.
 
+pub mod sweep;
 pub mod usage;

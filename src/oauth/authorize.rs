@@ -7,14 +7,19 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::error::{Code, Error};
-use super::{authorization_response, consent, oxide, pkce};
+use super::{authorization_response, consent, oxide, pkce, resource};
 use crate::app::App;
-use crate::domain::authorizations::{self, negotiate_scopes};
+use crate::config::OAuth;
+use crate::crypto::Plaintext;
+use crate::crypto::digest::Purpose;
+use crate::crypto::format::{TokenKind, mint_token};
+use crate::domain::authorizations::negotiate_scopes;
 use crate::domain::clients::Client;
-use crate::domain::ensure;
 use crate::domain::sessions::SignedIn;
-use crate::store::Verdict;
+use crate::domain::{consents, ensure};
 use crate::store::authorization_requests::AuthorizationRequest;
+use crate::store::{Tx, Verdict};
+use crate::types::grant_types::GrantType;
 use crate::types::id::{ApplicationId, AuthorizationRequestId};
 use crate::types::redirect_uri::RedirectUri;
 use crate::web::facts::Facts;
@@ -23,8 +28,8 @@ use crate::web::html::{PageError, error_page};
 use crate::web::visitor::Visitor;
 
 /// Parameters that must not stand twice (RFC 6749 §3.1).
-const PARAMETERS: [&str; 8] =
-    ["response_type", "scope", "state", "code_challenge", "code_challenge_method", "request", "request_uri", "response_mode"];
+const PARAMETERS: [&str; 9] =
+    ["response_type", "scope", "state", "code_challenge", "code_challenge_method", "request", "request_uri", "response_mode", "prompt"];
 /// 9700-15: 2 KB are echoed; far more is refused.
 const MOST_STATE_BYTES: usize = 4096;
 
@@ -35,17 +40,35 @@ pub async fn get(app: web::Data<App>, facts: Facts, visitor: Visitor, request: H
         Ok(destination) => destination,
         Err(reason) => return Ok(error_page(StatusCode::BAD_REQUEST, "This link cannot be used", reason, None, &facts)),
     };
-    // nor before the person is known (9700-6)
-    let person = visitor.require()?;
-    match accept(&app, &facts, person, &client, &redirect_uri, &query).await {
-        Ok(kept) => consent::show(&app, &visitor, &client, &kept, None, None).await,
-        Err(error) => {
-            tracing::warn!(request.id = %facts.id, client.id = %client.application.id, "Rejected authorization request: {error}");
-            // a state that stands twice or is too long is not carried on
-            let state = query.one("state").ok().flatten().filter(|state| state.len() <= MOST_STATE_BYTES);
-            Ok(authorization_response::error(&app, &redirect_uri, state, &error))
+    // nor before the person is known (9700-6), unless the client asks to be told that they are not
+    let person = match visitor.require() {
+        Ok(person) => person,
+        Err(_) if query.one("prompt").ok().flatten() == Some("none") => {
+            let error = Code::LoginRequired.because("Nobody is signed in, and prompt=none forbids to ask.");
+            return Ok(refuse(&app, &facts, &client, &redirect_uri, &query, &error));
         }
+        Err(sign_in) => return Err(sign_in),
+    };
+    match accept(&app, &facts, person, &client, &redirect_uri, &query).await {
+        Ok(Accepted::Ask(kept)) => consent::show(&app, &visitor, &client, &kept, None, None).await,
+        Ok(Accepted::Remembered { state, code }) => Ok(authorization_response::code(&app, &redirect_uri, state.as_deref(), &code)),
+        Err(error) => Ok(refuse(&app, &facts, &client, &redirect_uri, &query, &error)),
     }
+}
+
+fn refuse(app: &App, facts: &Facts, client: &Client, redirect_uri: &RedirectUri, query: &Form, error: &Error) -> HttpResponse {
+    tracing::warn!(request.id = %facts.id, client.id = %client.application.id, "Rejected authorization request: {error}");
+    // a state that stands twice or is too long is not carried on
+    let state = query.one("state").ok().flatten().filter(|state| state.len() <= MOST_STATE_BYTES);
+    authorization_response::error(app, redirect_uri, state, error)
+}
+
+/// What becomes of a valid request.
+enum Accepted {
+    /// The person is asked.
+    Ask(AuthorizationRequest),
+    /// The person has allowed this before.
+    Remembered { state: Option<String>, code: Plaintext },
 }
 
 /// The client and where it may be answered; otherwise the reason, for a person.
@@ -70,16 +93,21 @@ async fn destination(app: &App, query: &Form) -> Result<Result<(Arc<Client>, Red
 
 /// RFC 6749 §4.1.1, RFC 7636 §4.3: from here on the client may be told what is wrong.
 async fn accept(
-    app: &App, facts: &Facts, person: &SignedIn, client: &Client, redirect_uri: &RedirectUri, query: &Form,
-) -> Result<AuthorizationRequest, Error> {
+    app: &App, facts: &Facts, person: &SignedIn, client: &Arc<Client>, redirect_uri: &RedirectUri, query: &Form,
+) -> Result<Accepted, Error> {
     query.refuse_repeated(&PARAMETERS)?;
     ensure(query.one("request")?.is_none(), Code::RequestNotSupported.because("request objects are not supported."))?;
     ensure(query.one("request_uri")?.is_none(), Code::RequestUriNotSupported.because("request_uri is not supported."))?;
+    let may = client.application.may_use(GrantType::AuthorizationCode);
+    ensure(may, Code::UnauthorizedClient.because("This client is not registered for the authorization code grant."))?;
     let response_type = query.one("response_type")?;
     ensure(response_type.is_some(), Code::InvalidRequest.because("response_type is missing."))?;
     ensure(query.one("response_mode")?.is_none_or(|mode| mode == "query"), Code::InvalidRequest.because("response_mode must be query."))?;
     let state = query.one("state")?;
     ensure(state.is_none_or(|state| state.len() <= MOST_STATE_BYTES), Code::InvalidRequest.because("state is too long."))?;
+    let prompt = prompt(query)?;
+    let resources = resource::asked(query)?;
+    resource::ensure_known(app, &resources, client.application.environment).await?;
     let allowed = &client.application.scopes;
     let negotiate = |asked: Option<&_>| negotiate_scopes(&app.catalogue, allowed, asked);
     let scopes = oxide::referee_authorization(client, redirect_uri, response_type, query.one("scope")?, negotiate)?;
@@ -89,30 +117,67 @@ async fn accept(
         application_id: client.application.id,
         redirect_uri: redirect_uri.clone(),
         scopes,
+        resources,
         state: state.map(str::to_owned),
-        code_challenge: challenge(query)?,
+        code_challenge: challenge(&app.config.oauth, client, query)?,
         expires_at: facts.now.plus_seconds(app.config.oauth.request_seconds),
     };
-    let (application, user, kept) = (client.application.clone(), person.user.id, request.clone());
-    app.store
-        .write(facts.now, move |tx| {
-            let eligible = authorizations::eligible_organizations(tx, &application, user)?;
-            ensure(!eligible.is_empty(), Code::AccessDenied.because(NOT_ELIGIBLE))?;
-            authorizations::keep_request(tx, &kept)?;
-            Ok::<_, Error>(Verdict::Done(()))
-        })
-        .await?;
-    Ok(request)
+    decide(app, facts, person, client, request, prompt).await
 }
 
-const NOT_ELIGIBLE: &str =
-    "The person belongs to no organization that can authorize this application: Sandbox applications work in their own organization only.";
+/// The page, or a code at once where the person has allowed all of it before.
+async fn decide(
+    app: &App, facts: &Facts, person: &SignedIn, client: &Arc<Client>, request: AuthorizationRequest, prompt: Prompt,
+) -> Result<Accepted, Error> {
+    let (client, user, config) = (Arc::clone(client), person.user.id, Arc::clone(&app.config));
+    let code = mint_token(&app.config.keys.prefix, TokenKind::AuthorizationCode);
+    let digest = app.digester.digest(Purpose::AuthorizationCode, code.expose());
+    let decide = move |tx: &mut Tx| -> Result<_, Error> {
+        let eligible = consents::eligible_organizations(tx, &client.application, user)?;
+        ensure(!eligible.is_empty(), Code::AccessDenied.because(NOT_ELIGIBLE))?;
+        let remembered = if prompt == Prompt::Consent { None } else { consents::remembered(tx, &client, &request, user, &eligible)? };
+        if let Some(consent) = remembered {
+            consents::allow_again(tx, &config.oauth, &client, &request, &consent, digest)?;
+            return Ok(Verdict::Done(Accepted::Remembered { state: request.state, code }));
+        }
+        ensure(prompt != Prompt::None, Code::ConsentRequired.because("The person must be asked, and prompt=none forbids to."))?;
+        consents::keep_request(tx, &request)?;
+        Ok(Verdict::Done(Accepted::Ask(request)))
+    };
+    app.store.write(facts.now, decide).await
+}
 
-/// 9700-7, 9700-8: every client proves itself by S256; a missing method would mean `plain`.
-fn challenge(query: &Form) -> Result<String, Error> {
-    let challenge = query.one("code_challenge")?.ok_or_else(|| Code::InvalidRequest.because("code_challenge is missing: PKCE is required."))?;
+const NOT_ELIGIBLE: &str = "The person belongs to no organization that can authorize this application: a Sandbox application works in its own \
+    organization only, a Production one in others once the operator has approved it.";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Prompt {
+    AsNeeded,
+    Consent,
+    None,
+}
+
+/// OpenID Connect Core §3.1.2.1: several words may stand together, `none` only alone.
+fn prompt(query: &Form) -> Result<Prompt, Error> {
+    let words: Vec<&str> = query.one("prompt")?.unwrap_or_default().split(' ').filter(|word| !word.is_empty()).collect();
+    match words.as_slice() {
+        [] => Ok(Prompt::AsNeeded),
+        ["none"] => Ok(Prompt::None),
+        words if words.iter().all(|word| ["consent", "select_account"].contains(word)) => Ok(Prompt::Consent),
+        _ => Err(Code::InvalidRequest.because("prompt must be none, consent or select_account.")),
+    }
+}
+
+/// 9700-7, 9700-8: every client proves itself by S256; a missing method would mean `plain`. The operator may let single
+/// confidential clients do without.
+fn challenge(config: &OAuth, client: &Client, query: &Form) -> Result<Option<String>, Error> {
     let method = query.one("code_challenge_method")?;
+    let Some(challenge) = query.one("code_challenge")? else {
+        let optional = client.is_confidential() && config.pkce_optional_for.iter().any(|id| *id == client.application.id.as_str());
+        ensure(optional && method.is_none(), Code::InvalidRequest.because("code_challenge is missing: PKCE is required."))?;
+        return Ok(None);
+    };
     ensure(method == Some("S256"), Code::InvalidRequest.because("code_challenge_method must be S256."))?;
     ensure(pkce::is_challenge(challenge), Code::InvalidRequest.because("code_challenge is not 43 characters of base64url."))?;
-    Ok(challenge.to_owned())
+    Ok(Some(challenge.to_owned()))
 }

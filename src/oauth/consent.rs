@@ -8,20 +8,23 @@ use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::authorization_response;
 use super::error::Code;
-use super::pages::{ConsentPage, WorkspaceChoice};
+use super::pages::{ConsentPage, RequestedScope, WorkspaceChoice};
 use crate::app::App;
 use crate::config::ScopeEntry;
 use crate::crypto::digest::Purpose;
 use crate::crypto::format::{TokenKind, mint_token};
 use crate::domain::Refusal;
-use crate::domain::authorizations::{self, Choice, MOST_WORKSPACES};
 use crate::domain::clients::Client;
+use crate::domain::consents::{self, Choice, MOST_WORKSPACES};
+use crate::domain::resource_servers;
 use crate::domain::sessions::SignedIn;
 use crate::store::authorization_requests::AuthorizationRequest;
+use crate::store::consents::Consent;
 use crate::store::organizations::Organization;
 use crate::store::workspaces::Workspace;
 use crate::store::{self, Verdict};
 use crate::types::id::{AuthorizationRequestId, OrganizationId, WorkspaceId};
+use crate::types::state::ReachKind;
 use crate::web::facts::Facts;
 use crate::web::form::Form;
 use crate::web::html::{PRODUCT, PageError, page};
@@ -63,7 +66,7 @@ async fn allow(
     let code = mint_token(&app.config.keys.prefix, TokenKind::AuthorizationCode);
     let digest = app.digester.digest(Purpose::AuthorizationCode, code.expose());
     let (config, shared, request) = (Arc::clone(&app.config), Arc::clone(client), kept.clone());
-    let write = move |tx: &mut store::Tx| authorizations::allow(tx, &config.oauth, &shared, &request, &choice, digest).map(Verdict::Done);
+    let write = move |tx: &mut store::Tx| consents::allow(tx, &config.oauth, &shared, &request, &choice, digest).map(Verdict::Done);
     match app.store.write_organization(organization, facts.now, write).await {
         Ok(_) => Ok(authorization_response::code(app, &kept.redirect_uri, kept.state.as_deref(), &code)),
         Err(Refusal::Invalid(errors)) => {
@@ -76,7 +79,7 @@ async fn allow(
 
 async fn deny(app: &App, facts: &Facts, person: &SignedIn, kept: AuthorizationRequest) -> Result<HttpResponse, PageError> {
     let (request, user) = (kept.clone(), person.user.id);
-    app.store.write(facts.now, move |tx| authorizations::deny(tx, &request, user).map(Verdict::<_, Refusal>::Done)).await?;
+    app.store.write(facts.now, move |tx| consents::deny(tx, &request, user).map(Verdict::<_, Refusal>::Done)).await?;
     let denied = Code::AccessDenied.because("The person denied the request.");
     Ok(authorization_response::error(app, &kept.redirect_uri, kept.state.as_deref(), &denied))
 }
@@ -110,17 +113,21 @@ pub(super) async fn show(
     app: &App, visitor: &Visitor, client: &Arc<Client>, kept: &AuthorizationRequest, chosen: Option<OrganizationId>, error: Option<String>,
 ) -> Result<HttpResponse, PageError> {
     let person = visitor.require()?;
-    let (application, user) = (client.application.clone(), person.user.id);
+    let (application, user, resources) = (client.application.clone(), person.user.id, kept.resources.clone());
     let ground = app
         .store
         .read(move |snapshot| {
-            let organizations = authorizations::eligible_organizations(snapshot, &application, user)?;
+            let organizations = consents::eligible_organizations(snapshot, &application, user)?;
             let selected = organizations.iter().find(|own| Some(own.id) == chosen).or(organizations.first()).cloned();
             let (is_admin, workspaces) = match &selected {
-                Some(organization) => authorizations::own_workspaces(snapshot, organization.id, user)?,
+                Some(organization) => consents::own_workspaces(snapshot, organization.id, user)?,
                 None => (false, Vec::new()),
             };
-            Ok::<_, store::Error>(Ground { organizations, selected, is_admin, workspaces })
+            let consents = snapshot.list_live_consents(user, application.id)?;
+            let before = consents.into_iter().find(|consent| selected.as_ref().is_some_and(|own| own.id == consent.organization_id));
+            let chosen = before.as_ref().map(|consent| snapshot.list_consent_workspaces(consent.id)).transpose()?.unwrap_or_default();
+            let apis = resource_servers::names(snapshot, &resources)?;
+            Ok::<_, store::Error>(Ground { organizations, selected, is_admin, workspaces, before, chosen, apis })
         })
         .await?;
     let selected = ground.selected.clone().ok_or(PageError::NotFound)?;
@@ -135,6 +142,11 @@ struct Ground {
     selected: Option<Organization>,
     is_admin: bool,
     workspaces: Vec<Workspace>,
+    /// What the person has allowed in the selected organization before, and where.
+    before: Option<Consent>,
+    chosen: Vec<WorkspaceId>,
+    /// The names of the resource servers that the request is for; empty for the default audience.
+    apis: Vec<String>,
 }
 
 #[expect(clippy::too_many_arguments, reason = "it only gathers what the page shows")]
@@ -155,10 +167,14 @@ fn consent_page(
         application_name: client.application.name.clone(),
         application_organization: client.organization_name.clone(),
         // an application of the person's own organization needs no introduction
-        verified: client.application.organization_id == selected.id,
+        own: client.application.organization_id == selected.id,
+        verified: client.application.verified_at.is_some(),
+        local: !kept.redirect_uri.proves_its_host(),
+        connected_before: ground.before.is_some(),
+        apis: ground.apis.clone(),
         redirect_host: kept.redirect_uri.origin(),
         environment: client.application.environment,
-        scopes: app.catalogue.scopes().filter(|scope| kept.scopes.contains(&scope.name)).map(|scope| scope_row(app, scope)).collect(),
+        scopes: app.catalogue.scopes().filter(|scope| kept.scopes.contains(&scope.name)).map(|scope| scope_row(app, scope, ground)).collect(),
         organizations: ground
             .organizations
             .iter()
@@ -166,23 +182,25 @@ fn consent_page(
             .collect(),
         workspaces: ground.workspaces.iter().map(|workspace| workspace_choice(workspace, selected, ground)).collect(),
         all_workspaces_possible: ground.is_admin,
-        all_workspaces_selected: false,
+        all_workspaces_selected: ground.is_admin && ground.before.as_ref().is_some_and(|consent| consent.reach == ReachKind::Organization),
         user_email: email,
         error,
     }
 }
 
-/// A single workspace is chosen beforehand; among several the person chooses.
+/// A single workspace is chosen beforehand, and what was chosen before; among several the person chooses.
 fn workspace_choice(workspace: &Workspace, organization: &Organization, ground: &Ground) -> WorkspaceChoice {
     WorkspaceChoice {
         id: workspace.id.to_string(),
         name: workspace.name.clone(),
         organization_id: organization.id.to_string(),
         organization_name: organization.name.clone(),
-        selected: ground.workspaces.len() == 1,
+        selected: ground.workspaces.len() == 1 || ground.chosen.contains(&workspace.id),
     }
 }
 
-fn scope_row(app: &App, scope: &ScopeEntry) -> ScopeRow {
-    ScopeRow { name: scope.name.clone(), title: scope.title.clone(), description: scope.description.clone(), risk: app.catalogue.risk(scope) }
+fn scope_row(app: &App, scope: &ScopeEntry, ground: &Ground) -> RequestedScope {
+    let (name, title, description) = (scope.name.clone(), scope.title.clone(), scope.description.clone());
+    let is_new = ground.before.as_ref().is_some_and(|consent| !consent.scopes.contains(&scope.name));
+    RequestedScope { scope: ScopeRow { name, title, description, risk: app.catalogue.risk(scope) }, is_new }
 }

@@ -25,6 +25,11 @@ vocabulary! {
         UnsupportedGrantType = "unsupported_grant_type",
         UnsupportedResponseType = "unsupported_response_type",
         AccessDenied = "access_denied",
+        /// RFC 8707 §2.
+        InvalidTarget = "invalid_target",
+        /// OpenID Connect Core §3.1.2.6, for `prompt=none`.
+        LoginRequired = "login_required",
+        ConsentRequired = "consent_required",
         /// RFC 9101 §6.3: request objects are not read.
         RequestNotSupported = "request_not_supported",
         RequestUriNotSupported = "request_uri_not_supported",

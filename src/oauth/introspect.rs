@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::error::{Code, Error};
 use super::token::read_form;
 use crate::app::{App, Lookup};
+use crate::crypto::signer::Audience;
 use crate::domain::access::Access;
 use crate::domain::check::stands;
 use crate::telemetry::metrics::DecisionLabels;
@@ -51,7 +52,7 @@ struct Answer<'a> {
 #[derive(Serialize)]
 struct Description<'a> {
     iss: &'a str,
-    aud: &'a str,
+    aud: Audience,
     sub: String,
     client_id: &'a str,
     token_type: &'static str,
@@ -70,7 +71,7 @@ fn describe<'a>(app: &'a App, access: &'a Access) -> Answer<'a> {
     let Some(token) = &access.credential.token else { return Answer::default() };
     let description = Description {
         iss: app.issuer.as_str(),
-        aud: app.issuer.as_str(),
+        aud: Audience::of(&token.resources, app.issuer.as_str()),
         sub: if token.is_own { token.application.to_string() } else { access.actor.id.to_string() },
         client_id: token.application.as_str(),
         token_type: "Bearer",

@@ -12,6 +12,8 @@ pub mod metadata;
 mod oxide;
 pub mod pages;
 mod pkce;
+pub mod protected_resource;
+mod resource;
 pub mod revoke;
 pub mod token;
 mod token_response;

@@ -16,12 +16,20 @@ pub struct ConsentPage {
     pub request_id: String,
     pub application_name: String,
     pub application_organization: String,
-    /// It belongs to the selected organization; who is behind another one has been checked by nobody.
+    /// It belongs to the selected organization.
+    pub own: bool,
+    /// The operator has checked who is behind it.
     pub verified: bool,
+    /// The person goes on to this machine or a native application: nobody can tell which program listens there.
+    pub local: bool,
+    /// The person has allowed it something in this organization: what is new is marked.
+    pub connected_before: bool,
+    /// The APIs it is for; empty for all.
+    pub apis: Vec<String>,
     /// Host of the validated redirect URI, or its private-use scheme.
     pub redirect_host: String,
     pub environment: Environment,
-    pub scopes: Vec<ScopeRow>,
+    pub scopes: Vec<RequestedScope>,
     /// The user's organizations that may grant this; one is selected.
     pub organizations: Vec<Choice>,
     /// Of the selected organization.
@@ -31,6 +39,13 @@ pub struct ConsentPage {
     pub all_workspaces_selected: bool,
     pub user_email: String,
     pub error: Option<String>,
+}
+
+#[derive(Debug, Clone)]
+pub struct RequestedScope {
+    pub scope: ScopeRow,
+    /// Not allowed before.
+    pub is_new: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -67,10 +82,14 @@ mod tests {
                 request_id: "request-1".into(),
                 application_name: "Northwind CRM".into(),
                 application_organization: "Northwind Traders".into(),
-                verified: true,
+                own: true,
+                verified: false,
+                local: false,
+                connected_before: false,
+                apis: Vec::new(),
                 redirect_host: "crm.northwind.example".into(),
                 environment: Environment::Production,
-                scopes: scopes(),
+                scopes: scopes().into_iter().map(|scope| RequestedScope { scope, is_new: false }).collect(),
                 organizations: vec![choice("org_1Acme", "Acme Contracts", true), choice("org_2Beta", "Beta Legal", false)],
                 workspaces: vec![workspace("ws_1", "Sales", true), workspace("ws_2", "Human resources", false)],
                 all_workspaces_possible: true,
@@ -82,7 +101,8 @@ mod tests {
 
         fn sample_sandbox_unverified() -> Self {
             Self {
-                verified: false,
+                own: false,
+                local: true,
                 environment: Environment::Sandbox,
                 organizations: vec![choice("org_1Acme", "Acme Contracts", true)],
                 all_workspaces_possible: false,
@@ -96,7 +116,9 @@ mod tests {
                 application_name: name.into(),
                 application_organization: name.into(),
                 redirect_host: name.into(),
-                scopes: vec![scope(name, name, name, Risk::High)],
+                scopes: vec![RequestedScope { scope: scope(name, name, name, Risk::High), is_new: true }],
+                connected_before: true,
+                apis: vec![name.into()],
                 organizations: vec![choice("org_1Acme", name, true), choice("org_2Beta", name, false)],
                 workspaces: vec![workspace(name, name, true)],
                 user_email: name.into(),

@@ -7,6 +7,7 @@ use super::error::{Code, Error};
 use super::{grants, token_response};
 use crate::app::App;
 use crate::domain::ensure;
+use crate::types::grant_types::GrantType;
 use crate::web::facts::Facts;
 use crate::web::form::Form;
 
@@ -26,14 +27,20 @@ pub async fn post(app: web::Data<App>, facts: Facts, request: HttpRequest, paylo
 async fn exchange(app: &App, facts: &Facts, request: &HttpRequest, payload: web::Payload) -> Result<HttpResponse, Error> {
     let form = read_form(app, request, payload).await?;
     let client = authenticate(app, request.headers(), &form, facts).await?;
-    let issuance = match form.one("grant_type")? {
-        Some("authorization_code") => grants::authorization_code::exchange(app, facts, client, &form).await?,
-        Some("refresh_token") => grants::refresh_token::exchange(app, facts, client, &form).await?,
-        Some("client_credentials") => grants::client_credentials::exchange(app, facts, client, &form).await?,
-        Some(_) => return Err(Code::UnsupportedGrantType.because("grant_type must be authorization_code, refresh_token or client_credentials.")),
-        None => return Err(Code::InvalidRequest.because("grant_type is missing.")),
+    let grant_type = grant_type(&form)?;
+    // 9700-29
+    ensure(client.application.may_use(grant_type), Code::UnauthorizedClient.because("This client is not registered for this grant_type."))?;
+    let issuance = match grant_type {
+        GrantType::AuthorizationCode => grants::authorization_code::exchange(app, facts, client, &form).await?,
+        GrantType::RefreshToken => grants::refresh_token::exchange(app, facts, client, &form).await?,
+        GrantType::ClientCredentials => grants::client_credentials::exchange(app, facts, client, &form).await?,
     };
     token_response::respond(app, &issuance)
+}
+
+fn grant_type(form: &Form) -> Result<GrantType, Error> {
+    let name = form.one("grant_type")?.ok_or_else(|| Code::InvalidRequest.because("grant_type is missing."))?;
+    name.parse().map_err(|_| Code::UnsupportedGrantType.because("grant_type must be authorization_code, refresh_token or client_credentials."))
 }
 
 /// The body's form; parameters in the URL are refused: they would be logged (9700-23).

@@ -8,12 +8,12 @@ use super::error::{Code, Error};
 use crate::app::App;
 use crate::crypto::digest::Purpose;
 use crate::crypto::format::{TokenKind, mint_token};
-use crate::crypto::signer::Claims;
+use crate::crypto::signer::{Audience, Claims};
 use crate::domain::authorizations::{Issuance, Minted, is_opaque};
 use crate::domain::clients::Client;
 use crate::types::state::GrantKind;
 
-/// Mints what the response will carry, before any transaction.
+/// Mints what the response will carry, before any transaction. A refresh token only where one is to be used.
 pub fn mint(app: &App, client: &Client, with_refresh_token: bool) -> Minted {
     let prefix = &app.config.keys.prefix;
     let fresh = |kind, purpose| {
@@ -37,7 +37,7 @@ pub fn respond(app: &App, issuance: &Issuance) -> Result<HttpResponse, Error> {
     body.insert("access_token".to_owned(), Value::from(access_token));
     body.insert("token_type".to_owned(), json!("Bearer"));
     body.insert("expires_in".to_owned(), json!(issuance.expires_at.seconds() - issuance.issued_at.seconds()));
-    body.insert("scope".to_owned(), json!(issuance.scopes.as_str()));
+    body.insert("scope".to_owned(), json!(issuance.extent.scopes.as_str()));
     if let Some((token, _)) = &issuance.minted.refresh_token {
         body.insert("refresh_token".to_owned(), json!(token.expose()));
     }
@@ -54,12 +54,12 @@ fn claims(app: &App, issuance: &Issuance) -> Claims {
     Claims {
         iss: app.issuer.as_str().to_owned(),
         sub,
-        aud: app.issuer.as_str().to_owned(),
+        aud: Audience::of(&issuance.extent.resources, app.issuer.as_str()),
         client_id: authorization.application_id,
         exp: issuance.expires_at.seconds(),
         iat: issuance.issued_at.seconds(),
         jti: issuance.access_token_id.to_string(),
-        scope: issuance.scopes.to_string(),
+        scope: issuance.extent.scopes.to_string(),
         authorization: authorization.id,
         organization: authorization.organization_id,
         environment: authorization.environment.as_str().to_owned(),

@@ -12,6 +12,7 @@ use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, web};
 
 use crate::app::App;
+use crate::oauth::protected_resource::WELL_KNOWN;
 use crate::telemetry::metrics::RequestLabels;
 use crate::types::id::RequestId;
 use crate::types::time::Stopwatch;
@@ -22,7 +23,8 @@ use crate::web::problem::Problem;
 
 /// Answered whatever the `Host`: probes ask by address, and the page that names the right one is to look like a page.
 fn is_for_any_host(path: &str) -> bool {
-    ["/healthz", "/readyz", "/metrics"].contains(&path) || path.starts_with("/static/")
+    // RFC 9728 §3.1: the metadata of a resource is asked for under the resource's own name
+    ["/healthz", "/readyz", "/metrics"].contains(&path) || path.starts_with("/static/") || path.starts_with(WELL_KNOWN)
 }
 
 pub async fn around(request: ServiceRequest, next: Next<impl MessageBody + 'static>) -> Result<ServiceResponse<BoxBody>, Error> {

@@ -59,6 +59,8 @@ pub fn table() -> Vec<Route> {
         route!(POST "/oauth2/revoke", Client, "RFC 7009", oauth::revoke::post),
         route!(POST "/oauth2/introspect", ResourceServer, "RFC 7662", oauth::introspect::post),
         route!(GET "/.well-known/oauth-authorization-server", Anyone, "RFC 8414", oauth::metadata::get),
+        route!(GET "/.well-known/oauth-protected-resource", Anyone, "RFC 9728 §3", oauth::protected_resource::get),
+        route!(GET "/.well-known/oauth-protected-resource/{path:.*}", Anyone, "RFC 9728 §3.1", oauth::protected_resource::get),
         route!(GET "/.well-known/jwks.json", Anyone, "RFC 7517 §5", oauth::jwks::get),
         route!(POST "/v1/verify", ResourceServer, "verify", gateway::verify::post),
         route!(POST "/v1/watermark", ResourceServer, "watermark", gateway::watermark::post),

@@ -45,9 +45,9 @@ pub async fn start(mut config: Config, clock: Clock, stamp_program: PathBuf) -> 
 impl Running {
     /// Serves until [`ServerHandle::stop`].
     pub async fn serve(self) -> std::io::Result<()> {
-        let jobs = actix_web::rt::spawn(jobs::usage::run(self.app.clone()));
+        let jobs = [actix_web::rt::spawn(jobs::usage::run(self.app.clone())), actix_web::rt::spawn(jobs::sweep::run(self.app.clone()))];
         let served = self.server.await;
-        jobs.abort();
+        jobs.iter().for_each(actix_web::rt::task::JoinHandle::abort);
         jobs::usage::flush(&self.app).await;
         served
     }

@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicU64;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
@@ -34,6 +35,8 @@ pub struct Metrics {
     pub request_seconds: Histogram,
     pub decisions: Family<DecisionLabels, Counter<u64, AtomicU64>>,
     pub access_memory: Family<MemoryLabels, Counter<u64, AtomicU64>>,
+    pub sweep_backlog: Gauge,
+    pub swept_rows: Counter<u64, AtomicU64>,
 }
 
 impl Default for Metrics {
@@ -44,6 +47,8 @@ impl Default for Metrics {
             request_seconds: Histogram::new(exponential_buckets(0.0001, 4.0, 9)),
             decisions: Family::default(),
             access_memory: Family::default(),
+            sweep_backlog: Gauge::default(),
+            swept_rows: Counter::default(),
         };
         metrics.registered()
     }
@@ -55,6 +60,8 @@ impl Metrics {
         self.registry.register("http_request_seconds", "How long requests took", self.request_seconds.clone());
         self.registry.register("decisions", "Answers about credentials by door and code", self.decisions.clone());
         self.registry.register("access_memory", "Look-ups of credentials answered from memory or not", self.access_memory.clone());
+        self.registry.register("sweep_backlog_rows", "Expired rows that wait for the sweep", self.sweep_backlog.clone());
+        self.registry.register("swept_rows", "Expired rows that were removed", self.swept_rows.clone());
         self
     }
 

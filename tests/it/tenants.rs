@@ -7,7 +7,7 @@ use countersign::crypto::format::{TokenKind, mint_key, mint_token};
 use countersign::crypto::password;
 use countersign::domain::Refusal;
 use countersign::domain::accounts::{self, NewPerson};
-use countersign::domain::applications::{self, NewApplication};
+use countersign::domain::applications::{self, NewApplication, RefreshPolicy};
 use countersign::domain::quickstart::ADMIN;
 use countersign::domain::resource_servers;
 use countersign::domain::sandbox::ObligationKind;
@@ -18,7 +18,9 @@ use countersign::store::authorizations::Authorization;
 use countersign::store::tokens::AccessToken;
 use countersign::types::email::Mailbox;
 use countersign::types::environment::Environment;
+use countersign::types::grant_types::GrantTypes;
 use countersign::types::id::{AccessTokenId, ApiKeyId, ApplicationId, AuthorizationId, OrganizationId, ResourceServerId, UserId, WorkspaceId};
+use countersign::types::resource::Resources;
 use countersign::types::scope::Scopes;
 use countersign::types::state::{
     AccessTokenFormat, ApiKeyState, AuthorizationState, ClientType, GrantKind, OrganizationRole, PermissionLevel, ProductionAccess, ReachKind,
@@ -207,6 +209,11 @@ pub async fn token(server: &Server, application: ApplicationId, ground: Key, sco
         expires_at: None,
         revoked_at: None,
         revoked_because: None,
+        consent_id: None,
+        session_id: None,
+        resources: Resources::default(),
+        last_used_at: None,
+        row_expires_at: None,
     };
     let access_token = AccessToken {
         id: AccessTokenId::generate(now),
@@ -215,6 +222,7 @@ pub async fn token(server: &Server, application: ApplicationId, ground: Key, sco
         scopes,
         created_at: now,
         expires_at: ground.expires_at.unwrap_or(now.plus_seconds(1_000_000)),
+        resources: Resources::default(),
     };
     let inserted = authorization.clone();
     server
@@ -245,6 +253,8 @@ pub async fn application(server: &Server, organization: OrganizationId, creator:
         scopes: config.scope.iter().map(|scope| scope.name.as_str()).collect(),
         role: role.to_owned(),
         secret: digest,
+        grants: GrantTypes::ALL,
+        refresh: RefreshPolicy::default(),
     };
     let make = move |tx: &mut Tx| {
         let organization = tx.find_organization(organization)?.ok_or(Refusal::NotFound)?;

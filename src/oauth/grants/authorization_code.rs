@@ -6,13 +6,15 @@ use crate::app::App;
 use crate::config::{Catalogue, OAuth};
 use crate::crypto::digest::{Digest, Purpose};
 use crate::crypto::format::{TokenKind, is_token};
-use crate::domain::authorizations::{self, Issuance, Minted};
+use crate::domain::authorizations::{self, Extent, Issuance, Minted, Terms};
 use crate::domain::clients::Client;
 use crate::domain::ensure;
 use crate::oauth::error::{Code, Error};
-use crate::oauth::{oxide, pkce, token_response};
+use crate::oauth::{oxide, pkce, resource, token_response};
 use crate::store::authorizations::Authorization;
 use crate::store::{self, Tx, Verdict};
+use crate::types::grant_types::GrantType;
+use crate::types::resource::Resources;
 use crate::types::state::AuthorizationState;
 use crate::web::facts::Facts;
 use crate::web::form::Form;
@@ -22,6 +24,7 @@ struct Request {
     candidates: Vec<Digest>,
     redirect_uri: Option<String>,
     code_verifier: Option<String>,
+    resources: Resources,
 }
 
 pub async fn exchange(app: &App, facts: &Facts, client: Arc<Client>, form: &Form) -> Result<Issuance, Error> {
@@ -32,8 +35,9 @@ pub async fn exchange(app: &App, facts: &Facts, client: Arc<Client>, form: &Form
         candidates: app.digester.candidates(Purpose::AuthorizationCode, code),
         redirect_uri: form.one("redirect_uri")?.map(str::to_owned),
         code_verifier: form.one("code_verifier")?.map(str::to_owned),
+        resources: resource::asked(form)?,
     };
-    let minted = token_response::mint(app, &client, true);
+    let minted = token_response::mint(app, &client, client.application.may_use(GrantType::RefreshToken));
     let (config, catalogue) = (Arc::clone(&app.config), Arc::clone(&app.catalogue));
     app.store.write(facts.now, move |tx| redeem(tx, &catalogue, &config.oauth, &client, request, minted)).await
 }
@@ -57,19 +61,28 @@ fn redeem(
     let now = tx.now;
     let in_time = authorization.code_expires_at.is_some_and(|end| end > now);
     ensure(in_time, Code::InvalidGrant.because("The code has expired."))?;
-    match tx.redeem_code(authorization.id) {
+    // 9700-18: bound to the session it was allowed in
+    let session = authorization.session_id.map(|id| tx.is_session_live(id, now)).transpose()?;
+    ensure(session.unwrap_or(true), Code::InvalidGrant.because("The person signed out before the code was redeemed."))?;
+    let resources = resource::narrow(&authorization.resources, &request.resources)?;
+    let terms = Terms::of(config, &client.application);
+    match tx.redeem_code(authorization.id, terms.row_end(now, &authorization)) {
         Ok(()) => {}
         Err(store::Error::NotFound) => return replayed(tx, &authorization, proven),
         Err(error) => return Err(error.into()),
     }
-    let scopes = authorization.scopes.clone();
+    let extent = Extent { scopes: authorization.scopes.clone(), resources };
     let authorization = Authorization { state: AuthorizationState::Active, ..authorization };
-    Ok(Verdict::Done(authorizations::issue(tx, catalogue, config, authorization, scopes, minted)?))
+    Ok(Verdict::Done(authorizations::issue(tx, catalogue, &terms, authorization, extent, 0, minted)?))
 }
 
 /// RFC 7636 §4.6. A verifier that was not sent is a malformed request; a wrong one is counted.
 fn verify(authorization: &Authorization, verifier: Option<&str>) -> Result<bool, Error> {
-    let challenge = authorization.code_challenge.as_deref().ok_or(Code::InvalidGrant)?;
+    let Some(challenge) = authorization.code_challenge.as_deref() else {
+        // 9700-20: a verifier without a challenge is a downgrade: somebody took the challenge out of the request
+        ensure(verifier.is_none(), Code::InvalidGrant.because("code_verifier was sent, but the authorization request had no code_challenge."))?;
+        return Ok(true);
+    };
     let verifier = verifier.ok_or_else(|| Code::InvalidGrant.because("code_verifier is missing."))?;
     Ok(pkce::is_verifier(verifier) && pkce::matches(challenge, verifier))
 }

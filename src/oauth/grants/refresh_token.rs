@@ -1,4 +1,4 @@
-//! refresh_token — RFC 6749 §6, rotating (RFC 9700 §4.14.2)
+//! refresh_token — RFC 6749 §6, rotating with proof of receipt (RFC 9700 §4.14.2, `domain/refresh.rs`)
 
 use std::sync::Arc;
 
@@ -6,14 +6,17 @@ use crate::app::App;
 use crate::config::{Catalogue, OAuth};
 use crate::crypto::digest::{Digest, Purpose};
 use crate::crypto::format::{TokenKind, is_token};
-use crate::domain::authorizations::{self, Issuance, Minted};
+use crate::domain::authorizations::{self, Extent, Issuance, Minted, Terms};
 use crate::domain::clients::Client;
-use crate::domain::ensure;
+use crate::domain::refresh::{self, Standing};
+use crate::domain::{Refusal, ensure};
 use crate::oauth::error::{Code, Error};
-use crate::oauth::{oxide, token_response};
+use crate::oauth::{oxide, resource, token_response};
 use crate::store::authorizations::Authorization;
+use crate::store::tokens::RefreshToken;
 use crate::store::{self, Tx, Verdict};
-use crate::types::state::{AuthorizationState, RefreshTokenState};
+use crate::types::resource::Resources;
+use crate::types::state::AuthorizationState;
 use crate::web::facts::Facts;
 use crate::web::form::Form;
 
@@ -21,46 +24,72 @@ use crate::web::form::Form;
 struct Request {
     candidates: Vec<Digest>,
     scope: Option<String>,
+    resources: Resources,
 }
 
 pub async fn exchange(app: &App, facts: &Facts, client: Arc<Client>, form: &Form) -> Result<Issuance, Error> {
     let refresh_token = form.one("refresh_token")?.ok_or_else(|| Code::InvalidRequest.because("refresh_token is missing."))?;
     // the checksum refuses typos and garbage before any look-up
     ensure(is_token(&app.config.keys.prefix, TokenKind::RefreshToken, refresh_token), Code::InvalidGrant)?;
-    let candidates = app.digester.candidates(Purpose::RefreshToken, refresh_token);
-    // blank asks for nothing: what was granted stays
-    let scope = form.one("scope")?.filter(|scope| !scope.trim().is_empty()).map(str::to_owned);
-    let minted = token_response::mint(app, &client, true);
-    let request = Request { candidates, scope };
+    let request = Request {
+        candidates: app.digester.candidates(Purpose::RefreshToken, refresh_token),
+        // blank asks for nothing: what was granted stays
+        scope: form.one("scope")?.filter(|scope| !scope.trim().is_empty()).map(str::to_owned),
+        resources: resource::asked(form)?,
+    };
+    let minted = token_response::mint(app, &client, client.application.rotates());
     let (config, catalogue) = (Arc::clone(&app.config), Arc::clone(&app.catalogue));
-    app.store.write(facts.now, move |tx| rotate(tx, &catalogue, &config.oauth, &client, &request, minted)).await
+    app.store.write(facts.now, move |tx| exchange_once(tx, &catalogue, &config.oauth, &client, &request, minted)).await
 }
 
-fn rotate(
+fn exchange_once(
     tx: &mut Tx, catalogue: &Catalogue, config: &OAuth, client: &Client, request: &Request, minted: Minted,
 ) -> Result<Verdict<Issuance, Error>, Error> {
     let refresh_token = tx.find_refresh_token_by_digest(&request.candidates)?.ok_or(Code::InvalidGrant)?;
     let authorization = tx.find_authorization(refresh_token.authorization_id)?.ok_or(Code::InvalidGrant)?;
     // 9700-39: another client's token is refused and not burnt
     ensure(authorization.application_id == client.application.id, Code::InvalidGrant)?;
-    ensure(authorization.state == AuthorizationState::Active, Code::InvalidGrant)?;
-    if refresh_token.state == RefreshTokenState::Consumed {
-        return replayed(tx, &authorization);
+    let terms = Terms::of(config, &client.application);
+    hold(tx, &terms, &authorization)?;
+    // read again: whoever held the family before may have changed it
+    let refresh_token = tx.find_refresh_token_by_digest(&request.candidates)?.ok_or(Code::InvalidGrant)?;
+    let live = tx.find_live_refresh_token(authorization.id)?;
+    if refresh::judge(&refresh_token, live.as_ref()) == Standing::Stolen {
+        return take(tx, catalogue, &terms, authorization, &refresh_token, None, minted);
     }
     let now = tx.now;
     let in_time = refresh_token.expires_at > now && authorization.expires_at.is_none_or(|end| end > now);
     ensure(in_time, Code::InvalidGrant.because("The refresh token has expired."))?;
     let scopes = oxide::referee_refresh(client, &authorization, request.scope.as_deref())?;
-    match tx.consume_refresh_token(refresh_token.id) {
-        Ok(()) => {}
-        Err(store::Error::NotFound) => return replayed(tx, &authorization),
-        Err(error) => return Err(error.into()),
+    let resources = resource::narrow(&authorization.resources, &request.resources)?;
+    let extent = Extent { scopes, resources };
+    if terms.rotates {
+        return take(tx, catalogue, &terms, authorization, &refresh_token, Some(extent), minted);
     }
-    Ok(Verdict::Done(authorizations::issue(tx, catalogue, config, authorization, scopes, minted)?))
+    // the application keeps its token: it lives on from here
+    ensure(live.is_some_and(|live| live.id == refresh_token.id), Code::InvalidGrant)?;
+    tx.extend_refresh_token(refresh_token.id, terms.refresh_token_end(now, &authorization))?;
+    Ok(Verdict::Done(authorizations::issue(tx, catalogue, &terms, authorization, extent, refresh_token.generation, minted)?))
 }
 
-/// RFC 9700 §4.14.2, committed: a refresh token that comes twice ends the family.
-fn replayed(tx: &mut Tx, authorization: &Authorization) -> Result<Verdict<Issuance, Error>, Error> {
-    authorizations::end(tx, authorization, "a refresh token was used twice")?;
-    Ok(Verdict::Refused(Code::InvalidGrant.because("The refresh token was used before. The authorization has been revoked.")))
+/// Whoever else refreshes or revokes the family waits until this is done; one that has ended is refused.
+fn hold(tx: &mut Tx, terms: &Terms, authorization: &Authorization) -> Result<(), Error> {
+    ensure(authorization.state == AuthorizationState::Active, Code::InvalidGrant)?;
+    match tx.hold_family(authorization.id, terms.row_end(tx.now, authorization)) {
+        Err(store::Error::NotFound) => Err(Code::InvalidGrant.into()),
+        held => Ok(held?),
+    }
+}
+
+/// No extent: the token is known to be stolen.
+fn take(
+    tx: &mut Tx, catalogue: &Catalogue, terms: &Terms, authorization: Authorization, token: &RefreshToken, extent: Option<Extent>, minted: Minted,
+) -> Result<Verdict<Issuance, Error>, Error> {
+    let generation = refresh::take(tx, &authorization, token)?;
+    let (Some(generation), Some(extent)) = (generation, extent) else {
+        // committed: what was stolen is dead although the request fails
+        return Ok(Verdict::Refused(Code::InvalidGrant.because("The refresh token was used before. The authorization has been revoked.")));
+    };
+    let issued: Result<Issuance, Refusal> = authorizations::issue(tx, catalogue, terms, authorization, extent, generation, minted);
+    Ok(Verdict::Done(issued?))
 }

@@ -2,7 +2,7 @@
 
 use countersign::config::ScopeEntry;
 use countersign::domain::accounts;
-use countersign::domain::authorizations::MOST_WORKSPACES;
+use countersign::domain::consents::MOST_WORKSPACES;
 use countersign::types::environment::Environment;
 use countersign::types::state::{OrganizationRole, ProductionAccess};
 use reqwest::StatusCode;

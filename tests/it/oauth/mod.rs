@@ -21,11 +21,12 @@ use countersign::crypto::digest::Purpose;
 use countersign::crypto::format::{TokenKind, mint_token};
 use countersign::domain::Refusal;
 use countersign::domain::accounts::{self, NewPerson};
-use countersign::domain::applications::{self, NewApplication};
+use countersign::domain::applications::{self, NewApplication, RefreshPolicy};
 use countersign::domain::quickstart::ADMIN;
 use countersign::store::Tx;
 use countersign::types::email::Mailbox;
 use countersign::types::environment::Environment;
+use countersign::types::grant_types::GrantTypes;
 use countersign::types::id::{ApplicationId, OrganizationId, UserId, WorkspaceId};
 use countersign::types::state::{AccessTokenFormat, ClientType, OrganizationRole, ProductionAccess};
 use reqwest::header::{HeaderMap, LOCATION};
@@ -56,6 +57,8 @@ async fn register_in(server: &Server, organization: OrganizationId, creator: &'s
         scopes: "read write send webhooks".parse().expect("scopes"),
         role: ADMIN_ROLE.to_owned(),
         secret: server.app.digester.digest(Purpose::ClientSecret, &secret),
+        grants: GrantTypes::ALL,
+        refresh: RefreshPolicy::default(),
     };
     change(&mut new);
     let config = Arc::clone(&server.app.config);

@@ -1,0 +1,280 @@
+//! Consents: what a person lets an application do with one organization's data, remembered until they take it back.
+//!
+//! Invariants: an authorization carries exactly what its page showed. A consent is one per person, application and
+//! organization; a revoked one carries nothing, whatever runs at the same time: who makes an authorization of it holds its
+//! row. It is used again without a page only for a client that nobody else can pretend to be (OAuth 2.1 §7.3.1), only if
+//! nothing was left to choose, and never for more than was allowed.
+
+use crate::config::OAuth;
+use crate::crypto::digest::Digest;
+use crate::domain::authorizations::Terms;
+use crate::domain::clients::Client;
+use crate::domain::{Refusal, authorizations, ensure};
+use crate::store::applications::Application;
+use crate::store::authorization_requests::AuthorizationRequest;
+use crate::store::authorizations::Authorization;
+use crate::store::consents::Consent;
+use crate::store::organizations::Organization;
+use crate::store::workspaces::Workspace;
+use crate::store::{Error, Snapshot, Tx};
+use crate::types::environment::Environment;
+use crate::types::id::{AuthorizationId, ConsentId, OrganizationId, UserId, WorkspaceId};
+use crate::types::scope::Scopes;
+use crate::types::state::{AuthorizationState, ConsentState, GrantKind, OrganizationState, ProductionAccess, ReachKind};
+use crate::types::time::Timestamp;
+
+/// Requests that one session may have open: tabs, not a table to fill.
+const MOST_REQUESTS: i64 = 20;
+/// A workspace can be chosen from at most this many.
+pub const MOST_WORKSPACES: usize = 100;
+/// Live authorizations of one consent: devices and connections. One more ends the oldest.
+const MOST_AUTHORIZATIONS: usize = 50;
+/// Connected applications that one page lists.
+const MOST_LISTED: i64 = 200;
+
+/// The organizations in which this person may authorize the client.
+pub fn eligible_organizations(snapshot: &mut Snapshot, client: &Application, user: UserId) -> Result<Vec<Organization>, Error> {
+    let all = snapshot.list_organizations_of(user)?;
+    Ok(all.into_iter().filter(|organization| is_eligible(client, organization)).collect())
+}
+
+/// A Sandbox application only for members of its own organization; a Production one where Production is open, and in other
+/// organizations once the operator has approved it.
+fn is_eligible(client: &Application, organization: &Organization) -> bool {
+    let open = match client.environment {
+        Environment::Sandbox => true,
+        Environment::Production => organization.production_access == ProductionAccess::Approved,
+    };
+    open && client.is_open_to(organization.id) && organization.state == OrganizationState::Active
+}
+
+/// The workspaces of the organization that this person holds a role in.
+pub fn own_workspaces(snapshot: &mut Snapshot, organization: OrganizationId, user: UserId) -> Result<(bool, Vec<Workspace>), Error> {
+    let Some(member) = snapshot.find_member(organization, user)? else { return Ok((false, Vec::new())) };
+    let all = snapshot.list_workspaces(organization)?;
+    if member.role.is_admin() {
+        return Ok((true, all));
+    }
+    let roles = snapshot.list_workspace_roles(organization, user)?;
+    Ok((false, all.into_iter().filter(|workspace| roles.iter().any(|(id, _)| *id == workspace.id)).collect()))
+}
+
+/// Keeps a validated request until the person has decided.
+pub fn keep_request(tx: &mut Tx, request: &AuthorizationRequest) -> Result<(), Error> {
+    tx.delete_expired_authorization_requests(request.session_id)?;
+    tx.insert_authorization_request(request)?;
+    tx.delete_oldest_authorization_requests(request.session_id, MOST_REQUESTS).map(drop)
+}
+
+/// What the person chose on the consent page.
+#[derive(Debug, Clone)]
+pub struct Choice {
+    pub user: UserId,
+    pub organization: OrganizationId,
+    /// Empty with `all_workspaces` only.
+    pub workspaces: Vec<WorkspaceId>,
+    pub all_workspaces: bool,
+}
+
+/// The person allowed the request: an authorization whose code waits to be redeemed. Runs behind the organization's lock:
+/// the consent is one.
+pub fn allow(
+    tx: &mut Tx, config: &OAuth, client: &Client, request: &AuthorizationRequest, choice: &Choice, code: Digest,
+) -> Result<Authorization, Refusal> {
+    take_request(tx, request)?;
+    let organization = tx.find_organization(choice.organization)?.ok_or(Refusal::NotFound)?;
+    ensure(is_eligible(&client.application, &organization), Refusal::NotFound)?;
+    ensure(tx.find_member(choice.organization, choice.user)?.is_some(), Refusal::NotFound)?;
+    let (is_admin, own) = own_workspaces(tx, choice.organization, choice.user)?;
+    let reach = check_choice(choice, is_admin, &own)?;
+    let consent = remember(tx, client, request, choice, reach)?;
+    authorize(tx, config, client, request, &consent, code)
+}
+
+/// Writes what was allowed: more scopes join those of before, workspaces are those chosen last.
+fn remember(tx: &mut Tx, client: &Client, request: &AuthorizationRequest, choice: &Choice, reach: ReachKind) -> Result<Consent, Refusal> {
+    let workspaces = if reach == ReachKind::Workspaces { choice.workspaces.as_slice() } else { &[] };
+    let before = tx.list_live_consents(choice.user, client.application.id)?;
+    if let Some(consent) = before.into_iter().find(|consent| consent.organization_id == choice.organization) {
+        let scopes: Scopes = consent.scopes.iter().chain(request.scopes.iter()).collect();
+        tx.change_consent(&consent, &scopes, reach, workspaces)?;
+        return Ok(Consent { scopes, reach, ..consent });
+    }
+    let consent = Consent {
+        id: ConsentId::generate(tx.now),
+        user_id: choice.user,
+        application_id: client.application.id,
+        organization_id: choice.organization,
+        scopes: request.scopes.clone(),
+        reach,
+        state: ConsentState::Active,
+        created_at: tx.now,
+        updated_at: tx.now,
+        revoked_at: None,
+    };
+    tx.insert_consent(&consent, workspaces)?;
+    tx.record(Some(choice.organization), Some(choice.user), "consent.given", consent.id.as_str(), client.application.id.as_str())?;
+    Ok(consent)
+}
+
+/// The consent that covers the request, if the person need not be asked again.
+pub fn remembered(
+    snapshot: &mut Snapshot, client: &Client, request: &AuthorizationRequest, user: UserId, eligible: &[Organization],
+) -> Result<Option<Consent>, Error> {
+    // several organizations are a choice, and the page is where it is made
+    let [organization] = eligible else { return Ok(None) };
+    let own = client.application.organization_id == organization.id;
+    let proven = client.is_confidential() && request.redirect_uri.proves_its_host() && (own || client.application.verified_at.is_some());
+    if !proven {
+        return Ok(None);
+    }
+    let consents = snapshot.list_live_consents(user, client.application.id)?;
+    let covers = |consent: &Consent| consent.organization_id == organization.id && request.scopes.is_subset_of(&consent.scopes);
+    let Some(consent) = consents.into_iter().find(covers) else { return Ok(None) };
+    // where the tokens may go was on the page, too
+    let same_target =
+        |own: &Authorization| own.resources == request.resources || (!request.resources.is_empty() && request.resources.is_subset_of(&own.resources));
+    if !snapshot.list_authorizations_of_consent(consent.id)?.iter().any(same_target) {
+        return Ok(None);
+    }
+    let choice = Choice {
+        user,
+        organization: organization.id,
+        workspaces: snapshot.list_consent_workspaces(consent.id)?,
+        all_workspaces: consent.reach == ReachKind::Organization,
+    };
+    let (is_admin, own) = own_workspaces(snapshot, organization.id, user)?;
+    Ok(check_choice(&choice, is_admin, &own).is_ok().then_some(consent))
+}
+
+/// The consent is used again, without a page.
+pub fn allow_again(
+    tx: &mut Tx, config: &OAuth, client: &Client, request: &AuthorizationRequest, consent: &Consent, code: Digest,
+) -> Result<Authorization, Refusal> {
+    tx.hold_consent(consent.id)?;
+    authorize(tx, config, client, request, consent, code)
+}
+
+fn authorize(
+    tx: &mut Tx, config: &OAuth, client: &Client, request: &AuthorizationRequest, consent: &Consent, code: Digest,
+) -> Result<Authorization, Refusal> {
+    let terms = Terms::of(config, &client.application);
+    let code_expires_at = tx.now.plus_seconds(config.code_seconds);
+    let authorization = Authorization {
+        id: AuthorizationId::generate(tx.now),
+        kind: GrantKind::AuthorizationCode,
+        application_id: client.application.id,
+        organization_id: consent.organization_id,
+        user_id: consent.user_id,
+        environment: client.application.environment,
+        scopes: request.scopes.clone(),
+        reach: consent.reach,
+        state: AuthorizationState::Pending,
+        redirect_uri: Some(request.redirect_uri.clone()),
+        code_challenge: request.code_challenge.clone(),
+        code_digest: Some(code),
+        code_expires_at: Some(code_expires_at),
+        wrong_verifiers: 0,
+        created_at: tx.now,
+        expires_at: Some(tx.now.plus_seconds(terms.absolute_seconds)),
+        revoked_at: None,
+        revoked_because: None,
+        consent_id: Some(consent.id),
+        session_id: Some(request.session_id),
+        resources: request.resources.clone(),
+        last_used_at: None,
+        row_expires_at: Some(code_expires_at),
+    };
+    let workspaces = tx.list_consent_workspaces(consent.id)?;
+    tx.insert_authorization(&authorization, &workspaces)?;
+    end_oldest(tx, consent)?;
+    let (organization, application) = (consent.organization_id, client.application.id);
+    tx.record(Some(organization), Some(consent.user_id), "authorization.allowed", authorization.id.as_str(), application.as_str())?;
+    Ok(authorization)
+}
+
+fn end_oldest(tx: &mut Tx, consent: &Consent) -> Result<(), Error> {
+    let live = tx.list_authorizations_of_consent(consent.id)?;
+    let too_many = live.len().saturating_sub(MOST_AUTHORIZATIONS);
+    live.iter().take(too_many).try_for_each(|oldest| authorizations::end(tx, oldest, "too many authorizations of one consent"))
+}
+
+fn check_choice(choice: &Choice, is_admin: bool, own: &[Workspace]) -> Result<ReachKind, Refusal> {
+    let invalid = |message: &str| Refusal::Invalid(vec![("workspace", message.to_owned())]);
+    if choice.all_workspaces {
+        ensure(is_admin, invalid("Only an organization admin can allow every workspace."))?;
+        return Ok(ReachKind::Organization);
+    }
+    ensure(!choice.workspaces.is_empty(), invalid("Choose at least one workspace."))?;
+    let holds = |id: &WorkspaceId| own.iter().any(|workspace| workspace.id == *id);
+    ensure(choice.workspaces.iter().all(holds), invalid("Choose from the workspaces that are listed."))?;
+    Ok(ReachKind::Workspaces)
+}
+
+/// The person denied the request.
+pub fn deny(tx: &mut Tx, request: &AuthorizationRequest, user: UserId) -> Result<(), Refusal> {
+    take_request(tx, request)?;
+    Ok(tx.record(None, Some(user), "authorization.denied", request.application_id.as_str(), "")?)
+}
+
+/// A request is decided once, and in its time.
+fn take_request(tx: &mut Tx, request: &AuthorizationRequest) -> Result<(), Refusal> {
+    ensure(request.expires_at > tx.now, Refusal::NotFound)?;
+    Ok(tx.delete_authorization_request(request.id)?)
+}
+
+/// An application that acts for this person, as the page of connected applications shows it.
+#[derive(Debug, Clone)]
+pub struct Connected {
+    pub consent: Consent,
+    pub application: Application,
+    /// Whose application it is.
+    pub made_by: String,
+    /// Whose data it opens.
+    pub organization_name: String,
+    /// The names of the workspaces; empty for all of them.
+    pub workspaces: Vec<String>,
+    pub last_used_at: Option<Timestamp>,
+}
+
+/// What this person has connected, the newest first.
+pub fn list_connected(snapshot: &mut Snapshot, user: UserId) -> Result<Vec<Connected>, Error> {
+    let consents = snapshot.list_consents_of(user, MOST_LISTED)?;
+    let all = consents.into_iter().map(|consent| connected(snapshot, consent)).collect::<Result<Vec<_>, _>>()?;
+    Ok(all.into_iter().flatten().collect())
+}
+
+/// One of them.
+pub fn find_connected(snapshot: &mut Snapshot, user: UserId, id: ConsentId) -> Result<Connected, Refusal> {
+    let live = |consent: &Consent| consent.state == ConsentState::Active;
+    let consent = snapshot.find_consent(user, id)?.filter(live).ok_or(Refusal::NotFound)?;
+    connected(snapshot, consent)?.ok_or(Refusal::NotFound)
+}
+
+/// None when the application is deleted: nothing is connected any more.
+fn connected(snapshot: &mut Snapshot, consent: Consent) -> Result<Option<Connected>, Error> {
+    let deleted = |application: &Application| application.state == crate::types::state::ApplicationState::Deleted;
+    let Some(application) = snapshot.find_application(consent.application_id)?.filter(|own| !deleted(own)) else { return Ok(None) };
+    let name = |organization: Option<Organization>| organization.map(|organization| organization.name).unwrap_or_default();
+    let made_by = name(snapshot.find_organization(application.organization_id)?);
+    let organization_name = name(snapshot.find_organization(consent.organization_id)?);
+    let chosen = snapshot.list_consent_workspaces(consent.id)?;
+    let all = snapshot.list_workspaces(consent.organization_id)?;
+    let workspaces = all.into_iter().filter(|workspace| chosen.contains(&workspace.id)).map(|workspace| workspace.name).collect();
+    let last_used_at = snapshot.last_use_of_consent(consent.id)?;
+    Ok(Some(Connected { consent, application, made_by, organization_name, workspaces, last_used_at }))
+}
+
+/// The person takes it back: every authorization of it and their tokens end at once. One that is revoked already stays so.
+pub fn revoke(tx: &mut Tx, user: UserId, id: ConsentId) -> Result<(), Refusal> {
+    let consent = tx.find_consent(user, id)?.ok_or(Refusal::NotFound)?;
+    match tx.revoke_consent(id) {
+        Ok(()) => {}
+        Err(Error::NotFound) => return Ok(()),
+        Err(error) => return Err(error.into()),
+    }
+    for authorization in tx.list_authorizations_of_consent(id)? {
+        authorizations::end(tx, &authorization, "the person revoked the consent")?;
+    }
+    Ok(tx.record(Some(consent.organization_id), Some(user), "consent.revoked", id.as_str(), consent.application_id.as_str())?)
+}
