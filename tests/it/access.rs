@@ -227,6 +227,9 @@ async fn an_application_stands_only_while_its_own_organization_does(db: TestData
     let application = tenants::application(&server, home, creator, Environment::Production, "viewer").await;
     let ground = Key::of(&server, admin(&server).await).production();
     let token = tenants::token(&server, application.id, ground, "read").await.token;
+    // people of other organizations need the operator's approval
+    assert_eq!(code(&server, &token).await, "not_found");
+    tenants::approve(&server, application.id).await;
     assert_eq!(code(&server, &token).await, "valid");
     server.write(move |tx| Ok(tx.change_production_access(home, ProductionAccess::Approved, ProductionAccess::Withdrawn)?)).await;
     assert_eq!(code(&server, &token).await, "plan_required");

@@ -5,8 +5,10 @@
 use actix_web::http::Method;
 use countersign::config::Rate;
 use countersign::server::routes::{Guard, Route, table};
+use countersign::store::Tx;
 use countersign::types::environment::Environment;
 use countersign::types::id::{ApiKeyId, ApplicationId};
+use countersign::types::resource::ResourceUri;
 use countersign::types::state::OrganizationRole;
 use reqwest::header::{AUTHORIZATION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, LOCATION, SET_COOKIE, WWW_AUTHENTICATE};
 use reqwest::{RequestBuilder, Response, StatusCode};
@@ -149,6 +151,11 @@ async fn sample(server: &Server, route: &Route) -> (String, Body) {
         // an error that is told by a redirect, once the person is known
         (&Method::GET, "/oauth2/authorize") => authorize_path(server.planted.application.as_str(), crate::server::REDIRECT_URI, "nothing"),
         (_, "/static/{name}") => "/static/countersign.css".to_owned(),
+        (_, path) if path.starts_with("/.well-known/oauth-protected-resource") => {
+            let path = path.replace("/{path:.*}", "/v1");
+            name_resource(server, path.trim_start_matches("/.well-known/oauth-protected-resource")).await;
+            path
+        }
         (_, path) => path.to_owned(),
     };
     let path = path.replace("{organization}", organization.as_str());
@@ -164,6 +171,16 @@ async fn sample(server: &Server, route: &Route) -> (String, Body) {
         (method, path) => panic!("{method} {path} is not listed"),
     };
     (path, body)
+}
+
+/// Calls the planted resource server by a path of this server, so that there is metadata of it.
+async fn name_resource(server: &Server, path: &str) {
+    let (id, uri) = (server.planted.resource_server, format!("{}{path}", server.base).parse::<ResourceUri>().expect("a resource"));
+    let name = move |tx: &mut Tx| match tx.find_resource_server_by_uri(uri.as_str())? {
+        Some(_) => Ok(()),
+        None => Ok(tx.insert_resource(id, &uri)?),
+    };
+    server.write(name).await;
 }
 
 async fn fresh_key(server: &Server) -> ApiKeyId {

@@ -23,7 +23,8 @@ use countersign::types::id::{AccessTokenId, ApiKeyId, ApplicationId, Authorizati
 use countersign::types::resource::Resources;
 use countersign::types::scope::Scopes;
 use countersign::types::state::{
-    AccessTokenFormat, ApiKeyState, AuthorizationState, ClientType, GrantKind, OrganizationRole, PermissionLevel, ProductionAccess, ReachKind,
+    AccessTokenFormat, ApiKeyState, Approval, AuthorizationState, ClientType, GrantKind, OrganizationRole, PermissionLevel, ProductionAccess,
+    ReachKind,
 };
 use countersign::types::time::Timestamp;
 use serde_json::Value;
@@ -261,4 +262,14 @@ pub async fn application(server: &Server, organization: OrganizationId, creator:
         applications::create(tx, &config, &organization, creator, new)
     };
     server.write(make).await
+}
+
+/// The operator lets people of other organizations authorize the application.
+pub async fn approve(server: &Server, application: ApplicationId) {
+    server
+        .write(move |tx: &mut Tx| {
+            let application = tx.find_application(application)?.ok_or(Refusal::NotFound)?;
+            Ok(tx.change_approval(&application, Approval::Approved, None)?)
+        })
+        .await;
 }

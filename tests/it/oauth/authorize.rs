@@ -8,6 +8,7 @@ use reqwest::header::{CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_FRAME_OPTIONS}
 use super::{add_organization, add_person, assert_error_page, authorize_with, browser_of, consent, delete_application, redirected_error, register};
 use crate::databases::{TestDatabase, both_databases};
 use crate::server::{Browser, REDIRECT_URI, Server, hidden, location, parameter};
+use crate::tenants::approve;
 
 both_databases!(
     a_signed_in_person_sees_the_consent_page,
@@ -334,6 +335,11 @@ async fn a_production_application_is_for_where_production_is_open(db: TestDataba
         let browser = browser_of(&server, owner).await;
         assert_eq!(redirected_error(&browser, &authorize_with(client.id.as_str(), &[])).await.0, "access_denied");
     }
+    // and in other organizations only once the operator has approved it
+    let stranger = browser_of(&server, "bea@beta.example").await;
+    assert_eq!(redirected_error(&stranger, &authorize_with(client.id.as_str(), &[])).await.0, "access_denied");
+    consent(&server.signed_in_browser().await, &authorize_with(client.id.as_str(), &[])).await;
+    approve(&server, client.id).await;
     // another organization's application introduces itself
     let page = consent(&browser_of(&server, "bea@beta.example").await, &authorize_with(client.id.as_str(), &[])).await;
     assert!(page.html.contains("Nobody has checked who made this application.") && page.html.contains("Acme"), "{}", page.html);

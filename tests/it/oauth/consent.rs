@@ -13,6 +13,7 @@ use super::{
 };
 use crate::databases::{TestDatabase, both_databases};
 use crate::server::{Browser, REDIRECT_URI, Server, hidden, location, parameter};
+use crate::tenants::approve;
 
 both_databases!(
     allowing_sends_a_code_to_the_redirect_uri,
@@ -222,6 +223,7 @@ async fn another_organization_can_be_chosen(db: TestDatabase) {
     };
     server.write(joins).await;
     let client = register_in(&server, beta, "bea@beta.example", |new| new.environment = Environment::Production).await;
+    approve(&server, client.id).await;
     let browser = server.signed_in_browser().await;
     let page = consent(&browser, &authorize_with(client.id.as_str(), &[])).await;
     assert!(page.html.contains("Sales") && !page.html.contains("Beta workspace"));

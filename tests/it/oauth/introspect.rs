@@ -16,6 +16,7 @@ use super::{
 };
 use crate::databases::{TestDatabase, both_databases};
 use crate::server::{Server, location, parameter};
+use crate::tenants::approve;
 
 both_databases!(
     an_active_token_is_described,
@@ -271,6 +272,7 @@ async fn the_applications_organization_decides_too(db: TestDatabase) {
     let server = Server::start(db).await;
     let (beta, _) = add_organization(&server, "Beta", "bea@beta.example", ProductionAccess::Approved).await;
     let client = register_in(&server, beta, "bea@beta.example", |new| new.environment = Environment::Production).await;
+    approve(&server, client.id).await;
     let browser = server.signed_in_browser().await;
     let code = parameter(&browser.allow(&authorize_with(client.id.as_str(), &[])).await, "code").expect("a code");
     let tokens = token_as(&server, &client, &redemption(&code)).await.1;

@@ -2,6 +2,11 @@
 
 use reqwest::StatusCode;
 
+use countersign::domain::applications::RefreshPolicy;
+use countersign::types::grant_types::{GrantType, GrantTypes};
+use countersign::types::state::{AccessTokenFormat, ClientType};
+use serde_json::Value;
+
 use super::{
     assert_invalid_grant, assert_oauth_error, code_of, is_active, redemption, refresh, register, register_public, text, token_as, token_as_public,
 };
@@ -13,6 +18,12 @@ both_databases!(
     a_public_client_refreshes_without_a_secret,
     a_confidential_client_must_authenticate,
     a_replay_kills_the_family,
+    a_lost_answer_is_given_again_as_often_as_it_is_lost,
+    a_successor_that_was_seen_makes_a_replay_a_theft,
+    a_theft_is_found_even_when_the_thief_came_second,
+    a_confidential_application_may_keep_its_refresh_token,
+    lifetimes_are_the_applications_own,
+    without_the_grant_there_is_no_refresh_token,
     a_narrower_scope_narrows_the_access_token_only,
     a_wider_scope_is_refused_and_burns_nothing,
     another_clients_refresh_token_is_refused_and_not_burnt,
@@ -157,4 +168,144 @@ async fn a_missing_or_unknown_refresh_token_is_refused(db: TestDatabase) {
     for unknown in ["x", "cs_rt_", changed.as_str(), text(&tokens, "access_token")] {
         assert_invalid_grant(&refresh(&server, unknown).await);
     }
+}
+
+/// What happened to the planted organization, the newest first.
+async fn events(server: &Server) -> Vec<String> {
+    let organization = server.planted.organization;
+    let events = server.app.store.read(move |c| c.list_audit_events(organization, 200)).await.expect("a read");
+    events.into_iter().map(|event| event.event).collect()
+}
+
+async fn a_lost_answer_is_given_again_as_often_as_it_is_lost(db: TestDatabase) {
+    // 9700-36: an answer that never arrived must not cost the person their connection, however long it takes to notice
+    let server = Server::start(db).await;
+    let opaque = register(&server, |new| new.access_token_format = AccessTokenFormat::Opaque).await;
+    for client in [None, Some(&opaque)] {
+        let ask = async |form: &[(&str, &str)]| match client {
+            None => server.token(form).await,
+            Some(client) => token_as(&server, client, form).await,
+        };
+        let first = match client {
+            None => server.code_flow("read write").await,
+            Some(client) => token_as(&server, client, &redemption(&code_of(&server, client, "read write").await)).await.1,
+        };
+        let form = [("grant_type", "refresh_token"), ("refresh_token", text(&first, "refresh_token"))];
+        let mut lost: Vec<Value> = Vec::new();
+        for _ in 0..3 {
+            server.clock.step_seconds(3600);
+            let (status, answer) = ask(&form).await;
+            assert_eq!(status, StatusCode::OK, "{answer}");
+            lost.push(answer);
+        }
+        let arrived = lost.pop().expect("the last");
+        assert!(is_active(&server, text(&arrived, "access_token")).await);
+        for dead in &lost {
+            assert!(!is_active(&server, text(dead, "access_token")).await, "what was replaced is dead");
+        }
+        let next = [("grant_type", "refresh_token"), ("refresh_token", text(&arrived, "refresh_token"))];
+        assert_eq!(ask(&next).await.0, StatusCode::OK);
+        assert!(events(&server).await.iter().any(|event| event == "refresh_token.replaced"));
+        assert!(!events(&server).await.iter().any(|event| event == "refresh_token.reused"));
+    }
+}
+
+async fn a_successor_that_was_seen_makes_a_replay_a_theft(db: TestDatabase) {
+    // 9700-35: seen is: introspected, verified, or asked about by its holder; at once, with no write to wait for
+    let server = Server::start(db).await;
+    let opaque = register(&server, |new| new.access_token_format = AccessTokenFormat::Opaque).await;
+    for way in 0..3 {
+        let first = token_as(&server, &opaque, &redemption(&code_of(&server, &opaque, "read").await)).await.1;
+        let form = [("grant_type", "refresh_token"), ("refresh_token", text(&first, "refresh_token"))];
+        let second = token_as(&server, &opaque, &form).await.1;
+        let token = text(&second, "access_token");
+        match way {
+            0 => assert!(is_active(&server, token).await),
+            1 => assert_eq!(server.verify(serde_json::json!({"credential": token})).await["code"], "valid"),
+            _ => assert_eq!(server.get("/v1/whoami").bearer_auth(token).send().await.expect("an answer").status(), StatusCode::OK),
+        }
+        assert_invalid_grant(&token_as(&server, &opaque, &form).await);
+        assert!(!is_active(&server, token).await);
+        let next = [("grant_type", "refresh_token"), ("refresh_token", text(&second, "refresh_token"))];
+        assert_invalid_grant(&token_as(&server, &opaque, &next).await);
+        // the audit log tells why
+        let events = events(&server).await;
+        let times = |event: &str| events.iter().filter(|own| *own == event).count();
+        assert_eq!((times("refresh_token.reused"), times("authorization.revoked")), (way + 1, way + 1), "{events:?}");
+    }
+}
+
+async fn a_theft_is_found_even_when_the_thief_came_second(db: TestDatabase) {
+    // 9700-35: the thief refreshes a copied token whose answer seems lost; the client's own answer shows the theft
+    let server = Server::start(db).await;
+    let first = server.code_flow("read").await;
+    let client = refresh(&server, text(&first, "refresh_token")).await.1;
+    let thief = refresh(&server, text(&first, "refresh_token")).await.1;
+    assert!(is_active(&server, text(&thief, "access_token")).await);
+    assert_invalid_grant(&refresh(&server, text(&client, "refresh_token")).await);
+    assert!(!is_active(&server, text(&thief, "access_token")).await);
+    assert_invalid_grant(&refresh(&server, text(&thief, "refresh_token")).await);
+}
+
+async fn a_confidential_application_may_keep_its_refresh_token(db: TestDatabase) {
+    // rotation is a policy of the application (FAPI 2.0 §5.3.2.1), and a public one has no choice (9700-32)
+    let server = Server::start(db).await;
+    let fixed = register(&server, |new| new.refresh = RefreshPolicy { rotation: false, idle_seconds: Some(2 * DAY), absolute_seconds: None }).await;
+    let first = token_as(&server, &fixed, &redemption(&code_of(&server, &fixed, "read write").await)).await.1;
+    let mut form = vec![("grant_type", "refresh_token"), ("refresh_token", text(&first, "refresh_token"))];
+    for _ in 0..4 {
+        server.clock.step_seconds(DAY + 3600);
+        let (status, next) = token_as(&server, &fixed, &form).await;
+        assert_eq!((status, next.get("refresh_token")), (StatusCode::OK, None), "{next}");
+        assert!(is_active(&server, text(&next, "access_token")).await);
+    }
+    form.push(("scope", "read"));
+    assert_eq!(token_as(&server, &fixed, &form).await.1["scope"], "read");
+    server.clock.step_seconds(2 * DAY);
+    assert_invalid_grant(&token_as(&server, &fixed, &form).await);
+    let public = register(&server, |new| {
+        (new.client_type, new.refresh) = (ClientType::Public, RefreshPolicy { rotation: false, ..RefreshPolicy::default() });
+    })
+    .await;
+    let first = token_as_public(&server, &public, &redemption(&code_of(&server, &public, "read").await)).await.1;
+    let form = [("grant_type", "refresh_token"), ("refresh_token", text(&first, "refresh_token"))];
+    assert!(token_as_public(&server, &public, &form).await.1["refresh_token"].is_string());
+}
+
+async fn lifetimes_are_the_applications_own(db: TestDatabase) {
+    // 9700-38
+    let server = Server::start(db).await;
+    let policy = RefreshPolicy { rotation: true, idle_seconds: Some(600), absolute_seconds: Some(1500) };
+    let short = register(&server, |new| new.refresh = policy).await;
+    let ask =
+        async |tokens: &Value| token_as(&server, &short, &[("grant_type", "refresh_token"), ("refresh_token", text(tokens, "refresh_token"))]).await;
+    let fresh = async || token_as(&server, &short, &redemption(&code_of(&server, &short, "read").await)).await.1;
+    let idle = fresh().await;
+    server.clock.step_seconds(600);
+    assert_invalid_grant(&ask(&idle).await);
+    let mut tokens = fresh().await;
+    for _ in 0..2 {
+        server.clock.step_seconds(599);
+        tokens = ask(&tokens).await.1;
+    }
+    // 302 seconds are left: the access token does not outlive them
+    assert_eq!(tokens["expires_in"], 302);
+    server.clock.step_seconds(302);
+    assert_invalid_grant(&ask(&tokens).await);
+}
+
+async fn without_the_grant_there_is_no_refresh_token(db: TestDatabase) {
+    // 9700-29
+    let server = Server::start(db).await;
+    let client = register(&server, |new| new.grants = GrantTypes::from_iter([GrantType::AuthorizationCode])).await;
+    let (status, tokens) = token_as(&server, &client, &redemption(&code_of(&server, &client, "read").await)).await;
+    assert_eq!((status, tokens.get("refresh_token")), (StatusCode::OK, None));
+    for grant in ["refresh_token", "client_credentials"] {
+        let form = [("grant_type", grant), ("refresh_token", "x")];
+        assert_oauth_error(&token_as(&server, &client, &form).await, StatusCode::BAD_REQUEST, "unauthorized_client");
+    }
+    let machine = register(&server, |new| new.grants = GrantTypes::from_iter([GrantType::ClientCredentials])).await;
+    let browser = server.signed_in_browser().await;
+    let answer = super::redirected_error(&browser, &super::authorize_with(machine.id.as_str(), &[])).await;
+    assert_eq!(answer.0, "unauthorized_client");
 }
