@@ -86,12 +86,19 @@ impl Error {
         builder.insert_header((CACHE_CONTROL, "no-store"));
         // RFC 9110 §15.5.2: every 401; RFC 6749 §5.2 asks for it only when the client tried Basic
         if status == StatusCode::UNAUTHORIZED {
-            builder.insert_header((WWW_AUTHENTICATE, "Basic realm=\"countersign\", charset=\"UTF-8\""));
+            builder.insert_header((WWW_AUTHENTICATE, self.challenge()));
         }
         if let Some(seconds) = self.retry_after_seconds {
             builder.insert_header((RETRY_AFTER, seconds.to_string()));
         }
         builder.json(json!({ "error": self.code.as_str(), "error_description": self.description }))
+    }
+
+    /// With the cause, because libraries show a challenge and leave the body unread. RFC 7617 §2: whoever does not know a
+    /// parameter ignores it. RFC 6749 §5.2: nothing in a description needs an escape.
+    fn challenge(&self) -> String {
+        let Self { code, description, .. } = self;
+        format!("Basic realm=\"countersign\", charset=\"UTF-8\", error=\"{code}\", error_description=\"{description}\"")
     }
 }
 
