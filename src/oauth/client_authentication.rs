@@ -61,5 +61,6 @@ fn present(headers: &HeaderMap, form: &Form) -> Result<Presented, Error> {
     ensure(body_secret.is_none(), Code::InvalidRequest.because("Use one method of client authentication, not two."))?;
     let same = body_id.is_none_or(|id| id == header.id);
     ensure(same, Code::InvalidRequest.because("client_id differs between the header and the body."))?;
-    Ok(Presented { id: header.id, secret: Some(header.secret) })
+    // RFC 6749 §2.3.1: an empty secret is none. Libraries try Basic first, for public clients too.
+    Ok(Presented { id: header.id, secret: Some(header.secret).filter(|secret| !secret.is_empty()) })
 }

@@ -135,6 +135,10 @@ async fn a_public_client_has_no_secret_and_a_confidential_one_needs_it(db: TestD
     assert_oauth_error(&send(server.post("/oauth2/token").form(&with_secret)).await, StatusCode::UNAUTHORIZED, "invalid_client");
     let confidential = server.post("/oauth2/token").form(&[OWN, ("client_id", server.planted.application.as_str())]);
     assert_oauth_error(&send(confidential).await, StatusCode::UNAUTHORIZED, "invalid_client");
+    // RFC 6749 §2.3.1: an empty secret is none; it gets a public client as far as its own grant, which has no tokens for it
+    let basic = |id: &str| server.post("/oauth2/token").basic_auth(id, Some("")).form(&[("grant_type", "refresh_token"), ("refresh_token", "x")]);
+    assert_oauth_error(&send(basic(public.id.as_str())).await, StatusCode::BAD_REQUEST, "invalid_grant");
+    assert_oauth_error(&send(basic(server.planted.application.as_str())).await, StatusCode::UNAUTHORIZED, "invalid_client");
 }
 
 async fn a_malformed_authorization_header_is_refused(db: TestDatabase) {
