@@ -7,6 +7,7 @@ mod client_library;
 mod consent;
 mod hostile;
 mod introspect;
+mod libraries;
 mod lost_rights;
 mod metadata;
 mod races;
