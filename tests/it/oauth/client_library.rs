@@ -24,7 +24,7 @@ async fn carry(request: HttpRequest) -> Result<HttpResponse, reqwest::Error> {
     Ok(response)
 }
 
-fn http() -> impl for<'c> AsyncHttpClient<'c, Error = reqwest::Error> {
+pub fn http() -> impl for<'c> AsyncHttpClient<'c, Error = reqwest::Error> {
     carry
 }
 

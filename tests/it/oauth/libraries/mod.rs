@@ -2,6 +2,8 @@
 //! for each. It connects from discovery on, and asserts what the library makes of our answers and of our refusals.
 
 mod script;
+mod walkthrough;
+mod walkthrough_client;
 
 use script::Script;
 

@@ -54,6 +54,13 @@ impl Script {
         script
     }
 
+    pub fn go_of(source: &str) -> Self {
+        let mut script = Self::new("go");
+        let (path, cache) = (script.write("main.go", source), script.folder.path().join("cache"));
+        script.command.arg("run").arg(path).env("GOCACHE", cache).env("GOFLAGS", "-mod=mod").env("GOPROXY", "off");
+        script
+    }
+
     fn new(program: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let mut command = Command::new(program);
