@@ -64,7 +64,8 @@ impl Script {
     fn new(program: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let mut command = Command::new(program);
-        command.current_dir(folder.path()).env("NO_PROXY", "127.0.0.1").kill_on_drop(true);
+        // a home of its own: no settings of this machine, and nothing left behind in it
+        command.current_dir(folder.path()).env("HOME", folder.path()).env("NO_PROXY", "127.0.0.1").kill_on_drop(true);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         Self { command, folder }
     }

@@ -49,6 +49,8 @@ async fn run(db: TestDatabase, script: Option<Script>) {
     let told = |line: &&str| serde_json::from_str(line).is_ok_and(|answer: serde_json::Value| answer["credential"]["kind"] == "access_token");
     assert_eq!(output.lines().filter(told).count(), 2, "whoami told of two tokens: {output}");
     assert!(output.ends_with("Revoked.\n"), "{output}");
+    // a revocation answers 200 whatever it is given
+    assert!(server.database.everything_in("audit_events").contains("authorization.revoked"), "nothing was revoked");
 }
 
 async fn the_rust_program_runs(db: TestDatabase) {
