@@ -1,6 +1,7 @@
 //! From a listening socket to a handler: the route table, the middleware around it, start and stop.
 
 pub mod assets;
+pub mod cors;
 pub mod health;
 pub mod middleware;
 pub mod routes;

@@ -1,9 +1,11 @@
-//! THE route table: method, path, handler, who may come in, whose law it keeps.
+//! THE route table: method, path, handler, who may come in, whose law it keeps, and whether scripts of any origin may ask.
 
 use actix_web::guard::fn_guard;
 use actix_web::http::Method;
+use actix_web::middleware::from_fn;
 use actix_web::{HttpRequest, Route as Handler, web};
 
+use super::cors;
 use super::middleware::{method_not_allowed, not_found};
 use super::{assets, health};
 use crate::{account, console, gateway, oauth};
@@ -34,6 +36,8 @@ pub struct Route {
     pub guard: Guard,
     /// The RFC, or the part of the product.
     pub law: &'static str,
+    /// Scripts of any origin may ask and read the answer (`any_origin` in the table). A path has it for all its methods.
+    pub any_origin: bool,
     handler: fn() -> Handler,
 }
 
@@ -44,8 +48,12 @@ macro_rules! route {
             path: $path,
             guard: Guard::$guard,
             law: $law,
+            any_origin: false,
             handler: || web::route().guard(answers(Method::$method)).to($handler),
         }
+    };
+    ($method:ident $path:literal, $guard:ident, $law:literal, $handler:path, any_origin) => {
+        Route { any_origin: true, ..route!($method $path, $guard, $law, $handler) }
     };
 }
 
@@ -54,14 +62,14 @@ pub fn table() -> Vec<Route> {
         route!(GET "/oauth2/authorize", Person, "RFC 6749 §3.1, RFC 7636, RFC 9207", oauth::authorize::get),
         route!(POST "/oauth2/authorize", Person, "RFC 6749 §4.1.2", oauth::consent::post),
         route!(GET "/oauth2/authorize/consent", Person, "consent", oauth::consent::get),
-        route!(POST "/oauth2/token", Client, "RFC 6749 §3.2", oauth::token::post),
-        route!(POST "/oauth2/access_token", Client, "RFC 6749 §3.2, as PandaDoc names it", oauth::token::post),
-        route!(POST "/oauth2/revoke", Client, "RFC 7009", oauth::revoke::post),
+        route!(POST "/oauth2/token", Client, "RFC 6749 §3.2", oauth::token::post, any_origin),
+        route!(POST "/oauth2/access_token", Client, "RFC 6749 §3.2, as PandaDoc names it", oauth::token::post, any_origin),
+        route!(POST "/oauth2/revoke", Client, "RFC 7009", oauth::revoke::post, any_origin),
         route!(POST "/oauth2/introspect", ResourceServer, "RFC 7662", oauth::introspect::post),
-        route!(GET "/.well-known/oauth-authorization-server", Anyone, "RFC 8414", oauth::metadata::get),
-        route!(GET "/.well-known/oauth-protected-resource", Anyone, "RFC 9728 §3", oauth::protected_resource::get),
-        route!(GET "/.well-known/oauth-protected-resource/{path:.*}", Anyone, "RFC 9728 §3.1", oauth::protected_resource::get),
-        route!(GET "/.well-known/jwks.json", Anyone, "RFC 7517 §5", oauth::jwks::get),
+        route!(GET "/.well-known/oauth-authorization-server", Anyone, "RFC 8414", oauth::metadata::get, any_origin),
+        route!(GET "/.well-known/oauth-protected-resource", Anyone, "RFC 9728 §3", oauth::protected_resource::get, any_origin),
+        route!(GET "/.well-known/oauth-protected-resource/{path:.*}", Anyone, "RFC 9728 §3.1", oauth::protected_resource::get, any_origin),
+        route!(GET "/.well-known/jwks.json", Anyone, "RFC 7517 §5", oauth::jwks::get, any_origin),
         route!(POST "/v1/verify", ResourceServer, "verify", gateway::verify::post),
         route!(POST "/v1/watermark", ResourceServer, "watermark", gateway::watermark::post),
         route!(GET "/v1/whoami", Holder, "whoami", gateway::whoami::get),
@@ -107,10 +115,17 @@ pub fn configure(config: &mut web::ServiceConfig) {
         }
     }
     for (path, routes) in paths {
-        let allow = routes.iter().map(|route| route.method.as_str()).collect::<Vec<_>>().join(", ");
+        let any_origin = routes.iter().any(|route| route.any_origin);
+        let methods = routes.iter().map(|route| route.method.as_str()).collect::<Vec<_>>().join(", ");
+        let allow = if any_origin { format!("{methods}, OPTIONS") } else { methods.clone() };
         let other = web::to(move |request: HttpRequest| method_not_allowed(request, allow.clone()));
-        let resource = routes.iter().fold(web::resource(path), |resource, route| resource.route((route.handler)()));
-        config.service(resource.default_service(other));
+        let resource = routes.iter().fold(web::resource(path), |resource, route| resource.route((route.handler)())).default_service(other);
+        if any_origin {
+            let preflight = web::method(Method::OPTIONS).to(move || cors::preflight(methods.clone()));
+            config.service(resource.route(preflight).wrap(from_fn(cors::share)));
+        } else {
+            config.service(resource);
+        }
     }
     config.default_service(web::to(not_found));
 }

@@ -25,6 +25,14 @@ async fn the_issuer_is_equal_by_the_byte(db: TestDatabase) {
     assert_eq!(metadata["issuer"], server.base.as_str());
     let tokens = server.code_flow("read").await;
     assert_eq!(server.introspect(super::text(&tokens, "access_token")).await["iss"], metadata["issuer"]);
+    // RFC 8414 §3.1, MCP-1: an issuer with a path cannot be configured, so nobody finds one by inserting its path
+    let with_path = format!("{}/t1", server.base);
+    assert!(countersign::config::Issuer::parse(&with_path).is_err());
+    for path in
+        ["/.well-known/oauth-authorization-server/t1", "/t1/.well-known/oauth-authorization-server", "/.well-known/oauth-authorization-server/"]
+    {
+        assert_eq!(server.get(path).send().await.expect("an answer").status(), StatusCode::NOT_FOUND, "{path}");
+    }
 }
 
 async fn what_is_advertised_is_there(db: TestDatabase) {

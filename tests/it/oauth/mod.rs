@@ -5,6 +5,7 @@ mod authorize;
 mod client_credentials;
 mod client_library;
 mod consent;
+mod cors;
 mod hostile;
 mod introspect;
 mod libraries;
