@@ -37,14 +37,16 @@ pub(super) type BoxedJob = Box<dyn Job>;
 pub(super) struct WriteJob<F, T, E> {
     closure: Option<F>,
     now: Timestamp,
+    /// Another process may remember what this one changes.
+    guest: bool,
     result: Option<Result<Verdict<T, E>, E>>,
     answer: oneshot::Sender<Result<T, E>>,
 }
 
 impl<F, T, E> WriteJob<F, T, E> {
-    pub fn new(now: Timestamp, closure: F) -> (Self, oneshot::Receiver<Result<T, E>>) {
+    pub fn new(now: Timestamp, guest: bool, closure: F) -> (Self, oneshot::Receiver<Result<T, E>>) {
         let (answer, answered) = oneshot::channel();
-        (Self { closure: Some(closure), now, result: None, answer }, answered)
+        (Self { closure: Some(closure), now, guest, result: None, answer }, answered)
     }
 }
 
@@ -66,6 +68,7 @@ where
         // a closure that swallowed a violated constraint gets it back
         let result = match tx.violated() {
             Some(violated) if result.is_ok() => Err(E::from(violated.clone())),
+            _ if self.guest && tx.has_touched() => Err(E::from(Error::Unavailable("only the serving process may change this".to_owned()))),
             _ => result,
         };
         let keeps = result.is_ok();

@@ -65,7 +65,8 @@ pub struct Store {
     reads: SyncSender<BoxedJob>,
     writes: SyncSender<BoxedJob>,
     changes: Arc<Changes>,
-    _exclusive: Exclusive,
+    /// `None`: a guest.
+    exclusive: Option<Exclusive>,
 }
 
 impl Store {
@@ -73,6 +74,20 @@ impl Store {
     pub fn open(database: &Database, connections: usize) -> Result<Self, OpenError> {
         let changes = Arc::new(Changes::new());
         let exclusive = exclusive::acquire(database, &changes)?;
+        Self::start(database, connections, changes, Some(exclusive))
+    }
+
+    /// Opens the database beside the process that serves, without its lock: for one command.
+    ///
+    /// The server answers from memory, and on PostgreSQL does not learn what a guest writes. So a guest may write only what
+    /// no memory depends on, such as signing keys, which are read again every few seconds, and audit events: a write that
+    /// touches a [`Subject`] is rolled back. Nor may it add what a memory of unknown ones may hold: credentials, clients and
+    /// resource servers. (On SQLite the server notices foreign writes within half a second, and forgets everything.)
+    pub fn open_as_guest(database: &Database) -> Result<Self, OpenError> {
+        Self::start(database, 1, Arc::new(Changes::new()), None)
+    }
+
+    fn start(database: &Database, connections: usize, changes: Arc<Changes>, exclusive: Option<Exclusive>) -> Result<Self, OpenError> {
         check_schema(database)?;
         let reads = start_lane(database, &changes, connections)?;
         let writes = match database {
@@ -80,7 +95,7 @@ impl Store {
             // a lane of its own: reads that strangers provoke must not stand before a revocation
             Database::Postgres(_) => start_lane(database, &changes, connections)?,
         };
-        Ok(Self { reads, writes, changes, _exclusive: exclusive })
+        Ok(Self { reads, writes, changes, exclusive })
     }
 
     pub fn changes(&self) -> &Changes {
@@ -106,7 +121,7 @@ impl Store {
         T: Send + 'static,
         E: From<Error> + Send + 'static,
     {
-        let (job, answered) = WriteJob::new(now, closure);
+        let (job, answered) = WriteJob::new(now, self.exclusive.is_none(), closure);
         send(&self.writes, Box::new(job))?;
         receive(answered).await
     }

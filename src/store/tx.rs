@@ -78,6 +78,10 @@ impl<'c> Tx<'c> {
         if self.run(statement)? == 1 { Ok(()) } else { Err(Error::NotFound) }
     }
 
+    pub(super) fn has_touched(&self) -> bool {
+        !self.touched.is_empty()
+    }
+
     pub(super) fn into_touched(self) -> Vec<Subject> {
         self.touched
     }

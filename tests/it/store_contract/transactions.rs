@@ -27,6 +27,7 @@ both_databases!(
     migrations_that_have_run_do_not_run_again,
     a_schema_that_is_not_there_is_not_served,
     a_schema_from_the_future_is_neither_served_nor_migrated,
+    a_guest_changes_only_what_nobody_remembers,
 );
 
 async fn an_err_rolls_back(db: TestDatabase) {
@@ -264,4 +265,26 @@ fn postgres_lists_the_newest_first_under_every_collation() {
         let listed: Vec<_> = read(&store, move |c| c.list_audit_events(organization, 99)).await.into_iter().map(|event| event.created_at).collect();
         assert_eq!(listed, instants.into_iter().rev().collect::<Vec<_>>());
     });
+}
+
+/// One command beside the process that serves, which answers from memory.
+async fn a_guest_changes_only_what_nobody_remembers(db: TestDatabase) {
+    let serving = open(&db);
+    let acme = Acme::insert(&serving).await;
+    assert!(matches!(Store::open(&db.database, 1), Err(OpenError::Exclusive(_))), "the lock is the server's");
+    let guest = Store::open_as_guest(&db.database).expect("a guest");
+    assert!(read(&guest, move |c| c.find_organization(acme.organization)).await.is_some());
+    let newcomer = super::workspace(acme.organization, "Another");
+    let organization = acme.organization;
+    let refused = write(&guest, move |tx| tx.insert_workspace(&newcomer)).await;
+    assert!(matches!(refused, Err(Error::Unavailable(_))), "{refused:?}");
+    assert_eq!(read(&guest, move |c| c.list_workspaces(organization)).await.len(), 1, "it was rolled back");
+    write(&guest, |tx| tx.record(None, None, "a guest was here", "", "")).await.expect("an audit event");
+    // the server goes on meanwhile, and the guest's end leaves its lock alone
+    write(&serving, |tx| tx.record(None, None, "served", "", "")).await.expect("served");
+    drop(guest);
+    assert!(matches!(Store::open(&db.database, 1), Err(OpenError::Exclusive(_))));
+    db.unmigrate();
+    drop(serving);
+    assert!(matches!(Store::open_as_guest(&db.database), Err(OpenError::Schema(_))));
 }
