@@ -32,7 +32,8 @@ async fn answer(size: web::Path<usize>, body: web::Bytes) -> HttpResponse {
 }
 
 fn signs_a_second(algorithm: SigningAlgorithm) -> u64 {
-    let signer = Signer::new("http://127.0.0.1:8080", &[PrivateKey::generate(algorithm).expect("a key")]).expect("a signer");
+    let signer =
+        Signer::new("http://127.0.0.1:8080", &[(PrivateKey::generate(algorithm).expect("a key"), Timestamp::from_seconds(0))]).expect("a signer");
     let now = Clock::System.now();
     let claims = claims(now);
     let (start, mut count) = (Instant::now(), 0);

@@ -7,13 +7,13 @@ use std::sync::atomic::Ordering;
 
 use tokio::sync::Semaphore;
 
-use crate::config::{Catalogue, Config, ConfigError, Issuer};
+use crate::config::{Catalogue, Config, ConfigError, Issuer, OAuth};
 use crate::crypto::digest::{Digester, Fingerprint, Purpose};
 use crate::crypto::format::{self, TokenKind};
 use crate::crypto::password::{PasswordQueue, network};
-use crate::crypto::seal::Sealer;
+use crate::crypto::seal::{CannotOpen, Sealer};
 use crate::crypto::secret_key::{SecretKeyError, SecretKeys};
-use crate::crypto::signer::{PrivateKey, Signer, SignerError};
+use crate::crypto::signer::{PrivateKey, ScheduledKey, Signer, SignerError};
 use crate::domain::access::{self, Access, PresentedToken};
 use crate::domain::check::Rules;
 use crate::domain::clients::{self, Client};
@@ -21,6 +21,7 @@ use crate::domain::limiter::{Limiter, Quota, Taken};
 use crate::domain::memory::{Memory, Unknown};
 use crate::domain::resource_servers::{self, Server};
 use crate::domain::sandbox::Policy;
+use crate::domain::signing_keys::{self, Fresh, Schedule};
 use crate::domain::usage::Usage;
 use crate::pdf::{Limits as StampLimits, Stamper};
 use crate::store::signing_keys::StoredSigningKey;
@@ -51,7 +52,7 @@ pub enum BuildError {
     #[error(transparent)]
     Store(#[from] store::Error),
     #[error("the signing keys in the database cannot be used: {0}. Is this the secret key that belongs to this database?")]
-    SealedKeys(#[from] crate::crypto::seal::CannotOpen),
+    SealedKeys(#[from] CannotOpen),
     #[error(transparent)]
     Signer(#[from] SignerError),
     #[error("cannot listen on {0}: {1}")]
@@ -88,6 +89,7 @@ pub struct App {
     /// PDFs that may be in memory at once.
     pub stamp_places: Semaphore,
     pub metrics: Metrics,
+    sealer: Sealer,
     accesses: Memory<Fingerprint, Access>,
     unknown: Unknown<Fingerprint>,
     clients: Memory<ApplicationId, Client>,
@@ -103,7 +105,9 @@ impl App {
         let database: Database = config.database.url.parse()?;
         let store = Store::open(&database, config.database.connections)?;
         let issuer = config.server.issuer().map_err(ConfigError::from)?;
-        let signer = load_signer(&store, &config, &issuer, &Sealer::new(&secret_keys), clock.now()).await?;
+        let sealer = Sealer::new(&secret_keys);
+        let keys = keep_signing_keys(&store, &sealer, &config.oauth, clock.now()).await?;
+        let signer = Signer::new(issuer.as_str(), &open_signing_keys(&keys, &sealer)?)?;
         Ok(Self {
             catalogue: Arc::new(config.catalogue().map_err(ConfigError::from)?),
             policy: config.sandbox.clone(),
@@ -112,6 +116,7 @@ impl App {
             store,
             digester: Digester::new(&secret_keys),
             signer,
+            sealer,
             passwords: PasswordQueue::start()?,
             limiter: Limiter::default(),
             usage: Usage::default(),
@@ -263,6 +268,18 @@ impl App {
         Proof::Wrong
     }
 
+    /// Keeps the signing keys on their schedule, and takes over what another process changed.
+    pub async fn tend_signing_keys(&self) -> Result<(), BuildError> {
+        let keys = keep_signing_keys(&self.store, &self.sealer, &self.config.oauth, self.clock.now()).await?;
+        if !self.signer.holds(keys.iter().map(|key| (key.kid.as_str(), key.signs_from))) {
+            self.signer.replace(&open_signing_keys(&keys, &self.sealer)?)?;
+            // the tokens of a key that was removed
+            self.store.changes().forget_all();
+            tracing::info!(keys = keys.len(), "The signing keys have changed");
+        }
+        Ok(())
+    }
+
     fn shape(&self, presented: &str) -> Option<Shape> {
         let prefix = &self.config.keys.prefix;
         if format::is_token(prefix, TokenKind::AccessToken, presented) {
@@ -354,6 +371,11 @@ pub fn secret_keys(config: &Config) -> Result<SecretKeys, SecretKeyError> {
     if config.secret.key.is_empty() { SecretKeys::load_or_create(config.secret.key_file.as_ref()) } else { SecretKeys::parse(&config.secret.key) }
 }
 
+/// For a command beside the server: it makes no key of its own.
+pub fn existing_secret_keys(config: &Config) -> Result<SecretKeys, SecretKeyError> {
+    if config.secret.key.is_empty() { SecretKeys::load(config.secret.key_file.as_ref()) } else { SecretKeys::parse(&config.secret.key) }
+}
+
 fn stamp_limits(config: &Config) -> StampLimits {
     let watermark = &config.watermark;
     StampLimits {
@@ -367,26 +389,32 @@ fn stamp_limits(config: &Config) -> StampLimits {
     }
 }
 
-/// The signing keys of the database; a first one is made when there is none.
-async fn load_signer(store: &Store, config: &Config, issuer: &Issuer, sealer: &Sealer, now: Timestamp) -> Result<Signer, BuildError> {
-    let mut stored = store.read(|snapshot| snapshot.list_signing_keys()).await?;
-    if stored.is_empty() {
-        let algorithm: SigningAlgorithm = config.oauth.signing_algorithm.parse().map_err(|error: crate::types::state::UnknownWord| {
-            BuildError::Config(ConfigError::Value("[oauth] signing_algorithm".to_owned(), error.to_string()))
-        })?;
-        let key = PrivateKey::generate(algorithm)?;
-        let row =
-            StoredSigningKey { sealed_private_key: sealer.seal(&key.kid, &key.pkcs8), kid: key.kid, algorithm, created_at: now, signs_from: now };
-        let inserted = row.clone();
-        store.write(now, move |tx| tx.insert_signing_key(&inserted).map(Verdict::<(), store::Error>::Done)).await?;
-        stored.push(row);
+/// Brings the stored signing keys up to their schedule; the first is made when there is none.
+async fn keep_signing_keys(store: &Store, sealer: &Sealer, oauth: &OAuth, now: Timestamp) -> Result<Vec<StoredSigningKey>, BuildError> {
+    let schedule = Schedule::of(oauth);
+    let keys = store.read(|snapshot| snapshot.list_signing_keys()).await?;
+    if signing_keys::is_on_schedule(&keys, schedule, now) {
+        return Ok(keys);
     }
-    // published before use: one that signs later only verifies
-    stored.sort_by_key(|row| row.signs_from > now);
+    let fresh = Fresh::generate(signing_algorithm(oauth)?, sealer)?;
+    match store.write(now, move |tx| signing_keys::tend(tx, schedule, fresh).map(Verdict::Done)).await {
+        // another rotation was first
+        Ok(()) | Err(store::Error::Constraint(_) | store::Error::NotFound) => {}
+        Err(error) => return Err(error.into()),
+    }
+    Ok(store.read(|snapshot| snapshot.list_signing_keys()).await?)
+}
+
+pub fn signing_algorithm(oauth: &OAuth) -> Result<SigningAlgorithm, ConfigError> {
+    let unknown = |error: crate::types::state::UnknownWord| ConfigError::Value("[oauth] signing_algorithm".to_owned(), error.to_string());
+    oauth.signing_algorithm.parse().map_err(unknown)
+}
+
+/// Opens what is stored under the key outside the database.
+pub fn open_signing_keys(keys: &[StoredSigningKey], sealer: &Sealer) -> Result<Vec<ScheduledKey>, CannotOpen> {
     let open = |row: &StoredSigningKey| {
         let pkcs8 = sealer.open(&row.kid, &row.sealed_private_key)?;
-        Ok(PrivateKey { kid: row.kid.clone(), algorithm: row.algorithm, pkcs8 })
+        Ok((PrivateKey { kid: row.kid.clone(), algorithm: row.algorithm, pkcs8 }, row.signs_from))
     };
-    let keys = stored.iter().map(open).collect::<Result<Vec<_>, crate::crypto::seal::CannotOpen>>()?;
-    Ok(Signer::new(issuer.as_str(), &keys)?)
+    keys.iter().map(open).collect()
 }

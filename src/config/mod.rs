@@ -143,6 +143,16 @@ impl Config {
                 self.sweep.every_seconds > 0 && (1..=10_000).contains(&self.sweep.batch_rows) && self.sweep.keep_seconds >= 0,
                 "every_seconds must be at least 1, batch_rows 1 to 10000, keep_seconds not negative",
             ),
+            (
+                "oauth.signing_key_publish_seconds",
+                (1..=30 * 24 * 60 * 60).contains(&oauth.signing_key_publish_seconds),
+                "must be 1 to 2592000 (30 days)",
+            ),
+            (
+                "oauth.signing_key_seconds",
+                oauth.signing_key_seconds == 0 || oauth.signing_key_seconds >= oauth.signing_key_publish_seconds,
+                "must be 0 (never by schedule) or at least signing_key_publish_seconds",
+            ),
             ("sessions", self.sessions.idle_seconds > 0 && self.sessions.absolute_seconds > 0, "every lifetime must be at least one second"),
             ("watermark", watermark.concurrency > 0 && watermark.cpu_seconds > 0 && watermark.wall_seconds > 0, "must allow at least one of each"),
             ("server.max_body_bytes", self.server.max_body_bytes >= 1024, "must be at least 1024"),
@@ -267,6 +277,9 @@ mod tests {
             ("[sandbox]\nmax_name_characters = 6", &[][..], "room behind name_prefix"),
             ("[oauth]\nsigning_algorithm = 'RS256'", &[][..], "ES256 or EdDSA"),
             ("[oauth]\ncode_seconds = 0", &[][..], "at least one second"),
+            ("[oauth]\nsigning_key_seconds = 3600", &[][..], "at least signing_key_publish_seconds"),
+            ("[oauth]\nsigning_key_seconds = -1", &[][..], "0 (never by schedule)"),
+            ("[oauth]\nsigning_key_publish_seconds = 0", &[][..], "1 to 2592000"),
         ] {
             let message = parse(text, variables).expect_err("refused").to_string();
             assert!(message.contains(part), "{message}");

@@ -21,6 +21,10 @@ pub struct OAuth {
     pub pkce_optional_for: Vec<String>,
     /// Seconds for which a consumed refresh token is remembered, so that its return is noticed as a theft.
     pub refresh_replay_seconds: i64,
+    /// Seconds a key signs before the next one takes over; 0: until somebody rotates.
+    pub signing_key_seconds: i64,
+    /// Seconds a key is published before it signs, so that every resource server has it by then.
+    pub signing_key_publish_seconds: i64,
 }
 
 impl Default for OAuth {
@@ -34,6 +38,8 @@ impl Default for OAuth {
             signing_algorithm: "ES256".to_owned(),
             pkce_optional_for: Vec::new(),
             refresh_replay_seconds: 7 * 24 * 60 * 60,
+            signing_key_seconds: 90 * 24 * 60 * 60,
+            signing_key_publish_seconds: 24 * 60 * 60,
         }
     }
 }

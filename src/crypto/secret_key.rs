@@ -64,22 +64,25 @@ impl SecretKeys {
         Ok(Self(keys.collect::<Result<_, _>>()?))
     }
 
-    /// Reads the file, or creates it with a new key when it is missing. A file that others can read is refused.
-    pub fn load_or_create(path: &Path) -> Result<Self, SecretKeyError> {
+    /// Reads the file. One that others can read is refused.
+    pub fn load(path: &Path) -> Result<Self, SecretKeyError> {
         let failed = |source| SecretKeyError::File { path: path.display().to_string(), source };
-        match File::open(path) {
-            Ok(mut file) => {
-                check_mode(&file, path)?;
-                let mut text = String::new();
-                file.read_to_string(&mut text).map_err(failed)?;
-                Self::parse(&text)
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+        let mut file = File::open(path).map_err(failed)?;
+        check_mode(&file, path)?;
+        let mut text = String::new();
+        file.read_to_string(&mut text).map_err(failed)?;
+        Self::parse(&text)
+    }
+
+    /// Reads the file, or creates it with a new key when it is missing.
+    pub fn load_or_create(path: &Path) -> Result<Self, SecretKeyError> {
+        match Self::load(path) {
+            Err(SecretKeyError::File { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
                 let keys = Self::generate();
-                create(path, &keys).map_err(failed)?;
+                create(path, &keys).map_err(|source| SecretKeyError::File { path: path.display().to_string(), source })?;
                 Ok(keys)
             }
-            Err(error) => Err(failed(error)),
+            loaded => loaded,
         }
     }
 }

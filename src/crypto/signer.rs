@@ -4,6 +4,7 @@
 //! `at+jwt` and its `iss` is ours. Time is the caller's business: an expired token still tells its claims.
 
 use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use aws_lc_rs::error::KeyRejected;
 use aws_lc_rs::rand::SystemRandom;
@@ -110,6 +111,7 @@ impl PrivateKey {
 
 struct Key {
     kid: String,
+    signs_from: Timestamp,
     algorithm: Algorithm,
     /// Parsed and checked once: the library would do so for every signature.
     private: Private,
@@ -124,26 +126,55 @@ enum Private {
     EdDsa(Box<Ed25519KeyPair>),
 }
 
-/// The keys in use: the first signs, all verify and are published.
+/// A private key, and from when it signs.
+pub type ScheduledKey = (PrivateKey, Timestamp);
+
+/// Which of the keys signs at `now`: the one whose time has come last. `signs_from`: the latest first. Before the time of
+/// all of them, when the clock was set back, the earliest.
+pub fn due(signs_from: impl ExactSizeIterator<Item = Timestamp>, now: Timestamp) -> Option<usize> {
+    let last = signs_from.len().checked_sub(1)?;
+    Some(signs_from.into_iter().position(|from| from <= now).unwrap_or(last))
+}
+
+/// The keys in use: time decides which one signs, all verify and are published.
 pub struct Signer {
     issuer: String,
-    keys: Vec<Key>,
+    keys: RwLock<Arc<Keys>>,
+}
+
+struct Keys {
+    /// The one that signs last comes first.
+    list: Vec<Key>,
     by_kid: HashMap<String, usize>,
 }
 
 impl Signer {
-    /// `keys`: the signing one first.
-    pub fn new(issuer: &str, keys: &[PrivateKey]) -> Result<Self, SignerError> {
-        let keys = keys.iter().map(load).collect::<Result<Vec<_>, _>>()?;
-        if keys.is_empty() {
-            return Err(SignerError::NoKey);
-        }
-        let by_kid = keys.iter().enumerate().map(|(index, key)| (key.kid.clone(), index)).collect();
-        Ok(Self { issuer: issuer.to_owned(), keys, by_kid })
+    pub fn new(issuer: &str, keys: &[ScheduledKey]) -> Result<Self, SignerError> {
+        Ok(Self { issuer: issuer.to_owned(), keys: RwLock::new(Arc::new(Keys::load(keys)?)) })
     }
 
+    /// From here on these are the keys.
+    pub fn replace(&self, keys: &[ScheduledKey]) -> Result<(), SignerError> {
+        let keys = Arc::new(Keys::load(keys)?);
+        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
+        Ok(())
+    }
+
+    /// Whether these keys, at these times, are the ones in use. Named in the order of their times, the latest first.
+    pub fn holds<'k>(&self, keys: impl ExactSizeIterator<Item = (&'k str, Timestamp)>) -> bool {
+        let own = self.keys();
+        own.list.len() == keys.len() && own.list.iter().zip(keys).all(|(key, (kid, from))| key.kid == kid && key.signs_from == from)
+    }
+
+    fn keys(&self) -> Arc<Keys> {
+        Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Signs with the key that is due at the claims' `iat`.
     pub fn sign(&self, claims: &Claims) -> Result<String, SignerError> {
-        let key = &self.keys[0];
+        let keys = self.keys();
+        let index = due(keys.list.iter().map(|key| key.signs_from), Timestamp::from_seconds(claims.iat)).ok_or(SignerError::NoKey)?;
+        let key = &keys.list[index];
         let claims = serde_json::to_vec(claims).map_err(|error| SignerError::Key(error.to_string()))?;
         let mut token = String::with_capacity(key.header.len() + claims.len() * 4 / 3 + 96);
         token.push_str(&key.header);
@@ -162,7 +193,8 @@ impl Signer {
         }
         let header = jsonwebtoken::decode_header(token).map_err(|_| NotOurs)?;
         let typed = header.typ.as_deref().is_some_and(|typ| typ.eq_ignore_ascii_case(TYPE));
-        let key = header.kid.and_then(|kid| self.by_kid.get(&kid)).map(|index| &self.keys[*index]).ok_or(NotOurs)?;
+        let keys = self.keys();
+        let key = header.kid.and_then(|kid| keys.by_kid.get(&kid)).map(|index| &keys.list[*index]).ok_or(NotOurs)?;
         if !typed || header.alg != key.algorithm {
             return Err(NotOurs);
         }
@@ -176,14 +208,26 @@ impl Signer {
 
     /// RFC 7517 §5: what `/.well-known/jwks.json` answers.
     pub fn jwks(&self) -> serde_json::Value {
-        serde_json::json!({ "keys": self.keys.iter().map(|key| &key.jwk).collect::<Vec<_>>() })
+        serde_json::json!({ "keys": self.keys().list.iter().map(|key| &key.jwk).collect::<Vec<_>>() })
     }
 
     pub fn algorithms(&self) -> Vec<&'static str> {
-        let mut names: Vec<_> = self.keys.iter().map(|key| if key.algorithm == Algorithm::EdDSA { "EdDSA" } else { "ES256" }).collect();
+        let mut names: Vec<_> = self.keys().list.iter().map(|key| if key.algorithm == Algorithm::EdDSA { "EdDSA" } else { "ES256" }).collect();
         names.sort_unstable();
         names.dedup();
         names
+    }
+}
+
+impl Keys {
+    fn load(keys: &[ScheduledKey]) -> Result<Self, SignerError> {
+        let mut list = keys.iter().map(load).collect::<Result<Vec<_>, _>>()?;
+        if list.is_empty() {
+            return Err(SignerError::NoKey);
+        }
+        list.sort_by(|one, other| other.signs_from.cmp(&one.signs_from).then_with(|| one.kid.cmp(&other.kid)));
+        let by_kid = list.iter().enumerate().map(|(index, key)| (key.kid.clone(), index)).collect();
+        Ok(Self { list, by_kid })
     }
 }
 
@@ -215,7 +259,7 @@ impl Claims {
     }
 }
 
-fn load(key: &PrivateKey) -> Result<Key, SignerError> {
+fn load((key, signs_from): &ScheduledKey) -> Result<Key, SignerError> {
     let mut jwk = public_jwk(key.algorithm, &key.pkcs8)?;
     jwk.common.key_id = Some(key.kid.clone());
     jwk.common.public_key_use = Some(PublicKeyUse::Signature);
@@ -228,6 +272,7 @@ fn load(key: &PrivateKey) -> Result<Key, SignerError> {
     let header = serde_json::json!({ "typ": TYPE, "alg": key.algorithm.as_str(), "kid": key.kid });
     Ok(Key {
         kid: key.kid.clone(),
+        signs_from: *signs_from,
         algorithm,
         private: Private::parse(key.algorithm, &key.pkcs8)?,
         header: URL_SAFE_NO_PAD.encode(header.to_string()),
@@ -271,8 +316,12 @@ mod tests {
         }
     }
 
+    fn key(algorithm: SigningAlgorithm, signs_from_seconds: i64) -> ScheduledKey {
+        (PrivateKey::generate(algorithm).expect("a key"), Timestamp::from_seconds(signs_from_seconds))
+    }
+
     fn signer(algorithm: SigningAlgorithm) -> Signer {
-        Signer::new("https://id.example", &[PrivateKey::generate(algorithm).expect("a key")]).expect("a signer")
+        Signer::new("https://id.example", &[key(algorithm, 0)]).expect("a signer")
     }
 
     #[test]
@@ -288,6 +337,26 @@ mod tests {
     }
 
     #[test]
+    fn time_alone_decides_which_key_signs() {
+        // 9700-44: a prepared key takes over by itself, and gives the turn back when the clock steps back
+        let (first, second) = (key(SigningAlgorithm::Es256, 100), key(SigningAlgorithm::EdDsa, 200));
+        let kids = [first.0.kid.clone(), second.0.kid.clone()];
+        let signer = Signer::new("https://id.example", &[first, second]).expect("a signer");
+        for (iat, expected) in [(100, 0), (199, 0), (200, 1), (201, 1), (199, 0), (50, 0)] {
+            let claims = Claims { iat, ..claims() };
+            let token = signer.sign(&claims).expect("signed");
+            assert_eq!(jsonwebtoken::decode_header(&token).expect("a header").kid.as_ref(), Some(&kids[expected]), "{iat}");
+            assert_eq!(signer.verify(&token), Ok(claims));
+        }
+        assert!(signer.holds([(kids[1].as_str(), Timestamp::from_seconds(200)), (&kids[0], Timestamp::from_seconds(100))].into_iter()));
+        let token = signer.sign(&claims()).expect("signed");
+        signer.replace(&[key(SigningAlgorithm::Es256, 300)]).expect("keys");
+        assert_eq!(signer.verify(&token), Err(NotOurs), "its key has left");
+        assert!(matches!(signer.replace(&[]), Err(SignerError::NoKey)));
+        assert!(signer.sign(&claims()).is_ok(), "what was refused changed nothing");
+    }
+
+    #[test]
     fn forged_tokens_are_not_ours() {
         // RFC 8725 §3.1: `none`, another key, another algorithm, another type, a public key used as an HMAC secret
         let signer = signer(SigningAlgorithm::Es256);
@@ -295,8 +364,9 @@ mod tests {
         let (head, rest) = token.split_once('.').expect("three parts");
         let (body, signature) = rest.split_once('.').expect("three parts");
         let with_header = |json: &str| format!("{}.{body}.{signature}", URL_SAFE_NO_PAD.encode(json));
-        let kid = &signer.keys[0].kid;
-        let hmac = EncodingKey::from_secret(serde_json::to_string(&signer.keys[0].jwk).expect("JSON").as_bytes());
+        let keys = signer.keys();
+        let kid = &keys.list[0].kid;
+        let hmac = EncodingKey::from_secret(serde_json::to_string(&keys.list[0].jwk).expect("JSON").as_bytes());
         let mut header = Header::new(Algorithm::HS256);
         header.typ = Some("at+jwt".to_owned());
         header.kid = Some(kid.clone());

@@ -17,6 +17,7 @@ pub mod resource_servers;
 pub mod sandbox;
 pub mod sessions;
 pub mod sweep;
+pub mod signing_keys;
 pub mod usage;
 
 use crate::store;

@@ -1,4 +1,5 @@
 //! The door for time: what happens although nobody asks.
 
 pub mod sweep;
+pub mod signing_keys;
 pub mod usage;

@@ -45,7 +45,12 @@ pub async fn start(mut config: Config, clock: Clock, stamp_program: PathBuf) -> 
 impl Running {
     /// Serves until [`ServerHandle::stop`].
     pub async fn serve(self) -> std::io::Result<()> {
-        let jobs = [actix_web::rt::spawn(jobs::usage::run(self.app.clone())), actix_web::rt::spawn(jobs::sweep::run(self.app.clone()))];
+        let app = || self.app.clone();
+        let jobs = [
+            actix_web::rt::spawn(jobs::usage::run(app())),
+            actix_web::rt::spawn(jobs::signing_keys::run(app())),
+            actix_web::rt::spawn(jobs::sweep::run(app())),
+        ];
         let served = self.server.await;
         jobs.iter().for_each(actix_web::rt::task::JoinHandle::abort);
         jobs::usage::flush(&self.app).await;

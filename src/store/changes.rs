@@ -75,8 +75,8 @@ impl Changes {
         }
     }
 
-    /// Forgets everything: a foreign write was seen.
-    pub(super) fn forget_all(&self) {
+    /// Forgets everything: a foreign write was seen, or the keys that prove a token have changed.
+    pub fn forget_all(&self) {
         let value = self.counter.fetch_add(1, Ordering::SeqCst) + 1;
         self.floor.fetch_max(value, Ordering::SeqCst);
     }

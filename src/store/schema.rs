@@ -298,6 +298,9 @@ diesel::table! {
         sealed_private_key -> Text,
         created_at -> BigInt,
         signs_from -> BigInt,
+        replaces -> Text,
+        published_at -> Nullable<BigInt>,
+        longest_token_seconds -> BigInt,
     }
 }
 

@@ -8,7 +8,7 @@ use crate::types::state::SigningAlgorithm;
 use crate::types::time::Timestamp;
 
 #[derive(Clone, Queryable, Selectable, Insertable)]
-#[diesel(table_name = signing_keys)]
+#[diesel(table_name = signing_keys, treat_none_as_default_value = false)]
 pub struct StoredSigningKey {
     /// RFC 7638 thumbprint of the public key.
     pub kid: String,
@@ -16,8 +16,14 @@ pub struct StoredSigningKey {
     /// PKCS #8, sealed.
     pub sealed_private_key: String,
     pub created_at: Timestamp,
-    /// Published from its creation, used from here.
+    /// It signs from here until the next one does.
     pub signs_from: Timestamp,
+    /// The newest key when this one was made; empty for the first. Unique, so that two rotations at once make one key.
+    pub replaces: String,
+    /// When the server first put it into its key set.
+    pub published_at: Option<Timestamp>,
+    /// The longest lifetime of a token that it may have signed.
+    pub longest_token_seconds: i64,
 }
 
 impl Snapshot<'_> {
@@ -29,8 +35,24 @@ impl Snapshot<'_> {
     }
 }
 
+// No memory depends on these rows: the server reads them again every few seconds, so that a guest may write them.
 impl Tx<'_> {
     pub fn insert_signing_key(&mut self, key: &StoredSigningKey) -> Result<(), Error> {
         self.run_one(|conn| diesel::insert_into(signing_keys::table).values(key).execute(conn))
+    }
+
+    pub fn schedule_signing_key(&mut self, kid: &str, signs_from: Timestamp, published_at: Option<Timestamp>) -> Result<(), Error> {
+        let set = (signing_keys::signs_from.eq(signs_from), signing_keys::published_at.eq(published_at));
+        self.run_one(|conn| diesel::update(signing_keys::table.find(kid)).set(set).execute(conn))
+    }
+
+    /// It signs tokens that live so long.
+    pub fn lengthen_signing_key(&mut self, kid: &str, longest_token_seconds: i64) -> Result<(), Error> {
+        let shorter = signing_keys::table.find(kid).filter(signing_keys::longest_token_seconds.lt(longest_token_seconds));
+        self.run_one(|conn| diesel::update(shorter).set(signing_keys::longest_token_seconds.eq(longest_token_seconds)).execute(conn))
+    }
+
+    pub fn delete_signing_key(&mut self, kid: &str) -> Result<(), Error> {
+        self.run_one(|conn| diesel::delete(signing_keys::table.find(kid)).execute(conn))
     }
 }

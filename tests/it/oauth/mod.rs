@@ -14,6 +14,7 @@ mod metadata;
 mod races;
 mod refresh_token;
 mod revoke;
+mod signing_keys;
 mod token;
 
 use std::sync::Arc;

@@ -1,0 +1,245 @@
+//! Signing keys by schedule (9700-44). Time alone decides which key signs ([`due`]): one that was prepared takes over at its
+//! instant, without a write or a restart.
+//!
+//! Invariants:
+//! - No key signs before it was published for `publish_seconds`, except the first of a database and an urgent one. Only the
+//!   server publishes: a key that the command line made while no server ran starts to count when one runs.
+//! - A key stays in the key set until the last token that it can have signed has expired, and [`SLACK_SECONDS`] more.
+//! - Two rotations at once make one key: both name the key they replace, which the database lets only one of them do.
+//! - A clock that steps back gives the turn back to the key before, which is still there unless its tokens had expired.
+
+use crate::config::OAuth;
+use crate::crypto::seal::Sealer;
+use crate::crypto::signer::{PrivateKey, SignerError, due};
+use crate::store::signing_keys::StoredSigningKey;
+use crate::store::{Error, Tx};
+use crate::types::state::SigningAlgorithm;
+use crate::types::time::Timestamp;
+
+/// For servers that learn of a rotation late, and clocks that differ.
+pub const SLACK_SECONDS: i64 = 60 * 60;
+
+/// What the configuration says.
+#[derive(Debug, Clone, Copy)]
+pub struct Schedule {
+    /// How long a key signs; 0: until somebody rotates.
+    pub seconds: i64,
+    pub publish_seconds: i64,
+    /// The longest lifetime of a token that is signed.
+    pub longest_token_seconds: i64,
+}
+
+impl Schedule {
+    pub fn of(oauth: &OAuth) -> Self {
+        Self {
+            seconds: oauth.signing_key_seconds,
+            publish_seconds: oauth.signing_key_publish_seconds,
+            longest_token_seconds: oauth.access_token_seconds,
+        }
+    }
+}
+
+/// A new key, sealed: made before the transaction that may need it.
+pub struct Fresh {
+    pub kid: String,
+    pub algorithm: SigningAlgorithm,
+    pub sealed_private_key: String,
+}
+
+impl Fresh {
+    pub fn generate(algorithm: SigningAlgorithm, sealer: &Sealer) -> Result<Self, SignerError> {
+        let key = PrivateKey::generate(algorithm)?;
+        Ok(Self { sealed_private_key: sealer.seal(&key.kid, &key.pkcs8), kid: key.kid, algorithm })
+    }
+
+    fn stored(self, schedule: Schedule, now: Timestamp, signs_from: Timestamp, replaces: &str) -> StoredSigningKey {
+        StoredSigningKey {
+            kid: self.kid,
+            algorithm: self.algorithm,
+            sealed_private_key: self.sealed_private_key,
+            created_at: now,
+            signs_from,
+            replaces: replaces.to_owned(),
+            published_at: None,
+            longest_token_seconds: schedule.longest_token_seconds,
+        }
+    }
+}
+
+/// What a key is for at an instant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// Published; signs from its time.
+    Next,
+    Signs,
+    /// Its tokens still verify.
+    Verifies,
+}
+
+impl Turn {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Next => "next",
+            Self::Signs => "signs",
+            Self::Verifies => "verifies",
+        }
+    }
+}
+
+/// The turn of each of `keys`, which are in the order of [`crate::store::Snapshot::list_signing_keys`].
+pub fn turns(keys: &[StoredSigningKey], now: Timestamp) -> impl Iterator<Item = (&StoredSigningKey, Turn)> {
+    let current = current(keys, now);
+    keys.iter().enumerate().map(move |(index, key)| {
+        let turn = match current {
+            Some(current) if index < current => Turn::Next,
+            Some(current) if index > current => Turn::Verifies,
+            _ => Turn::Signs,
+        };
+        (key, turn)
+    })
+}
+
+fn current(keys: &[StoredSigningKey], now: Timestamp) -> Option<usize> {
+    due(keys.iter().map(|key| key.signs_from), now)
+}
+
+/// What is to be done for the schedule.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Plan {
+    publish: Vec<(String, Timestamp)>,
+    lengthen: Vec<String>,
+    prepare: Option<Timestamp>,
+    retire: Vec<String>,
+}
+
+/// `keys`: as they are listed.
+fn plan(mut keys: Vec<StoredSigningKey>, schedule: Schedule, now: Timestamp) -> Plan {
+    let mut plan = Plan::default();
+    let ready = now.plus_seconds(schedule.publish_seconds);
+    for key in keys.iter_mut().filter(|key| key.published_at.is_none()) {
+        // the clock of whoever made it may be ahead
+        key.signs_from = if is_urgent(key) { key.signs_from.min(now) } else { key.signs_from.max(ready) };
+        plan.publish.push((key.kid.clone(), key.signs_from));
+    }
+    keys.sort_by(|one, other| other.signs_from.cmp(&one.signs_from).then_with(|| one.kid.cmp(&other.kid)));
+    let (Some(newest), Some(current)) = (keys.first(), current(&keys, now)) else {
+        return Plan { prepare: Some(now), ..plan };
+    };
+    if schedule.seconds > 0 && newest.signs_from.plus_seconds(schedule.seconds) <= ready {
+        plan.prepare = Some(ready);
+    }
+    let may_sign = keys[..=current].iter();
+    plan.lengthen = may_sign.filter(|key| key.longest_token_seconds < schedule.longest_token_seconds).map(|key| key.kid.clone()).collect();
+    let superseded = keys[current..].iter().zip(&keys[current + 1..]);
+    plan.retire = superseded.filter(|(next, key)| now > last_token_ends(key, next)).map(|(_, key)| key.kid.clone()).collect();
+    plan
+}
+
+/// It was to sign as soon as it was made: the first of a database, or an emergency.
+fn is_urgent(key: &StoredSigningKey) -> bool {
+    key.signs_from <= key.created_at
+}
+
+/// When the key can leave the key set, once `next` signs.
+pub fn last_token_ends(key: &StoredSigningKey, next: &StoredSigningKey) -> Timestamp {
+    next.signs_from.plus_seconds(key.longest_token_seconds).plus_seconds(SLACK_SECONDS)
+}
+
+/// Whether nothing is to be done.
+pub fn is_on_schedule(keys: &[StoredSigningKey], schedule: Schedule, now: Timestamp) -> bool {
+    plan(keys.to_vec(), schedule, now) == Plan::default()
+}
+
+/// What the server does: publishes what was made elsewhere, prepares the next key, lets old ones go. `Constraint`: another
+/// rotation was first.
+pub fn tend(tx: &mut Tx, schedule: Schedule, fresh: Fresh) -> Result<(), Error> {
+    let (keys, now) = (tx.list_signing_keys()?, tx.now);
+    let newest = keys.first().map_or_else(String::new, |key| key.kid.clone());
+    let plan = plan(keys, schedule, now);
+    for (kid, signs_from) in &plan.publish {
+        tx.schedule_signing_key(kid, *signs_from, Some(now))?;
+    }
+    for kid in &plan.lengthen {
+        tx.lengthen_signing_key(kid, schedule.longest_token_seconds)?;
+    }
+    if let Some(signs_from) = plan.prepare {
+        let key = StoredSigningKey { published_at: Some(now), ..fresh.stored(schedule, now, signs_from, &newest) };
+        insert(tx, &key)?;
+    }
+    for kid in &plan.retire {
+        tx.delete_signing_key(kid)?;
+        tx.record(None, None, "signing_key.retired", kid, "its last token has expired")?;
+    }
+    Ok(())
+}
+
+fn insert(tx: &mut Tx, key: &StoredSigningKey) -> Result<(), Error> {
+    tx.insert_signing_key(key)?;
+    tx.record(None, None, "signing_key.created", &key.kid, &format!("{}, signs from {}", key.algorithm, key.signs_from.rfc3339()))
+}
+
+/// What came of somebody's wish for another key.
+pub enum Rotation {
+    Made(StoredSigningKey),
+    /// The next key waits already.
+    Waiting(StoredSigningKey),
+    /// Another rotation has made this one since `seen` was the newest.
+    Overtaken(StoredSigningKey),
+}
+
+/// What the command line does. Urgent: the key signs at once, and one that waits is discarded with the suspicion.
+pub fn rotate(tx: &mut Tx, schedule: Schedule, fresh: Fresh, seen: &str, urgent: bool) -> Result<Rotation, Error> {
+    let (keys, now) = (tx.list_signing_keys()?, tx.now);
+    let (Some(newest), Some(current)) = (keys.first(), current(&keys, now)) else { return Err(Error::NotFound) };
+    if newest.kid != seen {
+        return Ok(Rotation::Overtaken(newest.clone()));
+    }
+    if !urgent && current > 0 {
+        return Ok(Rotation::Waiting(newest.clone()));
+    }
+    if urgent {
+        clear_the_way(tx, &keys, current)?;
+    }
+    let signs_from = if urgent { now } else { now.plus_seconds(schedule.publish_seconds.max(1)) };
+    let key = fresh.stored(schedule, now, signs_from, &newest.kid);
+    insert(tx, &key)?;
+    Ok(Rotation::Made(key))
+}
+
+/// Nothing of before may take over later.
+fn clear_the_way(tx: &mut Tx, keys: &[StoredSigningKey], current: usize) -> Result<(), Error> {
+    for waiting in &keys[..current] {
+        tx.delete_signing_key(&waiting.kid)?;
+        tx.record(None, None, "signing_key.discarded", &waiting.kid, "another one signs at once")?;
+    }
+    let old = &keys[current];
+    // made under a clock that was ahead
+    if old.signs_from >= tx.now {
+        tx.schedule_signing_key(&old.kid, Timestamp::from_millis(tx.now.millis() - 1), old.published_at)?;
+    }
+    Ok(())
+}
+
+/// Why a key stays.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CannotRemove {
+    #[error("there is no such key")]
+    Unknown,
+    #[error("it signs: run `signing-keys rotate --now` first")]
+    Signs,
+    #[error(transparent)]
+    Store(#[from] Error),
+}
+
+/// Takes a key out of the key set before its time: what it signed ends. For a key that others may have.
+pub fn remove(tx: &mut Tx, kid: &str) -> Result<(), CannotRemove> {
+    let keys = tx.list_signing_keys()?;
+    match turns(&keys, tx.now).find(|(key, _)| key.kid == kid) {
+        None => Err(CannotRemove::Unknown),
+        Some((_, Turn::Signs)) => Err(CannotRemove::Signs),
+        Some(_) => {
+            tx.delete_signing_key(kid)?;
+            Ok(tx.record(None, None, "signing_key.removed", kid, "by the command line")?)
+        }
+    }
+}
