@@ -4,6 +4,7 @@ mod config;
 mod migrate;
 mod quickstart;
 mod serve;
+mod signing_keys;
 mod user;
 
 use std::path::PathBuf;
@@ -35,6 +36,9 @@ enum Command {
     /// Manage accounts
     #[command(subcommand)]
     User(user::Command),
+    /// Look at the keys that sign tokens, and rotate them
+    #[command(subcommand)]
+    SigningKeys(signing_keys::Command),
 }
 
 /// Which configuration.
@@ -69,6 +73,7 @@ pub fn run() -> ExitCode {
         Command::Migrate(arguments) => migrate::run(&arguments),
         Command::Config(command) => config::run(&command),
         Command::User(command) => user::run(command),
+        Command::SigningKeys(command) => signing_keys::run(&command),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

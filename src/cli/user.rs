@@ -1,4 +1,7 @@
 //! `countersign user create`: an account with a verified address, as the operator vouches for it.
+//!
+//! It takes the database's lock, so no server may run: it changes members, whom a running server remembers, and on
+//! PostgreSQL that server would not learn of it.
 
 use super::{ConfigArguments, Failure};
 use crate::app::secret_keys;

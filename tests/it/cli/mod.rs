@@ -4,6 +4,7 @@ mod config;
 mod migrate;
 mod quickstart;
 mod serve;
+mod signing_keys;
 mod user;
 
 use std::io::{BufRead, BufReader, Lines, Write};
@@ -144,7 +145,7 @@ fn the_help_names_every_command_and_what_it_does() {
     let place = Place::empty();
     let help = place.run(&["--help"]);
     assert!(help.succeeded);
-    for line in ["quickstart  Serve on an embedded database", "serve ", "migrate ", "config ", "user ", "--version"] {
+    for line in ["quickstart    Serve on an embedded database", "serve ", "migrate ", "config ", "user ", "signing-keys ", "--version"] {
         assert!(help.output.contains(line), "{line}: {}", help.output);
     }
     for (arguments, part) in [
@@ -153,6 +154,7 @@ fn the_help_names_every_command_and_what_it_does() {
         (&["migrate", "--help"], "--config <FILE>"),
         (&["config", "check", "--help"], "secrets left out"),
         (&["user", "create", "--help"], "--password-stdin"),
+        (&["signing-keys", "rotate", "--help"], "--now"),
     ] {
         let help = place.run(arguments);
         assert!(help.succeeded && help.output.contains(part), "{arguments:?}: {}", help.output);
