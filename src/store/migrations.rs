@@ -1,5 +1,8 @@
 //! The schema: one portable set of migrations, embedded. `serve` refuses a schema it does not know.
 
+use diesel::migration::{Migration, MigrationSource};
+use diesel::sql_types::{BigInt, Text};
+use diesel::{QueryResult, QueryableByName, RunQueryDsl};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use super::conn::{Conn, Database};
@@ -26,24 +29,57 @@ pub fn migrate(database: &Database) -> Result<Vec<String>, SchemaError> {
     Ok(applied.iter().map(ToString::to_string).collect())
 }
 
-/// Whether the schema is exactly the one this program knows.
+/// Whether the schema is exactly the one this program knows. Only reads: a command that asks changes nothing.
 pub fn check(database: &Database) -> Result<(), SchemaError> {
-    let mut conn = Conn::open(database).map_err(|error| SchemaError::Open(error.to_string()))?;
-    refuse_unknown(&mut conn)?;
-    let pending = conn.pending_migrations(MIGRATIONS).map_err(|error| SchemaError::Migration(error.to_string()))?;
-    match pending.first() {
+    check_on(&mut Conn::open(database).map_err(|error| SchemaError::Open(error.to_string()))?)
+}
+
+pub(super) fn check_on(conn: &mut Conn) -> Result<(), SchemaError> {
+    let applied = applied(conn).map_err(|error| SchemaError::Migration(error.to_string()))?;
+    let known = known()?;
+    if let Some(stranger) = applied.iter().find(|version| !known.iter().any(|migration| migration.name().version().to_string() == **version)) {
+        return Err(SchemaError::Unknown(stranger.clone()));
+    }
+    match known.iter().find(|migration| !applied.contains(&migration.name().version().to_string())) {
         Some(first) => Err(SchemaError::Pending(first.name().to_string())),
         None => Ok(()),
     }
 }
 
+/// The versions that the database says have run. Diesel's own question makes its table when there is none.
+fn applied(conn: &mut Conn) -> QueryResult<Vec<String>> {
+    #[derive(QueryableByName)]
+    struct Count {
+        #[diesel(sql_type = BigInt)]
+        count: i64,
+    }
+    #[derive(QueryableByName)]
+    struct Applied {
+        #[diesel(sql_type = Text)]
+        version: String,
+    }
+    let table = match conn {
+        Conn::Sqlite(_) => "SELECT count(*) AS count FROM sqlite_master WHERE type = 'table' AND name = '__diesel_schema_migrations'",
+        Conn::Pg(_) => "SELECT count(*) AS count FROM pg_class WHERE oid = to_regclass('__diesel_schema_migrations')",
+    };
+    if diesel::sql_query(table).get_result::<Count>(conn)?.count == 0 {
+        return Ok(Vec::new());
+    }
+    let rows: Vec<Applied> = diesel::sql_query("SELECT version FROM __diesel_schema_migrations").load(conn)?;
+    Ok(rows.into_iter().map(|row| row.version).collect())
+}
+
+type KnownMigration = Box<dyn Migration<<Conn as diesel::Connection>::Backend>>;
+
+fn known() -> Result<Vec<KnownMigration>, SchemaError> {
+    let mut known: Vec<KnownMigration> = MIGRATIONS.migrations().map_err(|error| SchemaError::Migration(error.to_string()))?;
+    known.sort_by_key(|migration| migration.name().version().to_string());
+    Ok(known)
+}
+
 fn refuse_unknown(conn: &mut Conn) -> Result<(), SchemaError> {
-    use diesel::migration::MigrationSource;
-    let failed = |error: Box<dyn std::error::Error + Send + Sync>| SchemaError::Migration(error.to_string());
-    let known: Vec<Box<dyn diesel::migration::Migration<<Conn as diesel::Connection>::Backend>>> = MIGRATIONS.migrations().map_err(failed)?;
-    let applied = conn.applied_migrations().map_err(failed)?;
-    match applied.iter().find(|version| !known.iter().any(|migration| migration.name().version() == **version)) {
-        Some(stranger) => Err(SchemaError::Unknown(stranger.to_string())),
-        None => Ok(()),
+    match check_on(conn) {
+        Err(SchemaError::Pending(_)) => Ok(()),
+        answer => answer,
     }
 }
