@@ -1,4 +1,4 @@
-//! `countersign config check`: what the server would run with.
+//! `countersign config check`: what the server would run with, and which of it is weak.
 
 use super::{ConfigArguments, Failure};
 
@@ -12,12 +12,16 @@ pub enum Command {
 pub fn run(command: &Command) -> Result<(), Failure> {
     let Command::Check(arguments) = command;
     let mut config = arguments.load()?;
+    let weak: Vec<_> = config.weaknesses().collect();
     if config.database.url.starts_with("postgres") {
         config.database.url = without_password(&config.database.url);
     }
     config.secret.key = if config.secret.key.is_empty() { String::new() } else { "(set)".to_owned() };
     println!("{}", toml::to_string_pretty(&config)?);
     println!("# The configuration is valid. The issuer is {}", config.server.issuer()?.as_str());
+    for setting in weak {
+        println!("# Weak: {}: {}", setting.name, setting.why);
+    }
     Ok(())
 }
 

@@ -14,6 +14,7 @@ mod server;
 mod sessions;
 mod sweep;
 mod watermark;
+mod weak;
 
 use std::path::Path;
 
@@ -36,6 +37,7 @@ pub use server::{Issuer, IssuerError, Server};
 pub use sessions::Sessions;
 pub use sweep::Sweep;
 pub use watermark::Watermark;
+pub use weak::{WEAK, Weak, is_everybody};
 
 const DEFAULT_PROFILE: &str = include_str!("../../profiles/default.toml");
 /// Variables of the tests, not of the configuration.
