@@ -1,6 +1,7 @@
 //! The command line: one file a command.
 
 mod config;
+mod doctor;
 mod migrate;
 mod quickstart;
 mod serve;
@@ -33,6 +34,8 @@ enum Command {
     /// Look at the configuration
     #[command(subcommand)]
     Config(config::Command),
+    /// Say what is wrong with this installation, and what to do
+    Doctor(doctor::Arguments),
     /// Manage accounts
     #[command(subcommand)]
     User(user::Command),
@@ -72,6 +75,7 @@ pub fn run() -> ExitCode {
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Migrate(arguments) => migrate::run(&arguments),
         Command::Config(command) => config::run(&command),
+        Command::Doctor(arguments) => return doctor::run(&arguments),
         Command::User(command) => user::run(command),
         Command::SigningKeys(command) => signing_keys::run(&command),
     };

@@ -1,6 +1,7 @@
 //! The program itself, as somebody types it.
 
 mod config;
+mod doctor;
 mod migrate;
 mod quickstart;
 mod serve;
@@ -145,7 +146,7 @@ fn the_help_names_every_command_and_what_it_does() {
     let place = Place::empty();
     let help = place.run(&["--help"]);
     assert!(help.succeeded);
-    for line in ["quickstart    Serve on an embedded database", "serve ", "migrate ", "config ", "user ", "signing-keys ", "--version"] {
+    for line in ["quickstart    Serve on an embedded database", "serve ", "migrate ", "config ", "user ", "signing-keys ", "doctor ", "--version"] {
         assert!(help.output.contains(line), "{line}: {}", help.output);
     }
     for (arguments, part) in [
@@ -155,6 +156,7 @@ fn the_help_names_every_command_and_what_it_does() {
         (&["config", "check", "--help"], "secrets left out"),
         (&["user", "create", "--help"], "--password-stdin"),
         (&["signing-keys", "rotate", "--help"], "--now"),
+        (&["doctor", "--help"], "--json"),
     ] {
         let help = place.run(arguments);
         assert!(help.succeeded && help.output.contains(part), "{arguments:?}: {}", help.output);
