@@ -35,6 +35,8 @@ pub const WEAK: &[Weak] = &[
     weak("oauth.authorization_seconds", |c| c.oauth.authorization_seconds > 2 * 365 * DAY, "people are asked again after more than two years only"),
     weak("oauth.signing_key_seconds", |c| c.oauth.signing_key_seconds == 0 || c.oauth.signing_key_seconds > 366 * DAY, "signing keys are not replaced within a year"),
     weak("oauth.signing_key_publish_seconds", |c| c.oauth.signing_key_publish_seconds < OAuth::default().signing_key_publish_seconds / 24, "resource servers that keep the key set for an hour refuse the first tokens of a new key"),
+    weak("oauth.pkce_optional_for", |c| !c.oauth.pkce_optional_for.is_empty(), "codes of these applications can be redeemed by whoever injects them (RFC 9700 §2.1.1)"),
+    weak("oauth.refresh_replay_seconds", |c| c.oauth.refresh_replay_seconds < HOUR, "a stolen refresh token that comes back after an hour is not noticed as a theft"),
     weak("sandbox.name_prefix", |c| c.sandbox.name_prefix.trim().is_empty(), "Sandbox documents cannot be told from others by their name"),
     weak("sandbox.include_subdomains", |c| c.sandbox.include_subdomains, "Sandbox documents reach every sub-domain of an own domain, whoever runs it"),
     weak("limits.sandbox", |c| is_looser(c.limits.sandbox, Limits::default().sandbox), "the Sandbox can carry production traffic"),
@@ -42,6 +44,7 @@ pub const WEAK: &[Weak] = &[
     weak("limits.whoami", |c| is_looser(c.limits.whoami, Limits::default().whoami), "one credential can keep the server busy"),
     weak("limits.unknown_credentials", |c| is_looser(c.limits.unknown_credentials, Limits::default().unknown_credentials), "strangers may keep the database busy with credentials that do not exist"),
     weak("limits.client_failures", |c| is_looser(c.limits.client_failures, Limits::default().client_failures), "client secrets may be guessed ten times faster than by default"),
+    weak("sweep.enabled", |c| !c.sweep.enabled, "what has expired stays: the tables grow for ever"),
     weak("operations.allowed_networks", |c| c.operations.allowed_networks.iter().any(is_wide), "everybody may read /metrics: name the networks of your monitoring"),
     weak("logs.level", |c| c.logs.level.contains("trace"), "traces of libraries hold what people send"),
 ];
@@ -105,6 +108,7 @@ mod tests {
             sessions = { idle_seconds = 90000, absolute_seconds = 9000000, failures_per_address = 'none', failures_per_account = '51/15m' }
             sandbox = { name_prefix = ' ', include_subdomains = true }
             limits = { sandbox = '101/1m', production = 'none', whoami = 'none', unknown_credentials = '4000/1m', client_failures = '10/1s' }
+            sweep = { enabled = false }
             operations = { allowed_networks = ['0.0.0.0/1'] }
             logs = { level = 'info,countersign=trace' }
             [oauth]
@@ -115,6 +119,8 @@ mod tests {
             authorization_seconds = 99999999
             signing_key_seconds = 0
             signing_key_publish_seconds = 60
+            pkce_optional_for = ['app_0000000000000000000001']
+            refresh_replay_seconds = 60
         ";
         assert_eq!(names(text), WEAK.iter().map(|weak| weak.name).collect::<Vec<_>>());
         let defaults = toml::Table::try_from(Config::default()).expect("TOML");

@@ -16,8 +16,8 @@ pub mod refresh;
 pub mod resource_servers;
 pub mod sandbox;
 pub mod sessions;
-pub mod sweep;
 pub mod signing_keys;
+pub mod sweep;
 pub mod usage;
 
 use crate::store;

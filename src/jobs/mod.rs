@@ -1,5 +1,5 @@
 //! The door for time: what happens although nobody asks.
 
-pub mod sweep;
 pub mod signing_keys;
+pub mod sweep;
 pub mod usage;

@@ -152,6 +152,7 @@ async fn the_first_request_after_an_application_is_deleted_is_refused(db: TestDa
 }
 
 async fn the_first_request_after_a_token_is_revoked_is_refused(db: TestDatabase) {
+    // 9700-43
     let server = Server::start(db).await;
     let own = tenants::own_token(&server).await;
     let opaque = tenants::token(&server, server.planted.application, Key::of(&server, admin(&server).await), "read").await.token;

@@ -30,6 +30,7 @@ use crate::server::{REDIRECT_URI, Secrets, hidden, parameter, plant};
 both_databases!(no_secret_is_written_to_the_logs_the_answers_or_the_database);
 
 async fn no_secret_is_written_to_the_logs_the_answers_or_the_database(db: TestDatabase) {
+    // 9700-22, 9700-50, 9700-52
     let folder = tempfile::tempdir().expect("a temporary folder");
     let (planted, secrets) = prepare(&db.database, &folder).await;
     for level in ["trace", "info"] {

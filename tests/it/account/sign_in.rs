@@ -177,6 +177,7 @@ async fn failures_at_many_accounts_stop_their_own_network(db: TestDatabase) {
 }
 
 async fn a_forged_forwarding_header_is_no_fresh_start(db: TestDatabase) {
+    // 9700-51
     let server = Server::start(db).await;
     let form = Form::load(&server).await;
     for number in 0..5 {

@@ -68,6 +68,7 @@ async fn the_answer_says_everything_but_the_secret(db: TestDatabase) {
 }
 
 async fn a_credential_in_the_url_is_refused(db: TestDatabase) {
+    // 9700-47
     // row 34, RFC 9700 §4.3.2
     let server = Server::start(db).await;
     let key = &server.secrets.sandbox_key;

@@ -1,6 +1,11 @@
 //! The authorization code grant (RFC 6749 §4.1.3, RFC 7636 §4.6).
 
+use countersign::crypto::digest::Purpose;
 use countersign::crypto::signer::Claims;
+use countersign::domain::Refusal;
+use countersign::store::Tx;
+use countersign::store::applications::Application;
+use countersign::types::id::ApplicationId;
 use countersign::types::state::{AccessTokenFormat, ClientType};
 use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
@@ -8,11 +13,11 @@ use reqwest::StatusCode;
 use serde_json::Value;
 
 use super::{
-    assert_invalid_grant, assert_oauth_error, code_of, delete_application, is_active, redemption, refresh, register, register_public, text, token_as,
-    token_as_public,
+    Registered, assert_invalid_grant, assert_oauth_error, authorize_with, code_of, delete_application, is_active, redemption, redirected_error,
+    refresh, register, register_public, text, token_as, token_as_public,
 };
 use crate::databases::{TestDatabase, both_databases};
-use crate::server::{NOON, REDIRECT_URI, Server, VERIFIER};
+use crate::server::{NOON, REDIRECT_URI, Server, VERIFIER, parameter};
 
 both_databases!(
     a_code_becomes_tokens,
@@ -25,6 +30,7 @@ both_databases!(
     a_thief_of_the_code_alone_cannot_kill_the_family,
     a_wrong_verifier_is_counted_and_the_third_kills_the_code,
     a_missing_verifier_is_refused,
+    pkce_is_optional_for_a_client_that_is_named_and_for_nobody_else,
     another_redirect_uri_is_refused,
     the_redirect_uri_may_be_left_out,
     a_missing_or_unknown_code_is_refused,
@@ -244,5 +250,44 @@ async fn a_deleted_applications_tokens_end_at_once(db: TestDatabase) {
         for form in [redemption(&waiting).as_slice(), &[("grant_type", "refresh_token"), ("refresh_token", text(&tokens, "refresh_token"))]] {
             assert_oauth_error(&ask(form).await, StatusCode::UNAUTHORIZED, "invalid_client");
         }
+    }
+}
+
+async fn pkce_is_optional_for_a_client_that_is_named_and_for_nobody_else(db: TestDatabase) {
+    // 9700-7, 9700-20: by name, for a single confidential client; what came with a challenge still needs its verifier
+    let named: ApplicationId = "app_0000000000000000000001".parse().expect("an id");
+    let server = Server::start_with(db, move |config| config.oauth.pkce_optional_for = vec![named.to_string()]).await;
+    let template = register(&server, |_| {}).await;
+    let digest = server.app.digester.digest(Purpose::ClientSecret, "the secret of the named one");
+    let (uri, id) = (REDIRECT_URI.parse().expect("a URI"), template.id);
+    let copy = move |tx: &mut Tx| {
+        let application = tx.find_application(id)?.ok_or(Refusal::NotFound)?;
+        let application = Application { id: named, ..application };
+        tx.insert_application(&application, &[uri])?;
+        Ok(tx.insert_application_secret(&application, &digest).map(drop)?)
+    };
+    server.write(copy).await;
+    let client = Registered { id: named, secret: "the secret of the named one".to_owned() };
+    let bare = [("code_challenge", None), ("code_challenge_method", None)];
+    let browser = server.signed_in_browser().await;
+    let code = async |changes: &[(&str, Option<&str>)]| {
+        let target = browser.allow(&authorize_with(named.as_str(), changes)).await;
+        parameter(&target, "code").expect("a code")
+    };
+    let without = async |code: String| token_as(&server, &client, &redemption(&code)[..3]).await;
+    assert_eq!(without(code(&bare).await).await.0, StatusCode::OK);
+    // a verifier without a challenge: somebody took the challenge out of the request
+    let downgraded = code(&bare).await;
+    assert_invalid_grant(&token_as(&server, &client, &redemption(&downgraded)).await);
+    // a challenge without a verifier
+    assert_invalid_grant(&without(code(&[]).await).await);
+    let proven = code(&[]).await;
+    assert_eq!(token_as(&server, &client, &redemption(&proven)).await.0, StatusCode::OK);
+    // half a challenge is none
+    for change in [("code_challenge", None), ("code_challenge_method", None), ("code_challenge_method", Some("plain"))] {
+        assert_eq!(redirected_error(&browser, &authorize_with(named.as_str(), &[change])).await.0, "invalid_request");
+    }
+    for other in [template.id, register_public(&server).await.id] {
+        assert_eq!(redirected_error(&browser, &authorize_with(other.as_str(), &bare)).await.0, "invalid_request");
     }
 }

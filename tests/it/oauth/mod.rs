@@ -10,11 +10,14 @@ mod hostile;
 mod introspect;
 mod libraries;
 mod lost_rights;
+mod matrix;
 mod metadata;
 mod races;
 mod refresh_token;
+mod remembered;
 mod revoke;
 mod signing_keys;
+mod sweep;
 mod token;
 
 use std::sync::Arc;
