@@ -69,6 +69,28 @@ impl Visitor {
 const SESSION: &str = "countersign_session";
 const STRANGER: &str = "countersign_visitor";
 
+/// The tokens in a browser's cookies: each has the shape of one of ours, and is not yet known to be one.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Presented {
+    pub session: Option<String>,
+    pub stranger: Option<String>,
+}
+
+impl Presented {
+    pub fn of(request: &HttpRequest, secure: bool) -> Self {
+        Self { session: presented(request, &cookie_name(SESSION, secure)), stranger: presented(request, &cookie_name(STRANGER, secure)) }
+    }
+}
+
+/// The token in the one cookie of this name, by the byte: percent-decoded, `%5F_Host-…` would read as a name that browsers
+/// let nobody but this host set. Of two such cookies, the order would let another host choose.
+fn presented(request: &HttpRequest, name: &str) -> Option<String> {
+    let cookies = request.cookies_raw().ok()?;
+    let mut tokens = cookies.iter().filter(|cookie| cookie.name() == name).map(Cookie::value);
+    let (only, second) = (tokens.next()?, tokens.next());
+    (second.is_none() && is_token(only)).then(|| only.to_owned())
+}
+
 /// A new session's secret, for the cookie; its digest is stored.
 pub fn mint_session_token() -> String {
     random_base62(TOKEN_CHARACTERS)
@@ -111,17 +133,16 @@ async fn recognize(request: &HttpRequest) -> Result<Visitor, PageError> {
     refuse_foreign_origin(request.headers(), app.issuer.as_str())?;
     let facts = Facts::of(request);
     let secure = app.issuer.is_secure();
-    let read = |name| request.cookie(&cookie_name(name, secure)).map(|cookie| cookie.value().to_owned());
+    let presented = Presented::of(request, secure);
     let path = request.uri().path_and_query().map_or("/", |path| path.as_str()).to_owned();
-    if let Some(token) = read(SESSION).filter(|token| is_token(token))
+    if let Some(token) = presented.session
         && let Some(signed_in) = find_session(&app, &token, &facts).await?
     {
         let csrf = csrf(&app, &token);
         request.extensions_mut().insert(account_menu(&signed_in, &csrf));
         return Ok(Visitor { signed_in: Some(signed_in), token, is_new: false, secure, csrf, path });
     }
-    let known = read(STRANGER).filter(|token| is_token(token));
-    let (is_new, token) = (known.is_none(), known.unwrap_or_else(mint_session_token));
+    let (is_new, token) = (presented.stranger.is_none(), presented.stranger.unwrap_or_else(mint_session_token));
     let csrf = csrf(&app, &token);
     Ok(Visitor { signed_in: None, token, is_new, secure, csrf, path })
 }
@@ -161,4 +182,30 @@ fn refuse_foreign_origin(headers: &HeaderMap, issuer: &str) -> Result<(), PageEr
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let foreign = text("origin").is_some_and(|origin| origin != "null" && origin != issuer);
     if foreign { Err(PageError::Csrf) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::http::header::COOKIE;
+    use actix_web::test::TestRequest;
+
+    fn session(header: &str, secure: bool) -> Option<String> {
+        Presented::of(&TestRequest::default().insert_header((COOKIE, header)).to_http_request(), secure).session
+    }
+
+    #[test]
+    fn a_cookie_is_read_by_the_byte_and_once() {
+        // RFC 6265bis §4.1.3.2: browsers guard the prefix as it is written, and no other spelling of it
+        let (own, planted) = ("a".repeat(TOKEN_CHARACTERS), "b".repeat(TOKEN_CHARACTERS));
+        let guarded = format!("__Host-countersign_session={own}");
+        assert_eq!(session(&guarded, true), Some(own.clone()));
+        for name in ["%5F%5FHost-countersign_session", "countersign_session", "__host-countersign_session", "__Host-countersign%5Fsession"] {
+            assert_eq!(session(&format!("{name}={planted}"), true), None, "{name}");
+            assert_eq!(session(&format!("{name}={planted}; {guarded}"), true), Some(own.clone()), "{name}");
+        }
+        assert_eq!(session(&format!("countersign_session={planted}; countersign_session={own}"), false), None);
+        assert_eq!(session(&format!("countersign_session=%61{}", &own[1..]), false), None);
+        assert_eq!(session(&format!("=; junk; countersign_session={own}"), false), Some(own));
+    }
 }
