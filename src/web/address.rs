@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use actix_web::http::header::HeaderMap;
+use actix_web::http::header::{HeaderMap, HeaderValue};
 use ipnet::IpNet;
 
 pub fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
@@ -12,9 +12,10 @@ pub fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> I
     if !is_trusted(client) {
         return client;
     }
-    let values: Vec<&str> = headers.get_all("x-forwarded-for").filter_map(|value| value.to_str().ok()).collect();
-    for hop in values.iter().rev().flat_map(|value| value.rsplit(',')) {
-        let Some(address) = parse_hop(hop.trim()) else { return client };
+    // bytes, not text: a line with an unreadable part must not vanish, and let one further left speak
+    let lines: Vec<&[u8]> = headers.get_all("x-forwarded-for").map(HeaderValue::as_bytes).collect();
+    for hop in lines.iter().rev().flat_map(|line| line.rsplit(|byte| *byte == b',')) {
+        let Some(address) = std::str::from_utf8(hop).ok().and_then(|hop| parse_hop(hop.trim())) else { return client };
         client = address.to_canonical();
         if !is_trusted(client) {
             return client;
@@ -32,7 +33,7 @@ fn parse_hop(hop: &str) -> Option<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use actix_web::http::header::{HeaderName, HeaderValue};
+    use actix_web::http::header::HeaderName;
 
     fn forwarded(values: &[&'static str]) -> HeaderMap {
         let mut headers = HeaderMap::new();
@@ -55,6 +56,10 @@ mod tests {
         assert_eq!(client_address(proxy, &forwarded(&["192.0.2.7:51234"]), &trusted), client);
         assert_eq!(client_address(proxy, &forwarded(&["[2001:db8::7]"]), &trusted), "2001:db8::7".parse::<IpAddr>().expect("an address"));
         assert_eq!(client_address(proxy, &forwarded(&[]), &trusted), proxy);
+        // a part that is no text stops the walk where it stands, and hides nothing that a proxy wrote behind it
+        let mut garbage = forwarded(&["203.0.113.9"]);
+        garbage.append(HeaderName::from_static("x-forwarded-for"), HeaderValue::from_bytes(b"\xFF, 192.0.2.7").expect("a value"));
+        assert_eq!(client_address(proxy, &garbage, &trusted), client);
         assert_eq!(client_address(proxy, &forwarded(&["192.0.2.7"]), &[]), proxy);
     }
 }
