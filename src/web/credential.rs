@@ -43,8 +43,8 @@ pub fn credential(request: &HttpRequest) -> Result<String, CredentialError> {
 
 /// Whether the query names what would be a credential, however unreadable the rest of it is.
 pub fn has_credential_in_query(request: &HttpRequest) -> bool {
-    let pairs = request.query_string().split('&');
-    pairs.filter_map(|pair| Form::parse(pair).ok()).any(|pair| QUERY_NAMES.iter().any(|name| pair.contains(name)))
+    let names = request.query_string().split('&').map(|pair| pair.split_once('=').map_or(pair, |(name, _)| name));
+    names.filter_map(|name| Form::parse(name).ok()).any(|form| QUERY_NAMES.iter().any(|name| form.contains(name)))
 }
 
 #[cfg(test)]
@@ -70,6 +70,8 @@ mod tests {
         assert_eq!(credential(&joined), Err(CredentialError::Malformed));
         let url = TestRequest::with_uri("/v1/whoami?access_token=x").insert_header((AUTHORIZATION, "Bearer a")).to_http_request();
         assert_eq!(credential(&url), Err(CredentialError::InUrl));
+        let unreadable = TestRequest::with_uri("/v1/whoami?%74oken=x%FF").insert_header((AUTHORIZATION, "Bearer a")).to_http_request();
+        assert_eq!(credential(&unreadable), Err(CredentialError::InUrl));
         assert_eq!(credential(&TestRequest::default().to_http_request()), Err(CredentialError::Missing));
         let basic = TestRequest::default().insert_header((AUTHORIZATION, "Basic eDp5")).to_http_request();
         assert_eq!(credential(&basic), Err(CredentialError::Missing));
