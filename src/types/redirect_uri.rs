@@ -21,7 +21,7 @@ pub enum RedirectUriError {
     Scheme,
     #[error("must be at most 2000 characters of plain ASCII without spaces")]
     Characters,
-    #[error("must name a host of letters, digits, hyphens and dots")]
+    #[error("must name a host of letters, digits, hyphens and dots, or an IP address in its usual form")]
     Host,
 }
 
@@ -63,7 +63,10 @@ impl RedirectUri {
     /// The source that `form-action` names. CSP has no word for an IPv6 address: there the scheme must do.
     pub fn form_action_source(&self) -> String {
         let origin = self.origin();
-        if origin.contains('[') { "http:".to_owned() } else { origin }
+        match origin.split_once("://[") {
+            Some((scheme, _)) => format!("{scheme}:"),
+            None => origin,
+        }
     }
 
     /// The URI with parameters added to its query; a registered query stays (RFC 6749 §3.1.2).
@@ -102,7 +105,14 @@ impl FromStr for RedirectUri {
             "http" => text.starts_with("http://") && is_loopback(&url),
             scheme => scheme.contains('.') && !scheme.starts_with('.') && !scheme.ends_with('.'),
         };
-        if allowed { Ok(Self(text.to_owned())) } else { Err(Scheme) }
+        if !allowed {
+            return Err(Scheme);
+        }
+        // `https:///a.example`, `http://0x7f.1` and `https://%61.example` go elsewhere in a browser than they read
+        if matches!(url.scheme(), "http" | "https") && !url.host_str().is_some_and(|host| host.eq_ignore_ascii_case(without_port(authority(text)))) {
+            return Err(HostName);
+        }
+        Ok(Self(text.to_owned()))
     }
 }
 
@@ -139,11 +149,14 @@ fn loopback_parts(text: &str) -> Option<(&str, &str)> {
     let after = text.strip_prefix("http://")?;
     let end = after.find(['/', '?']).unwrap_or(after.len());
     let (authority, rest) = after.split_at(end);
-    let host = match authority.rfind(':') {
-        Some(colon) if authority[colon + 1..].bytes().all(|byte| byte.is_ascii_digit()) => &authority[..colon],
+    Some((without_port(authority), rest))
+}
+
+fn without_port(authority: &str) -> &str {
+    match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
         _ => authority,
-    };
-    Some((host, rest))
+    }
 }
 
 #[cfg(test)]
@@ -200,10 +213,23 @@ mod tests {
             ("https://a%2Cb.example/cb", Host),
             ("https://*.example/cb", Host),
             ("com.example.app://a;b/cb", Host),
+            ("https:///app.example/cb", Host),
+            ("https:////@app.example/cb", Host),
+            ("https://%61pp.example/cb", Host),
+            ("http://0x7f.1/cb", Host),
+            ("http://[0:0:0:0:0:0:0:1]/cb", Host),
         ] {
             assert_eq!(text.parse::<RedirectUri>(), Err(error), "{text}");
         }
         assert!("com.example.app:/cb".parse::<RedirectUri>().is_ok());
+    }
+
+    #[test]
+    fn the_policy_names_the_scheme_where_it_cannot_name_the_address() {
+        assert_eq!(uri("https://[2001:db8::1]:8443/cb").form_action_source(), "https:");
+        assert_eq!(uri("http://[::1]/cb").form_action_source(), "http:");
+        assert_eq!(uri("https://app.example:8443/cb").form_action_source(), "https://app.example:8443");
+        assert_eq!(uri("com.example.app:/cb").form_action_source(), "com.example.app:");
     }
 
     #[test]
