@@ -1,5 +1,7 @@
 //! Base62, and what free text from people may hold.
 
+use super::email::is_invisible;
+
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 pub fn is_base62(byte: u8) -> bool {
@@ -37,21 +39,26 @@ pub enum TextError {
 /// Free text from a person, trimmed: 1 to `most` characters, none of which controls a terminal or turns the reading direction.
 pub fn parse_text(input: &str, most: usize) -> Result<String, TextError> {
     let text = input.trim();
-    if text.is_empty() {
+    if text.chars().all(|c| c.is_whitespace() || is_selector(c)) {
         return Err(TextError::Empty);
     }
     if text.chars().nth(most).is_some() {
         return Err(TextError::TooLong(most));
     }
-    if text.chars().any(|c| c.is_control() || is_invisible(c)) {
+    if text.chars().any(|c| c.is_control() || is_hidden(c)) {
         return Err(TextError::Control);
     }
     Ok(text.to_owned())
 }
 
-/// Direction overrides, isolates, zero-width characters and the byte-order mark: a name that holds them shows another name.
-fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{2069}' | '\u{FEFF}' | '\u{061C}')
+/// Direction overrides, line separators, fillers, tags and zero-width characters: a name that holds them shows another name.
+fn is_hidden(c: char) -> bool {
+    matches!(c, '\u{2028}' | '\u{2029}') || (is_invisible(c) && !is_selector(c))
+}
+
+/// They only choose how the character before them looks: `❤` or `❤️`.
+fn is_selector(c: char) -> bool {
+    matches!(c, '\u{FE00}'..='\u{FE0F}')
 }
 
 #[cfg(test)]
@@ -73,5 +80,11 @@ mod tests {
         assert_eq!(parse_text("123456", 5), Err(TextError::TooLong(5)));
         assert_eq!(parse_text("a\u{202E}b", 5), Err(TextError::Control));
         assert_eq!(parse_text("a\0b", 5), Err(TextError::Control));
+        // fillers, soft hyphens and tags show nothing: two names would look the same
+        for hidden in ["\u{3164}", "Ac\u{AD}me", "Acme\u{E0041}", "a\u{180E}b", "a\u{206E}b", "a\u{2028}b"] {
+            assert_eq!(parse_text(hidden, 10), Err(TextError::Control), "{hidden:?}");
+        }
+        assert_eq!(parse_text("\u{FE0F} \u{FE0F}", 5), Err(TextError::Empty));
+        assert_eq!(parse_text("❤\u{FE0F}", 5), Ok("❤\u{FE0F}".to_owned()));
     }
 }
