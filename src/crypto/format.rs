@@ -52,7 +52,8 @@ pub fn mint_token(prefix: &str, kind: TokenKind) -> Plaintext {
 
 /// Whether `text` has the shape and the checksum of a token of this kind.
 pub fn is_token(prefix: &str, kind: TokenKind, text: &str) -> bool {
-    token_body(prefix, kind, text).is_some_and(|body| body.len() == SECRET + CHECKSUM) && has_checksum(text)
+    let shaped = |body: &str| body.len() == SECRET + CHECKSUM && body.bytes().all(is_base62);
+    token_body(prefix, kind, text).is_some_and(shaped) && has_checksum(text)
 }
 
 /// The public id, when `text` has the shape and the checksum of a key.
@@ -113,6 +114,9 @@ mod tests {
         assert!(!is_token("cs", TokenKind::RefreshToken, token.expose()));
         assert!(!is_token("cs", TokenKind::AccessToken, &token.expose()[..token.expose().len() - 1]));
         assert_eq!(key_public_id(token.expose()), None);
+        // a right checksum over what we never mint
+        let foreign = with_checksum(format!("cs_at_{}", "-".repeat(SECRET)));
+        assert!(!is_token("cs", TokenKind::AccessToken, &foreign));
     }
 
     proptest! {
