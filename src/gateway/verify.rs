@@ -1,5 +1,7 @@
 //! `POST /v1/verify`: the vendor's backend asks. 200 to every authenticated resource server, whatever the decision.
 
+use std::net::IpAddr;
+
 use actix_web::http::StatusCode;
 use actix_web::http::header::CACHE_CONTROL;
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -38,9 +40,16 @@ struct Body {
     /// Of the request that the credential came with; for the record.
     method: Option<String>,
     path: Option<String>,
-    client_ip: Option<std::net::IpAddr>,
+    client_ip: Option<IpAddr>,
     document_name: Option<String>,
     recipients: Option<Vec<String>>,
+}
+
+/// A readable body: the credential, whose request it came with, and the question.
+pub struct Asked {
+    pub credential: String,
+    pub client_ip: Option<IpAddr>,
+    pub question: Question,
 }
 
 #[derive(Serialize)]
@@ -99,11 +108,10 @@ pub async fn post(app: web::Data<App>, facts: Facts, request: HttpRequest, paylo
 async fn verify(app: &App, facts: &Facts, request: &HttpRequest, payload: web::Payload) -> Result<HttpResponse, Problem> {
     let server = resource_server::authenticate(app, request.headers(), facts).await?;
     let bytes = body::read(request, payload, "application/json", app.config.server.max_body_bytes).await?;
-    let body: Body = serde_json::from_slice(&bytes).map_err(|error| unreadable(&error))?;
-    let question = question(&app.catalogue, &body)?;
-    let (access, decision) = match app.access(&body.credential, body.client_ip, facts.now).await? {
+    let asked = parse(&app.catalogue, &bytes)?;
+    let (access, decision) = match app.access(&asked.credential, asked.client_ip, facts.now).await? {
         Lookup::Found(access) => {
-            let decision = check::check(&access, &question, &server, &app.rules(), &app.limiter, facts.now);
+            let decision = check::check(&access, &asked.question, &server, &app.rules(), &app.limiter, facts.now);
             app.note_use(&access, facts.now);
             (Some(access), decision)
         }
@@ -114,6 +122,13 @@ async fn verify(app: &App, facts: &Facts, request: &HttpRequest, payload: web::P
     };
     app.metrics.decisions.get_or_create(&DecisionLabels { door: "verify", code: decision.code.as_str() }).inc();
     Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(answer(app, access.as_deref(), &decision)))
+}
+
+/// What a body asks; otherwise the answer to it, which repeats nothing of the body.
+pub fn parse(catalogue: &Catalogue, body: &[u8]) -> Result<Asked, Problem> {
+    let body: Body = serde_json::from_slice(body).map_err(|error| unreadable(&error))?;
+    let question = question(catalogue, &body)?;
+    Ok(Asked { credential: body.credential, client_ip: body.client_ip, question })
 }
 
 /// Where the body went wrong. Never in the parser's words: they repeat what was sent, and a credential may stand in the wrong place.

@@ -11,7 +11,7 @@ pub mod jwks;
 pub mod metadata;
 mod oxide;
 pub mod pages;
-mod pkce;
+pub mod pkce;
 pub mod protected_resource;
 mod resource;
 pub mod revoke;
