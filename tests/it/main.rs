@@ -15,6 +15,7 @@ mod layers;
 mod logs;
 mod main_job;
 mod oauth;
+mod parsers;
 mod people;
 mod process;
 mod server;

@@ -1,0 +1,2 @@
+#![no_main]
+countersign_fuzz::target!(credential, 8_000 + 400 * bytes);

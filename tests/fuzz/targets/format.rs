@@ -1,0 +1,2 @@
+#![no_main]
+countersign_fuzz::target!(format, 16_000 + 200 * bytes);

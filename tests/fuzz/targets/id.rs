@@ -1,0 +1,2 @@
+#![no_main]
+countersign_fuzz::target!(id, 4_000 + 200 * bytes);
