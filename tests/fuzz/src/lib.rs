@@ -22,7 +22,11 @@ macro_rules! target {
 pub fn prepare() {
     let abort = std::panic::take_hook();
     let is_caught = |info: &PanicHookInfo| info.location().is_some_and(|location| location.file().contains("/lopdf-"));
-    std::panic::set_hook(Box::new(move |info| if !is_caught(info) { abort(info) }));
+    std::panic::set_hook(Box::new(move |info| {
+        if !is_caught(info) {
+            abort(info)
+        }
+    }));
 }
 
 pub fn run(check: fn(&[u8]), input: &[u8], most: usize) {
