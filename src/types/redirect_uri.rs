@@ -75,7 +75,11 @@ impl RedirectUri {
         for (name, value) in parameters {
             serializer.append_pair(name, value);
         }
-        let separator = if self.0.contains('?') { if self.0.ends_with(['?', '&']) { "" } else { "&" } } else { "?" };
+        let separator = match self.0.split_once('?') {
+            None => "?",
+            Some((_, query)) if query.is_empty() || query.ends_with('&') => "",
+            Some(_) => "&",
+        };
         format!("{}{separator}{}", self.0, serializer.finish())
     }
 }
@@ -236,5 +240,9 @@ mod tests {
     fn parameters_join_a_registered_query() {
         assert_eq!(uri("https://a.example/cb").with_parameters(&[("code", "a b")]), "https://a.example/cb?code=a+b");
         assert_eq!(uri("https://a.example/cb?x=1").with_parameters(&[("code", "c")]), "https://a.example/cb?x=1&code=c");
+        assert_eq!(uri("https://a.example/cb?").with_parameters(&[("code", "c")]), "https://a.example/cb?code=c");
+        assert_eq!(uri("https://a.example/cb?x=1&").with_parameters(&[("code", "c")]), "https://a.example/cb?x=1&code=c");
+        // RFC 3986 §3.4: a query may hold question marks, and end with one
+        assert_eq!(uri("https://a.example/cb?x?").with_parameters(&[("code", "c")]), "https://a.example/cb?x?&code=c");
     }
 }
