@@ -1,2 +1,2 @@
 #![no_main]
-countersign_fuzz::target!(format, 16_000 + 200 * bytes);
+countersign_fuzz::target!(format, 250_000 + 200 * bytes);

@@ -1,2 +1,2 @@
 #![no_main]
-countersign_fuzz::target!(token, 64_000 + 400 * bytes);
+countersign_fuzz::target!(token, 64_000 + 3_000 * bytes);
