@@ -1,2 +1,2 @@
 #![no_main]
-countersign_fuzz::target!(address, 16_000 + 1_000 * bytes);
+countersign_fuzz::target!(address, 16_000 + 4_000 * bytes);
