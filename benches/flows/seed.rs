@@ -9,12 +9,13 @@ use countersign::config::{ADMIN_ROLE, Config};
 use countersign::crypto::digest::{Digest, Purpose};
 use countersign::crypto::format::{TokenKind, mint_token};
 use countersign::domain::accounts::{self, NewPerson};
-use countersign::domain::applications::{self, NewApplication};
+use countersign::domain::applications::{self, NewApplication, RefreshPolicy};
 use countersign::domain::{Refusal, sessions};
 use countersign::store::organizations::Organization;
 use countersign::store::{self, Database, Tx, Verdict};
 use countersign::types::email::Mailbox;
 use countersign::types::environment::Environment;
+use countersign::types::grant_types::GrantTypes;
 use countersign::types::id::{ApplicationId, WorkspaceId};
 use countersign::types::state::{AccessTokenFormat, ClientType, OrganizationRole, ProductionAccess};
 use countersign::types::time::Clock;
@@ -90,6 +91,8 @@ fn person(
         scopes: config.scope.iter().map(|scope| scope.name.as_str()).collect(),
         role: ADMIN_ROLE.to_owned(),
         secret,
+        grants: GrantTypes::ALL,
+        refresh: RefreshPolicy::default(),
     };
     let application = applications::create(tx, config, &home.organization, user, new)?.id;
     Ok((home, application))

@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use countersign::crypto::signer::{Claims, PrivateKey, Signer};
+use countersign::crypto::signer::{Audience, Claims, PrivateKey, Signer};
 use countersign::types::id::{ApplicationId, AuthorizationId, OrganizationId};
 use countersign::types::state::SigningAlgorithm;
 use countersign::types::time::Timestamp;
@@ -62,7 +62,7 @@ fn honest(algorithm: SigningAlgorithm) -> Honest {
     let kid = key.kid.clone();
     // with the honest `kid`, so that nothing but the key itself tells the two apart
     let other = PrivateKey { kid: kid.clone(), ..PrivateKey::generate(algorithm).expect("a key") };
-    let new = |key| Signer::new(ISSUER, &[key]).expect("a signer");
+    let new = |key| Signer::new(ISSUER, &[(key, Timestamp::from_seconds(0))]).expect("a signer");
     let (signer, stranger) = (new(key), new(other));
     let claims = claims();
     let token = signer.sign(&claims).expect("signed");
@@ -74,7 +74,7 @@ fn claims() -> Claims {
     Claims {
         iss: ISSUER.to_owned(),
         sub: "usr_x".to_owned(),
-        aud: ISSUER.to_owned(),
+        aud: Audience::One(ISSUER.to_owned()),
         client_id: ApplicationId::generate(now),
         exp: now.seconds() + 900,
         iat: now.seconds(),
