@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use actix_web::{App, HttpResponse, HttpServer, web};
-use countersign::crypto::signer::{Claims, PrivateKey, Signer};
+use countersign::crypto::signer::{Audience, Claims, PrivateKey, Signer};
 use countersign::types::id::{AccessTokenId, ApplicationId, AuthorizationId, OrganizationId};
 use countersign::types::state::SigningAlgorithm;
 use countersign::types::time::{Clock, Timestamp};
@@ -49,7 +49,7 @@ fn claims(now: Timestamp) -> Claims {
     Claims {
         iss: "http://127.0.0.1:8080".to_owned(),
         sub: application.to_string(),
-        aud: "http://127.0.0.1:8080".to_owned(),
+        aud: Audience::One("http://127.0.0.1:8080".to_owned()),
         client_id: application,
         exp: now.seconds() + 900,
         iat: now.seconds(),

@@ -321,7 +321,7 @@ impl App {
                 let Ok(claims) = self.signer.verify(presented) else { return Ok(None) };
                 let (Ok(id), Ok(scopes)) = (claims.jti.parse::<AccessTokenId>(), claims.scope.parse::<Scopes>()) else { return Ok(None) };
                 let issued_at = Timestamp::from_seconds(claims.iat);
-                let resources = claims.resources(self.issuer.as_str());
+                let Some(resources) = claims.resources(self.issuer.as_str()) else { return Ok(None) };
                 let load = move |snapshot: &mut Snapshot| {
                     let unseen = snapshot.is_receipt_open(id)?;
                     let token = PresentedToken { id: claims.jti.clone(), scopes, issued_at, expires_at: claims.expires_at(), resources, unseen };

@@ -37,7 +37,7 @@ impl Default for OAuth {
             authorization_seconds: 365 * 24 * 60 * 60,
             signing_algorithm: "ES256".to_owned(),
             pkce_optional_for: Vec::new(),
-            refresh_replay_seconds: 7 * 24 * 60 * 60,
+            refresh_replay_seconds: 30 * 24 * 60 * 60,
             signing_key_seconds: 90 * 24 * 60 * 60,
             signing_key_publish_seconds: 24 * 60 * 60,
         }

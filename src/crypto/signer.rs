@@ -249,9 +249,14 @@ impl Private {
 }
 
 impl Claims {
-    /// What the token is for; none: the default audience, which is called like the issuer.
-    pub fn resources(&self, issuer: &str) -> Resources {
-        self.aud.iter().filter(|uri| *uri != issuer).filter_map(|uri| uri.parse::<ResourceUri>().ok()).collect()
+    /// What the token is for; empty: the default audience, which is called like the issuer. None when it says what we
+    /// never write.
+    pub fn resources(&self, issuer: &str) -> Option<Resources> {
+        if self.aud == Audience::One(issuer.to_owned()) {
+            return Some(Resources::default());
+        }
+        let resources = self.aud.iter().map(|uri| uri.parse::<ResourceUri>().ok()).collect::<Option<Resources>>()?;
+        (!resources.is_empty()).then_some(resources)
     }
 
     pub fn expires_at(&self) -> Timestamp {

@@ -29,6 +29,8 @@ const MOST_REQUESTS: i64 = 20;
 pub const MOST_WORKSPACES: usize = 100;
 /// Live authorizations of one consent: devices and connections. One more ends the oldest.
 const MOST_AUTHORIZATIONS: usize = 50;
+/// Codes of one consent that wait to be redeemed.
+const MOST_CODES: usize = 20;
 /// Connected applications that one page lists.
 const MOST_LISTED: i64 = 200;
 
@@ -91,12 +93,16 @@ pub fn allow(
     authorize(tx, config, client, request, &consent, code)
 }
 
-/// Writes what was allowed: more scopes join those of before, workspaces are those chosen last.
+/// Writes what was allowed: workspaces are those chosen last. More scopes join those of before, but only where all of them
+/// were allowed: for what no page showed together, nothing is remembered.
 fn remember(tx: &mut Tx, client: &Client, request: &AuthorizationRequest, choice: &Choice, reach: ReachKind) -> Result<Consent, Refusal> {
     let workspaces = if reach == ReachKind::Workspaces { choice.workspaces.as_slice() } else { &[] };
     let before = tx.list_live_consents(choice.user, client.application.id)?;
     if let Some(consent) = before.into_iter().find(|consent| consent.organization_id == choice.organization) {
-        let scopes: Scopes = consent.scopes.iter().chain(request.scopes.iter()).collect();
+        let scopes: Scopes = match is_within(tx, &consent, reach, workspaces)? {
+            true => consent.scopes.iter().chain(request.scopes.iter()).collect(),
+            false => request.scopes.clone(),
+        };
         tx.change_consent(&consent, &scopes, reach, workspaces)?;
         return Ok(Consent { scopes, reach, ..consent });
     }
@@ -117,8 +123,17 @@ fn remember(tx: &mut Tx, client: &Client, request: &AuthorizationRequest, choice
     Ok(consent)
 }
 
+/// Whether what is chosen now was chosen before, too.
+fn is_within(tx: &mut Tx, before: &Consent, reach: ReachKind, workspaces: &[WorkspaceId]) -> Result<bool, Error> {
+    if before.reach == ReachKind::Organization {
+        return Ok(true);
+    }
+    let chosen = tx.list_consent_workspaces(before.id)?;
+    Ok(reach == ReachKind::Workspaces && workspaces.iter().all(|id| chosen.contains(id)))
+}
+
 /// The consent that covers the request, if the person need not be asked again.
-pub fn remembered(
+fn remembered(
     snapshot: &mut Snapshot, client: &Client, request: &AuthorizationRequest, user: UserId, eligible: &[Organization],
 ) -> Result<Option<Consent>, Error> {
     // several organizations are a choice, and the page is where it is made
@@ -134,7 +149,11 @@ pub fn remembered(
     // where the tokens may go was on the page, too
     let same_target =
         |own: &Authorization| own.resources == request.resources || (!request.resources.is_empty() && request.resources.is_subset_of(&own.resources));
-    if !snapshot.list_authorizations_of_consent(consent.id)?.iter().any(same_target) {
+    let alike: Vec<_> = snapshot.list_authorizations_of_consent(consent.id)?.into_iter().filter(same_target).collect();
+    let shown: Scopes = alike.iter().flat_map(|own| own.scopes.iter()).collect();
+    // a member who was removed and has come back is a new one
+    let member = snapshot.find_member(organization.id, user)?.is_some_and(|member| member.created_at <= consent.created_at);
+    if !member || alike.is_empty() || !request.scopes.is_subset_of(&shown) {
         return Ok(None);
     }
     let choice = Choice {
@@ -147,12 +166,19 @@ pub fn remembered(
     Ok(check_choice(&choice, is_admin, &own).is_ok().then_some(consent))
 }
 
-/// The consent is used again, without a page.
+/// Uses a remembered consent again, without a page. False: the person must be asked.
 pub fn allow_again(
-    tx: &mut Tx, config: &OAuth, client: &Client, request: &AuthorizationRequest, consent: &Consent, code: Digest,
-) -> Result<Authorization, Refusal> {
-    tx.hold_consent(consent.id)?;
-    authorize(tx, config, client, request, consent, code)
+    tx: &mut Tx, config: &OAuth, client: &Client, request: &AuthorizationRequest, user: UserId, eligible: &[Organization], code: Digest,
+) -> Result<bool, Refusal> {
+    let Some(consent) = remembered(tx, client, request, user, eligible)? else { return Ok(false) };
+    match tx.hold_consent(consent.id) {
+        Ok(()) => {}
+        Err(Error::NotFound) => return Ok(false),
+        Err(error) => return Err(error.into()),
+    }
+    // read again: whoever held it before may have narrowed it
+    let Some(consent) = remembered(tx, client, request, user, eligible)? else { return Ok(false) };
+    authorize(tx, config, client, request, &consent, code).map(|_| true)
 }
 
 fn authorize(
@@ -187,16 +213,24 @@ fn authorize(
     };
     let workspaces = tx.list_consent_workspaces(consent.id)?;
     tx.insert_authorization(&authorization, &workspaces)?;
-    end_oldest(tx, consent)?;
+    end_oldest(tx, consent.id, AuthorizationState::Pending, MOST_CODES)?;
     let (organization, application) = (consent.organization_id, client.application.id);
     tx.record(Some(organization), Some(consent.user_id), "authorization.allowed", authorization.id.as_str(), application.as_str())?;
     Ok(authorization)
 }
 
-fn end_oldest(tx: &mut Tx, consent: &Consent) -> Result<(), Error> {
-    let live = tx.list_authorizations_of_consent(consent.id)?;
-    let too_many = live.len().saturating_sub(MOST_AUTHORIZATIONS);
-    live.iter().take(too_many).try_for_each(|oldest| authorizations::end(tx, oldest, "too many authorizations of one consent"))
+/// A code of this consent is redeemed: holds the consent, so that nobody revokes it meanwhile, and makes place among its
+/// connections. `NotFound` when it was revoked.
+pub fn connect(tx: &mut Tx, id: ConsentId) -> Result<(), Error> {
+    tx.hold_consent(id)?;
+    end_oldest(tx, id, AuthorizationState::Active, MOST_AUTHORIZATIONS - 1)
+}
+
+/// Codes that nobody redeems make place among themselves, connections among themselves.
+fn end_oldest(tx: &mut Tx, id: ConsentId, state: AuthorizationState, most: usize) -> Result<(), Error> {
+    let alike: Vec<_> = tx.list_authorizations_of_consent(id)?.into_iter().filter(|own| own.state == state).collect();
+    let too_many = alike.len().saturating_sub(most);
+    alike.iter().take(too_many).try_for_each(|oldest| authorizations::end(tx, oldest, "too many authorizations of one consent"))
 }
 
 fn check_choice(choice: &Choice, is_admin: bool, own: &[Workspace]) -> Result<ReachKind, Refusal> {

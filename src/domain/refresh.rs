@@ -3,7 +3,9 @@
 //! Every refresh makes a new generation, and a family has one live refresh token (the database says so, too). A token that
 //! was used before and comes back asks whether its answer ever arrived: the live token of the next generation, or the access
 //! token that came with it, was seen → somebody has both, so one of them is a thief, and the family ends. Neither was seen →
-//! the answer was lost, and the unused pair gives its place to a new one.
+//! the answer was lost, and the unused pair gives its place to a new one. A twin, whose own answer was given up for lost,
+//! counts for [`TWIN_SECONDS`] only: requests that crossed each other. Later it is one of two holders who take turns, and
+//! where tokens are checked without this server nobody would ever be seen.
 //!
 //! Invariants: at most one refresh token and one access token of a generation are live; the tree never forks; what was
 //! replaced is dead before its replacement is answered. Runs while the family is held (`Tx::hold_family`).
@@ -13,6 +15,10 @@ use crate::store::authorizations::Authorization;
 use crate::store::tokens::RefreshToken;
 use crate::store::{Error, Tx};
 use crate::types::state::RefreshTokenState;
+use crate::types::time::Timestamp;
+
+/// Seconds for which requests with one token may cross each other.
+const TWIN_SECONDS: i64 = 60;
 
 /// What a presented refresh token turns out to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,13 +32,15 @@ pub enum Standing {
 }
 
 /// `live` is the family's live token.
-pub fn judge(token: &RefreshToken, live: Option<&RefreshToken>) -> Standing {
+pub fn judge(token: &RefreshToken, live: Option<&RefreshToken>, now: Timestamp) -> Standing {
     let Some(live) = live else { return Standing::Stolen };
     let next_to = match token.state {
         RefreshTokenState::Active => return Standing::Live,
         RefreshTokenState::Consumed => token.generation + 1 == live.generation,
         // a twin of the lost answer: it arrived after all, before anything else did
-        RefreshTokenState::Replaced => token.generation == live.generation,
+        RefreshTokenState::Replaced => {
+            token.generation == live.generation && token.consumed_at.is_some_and(|at| at.plus_seconds(TWIN_SECONDS) >= now)
+        }
     };
     if next_to && !was_received(live) { Standing::Lost } else { Standing::Stolen }
 }
@@ -45,7 +53,7 @@ fn was_received(token: &RefreshToken) -> bool {
 /// Takes the presented token: the generation of what is issued for it now. None when it was stolen, and the family is ended.
 pub fn take(tx: &mut Tx, authorization: &Authorization, token: &RefreshToken) -> Result<Option<i64>, Error> {
     let live = tx.find_live_refresh_token(authorization.id)?;
-    match (judge(token, live.as_ref()), live) {
+    match (judge(token, live.as_ref(), tx.now), live) {
         (Standing::Live, _) => tx.consume_refresh_token(token.id).map(|()| Some(token.generation + 1)),
         (Standing::Lost, Some(live)) => replace(tx, authorization, &live),
         _ => stolen(tx, authorization, token).map(|()| None),
@@ -79,7 +87,6 @@ mod tests {
     use super::*;
     use crate::crypto::digest::Digest;
     use crate::types::id::{AccessTokenId, AuthorizationId, RefreshTokenId};
-    use crate::types::time::Timestamp;
 
     const NOW: Timestamp = Timestamp::from_seconds(1_700_000_000);
 
@@ -91,7 +98,7 @@ mod tests {
             state,
             created_at: NOW,
             expires_at: NOW,
-            consumed_at: None,
+            consumed_at: (state != RefreshTokenState::Active).then_some(NOW),
             generation,
             access_token_id: Some(AccessTokenId::generate(NOW)),
             access_token_expires_at: Some(NOW),
@@ -117,13 +124,17 @@ mod tests {
             (Replaced, 4, Some(&unseen), Stolen),
             (Consumed, 4, None, Stolen),
         ] {
-            assert_eq!(judge(&token(generation, presented, false), live), expected, "{presented} {generation}");
+            assert_eq!(judge(&token(generation, presented, false), live, NOW), expected, "{presented} {generation}");
         }
+        // requests cross each other for a minute; then two take turns. An answer may be lost for longer
+        let late = NOW.plus_seconds(TWIN_SECONDS + 1);
+        assert_eq!(judge(&token(5, Replaced, false), Some(&unseen), late), Stolen);
+        assert_eq!(judge(&token(4, Consumed, false), Some(&unseen), late), Lost);
     }
 
     #[test]
     fn a_token_from_before_receipts_were_kept_counts_as_received() {
         let old = RefreshToken { access_token_id: None, ..token(0, RefreshTokenState::Active, false) };
-        assert_eq!(judge(&token(-1, RefreshTokenState::Consumed, false), Some(&old)), Standing::Stolen);
+        assert_eq!(judge(&token(-1, RefreshTokenState::Consumed, false), Some(&old), NOW), Standing::Stolen);
     }
 }

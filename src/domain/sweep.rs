@@ -1,22 +1,48 @@
 //! Removes what has ended: requests, sessions, codes, tokens, authorizations and consents.
 //!
 //! Invariant: nothing that could still decide anything is removed. A token that is gone reads like one that never was; a
-//! consumed refresh token stays for as long as its return is to be noticed as a theft.
+//! consumed refresh token stays for as long as its return is to be noticed as a theft, and longer next to a live one.
 
 use crate::config::{OAuth, Sweep};
 use crate::store::{Error, Tx};
 
-/// One bounded batch of every kind: how many rows left. Zero: nothing is left to do.
-pub fn batch(tx: &mut Tx, config: &Sweep, oauth: &OAuth) -> Result<usize, Error> {
+/// What is swept, in an order in which nothing hangs off what is removed.
+#[derive(Debug, Clone, Copy)]
+pub enum Kind {
+    Requests,
+    Sessions,
+    AccessTokens,
+    RevokedTokens,
+    ConsumedRefreshTokens,
+    RefreshTokens,
+    Authorizations,
+    Consents,
+}
+
+impl Kind {
+    pub const ALL: [Self; 8] = [
+        Self::Requests,
+        Self::Sessions,
+        Self::AccessTokens,
+        Self::RevokedTokens,
+        Self::ConsumedRefreshTokens,
+        Self::RefreshTokens,
+        Self::Authorizations,
+        Self::Consents,
+    ];
+}
+
+/// One bounded batch: how many rows left. Zero: nothing of this kind is left to do.
+pub fn batch(tx: &mut Tx, kind: Kind, config: &Sweep, oauth: &OAuth) -> Result<usize, Error> {
     let (before, most) = (tx.now.plus_seconds(-config.keep_seconds), config.batch_rows);
-    let replays = tx.now.plus_seconds(-oauth.refresh_replay_seconds);
-    let mut removed = tx.sweep_authorization_requests(tx.now, most)?;
-    removed += tx.sweep_sessions(before, most)?;
-    removed += tx.sweep_access_tokens(before, most)?;
-    removed += tx.sweep_revoked_tokens(before, most)?;
-    removed += tx.sweep_consumed_refresh_tokens(replays, most)?;
-    removed += tx.sweep_refresh_tokens(before, most)?;
-    removed += tx.sweep_authorizations(before, most)?;
-    removed += tx.sweep_consents(before, most)?;
-    Ok(removed)
+    match kind {
+        Kind::Requests => tx.sweep_authorization_requests(tx.now, most),
+        Kind::Sessions => tx.sweep_sessions(before, most),
+        Kind::AccessTokens => tx.sweep_access_tokens(before, most),
+        Kind::RevokedTokens => tx.sweep_revoked_tokens(before, most),
+        Kind::ConsumedRefreshTokens => tx.sweep_consumed_refresh_tokens(tx.now.plus_seconds(-oauth.refresh_replay_seconds), most),
+        Kind::RefreshTokens => tx.sweep_refresh_tokens(before, most),
+        Kind::Authorizations => tx.sweep_authorizations(before, most),
+        Kind::Consents => tx.sweep_consents(before, most),
+    }
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use actix_web::web;
 
 use crate::app::App;
-use crate::domain::sweep;
-use crate::store::{Error, Verdict};
+use crate::domain::sweep::{self, Kind};
+use crate::store::{Error, Tx, Verdict};
 
 /// Between two batches, so that nobody else waits behind them.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -31,17 +31,20 @@ pub async fn round(app: &App) -> Result<usize, Error> {
     let before = now.plus_seconds(-app.config.sweep.keep_seconds);
     let backlog = app.store.read(move |snapshot| snapshot.count_expired(before)).await?;
     app.metrics.sweep_backlog.set(backlog);
-    loop {
-        let config = Arc::clone(&app.config);
-        let swept = app.store.write(now, move |tx| sweep::batch(tx, &config.sweep, &config.oauth).map(Verdict::<_, Error>::Done)).await?;
-        if swept == 0 {
-            app.metrics.sweep_backlog.set(0);
-            return Ok(all);
+    for kind in Kind::ALL {
+        loop {
+            let config = Arc::clone(&app.config);
+            let sweep = move |tx: &mut Tx| sweep::batch(tx, kind, &config.sweep, &config.oauth).map(Verdict::<_, Error>::Done);
+            let swept = app.store.write(now, sweep).await?;
+            if swept == 0 {
+                break;
+            }
+            all += swept;
+            app.metrics.swept_rows.inc_by(u64::try_from(swept).unwrap_or(u64::MAX));
+            actix_web::rt::time::sleep(PAUSE).await;
         }
-        all += swept;
-        let swept = u64::try_from(swept).unwrap_or(u64::MAX);
-        app.metrics.swept_rows.inc_by(swept);
-        app.metrics.sweep_backlog.dec_by(i64::try_from(swept).unwrap_or(i64::MAX).min(app.metrics.sweep_backlog.get()));
-        actix_web::rt::time::sleep(PAUSE).await;
     }
+    let left = app.store.read(move |snapshot| snapshot.count_expired(before)).await?;
+    app.metrics.sweep_backlog.set(left);
+    Ok(all)
 }

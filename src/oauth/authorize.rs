@@ -135,9 +135,7 @@ async fn decide(
     let decide = move |tx: &mut Tx| -> Result<_, Error> {
         let eligible = consents::eligible_organizations(tx, &client.application, user)?;
         ensure(!eligible.is_empty(), Code::AccessDenied.because(NOT_ELIGIBLE))?;
-        let remembered = if prompt == Prompt::Consent { None } else { consents::remembered(tx, &client, &request, user, &eligible)? };
-        if let Some(consent) = remembered {
-            consents::allow_again(tx, &config.oauth, &client, &request, &consent, digest)?;
+        if prompt != Prompt::Consent && consents::allow_again(tx, &config.oauth, &client, &request, user, &eligible, digest)? {
             return Ok(Verdict::Done(Accepted::Remembered { state: request.state, code }));
         }
         ensure(prompt != Prompt::None, Code::ConsentRequired.because("The person must be asked, and prompt=none forbids to."))?;

@@ -16,13 +16,14 @@ use crate::crypto::format::{TokenKind, mint_token};
 use crate::domain::Refusal;
 use crate::domain::clients::Client;
 use crate::domain::consents::{self, Choice, MOST_WORKSPACES};
-use crate::domain::resource_servers;
 use crate::domain::sessions::SignedIn;
+use crate::domain::{ensure, resource_servers};
 use crate::store::authorization_requests::AuthorizationRequest;
 use crate::store::consents::Consent;
 use crate::store::organizations::Organization;
 use crate::store::workspaces::Workspace;
 use crate::store::{self, Verdict};
+use crate::types::grant_types::GrantType;
 use crate::types::id::{AuthorizationRequestId, OrganizationId, WorkspaceId};
 use crate::types::state::ReachKind;
 use crate::web::facts::Facts;
@@ -105,6 +106,11 @@ async fn find(app: &App, facts: &Facts, person: &SignedIn, form: &Form) -> Resul
     let kept = app.store.read(move |snapshot| snapshot.find_authorization_request(session, id)).await?;
     let kept = kept.filter(|request| request.expires_at > now).ok_or_else(expired)?;
     let client = app.client(kept.application_id).await?.ok_or_else(expired)?;
+    // the application may have been changed since the page was shown
+    let still = client.redirect_uri(Some(&kept.redirect_uri)).is_some()
+        && client.application.may_use(GrantType::AuthorizationCode)
+        && kept.scopes.is_subset_of(&client.application.scopes);
+    ensure(still, expired())?;
     Ok((client, kept))
 }
 

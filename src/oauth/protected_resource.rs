@@ -3,7 +3,7 @@
 //! The proxy in front of `https://api.example/v1` sends `/.well-known/oauth-protected-resource/v1` here with its own `Host`.
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CACHE_CONTROL, HOST};
+use actix_web::http::header::{CACHE_CONTROL, HOST, VARY};
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::json;
 
@@ -17,19 +17,27 @@ use crate::web::problem::Problem;
 pub const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
 
 pub async fn get(app: web::Data<App>, facts: Facts, request: HttpRequest) -> HttpResponse {
-    match describe(&app, &request).await {
+    match describe(&app, &facts, &request).await {
         Ok(Some(response)) => response,
         Ok(None) => Problem::new(StatusCode::NOT_FOUND, "not_found", "No resource of this name is registered here.").respond(&facts),
-        Err(error) => Problem::from(error).respond(&facts),
+        Err(refusal) => refusal.respond(&facts),
     }
 }
 
-async fn describe(app: &App, request: &HttpRequest) -> Result<Option<HttpResponse>, store::Error> {
+async fn describe(app: &App, facts: &Facts, request: &HttpRequest) -> Result<Option<HttpResponse>, Problem> {
     let Some(resource) = named(request) else { return Ok(None) };
+    let budget = app.admit_stranger(facts.address, facts.now).map_err(Problem::rate_limited)?;
     let uri = resource.clone();
-    let Some(server) = app.store.read(move |snapshot| snapshot.find_resource_server_by_uri(uri.as_str())).await? else { return Ok(None) };
+    let found = app.store.read(move |snapshot| snapshot.find_resource_server_by_uri(uri.as_str())).await;
+    let Some(server) = found.map_err(|error: store::Error| Problem::from(error))? else {
+        app.count_stranger(budget, facts.now);
+        return Ok(None);
+    };
     let scopes: Vec<&str> = app.catalogue.scopes().map(|scope| scope.name.as_str()).collect();
-    Ok(Some(HttpResponse::Ok().insert_header((CACHE_CONTROL, "public, max-age=300")).json(json!({
+    // one path tells of as many resources as there are hosts
+    let mut response = HttpResponse::Ok();
+    response.insert_header((CACHE_CONTROL, "public, max-age=300")).insert_header((VARY, "Host"));
+    Ok(Some(response.json(json!({
         "resource": resource.as_str(),
         "authorization_servers": [app.issuer.as_str()],
         "jwks_uri": format!("{}/.well-known/jwks.json", app.issuer.as_str()),
@@ -41,7 +49,9 @@ async fn describe(app: &App, request: &HttpRequest) -> Result<Option<HttpRespons
 
 /// RFC 9728 §3.1: the host that was asked, and what stands behind the well-known path.
 fn named(request: &HttpRequest) -> Option<ResourceUri> {
-    let host = request.headers().get(HOST)?.to_str().ok()?;
+    let mut hosts = request.headers().get_all(HOST);
+    let (Some(host), None) = (hosts.next(), hosts.next()) else { return None };
+    let host = host.to_str().ok()?;
     let rest = request.uri().path_and_query()?.as_str().strip_prefix(WELL_KNOWN)?;
     let at = |scheme: &str| format!("{scheme}://{host}{rest}").parse::<ResourceUri>().ok();
     // http only names a resource on a loopback address

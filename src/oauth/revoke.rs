@@ -68,6 +68,8 @@ fn end(tx: &mut Tx, client: &Arc<Client>, refresh: &[Digest], opaque: &[Digest],
     if authorization.application_id != client.application.id {
         return Ok(());
     }
+    // who shows it has what came with it, too
+    tx.note_receipt(token.id)?;
     tx.revoke_access_token(&authorization, token.id, token.expires_at)?;
     tx.record(Some(authorization.organization_id), None, "access_token.revoked", token.id.as_str(), "revoked by the client")
 }

@@ -1,6 +1,7 @@
 //! What has expired leaves, a bounded batch at a time: every function removes at most `most` rows of what ended before
 //! `before`, and says how many.
 
+use diesel::dsl::{exists, not};
 use diesel::{BoolExpressionMethods, ExpressionMethods, NullableExpressionMethods, QueryDsl, RunQueryDsl};
 
 use super::schema::{
@@ -12,6 +13,17 @@ use crate::types::id::{AccessTokenId, AuthorizationId, AuthorizationRequestId, C
 use crate::types::state::{ConsentState, RefreshTokenState};
 use crate::types::time::Timestamp;
 
+diesel::alias!(refresh_tokens as live_tokens: LiveTokens);
+
+/// The live token of the same family, one generation on at most: the row it is asked about is its predecessor or its twin.
+#[diesel::dsl::auto_type]
+fn neighbours(active: RefreshTokenState) -> _ {
+    let live = live_tokens.field(refresh_tokens::state).eq(active);
+    let family = live_tokens.field(refresh_tokens::authorization_id).eq(refresh_tokens::authorization_id);
+    let near = live_tokens.field(refresh_tokens::generation).le(refresh_tokens::generation + 1_i64);
+    live_tokens.filter(live).filter(family).filter(near)
+}
+
 impl Snapshot<'_> {
     /// Rows that have ended before `before` and are still there.
     pub fn count_expired(&mut self, before: Timestamp) -> Result<i64, Error> {
@@ -20,7 +32,9 @@ impl Snapshot<'_> {
         let open: i64 = self.run(|conn| sessions::table.filter(sessions::expires_at.lt(before)).count().get_result(conn))?;
         let access: i64 = self.run(|conn| access_tokens::table.filter(access_tokens::expires_at.lt(before)).count().get_result(conn))?;
         let revoked: i64 = self.run(|conn| revoked_tokens::table.filter(revoked_tokens::expires_at.lt(before)).count().get_result(conn))?;
-        let refresh: i64 = self.run(|conn| refresh_tokens::table.filter(refresh_tokens::expires_at.lt(before)).count().get_result(conn))?;
+        let unneeded = refresh_tokens::state.eq(RefreshTokenState::Active).or(not(exists(neighbours(RefreshTokenState::Active))));
+        let expired = refresh_tokens::table.filter(refresh_tokens::expires_at.lt(before)).filter(unneeded);
+        let refresh: i64 = self.run(|conn| expired.count().get_result(conn))?;
         let ended: i64 = self.run(|conn| authorizations::table.filter(authorizations::row_expires_at.lt(before)).count().get_result(conn))?;
         Ok(requests + open + access + revoked + refresh + ended)
     }
@@ -51,26 +65,37 @@ impl Tx<'_> {
         self.run(|conn| diesel::delete(revoked_tokens::table.filter(revoked_tokens::id.eq_any(&ids))).execute(conn))
     }
 
+    /// Those next to a live token stay: they tell a lost answer from a theft.
     pub fn sweep_refresh_tokens(&mut self, before: Timestamp, most: i64) -> Result<usize, Error> {
-        let old = refresh_tokens::table.filter(refresh_tokens::expires_at.lt(before)).limit(most);
+        let expired = refresh_tokens::table.filter(refresh_tokens::expires_at.lt(before));
+        let active = refresh_tokens::state.eq(RefreshTokenState::Active);
+        let old = expired.filter(active.or(not(exists(neighbours(RefreshTokenState::Active))))).limit(most);
         let ids: Vec<RefreshTokenId> = self.run(|conn| old.select(refresh_tokens::id).load(conn))?;
         self.run(|conn| diesel::delete(refresh_tokens::table.filter(refresh_tokens::id.eq_any(&ids))).execute(conn))
     }
 
-    /// Tokens that were consumed or replaced before `before`: their return would be noticed no more.
+    /// Tokens that were consumed or replaced before `before`: their return would be noticed no more. Those next to a live
+    /// token stay: they tell a lost answer from a theft.
     pub fn sweep_consumed_refresh_tokens(&mut self, before: Timestamp, most: i64) -> Result<usize, Error> {
         let consumed = refresh_tokens::consumed_at.lt(before).and(refresh_tokens::state.ne(RefreshTokenState::Active));
-        let old = refresh_tokens::table.filter(consumed).limit(most);
+        let old = refresh_tokens::table.filter(consumed).filter(not(exists(neighbours(RefreshTokenState::Active)))).limit(most);
         let ids: Vec<RefreshTokenId> = self.run(|conn| old.select(refresh_tokens::id).load(conn))?;
         self.run(|conn| diesel::delete(refresh_tokens::table.filter(refresh_tokens::id.eq_any(&ids))).execute(conn))
     }
 
-    /// Authorizations of which nothing can come any more, with the rows that hang off them.
+    /// Authorizations of which nothing can come any more; the rows that hang off them first.
     pub fn sweep_authorizations(&mut self, before: Timestamp, most: i64) -> Result<usize, Error> {
         let old = authorizations::table.filter(authorizations::row_expires_at.lt(before)).limit(most);
         let ids: Vec<AuthorizationId> = self.run(|conn| old.select(authorizations::id).load(conn))?;
-        self.run(|conn| diesel::delete(refresh_tokens::table.filter(refresh_tokens::authorization_id.eq_any(&ids))).execute(conn))?;
-        self.run(|conn| diesel::delete(access_tokens::table.filter(access_tokens::authorization_id.eq_any(&ids))).execute(conn))?;
+        let tokens = refresh_tokens::table.filter(refresh_tokens::authorization_id.eq_any(&ids)).limit(most);
+        let tokens: Vec<RefreshTokenId> = self.run(|conn| tokens.select(refresh_tokens::id).load(conn))?;
+        let opaque = access_tokens::table.filter(access_tokens::authorization_id.eq_any(&ids)).limit(most);
+        let opaque: Vec<AccessTokenId> = self.run(|conn| opaque.select(access_tokens::id).load(conn))?;
+        if !tokens.is_empty() || !opaque.is_empty() {
+            let refresh = self.run(|conn| diesel::delete(refresh_tokens::table.filter(refresh_tokens::id.eq_any(&tokens))).execute(conn))?;
+            let access = self.run(|conn| diesel::delete(access_tokens::table.filter(access_tokens::id.eq_any(&opaque))).execute(conn))?;
+            return Ok(refresh + access);
+        }
         let workspaces = authorization_workspaces::table.filter(authorization_workspaces::authorization_id.eq_any(&ids));
         self.run(|conn| diesel::delete(workspaces).execute(conn))?;
         self.run(|conn| diesel::delete(authorizations::table.filter(authorizations::id.eq_any(&ids))).execute(conn))
@@ -78,10 +103,10 @@ impl Tx<'_> {
 
     /// Consents that were revoked before `before` and of which no authorization is left.
     pub fn sweep_consents(&mut self, before: Timestamp, most: i64) -> Result<usize, Error> {
-        let left = authorizations::table.filter(authorizations::consent_id.is_not_null()).select(authorizations::consent_id.assume_not_null());
+        let left = authorizations::table.filter(authorizations::consent_id.eq(consents::id.nullable()));
         let old = consents::table
             .filter(consents::state.eq(ConsentState::Revoked).and(consents::revoked_at.lt(before)))
-            .filter(consents::id.ne_all(left))
+            .filter(not(exists(left)))
             .limit(most);
         let ids: Vec<ConsentId> = self.run(|conn| old.select(consents::id).load(conn))?;
         self.run(|conn| diesel::delete(consent_workspaces::table.filter(consent_workspaces::consent_id.eq_any(&ids))).execute(conn))?;

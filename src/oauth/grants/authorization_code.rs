@@ -8,12 +8,13 @@ use crate::crypto::digest::{Digest, Purpose};
 use crate::crypto::format::{TokenKind, is_token};
 use crate::domain::authorizations::{self, Extent, Issuance, Minted, Terms};
 use crate::domain::clients::Client;
-use crate::domain::ensure;
+use crate::domain::{consents, ensure};
 use crate::oauth::error::{Code, Error};
 use crate::oauth::{oxide, pkce, resource, token_response};
 use crate::store::authorizations::Authorization;
 use crate::store::{self, Tx, Verdict};
 use crate::types::grant_types::GrantType;
+use crate::types::id::ConsentId;
 use crate::types::resource::Resources;
 use crate::types::state::AuthorizationState;
 use crate::web::facts::Facts;
@@ -49,6 +50,9 @@ fn redeem(
     // 9700-21: another client's code reads like an unknown one, and stays good for its owner
     ensure(authorization.application_id == client.application.id, Code::InvalidGrant)?;
     oxide::referee_code(client, &authorization, request.redirect_uri.as_deref())?;
+    // RFC 6749 §4.1.3: only PKCE lets it be left out (OAuth 2.1 §4.1.3)
+    let bound = authorization.code_challenge.is_some() || request.redirect_uri.is_some();
+    ensure(bound, Code::InvalidGrant.because("redirect_uri is missing: without PKCE it must be sent."))?;
     let proven = verify(&authorization, request.code_verifier.as_deref())?;
     if authorization.state == AuthorizationState::Active {
         return replayed(tx, &authorization, proven);
@@ -66,6 +70,10 @@ fn redeem(
     ensure(session.unwrap_or(true), Code::InvalidGrant.because("The person signed out before the code was redeemed."))?;
     let resources = resource::narrow(&authorization.resources, &request.resources)?;
     let terms = Terms::of(config, &client.application);
+    // before the code: who revokes the consent takes the same order
+    if let Some(consent) = authorization.consent_id {
+        connect(tx, consent)?;
+    }
     match tx.redeem_code(authorization.id, terms.row_end(now, &authorization)) {
         Ok(()) => {}
         Err(store::Error::NotFound) => return replayed(tx, &authorization, proven),
@@ -74,6 +82,13 @@ fn redeem(
     let extent = Extent { scopes: authorization.scopes.clone(), resources };
     let authorization = Authorization { state: AuthorizationState::Active, ..authorization };
     Ok(Verdict::Done(authorizations::issue(tx, catalogue, &terms, authorization, extent, 0, minted)?))
+}
+
+fn connect(tx: &mut Tx, consent: ConsentId) -> Result<(), Error> {
+    match consents::connect(tx, consent) {
+        Err(store::Error::NotFound) => Err(Code::InvalidGrant.into()),
+        connected => Ok(connected?),
+    }
 }
 
 /// RFC 7636 §4.6. A verifier that was not sent is a malformed request; a wrong one is counted.

@@ -54,11 +54,14 @@ fn exchange_once(
     // read again: whoever held the family before may have changed it
     let refresh_token = tx.find_refresh_token_by_digest(&request.candidates)?.ok_or(Code::InvalidGrant)?;
     let live = tx.find_live_refresh_token(authorization.id)?;
-    if refresh::judge(&refresh_token, live.as_ref()) == Standing::Stolen {
+    let now = tx.now;
+    let standing = refresh::judge(&refresh_token, live.as_ref(), now);
+    if standing == Standing::Stolen {
         return take(tx, catalogue, &terms, authorization, &refresh_token, None, minted);
     }
-    let now = tx.now;
-    let in_time = refresh_token.expires_at > now && authorization.expires_at.is_none_or(|end| end > now);
+    // one that stands for a lost answer lives as long as that answer would have
+    let lives_as = live.as_ref().filter(|_| standing == Standing::Lost).unwrap_or(&refresh_token);
+    let in_time = lives_as.expires_at > now && authorization.expires_at.is_none_or(|end| end > now);
     ensure(in_time, Code::InvalidGrant.because("The refresh token has expired."))?;
     let scopes = oxide::referee_refresh(client, &authorization, request.scope.as_deref())?;
     let resources = resource::narrow(&authorization.resources, &request.resources)?;

@@ -276,6 +276,10 @@ async fn pkce_is_optional_for_a_client_that_is_named_and_for_nobody_else(db: Tes
     };
     let without = async |code: String| token_as(&server, &client, &redemption(&code)[..3]).await;
     assert_eq!(without(code(&bare).await).await.0, StatusCode::OK);
+    // RFC 6749 §4.1.3: then the redirect URI must be sent
+    let bare_code = code(&bare).await;
+    assert_invalid_grant(&token_as(&server, &client, &redemption(&bare_code)[..2]).await);
+    assert_eq!(token_as(&server, &client, &redemption(&bare_code)[..3]).await.0, StatusCode::OK);
     // a verifier without a challenge: somebody took the challenge out of the request
     let downgraded = code(&bare).await;
     assert_invalid_grant(&token_as(&server, &client, &redemption(&downgraded)).await);

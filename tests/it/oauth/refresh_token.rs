@@ -21,6 +21,9 @@ both_databases!(
     a_lost_answer_is_given_again_as_often_as_it_is_lost,
     a_successor_that_was_seen_makes_a_replay_a_theft,
     a_theft_is_found_even_when_the_thief_came_second,
+    two_holders_who_take_turns_are_found_although_nobody_asks_about_their_tokens,
+    a_lost_answer_is_given_again_after_the_old_token_would_have_expired,
+    a_revoked_access_token_was_received,
     a_confidential_application_may_keep_its_refresh_token,
     lifetimes_are_the_applications_own,
     without_the_grant_there_is_no_refresh_token,
@@ -308,4 +311,41 @@ async fn without_the_grant_there_is_no_refresh_token(db: TestDatabase) {
     let browser = server.signed_in_browser().await;
     let answer = super::redirected_error(&browser, &super::authorize_with(machine.id.as_str(), &[])).await;
     assert_eq!(answer.0, "unauthorized_client");
+}
+
+async fn two_holders_who_take_turns_are_found_although_nobody_asks_about_their_tokens(db: TestDatabase) {
+    // 9700-35: where resource servers check JWTs alone, no token is ever seen here
+    let server = Server::start(db).await;
+    let stolen = server.code_flow("read").await;
+    let thief = refresh(&server, text(&stolen, "refresh_token")).await.1;
+    server.clock.step_seconds(600);
+    let client = refresh(&server, text(&stolen, "refresh_token")).await.1;
+    server.clock.step_seconds(600);
+    assert_invalid_grant(&refresh(&server, text(&thief, "refresh_token")).await);
+    assert_invalid_grant(&refresh(&server, text(&client, "refresh_token")).await);
+    // requests that cross each other are no theft: the twin counts for a minute
+    let own = server.code_flow("read").await;
+    let (first, second) = (refresh(&server, text(&own, "refresh_token")).await.1, refresh(&server, text(&own, "refresh_token")).await.1);
+    assert_eq!(refresh(&server, text(&first, "refresh_token")).await.0, StatusCode::OK, "{second}");
+}
+
+async fn a_lost_answer_is_given_again_after_the_old_token_would_have_expired(db: TestDatabase) {
+    // 9700-36: the answer that was lost would have lived on, and the sweep leaves what tells of it
+    let server = Server::start_with(db, |config| config.sweep.every_seconds = 1_000_000).await;
+    let first = server.code_flow("read").await;
+    server.clock.step_seconds(29 * DAY);
+    assert_eq!(refresh(&server, text(&first, "refresh_token")).await.0, StatusCode::OK);
+    server.clock.step_seconds(20 * DAY);
+    countersign::jobs::sweep::round(&server.app).await.expect("a round");
+    assert_eq!(refresh(&server, text(&first, "refresh_token")).await.0, StatusCode::OK);
+}
+
+async fn a_revoked_access_token_was_received(db: TestDatabase) {
+    // 9700-35: who shows it to us, shows it
+    let server = Server::start(db).await;
+    let first = server.code_flow("read").await;
+    let second = refresh(&server, text(&first, "refresh_token")).await.1;
+    assert_eq!(super::revoke(&server, text(&second, "access_token")).await, StatusCode::OK);
+    assert_invalid_grant(&refresh(&server, text(&first, "refresh_token")).await);
+    assert_invalid_grant(&refresh(&server, text(&second, "refresh_token")).await);
 }

@@ -19,6 +19,8 @@ both_databases!(
     a_batch_is_bounded,
     a_consumed_refresh_token_stays_while_its_return_is_to_be_noticed,
     a_consent_stays_while_an_authorization_of_it_does,
+    what_stands_next_to_a_live_refresh_token_stays,
+    the_tokens_of_an_authorization_go_before_it_in_bounded_batches,
 );
 
 /// One row of every kind that ends at `end`, hanging off one authorization.
@@ -158,4 +160,48 @@ async fn a_consent_stays_while_an_authorization_of_it_does(db: TestDatabase) {
     assert_eq!(sweep().await, Ok(0), "an authorization tells where it came from");
     assert_eq!(write(&store, |tx| tx.sweep_authorizations(LATER, 10)).await, Ok(1));
     assert_eq!(sweep().await, Ok(1));
+}
+
+/// 9700-36: without its predecessor a lost answer would lock the client out.
+async fn what_stands_next_to_a_live_refresh_token_stays(db: TestDatabase) {
+    let store = open(&db);
+    let authorization = plant(&store, &Acme::insert(&store).await, LATER).await;
+    let first = read(&store, move |c| c.find_live_refresh_token(authorization.id)).await.expect("live");
+    let next = |generation| RefreshToken { generation, ..refresh_token(&authorization, LATER) };
+    let (second, third) = (next(1), next(2));
+    let (second_id, first_id) = (second.id, first.id);
+    let turn = move |tx: &mut countersign::store::Tx| tx.consume_refresh_token(first_id).and_then(|()| tx.insert_refresh_token(&second));
+    write_at(&store, EARLIER, turn).await.expect("a refresh");
+    let sweep = async || {
+        let consumed = write(&store, |tx| tx.sweep_consumed_refresh_tokens(NOW, 10)).await.expect("swept");
+        let after = LATER.plus_seconds(1);
+        (consumed, read(&store, move |c| c.count_expired(after)).await)
+    };
+    // the authorization, its two other tokens, the session and the request have ended by then, and the live token
+    assert_eq!(sweep().await, (0, 6));
+    let turn = move |tx: &mut countersign::store::Tx| tx.consume_refresh_token(second_id).and_then(|()| tx.insert_refresh_token(&third));
+    write_at(&store, EARLIER, turn).await.expect("another");
+    assert_eq!(sweep().await, (1, 6), "two generations back tells of nothing but a theft");
+    // when the live one has gone, its predecessor goes with the next batch
+    let after = LATER.plus_seconds(1);
+    assert_eq!(write(&store, move |tx| tx.sweep_refresh_tokens(after, 10)).await, Ok(1));
+    assert_eq!(write(&store, move |tx| tx.sweep_refresh_tokens(after, 10)).await, Ok(1));
+}
+
+async fn the_tokens_of_an_authorization_go_before_it_in_bounded_batches(db: TestDatabase) {
+    let store = open(&db);
+    let authorization = plant(&store, &Acme::insert(&store).await, LATER).await;
+    let id = authorization.id;
+    for _ in 0..3 {
+        let live = read(&store, move |c| c.find_live_refresh_token(id)).await.expect("live").id;
+        let next = refresh_token(&authorization, LATER);
+        write(&store, move |tx| tx.consume_refresh_token(live).and_then(|()| tx.insert_refresh_token(&next))).await.expect("a refresh");
+    }
+    write(&store, move |tx| tx.revoke_authorization(&authorization, "ended")).await.expect("revoked");
+    // four refresh tokens, one access token, and then the authorization
+    let mut batches = Vec::new();
+    for _ in 0..4 {
+        batches.push(write(&store, |tx| tx.sweep_authorizations(LATER, 2)).await.expect("swept"));
+    }
+    assert_eq!(batches, [3, 2, 1, 0]);
 }
