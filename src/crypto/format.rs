@@ -11,6 +11,8 @@ const PUBLIC_ID: usize = 12;
 /// 32 base62 characters hold 190 random bits.
 const SECRET: usize = 32;
 const CHECKSUM: usize = 6;
+/// Characters of a secret that lists may show.
+const HINT: usize = 4;
 /// No credential is longer; a JWT has a bound of its own.
 pub const MOST_BYTES: usize = 256;
 
@@ -48,6 +50,12 @@ pub fn key_start(prefix: &str, marker: &str) -> String {
 
 pub fn mint_token(prefix: &str, kind: TokenKind) -> Plaintext {
     Plaintext::new(with_checksum(format!("{prefix}_{}_{}", kind.marker(), random_base62(SECRET))))
+}
+
+/// How a minted token starts, to tell it from another: its kind and four characters. The 28 others hold 166 random bits.
+pub fn token_hint(token: &str) -> String {
+    let end = token.len().saturating_sub(SECRET + CHECKSUM - HINT);
+    token.get(..end).unwrap_or_default().to_owned()
 }
 
 /// Whether `text` has the shape and the checksum of a token of this kind.
@@ -105,6 +113,14 @@ mod tests {
             let changed = String::from_utf8(bytes).expect("ASCII");
             assert_eq!(key_public_id(&changed), None, "{index}");
         }
+    }
+
+    #[test]
+    fn a_hint_tells_four_characters_of_the_secret() {
+        let token = mint_token("cs", TokenKind::ClientSecret);
+        let hint = token_hint(token.expose());
+        assert!(hint.len() == "cs_cs_".len() + 4 && token.expose().starts_with(&hint), "{hint}");
+        assert_eq!(token_hint("short"), "");
     }
 
     #[test]

@@ -4,14 +4,72 @@
 //! Invariant: only an operator decides; a decision takes effect with its commit, for tokens that were issued before, too.
 
 use crate::domain::{Refusal, applications, ensure};
-use crate::store::applications::Application;
+use crate::store::applications::{Application, ApplicationFilter};
 use crate::store::{Error, Snapshot, Tx};
 use crate::types::environment::Environment;
 use crate::types::id::{ApplicationId, OrganizationId, UserId};
+use crate::types::redirect_uri::RedirectUri;
 use crate::types::state::{ApplicationState, Approval, UserState};
 use crate::types::text::parse_text;
 
 const MOST_REASON: usize = 500;
+/// Requests that one page lists, the oldest first.
+const MOST_WAITING: i64 = 200;
+/// Applications on one page.
+pub const PAGE: usize = 50;
+const NOTHING_TO_APPROVE: &str = "A Sandbox application is for its own organization only; there is nothing to approve.";
+const OVERTAKEN: &str = "Somebody else has just decided about it. Look again.";
+
+/// An application as the operator's pages show it.
+#[derive(Debug, Clone)]
+pub struct Detail {
+    pub application: Application,
+    pub organization_name: String,
+    pub creator_name: String,
+    pub creator_email: Option<String>,
+    pub redirect_uris: Vec<RedirectUri>,
+    /// Consents of people that stand.
+    pub consents: i64,
+}
+
+/// The applications whose organizations ask for approval, with the organization's name, who has waited longest first.
+pub fn list_waiting(snapshot: &mut Snapshot, operator: UserId) -> Result<Vec<(Application, String)>, Refusal> {
+    ensure_operator(snapshot, operator)?;
+    let waiting = snapshot.list_applications_by_approval(Approval::Requested, MOST_WAITING)?;
+    let mut rows = Vec::new();
+    for application in waiting {
+        let name = organization_name(snapshot, &application)?;
+        rows.push((application, name));
+    }
+    Ok(rows)
+}
+
+/// A page of Production applications, with the organization's name, the newest first, and whether there are more.
+pub fn search(snapshot: &mut Snapshot, operator: UserId, filter: &ApplicationFilter) -> Result<(Vec<(Application, String)>, bool), Refusal> {
+    ensure_operator(snapshot, operator)?;
+    let mut found = snapshot.list_production_applications(filter, i64::try_from(PAGE).unwrap_or(i64::MAX) + 1)?;
+    let more = found.len() > PAGE;
+    found.truncate(PAGE);
+    Ok((found, more))
+}
+
+pub fn get(snapshot: &mut Snapshot, operator: UserId, id: ApplicationId) -> Result<Detail, Refusal> {
+    ensure_operator(snapshot, operator)?;
+    let application = find(snapshot, id)?;
+    let creator = snapshot.find_user(application.created_by)?;
+    Ok(Detail {
+        organization_name: organization_name(snapshot, &application)?,
+        creator_email: creator.as_ref().and_then(|creator| creator.email.clone()),
+        creator_name: creator.map(|creator| creator.name).unwrap_or_default(),
+        redirect_uris: snapshot.list_redirect_uris(id)?,
+        consents: snapshot.count_consents(id)?,
+        application,
+    })
+}
+
+fn organization_name(snapshot: &mut Snapshot, application: &Application) -> Result<String, Error> {
+    Ok(snapshot.find_organization(application.organization_id)?.map(|organization| organization.name).unwrap_or_default())
+}
 
 /// An operator is a person with that flag; no role in an organization makes one.
 pub fn ensure_operator(snapshot: &mut Snapshot, user: UserId) -> Result<(), Refusal> {
@@ -24,8 +82,7 @@ pub fn request(tx: &mut Tx, organization: OrganizationId, user: UserId, id: Appl
     applications::ensure_admin(tx, organization, user)?;
     let application = find(tx, id)?;
     ensure(application.organization_id == organization, Refusal::NotFound)?;
-    let production = application.environment == Environment::Production;
-    ensure(production, Refusal::Blocked("A Sandbox application is for its own organization only; there is nothing to approve.".to_owned()))?;
+    ensure_production(&application)?;
     let asks = matches!(application.approval, Approval::None | Approval::Refused);
     ensure(asks, Refusal::Blocked("It is approved already, or waits for the operator.".to_owned()))?;
     decide(tx, user, &application, Approval::Requested, None, "application.approval_requested")
@@ -34,8 +91,7 @@ pub fn request(tx: &mut Tx, organization: OrganizationId, user: UserId, id: Appl
 pub fn approve(tx: &mut Tx, operator: UserId, id: ApplicationId) -> Result<(), Refusal> {
     ensure_operator(tx, operator)?;
     let application = find(tx, id)?;
-    let production = application.environment == Environment::Production;
-    ensure(production, Refusal::Blocked("A Sandbox application is for its own organization only; there is nothing to approve.".to_owned()))?;
+    ensure_production(&application)?;
     decide(tx, operator, &application, Approval::Approved, None, "application.approved")
 }
 
@@ -44,7 +100,14 @@ pub fn refuse(tx: &mut Tx, operator: UserId, id: ApplicationId, reason: &str) ->
     ensure_operator(tx, operator)?;
     let reason = parse_reason(reason)?;
     let application = find(tx, id)?;
+    ensure_production(&application)?;
+    let asked = application.approval != Approval::None;
+    ensure(asked, Refusal::Blocked("Its organization has not asked for approval: there is nothing to refuse.".to_owned()))?;
     decide(tx, operator, &application, Approval::Refused, Some(&reason), "application.refused")
+}
+
+fn ensure_production(application: &Application) -> Result<(), Refusal> {
+    ensure(application.environment == Environment::Production, Refusal::Blocked(NOTHING_TO_APPROVE.to_owned()))
 }
 
 fn decide(tx: &mut Tx, user: UserId, application: &Application, to: Approval, reason: Option<&str>, event: &str) -> Result<(), Refusal> {
@@ -52,7 +115,7 @@ fn decide(tx: &mut Tx, user: UserId, application: &Application, to: Approval, re
         return Ok(());
     }
     match tx.change_approval(application, to, reason) {
-        Err(Error::NotFound) => Err(Refusal::Blocked("Somebody else has just decided about it. Look again.".to_owned())),
+        Err(Error::NotFound) => Err(Refusal::Blocked(OVERTAKEN.to_owned())),
         changed => {
             changed?;
             Ok(tx.record(Some(application.organization_id), Some(user), event, application.id.as_str(), reason.unwrap_or_default())?)
@@ -64,31 +127,47 @@ fn decide(tx: &mut Tx, user: UserId, application: &Application, to: Approval, re
 pub fn set_verified(tx: &mut Tx, operator: UserId, id: ApplicationId, verified: bool) -> Result<(), Refusal> {
     ensure_operator(tx, operator)?;
     let application = find(tx, id)?;
+    if application.verified_at.is_some() == verified {
+        return Ok(());
+    }
     tx.set_application_verified(&application, verified)?;
     let event = if verified { "application.verified" } else { "application.unverified" };
     Ok(tx.record(Some(application.organization_id), Some(operator), event, id.as_str(), "")?)
 }
 
-/// Stops it everywhere, at once: it authenticates no more, and none of its tokens is live.
+/// Stops it everywhere, at once: it authenticates no more, and none of its tokens is live. The reason of who stopped it first
+/// stays.
 pub fn stop(tx: &mut Tx, operator: UserId, id: ApplicationId, reason: &str) -> Result<(), Refusal> {
     ensure_operator(tx, operator)?;
     let reason = parse_reason(reason)?;
     let application = find(tx, id)?;
-    tx.set_application_stopped(&application, Some(&reason))?;
-    Ok(tx.record(Some(application.organization_id), Some(operator), "application.stopped", id.as_str(), &reason)?)
+    if set_stopped(tx, &application, Some(&reason))? {
+        tx.record(Some(application.organization_id), Some(operator), "application.stopped", id.as_str(), &reason)?;
+    }
+    Ok(())
 }
 
 /// The way back: what was live before lives again.
 pub fn resume(tx: &mut Tx, operator: UserId, id: ApplicationId) -> Result<(), Refusal> {
     ensure_operator(tx, operator)?;
     let application = find(tx, id)?;
-    tx.set_application_stopped(&application, None)?;
-    Ok(tx.record(Some(application.organization_id), Some(operator), "application.resumed", id.as_str(), "")?)
+    if set_stopped(tx, &application, None)? {
+        tx.record(Some(application.organization_id), Some(operator), "application.resumed", id.as_str(), "")?;
+    }
+    Ok(())
 }
 
-fn find(tx: &mut Tx, id: ApplicationId) -> Result<Application, Refusal> {
+/// False when it is so already.
+fn set_stopped(tx: &mut Tx, application: &Application, because: Option<&str>) -> Result<bool, Error> {
+    match tx.set_application_stopped(application, because) {
+        Err(Error::NotFound) => Ok(false),
+        changed => changed.map(|()| true),
+    }
+}
+
+fn find(snapshot: &mut Snapshot, id: ApplicationId) -> Result<Application, Refusal> {
     let kept = |application: &Application| application.state != ApplicationState::Deleted;
-    tx.find_application(id)?.filter(kept).ok_or(Refusal::NotFound)
+    snapshot.find_application(id)?.filter(kept).ok_or(Refusal::NotFound)
 }
 
 fn parse_reason(reason: &str) -> Result<String, Refusal> {

@@ -1,8 +1,12 @@
 //! OAuth applications (clients), their redirect URIs and secrets.
 
-use diesel::{ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper};
+use diesel::{
+    BoolExpressionMethods, Connection, EscapeExpressionMethods, ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, RunQueryDsl,
+    Selectable, SelectableHelper, TextExpressionMethods,
+};
 
-use super::schema::{application_redirect_uris, application_secrets, applications};
+use super::conn::Conn;
+use super::schema::{application_redirect_uris, application_secrets, applications, organizations};
 use super::{Error, Snapshot, Subject, Tx};
 use crate::crypto::digest::Digest;
 use crate::types::environment::Environment;
@@ -10,7 +14,7 @@ use crate::types::grant_types::{GrantType, GrantTypes};
 use crate::types::id::{ApplicationId, ClientSecretId, OrganizationId, UserId};
 use crate::types::redirect_uri::RedirectUri;
 use crate::types::scope::Scopes;
-use crate::types::state::{AccessTokenFormat, ApplicationState, Approval, ClientType, SecretState};
+use crate::types::state::{AccessTokenFormat, ApplicationStanding, ApplicationState, Approval, ClientType, SecretState};
 use crate::types::time::Timestamp;
 
 #[derive(Debug, Clone, Queryable, Selectable, Insertable)]
@@ -70,6 +74,19 @@ impl Application {
     }
 }
 
+/// What an operator looks for.
+#[derive(Debug, Clone, Default)]
+pub struct ApplicationFilter {
+    /// Part of an application's or its organization's name, ASCII letters in either case, or the whole id of one of them.
+    /// Empty: all.
+    pub search: String,
+    pub standing: Option<ApplicationStanding>,
+    /// Those that come behind this one.
+    pub after: Option<ApplicationId>,
+}
+
+diesel::define_sql_function! { fn lower(text: diesel::sql_types::Text) -> diesel::sql_types::Text; }
+
 #[derive(Insertable)]
 #[diesel(table_name = application_redirect_uris)]
 struct ApplicationRedirectUri<'a> {
@@ -117,6 +134,37 @@ impl Snapshot<'_> {
                 .select(Application::as_select())
                 .load(conn)
         })
+    }
+
+    /// The Production applications of every organization, with its name, the newest first, at most `most`; a Sandbox one only
+    /// by its id.
+    pub fn list_production_applications(&mut self, filter: &ApplicationFilter, most: i64) -> Result<Vec<(Application, String)>, Error> {
+        let search = filter.search.as_str();
+        let part = format!("%{}%", search.to_ascii_lowercase().replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_"));
+        let mut found = applications::table
+            .inner_join(organizations::table)
+            .filter(applications::state.eq(ApplicationState::Active))
+            .filter(applications::environment.eq(Environment::Production).or(applications::id.eq(search)))
+            .into_boxed::<<Conn as Connection>::Backend>();
+        if !search.is_empty() {
+            let named = lower(applications::name).like(part.clone()).escape('\\').or(lower(organizations::name).like(part).escape('\\'));
+            found = found.filter(named.or(applications::id.eq(search)).or(organizations::id.eq(search)));
+        }
+        found = match filter.standing {
+            None => found,
+            Some(ApplicationStanding::Requested) => found.filter(applications::approval.eq(Approval::Requested)),
+            Some(ApplicationStanding::Approved) => found.filter(applications::approval.eq(Approval::Approved)),
+            Some(ApplicationStanding::Refused) => found.filter(applications::approval.eq(Approval::Refused)),
+            Some(ApplicationStanding::Verified) => found.filter(applications::verified_at.is_not_null()),
+            Some(ApplicationStanding::Unverified) => found.filter(applications::verified_at.is_null()),
+            Some(ApplicationStanding::Stopped) => found.filter(applications::stopped_at.is_not_null()),
+        };
+        if let Some(after) = filter.after {
+            found = found.filter(applications::id.lt(after));
+        }
+        // ids sort by the time of their making
+        let found = found.order(applications::id.desc()).limit(most).select((Application::as_select(), organizations::name));
+        self.run(|conn| found.load(conn))
     }
 
     pub fn list_redirect_uris(&mut self, application: ApplicationId) -> Result<Vec<RedirectUri>, Error> {
@@ -195,11 +243,16 @@ impl Tx<'_> {
         self.run_one(|conn| diesel::update(applications::table.find(application.id)).set(applications::verified_at.eq(at)).execute(conn))
     }
 
-    /// With a reason it is stopped everywhere, without one it goes on.
+    /// Compare-and-swap: with a reason it is stopped everywhere, without one it goes on. `NotFound` when it was, or did, already.
     pub fn set_application_stopped(&mut self, application: &Application, because: Option<&str>) -> Result<(), Error> {
         self.touch(Subject::Organization(application.organization_id));
-        let at = because.map(|_| self.now);
-        let row = applications::table.find(application.id);
-        self.run_one(|conn| diesel::update(row).set((applications::stopped_at.eq(at), applications::stopped_because.eq(because))).execute(conn))
+        let (row, change) = (
+            applications::table.find(application.id),
+            (applications::stopped_at.eq(because.map(|_| self.now)), applications::stopped_because.eq(because)),
+        );
+        self.run_one(|conn| match because {
+            Some(_) => diesel::update(row.filter(applications::stopped_at.is_null())).set(change).execute(conn),
+            None => diesel::update(row.filter(applications::stopped_at.is_not_null())).set(change).execute(conn),
+        })
     }
 }

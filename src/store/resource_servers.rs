@@ -33,14 +33,17 @@ struct Resource<'a> {
     created_at: Timestamp,
 }
 
-#[derive(Insertable)]
-#[diesel(table_name = resource_server_secrets)]
-struct ResourceServerSecret<'a> {
-    id: ClientSecretId,
-    resource_server_id: ResourceServerId,
-    digest: &'a Digest,
-    state: SecretState,
-    created_at: Timestamp,
+#[derive(Debug, Clone, Queryable, Selectable, Insertable)]
+#[diesel(table_name = resource_server_secrets, treat_none_as_default_value = false)]
+pub struct ResourceServerSecret {
+    pub id: ClientSecretId,
+    pub resource_server_id: ResourceServerId,
+    pub digest: Digest,
+    pub state: SecretState,
+    pub created_at: Timestamp,
+    /// How it starts, to tell it from another; empty for one that was made before this was kept.
+    pub hint: String,
+    pub revoked_at: Option<Timestamp>,
 }
 
 impl Snapshot<'_> {
@@ -72,13 +75,14 @@ impl Snapshot<'_> {
         self.run(|conn| resources::table.filter(resources::resource_server_id.eq(server)).order(resources::uri).select(resources::uri).load(conn))
     }
 
-    /// Digests of the live secrets.
-    pub fn list_resource_server_secrets(&mut self, id: ResourceServerId) -> Result<Vec<Digest>, Error> {
+    /// The live secrets, the oldest first.
+    pub fn list_resource_server_secrets(&mut self, id: ResourceServerId) -> Result<Vec<ResourceServerSecret>, Error> {
         self.run(|conn| {
             resource_server_secrets::table
                 .filter(resource_server_secrets::resource_server_id.eq(id))
                 .filter(resource_server_secrets::state.eq(SecretState::Active))
-                .select(resource_server_secrets::digest)
+                .order((resource_server_secrets::created_at, resource_server_secrets::id))
+                .select(ResourceServerSecret::as_select())
                 .load(conn)
         })
     }
@@ -105,16 +109,54 @@ impl Tx<'_> {
         self.run_one(|conn| diesel::update(row).set(resource_servers::default_audience.eq(default_audience)).execute(conn))
     }
 
-    pub fn insert_resource_server(&mut self, server: &ResourceServer, secret: &Digest) -> Result<(), Error> {
-        self.touch(Subject::ResourceServer(server.id));
+    pub fn insert_resource_server(&mut self, server: &ResourceServer, secret: &Digest, hint: &str) -> Result<(), Error> {
         self.run_one(|conn| diesel::insert_into(resource_servers::table).values(server).execute(conn))?;
+        self.insert_resource_server_secret(server.id, secret, hint).map(drop)
+    }
+
+    /// One more live secret.
+    pub fn insert_resource_server_secret(&mut self, server: ResourceServerId, digest: &Digest, hint: &str) -> Result<ClientSecretId, Error> {
+        self.touch(Subject::ResourceServer(server));
         let row = ResourceServerSecret {
             id: ClientSecretId::generate(self.now),
-            resource_server_id: server.id,
-            digest: secret,
+            resource_server_id: server,
+            digest: digest.clone(),
             state: SecretState::Active,
             created_at: self.now,
+            hint: hint.to_owned(),
+            revoked_at: None,
         };
-        self.run_one(|conn| diesel::insert_into(resource_server_secrets::table).values(&row).execute(conn))
+        self.run_one(|conn| diesel::insert_into(resource_server_secrets::table).values(&row).execute(conn))?;
+        Ok(row.id)
+    }
+
+    /// Compare-and-swap: `NotFound` when it is revoked already, or another server's.
+    pub fn revoke_resource_server_secret(&mut self, server: ResourceServerId, id: ClientSecretId) -> Result<(), Error> {
+        self.touch(Subject::ResourceServer(server));
+        let now = self.now;
+        let live = resource_server_secrets::table
+            .find(id)
+            .filter(resource_server_secrets::resource_server_id.eq(server))
+            .filter(resource_server_secrets::state.eq(SecretState::Active));
+        self.run_one(|conn| {
+            let change = (resource_server_secrets::state.eq(SecretState::Revoked), resource_server_secrets::revoked_at.eq(Some(now)));
+            diesel::update(live).set(change).execute(conn)
+        })
+    }
+
+    /// Whoever else holds the server waits until this transaction ends: what it has is counted behind this lock. `NotFound`
+    /// when there is none.
+    pub fn hold_resource_server(&mut self, server: ResourceServerId) -> Result<(), Error> {
+        let row = resource_servers::table.find(server);
+        self.run_one(|conn| diesel::update(row).set(resource_servers::name.eq(resource_servers::name)).execute(conn))
+    }
+
+    /// With its secrets and what it is called.
+    pub fn delete_resource_server(&mut self, server: ResourceServerId) -> Result<(), Error> {
+        self.touch(Subject::ResourceServer(server));
+        let secrets = resource_server_secrets::table.filter(resource_server_secrets::resource_server_id.eq(server));
+        self.run(|conn| diesel::delete(secrets).execute(conn))?;
+        self.run(|conn| diesel::delete(resources::table.filter(resources::resource_server_id.eq(server))).execute(conn))?;
+        self.run_one(|conn| diesel::delete(resource_servers::table.find(server)).execute(conn))
     }
 }

@@ -163,6 +163,8 @@ diesel::table! {
         digest -> Text,
         state -> Text,
         created_at -> BigInt,
+        hint -> Text,
+        revoked_at -> Nullable<BigInt>,
     }
 }
 

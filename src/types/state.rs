@@ -102,6 +102,16 @@ vocabulary! {
     /// Whether the operator lets people of other organizations authorize a Production application.
     pub enum Approval { None = "none", Requested = "requested", Approved = "approved", Refused = "refused" }
 
+    /// By which an operator looks for applications.
+    pub enum ApplicationStanding {
+        Requested = "requested",
+        Approved = "approved",
+        Refused = "refused",
+        Verified = "verified",
+        Unverified = "unverified",
+        Stopped = "stopped",
+    }
+
     pub enum SigningAlgorithm { Es256 = "ES256", EdDsa = "EdDSA" }
 }
 

@@ -1,9 +1,10 @@
 //! OAuth applications, their redirect URIs and secrets.
 
-use countersign::store::applications::Application;
-use countersign::store::{Error, Subject, Tx};
+use countersign::store::applications::{Application, ApplicationFilter};
+use countersign::store::{Error, Store, Subject, Tx};
+use countersign::types::environment::Environment;
 use countersign::types::id::ApplicationId;
-use countersign::types::state::ApplicationState;
+use countersign::types::state::{ApplicationStanding, ApplicationState, Approval};
 
 use super::{Acme, EARLIER, LATER, NOW, digest, ends_what_is_remembered_of, is_constraint, open, read, redirect_uri, unique_digest, write, write_at};
 use crate::databases::{TestDatabase, both_databases};
@@ -15,6 +16,13 @@ both_databases!(
     its_live_secrets_are_listed,
     the_newest_applications_are_listed_up_to_the_limit,
     an_application_is_deleted_once_and_still_found,
+    of_two_decisions_about_one_application_one_is_kept,
+    an_application_is_verified_and_not_any_more,
+    an_application_is_stopped_once_and_resumed_once,
+    requests_wait_in_their_order_over_all_organizations,
+    production_applications_are_found_by_part_of_a_name_or_a_whole_id,
+    production_applications_are_found_by_what_was_decided,
+    production_applications_come_in_pages,
 );
 
 async fn an_application_is_found_as_it_was_written(db: TestDatabase) {
@@ -89,4 +97,152 @@ async fn an_application_is_deleted_once_and_still_found(db: TestDatabase) {
     let found = read(&store, move |c| c.find_application(id)).await.expect("found");
     assert!(found.state == ApplicationState::Deleted && found.deleted_at == Some(NOW));
     assert_eq!(read(&store, move |c| c.count_applications(organization)).await, 0);
+}
+
+async fn insert(store: &Store, application: Application) -> Application {
+    let copy = application.clone();
+    write(store, move |tx| tx.insert_application(&copy, &[])).await.expect("inserted");
+    application
+}
+
+fn production(acme: &Acme, name: &str) -> Application {
+    Application { environment: Environment::Production, name: name.to_owned(), ..acme.application() }
+}
+
+async fn get(store: &Store, id: ApplicationId) -> Application {
+    read(store, move |c| c.find_application(id)).await.expect("found")
+}
+
+async fn of_two_decisions_about_one_application_one_is_kept(db: TestDatabase) {
+    let store = open(&db);
+    let acme = Acme::insert(&store).await;
+    let seen = insert(&store, production(&acme, "CRM")).await;
+    let (id, organization, copy) = (seen.id, acme.organization, seen.clone());
+    let before = store.changes().stamp();
+    write(&store, move |tx| tx.change_approval(&copy, Approval::Refused, Some("no"))).await.expect("the first");
+    assert!(!store.changes().is_current(before, [Subject::Organization(organization)]));
+    let late = write(&store, move |tx| tx.change_approval(&seen, Approval::Approved, None)).await;
+    assert_eq!(late, Err(Error::NotFound));
+    let found = get(&store, id).await;
+    assert_eq!((found.approval, found.approval_reason.as_deref()), (Approval::Refused, Some("no")));
+}
+
+async fn an_application_is_verified_and_not_any_more(db: TestDatabase) {
+    let store = open(&db);
+    let acme = Acme::insert(&store).await;
+    let application = insert(&store, production(&acme, "CRM")).await;
+    let (id, organization) = (application.id, acme.organization);
+    for verified in [true, false] {
+        let (before, copy) = (store.changes().stamp(), application.clone());
+        write_at(&store, LATER, move |tx| tx.set_application_verified(&copy, verified)).await.expect("set");
+        assert!(!store.changes().is_current(before, [Subject::Organization(organization)]));
+        assert_eq!(get(&store, id).await.verified_at, verified.then_some(LATER));
+    }
+}
+
+async fn an_application_is_stopped_once_and_resumed_once(db: TestDatabase) {
+    let store = open(&db);
+    let acme = Acme::insert(&store).await;
+    let application = insert(&store, acme.application()).await;
+    let (id, organization) = (application.id, acme.organization);
+    let set = |because: Option<&'static str>| {
+        let copy = application.clone();
+        write_at(&store, LATER, move |tx| tx.set_application_stopped(&copy, because))
+    };
+    assert_eq!(set(None).await, Err(Error::NotFound), "it runs");
+    let before = store.changes().stamp();
+    set(Some("abuse")).await.expect("stopped");
+    assert!(!store.changes().is_current(before, [Subject::Organization(organization)]));
+    assert_eq!(set(Some("other")).await, Err(Error::NotFound), "the first reason stays");
+    let found = get(&store, id).await;
+    assert_eq!((found.stopped_at, found.stopped_because.as_deref(), found.is_live()), (Some(LATER), Some("abuse"), false));
+    let before = store.changes().stamp();
+    set(None).await.expect("resumed");
+    assert!(!store.changes().is_current(before, [Subject::Organization(organization)]));
+    let found = get(&store, id).await;
+    assert_eq!((found.stopped_at, found.stopped_because, found.state), (None, None, ApplicationState::Active));
+}
+
+async fn requests_wait_in_their_order_over_all_organizations(db: TestDatabase) {
+    let store = open(&db);
+    let (acme, other) = (Acme::insert(&store).await, Acme::insert(&store).await);
+    let mut waiting = Vec::new();
+    for (owner, at) in [(&acme, NOW), (&other, EARLIER), (&acme, LATER)] {
+        let request = Application { approval: Approval::Requested, created_at: at, id: ApplicationId::generate(at), ..production(owner, "CRM") };
+        waiting.push((at, insert(&store, request).await.id));
+    }
+    let (organization, gone) = (acme.organization, waiting[2].1);
+    write(&store, move |tx| tx.delete_application(organization, gone)).await.expect("deleted");
+    insert(&store, Application { approval: Approval::Approved, ..production(&acme, "CRM") }).await;
+    let listed = |approval, most| read(&store, move |c| c.list_applications_by_approval(approval, most));
+    let ids = |applications: Vec<Application>| applications.iter().map(|own| own.id).collect::<Vec<_>>();
+    assert_eq!(ids(listed(Approval::Requested, 9).await), [waiting[1].1, waiting[0].1]);
+    assert_eq!(ids(listed(Approval::Requested, 1).await), [waiting[1].1]);
+    assert_eq!(listed(Approval::Approved, 9).await.len(), 1);
+}
+
+/// The names found, in their order.
+async fn found(store: &Store, filter: ApplicationFilter) -> Vec<String> {
+    let found = read(store, move |c| c.list_production_applications(&filter, 10)).await;
+    assert!(found.iter().all(|(_, organization)| organization == "Acme"));
+    found.into_iter().map(|(application, _)| application.name).collect()
+}
+
+async fn production_applications_are_found_by_part_of_a_name_or_a_whole_id(db: TestDatabase) {
+    let store = open(&db);
+    let acme = Acme::insert(&store).await;
+    let crm = insert(&store, Application { id: ApplicationId::generate(EARLIER), ..production(&acme, "Northwind CRM") }).await;
+    insert(&store, production(&acme, "100%_\\ sure")).await;
+    let sandbox = insert(&store, acme.application()).await;
+    let search = |text: &str| found(&store, ApplicationFilter { search: text.to_owned(), ..ApplicationFilter::default() });
+    assert_eq!(search("").await, ["100%_\\ sure", "Northwind CRM"]);
+    for part in ["wind", "NORTHWIND crm", crm.id.as_str()] {
+        assert_eq!(search(part).await, ["Northwind CRM"], "{part}");
+    }
+    // what a pattern would mean stands for itself
+    for part in ["%", "_", "\\", "0%_\\"] {
+        assert_eq!(search(part).await, ["100%_\\ sure"], "{part}");
+    }
+    for all in ["acme", acme.organization.as_str()] {
+        assert_eq!(search(all).await.len(), 2, "{all}");
+    }
+    for none in ["north%crm", "Northwind_CRM", "app_", "' OR 1=1 --", "\u{e4}"] {
+        assert_eq!(search(none).await, [""; 0], "{none}");
+    }
+    // by its id also one that is no Production application
+    assert_eq!(search(sandbox.id.as_str()).await, ["CRM"]);
+}
+
+async fn production_applications_are_found_by_what_was_decided(db: TestDatabase) {
+    use ApplicationStanding::{Approved, Refused, Requested, Stopped, Unverified, Verified};
+    let store = open(&db);
+    let acme = Acme::insert(&store).await;
+    for (name, approval) in
+        [("none", Approval::None), ("requested", Approval::Requested), ("approved", Approval::Approved), ("refused", Approval::Refused)]
+    {
+        insert(&store, Application { approval, stopped_at: (name == "none").then_some(NOW), ..production(&acme, name) }).await;
+    }
+    insert(&store, Application { verified_at: Some(NOW), ..production(&acme, "verified") }).await;
+    for (standing, name) in [(Requested, "requested"), (Approved, "approved"), (Refused, "refused"), (Verified, "verified"), (Stopped, "none")] {
+        let filter = ApplicationFilter { standing: Some(standing), ..ApplicationFilter::default() };
+        assert_eq!(found(&store, filter).await, [name], "{standing}");
+    }
+    let unverified = ApplicationFilter { standing: Some(Unverified), ..ApplicationFilter::default() };
+    assert_eq!(found(&store, unverified).await.len(), 4);
+}
+
+async fn production_applications_come_in_pages(db: TestDatabase) {
+    let store = open(&db);
+    let acme = Acme::insert(&store).await;
+    for (name, at) in [("second", NOW), ("third", EARLIER), ("first", LATER)] {
+        insert(&store, Application { id: ApplicationId::generate(at), ..production(&acme, name) }).await;
+    }
+    let mut after = None;
+    for expected in ["first", "second", "third"] {
+        let filter = ApplicationFilter { after, ..ApplicationFilter::default() };
+        let page = read(&store, move |c| c.list_production_applications(&filter, 1)).await;
+        assert_eq!(page[0].0.name, expected);
+        after = Some(page[0].0.id);
+    }
+    assert_eq!(found(&store, ApplicationFilter { after, ..ApplicationFilter::default() }).await, [""; 0]);
 }
