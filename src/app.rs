@@ -210,12 +210,17 @@ impl App {
 
     /// The live client with this id, if it needs no query.
     pub fn remembered_client(&self, id: ApplicationId) -> Option<Arc<Client>> {
-        self.clients.get(&id, self.store.changes())
+        self.clients.get(&id, self.store.changes()).filter(|client| client.application.is_live())
     }
 
     /// The live client with this id.
     pub async fn client(&self, id: ApplicationId) -> Result<Option<Arc<Client>>, store::Error> {
-        if let Some(client) = self.remembered_client(id) {
+        Ok(self.client_or_stopped(id).await?.filter(|client| client.application.is_live()))
+    }
+
+    /// The client with this id, also one that the operator has stopped: only to tell a person so.
+    pub async fn client_or_stopped(&self, id: ApplicationId) -> Result<Option<Arc<Client>>, store::Error> {
+        if let Some(client) = self.clients.get(&id, self.store.changes()) {
             return Ok(Some(client));
         }
         if self.unknown_clients.contains(&id, self.store.changes()) {

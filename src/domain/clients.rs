@@ -9,7 +9,7 @@ use crate::store::authorizations::Authorization;
 use crate::store::{Error, Snapshot, Subject};
 use crate::types::id::ApplicationId;
 use crate::types::redirect_uri::RedirectUri;
-use crate::types::state::{ClientType, OrganizationState};
+use crate::types::state::{ApplicationState, ClientType, OrganizationState};
 use crate::types::time::Timestamp;
 
 #[derive(Debug, Clone)]
@@ -44,9 +44,10 @@ impl Depends for Client {
     }
 }
 
-/// The client, if it is neither deleted nor stopped and its organization is not suspended.
+/// The client, if it is not deleted and its organization is not suspended. One that the operator has stopped too: people are
+/// told, and nothing else is done for it.
 pub fn find(snapshot: &mut Snapshot, catalogue: &Catalogue, id: ApplicationId, now: Timestamp) -> Result<Option<Client>, Error> {
-    let Some(application) = snapshot.find_application(id)?.filter(Application::is_live) else {
+    let Some(application) = snapshot.find_application(id)?.filter(|application| application.state == ApplicationState::Active) else {
         return Ok(None);
     };
     let organization = snapshot.find_organization(application.organization_id)?;

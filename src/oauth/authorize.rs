@@ -63,6 +63,10 @@ fn refuse(app: &App, facts: &Facts, client: &Client, redirect_uri: &RedirectUri,
     authorization_response::error(app, redirect_uri, state, error)
 }
 
+/// Not why: that is between the operator and the application's makers.
+pub(super) const STOPPED: &str = "The operator of this service has stopped this application: nobody can connect it, and what was connected \
+    has no access. Ask the application's makers.";
+
 /// What becomes of a valid request.
 enum Accepted {
     /// The person is asked.
@@ -79,11 +83,14 @@ async fn destination(app: &App, query: &Form) -> Result<Result<(Arc<Client>, Red
     let Some(id) = client_id.and_then(|id| id.parse::<ApplicationId>().ok()) else {
         return Ok(Err("The application's link does not say which application it is. Tell the application's makers."));
     };
-    let Some(client) = app.client(id).await? else {
+    let Some(client) = app.client_or_stopped(id).await? else {
         return Ok(Err(
             "This application is not registered here, or was removed. If you came from an application, disconnect it there and connect it again.",
         ));
     };
+    if !client.application.is_live() {
+        return Ok(Err(STOPPED));
+    }
     let redirect_uri = match asked.map(str::parse::<RedirectUri>).transpose() {
         Ok(asked) => client.redirect_uri(asked.as_ref()),
         Err(_) => None,
