@@ -14,7 +14,7 @@ use crate::crypto::digest::Purpose;
 use crate::crypto::format::{TokenKind, mint_key, mint_token};
 use crate::crypto::password;
 use crate::domain::Refusal;
-use crate::domain::quickstart::{self, ADMIN, Kept, Planted, Seed};
+use crate::domain::quickstart::{self, ADMIN, Kept, OPERATOR, Planted, Seed};
 use crate::server::run::{Running, start};
 use crate::store::{self, Database, Verdict};
 use crate::telemetry::logs;
@@ -50,6 +50,7 @@ struct Made {
 
 struct Secrets {
     password: String,
+    operator_password: String,
     sandbox_key: Plaintext,
     production_key: Plaintext,
     client_secret: Plaintext,
@@ -100,9 +101,17 @@ async fn plant(app: &App) -> Result<(Kept, Option<Made>), Failure> {
     let secret = || mint_token(prefix, TokenKind::ClientSecret);
     let (sandbox_key, sandbox) = key(Environment::Sandbox);
     let (production_key, production) = key(Environment::Production);
-    let secrets = Secrets { password: password::generate(), sandbox_key, production_key, client_secret: secret(), resource_server_secret: secret() };
+    let secrets = Secrets {
+        password: password::generate(),
+        operator_password: password::generate(),
+        sandbox_key,
+        production_key,
+        client_secret: secret(),
+        resource_server_secret: secret(),
+    };
     let seed = Seed {
         password_hash: password::hash(&secrets.password),
+        operator_password_hash: password::hash(&secrets.operator_password),
         sandbox_key: sandbox,
         production_key: production,
         client_secret: app.digester.digest(Purpose::ClientSecret, secrets.client_secret.expose()),
@@ -127,6 +136,7 @@ fn summary(running: &Running, kept: &Kept, secrets: Option<&Secrets>) -> Value {
         "issuer": running.app.issuer.as_str(),
         "gateway": null,
         "admin": { "email": ADMIN, "password": show(|secrets| &secrets.password) },
+        "operator": { "email": kept.operator.then_some(OPERATOR), "password": show(|secrets| &secrets.operator_password) },
         "organization": kept.organization,
         "workspace": kept.workspace,
         "sandbox_key": show(|secrets| secrets.sandbox_key.expose()),
@@ -152,6 +162,7 @@ fn guide(running: &Running, made: Option<&Made>, data_dir: &Path) -> Result<Stri
     let Some(Made { planted, secrets }) = made else {
         writeln!(text, "  The data in {} was kept. Its secrets were shown on the first run and cannot be shown again.", data_dir.display())?;
         writeln!(text, "  Console:  {issuer}/  as {ADMIN}")?;
+        writeln!(text, "  Operator: {issuer}/operator  as {OPERATOR}")?;
         writeln!(text, "  To start over, stop this, and remove or name another folder with --data-dir.\n")?;
         return Ok(text);
     };
@@ -159,6 +170,7 @@ fn guide(running: &Running, made: Option<&Made>, data_dir: &Path) -> Result<Stri
     for (label, value) in [
         ("Console", format!("{issuer}/")),
         ("Admin", format!("{ADMIN}  password {}", secrets.password)),
+        ("Operator", format!("{OPERATOR}  password {}  at {issuer}/operator", secrets.operator_password)),
         ("Sandbox key", secrets.sandbox_key.expose().to_owned()),
         ("Production key", secrets.production_key.expose().to_owned()),
         ("Application", format!("client id {}", planted.application)),

@@ -1,4 +1,4 @@
-//! What `quickstart` creates: one organization with everything a first try needs.
+//! What `quickstart` creates: one organization with everything a first try needs, and the operator of the installation.
 
 use crate::config::{ADMIN_ROLE, Config};
 use crate::crypto::digest::Digest;
@@ -19,6 +19,8 @@ use crate::types::state::{AccessTokenFormat, ClientType, OrganizationRole, Permi
 pub const ORGANIZATION: &str = "Acme";
 pub const DOMAIN: &str = "acme.example";
 pub const ADMIN: &str = "admin@acme.example";
+/// The vendor's own account: a member of no organization.
+pub const OPERATOR: &str = "operator@saas.example";
 const WORKSPACE: &str = "Sales";
 const APPLICATION: &str = "Example CRM";
 const RESOURCE_SERVER: &str = "Documents API";
@@ -26,6 +28,7 @@ const RESOURCE_SERVER: &str = "Documents API";
 /// The digests of what was minted at the door, and what else only the door knows.
 pub struct Seed {
     pub password_hash: String,
+    pub operator_password_hash: String,
     pub sandbox_key: (String, Digest),
     pub production_key: (String, Digest),
     pub client_secret: Digest,
@@ -49,12 +52,14 @@ pub struct Kept {
     pub workspace: Option<WorkspaceId>,
     pub application: Option<ApplicationId>,
     pub resource_server: ResourceServerId,
+    /// Whether there is the operator's account: older versions made none.
+    pub operator: bool,
 }
 
 impl From<Planted> for Kept {
     fn from(planted: Planted) -> Self {
         let Planted { organization, workspace, application, resource_server } = planted;
-        Self { organization, workspace: Some(workspace), application: Some(application), resource_server }
+        Self { organization, workspace: Some(workspace), application: Some(application), resource_server, operator: true }
     }
 }
 
@@ -71,6 +76,7 @@ pub fn find(snapshot: &mut Snapshot) -> Result<Option<Kept>, Refusal> {
         workspace: workspace.map(|workspace| workspace.id),
         application: application.map(|application| application.id),
         resource_server: server.id,
+        operator: snapshot.find_user_by_email(OPERATOR)?.is_some_and(|user| user.operator),
     }))
 }
 
@@ -80,6 +86,7 @@ pub fn plant(tx: &mut Tx, config: &Config, seed: Seed) -> Result<Planted, Refusa
     let domain = Domain::parse(DOMAIN).map_err(|error| Refusal::Blocked(error.to_string()))?;
     accounts::add_verified_domain(tx, organization.id, &domain)?;
     let admin = create_admin(tx, organization.id, seed.password_hash)?;
+    create_operator(tx, seed.operator_password_hash)?;
     let workspace = accounts::create_workspace(tx, organization.id, WORKSPACE)?;
     for (name, environment, key) in
         [("Quickstart (Sandbox)", Environment::Sandbox, seed.sandbox_key), ("Quickstart (Production)", Environment::Production, seed.production_key)]
@@ -97,6 +104,11 @@ fn create_admin(tx: &mut Tx, organization: OrganizationId, password_hash: String
     let admin = accounts::create_person(tx, NewPerson { email, name: "Ada Admin".to_owned(), password_hash, operator: false })?;
     accounts::add_member(tx, organization, admin.id, OrganizationRole::Owner)?;
     Ok(admin.id)
+}
+
+fn create_operator(tx: &mut Tx, password_hash: String) -> Result<(), Refusal> {
+    let email = Mailbox::parse(OPERATOR).map_err(|error| Refusal::Blocked(error.to_string()))?;
+    accounts::create_person(tx, NewPerson { email, name: "Olga Operator".to_owned(), password_hash, operator: true }).map(drop)
 }
 
 fn new_key(name: &str, environment: Environment, (public_id, digest): (String, Digest), workspace: WorkspaceId) -> NewApiKey {

@@ -290,6 +290,7 @@ pub async fn plant(app: &App) -> (Planted, Secrets) {
     let ((client_secret, client), (resource_server_secret, server)) = (secret(), secret());
     let seed = Seed {
         password_hash: PASSWORD.1.clone(),
+        operator_password_hash: PASSWORD.1.clone(),
         sandbox_key: sandbox,
         production_key: production,
         client_secret: client,

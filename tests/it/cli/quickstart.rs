@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use countersign::domain::quickstart::ADMIN;
+use countersign::domain::quickstart::{ADMIN, OPERATOR};
 use reqwest::{Client, StatusCode};
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -32,6 +32,8 @@ fn one_line_of_json_and_it_serves() {
     for (pointer, start) in [
         ("/issuer", "http://127.0.0.1:"),
         ("/admin/email", ADMIN),
+        ("/operator/email", OPERATOR),
+        ("/operator/password", ""),
         ("/organization", "org_"),
         ("/workspace", "ws_"),
         ("/sandbox_key", "cs_sandbox_"),
@@ -45,7 +47,7 @@ fn one_line_of_json_and_it_serves() {
         assert!(text(pointer).starts_with(start), "{pointer}: {printed}");
     }
     assert_eq!((&printed["gateway"], &printed["registration_token"], &printed["existing"]), (&Value::Null, &Value::Null, &json!(false)));
-    assert_eq!(printed.as_object().expect("an object").len(), 11, "{printed}");
+    assert_eq!(printed.as_object().expect("an object").len(), 12, "{printed}");
     assert!(!text("/issuer").ends_with(":0"), "the port that was free");
     block_on(async {
         let question = json!({"credential": text("/sandbox_key"), "permission": "documents:send", "recipients": ["bob@acme.example"]});
@@ -66,12 +68,20 @@ fn a_second_run_keeps_the_data_and_shows_no_secret() {
     assert!(program.end().0);
     let (_second, again) = start(&place, "data");
     assert_eq!(again["existing"], true);
-    for pointer in
-        ["/organization", "/workspace", "/application/client_id", "/application/redirect_uri", "/resource_server/client_id", "/admin/email"]
-    {
+    for pointer in [
+        "/organization",
+        "/workspace",
+        "/application/client_id",
+        "/application/redirect_uri",
+        "/resource_server/client_id",
+        "/admin/email",
+        "/operator/email",
+    ] {
         assert_eq!(again.pointer(pointer), first.pointer(pointer), "{pointer}");
     }
-    for pointer in ["/admin/password", "/sandbox_key", "/production_key", "/application/client_secret", "/resource_server/client_secret"] {
+    for pointer in
+        ["/admin/password", "/operator/password", "/sandbox_key", "/production_key", "/application/client_secret", "/resource_server/client_secret"]
+    {
         assert_eq!(again.pointer(pointer), Some(&Value::Null), "{pointer}");
         assert!(first.pointer(pointer).is_some_and(Value::is_string), "{pointer}");
     }
