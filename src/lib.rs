@@ -8,6 +8,7 @@
 //! | 3 | [`oauth`] | door: one file per RFC endpoint, `grants/` one file per grant |
 //! | 3 | [`gateway`] | door: `verify`, `watermark`, `whoami`: the hot path |
 //! | 3 | [`console`] | door: the Dev Centre's pages |
+//! | 3 | [`operator`] | door: the vendor's own pages |
 //! | 3 | [`account`] | door: signing in and out |
 //! | 3 | [`jobs`] | door: what happens although nobody asks |
 //! | 4 | [`web`] | reading requests strictly, knowing who asks, answering pages and problems |
@@ -36,6 +37,7 @@ pub mod domain;
 pub mod gateway;
 pub mod jobs;
 pub mod oauth;
+pub mod operator;
 pub mod pdf;
 pub mod server;
 pub mod store;

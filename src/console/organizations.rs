@@ -21,6 +21,9 @@ pub async fn list(app: web::Data<App>, visitor: Visitor) -> Result<HttpResponse,
     if let [only] = rows.as_slice() {
         return Ok(html::see_other(&api_keys_path(&only.id)));
     }
+    if rows.is_empty() && visitor.is_operator() {
+        return Ok(html::see_other("/operator"));
+    }
     let shell = shell::outside(&visitor, "Organizations", &all)?;
     Ok(html::page(StatusCode::OK, &OrganizationsPage { shell, organizations: rows }, None))
 }

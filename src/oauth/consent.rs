@@ -7,17 +7,17 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::authorization_response;
+use super::authorize::STOPPED;
 use super::error::Code;
 use super::pages::{ConsentPage, RequestedScope, WorkspaceChoice};
 use crate::app::App;
 use crate::config::ScopeEntry;
 use crate::crypto::digest::Purpose;
 use crate::crypto::format::{TokenKind, mint_token};
-use crate::domain::Refusal;
 use crate::domain::clients::Client;
 use crate::domain::consents::{self, Choice, MOST_WORKSPACES};
 use crate::domain::sessions::SignedIn;
-use crate::domain::{ensure, resource_servers};
+use crate::domain::{Refusal, ensure, resource_servers};
 use crate::store::authorization_requests::AuthorizationRequest;
 use crate::store::consents::Consent;
 use crate::store::organizations::Organization;
@@ -105,7 +105,8 @@ async fn find(app: &App, facts: &Facts, person: &SignedIn, form: &Form) -> Resul
     let (session, now) = (person.session.id, facts.now);
     let kept = app.store.read(move |snapshot| snapshot.find_authorization_request(session, id)).await?;
     let kept = kept.filter(|request| request.expires_at > now).ok_or_else(expired)?;
-    let client = app.client(kept.application_id).await?.ok_or_else(expired)?;
+    let client = app.client_or_stopped(kept.application_id).await?.ok_or_else(expired)?;
+    ensure(client.application.is_live(), PageError::BadRequest(STOPPED.to_owned()))?;
     // the application may have been changed since the page was shown
     let still = client.redirect_uri(Some(&kept.redirect_uri)).is_some()
         && client.application.may_use(GrantType::AuthorizationCode)
@@ -165,7 +166,12 @@ fn consent_page(
         shell: Shell {
             title: "Allow access?".to_owned(),
             product_name: PRODUCT.to_owned(),
-            signed_in: Some(page::SignedIn { email: email.clone(), csrf: visitor.csrf(), ..page::SignedIn::default() }),
+            signed_in: Some(page::SignedIn {
+                email: email.clone(),
+                csrf: visitor.csrf(),
+                operator: visitor.is_operator(),
+                ..page::SignedIn::default()
+            }),
             active_section: None,
         },
         csrf: visitor.csrf(),

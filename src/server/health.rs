@@ -30,7 +30,7 @@ pub async fn readyz(app: web::Data<App>, facts: Facts) -> HttpResponse {
 
 /// Prometheus' text format, for allowed networks.
 pub async fn metrics(app: web::Data<App>, facts: Facts) -> HttpResponse {
-    if !app.config.operations.allowed_networks.iter().any(|network| network.contains(&facts.address)) {
+    if !app.config.operations.allows(facts.address) {
         return Problem::new(StatusCode::FORBIDDEN, "forbidden", "Metrics are for the networks in [operations] allowed_networks.").respond(&facts);
     }
     match app.metrics.text() {

@@ -8,7 +8,7 @@ use actix_web::{HttpRequest, Route as Handler, web};
 use super::cors;
 use super::middleware::{method_not_allowed, not_found};
 use super::{assets, health};
-use crate::{account, console, gateway, oauth};
+use crate::{account, console, gateway, oauth, operator};
 
 /// Who may come in. The `guards` test tries every route as everybody and fails for one that is not in the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub enum Guard {
     KeyAdmin,
     /// An owner or admin of the organization.
     OrganizationAdmin,
+    /// A person who is an operator, from `[operations] allowed_networks`; for everybody else it is not there.
+    Operator,
     /// An OAuth client by its own authentication.
     Client,
     /// A resource server by Basic.
@@ -90,6 +92,20 @@ pub fn table() -> Vec<Route> {
         route!(GET "/dev-centre/{organization}/applications/{id}", OrganizationAdmin, "console", console::applications::show),
         route!(GET "/dev-centre/{organization}/applications/{id}/delete", OrganizationAdmin, "console", console::applications::confirm_delete),
         route!(POST "/dev-centre/{organization}/applications/{id}/delete", OrganizationAdmin, "console", console::applications::delete),
+        route!(GET "/operator", Operator, "operator", operator::home::show),
+        route!(GET "/operator/applications", Operator, "operator", operator::applications::list),
+        route!(GET "/operator/applications/{id}", Operator, "operator", operator::applications::show),
+        route!(POST "/operator/applications/{id}", Operator, "operator", operator::applications::decide),
+        route!(GET "/operator/applications/{id}/stop", Operator, "operator", operator::applications::confirm_stop),
+        route!(POST "/operator/applications/{id}/stop", Operator, "operator", operator::applications::stop),
+        route!(GET "/operator/resource-servers", Operator, "operator", operator::resource_servers::list),
+        route!(POST "/operator/resource-servers", Operator, "operator", operator::resource_servers::create),
+        route!(GET "/operator/resource-servers/new", Operator, "operator", operator::resource_servers::new),
+        route!(GET "/operator/resource-servers/{id}", Operator, "operator", operator::resource_servers::show),
+        route!(POST "/operator/resource-servers/{id}", Operator, "operator", operator::resource_servers::change),
+        route!(POST "/operator/resource-servers/{id}/secrets", Operator, "operator", operator::resource_servers::add_secret),
+        route!(GET "/operator/resource-servers/{id}/delete", Operator, "operator", operator::resource_servers::confirm_delete),
+        route!(POST "/operator/resource-servers/{id}/delete", Operator, "operator", operator::resource_servers::delete),
         route!(GET "/static/{name}", Anyone, "assets", assets::get),
         route!(GET "/healthz", Anyone, "operations", health::healthz),
         route!(GET "/readyz", Anyone, "operations", health::readyz),

@@ -10,6 +10,7 @@ pub mod html;
 pub mod page;
 pub mod problem;
 pub mod rate_limit;
+pub mod refusal;
 pub mod resource_server;
 pub mod return_to;
 pub mod visitor;

@@ -28,6 +28,8 @@ pub struct SignedIn {
     pub sees_applications: bool,
     /// All of the user's organizations, to switch.
     pub organizations: Vec<OrganizationLink>,
+    /// Whether the operator's pages open to the user, here and now.
+    pub operator: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -146,8 +148,15 @@ pub(crate) mod samples {
             organization: Some(organization()),
             sees_applications: true,
             organizations: vec![organization(), hostile_organization()],
+            operator: false,
         };
         Shell { signed_in: Some(signed_in), active_section, ..signed_out(title) }
+    }
+
+    /// An operator, who belongs to no organization.
+    pub fn operator(title: &str) -> Shell {
+        let signed_in = SignedIn { email: "olga@vendor.example".into(), csrf: "csrf-token".into(), operator: true, ..SignedIn::default() };
+        Shell { signed_in: Some(signed_in), ..signed_out(title) }
     }
 
     pub fn scope(name: &str, title: &str, description: &str, risk: Risk) -> ScopeRow {

@@ -20,6 +20,7 @@ use super::html::PageError;
 use super::page;
 use crate::app::App;
 use crate::crypto::digest::Purpose;
+use crate::domain::ensure;
 use crate::domain::sessions::{self, SignedIn};
 use crate::store::Verdict;
 use crate::types::text::random_base62;
@@ -36,6 +37,8 @@ pub struct Visitor {
     secure: bool,
     csrf: String,
     path: String,
+    /// The address is in `[operations] allowed_networks`.
+    in_operations: bool,
 }
 
 impl Visitor {
@@ -46,6 +49,19 @@ impl Visitor {
     /// The person, or the way to the sign-in page and back here.
     pub fn require(&self) -> Result<&SignedIn, PageError> {
         self.signed_in.as_ref().ok_or_else(|| PageError::SignIn { return_to: self.path.clone() })
+    }
+
+    /// Whether the operator's pages open to this person, from here.
+    pub fn is_operator(&self) -> bool {
+        self.in_operations && self.signed_in.as_ref().is_some_and(|person| person.user.operator)
+    }
+
+    /// The operator. From elsewhere, and to everybody else, the operator's pages do not exist; who is not signed in may be one.
+    pub fn require_operator(&self) -> Result<&SignedIn, PageError> {
+        ensure(self.in_operations, PageError::NotFound)?;
+        let person = self.require()?;
+        ensure(person.user.operator, PageError::NotFound)?;
+        Ok(person)
     }
 
     /// For the hidden field of a form.
@@ -134,22 +150,25 @@ async fn recognize(request: &HttpRequest) -> Result<Visitor, PageError> {
     let facts = Facts::of(request);
     let secure = app.issuer.is_secure();
     let presented = Presented::of(request, secure);
+    let in_operations = app.config.operations.allows(facts.address);
     let path = request.uri().path_and_query().map_or("/", |path| path.as_str()).to_owned();
     if let Some(token) = presented.session
         && let Some(signed_in) = find_session(&app, &token, &facts).await?
     {
         let csrf = csrf(&app, &token);
-        request.extensions_mut().insert(account_menu(&signed_in, &csrf));
-        return Ok(Visitor { signed_in: Some(signed_in), token, is_new: false, secure, csrf, path });
+        let visitor = Visitor { signed_in: Some(signed_in), token, is_new: false, secure, csrf, path, in_operations };
+        request.extensions_mut().insert(account_menu(&visitor)?);
+        return Ok(visitor);
     }
     let (is_new, token) = (presented.stranger.is_none(), presented.stranger.unwrap_or_else(mint_session_token));
     let csrf = csrf(&app, &token);
-    Ok(Visitor { signed_in: None, token, is_new, secure, csrf, path })
+    Ok(Visitor { signed_in: None, token, is_new, secure, csrf, path, in_operations })
 }
 
 /// For the error page, should it come to one: it knows the request only.
-fn account_menu(signed_in: &SignedIn, csrf: &str) -> page::SignedIn {
-    page::SignedIn { email: signed_in.user.email.clone().unwrap_or_default(), csrf: csrf.to_owned(), ..page::SignedIn::default() }
+fn account_menu(visitor: &Visitor) -> Result<page::SignedIn, PageError> {
+    let email = visitor.require()?.user.email.clone().unwrap_or_default();
+    Ok(page::SignedIn { email, csrf: visitor.csrf(), operator: visitor.is_operator(), ..page::SignedIn::default() })
 }
 
 fn is_token(text: &str) -> bool {

@@ -77,6 +77,15 @@ fn expected(guard: Guard, who: Who) -> Door {
         Guard::Anyone | Guard::Operations => Door::In,
         Guard::Person | Guard::KeyAdmin | Guard::OrganizationAdmin if !is_person => Door::SignIn,
         Guard::Person => Door::In,
+        Guard::Operator if !is_person => Door::SignIn,
+        // not there, for who is none
+        Guard::Operator => {
+            if who == Operator {
+                Door::In
+            } else {
+                Door::NotFound
+            }
+        }
         // an operator is nobody in an organization
         Guard::KeyAdmin | Guard::OrganizationAdmin if matches!(who, Stranger | Operator) => Door::NotFound,
         Guard::KeyAdmin => {
@@ -148,6 +157,11 @@ async fn sample(server: &Server, route: &Route) -> (String, Body) {
             route.path.replace("{id}", fresh_application(server).await.as_str())
         }
         (_, path) if path.starts_with("/dev-centre/{organization}/applications/{id}") => path.replace("{id}", server.planted.application.as_str()),
+        (&Method::POST, path) if path.starts_with("/operator/resource-servers/{id}/") => {
+            path.replace("{id}", tenants::resource_server(server, None, &[]).await.0.as_str())
+        }
+        (_, path) if path.starts_with("/operator/resource-servers/{id}") => path.replace("{id}", server.planted.resource_server.as_str()),
+        (_, path) if path.starts_with("/operator/applications/{id}") => path.replace("{id}", server.planted.application.as_str()),
         // an error that is told by a redirect, once the person is known
         (&Method::GET, "/oauth2/authorize") => authorize_path(server.planted.application.as_str(), crate::server::REDIRECT_URI, "nothing"),
         (_, "/static/{name}") => "/static/countersign.css".to_owned(),
@@ -167,7 +181,7 @@ async fn sample(server: &Server, route: &Route) -> (String, Body) {
         (_, "/v1/verify") => Body::Question,
         (_, "/v1/watermark") => Body::Document,
         (_, "/oauth2/authorize" | "/login" | "/logout") => Body::Form,
-        (_, path) if path.starts_with("/dev-centre/") => Body::Form,
+        (_, path) if path.starts_with("/dev-centre/") || path.starts_with("/operator/") => Body::Form,
         (method, path) => panic!("{method} {path} is not listed"),
     };
     (path, body)
@@ -344,14 +358,17 @@ async fn a_form_without_its_own_token_changes_nothing(db: TestDatabase) {
     let owner = Caller::new(&server, Who::OrganizationAdmin, Some(countersign::domain::quickstart::ADMIN), None).await;
     let stranger = Caller::new(&server, Who::Stranger, Some("stranger@elsewhere.example"), None).await;
     let nobody = Caller::new(&server, Who::Nobody, None, None).await;
+    person(&server, "operator@vendor.example", true).await;
+    let operator = Caller::new(&server, Who::Operator, Some("operator@vendor.example"), None).await;
     let forms = table().into_iter().filter(|route| {
-        let for_browsers = matches!(route.guard, Guard::Anyone | Guard::Person | Guard::KeyAdmin | Guard::OrganizationAdmin);
+        let for_browsers = matches!(route.guard, Guard::Anyone | Guard::Person | Guard::KeyAdmin | Guard::OrganizationAdmin | Guard::Operator);
         route.method == Method::POST && for_browsers
     });
     let mut count = 0;
     for route in forms {
         let (path, _) = sample(&server, &route).await;
         let before = written(&server).await;
+        let owner = if route.guard == Guard::Operator { &operator } else { &owner };
         let post = |form: Vec<(&str, &str)>| owner.browser.client.post(server.url(&path)).form(&form).send();
         let twice = vec![("csrf", owner.csrf.as_str()), ("csrf", owner.csrf.as_str())];
         for form in [vec![], vec![("csrf", "")], vec![("csrf", &stranger.csrf)], vec![("csrf", &nobody.csrf)], vec![("csrf", "x")]] {

@@ -16,6 +16,7 @@ mod logs;
 mod main_job;
 mod oauth;
 mod parsers;
+mod operator;
 mod people;
 mod process;
 mod server;

@@ -1,0 +1,272 @@
+//! Applications of every organization: what waits for approval, and what is decided about each.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+
+use super::pages::applications::{ApplicationDetail, ApplicationPage, ApplicationRow, ApplicationStopPage, ApplicationsPage, Status};
+use super::shell::{self, Operator};
+use crate::app::App;
+use crate::config::Catalogue;
+use crate::domain::Refusal;
+use crate::domain::approval::{self, Detail};
+use crate::store::applications::{Application, ApplicationFilter};
+use crate::store::{Snapshot, Tx, Verdict};
+use crate::types::environment::Environment;
+use crate::types::id::{ApplicationId, UserId};
+use crate::types::redirect_uri::RedirectUri;
+use crate::types::state::{ApplicationStanding, Approval};
+use crate::types::text::parse_text;
+use crate::web::facts::Facts;
+use crate::web::form::Form;
+use crate::web::html::{self, PageError};
+use crate::web::page::{FieldErrors, ScopeRow};
+use crate::web::refusal::{date_or_never, field_errors, parse_id};
+use crate::web::visitor::Visitor;
+
+const MOST_SEARCH: usize = 200;
+
+/// `GET /operator/applications?search=&standing=&after=`.
+pub async fn list(app: web::Data<App>, visitor: Visitor, request: HttpRequest) -> Result<HttpResponse, PageError> {
+    let operator = shell::enter(&visitor)?;
+    let filter = filter(&Form::of_query(&request)?)?;
+    let (id, asked) = (operator.id, filter.clone());
+    let question =
+        move |snapshot: &mut Snapshot| -> Result<_, Refusal> { Ok((approval::list_waiting(snapshot, id)?, approval::search(snapshot, id, &asked)?)) };
+    let (waiting, (found, more)) = app.store.read(question).await?;
+    let next_href = found.last().filter(|_| more).map(|(last, _)| list_path(&filter, Some(last.id)));
+    let template = ApplicationsPage {
+        shell: operator.shell("Applications"),
+        waiting: waiting.iter().map(row).collect(),
+        found: found.iter().map(row).collect(),
+        search: filter.search,
+        standing: filter.standing,
+        next_href,
+    };
+    Ok(html::page(StatusCode::OK, &template, None))
+}
+
+/// `GET /operator/applications/{id}`.
+pub async fn show(app: web::Data<App>, visitor: Visitor, path: web::Path<String>) -> Result<HttpResponse, PageError> {
+    let operator = shell::enter(&visitor)?;
+    let found = get(&app, &operator, &path).await?;
+    Ok(html::page(StatusCode::OK, &page(&app.catalogue, &operator, found), None))
+}
+
+/// `POST /operator/applications/{id}` with `csrf decision=approve|refuse|verify|unverify|resume reason`.
+pub async fn decide(
+    app: web::Data<App>, visitor: Visitor, facts: Facts, request: HttpRequest, path: web::Path<String>, payload: web::Payload,
+) -> Result<HttpResponse, PageError> {
+    let (operator, form) = shell::submitted(&app, &visitor, &request, payload).await?;
+    form.refuse_repeated(&["decision", "reason"])?;
+    let id: ApplicationId = parse_id(&path)?;
+    let decision = Decision::read(form.field("decision"))?;
+    let (person, reason) = (operator.id, form.field("reason").to_owned());
+    let write = move |tx: &mut Tx| decision.carry_out(tx, person, id, &reason).map(Verdict::Done);
+    match app.store.write(facts.now, write).await {
+        Ok(()) => Ok(html::see_other(&application_path(id))),
+        Err(refusal) => {
+            let errors = field_errors(refusal)?;
+            let found = get(&app, &operator, &path).await?;
+            let template = ApplicationPage { errors, reason: form.field("reason").to_owned(), ..page(&app.catalogue, &operator, found) };
+            Ok(html::page(StatusCode::UNPROCESSABLE_ENTITY, &template, None))
+        }
+    }
+}
+
+/// `GET /operator/applications/{id}/stop`.
+pub async fn confirm_stop(app: web::Data<App>, visitor: Visitor, path: web::Path<String>) -> Result<HttpResponse, PageError> {
+    let operator = shell::enter(&visitor)?;
+    let found = get(&app, &operator, &path).await?;
+    if found.application.stopped_at.is_some() {
+        return Ok(html::see_other(&application_path(found.application.id)));
+    }
+    Ok(html::page(StatusCode::OK, &stop_page(&app.catalogue, &operator, found), None))
+}
+
+/// `POST /operator/applications/{id}/stop` with `csrf reason`.
+pub async fn stop(
+    app: web::Data<App>, visitor: Visitor, facts: Facts, request: HttpRequest, path: web::Path<String>, payload: web::Payload,
+) -> Result<HttpResponse, PageError> {
+    let (operator, form) = shell::submitted(&app, &visitor, &request, payload).await?;
+    form.refuse_repeated(&["reason"])?;
+    let id: ApplicationId = parse_id(&path)?;
+    let (person, reason) = (operator.id, form.field("reason").to_owned());
+    match app.store.write(facts.now, move |tx| approval::stop(tx, person, id, &reason).map(Verdict::Done)).await {
+        Ok(()) => Ok(html::see_other(&application_path(id))),
+        Err(refusal) => {
+            let errors = field_errors(refusal)?;
+            let found = get(&app, &operator, &path).await?;
+            let template = ApplicationStopPage { errors, reason: form.field("reason").to_owned(), ..stop_page(&app.catalogue, &operator, found) };
+            Ok(html::page(StatusCode::UNPROCESSABLE_ENTITY, &template, None))
+        }
+    }
+}
+
+/// What one button of the page does.
+#[derive(Clone, Copy)]
+enum Decision {
+    Approve,
+    Refuse,
+    Verify,
+    Unverify,
+    Resume,
+}
+
+impl Decision {
+    fn read(word: &str) -> Result<Self, PageError> {
+        match word {
+            "approve" => Ok(Self::Approve),
+            "refuse" => Ok(Self::Refuse),
+            "verify" => Ok(Self::Verify),
+            "unverify" => Ok(Self::Unverify),
+            "resume" => Ok(Self::Resume),
+            _ => Err(PageError::BadRequest("Choose what to do with the application.".to_owned())),
+        }
+    }
+
+    fn carry_out(self, tx: &mut Tx, operator: UserId, id: ApplicationId, reason: &str) -> Result<(), Refusal> {
+        match self {
+            Self::Approve => approval::approve(tx, operator, id),
+            Self::Refuse => approval::refuse(tx, operator, id, reason),
+            Self::Verify => approval::set_verified(tx, operator, id, true),
+            Self::Unverify => approval::set_verified(tx, operator, id, false),
+            Self::Resume => approval::resume(tx, operator, id),
+        }
+    }
+}
+
+/// What cannot be searched for is told; a standing that there is not is any.
+fn filter(query: &Form) -> Result<ApplicationFilter, PageError> {
+    let search = query.field("search").trim();
+    if !search.is_empty() {
+        parse_text(search, MOST_SEARCH).map_err(|error| PageError::BadRequest(format!("What to search for {error}.")))?;
+    }
+    let standing: Option<ApplicationStanding> = query.field("standing").parse().ok();
+    Ok(ApplicationFilter { search: search.to_owned(), standing, after: query.field("after").parse().ok() })
+}
+
+fn list_path(filter: &ApplicationFilter, after: Option<ApplicationId>) -> String {
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    query.append_pair("search", &filter.search).append_pair("standing", filter.standing.map_or("", |standing| standing.as_str()));
+    if let Some(after) = after {
+        query.append_pair("after", after.as_str());
+    }
+    format!("/operator/applications?{}", query.finish())
+}
+
+fn application_path(id: ApplicationId) -> String {
+    format!("/operator/applications/{id}")
+}
+
+async fn get(app: &App, operator: &Operator, path: &str) -> Result<Detail, PageError> {
+    let (person, id) = (operator.id, parse_id(path)?);
+    Ok(app.store.read(move |snapshot| approval::get(snapshot, person, id)).await?)
+}
+
+fn row((application, organization): &(Application, String)) -> ApplicationRow {
+    ApplicationRow {
+        id: application.id.to_string(),
+        name: application.name.clone(),
+        organization: organization.clone(),
+        created: application.created_at.date(),
+        last_used: date_or_never(application.last_used_at),
+        status: status(application),
+    }
+}
+
+fn status(application: &Application) -> Status {
+    Status {
+        sandbox: application.environment == Environment::Sandbox,
+        approval: application.approval,
+        verified: application.verified_at.is_some(),
+        stopped: application.stopped_at.is_some(),
+    }
+}
+
+fn page(catalogue: &Catalogue, operator: &Operator, found: Detail) -> ApplicationPage {
+    let application = detail(catalogue, found);
+    let (can_approve, can_refuse) = match application.status.approval {
+        _ if application.status.sandbox => (false, false),
+        Approval::None | Approval::Refused => (true, false),
+        Approval::Requested => (true, true),
+        Approval::Approved => (false, true),
+    };
+    ApplicationPage {
+        shell: operator.shell("Application"),
+        csrf: operator.csrf(),
+        application,
+        can_approve,
+        can_refuse,
+        reason: String::new(),
+        errors: FieldErrors::default(),
+    }
+}
+
+fn stop_page(catalogue: &Catalogue, operator: &Operator, found: Detail) -> ApplicationStopPage {
+    ApplicationStopPage {
+        shell: operator.shell("Stop application"),
+        csrf: operator.csrf(),
+        application: detail(catalogue, found),
+        reason: String::new(),
+        errors: FieldErrors::default(),
+    }
+}
+
+fn detail(catalogue: &Catalogue, found: Detail) -> ApplicationDetail {
+    let application = found.application;
+    let scope = |scope: &crate::config::ScopeEntry| ScopeRow {
+        name: scope.name.clone(),
+        title: scope.title.clone(),
+        description: scope.description.clone(),
+        risk: catalogue.risk(scope),
+    };
+    ApplicationDetail {
+        id: application.id.to_string(),
+        status: status(&application),
+        environment: application.environment,
+        client_type: application.client_type,
+        organization: found.organization_name,
+        organization_id: application.organization_id.to_string(),
+        redirect_uris: found.redirect_uris.iter().map(RedirectUri::to_string).collect(),
+        scopes: catalogue.scopes().filter(|own| application.scopes.contains(&own.name)).map(scope).collect(),
+        created: application.created_at.date(),
+        created_by: found.creator_name,
+        created_by_email: found.creator_email.unwrap_or_default(),
+        last_used: date_or_never(application.last_used_at),
+        connected: connected(found.consents),
+        approval_reason: application.approval_reason.filter(|_| application.approval == Approval::Refused),
+        verified: application.verified_at.map(|at| at.date()),
+        stopped: application.stopped_at.map(|at| at.date()),
+        stopped_because: application.stopped_because.unwrap_or_default(),
+        name: application.name,
+    }
+}
+
+/// A person who connected it in two organizations gave two.
+fn connected(consents: i64) -> String {
+    match consents {
+        0 => "Nobody".to_owned(),
+        1 => "1 consent".to_owned(),
+        many => format!("{many} consents"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_search_stays_in_the_address_of_the_next_page() {
+        let filter = filter(&Form::parse("search=+a%26b+&standing=stopped&after=nonsense").expect("parses")).expect("a filter");
+        assert_eq!((filter.search.as_str(), filter.standing, filter.after), ("a&b", Some(ApplicationStanding::Stopped), None));
+        assert_eq!(list_path(&filter, None), "/operator/applications?search=a%26b&standing=stopped");
+    }
+
+    #[test]
+    fn what_no_name_holds_is_not_searched_for() {
+        for search in ["a%0Ab", "%E2%80%AE", &"x".repeat(201)] {
+            let refused = filter(&Form::parse(&format!("search={search}")).expect("parses"));
+            assert!(matches!(refused, Err(PageError::BadRequest(_))), "{search}");
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! The vendor's own pages: which applications other organizations may use, and the APIs that ask about credentials.
+
+pub mod applications;
+pub mod home;
+pub mod pages;
+pub mod resource_servers;
+
+mod resource_server_form;
+mod shell;
