@@ -52,6 +52,10 @@ fn named(request: &HttpRequest) -> Option<ResourceUri> {
     let mut hosts = request.headers().get_all(HOST);
     let (Some(host), None) = (hosts.next(), hosts.next()) else { return None };
     let host = host.to_str().ok()?;
+    // RFC 9110 §7.2: a host and a port, and nothing that would begin a path
+    if host.contains(['/', '?', '#', '@', '\\']) {
+        return None;
+    }
     let rest = request.uri().path_and_query()?.as_str().strip_prefix(WELL_KNOWN)?;
     let at = |scheme: &str| format!("{scheme}://{host}{rest}").parse::<ResourceUri>().ok();
     // http only names a resource on a loopback address
