@@ -11,6 +11,7 @@ use crate::types::environment::Environment;
 use crate::types::grant_types::GrantTypes;
 use crate::types::id::{
     AccessTokenId, ApiKeyId, ApplicationId, AuditEventId, AuthorizationId, AuthorizationRequestId, ClientSecretId, ConsentId, DomainId,
+    IdentityProviderId,
     OrganizationId, RefreshTokenId, ResourceServerId, SessionId, UserId, WorkspaceId,
 };
 use crate::types::redirect_uri::RedirectUri;
@@ -54,6 +55,7 @@ text_columns! {
     C01: OrganizationId; C02: WorkspaceId; C03: UserId; C04: ApiKeyId; C05: ApplicationId; C06: ClientSecretId; C07: AuthorizationId;
     C08: AuthorizationRequestId; C09: AccessTokenId; C10: RefreshTokenId; C11: SessionId; C12: ResourceServerId; C13: DomainId; C14: AuditEventId;
     C15: ConsentId;
+    C16: IdentityProviderId;
     C20: Environment; C21: OrganizationRole; C22: Licence; C23: PermissionLevel; C24: UserKind; C25: UserState; C26: OrganizationState;
     C27: ProductionAccess; C28: ApiKeyState; C29: ReachKind; C30: ClientType; C31: AccessTokenFormat; C32: ApplicationState; C33: SecretState;
     C34: GrantKind; C35: AuthorizationState; C36: RefreshTokenState; C37: SigningAlgorithm;

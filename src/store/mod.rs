@@ -20,6 +20,8 @@ pub mod audit;
 pub mod authorization_requests;
 pub mod authorizations;
 pub mod consents;
+pub mod identities;
+pub mod identity_providers;
 pub mod members;
 pub mod organizations;
 pub mod resource_servers;

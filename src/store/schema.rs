@@ -184,6 +184,7 @@ diesel::table! {
         created_at -> BigInt,
         last_seen_at -> BigInt,
         expires_at -> BigInt,
+        confined_to -> Nullable<Text>,
     }
 }
 
@@ -307,6 +308,30 @@ diesel::table! {
 }
 
 diesel::table! {
+    identity_providers (id) {
+        id -> Text,
+        organization_id -> Text,
+        issuer -> Text,
+        client_id -> Text,
+        sealed_client_secret -> Text,
+        name -> Text,
+        enforced -> Bool,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    identities (realm, issuer, subject) {
+        realm -> Text,
+        issuer -> Text,
+        subject -> Text,
+        user_id -> Text,
+        created_at -> BigInt,
+        last_used_at -> BigInt,
+    }
+}
+
+diesel::table! {
     audit_events (id) {
         id -> Text,
         organization_id -> Nullable<Text>,
@@ -347,6 +372,8 @@ diesel::joinable!(authorization_workspaces -> authorizations (authorization_id))
 diesel::joinable!(authorization_workspaces -> workspaces (workspace_id));
 diesel::joinable!(refresh_tokens -> authorizations (authorization_id));
 diesel::joinable!(access_tokens -> authorizations (authorization_id));
+diesel::joinable!(identity_providers -> organizations (organization_id));
+diesel::joinable!(identities -> users (user_id));
 
 diesel::allow_tables_to_appear_in_same_query!(
     organizations,
@@ -373,5 +400,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     access_tokens,
     revoked_tokens,
     signing_keys,
+    identity_providers,
+    identities,
     audit_events,
 );

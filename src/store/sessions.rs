@@ -6,11 +6,11 @@ use super::schema::sessions;
 use super::users::User;
 use super::{Error, Snapshot, Tx};
 use crate::crypto::digest::Digest;
-use crate::types::id::{SessionId, UserId};
+use crate::types::id::{OrganizationId, SessionId, UserId};
 use crate::types::time::Timestamp;
 
 #[derive(Debug, Clone, Queryable, Selectable, Insertable)]
-#[diesel(table_name = sessions)]
+#[diesel(table_name = sessions, treat_none_as_default_value = false)]
 pub struct Session {
     pub id: SessionId,
     pub digest: Digest,
@@ -19,6 +19,8 @@ pub struct Session {
     pub last_seen_at: Timestamp,
     /// Absolute; the idle limit is the configuration's.
     pub expires_at: Timestamp,
+    /// The organization whose provider vouched for the person: the session opens that one alone.
+    pub confined_to: Option<OrganizationId>,
 }
 
 impl Snapshot<'_> {
@@ -57,6 +59,11 @@ impl Tx<'_> {
     /// Ends the session; one that has ended already is no error.
     pub fn delete_session(&mut self, id: SessionId) -> Result<(), Error> {
         self.run(|conn| diesel::delete(sessions::table.find(id)).execute(conn)).map(drop)
+    }
+
+    /// Ends every session that the organization's provider made: whoever controls it now is somebody else.
+    pub fn delete_confined_sessions(&mut self, organization: OrganizationId) -> Result<usize, Error> {
+        self.run(|conn| diesel::delete(sessions::table.filter(sessions::confined_to.eq(organization))).execute(conn))
     }
 
     /// Removes the user's sessions that are past their absolute expiry.

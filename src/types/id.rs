@@ -103,6 +103,8 @@ ids! {
     SessionId = "ses";
     ResourceServerId = "rs";
     DomainId = "dom";
+    /// An organization's own way to sign in.
+    IdentityProviderId = "idp";
     AuditEventId = "evt";
     RequestId = "req";
 }

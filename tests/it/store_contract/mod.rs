@@ -7,6 +7,8 @@ mod authorization_requests;
 mod authorizations;
 mod completeness;
 mod consents;
+mod identities;
+mod identity_providers;
 mod members;
 mod organizations;
 mod resource_servers;

@@ -13,10 +13,11 @@ both_databases!(
     a_sessions_last_use_is_recorded,
     a_session_that_has_ended_ends_again,
     only_the_users_expired_sessions_are_removed,
+    the_sessions_of_one_organizations_provider_end_together,
 );
 
 fn session(user: UserId, digest: Digest, expires_at: Timestamp) -> Session {
-    Session { id: SessionId::generate(NOW), digest, user_id: user, created_at: NOW, last_seen_at: NOW, expires_at }
+    Session { id: SessionId::generate(NOW), digest, user_id: user, created_at: NOW, last_seen_at: NOW, expires_at, confined_to: None }
 }
 
 async fn a_session_is_found_with_its_user(db: TestDatabase) {
@@ -71,4 +72,24 @@ async fn only_the_users_expired_sessions_are_removed(db: TestDatabase) {
     for (token, stays) in [("expired", false), ("live", true), ("other", true)] {
         assert_eq!(read(&store, move |c| c.find_session_by_digest(&[digest(token)])).await.is_some(), stays, "{token}");
     }
+}
+
+async fn the_sessions_of_one_organizations_provider_end_together(db: TestDatabase) {
+    let store = open(&db);
+    let (acme, other) = (Acme::insert(&store).await, Acme::insert(&store).await);
+    let (user, own, elsewhere) = (acme.person, acme.organization, other.organization);
+    write(&store, move |tx| {
+        tx.insert_session(&Session { confined_to: Some(own), ..session(user, digest("own"), LATER) })?;
+        tx.insert_session(&Session { confined_to: Some(elsewhere), ..session(user, digest("elsewhere"), LATER) })?;
+        tx.insert_session(&session(user, digest("free"), LATER))
+    })
+    .await
+    .expect("inserted");
+    assert_eq!(read(&store, |c| c.find_session_by_digest(&[digest("own")])).await.expect("found").0.confined_to, Some(own));
+    assert_eq!(write(&store, move |tx| tx.delete_confined_sessions(own)).await, Ok(1));
+    for (token, stays) in [("own", false), ("elsewhere", true), ("free", true)] {
+        assert_eq!(read(&store, move |c| c.find_session_by_digest(&[digest(token)])).await.is_some(), stays, "{token}");
+    }
+    let nobody = Session { confined_to: Some(countersign::types::id::OrganizationId::generate(NOW)), ..session(user, unique_digest(), LATER) };
+    assert!(is_constraint(&write(&store, move |tx| tx.insert_session(&nobody)).await));
 }
