@@ -17,6 +17,7 @@ pub fn run(command: &Command) -> Result<(), Failure> {
         config.database.url = without_password(&config.database.url);
     }
     config.secret.key = if config.secret.key.is_empty() { String::new() } else { "(set)".to_owned() };
+    config.identity.client_secret = if config.identity.client_secret.is_empty() { String::new() } else { "(set)".to_owned() };
     println!("{}", toml::to_string_pretty(&config)?);
     println!("# The configuration is valid. The issuer is {}", config.server.issuer()?.as_str());
     for setting in weak {

@@ -3,6 +3,7 @@
 
 mod access;
 mod database;
+mod identity;
 mod keys;
 mod limits;
 mod logs;
@@ -26,6 +27,7 @@ use crate::types::state::SigningAlgorithm;
 
 pub use access::{ADMIN_ROLE, Catalogue, CatalogueError, PermissionEntry, Risk, RoleEntry, ScopeEntry};
 pub use database::Database;
+pub use identity::{Identity, is_issuer};
 pub use keys::Keys;
 pub use limits::{Limits, Rate};
 pub use logs::{LogFormat, Logs};
@@ -33,7 +35,7 @@ pub use oauth::OAuth;
 pub use operations::Operations;
 pub use sandbox::Sandbox;
 pub use secret::Secret;
-pub use server::{Issuer, IssuerError, Server};
+pub use server::{Issuer, IssuerError, Server, is_secure_or_loopback};
 pub use sessions::Sessions;
 pub use sweep::Sweep;
 pub use watermark::Watermark;
@@ -71,6 +73,7 @@ pub struct Config {
     pub database: Database,
     pub secret: Secret,
     pub sessions: Sessions,
+    pub identity: Identity,
     pub oauth: OAuth,
     pub keys: Keys,
     pub sandbox: Sandbox,
@@ -163,7 +166,10 @@ impl Config {
                 return Err(ConfigError::Value(key.to_owned(), rule.to_owned()));
             }
         }
-        Ok(())
+        match self.identity.check() {
+            Some((key, rule)) => Err(ConfigError::Value(key.to_owned(), rule.to_owned())),
+            None => Ok(()),
+        }
     }
 
     pub fn catalogue(&self) -> Result<Catalogue, CatalogueError> {
@@ -282,6 +288,11 @@ mod tests {
             ("[oauth]\nsigning_key_seconds = 3600", &[][..], "at least signing_key_publish_seconds"),
             ("[oauth]\nsigning_key_seconds = -1", &[][..], "0 (never by schedule)"),
             ("[oauth]\nsigning_key_publish_seconds = 0", &[][..], "1 to 2592000"),
+            ("[identity]\nlocal_accounts = false", &[][..], "identity.local_accounts: can be false with an issuer only"),
+            ("[identity]\nissuer = 'http://id.example'\nclient_id = 'x'", &[][..], "identity.issuer: must be an https URL"),
+            ("[identity]\nissuer = 'https://id.example'", &[][..], "identity.client_id: must be set"),
+            ("[identity]\nclient_id = 'x'", &[][..], "identity.issuer: must be set"),
+            ("[identity]\nscopes = ['email']", &[][..], "identity.scopes: must contain openid"),
         ] {
             let message = parse(text, variables).expect_err("refused").to_string();
             assert!(message.contains(part), "{message}");

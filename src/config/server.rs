@@ -59,6 +59,17 @@ pub struct Issuer {
     secure: bool,
 }
 
+/// https, or http for a loopback address.
+pub fn is_secure_or_loopback(url: &Url) -> bool {
+    let loopback = match url.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost",
+        None => false,
+    };
+    matches!((url.scheme(), loopback), ("https", _) | ("http", true))
+}
+
 impl Issuer {
     pub fn parse(text: &str) -> Result<Self, IssuerError> {
         let url = Url::parse(text).map_err(|_| IssuerError::NotAUrl(text.to_owned()))?;
@@ -66,15 +77,8 @@ impl Issuer {
         if !bare || text.ends_with('/') {
             return Err(IssuerError::Parts(text.to_owned()));
         }
-        let loopback = match url.host() {
-            Some(Host::Ipv4(address)) => address.is_loopback(),
-            Some(Host::Ipv6(address)) => address.is_loopback(),
-            Some(Host::Domain(name)) => name == "localhost",
-            None => false,
-        };
-        match (url.scheme(), loopback) {
-            ("https", _) | ("http", true) => {}
-            _ => return Err(IssuerError::Insecure(text.to_owned())),
+        if !is_secure_or_loopback(&url) {
+            return Err(IssuerError::Insecure(text.to_owned()));
         }
         // browsers write it so in `Origin`, and clients compare it byte for byte
         let canonical = url.origin().ascii_serialization();
