@@ -15,6 +15,7 @@
 //! | 4 | [`app`] | what every request shares |
 //! | 5 | [`domain`] | rules and use cases: no HTTP, no SQL text, no network |
 //! | 6 | [`store`] | the only folder that says `diesel`; tells what changed |
+//! | 6 | [`outbound`] | other people's servers: the providers that people sign in at |
 //! | 6 | [`pdf`] | the stamp, in a child process |
 //! | 7 | [`crypto`] [`config`] | secrets and how they look · what the operator wrote |
 //! | 8 | [`types`] [`telemetry`] | ids, time, scopes, states · logs and metrics |
@@ -38,6 +39,7 @@ pub mod gateway;
 pub mod jobs;
 pub mod oauth;
 pub mod operator;
+pub mod outbound;
 pub mod pdf;
 pub mod server;
 pub mod store;
