@@ -23,6 +23,7 @@ use crate::domain::resource_servers::{self, Server};
 use crate::domain::sandbox::Policy;
 use crate::domain::signing_keys::{self, Fresh, Schedule};
 use crate::domain::usage::Usage;
+use crate::outbound::openid::OpenId;
 use crate::pdf::{Limits as StampLimits, Stamper};
 use crate::store::signing_keys::StoredSigningKey;
 use crate::store::{self, Database, OpenError, Snapshot, Store, Verdict};
@@ -36,6 +37,8 @@ use crate::types::time::{Clock, Timestamp};
 const MOST_REMEMBERED: usize = 100_000;
 const MOST_UNKNOWN: usize = 10_000;
 const MOST_CLIENTS: usize = 10_000;
+/// Where every provider sends the browser back: to be registered there.
+const OPENID_CALLBACK: &str = "/login/oidc/callback";
 /// PDFs in memory for each process that stamps: one at work, the others waiting.
 const PLACES_PER_PROCESS: usize = 5;
 
@@ -81,6 +84,8 @@ pub struct App {
     pub clock: Clock,
     pub store: Store,
     pub digester: Digester,
+    pub sealer: Arc<Sealer>,
+    pub openid: OpenId,
     pub signer: Signer,
     pub passwords: PasswordQueue,
     pub limiter: Limiter,
@@ -89,7 +94,6 @@ pub struct App {
     /// PDFs that may be in memory at once.
     pub stamp_places: Semaphore,
     pub metrics: Metrics,
-    sealer: Sealer,
     accesses: Memory<Fingerprint, Access>,
     unknown: Unknown<Fingerprint>,
     clients: Memory<ApplicationId, Client>,
@@ -108,6 +112,7 @@ impl App {
         let sealer = Sealer::new(&secret_keys);
         let keys = keep_signing_keys(&store, &sealer, &config.oauth, clock.now()).await?;
         let signer = Signer::new(issuer.as_str(), &open_signing_keys(&keys, &sealer)?)?;
+        let openid = OpenId::new(format!("{}{OPENID_CALLBACK}", issuer.as_str()), config.identity.allow_private_providers);
         Ok(Self {
             catalogue: Arc::new(config.catalogue().map_err(ConfigError::from)?),
             policy: config.sandbox.clone(),
@@ -115,8 +120,9 @@ impl App {
             clock,
             store,
             digester: Digester::new(&secret_keys),
+            sealer: Arc::new(sealer),
+            openid,
             signer,
-            sealer,
             passwords: PasswordQueue::start()?,
             limiter: Limiter::default(),
             usage: Usage::default(),

@@ -1,6 +1,8 @@
-//! A person's own account: signing in and out.
+//! A person's own account: signing in and out, here and at providers.
 
 pub mod home;
+pub mod identity;
+pub mod openid;
 pub mod pages;
 pub mod sign_in;
 pub mod sign_out;

@@ -18,18 +18,19 @@ use crate::crypto::digest::Purpose;
 use crate::crypto::password::network;
 use crate::domain::accounts::{self, MOST_PASSWORD};
 use crate::domain::limiter::Quota;
-use crate::domain::sessions;
+use crate::domain::{identities, sessions};
 use crate::store::users::User;
 use crate::store::{self, Verdict};
 use crate::types::email::Mailbox;
-use crate::types::id::{ApplicationId, UserId};
+use crate::types::id::{ApplicationId, OrganizationId, UserId};
 use crate::types::redirect_uri::RedirectUri;
 use crate::types::time::Timestamp;
 use crate::web::facts::Facts;
 use crate::web::form::Form;
 use crate::web::html::{self, PRODUCT, PageError};
-use crate::web::page::Shell;
+use crate::web::page::{Link, Shell};
 use crate::web::problem::RETRY_SECONDS;
+use crate::web::provider::Provider;
 use crate::web::return_to::local_path;
 use crate::web::visitor::{Visitor, mint_session_token, removal_cookies, session_cookie};
 
@@ -37,14 +38,14 @@ const WRONG: &str = "The e-mail address or the password is wrong.";
 /// Behind it, with its query, an application waits for the sign-in.
 const AUTHORIZE: &str = "/oauth2/authorize?";
 
-/// `GET /login?return_to=`.
+/// `GET /login?return_to=&with=`.
 pub async fn form(app: web::Data<App>, visitor: Visitor, request: HttpRequest) -> Result<HttpResponse, PageError> {
     let query = Form::of_query(&request)?;
     let return_to = local_path(query.field("return_to"));
     if visitor.signed_in().is_some() {
         return Ok(html::see_other(return_to));
     }
-    page(&app, &visitor, return_to, None).await
+    page(&app, &visitor, return_to, None, query.field("with") == "password").await
 }
 
 /// `POST /login` with `csrf email password return_to`.
@@ -56,8 +57,8 @@ pub async fn submit(
     form.refuse_repeated(&["email", "password", "return_to"])?;
     let (email, return_to) = (form.field("email"), local_path(form.field("return_to")));
     match prove(&app, &facts, email, form.field("password")).await? {
-        Some(person) => start(&app, &visitor, facts.now, person.id, return_to).await,
-        None => page(&app, &visitor, return_to, Some(email)).await,
+        Some(person) => start(&app, &visitor, facts.now, person.id, None, return_to).await,
+        None => page(&app, &visitor, return_to, Some(email), true).await,
     }
 }
 
@@ -73,7 +74,8 @@ async fn prove(app: &App, facts: &Facts, email: &str, password: &str) -> Result<
     let person = app.store.read(move |snapshot| accounts::find_person(snapshot, &account)).await?;
     let stored = person.as_ref().and_then(|person| person.password_hash.clone());
     let verified = app.passwords.verify(facts.address, password.to_owned(), stored).await;
-    let proven = verified.map_err(|_| PageError::TooMany { retry_after_seconds: RETRY_SECONDS })?;
+    let verified = verified.map_err(|_| PageError::TooMany { retry_after_seconds: RETRY_SECONDS })?;
+    let proven = verified && person.as_ref().is_some_and(|person| identities::has_password(&app.config.identity, person));
     // again: of many tries sent at once, those above the limit learn nothing
     failures.refuse_full(app, facts.now)?;
     if !proven {
@@ -112,7 +114,9 @@ impl Failures {
 }
 
 /// Starts a session under a new id, ends the one that this browser had, and goes on.
-async fn start(app: &App, visitor: &Visitor, now: Timestamp, person: UserId, return_to: &str) -> Result<HttpResponse, PageError> {
+pub(super) async fn start(
+    app: &App, visitor: &Visitor, now: Timestamp, person: UserId, confined_to: Option<OrganizationId>, return_to: &str,
+) -> Result<HttpResponse, PageError> {
     let token = mint_session_token();
     let digest = app.digester.digest(Purpose::Session, &token);
     let (config, former) = (Arc::clone(&app.config), visitor.signed_in().map(|signed_in| signed_in.session.clone()));
@@ -120,7 +124,7 @@ async fn start(app: &App, visitor: &Visitor, now: Timestamp, person: UserId, ret
         if let Some(former) = &former {
             sessions::end(tx, former)?;
         }
-        sessions::start(tx, &config.sessions, person, digest).map(Verdict::<_, store::Error>::Done)
+        sessions::start(tx, &config.sessions, person, digest, confined_to).map(Verdict::<_, store::Error>::Done)
     };
     app.store.write(now, begin).await?;
     let secure = app.issuer.is_secure();
@@ -128,9 +132,11 @@ async fn start(app: &App, visitor: &Visitor, now: Timestamp, person: UserId, ret
     with_cookies(html::see_other(return_to), [session_cookie(secure, token), stranger])
 }
 
-/// The form; `refused`: the address that was typed before. The password is never shown again.
-async fn page(app: &App, visitor: &Visitor, return_to: &str, refused: Option<&str>) -> Result<HttpResponse, PageError> {
+/// The form; `refused`: the address that was typed before. The password is never shown again. `asked`: for the form with
+/// the password, which only operators have a use for while local accounts are off.
+async fn page(app: &App, visitor: &Visitor, return_to: &str, refused: Option<&str>, asked: bool) -> Result<HttpResponse, PageError> {
     let waiting = waiting_application(app, return_to).await?;
+    let with_password = app.config.identity.local_accounts || asked;
     let template = SignInPage {
         shell: Shell { title: "Sign in".to_owned(), product_name: PRODUCT.to_owned(), signed_in: None, active_section: None },
         csrf: visitor.csrf(),
@@ -138,12 +144,37 @@ async fn page(app: &App, visitor: &Visitor, return_to: &str, refused: Option<&st
         error: refused.map(|_| WRONG.to_owned()),
         return_to: return_to.to_owned(),
         on_behalf_of: waiting.as_ref().map(|waiting| waiting.name.clone()),
+        providers: providers(app, return_to).await?,
+        with_password,
+        password_href: (!with_password).then(|| password_path(return_to)),
         reset_href: None,
         sign_up_href: None,
     };
     let status = if refused.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
     let response = html::page(status, &template, waiting.as_ref().map(|waiting| waiting.form_action.as_str()));
     with_cookies(response, visitor.cookie())
+}
+
+fn password_path(return_to: &str) -> String {
+    let query = url::form_urlencoded::Serializer::new(String::new()).append_pair("with", "password").append_pair("return_to", return_to).finish();
+    format!("/login?{query}")
+}
+
+/// Buttons: to the provider of the organization that is waiting, and to the operator's.
+async fn providers(app: &App, return_to: &str) -> Result<Vec<Link>, PageError> {
+    let button = |realm: &str, name: &str| Link { href: Provider::href(realm, return_to), label: format!("Sign in with {name}") };
+    let mut found = Vec::new();
+    if let Some(organization) = waiting_organization(return_to) {
+        let own = Provider::of_organization(app, organization).await?;
+        found.extend(own.map(|own| button(own.id.as_str(), &own.name)));
+    }
+    found.extend(Provider::operator(app).map(|operator| button(operator.realm.as_str(), &operator.name)));
+    Ok(found)
+}
+
+fn waiting_organization(return_to: &str) -> Option<OrganizationId> {
+    let (organization, _) = return_to.strip_prefix("/dev-centre/")?.split_once(['/', '?'])?;
+    organization.parse().ok()
 }
 
 /// The application behind the sign-in, and where the browser is sent in the end: Chromium holds `form-action` against

@@ -4,6 +4,7 @@ pub mod api_keys;
 pub mod applications;
 pub mod organizations;
 pub mod pages;
+pub mod single_sign_on;
 
 mod api_key_form;
 mod application_form;

@@ -6,26 +6,29 @@ use actix_web::{HttpResponse, web};
 use super::pages::{OrganizationRow, OrganizationsPage};
 use super::shell;
 use crate::app::App;
-use crate::domain::{Refusal, api_keys};
+use crate::domain::{Refusal, api_keys, identities};
 use crate::store::Snapshot;
 use crate::store::organizations::Organization;
+use crate::store::sessions::Session;
 use crate::types::id::{OrganizationId, UserId};
 use crate::types::state::OrganizationRole;
 use crate::web::html::{self, PageError};
+use crate::web::page::Link;
+use crate::web::provider::Provider;
 use crate::web::visitor::Visitor;
 
 /// `GET /dev-centre`. A single organization is not asked for.
 pub async fn list(app: web::Data<App>, visitor: Visitor) -> Result<HttpResponse, PageError> {
-    let person = visitor.require()?.user.id;
-    let (all, rows) = app.store.read(move |snapshot| administered(snapshot, person)).await?;
-    if let [only] = rows.as_slice() {
+    let session = visitor.require()?.session.clone();
+    let Administered { open, rows, asking } = app.store.read(move |snapshot| administered(snapshot, &session)).await?;
+    if let ([only], true) = (rows.as_slice(), asking.is_empty()) {
         return Ok(html::see_other(&api_keys_path(&only.id)));
     }
     if rows.is_empty() && visitor.is_operator() {
         return Ok(html::see_other("/operator"));
     }
-    let shell = shell::outside(&visitor, "Organizations", &all)?;
-    Ok(html::page(StatusCode::OK, &OrganizationsPage { shell, organizations: rows }, None))
+    let shell = shell::outside(&visitor, "Organizations", &open)?;
+    Ok(html::page(StatusCode::OK, &OrganizationsPage { shell, organizations: rows, asking }, None))
 }
 
 /// `GET /dev-centre/{organization}`.
@@ -39,18 +42,39 @@ fn api_keys_path(organization: &str) -> String {
     format!("/dev-centre/{organization}/api-keys")
 }
 
-/// All of the person's organizations, and those whose Dev Centre opens to them.
-fn administered(snapshot: &mut Snapshot, person: UserId) -> Result<(Vec<Organization>, Vec<OrganizationRow>), Refusal> {
-    let all = snapshot.list_organizations_of(person)?;
+/// A person's organizations.
+struct Administered {
+    /// Those that the session opens.
+    open: Vec<Organization>,
+    /// Those of them whose Dev Centre the person may see.
+    rows: Vec<OrganizationRow>,
+    /// Those that ask for another sign-in first.
+    asking: Vec<Link>,
+}
+
+fn administered(snapshot: &mut Snapshot, session: &Session) -> Result<Administered, Refusal> {
+    let all = snapshot.list_organizations_of(session.user_id)?;
+    let entrances = identities::sort_out(snapshot, session, all)?;
     let mut rows = Vec::new();
-    for organization in &all {
-        match api_keys::key_admin(snapshot, organization.id, person) {
-            Ok(admin) => rows.push(row(organization, admin.member.role)),
-            Err(Refusal::Forbidden(_)) => {}
-            Err(other) => return Err(other),
+    for organization in &entrances.open {
+        rows.extend(key_admin_role(snapshot, organization, session.user_id)?.map(|role| row(organization, role)));
+    }
+    let mut asking = Vec::new();
+    for (organization, provider) in &entrances.asking {
+        if key_admin_role(snapshot, organization, session.user_id)?.is_some() {
+            let href = Provider::href(provider.id.as_str(), &api_keys_path(organization.id.as_str()));
+            asking.push(Link { href, label: format!("{}: sign in with {}", organization.name, provider.name) });
         }
     }
-    Ok((all, rows))
+    Ok(Administered { open: entrances.open, rows, asking })
+}
+
+fn key_admin_role(snapshot: &mut Snapshot, organization: &Organization, person: UserId) -> Result<Option<OrganizationRole>, Refusal> {
+    match api_keys::key_admin(snapshot, organization.id, person) {
+        Ok(admin) => Ok(Some(admin.member.role)),
+        Err(Refusal::Forbidden(_)) => Ok(None),
+        Err(other) => Err(other),
+    }
 }
 
 fn row(organization: &Organization, role: OrganizationRole) -> OrganizationRow {

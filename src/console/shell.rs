@@ -2,9 +2,11 @@
 
 use crate::app::App;
 use crate::domain::api_keys::PRODUCTION_LOCKED;
+use crate::domain::identities::{self, ELSEWHERE, Entrance};
 use crate::domain::{Refusal, ensure};
 use crate::store::Snapshot;
 use crate::store::organizations::Organization;
+use crate::store::sessions::Session;
 use crate::types::id::{OrganizationId, UserId};
 use crate::types::state::{OrganizationRole, ProductionAccess};
 use crate::web::html::{PRODUCT, PageError};
@@ -52,11 +54,12 @@ where
     F: FnOnce(&mut Snapshot, OrganizationId, UserId) -> Result<T, Refusal> + Send + 'static,
     T: Send + 'static,
 {
-    let person = visitor.require()?.user.id;
+    let (person, session) = (visitor.require()?.user.id, visitor.require()?.session.clone());
     let id: OrganizationId = parse_id(organization)?;
-    let read = move |snapshot: &mut Snapshot| -> Result<_, Refusal> {
+    let read = move |snapshot: &mut Snapshot| -> Result<_, PageError> {
         let organizations = snapshot.list_organizations_of(person)?;
         ensure(organizations.iter().any(|organization| organization.id == id), Refusal::NotFound)?;
+        let organizations = open_ones(snapshot, &session, organizations, id)?;
         let answer = question(snapshot, id, person)?;
         let role = snapshot.find_member(id, person)?.map(|member| member.role);
         Ok((organizations, role, answer))
@@ -66,6 +69,23 @@ where
     let signed_in = SignedIn { sees_applications, ..signed_in(visitor, &organizations)? };
     let organization = organizations.into_iter().find(|organization| organization.id == id).ok_or(PageError::NotFound)?;
     Ok((Place { person, organization, signed_in }, answer))
+}
+
+/// Whether the session opens the organization: before every change that asks nothing else first.
+pub async fn enter(app: &App, visitor: &Visitor, organization: &str) -> Result<(UserId, OrganizationId), PageError> {
+    let (place, ()) = ask(app, visitor, organization, |_, _, _| Ok(())).await?;
+    Ok((place.person, place.organization.id))
+}
+
+/// The organizations that the session opens, `wanted` among them.
+fn open_ones(
+    snapshot: &mut Snapshot, session: &Session, organizations: Vec<Organization>, wanted: OrganizationId,
+) -> Result<Vec<Organization>, PageError> {
+    match identities::find_entrance(snapshot, session, wanted)? {
+        Entrance::Open => Ok(identities::sort_out(snapshot, session, organizations)?.open),
+        Entrance::Asks(provider) => Err(provider.into()),
+        Entrance::Elsewhere => Err(PageError::Forbidden(ELSEWHERE.to_owned())),
+    }
 }
 
 /// The shell of a page that belongs to no organization.

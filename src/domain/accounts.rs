@@ -44,15 +44,20 @@ pub fn create_person(tx: &mut Tx, person: NewPerson) -> Result<User, Refusal> {
     if tx.find_user_by_email(&email)?.is_some() {
         return Err(Refusal::Invalid(vec![("email", "is taken by another account".to_owned())]));
     }
+    Ok(insert_person(tx, email, name, Some(person.password_hash), person.operator)?)
+}
+
+/// A person whose address and name were checked; without a password somebody else's provider signs them in.
+pub(super) fn insert_person(tx: &mut Tx, email: String, name: String, password_hash: Option<String>, operator: bool) -> Result<User, Error> {
     let user = User {
         id: UserId::generate(tx.now),
         kind: UserKind::Person,
         email: Some(email),
         email_verified_at: Some(tx.now),
         name,
-        password_hash: Some(person.password_hash),
+        password_hash,
         state: UserState::Active,
-        operator: person.operator,
+        operator,
         external_id: None,
         created_at: tx.now,
     };

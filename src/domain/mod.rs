@@ -9,6 +9,7 @@ pub mod authorizations;
 pub mod check;
 pub mod clients;
 pub mod consents;
+pub mod identities;
 pub mod limiter;
 pub mod memory;
 pub mod quickstart;

@@ -5,7 +5,7 @@ use crate::crypto::digest::Digest;
 use crate::store::sessions::Session;
 use crate::store::users::User;
 use crate::store::{Error, Snapshot, Tx};
-use crate::types::id::{SessionId, UserId};
+use crate::types::id::{OrganizationId, SessionId, UserId};
 use crate::types::state::UserState;
 use crate::types::time::Timestamp;
 
@@ -35,8 +35,9 @@ pub fn find(snapshot: &mut Snapshot, config: &Sessions, candidates: &[Digest], n
     Ok(found.filter(live).map(|(session, user)| SignedIn { session, user }))
 }
 
-/// Starts a session: always a new id and a new token, so that nobody can fix them beforehand.
-pub fn start(tx: &mut Tx, config: &Sessions, user: UserId, digest: Digest) -> Result<Session, Error> {
+/// Starts a session: always a new id and a new token, so that nobody can fix them beforehand. `confined_to`: the only
+/// organization that it opens, when that one's provider vouched for the person.
+pub fn start(tx: &mut Tx, config: &Sessions, user: UserId, digest: Digest, confined_to: Option<OrganizationId>) -> Result<Session, Error> {
     tx.delete_expired_sessions(user)?;
     let session = Session {
         id: SessionId::generate(tx.now),
@@ -45,9 +46,10 @@ pub fn start(tx: &mut Tx, config: &Sessions, user: UserId, digest: Digest) -> Re
         created_at: tx.now,
         last_seen_at: tx.now,
         expires_at: tx.now.plus_seconds(config.absolute_seconds),
+        confined_to,
     };
     tx.insert_session(&session)?;
-    tx.record(None, Some(user), "session.started", session.id.as_str(), "")?;
+    tx.record(confined_to, Some(user), "session.started", session.id.as_str(), "")?;
     Ok(session)
 }
 

@@ -15,6 +15,7 @@ use crate::crypto::digest::Purpose;
 use crate::crypto::format::{TokenKind, mint_token};
 use crate::domain::authorizations::negotiate_scopes;
 use crate::domain::clients::Client;
+use crate::domain::identities::{self, ELSEWHERE};
 use crate::domain::sessions::SignedIn;
 use crate::domain::{consents, ensure};
 use crate::store::authorization_requests::AuthorizationRequest;
@@ -49,6 +50,11 @@ pub async fn get(app: web::Data<App>, facts: Facts, visitor: Visitor, request: H
         }
         Err(sign_in) => return Err(sign_in),
     };
+    if let Err(entrance) = refuse_entrance(&app, person, &client).await {
+        let silent = query.one("prompt").ok().flatten() == Some("none");
+        let error = Code::LoginRequired.because("The person's organization asks for another sign-in, and prompt=none forbids to ask.");
+        return if silent { Ok(refuse(&app, &facts, &client, &redirect_uri, &query, &error)) } else { Err(entrance) };
+    }
     match accept(&app, &facts, person, &client, &redirect_uri, &query).await {
         Ok(Accepted::Ask(kept)) => consent::show(&app, &visitor, &client, &kept, None, None).await,
         Ok(Accepted::Remembered { state, code }) => Ok(authorization_response::code(&app, &redirect_uri, state.as_deref(), &code)),
@@ -98,6 +104,24 @@ async fn destination(app: &App, query: &Form) -> Result<Result<(Arc<Client>, Red
     Ok(redirect_uri.map(|uri| (client, uri)).ok_or("The application's link names an address that is not registered for it. You were not sent there."))
 }
 
+/// A page, not an answer to the client, when the person could authorize it after another sign-in.
+async fn refuse_entrance(app: &App, person: &SignedIn, client: &Client) -> Result<(), PageError> {
+    let (application, session) = (client.application.clone(), person.session.clone());
+    let (any, entrances) = app
+        .store
+        .read(move |snapshot| {
+            let eligible = consents::eligible_organizations(snapshot, &application, session.user_id)?;
+            Ok::<_, crate::store::Error>((!eligible.is_empty(), identities::sort_out(snapshot, &session, eligible)?))
+        })
+        .await?;
+    match entrances.asking.into_iter().next() {
+        _ if !entrances.open.is_empty() => Ok(()),
+        Some((_, provider)) => Err(provider.into()),
+        None if any => Err(PageError::Forbidden(ELSEWHERE.to_owned())),
+        None => Ok(()),
+    }
+}
+
 /// RFC 6749 §4.1.1, RFC 7636 §4.3: from here on the client may be told what is wrong.
 async fn accept(
     app: &App, facts: &Facts, person: &SignedIn, client: &Arc<Client>, redirect_uri: &RedirectUri, query: &Form,
@@ -136,11 +160,13 @@ async fn accept(
 async fn decide(
     app: &App, facts: &Facts, person: &SignedIn, client: &Arc<Client>, request: AuthorizationRequest, prompt: Prompt,
 ) -> Result<Accepted, Error> {
-    let (client, user, config) = (Arc::clone(client), person.user.id, Arc::clone(&app.config));
+    let (client, session, config) = (Arc::clone(client), person.session.clone(), Arc::clone(&app.config));
     let code = mint_token(&app.config.keys.prefix, TokenKind::AuthorizationCode);
     let digest = app.digester.digest(Purpose::AuthorizationCode, code.expose());
     let decide = move |tx: &mut Tx| -> Result<_, Error> {
+        let user = session.user_id;
         let eligible = consents::eligible_organizations(tx, &client.application, user)?;
+        let eligible = identities::sort_out(tx, &session, eligible)?.open;
         ensure(!eligible.is_empty(), Code::AccessDenied.because(NOT_ELIGIBLE))?;
         if prompt != Prompt::Consent && consents::allow_again(tx, &config.oauth, &client, &request, user, &eligible, digest)? {
             return Ok(Verdict::Done(Accepted::Remembered { state: request.state, code }));

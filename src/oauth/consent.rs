@@ -16,6 +16,7 @@ use crate::crypto::digest::Purpose;
 use crate::crypto::format::{TokenKind, mint_token};
 use crate::domain::clients::Client;
 use crate::domain::consents::{self, Choice, MOST_WORKSPACES};
+use crate::domain::identities::{self, Entrance};
 use crate::domain::sessions::SignedIn;
 use crate::domain::{Refusal, ensure, resource_servers};
 use crate::store::authorization_requests::AuthorizationRequest;
@@ -64,6 +65,7 @@ async fn allow(
 ) -> Result<HttpResponse, PageError> {
     let choice = choice(person, form)?;
     let organization = choice.organization;
+    ensure_open(app, person, organization).await?;
     let code = mint_token(&app.config.keys.prefix, TokenKind::AuthorizationCode);
     let digest = app.digester.digest(Purpose::AuthorizationCode, code.expose());
     let (config, shared, request) = (Arc::clone(&app.config), Arc::clone(client), kept.clone());
@@ -75,6 +77,16 @@ async fn allow(
             show(app, visitor, client, &kept, Some(organization), message).await
         }
         Err(refusal) => Err(refusal.into()),
+    }
+}
+
+/// The page offered open organizations only; a form can name others.
+async fn ensure_open(app: &App, person: &SignedIn, organization: OrganizationId) -> Result<(), PageError> {
+    let session = person.session.clone();
+    match app.store.read(move |snapshot| identities::find_entrance(snapshot, &session, organization)).await? {
+        Entrance::Open => Ok(()),
+        Entrance::Asks(provider) => Err(provider.into()),
+        Entrance::Elsewhere => Err(PageError::NotFound),
     }
 }
 
@@ -120,17 +132,18 @@ pub(super) async fn show(
     app: &App, visitor: &Visitor, client: &Arc<Client>, kept: &AuthorizationRequest, chosen: Option<OrganizationId>, error: Option<String>,
 ) -> Result<HttpResponse, PageError> {
     let person = visitor.require()?;
-    let (application, user, resources) = (client.application.clone(), person.user.id, kept.resources.clone());
+    let (application, session, resources) = (client.application.clone(), person.session.clone(), kept.resources.clone());
     let ground = app
         .store
         .read(move |snapshot| {
-            let organizations = consents::eligible_organizations(snapshot, &application, user)?;
+            let eligible = consents::eligible_organizations(snapshot, &application, session.user_id)?;
+            let organizations = identities::sort_out(snapshot, &session, eligible)?.open;
             let selected = organizations.iter().find(|own| Some(own.id) == chosen).or(organizations.first()).cloned();
             let (is_admin, workspaces) = match &selected {
-                Some(organization) => consents::own_workspaces(snapshot, organization.id, user)?,
+                Some(organization) => consents::own_workspaces(snapshot, organization.id, session.user_id)?,
                 None => (false, Vec::new()),
             };
-            let consents = snapshot.list_live_consents(user, application.id)?;
+            let consents = snapshot.list_live_consents(session.user_id, application.id)?;
             let before = consents.into_iter().find(|consent| selected.as_ref().is_some_and(|own| own.id == consent.organization_id));
             let chosen = before.as_ref().map(|consent| snapshot.list_consent_workspaces(consent.id)).transpose()?.unwrap_or_default();
             let apis = resource_servers::names(snapshot, &resources)?;

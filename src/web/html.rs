@@ -10,8 +10,10 @@ use super::facts::Facts;
 use super::form::FormError;
 use super::page::{ErrorPage, Link, Shell, SignedIn};
 use super::problem::RETRY_SECONDS;
+use super::provider::Provider;
 use crate::domain::Refusal;
 use crate::store;
+use crate::store::identity_providers::IdentityProvider;
 
 /// The product's name on every page.
 pub const PRODUCT: &str = "Countersign";
@@ -56,6 +58,9 @@ pub enum PageError {
     Csrf,
     #[error("too many requests")]
     TooMany { retry_after_seconds: i64 },
+    /// The organization asks its people to sign in at its own provider.
+    #[error("the organization asks for another sign-in")]
+    AskedElsewhere { name: String, realm: String },
     #[error("the store failed: {0}")]
     Unavailable(String),
 }
@@ -66,6 +71,12 @@ impl From<store::Error> for PageError {
             store::Error::NotFound => Self::NotFound,
             other => Self::Unavailable(other.to_string()),
         }
+    }
+}
+
+impl From<IdentityProvider> for PageError {
+    fn from(provider: IdentityProvider) -> Self {
+        Self::AskedElsewhere { name: provider.name, realm: provider.id.to_string() }
     }
 }
 
@@ -108,6 +119,9 @@ impl PageError {
             Self::TooMany { retry_after_seconds } => {
                 (StatusCode::TOO_MANY_REQUESTS, "Too many tries", format!("Wait {} and try again.", minutes(*retry_after_seconds)))
             }
+            Self::AskedElsewhere { name, .. } => {
+                (StatusCode::FORBIDDEN, "Another sign-in is needed", format!("This organization asks you to sign in with {name}."))
+            }
             Self::Unavailable(_) => {
                 (StatusCode::SERVICE_UNAVAILABLE, "Back in a moment", "The service cannot reach its database. Try again in a moment.".to_owned())
             }
@@ -134,7 +148,15 @@ impl PageError {
         let facts = Facts::of(request);
         let (status, heading, message) = self.words();
         let signed_in = request.extensions().get::<SignedIn>().cloned();
-        page_of_error(status, heading, &message, self.retry_after(), &facts, signed_in)
+        page_of_error(status, heading, &message, self.retry_after(), self.way_out(request), &facts, signed_in)
+    }
+
+    fn way_out(&self, request: &HttpRequest) -> Option<Link> {
+        let Self::AskedElsewhere { name, realm } = self else { return start_page(self.status_code()) };
+        let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+        // what was sent by a form is not sent again
+        let return_to = if request.method().is_safe() { path } else { "/" };
+        Some(Link { href: Provider::href(realm, return_to), label: format!("Sign in with {name}") })
     }
 }
 
@@ -159,19 +181,24 @@ fn minutes(seconds: i64) -> String {
 
 /// An error for a person, with a way out.
 pub fn error_page(status: StatusCode, heading: &str, message: &str, retry_after_seconds: Option<i64>, facts: &Facts) -> HttpResponse {
-    page_of_error(status, heading, message, retry_after_seconds, facts, None)
+    page_of_error(status, heading, message, retry_after_seconds, start_page(status), facts, None)
+}
+
+/// Behind the wrong name there is no start page either.
+fn start_page(status: StatusCode) -> Option<Link> {
+    (status != StatusCode::MISDIRECTED_REQUEST).then(|| Link { href: "/".to_owned(), label: "To the start page".to_owned() })
 }
 
 fn page_of_error(
-    status: StatusCode, heading: &str, message: &str, retry_after_seconds: Option<i64>, facts: &Facts, signed_in: Option<SignedIn>,
+    status: StatusCode, heading: &str, message: &str, retry_after_seconds: Option<i64>, way_out: Option<Link>, facts: &Facts,
+    signed_in: Option<SignedIn>,
 ) -> HttpResponse {
     let template = ErrorPage {
         shell: Shell { title: heading.to_owned(), product_name: PRODUCT.to_owned(), signed_in, active_section: None },
         status: status.as_u16(),
         heading: heading.to_owned(),
         message: message.to_owned(),
-        // behind the wrong name there is no start page either
-        way_out: (status != StatusCode::MISDIRECTED_REQUEST).then(|| Link { href: "/".to_owned(), label: "To the start page".to_owned() }),
+        way_out,
         request_id: facts.id.to_string(),
     };
     let mut response = page(status, &template, None);

@@ -9,6 +9,7 @@ pub mod form;
 pub mod html;
 pub mod page;
 pub mod problem;
+pub mod provider;
 pub mod rate_limit;
 pub mod refusal;
 pub mod resource_server;

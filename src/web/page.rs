@@ -43,6 +43,7 @@ pub struct OrganizationLink {
 pub enum Section {
     ApiKeys,
     Applications,
+    SingleSignOn,
 }
 
 /// A link that this server made: never a user's text in `href`.

@@ -7,6 +7,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use actix_web::cookie::time::Duration;
 use actix_web::cookie::{Cookie, SameSite};
 use actix_web::dev::Payload;
 use actix_web::http::header::HeaderMap;
@@ -84,6 +85,8 @@ impl Visitor {
 
 const SESSION: &str = "countersign_session";
 const STRANGER: &str = "countersign_visitor";
+/// What a browser takes along to a provider and brings back, sealed.
+const SIGN_IN: &str = "countersign_sign_in";
 
 /// The tokens in a browser's cookies: each has the shape of one of ours, and is not yet known to be one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -123,6 +126,23 @@ pub fn removal_cookies(secure: bool) -> [Cookie<'static>; 2] {
         removal.make_removal();
         removal
     })
+}
+
+/// For a sign-in at a provider: it ends by itself.
+pub fn sign_in_cookie(secure: bool, sealed: String, seconds: i64) -> Cookie<'static> {
+    let mut cookie = cookie(SIGN_IN, secure, sealed);
+    cookie.set_max_age(Duration::seconds(seconds));
+    cookie
+}
+
+pub fn sign_in_removal(secure: bool) -> Cookie<'static> {
+    let mut removal = cookie(SIGN_IN, secure, String::new());
+    removal.make_removal();
+    removal
+}
+
+pub fn read_sign_in(request: &HttpRequest, secure: bool) -> Option<String> {
+    request.cookie(&cookie_name(SIGN_IN, secure)).map(|cookie| cookie.value().to_owned())
 }
 
 /// `__Host-` and Secure for an https issuer; a plain name only for http on a loopback address.

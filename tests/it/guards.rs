@@ -164,6 +164,8 @@ async fn sample(server: &Server, route: &Route) -> (String, Body) {
         (_, path) if path.starts_with("/operator/applications/{id}") => path.replace("{id}", server.planted.application.as_str()),
         // an error that is told by a redirect, once the person is known
         (&Method::GET, "/oauth2/authorize") => authorize_path(server.planted.application.as_str(), crate::server::REDIRECT_URI, "nothing"),
+        // nobody's: there is no provider to go to
+        (_, "/login/oidc/{provider}") => "/login/oidc/idp_0123456789ABCDEFGHIJKL".to_owned(),
         (_, "/static/{name}") => "/static/countersign.css".to_owned(),
         (_, path) if path.starts_with("/.well-known/oauth-protected-resource") => {
             let path = path.replace("/{path:.*}", "/v1");
@@ -180,7 +182,7 @@ async fn sample(server: &Server, route: &Route) -> (String, Body) {
         (_, "/oauth2/revoke" | "/oauth2/introspect") => Body::OAuth(&[("token", "nobody's")]),
         (_, "/v1/verify") => Body::Question,
         (_, "/v1/watermark") => Body::Document,
-        (_, "/oauth2/authorize" | "/login" | "/logout") => Body::Form,
+        (_, "/oauth2/authorize" | "/login" | "/logout" | "/account/identity/link" | "/account/identity/unlink") => Body::Form,
         (_, path) if path.starts_with("/dev-centre/") || path.starts_with("/operator/") => Body::Form,
         (method, path) => panic!("{method} {path} is not listed"),
     };

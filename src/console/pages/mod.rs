@@ -2,10 +2,11 @@
 
 pub mod api_keys;
 pub mod applications;
+pub mod single_sign_on;
 
 use askama::Template;
 
-use crate::web::page::Shell;
+use crate::web::page::{Link, Shell};
 
 /// The user belongs to several organizations: which one?
 #[derive(Template)]
@@ -13,6 +14,8 @@ use crate::web::page::Shell;
 pub struct OrganizationsPage {
     pub shell: Shell,
     pub organizations: Vec<OrganizationRow>,
+    /// Those that ask for another sign-in first.
+    pub asking: Vec<Link>,
 }
 
 #[derive(Debug, Clone)]
@@ -26,8 +29,8 @@ pub struct OrganizationRow {
 #[cfg(test)]
 mod samples {
     use super::*;
+    use crate::web::page::OrganizationLink;
     use crate::web::page::samples::{organization, signed_in};
-    use crate::web::page::{Link, OrganizationLink};
 
     pub const LOCKED: &str = "It needs a plan with API access and an approval. Ask your account manager to activate both.";
 
@@ -42,11 +45,15 @@ mod samples {
     impl OrganizationsPage {
         pub fn sample(name: &str) -> Self {
             let row = |id: &str, name: &str| OrganizationRow { id: id.into(), name: name.into(), role: "Owner".into() };
-            Self { shell: signed_in("Organizations", None), organizations: vec![row("org_1Acme", "Acme Contracts"), row("org_2", name)] }
+            Self {
+                shell: signed_in("Organizations", None),
+                organizations: vec![row("org_1Acme", "Acme Contracts"), row("org_2", name)],
+                asking: vec![Link { href: "/login/oidc/idp_1".into(), label: name.into() }],
+            }
         }
 
         pub fn sample_none() -> Self {
-            Self { organizations: Vec::new(), ..Self::sample("") }
+            Self { organizations: Vec::new(), asking: Vec::new(), ..Self::sample("") }
         }
     }
 }

@@ -1,0 +1,220 @@
+//! Sign-in at a provider (OpenID Connect Core §3.1): away, and back with the provider's word.
+//!
+//! Invariants: what comes back counts in the browser that left only, once, and for a few minutes; it is judged by the provider
+//! that the browser left for, whatever it says (mix-up, RFC 9700 §4.4); a link is made for the session that asked for it.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::{Deserialize, Serialize};
+
+use super::{sign_in, with_cookies};
+use crate::app::App;
+use crate::domain::identities::{self, Denial, OPERATOR, Realm};
+use crate::outbound::openid::{Answer, Failure, Flow, Proven};
+use crate::store::users::User;
+use crate::store::{self, Tx, Verdict};
+use crate::types::id::SessionId;
+use crate::types::time::Timestamp;
+use crate::web::facts::Facts;
+use crate::web::form::Form;
+use crate::web::html::{self, PageError, error_page};
+use crate::web::provider::Provider;
+use crate::web::return_to::local_path;
+use crate::web::visitor::{Visitor, read_sign_in, sign_in_cookie, sign_in_removal};
+
+/// Seconds a person has at the provider.
+const STARTED_SECONDS: i64 = 15 * 60;
+/// In whose context the cookie is sealed.
+const CONTEXT: &str = "sign-in at a provider";
+/// Browsers keep 4096 bytes of a cookie. A longer way back is forgotten.
+const MOST_RETURN_TO: usize = 2600;
+
+/// What the browser takes along, sealed.
+#[derive(Serialize, Deserialize)]
+struct Started {
+    realm: String,
+    flow: Flow,
+    return_to: String,
+    /// The session that asked for a link instead of a sign-in.
+    link: Option<SessionId>,
+    ends_at: i64,
+}
+
+/// Why nobody came in by a provider; each is a page.
+#[derive(Debug, thiserror::Error)]
+enum Rejection {
+    #[error("the browser did not start this sign-in, or long ago")]
+    NotStarted,
+    #[error("the provider refused: {0:?}")]
+    AtProvider(String),
+    #[error(transparent)]
+    Failure(#[from] Failure),
+    #[error(transparent)]
+    Denial(Denial),
+    /// Nothing that has to do with signing in.
+    #[error(transparent)]
+    Page(#[from] PageError),
+}
+
+impl From<Denial> for Rejection {
+    fn from(denial: Denial) -> Self {
+        match denial {
+            Denial::Store(error) => Self::Page(error.into()),
+            other => Self::Denial(other),
+        }
+    }
+}
+
+/// `GET /login/oidc?return_to=`: to the operator's provider.
+pub async fn start(app: web::Data<App>, facts: Facts, request: HttpRequest) -> Result<HttpResponse, PageError> {
+    leave(&app, &facts, &request, OPERATOR).await
+}
+
+/// `GET /login/oidc/{provider}?return_to=`: to an organization's.
+pub async fn start_at(app: web::Data<App>, facts: Facts, request: HttpRequest, path: web::Path<String>) -> Result<HttpResponse, PageError> {
+    leave(&app, &facts, &request, &path).await
+}
+
+async fn leave(app: &App, facts: &Facts, request: &HttpRequest, realm: &str) -> Result<HttpResponse, PageError> {
+    let query = Form::of_query(request)?;
+    let return_to = local_path(query.field("return_to"));
+    let Some(provider) = Provider::find(app, realm).await? else {
+        return Ok(error_page(StatusCode::BAD_REQUEST, "This link cannot be used", "Nobody can sign in by it, or not any more.", None, facts));
+    };
+    match begin(app, facts, &provider, return_to, None).await? {
+        Ok((url, cookie)) => with_cookies(html::see_other(url.as_str()), [cookie]),
+        Err(failure) => Ok(failed(facts, realm, failure)),
+    }
+}
+
+/// Where the browser goes, and what it takes along.
+pub(super) async fn begin(
+    app: &App, facts: &Facts, provider: &Provider, return_to: &str, link: Option<SessionId>,
+) -> Result<Result<(url::Url, actix_web::cookie::Cookie<'static>), Failure>, PageError> {
+    let budget = app.admit_stranger(facts.address, facts.now).map_err(|retry_after_seconds| PageError::TooMany { retry_after_seconds })?;
+    let (url, flow) = match app.openid.begin(&provider.registration, facts.now).await {
+        Ok(begun) => begun,
+        Err(failure) => {
+            app.count_stranger(budget, facts.now);
+            return Ok(Err(failure));
+        }
+    };
+    let return_to = if return_to.len() <= MOST_RETURN_TO { return_to } else { "/" };
+    let ends_at = facts.now.plus_seconds(STARTED_SECONDS).millis();
+    let started = Started { realm: provider.realm.as_str().to_owned(), flow, return_to: return_to.to_owned(), link, ends_at };
+    let text = serde_json::to_vec(&started).map_err(|error| PageError::Unavailable(error.to_string()))?;
+    Ok(Ok((url, sign_in_cookie(app.issuer.is_secure(), app.sealer.seal(CONTEXT, &text), STARTED_SECONDS))))
+}
+
+/// `GET /login/oidc/callback`: every provider sends the browser back to here.
+pub async fn callback(app: web::Data<App>, visitor: Visitor, facts: Facts, request: HttpRequest) -> Result<HttpResponse, PageError> {
+    let query = Form::of_query(&request)?;
+    query.refuse_repeated(&["code", "state", "iss", "error"])?;
+    let Some(started) = started(&app, &request, &query, facts.now) else {
+        return Ok(rejected(&facts, "unknown", &Rejection::NotStarted));
+    };
+    let response = match come_back(&app, &visitor, &facts, &query, &started).await {
+        Ok(response) => response,
+        Err(Rejection::Page(error)) => return Err(error),
+        Err(rejection) => rejected(&facts, &started.realm, &rejection),
+    };
+    with_cookies(response, [sign_in_removal(app.issuer.is_secure())])
+}
+
+/// What this browser left with, if this is its answer (RFC 9700 §4.7).
+fn started(app: &App, request: &HttpRequest, query: &Form, now: Timestamp) -> Option<Started> {
+    let sealed = read_sign_in(request, app.issuer.is_secure())?;
+    let text = app.sealer.open(CONTEXT, &sealed).ok()?;
+    let started: Started = serde_json::from_slice(&text).ok()?;
+    let state = query.one("state").ok()??;
+    let equal = aws_lc_rs::constant_time::verify_slices_are_equal(state.as_bytes(), started.flow.state.as_bytes()).is_ok();
+    (equal && Timestamp::from_millis(started.ends_at) > now).then_some(started)
+}
+
+async fn come_back(app: &App, visitor: &Visitor, facts: &Facts, query: &Form, started: &Started) -> Result<HttpResponse, Rejection> {
+    let budget = app.admit_stranger(facts.address, facts.now).map_err(|retry_after_seconds| PageError::TooMany { retry_after_seconds })?;
+    let provider = Provider::find(app, &started.realm).await?.ok_or(Rejection::NotStarted)?;
+    let redeemed = redeem(app, facts, query, started, &provider).await;
+    let proven = redeemed.inspect_err(|_| app.count_stranger(budget, facts.now))?;
+    match started.link {
+        Some(session) => link(app, visitor, facts, session, proven).await,
+        None => sign_in(app, visitor, facts, &provider.realm, proven, &started.return_to).await,
+    }
+}
+
+async fn redeem(app: &App, facts: &Facts, query: &Form, started: &Started, provider: &Provider) -> Result<Proven, Rejection> {
+    if let Some(error) = query.one("error").ok().flatten() {
+        return Err(Rejection::AtProvider(error.chars().take(60).collect()));
+    }
+    let code = query.one("code").ok().flatten().ok_or_else(|| Rejection::AtProvider("it sent no code".to_owned()))?;
+    let answer = Answer { code, iss: query.one("iss").ok().flatten() };
+    Ok(app.openid.finish(&provider.registration, &started.flow, &answer, facts.now).await?)
+}
+
+async fn sign_in(app: &App, visitor: &Visitor, facts: &Facts, realm: &Realm, proven: Proven, return_to: &str) -> Result<HttpResponse, Rejection> {
+    let mut recognized = recognize(app, facts, realm, &proven).await;
+    if let Err(Denial::Store(store::Error::Constraint(_))) = recognized {
+        // the same person's other first sign-in was faster: now there is somebody to find
+        recognized = recognize(app, facts, realm, &proven).await;
+    }
+    Ok(sign_in::start(app, visitor, facts.now, recognized?.id, realm.confines_to(), return_to).await?)
+}
+
+async fn recognize(app: &App, facts: &Facts, realm: &Realm, proven: &Proven) -> Result<User, Denial> {
+    let (shared, proven, create) = (realm.clone(), proven.clone(), app.config.identity.create_users);
+    let rule = move |tx: &mut Tx| identities::sign_in(tx, &shared, &proven, create).map(Verdict::Done);
+    match realm.confines_to() {
+        Some(organization) => app.store.write_organization(organization, facts.now, rule).await,
+        None => app.store.write(facts.now, rule).await,
+    }
+}
+
+async fn link(app: &App, visitor: &Visitor, facts: &Facts, asked_by: SessionId, proven: Proven) -> Result<HttpResponse, Rejection> {
+    let signed_in = visitor.signed_in().filter(|signed_in| signed_in.session.id == asked_by).ok_or(Rejection::NotStarted)?;
+    let (session, user) = (signed_in.session.clone(), signed_in.user.id);
+    let rule = move |tx: &mut Tx| identities::link(tx, &session, user, &proven).map(Verdict::Done);
+    app.store.write(facts.now, rule).await?;
+    Ok(html::see_other("/account/identity"))
+}
+
+/// The page when the provider cannot be asked.
+pub(super) fn failed(facts: &Facts, realm: &str, failure: Failure) -> HttpResponse {
+    rejected(facts, realm, &failure.into())
+}
+
+/// The page for the person; the cause for the log.
+fn rejected(facts: &Facts, realm: &str, rejection: &Rejection) -> HttpResponse {
+    tracing::warn!(request.id = %facts.id, identity.realm = realm, "Nobody came in by a provider: {rejection}");
+    let (status, heading, message) = words(rejection);
+    error_page(status, heading, &message, None, facts)
+}
+
+fn words(rejection: &Rejection) -> (StatusCode, &'static str, String) {
+    let again = |text: &str| format!("{text} Nothing was changed. Go back to the sign-in page and start again.");
+    match rejection {
+        Rejection::NotStarted => (
+            StatusCode::BAD_REQUEST,
+            "This sign-in cannot go on",
+            again("It was started in another browser, or a while ago, or has been answered before."),
+        ),
+        Rejection::AtProvider(error) if error == "access_denied" => {
+            (StatusCode::FORBIDDEN, "You did not sign in", again("It was cancelled at the provider."))
+        }
+        Rejection::AtProvider(_) | Rejection::Failure(Failure::CodeRefused(_)) => {
+            (StatusCode::BAD_GATEWAY, "You did not sign in", again("The provider could not sign you in."))
+        }
+        Rejection::Failure(Failure::Unreachable(_)) => {
+            (StatusCode::BAD_GATEWAY, "The provider does not answer", again("It cannot be reached, or does not answer as it should."))
+        }
+        Rejection::Failure(Failure::Clock(_)) => (
+            StatusCode::BAD_GATEWAY,
+            "The clocks differ",
+            again("The provider's clock and this server's differ by more than a minute, or the answer came late."),
+        ),
+        Rejection::Failure(Failure::OtherIssuer | Failure::NotBelieved(_)) => {
+            (StatusCode::BAD_GATEWAY, "The provider's answer is not valid", again("It does not prove who you are."))
+        }
+        Rejection::Denial(denial) => (StatusCode::FORBIDDEN, "You cannot sign in like this", denial.to_string()),
+        Rejection::Page(error) => (StatusCode::SERVICE_UNAVAILABLE, "Back in a moment", error.to_string()),
+    }
+}
