@@ -17,6 +17,7 @@ mod main_job;
 mod oauth;
 mod parsers;
 mod operator;
+mod openid;
 mod people;
 mod process;
 mod server;
