@@ -26,13 +26,15 @@ use crate::web::visitor::{Visitor, read_sign_in, sign_in_cookie, sign_in_removal
 const STARTED_SECONDS: i64 = 15 * 60;
 /// In whose context the cookie is sealed.
 const CONTEXT: &str = "sign-in at a provider";
-/// Browsers keep 4096 bytes of a cookie. A longer way back is forgotten.
-const MOST_RETURN_TO: usize = 2600;
+/// Browsers keep 4096 bytes of a cookie, its name included (RFC 6265 §6.1). A way back that does not fit is forgotten.
+const MOST_SEALED: usize = 4096 - "__Host-countersign_sign_in=".len();
 
 /// What the browser takes along, sealed.
 #[derive(Serialize, Deserialize)]
 struct Started {
     realm: String,
+    /// The code of one issuer is never sent to another, although the settings may change in between.
+    issuer: String,
     flow: Flow,
     return_to: String,
     /// The session that asked for a link instead of a sign-in.
@@ -99,11 +101,25 @@ pub(super) async fn begin(
             return Ok(Err(failure));
         }
     };
-    let return_to = if return_to.len() <= MOST_RETURN_TO { return_to } else { "/" };
-    let ends_at = facts.now.plus_seconds(STARTED_SECONDS).millis();
-    let started = Started { realm: provider.realm.as_str().to_owned(), flow, return_to: return_to.to_owned(), link, ends_at };
-    let text = serde_json::to_vec(&started).map_err(|error| PageError::Unavailable(error.to_string()))?;
-    Ok(Ok((url, sign_in_cookie(app.issuer.is_secure(), app.sealer.seal(CONTEXT, &text), STARTED_SECONDS))))
+    let mut started = Started {
+        realm: provider.realm.as_str().to_owned(),
+        issuer: provider.registration.issuer.clone(),
+        flow,
+        return_to: return_to.to_owned(),
+        link,
+        ends_at: facts.now.plus_seconds(STARTED_SECONDS).millis(),
+    };
+    let mut sealed = seal(app, &started)?;
+    if sealed.len() > MOST_SEALED {
+        "/".clone_into(&mut started.return_to);
+        sealed = seal(app, &started)?;
+    }
+    Ok(Ok((url, sign_in_cookie(app.issuer.is_secure(), sealed, STARTED_SECONDS))))
+}
+
+fn seal(app: &App, started: &Started) -> Result<String, PageError> {
+    let text = serde_json::to_vec(started).map_err(|error| PageError::Unavailable(error.to_string()))?;
+    Ok(app.sealer.seal(CONTEXT, &text))
 }
 
 /// `GET /login/oidc/callback`: every provider sends the browser back to here.
@@ -133,7 +149,8 @@ fn started(app: &App, request: &HttpRequest, query: &Form, now: Timestamp) -> Op
 
 async fn come_back(app: &App, visitor: &Visitor, facts: &Facts, query: &Form, started: &Started) -> Result<HttpResponse, Rejection> {
     let budget = app.admit_stranger(facts.address, facts.now).map_err(|retry_after_seconds| PageError::TooMany { retry_after_seconds })?;
-    let provider = Provider::find(app, &started.realm).await?.ok_or(Rejection::NotStarted)?;
+    let provider = Provider::find(app, &started.realm).await?.filter(|provider| provider.registration.issuer == started.issuer);
+    let provider = provider.ok_or(Rejection::NotStarted)?;
     let redeemed = redeem(app, facts, query, started, &provider).await;
     let proven = redeemed.inspect_err(|_| app.count_stranger(budget, facts.now))?;
     match started.link {

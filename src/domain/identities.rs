@@ -86,6 +86,8 @@ pub enum Denial {
 
 /// The person whom the provider has proven, known or new.
 pub fn sign_in(tx: &mut Tx, realm: &Realm, proven: &Proven, create_users: bool) -> Result<User, Denial> {
+    // before the link: whom another first sign-in creates in between is then found by the link, which commits with the person
+    let by_address = proven.verified_email.as_ref().map(|email| tx.find_user_by_email(&email.account_key())).transpose()?.flatten();
     if let Some((identity, user)) = tx.find_identity(realm.as_str(), &proven.issuer, &proven.subject)? {
         ensure_admitted(tx, realm, &user)?;
         tx.record_identity_use(&identity)?;
@@ -93,7 +95,7 @@ pub fn sign_in(tx: &mut Tx, realm: &Realm, proven: &Proven, create_users: bool) 
     }
     let email = proven.verified_email.as_ref().ok_or(Denial::Unverified)?;
     ensure_covered(tx, realm, email)?;
-    let user = match tx.find_user_by_email(&email.account_key())? {
+    let user = match by_address {
         Some(user) => {
             // the operator's provider may know somebody else by an address that was theirs once
             ensure(matches!(realm, Realm::Organization(_)) && user.email_verified_at.is_some(), Denial::Taken)?;
@@ -312,9 +314,9 @@ pub fn configure(
     Ok(provider)
 }
 
-/// Removes the provider with everything that it vouched for.
+/// Removes the provider with everything that it vouched for. None that is there is no error.
 pub fn remove(tx: &mut Tx, organization: OrganizationId, user: UserId) -> Result<(), Refusal> {
-    let provider = owned(tx, organization, user)?.provider.ok_or(Refusal::NotFound)?;
+    let Some(provider) = owned(tx, organization, user)?.provider else { return Ok(()) };
     end_what_was_vouched_for(tx, &provider)?;
     tx.delete_identity_provider(provider.id)?;
     Ok(tx.record(Some(organization), Some(user), "single_sign_on.removed", provider.id.as_str(), "")?)

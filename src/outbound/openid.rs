@@ -172,12 +172,20 @@ impl OpenId {
         let known = self.with_signing_key(registration, known, id_token, &nonce, now).await?;
         let verifier = verifier(registration, &known.metadata, now);
         let claims = id_token.claims(&verifier, &nonce).map_err(not_believed)?;
+        // §3.1.3.7 rule 5; the library looks at it only when there are several audiences
+        let ours = claims.authorized_party().is_none_or(|party| party.as_str() == registration.client_id);
+        ensure(ours, Failure::NotBelieved("azp is another client".to_owned()))?;
         check_access_token(claims, id_token, &verifier, &tokens)?;
         let proven = proven(registration, claims)?;
         if claims.email().is_some() || known.metadata.userinfo_endpoint().is_none() {
             return Ok(proven);
         }
-        self.ask_for_address(registration, &known.metadata, claims, &tokens, proven).await
+        // who is known by the subject needs no address
+        let told = self.ask_for_address(registration, &known.metadata, claims, &tokens, &proven).await;
+        Ok(told.unwrap_or_else(|failure| {
+            tracing::warn!("The UserInfo endpoint told no address: {failure}");
+            proven
+        }))
     }
 
     async fn redeem(&self, registration: &Registration, metadata: &Metadata, flow: &Flow, code: &str) -> Result<CoreTokenResponse, Failure> {
@@ -207,7 +215,7 @@ impl OpenId {
 
     /// OpenID Connect Core §5.3: many providers tell the address at the UserInfo endpoint only.
     async fn ask_for_address(
-        &self, registration: &Registration, metadata: &Metadata, claims: &CoreIdTokenClaims, tokens: &CoreTokenResponse, proven: Proven,
+        &self, registration: &Registration, metadata: &Metadata, claims: &CoreIdTokenClaims, tokens: &CoreTokenResponse, proven: &Proven,
     ) -> Result<Proven, Failure> {
         let party = self.party(registration, metadata)?;
         let request = party.user_info(tokens.access_token().clone(), Some(claims.subject().clone()));
@@ -216,7 +224,7 @@ impl OpenId {
         let told: CoreUserInfoClaims = request.request_async(&http).await.map_err(|error| Failure::NotBelieved(format!("UserInfo: {error}")))?;
         let verified_email = told.email().filter(|_| told.email_verified() == Some(true)).and_then(|email| Mailbox::parse(email).ok());
         let name = told.name().and_then(|name| name.get(None)).map(|name| name.to_string());
-        Ok(Proven { verified_email, name: proven.name.clone().or(name), ..proven })
+        Ok(Proven { verified_email, name: proven.name.clone().or(name), ..proven.clone() })
     }
 
     fn party(&self, registration: &Registration, metadata: &Metadata) -> Result<Party, Failure> {
