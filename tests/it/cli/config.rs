@@ -7,13 +7,16 @@ fn the_configuration_is_printed_whole_and_without_a_secret() {
     let key = format!("k1 {}", "ab".repeat(32));
     let place = Place::empty()
         .with("COUNTERSIGN_DATABASE_URL", "postgres://ada:hunter2@db.example/countersign?password=hunter3")
-        .with("COUNTERSIGN_SECRET_KEY", &key);
+        .with("COUNTERSIGN_SECRET_KEY", &key)
+        .with("COUNTERSIGN_IDENTITY_ISSUER", "https://id.example")
+        .with("COUNTERSIGN_IDENTITY_CLIENT_ID", "countersign")
+        .with("COUNTERSIGN_IDENTITY_CLIENT_SECRET", "hunter4");
     let checked = place.run(&["config", "check"]);
     assert!(checked.succeeded, "{}", checked.said);
     for part in ["[server]", "[[permission]]", "postgres://ada:", "db.example/countersign", "The configuration is valid."] {
         assert!(checked.output.contains(part), "{part}: {}", checked.output);
     }
-    for secret in ["hunter2", "hunter3", &"ab".repeat(32)] {
+    for secret in ["hunter2", "hunter3", "hunter4", &"ab".repeat(32)] {
         assert!(!checked.output.contains(secret) && !checked.said.contains(secret), "{secret}: {}", checked.output);
     }
 }

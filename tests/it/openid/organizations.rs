@@ -168,7 +168,7 @@ async fn a_required_provider_bars_every_other_session_but_the_owners(db: TestDat
 async fn consent_is_given_for_an_organization_by_its_own_session_only(db: TestDatabase) {
     let (server, fake) = start(db).await;
     let other = ada_of_both(&server).await;
-    let own = authorize_path(server.planted.application.as_str(), REDIRECT_URI, "documents:read");
+    let own = authorize_path(server.planted.application.as_str(), REDIRECT_URI, "read");
     let ada = people::browser(&server, ADA).await;
     assert_eq!(ada.get(&own).await.status(), StatusCode::OK);
     let path = give_provider(&server, &fake, true).await;
@@ -305,6 +305,8 @@ async fn another_issuer_or_none_ends_what_the_former_vouched_for(db: TestDatabas
     let path = give_provider(&server, &fake, false).await;
     let (owner, ada) = (server.signed_in_browser().await, server.browser());
     assert_eq!(sign_in_at(&ada, &fake, &path, verified("s-ada", ADA)).await.status(), StatusCode::SEE_OTHER);
+    let halfway = server.browser();
+    let left = super::leave(&halfway, &path).await;
     // the secret of the one is not sent to the other
     let next = Fake::start();
     let mut form = settings(&next, "Next");
@@ -314,6 +316,7 @@ async fn another_issuer_or_none_ends_what_the_former_vouched_for(db: TestDatabas
     form[2].1 = "another-secret";
     assert_eq!(owner.submit(&page, &page, &form).await.status(), StatusCode::SEE_OTHER);
     assert!(!opens(&ada, organization).await, "its sessions have ended");
+    assert_eq!(refused(super::come_back(&halfway, &fake, &left).await).await.0, StatusCode::BAD_REQUEST, "nor does a code reach the other");
     assert!(opens(&owner, organization).await, "and nobody else's");
     // the same subject at another issuer is somebody else
     let (status, _) = refused(sign_in_at(&server.browser(), &next, &path, json!({"sub": "s-ada"})).await).await;
@@ -325,7 +328,7 @@ async fn another_issuer_or_none_ends_what_the_former_vouched_for(db: TestDatabas
     let html = owner.get(&page).await.text().await.expect("text");
     let csrf = hidden(&html, "csrf").expect("a token");
     let again = owner.client.post(server.url(&format!("{page}/remove"))).form(&[("csrf", csrf)]).send().await.expect("an answer");
-    assert_eq!(again.status(), StatusCode::NOT_FOUND);
+    assert_eq!(again.status(), StatusCode::SEE_OTHER, "what is gone is gone");
 }
 
 async fn an_address_inside_is_not_dialled_for_an_organization(db: TestDatabase) {

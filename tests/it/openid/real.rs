@@ -1,7 +1,7 @@
 //! Against a real provider: `oidc-provider` from npm, on a loopback port.
 
 use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 use countersign::domain::quickstart::ADMIN;
 use countersign::types::time::Clock;
@@ -27,6 +27,8 @@ const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/npm/provider.mj
 struct Provider {
     child: Child,
     issuer: String,
+    /// Kept open: who writes to a closed one ends.
+    _output: BufReader<ChildStdout>,
 }
 
 impl Drop for Provider {
@@ -41,10 +43,10 @@ impl Provider {
         let mut command = Command::new("node");
         command.arg(SCRIPT).env("COUNTERSIGN_TEST_NPM", npm).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn().expect("node starts");
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("it speaks");
+        let (mut line, mut output) = (String::new(), BufReader::new(child.stdout.take().expect("piped")));
+        output.read_line(&mut line).expect("it speaks");
         let told: Value = serde_json::from_str(&line).expect("one line of JSON");
-        Self { child, issuer: told["issuer"].as_str().expect("an issuer").to_owned() }
+        Self { child, issuer: told["issuer"].as_str().expect("an issuer").to_owned(), _output: output }
     }
 
     async fn tell(&self, path: &str, what: Value) {

@@ -140,7 +140,7 @@ async fn the_address_may_be_told_at_the_userinfo_endpoint(db: TestDatabase) {
     assert!(find(&server, "new@elsewhere.example").await.is_some());
     // OpenID Connect Core §5.3.2: another subject's answer is nobody's
     fake.set(|answers| answers.userinfo = verified("s-3", "other@elsewhere.example"));
-    assert_eq!(refused(sign_in(&server.browser(), &fake, json!({"sub": "s-2"})).await).await.0, StatusCode::BAD_GATEWAY);
+    assert_eq!(refused(sign_in(&server.browser(), &fake, json!({"sub": "s-2"})).await).await.0, StatusCode::FORBIDDEN);
     assert!(find(&server, "other@elsewhere.example").await.is_none());
 }
 
@@ -159,6 +159,11 @@ async fn the_way_back_is_kept_and_never_leaves_this_server(db: TestDatabase) {
         let response = sign_in_at(&server.browser(), &fake, &format!("/login/oidc?{query}"), claims.clone()).await;
         assert_eq!((response.status(), location(response.headers()).as_str()), (StatusCode::SEE_OTHER, reached), "{asked}");
     }
+    // RFC 6265 §6.1: browsers keep 4096 bytes of a cookie
+    let longest = format!("/login/oidc?return_to=/{}", "x".repeat(2599));
+    let response = server.get(&longest).send().await.expect("an answer");
+    let cookie = response.headers()["set-cookie"].to_str().expect("text").split(';').next().expect("a pair").len();
+    assert!((3600..=4096).contains(&cookie), "{cookie}");
     // one that no cookie could hold is forgotten, and the sign-in goes on
     let long = format!("/login/oidc?return_to=/{}", "x".repeat(8000));
     let response = sign_in_at(&server.browser(), &fake, &long, claims).await;
