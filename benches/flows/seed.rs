@@ -81,7 +81,7 @@ fn person(
         }
     };
     accounts::add_member(tx, home.organization.id, user, OrganizationRole::Owner)?;
-    sessions::start(tx, &config.sessions, user, session)?;
+    sessions::start(tx, &config.sessions, user, session, None)?;
     let new = NewApplication {
         name: format!("Bench {number}"),
         environment: Environment::Sandbox,

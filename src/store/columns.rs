@@ -11,8 +11,7 @@ use crate::types::environment::Environment;
 use crate::types::grant_types::GrantTypes;
 use crate::types::id::{
     AccessTokenId, ApiKeyId, ApplicationId, AuditEventId, AuthorizationId, AuthorizationRequestId, ClientSecretId, ConsentId, DomainId,
-    IdentityProviderId,
-    OrganizationId, RefreshTokenId, ResourceServerId, SessionId, UserId, WorkspaceId,
+    IdentityProviderId, OrganizationId, RefreshTokenId, ResourceServerId, SessionId, UserId, WorkspaceId,
 };
 use crate::types::redirect_uri::RedirectUri;
 use crate::types::resource::{ResourceUri, Resources};

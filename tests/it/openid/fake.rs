@@ -139,7 +139,7 @@ pub fn unsigned(header: &Value, claims: &Value) -> String {
 
 pub fn key_set(key: &PrivateKey) -> Value {
     let copy = PrivateKey { kid: key.kid.clone(), algorithm: key.algorithm, pkcs8: key.pkcs8.clone() };
-    Signer::new("nobody", &[copy]).expect("a signer").jwks()
+    Signer::new("nobody", &[(copy, countersign::types::time::Timestamp::from_seconds(0))]).expect("a signer").jwks()
 }
 
 async fn metadata(answers: web::Data<Mutex<Answers>>, issuer: web::Data<String>) -> HttpResponse {

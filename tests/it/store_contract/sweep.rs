@@ -49,6 +49,7 @@ async fn plant(store: &Store, acme: &Acme, end: Timestamp) -> Authorization {
             created_at: NOW,
             last_seen_at: NOW,
             expires_at: end,
+            confined_to: None,
         })?;
         tx.insert_authorization_request(&AuthorizationRequest {
             id: AuthorizationRequestId::generate(NOW),
