@@ -2,7 +2,8 @@
 
 use askama::Template;
 
-use crate::web::page::{Link, Shell};
+use crate::types::environment::Environment;
+use crate::web::page::{Link, ScopeRow, Shell};
 
 /// `POST /login` with `csrf email password return_to`.
 #[derive(Template)]
@@ -41,11 +42,119 @@ pub struct IdentityPage {
     pub locked: Option<String>,
 }
 
+/// What acts for the person.
+#[derive(Template)]
+#[template(path = "account/connected_apps.html")]
+pub struct ConnectedAppsPage {
+    pub shell: Shell,
+    /// Access has just been taken back.
+    pub revoked: bool,
+    pub applications: Vec<ConnectedApp>,
+}
+
+/// `POST {revoke_href}` with `csrf`.
+#[derive(Template)]
+#[template(path = "account/connected_app_revoke.html")]
+pub struct ConnectedAppRevokePage {
+    pub shell: Shell,
+    pub csrf: String,
+    pub application: ConnectedApp,
+}
+
+#[derive(Debug, Clone)]
+pub struct ConnectedApp {
+    pub name: String,
+    /// The organization that made it.
+    pub made_by: String,
+    pub maker: Maker,
+    pub environment: Environment,
+    /// Whose data it opens.
+    pub organization: String,
+    /// By name; none: all of them.
+    pub workspaces: Option<Vec<String>>,
+    pub scopes: Vec<ScopeRow>,
+    pub connected: String,
+    /// When, and how long ago.
+    pub last_used: Option<(String, String)>,
+    /// The operator has stopped it.
+    pub stopped: bool,
+    pub revoke_href: String,
+}
+
+/// What is known of who made an application.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Maker {
+    /// The organization whose data it opens.
+    Own,
+    /// The operator has checked who is behind it.
+    Verified,
+    Unverified,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::web::page::promises::assert_kept;
-    use crate::web::page::samples::{RIGHT_TO_LEFT, SCRIPT, long, signed_in, signed_out};
+    use crate::web::page::samples::{RIGHT_TO_LEFT, SCRIPT, long, scopes, signed_in, signed_out};
+
+    impl ConnectedApp {
+        fn sample(name: &str) -> Self {
+            Self {
+                name: name.into(),
+                made_by: "Northwind Traders".into(),
+                maker: Maker::Verified,
+                environment: Environment::Production,
+                organization: "Acme Contracts".into(),
+                workspaces: Some(vec!["Sales".into(), "Human resources".into()]),
+                scopes: scopes(),
+                connected: "3 Oct 2026, 09:12 UTC".into(),
+                last_used: Some(("20 Nov 2026, 11:58 UTC".into(), "2 minutes ago".into())),
+                stopped: false,
+                revoke_href: "/account/applications/con_1/revoke".into(),
+            }
+        }
+
+        fn sample_unused(name: &str) -> Self {
+            let named = || Some(vec![name.to_owned()]);
+            let (organization, made_by) = (name.to_owned(), name.to_owned());
+            let (scopes, environment) = (scopes().into_iter().take(1).collect(), Environment::Sandbox);
+            Self { organization, made_by, maker: Maker::Unverified, workspaces: named(), last_used: None, scopes, environment, ..Self::sample(name) }
+        }
+    }
+
+    impl ConnectedAppsPage {
+        fn sample(name: &str) -> Self {
+            let own =
+                ConnectedApp { maker: Maker::Own, workspaces: None, stopped: true, scopes: Vec::new(), ..ConnectedApp::sample("Warehouse robot") };
+            let applications = vec![ConnectedApp::sample("Northwind CRM"), ConnectedApp::sample_unused(name), own];
+            Self { shell: signed_in("Connected applications", None), revoked: true, applications }
+        }
+
+        fn sample_empty() -> Self {
+            Self { revoked: false, applications: Vec::new(), ..Self::sample("") }
+        }
+    }
+
+    impl ConnectedAppRevokePage {
+        fn sample(name: &str) -> Self {
+            Self { shell: signed_in("Take access back", None), csrf: "csrf-token".into(), application: ConnectedApp::sample(name) }
+        }
+
+        fn sample_unused(name: &str) -> Self {
+            Self { application: ConnectedApp::sample_unused(name), ..Self::sample(name) }
+        }
+    }
+
+    #[test]
+    fn connected_applications_keep_the_promises() {
+        assert_kept("connected-apps", &ConnectedAppsPage::sample("Phone app"));
+        assert_kept("connected-apps-none", &ConnectedAppsPage::sample_empty());
+        assert_kept("connected-app-revoke", &ConnectedAppRevokePage::sample("Northwind CRM"));
+        for (kind, name) in [("script", SCRIPT.to_owned()), ("long", long()), ("rtl", RIGHT_TO_LEFT.to_owned())] {
+            assert_kept(&format!("connected-apps-{kind}"), &ConnectedAppsPage::sample(&name));
+            assert_kept(&format!("connected-app-revoke-{kind}"), &ConnectedAppRevokePage::sample_unused(&name));
+        }
+    }
 
     impl SignInPage {
         fn sample() -> Self {

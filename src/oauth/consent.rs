@@ -29,8 +29,8 @@ use crate::types::id::{AuthorizationRequestId, OrganizationId, WorkspaceId};
 use crate::types::state::ReachKind;
 use crate::web::facts::Facts;
 use crate::web::form::Form;
-use crate::web::html::{PRODUCT, PageError, page};
-use crate::web::page::{self, ScopeRow, Shell};
+use crate::web::html::{PageError, page};
+use crate::web::page::{self, ScopeRow};
 use crate::web::visitor::Visitor;
 
 /// The value that stands for every workspace.
@@ -119,12 +119,16 @@ async fn find(app: &App, facts: &Facts, person: &SignedIn, form: &Form) -> Resul
     let kept = kept.filter(|request| request.expires_at > now).ok_or_else(expired)?;
     let client = app.client_or_stopped(kept.application_id).await?.ok_or_else(expired)?;
     ensure(client.application.is_live(), PageError::BadRequest(STOPPED.to_owned()))?;
-    // the application may have been changed since the page was shown
-    let still = client.redirect_uri(Some(&kept.redirect_uri)).is_some()
-        && client.application.may_use(GrantType::AuthorizationCode)
-        && kept.scopes.is_subset_of(&client.application.scopes);
-    ensure(still, expired())?;
+    ensure(still_fits(&client, &kept), expired())?;
     Ok((client, kept))
+}
+
+/// Whether the client may still ask for it: its makers may have changed it since.
+fn still_fits(client: &Client, kept: &AuthorizationRequest) -> bool {
+    let application = &client.application;
+    application.may_use(GrantType::AuthorizationCode)
+        && client.redirect_uri(Some(&kept.redirect_uri)).is_some()
+        && kept.scopes.is_subset_of(&application.scopes)
 }
 
 /// The page for a stored request, for the chosen organization or the first that is possible.
@@ -176,17 +180,7 @@ fn consent_page(
 ) -> ConsentPage {
     let email = person.user.email.clone().unwrap_or_default();
     ConsentPage {
-        shell: Shell {
-            title: "Allow access?".to_owned(),
-            product_name: PRODUCT.to_owned(),
-            signed_in: Some(page::SignedIn {
-                email: email.clone(),
-                csrf: visitor.csrf(),
-                operator: visitor.is_operator(),
-                ..page::SignedIn::default()
-            }),
-            active_section: None,
-        },
+        shell: visitor.shell("Allow access?"),
         csrf: visitor.csrf(),
         request_id: kept.id.to_string(),
         application_name: client.application.name.clone(),
@@ -225,7 +219,6 @@ fn workspace_choice(workspace: &Workspace, organization: &Organization, ground: 
 }
 
 fn scope_row(app: &App, scope: &ScopeEntry, ground: &Ground) -> RequestedScope {
-    let (name, title, description) = (scope.name.clone(), scope.title.clone(), scope.description.clone());
     let is_new = ground.before.as_ref().is_some_and(|consent| !consent.scopes.contains(&scope.name));
-    RequestedScope { scope: ScopeRow { name, title, description, risk: app.catalogue.risk(scope) }, is_new }
+    RequestedScope { scope: ScopeRow::of(&app.catalogue, scope), is_new }
 }

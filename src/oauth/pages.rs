@@ -41,6 +41,13 @@ pub struct ConsentPage {
     pub error: Option<String>,
 }
 
+impl ConsentPage {
+    /// Some of it was allowed before, and some was not.
+    fn asks_for_more(&self) -> bool {
+        self.connected_before && self.scopes.iter().any(|requested| requested.is_new)
+    }
+}
+
 #[derive(Debug, Clone)]
 pub struct RequestedScope {
     pub scope: ScopeRow,
@@ -111,6 +118,12 @@ mod tests {
             }
         }
 
+        fn sample_grown() -> Self {
+            let scopes = scopes().into_iter().map(|scope| RequestedScope { is_new: scope.risk != Risk::Low, scope }).collect();
+            let (apis, all_workspaces_selected) = (vec!["Documents API".into(), "Archive API".into()], true);
+            Self { own: false, verified: true, connected_before: true, scopes, apis, all_workspaces_selected, ..Self::sample() }
+        }
+
         fn sample_hostile(name: &str) -> Self {
             Self {
                 application_name: name.into(),
@@ -135,6 +148,7 @@ mod tests {
     #[test]
     fn the_consent_page_keeps_the_promises() {
         assert_kept("consent", &ConsentPage::sample());
+        assert_kept("consent-grown", &ConsentPage::sample_grown());
         assert_kept("consent-sandbox", &ConsentPage::sample_sandbox_unverified());
         assert_kept("consent-nothing", &ConsentPage::sample_without_workspaces());
         for name in [SCRIPT, RIGHT_TO_LEFT, &long()] {

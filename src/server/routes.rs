@@ -18,6 +18,8 @@ pub enum Guard {
     Operations,
     /// A person with a session; others go to the sign-in page.
     Person,
+    /// A person with a session, and only to what is that person's own.
+    Own,
     /// A person who administers keys in the organization: its owners and admins, and admins of a workspace.
     KeyAdmin,
     /// An owner or admin of the organization.
@@ -85,6 +87,9 @@ pub fn table() -> Vec<Route> {
         route!(POST "/account/identity/link", Person, "account", account::identity::link),
         route!(POST "/account/identity/unlink", Person, "account", account::identity::unlink),
         route!(POST "/logout", Person, "account", account::sign_out::submit),
+        route!(GET "/account/applications", Person, "connected applications", account::connected_apps::list),
+        route!(GET "/account/applications/{id}/revoke", Own, "connected applications", account::connected_apps::confirm_revoke),
+        route!(POST "/account/applications/{id}/revoke", Own, "connected applications", account::connected_apps::revoke),
         route!(GET "/dev-centre", Person, "console", console::organizations::list),
         route!(GET "/dev-centre/{organization}", Person, "console", console::organizations::show),
         route!(GET "/dev-centre/{organization}/api-keys", KeyAdmin, "console", console::api_keys::list),

@@ -55,6 +55,28 @@ impl Timestamp {
         }
     }
 
+    /// For people: `31 Jan 2026, 09:05 UTC`.
+    pub fn date_time(self) -> String {
+        match DateTime::<Utc>::from_timestamp_millis(self.0) {
+            Some(time) => time.format("%-d %b %Y, %H:%M UTC").to_string(),
+            None => String::new(),
+        }
+    }
+
+    /// For people, as of `now`: `just now`, `5 minutes ago`, `2 days ago`. What lies ahead is just now: clocks differ.
+    pub fn ago(self, now: Self) -> String {
+        let minutes = now.0.saturating_sub(self.0) / 60_000;
+        let (count, unit) = match minutes {
+            ..1 => return "just now".to_owned(),
+            1..60 => (minutes, "minute"),
+            60..1_440 => (minutes / 60, "hour"),
+            1_440..43_200 => (minutes / 1_440, "day"),
+            43_200..525_600 => (minutes / 43_200, "month"),
+            _ => (minutes / 525_600, "year"),
+        };
+        format!("{count} {unit}{} ago", if count == 1 { "" } else { "s" })
+    }
+
     /// The last millisecond of an ISO 8601 date (`2026-01-31`) in UTC.
     pub fn end_of_day(date: &str) -> Option<Self> {
         let date = chrono::NaiveDate::parse_from_str(date, "%Y-%m-%d").ok()?;
@@ -123,6 +145,23 @@ mod tests {
         assert_eq!(Timestamp::from_millis(1_769_850_000_007).rfc3339(), "2026-01-31T09:00:00.007Z");
         assert_eq!(Timestamp::end_of_day("2026-01-31").map(Timestamp::rfc3339).as_deref(), Some("2026-01-31T23:59:59.999Z"));
         assert_eq!(Timestamp::end_of_day("31.1.2026"), None);
+    }
+
+    #[test]
+    fn people_read_how_long_ago() {
+        let now = Timestamp::from_seconds(1_769_850_000);
+        assert_eq!(now.date_time(), "31 Jan 2026, 09:00 UTC");
+        for (seconds, words) in [
+            (-60, "just now"),
+            (59, "just now"),
+            (60, "1 minute ago"),
+            (7_199, "1 hour ago"),
+            (86_400 * 3, "3 days ago"),
+            (86_400 * 65, "2 months ago"),
+            (86_400 * 800, "2 years ago"),
+        ] {
+            assert_eq!(now.plus_seconds(-seconds).ago(now), words, "{seconds}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@
 
 use askama::Template;
 
-use crate::config::Risk;
+use crate::config::{Catalogue, Risk, ScopeEntry};
 
 /// Around every page.
 #[derive(Debug, Clone, Default)]
@@ -68,6 +68,18 @@ pub struct ScopeRow {
     pub title: String,
     pub description: String,
     pub risk: Risk,
+}
+
+impl ScopeRow {
+    pub fn of(catalogue: &Catalogue, scope: &ScopeEntry) -> Self {
+        let (name, title, description) = (scope.name.clone(), scope.title.clone(), scope.description.clone());
+        Self { name, title, description, risk: catalogue.risk(scope) }
+    }
+
+    /// Those of the configured scopes, in their order, that are `wanted`.
+    pub fn list(catalogue: &Catalogue, wanted: impl Fn(&ScopeEntry) -> bool) -> Vec<Self> {
+        catalogue.scopes().filter(|scope| wanted(scope)).map(|scope| Self::of(catalogue, scope)).collect()
+    }
 }
 
 /// One thing wrong with a form. `field` is the input's name, empty for what concerns the form as a whole.

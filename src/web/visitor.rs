@@ -17,7 +17,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::facts::Facts;
 use super::form::Form;
-use super::html::PageError;
+use super::html::{PRODUCT, PageError};
 use super::page;
 use crate::app::App;
 use crate::crypto::digest::Purpose;
@@ -63,6 +63,12 @@ impl Visitor {
         let person = self.require()?;
         ensure(person.user.operator, PageError::NotFound)?;
         Ok(person)
+    }
+
+    /// Around a page that belongs to no organization.
+    pub fn shell(&self, title: &str) -> page::Shell {
+        let signed_in = account_menu(self).ok();
+        page::Shell { title: title.to_owned(), product_name: PRODUCT.to_owned(), signed_in, active_section: None }
     }
 
     /// For the hidden field of a form.
@@ -185,7 +191,7 @@ async fn recognize(request: &HttpRequest) -> Result<Visitor, PageError> {
     Ok(Visitor { signed_in: None, token, is_new, secure, csrf, path, in_operations })
 }
 
-/// For the error page, should it come to one: it knows the request only.
+/// Also for the error page, should it come to one: it knows the request only.
 fn account_menu(visitor: &Visitor) -> Result<page::SignedIn, PageError> {
     let email = visitor.require()?.user.email.clone().unwrap_or_default();
     Ok(page::SignedIn { email, csrf: visitor.csrf(), operator: visitor.is_operator(), ..page::SignedIn::default() })

@@ -151,6 +151,18 @@ impl TestDatabase {
         }
     }
 
+    /// How many audit events of this name there are.
+    pub fn count_events(&self, event: &str) -> i64 {
+        #[derive(QueryableByName)]
+        struct Row {
+            #[diesel(sql_type = BigInt)]
+            count: i64,
+        }
+        let mut conn = Conn::open(&self.database).expect("a connection");
+        let query = diesel::sql_query(format!("SELECT count(*) AS count FROM audit_events WHERE event = '{event}'"));
+        query.get_result::<Row>(&mut conn).expect("a count").count
+    }
+
     /// What somebody reads who steals the table: on PostgreSQL its rows, on SQLite the files.
     pub fn everything_in(&self, table: &str) -> String {
         match &self.database {

@@ -6,10 +6,11 @@ use actix_web::http::Method;
 use countersign::config::Rate;
 use countersign::server::routes::{Guard, Route, table};
 use countersign::store::Tx;
+use countersign::store::consents::Consent;
 use countersign::types::environment::Environment;
-use countersign::types::id::{ApiKeyId, ApplicationId};
+use countersign::types::id::{ApiKeyId, ApplicationId, ConsentId};
 use countersign::types::resource::ResourceUri;
-use countersign::types::state::OrganizationRole;
+use countersign::types::state::{ConsentState, OrganizationRole, ReachKind};
 use reqwest::header::{AUTHORIZATION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, LOCATION, SET_COOKIE, WWW_AUTHENTICATE};
 use reqwest::{RequestBuilder, Response, StatusCode};
 use serde_json::json;
@@ -75,8 +76,16 @@ fn expected(guard: Guard, who: Who) -> Door {
     let is_person = matches!(who, Stranger | Operator | Member | WorkspaceAdmin | OrganizationAdmin);
     match guard {
         Guard::Anyone | Guard::Operations => Door::In,
-        Guard::Person | Guard::KeyAdmin | Guard::OrganizationAdmin if !is_person => Door::SignIn,
+        Guard::Person | Guard::Own | Guard::KeyAdmin | Guard::OrganizationAdmin if !is_person => Door::SignIn,
         Guard::Person => Door::In,
+        // the samples are the admin's
+        Guard::Own => {
+            if who == OrganizationAdmin {
+                Door::In
+            } else {
+                Door::NotFound
+            }
+        }
         Guard::Operator if !is_person => Door::SignIn,
         // not there, for who is none
         Guard::Operator => {
@@ -153,6 +162,7 @@ async fn sample(server: &Server, route: &Route) -> (String, Body) {
     let organization = server.planted.organization;
     let path = match (&route.method, route.path) {
         (_, "/dev-centre/{organization}/api-keys/{id}/revoke") => route.path.replace("{id}", fresh_key(server).await.as_str()),
+        (_, "/account/applications/{id}/revoke") => route.path.replace("{id}", live_consent(server).await.as_str()),
         (&Method::POST, "/dev-centre/{organization}/applications/{id}/delete") => {
             route.path.replace("{id}", fresh_application(server).await.as_str())
         }
@@ -182,8 +192,8 @@ async fn sample(server: &Server, route: &Route) -> (String, Body) {
         (_, "/oauth2/revoke" | "/oauth2/introspect") => Body::OAuth(&[("token", "nobody's")]),
         (_, "/v1/verify") => Body::Question,
         (_, "/v1/watermark") => Body::Document,
-        (_, "/oauth2/authorize" | "/login" | "/logout" | "/account/identity/link" | "/account/identity/unlink") => Body::Form,
-        (_, path) if path.starts_with("/dev-centre/") || path.starts_with("/operator/") => Body::Form,
+        (_, "/oauth2/authorize" | "/login" | "/logout") => Body::Form,
+        (_, path) if ["/dev-centre/", "/account/", "/operator/"].iter().any(|start| path.starts_with(start)) => Body::Form,
         (method, path) => panic!("{method} {path} is not listed"),
     };
     (path, body)
@@ -205,6 +215,29 @@ async fn fresh_key(server: &Server) -> ApiKeyId {
 
 async fn fresh_application(server: &Server) -> ApplicationId {
     tenants::application(server, server.planted.organization, admin(server).await, Environment::Sandbox, "viewer").await.id
+}
+
+/// Of the planted application, by the admin.
+async fn live_consent(server: &Server) -> ConsentId {
+    let (user, application, organization) = (admin(server).await, server.planted.application, server.planted.organization);
+    let now = server.clock.now();
+    let consent = Consent {
+        id: ConsentId::generate(now),
+        user_id: user,
+        application_id: application,
+        organization_id: organization,
+        scopes: "read".parse().expect("a scope"),
+        reach: ReachKind::Organization,
+        state: ConsentState::Active,
+        created_at: now,
+        updated_at: now,
+        revoked_at: None,
+    };
+    let find_or_insert = move |tx: &mut countersign::store::Tx| match tx.list_live_consents(user, application)?.pop() {
+        Some(live) => Ok(live.id),
+        None => Ok(tx.insert_consent(&consent, &[]).map(|()| consent.id)?),
+    };
+    server.write(find_or_insert).await
 }
 
 /// A browser, or a program that also keeps cookies: nothing but its `Authorization` may count then.
@@ -363,7 +396,8 @@ async fn a_form_without_its_own_token_changes_nothing(db: TestDatabase) {
     person(&server, "operator@vendor.example", true).await;
     let operator = Caller::new(&server, Who::Operator, Some("operator@vendor.example"), None).await;
     let forms = table().into_iter().filter(|route| {
-        let for_browsers = matches!(route.guard, Guard::Anyone | Guard::Person | Guard::KeyAdmin | Guard::OrganizationAdmin | Guard::Operator);
+        let for_browsers =
+            matches!(route.guard, Guard::Anyone | Guard::Person | Guard::Own | Guard::KeyAdmin | Guard::OrganizationAdmin | Guard::Operator);
         route.method == Method::POST && for_browsers
     });
     let mut count = 0;

@@ -1,5 +1,6 @@
 //! A person's own account: what a browser sends and gets, cookie by cookie.
 
+mod connected_apps;
 mod sign_in;
 mod sign_out;
 
