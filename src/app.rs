@@ -8,7 +8,8 @@ use std::sync::atomic::Ordering;
 use tokio::sync::Semaphore;
 
 use crate::config::{Catalogue, Config, ConfigError, Issuer, OAuth};
-use crate::crypto::digest::{Digester, Fingerprint, Purpose};
+use crate::crypto::Plaintext;
+use crate::crypto::digest::{Digest, Digester, Fingerprint, Purpose};
 use crate::crypto::format::{self, TokenKind};
 use crate::crypto::password::{PasswordQueue, network};
 use crate::crypto::seal::{CannotOpen, Sealer};
@@ -22,13 +23,14 @@ use crate::domain::memory::{Memory, Unknown};
 use crate::domain::resource_servers::{self, Server};
 use crate::domain::sandbox::Policy;
 use crate::domain::signing_keys::{self, Fresh, Schedule};
-use crate::domain::usage::Usage;
+use crate::domain::usage::{Usage, Used};
 use crate::outbound::openid::OpenId;
 use crate::pdf::{Limits as StampLimits, Stamper};
+use crate::store::application_secrets::NewSecret;
 use crate::store::signing_keys::StoredSigningKey;
 use crate::store::{self, Database, OpenError, Snapshot, Store, Verdict};
 use crate::telemetry::metrics::{MemoryLabels, Metrics};
-use crate::types::id::{AccessTokenId, ApplicationId, ResourceServerId};
+use crate::types::id::{AccessTokenId, ApplicationId, ClientSecretId, ResourceServerId};
 use crate::types::scope::Scopes;
 use crate::types::state::SigningAlgorithm;
 use crate::types::time::{Clock, Timestamp};
@@ -210,8 +212,24 @@ impl App {
     /// Remembers that the credential was used.
     pub fn note_use(&self, access: &Access, now: Timestamp) {
         if let Some(key) = access.credential.key {
-            self.usage.note(key, now);
+            self.usage.note(Used::ApiKey(key), now);
         }
+    }
+
+    /// Remembers that the client was here, and by which secret it proved itself.
+    pub fn note_client(&self, client: ApplicationId, secret: Option<ClientSecretId>, now: Timestamp) {
+        self.usage.note(Used::Application(client), now);
+        if let Some(secret) = secret {
+            self.usage.note(Used::ApplicationSecret(secret), now);
+        }
+    }
+
+    /// A new client secret, and what is stored of it.
+    pub fn mint_client_secret(&self) -> (Plaintext, NewSecret) {
+        let secret = format::mint_token(&self.config.keys.prefix, TokenKind::ClientSecret);
+        let digest = self.digester.digest(Purpose::ClientSecret, secret.expose());
+        let hint = format::hint(&secret);
+        (secret, NewSecret { digest, hint })
     }
 
     /// The live client with this id, if it needs no query.
@@ -264,16 +282,19 @@ impl App {
         Ok(server)
     }
 
-    /// Whether `secret` is one of the live ones. Failures are counted per client and address, before the comparison: what
+    /// Which of the `live` secrets `secret` is. Failures are counted per client and address, before the comparison: what
     /// is over the limit learns nothing.
-    pub fn proves(&self, client: &str, secret: &str, digests: &[crate::crypto::digest::Digest], address: IpAddr, now: Timestamp) -> Proof {
+    pub fn proves<'d, I>(
+        &self, client: &str, secret: &str, live: impl IntoIterator<Item = (I, &'d Digest)>, address: IpAddr, now: Timestamp,
+    ) -> Proof<I> {
         let rate = self.config.limits.client_failures;
         let failures = Quota { policy: "client_failures", subject: format!("{client} {}", network(address)), rate };
         if !self.limiter.is_free(client, &failures, now) {
             return Proof::Throttled { retry_after_seconds: rate.window_seconds };
         }
-        if digests.iter().any(|digest| self.digester.matches(Purpose::ClientSecret, secret, digest)) {
-            return Proof::Proven;
+        let matches = |(_, digest): &(I, &Digest)| self.digester.matches(Purpose::ClientSecret, secret, digest);
+        if let Some((which, _)) = live.into_iter().find(matches) {
+            return Proof::Proven(which);
         }
         let _: Taken = self.limiter.take(client, &[failures], now);
         Proof::Wrong
@@ -346,8 +367,8 @@ impl App {
 
 /// The outcome of comparing a client's secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Proof {
-    Proven,
+pub enum Proof<I> {
+    Proven(I),
     Wrong,
     Throttled { retry_after_seconds: i64 },
 }

@@ -11,7 +11,7 @@ use crate::app::App;
 use crate::config::{Config, LogFormat};
 use crate::crypto::Plaintext;
 use crate::crypto::digest::Purpose;
-use crate::crypto::format::{TokenKind, mint_key, mint_token};
+use crate::crypto::format::mint_key;
 use crate::crypto::password;
 use crate::domain::Refusal;
 use crate::domain::quickstart::{self, ADMIN, Kept, OPERATOR, Planted, Seed};
@@ -98,7 +98,8 @@ async fn plant(app: &App) -> Result<(Kept, Option<Made>), Failure> {
         let digest = app.digester.digest(Purpose::ApiKey, plaintext.expose());
         (plaintext, (public_id, digest))
     };
-    let secret = || mint_token(prefix, TokenKind::ClientSecret);
+    let (client_secret, client) = app.mint_client_secret();
+    let (resource_server_secret, server) = app.mint_client_secret();
     let (sandbox_key, sandbox) = key(Environment::Sandbox);
     let (production_key, production) = key(Environment::Production);
     let secrets = Secrets {
@@ -106,16 +107,16 @@ async fn plant(app: &App) -> Result<(Kept, Option<Made>), Failure> {
         operator_password: password::generate(),
         sandbox_key,
         production_key,
-        client_secret: secret(),
-        resource_server_secret: secret(),
+        client_secret,
+        resource_server_secret,
     };
     let seed = Seed {
         password_hash: password::hash(&secrets.password),
         operator_password_hash: password::hash(&secrets.operator_password),
         sandbox_key: sandbox,
         production_key: production,
-        client_secret: app.digester.digest(Purpose::ClientSecret, secrets.client_secret.expose()),
-        resource_server_secret: app.digester.digest(Purpose::ClientSecret, secrets.resource_server_secret.expose()),
+        client_secret: client,
+        resource_server_secret: server.digest,
         redirect_uri: REDIRECT_URI.parse()?,
     };
     let config = std::sync::Arc::clone(&app.config);

@@ -5,25 +5,27 @@ use std::sync::Arc;
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 
-use super::application_form;
+use super::application_form::{self, life_in_words};
 use super::pages::applications::{
-    ApplicationCreatedPage, ApplicationDeletePage, ApplicationDetail, ApplicationForm, ApplicationListPage, ApplicationNewPage, ApplicationPage,
-    ApplicationRow, ScopeChoice,
+    ApplicationCreatedPage, ApplicationDeletePage, ApplicationDetail, ApplicationForm, ApplicationListPage, ApplicationNewPage, ApplicationOffer,
+    ApplicationPage, ApplicationRow, ApprovalFacts, RefreshFacts, ScopeChoice, SecretRow,
 };
-use super::shell::{self, Place, parse_id};
+use super::shell::{self, Place, date_or_never, parse_id};
 use crate::app::App;
-use crate::config::{Catalogue, ScopeEntry};
+use crate::config::{Catalogue, OAuth, ScopeEntry};
 use crate::crypto::Plaintext;
-use crate::crypto::digest::Purpose;
-use crate::crypto::format::{TokenKind, mint_token};
-use crate::domain::Refusal;
+use crate::domain::application_secrets::MOST_LIVE;
 use crate::domain::applications::{self, Detail};
+use crate::domain::authorizations::Terms;
+use crate::domain::{Refusal, approval};
+use crate::store::application_secrets::ApplicationSecret;
 use crate::store::applications::Application;
 use crate::store::{self, Snapshot, Verdict};
 use crate::types::environment::Environment;
+use crate::types::grant_types::GrantType;
 use crate::types::id::{ApplicationId, OrganizationId, UserId};
 use crate::types::redirect_uri::RedirectUri;
-use crate::types::state::ClientType;
+use crate::types::state::{Approval, ClientType};
 use crate::types::time::Timestamp;
 use crate::web::facts::Facts;
 use crate::web::form::Form;
@@ -58,9 +60,7 @@ pub async fn new(app: web::Data<App>, visitor: Visitor, request: HttpRequest, pa
     if asked.field("environment") == Environment::Production.as_str() && place.production_locked().is_none() {
         form.environment = Environment::Production.to_string();
     }
-    let scopes = scope_choices(&app.catalogue, |scope| scope.default);
-    let careful = least_role(&app.catalogue);
-    let template = new_page(&place, form, scopes, role_choices(&app, careful));
+    let template = new_page(&place, form, offer(&app, |scope| scope.default, least_role(&app.catalogue)));
     Ok(html::page(StatusCode::OK, &template, None))
 }
 
@@ -76,8 +76,7 @@ pub async fn create(
     match make(&app, &place, &form, facts.now).await {
         Ok((application, secret)) => Ok(html::page(StatusCode::OK, &created_page(&place, &application, &secret), None)),
         Err(refusal) => {
-            let scopes = scope_choices(&app.catalogue, |scope| form.all("scope").any(|name| name == scope.name));
-            let template = new_page(&place, application_form::typed(&form), scopes, role_choices(&app, form.field("role")));
+            let template = new_page(&place, application_form::typed(&form), typed_offer(&app, &form));
             let template = ApplicationNewPage { errors: shell::field_errors(refusal)?, ..template };
             Ok(html::page(StatusCode::UNPROCESSABLE_ENTITY, &template, None))
         }
@@ -85,21 +84,41 @@ pub async fn create(
 }
 
 /// `GET /dev-centre/{organization}/applications/{id}`.
-pub async fn show(app: web::Data<App>, visitor: Visitor, path: web::Path<(String, String)>) -> Result<HttpResponse, PageError> {
+pub async fn show(app: web::Data<App>, visitor: Visitor, facts: Facts, path: web::Path<(String, String)>) -> Result<HttpResponse, PageError> {
     let (place, found) = get(&app, &visitor, &path).await?;
-    let issuer = app.issuer.as_str();
+    let (issuer, own) = (app.issuer.as_str(), own_path(place.organization.id, found.application.id));
+    let application = &found.application;
+    let may_add = application.client_type == ClientType::Confidential && found.secrets.len() < MOST_LIVE;
     let template = ApplicationPage {
         shell: place.shell("Application", Section::Applications),
         csrf: place.csrf(),
         organization: place.link(),
-        delete_href: Some(format!("{}/{}/delete", list_path(place.organization.id), found.application.id)),
-        application: detail(&app.catalogue, found),
-        secrets: Vec::new(),
+        secrets: secret_rows(&own, &found.secrets, facts.now),
         authorization_endpoint: format!("{issuer}/oauth2/authorize"),
         token_endpoint: format!("{issuer}/oauth2/token"),
-        new_secret_action: None,
+        new_secret_action: may_add.then(|| format!("{own}/secrets")),
+        approval: approval_facts(&own, application),
+        stopped: application.stopped_at.map(|_| application.stopped_because.clone().unwrap_or_default()),
+        weak: is_weak(&app.config.oauth, application),
+        edit_href: Some(format!("{own}/edit")),
+        delete_href: Some(format!("{own}/delete")),
+        application: detail(&app, found, facts.now),
     };
     Ok(html::page(StatusCode::OK, &template, None))
+}
+
+/// `POST /dev-centre/{organization}/applications/{id}/request-approval`.
+pub async fn request_approval(
+    app: web::Data<App>, visitor: Visitor, facts: Facts, request: HttpRequest, path: web::Path<(String, String)>, payload: web::Payload,
+) -> Result<HttpResponse, PageError> {
+    let form = Form::read(&request, payload, app.config.server.max_body_bytes).await?;
+    visitor.check_csrf(&form)?;
+    let person = visitor.require()?.user.id;
+    let organization: OrganizationId = parse_id(&path.0)?;
+    let id: ApplicationId = parse_id(&path.1)?;
+    let ask = move |tx: &mut store::Tx| approval::request(tx, organization, person, id).map(Verdict::Done);
+    app.store.write_organization(organization, facts.now, ask).await?;
+    Ok(html::see_other(&own_path(organization, id)))
 }
 
 /// `GET /dev-centre/{organization}/applications/{id}/delete`.
@@ -111,7 +130,7 @@ pub async fn confirm_delete(app: web::Data<App>, visitor: Visitor, path: web::Pa
         organization: place.link(),
         application: row(&found.application),
         environment: found.application.environment,
-        connected: None,
+        connected: Some(people(found.people)),
     };
     Ok(html::page(StatusCode::OK, &template, None))
 }
@@ -132,7 +151,11 @@ fn list_path(organization: OrganizationId) -> String {
     format!("/dev-centre/{organization}/applications")
 }
 
-async fn get(app: &App, visitor: &Visitor, path: &(String, String)) -> Result<(Place, Detail), PageError> {
+pub(super) fn own_path(organization: OrganizationId, application: ApplicationId) -> String {
+    format!("{}/{application}", list_path(organization))
+}
+
+pub(super) async fn get(app: &App, visitor: &Visitor, path: &(String, String)) -> Result<(Place, Detail), PageError> {
     visitor.require()?;
     let id: ApplicationId = parse_id(&path.1)?;
     let question = move |snapshot: &mut Snapshot, organization: OrganizationId, person: UserId| applications::get(snapshot, organization, person, id);
@@ -146,11 +169,14 @@ fn row(application: &Application) -> ApplicationRow {
         client_id: application.id.to_string(),
         client_type: application.client_type,
         created: application.created_at.date(),
+        last_used: date_or_never(application.last_used_at),
+        stopped: application.stopped_at.is_some(),
     }
 }
 
-fn detail(catalogue: &Catalogue, found: Detail) -> ApplicationDetail {
+fn detail(app: &App, found: Detail, now: Timestamp) -> ApplicationDetail {
     let application = found.application;
+    let acts_as_itself = application.may_use(GrantType::ClientCredentials);
     ApplicationDetail {
         id: application.id.to_string(),
         client_id: application.id.to_string(),
@@ -158,53 +184,108 @@ fn detail(catalogue: &Catalogue, found: Detail) -> ApplicationDetail {
         client_type: application.client_type,
         access_token_format: application.access_token_format,
         redirect_uris: found.redirect_uris.iter().map(RedirectUri::to_string).collect(),
-        scopes: catalogue.scopes().filter(|scope| application.scopes.contains(&scope.name)).map(|scope| scope_row(catalogue, scope)).collect(),
-        role: found.role,
+        scopes: ScopeRow::list(&app.catalogue, |scope| application.scopes.contains(&scope.name)),
+        grants: application.grants.iter().map(grant_title).collect(),
+        refresh: application.may_use(GrantType::RefreshToken).then(|| refresh_facts(&app.config.oauth, &application)),
+        role: found.role.filter(|_| acts_as_itself),
         created: application.created_at.date(),
         created_by: found.creator_name,
-        connected: None,
+        last_used: when(application.last_used_at, now),
+        connected: Some(people(found.people)),
         name: application.name,
     }
 }
 
-fn scope_row(catalogue: &Catalogue, scope: &ScopeEntry) -> ScopeRow {
-    let (name, title, description) = (scope.name.clone(), scope.title.clone(), scope.description.clone());
-    ScopeRow { name, title, description, risk: catalogue.risk(scope) }
+fn grant_title(grant: GrantType) -> &'static str {
+    match grant {
+        GrantType::AuthorizationCode => "Authorization code",
+        GrantType::RefreshToken => "Refresh tokens",
+        GrantType::ClientCredentials => "Client credentials",
+    }
 }
 
-fn scope_choices(catalogue: &Catalogue, is_selected: impl Fn(&ScopeEntry) -> bool) -> Vec<ScopeChoice> {
-    catalogue.scopes().map(|scope| ScopeChoice { scope: scope_row(catalogue, scope), selected: is_selected(scope) }).collect()
+fn refresh_facts(config: &OAuth, application: &Application) -> RefreshFacts {
+    let terms = Terms::of(config, application);
+    RefreshFacts { rotates: terms.rotates, idle: life_in_words(terms.idle_seconds), absolute: life_in_words(terms.absolute_seconds) }
 }
 
-fn role_choices(app: &App, selected: &str) -> Vec<Choice> {
-    let choice = |role: String| Choice { selected: role == selected, id: role.clone(), name: role };
-    applications::roles(&app.config).into_iter().map(choice).collect()
+fn people(count: i64) -> String {
+    match count {
+        0 => "Nobody".to_owned(),
+        1 => "1 person".to_owned(),
+        many => format!("{many} people"),
+    }
+}
+
+/// The secrets as its page lists them; the last one cannot be revoked.
+pub(super) fn secret_rows(own: &str, secrets: &[ApplicationSecret], now: Timestamp) -> Vec<SecretRow> {
+    let row = |secret: &ApplicationSecret| SecretRow {
+        display: if secret.hint.is_empty() { "An older secret".to_owned() } else { format!("{}…", secret.hint) },
+        created: secret.created_at.date(),
+        last_used: when(secret.last_used_at, now),
+        revoke_href: (secrets.len() > 1).then(|| format!("{own}/secrets/{}/revoke", secret.id)),
+    };
+    secrets.iter().map(row).collect()
+}
+
+fn when(at: Option<Timestamp>, now: Timestamp) -> String {
+    at.map_or_else(|| "Never".to_owned(), |at| format!("{} ({})", at.date_time(), at.ago(now)))
+}
+
+fn approval_facts(own: &str, application: &Application) -> Option<ApprovalFacts> {
+    let may_ask = matches!(application.approval, Approval::None | Approval::Refused);
+    (application.environment == Environment::Production).then(|| ApprovalFacts {
+        state: application.approval,
+        reason: application.approval_reason.clone(),
+        verified: application.verified_at.is_some(),
+        request_action: may_ask.then(|| format!("{own}/request-approval")),
+    })
+}
+
+/// The operator lets it leave out PKCE (RFC 9700 §2.1.1).
+fn is_weak(config: &OAuth, application: &Application) -> bool {
+    application.client_type == ClientType::Confidential && config.pkce_optional_for.iter().any(|id| id == application.id.as_str())
+}
+
+/// What the form offers, as it was filled in.
+pub(super) fn typed_offer(app: &App, form: &Form) -> ApplicationOffer {
+    offer(app, |scope| form.all("scope").any(|name| name == scope.name), form.field("role"))
+}
+
+pub(super) fn offer(app: &App, is_selected: impl Fn(&ScopeEntry) -> bool, role: &str) -> ApplicationOffer {
+    let scope = |scope: &ScopeEntry| ScopeChoice { scope: ScopeRow::of(&app.catalogue, scope), selected: is_selected(scope) };
+    let choice = |name: String| Choice { selected: name == role, id: name.clone(), name };
+    ApplicationOffer {
+        scopes: app.catalogue.scopes().map(scope).collect(),
+        roles: applications::roles(&app.config).into_iter().map(choice).collect(),
+        default_idle: life_in_words(app.config.oauth.refresh_token_seconds),
+        default_absolute: life_in_words(app.config.oauth.authorization_seconds),
+    }
 }
 
 /// The role with the fewest permissions: the careful choice.
-fn least_role(catalogue: &Catalogue) -> &str {
+pub(super) fn least_role(catalogue: &Catalogue) -> &str {
     catalogue.roles().min_by_key(|role| catalogue.names(catalogue.role(role)).len()).unwrap_or_default()
 }
 
-fn new_page(place: &Place, form: ApplicationForm, scopes: Vec<ScopeChoice>, roles: Vec<Choice>) -> ApplicationNewPage {
+fn new_page(place: &Place, form: ApplicationForm, offer: ApplicationOffer) -> ApplicationNewPage {
     ApplicationNewPage {
         shell: place.shell("New application", Section::Applications),
         csrf: place.csrf(),
         organization: place.link(),
         form,
-        scopes,
-        roles,
+        offer,
         errors: FieldErrors::default(),
         production_locked: place.production_locked(),
         production_unlock: None,
     }
 }
 
-/// Mints the secret and stores its digest; that of a public application is stored nowhere.
+/// Mints the secret and stores its digest and how it starts; that of a public application is stored nowhere.
 async fn make(app: &App, place: &Place, form: &Form, now: Timestamp) -> Result<(Application, Plaintext), Refusal> {
     let wanted = application_form::parse(form, &app.catalogue)?;
-    let secret = mint_token(&app.config.keys.prefix, TokenKind::ClientSecret);
-    let new = wanted.with_secret(app.digester.digest(Purpose::ClientSecret, secret.expose()));
+    let (secret, stored) = app.mint_client_secret();
+    let new = wanted.with_secret(stored);
     let (config, organization, person) = (Arc::clone(&app.config), place.organization.id, place.person);
     let insert = move |tx: &mut store::Tx| -> Result<_, Refusal> {
         let organization = tx.find_organization(organization)?.ok_or(Refusal::NotFound)?;
@@ -213,7 +294,7 @@ async fn make(app: &App, place: &Place, form: &Form, now: Timestamp) -> Result<(
     Ok((app.store.write_organization(organization, now, insert).await?, secret))
 }
 
-fn created_page(place: &Place, application: &Application, secret: &Plaintext) -> ApplicationCreatedPage {
+pub(super) fn created_page(place: &Place, application: &Application, secret: &Plaintext) -> ApplicationCreatedPage {
     let confidential = application.client_type == ClientType::Confidential;
     ApplicationCreatedPage {
         shell: place.shell("Application created", Section::Applications),
@@ -223,6 +304,7 @@ fn created_page(place: &Place, application: &Application, secret: &Plaintext) ->
         environment: application.environment,
         client_id: application.id.to_string(),
         client_secret: confidential.then(|| secret.expose().to_owned()),
+        is_second: false,
     }
 }
 

@@ -1,6 +1,8 @@
 //! The Dev Centre: what an organization's admins see of their keys and applications.
 
 pub mod api_keys;
+pub mod application_edit;
+pub mod application_secrets;
 pub mod applications;
 pub mod organizations;
 pub mod pages;

@@ -52,10 +52,10 @@ pub fn mint_token(prefix: &str, kind: TokenKind) -> Plaintext {
     Plaintext::new(with_checksum(format!("{prefix}_{}_{}", kind.marker(), random_base62(SECRET))))
 }
 
-/// How a minted token starts, to tell it from another: its kind and four characters. The 28 others hold 166 random bits.
-pub fn token_hint(token: &str) -> String {
-    let end = token.len().saturating_sub(SECRET + CHECKSUM - HINT);
-    token.get(..end).unwrap_or_default().to_owned()
+/// How a new token starts, for people to tell two of them apart: 28 characters, 166 random bits, stay secret.
+pub fn hint(token: &Plaintext) -> String {
+    let shown = token.expose().len().saturating_sub(SECRET + CHECKSUM) + HINT;
+    token.expose().chars().take(shown).collect()
 }
 
 /// Whether `text` has the shape and the checksum of a token of this kind.
@@ -133,6 +133,17 @@ mod tests {
         // a right checksum over what we never mint
         let foreign = with_checksum(format!("cs_at_{}", "-".repeat(SECRET)));
         assert!(!is_token("cs", TokenKind::AccessToken, &foreign));
+    }
+
+    #[test]
+    fn a_hint_leaves_160_bits_secret() {
+        let token = mint_token("acme_live", TokenKind::ClientSecret);
+        let hint = hint(&token);
+        assert!(hint.starts_with("acme_live_cs_") && token.expose().starts_with(&hint), "{hint}");
+        assert_eq!(hint.len(), "acme_live_cs_".len() + 4);
+        // the checksum is made of what is shown and what is not: it is not shown
+        let hidden = token.expose().len() - hint.len() - CHECKSUM;
+        assert!(62f64.log2() * f64::from(u32::try_from(hidden).expect("few")) >= 160.0);
     }
 
     proptest! {

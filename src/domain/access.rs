@@ -22,6 +22,7 @@ use crate::store::users::User;
 use crate::store::{Error, Snapshot, Subject};
 use crate::types::email::{Domain, Mailbox};
 use crate::types::environment::Environment;
+use crate::types::grant_types::GrantType;
 use crate::types::id::{ApiKeyId, ApplicationId, AuthorizationId, OrganizationId, UserId, WorkspaceId};
 use crate::types::permission::{Permission, PermissionSet};
 use crate::types::resource::Resources;
@@ -198,7 +199,9 @@ pub fn of_token(
     snapshot: &mut Snapshot, catalogue: &Catalogue, authorization: &Authorization, token: &PresentedToken,
 ) -> Result<Option<Access>, Error> {
     let application = snapshot.find_application(authorization.application_id)?;
-    let live = |application: &Application| application.is_live() && application.is_open_to(authorization.organization_id);
+    // an application that may not act as itself any more does not, from that moment
+    let may = |application: &Application| authorization.kind != GrantKind::ClientCredentials || application.may_use(GrantType::ClientCredentials);
+    let live = |application: &Application| application.is_live() && application.is_open_to(authorization.organization_id) && may(application);
     let Some(application) = application.filter(live).filter(|_| authorization.state == AuthorizationState::Active) else {
         return Ok(None);
     };

@@ -1,9 +1,9 @@
-//! OAuth clients as the doors know them: the application, its redirect URIs and the digests of its live secrets.
+//! OAuth clients as the doors know them: the application, its redirect URIs and its live secrets.
 
 use crate::config::Catalogue;
-use crate::crypto::digest::Digest;
 use crate::domain::access;
 use crate::domain::memory::Depends;
+use crate::store::application_secrets::ApplicationSecret;
 use crate::store::applications::Application;
 use crate::store::authorizations::Authorization;
 use crate::store::{Error, Snapshot, Subject};
@@ -17,7 +17,7 @@ pub struct Client {
     pub application: Application,
     pub organization_name: String,
     pub redirect_uris: Vec<RedirectUri>,
-    pub secrets: Vec<Digest>,
+    pub secrets: Vec<ApplicationSecret>,
     /// By which it acts as itself; none for a public one, and for one whose service account or organization has lost access.
     pub own_authorization: Option<Authorization>,
 }

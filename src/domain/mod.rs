@@ -3,6 +3,8 @@
 pub mod access;
 pub mod accounts;
 pub mod api_keys;
+pub mod application_secrets;
+pub mod application_settings;
 pub mod applications;
 pub mod approval;
 pub mod authorizations;

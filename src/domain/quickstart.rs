@@ -7,6 +7,7 @@ use crate::domain::api_keys::{self, NewApiKey, Reach};
 use crate::domain::applications::{self, MOST_LISTED, NewApplication, RefreshPolicy};
 use crate::domain::sandbox::ObligationKind;
 use crate::domain::{Refusal, resource_servers};
+use crate::store::application_secrets::NewSecret;
 use crate::store::organizations::Organization;
 use crate::store::{Snapshot, Tx};
 use crate::types::email::{Domain, Mailbox};
@@ -31,7 +32,7 @@ pub struct Seed {
     pub operator_password_hash: String,
     pub sandbox_key: (String, Digest),
     pub production_key: (String, Digest),
-    pub client_secret: Digest,
+    pub client_secret: NewSecret,
     pub resource_server_secret: Digest,
     pub redirect_uri: RedirectUri,
 }
@@ -125,7 +126,7 @@ fn new_key(name: &str, environment: Environment, (public_id, digest): (String, D
 }
 
 fn create_application(
-    tx: &mut Tx, config: &Config, organization: &Organization, admin: UserId, secret: Digest, redirect_uri: RedirectUri,
+    tx: &mut Tx, config: &Config, organization: &Organization, admin: UserId, secret: NewSecret, redirect_uri: RedirectUri,
 ) -> Result<ApplicationId, Refusal> {
     let new = NewApplication {
         name: APPLICATION.to_owned(),

@@ -1,4 +1,4 @@
-//! Writes when keys were last used: once a second, and at shutdown.
+//! Writes when keys, client secrets and applications were last used: once a second, and at shutdown.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ pub async fn flush(app: &App) {
         let batch = uses.clone();
         let written = app.store.write(app.clock.now(), move |tx| usage::record(tx, &batch).map(Verdict::<_, Error>::Done)).await;
         if let Err(error) = written {
-            tracing::warn!(keys = uses.len(), "Last uses could not be written and wait: {error}");
+            tracing::warn!(uses = uses.len(), "Last uses could not be written and wait: {error}");
             app.usage.put_back(uses);
             return;
         }

@@ -8,7 +8,7 @@ use super::error::{Code, Error};
 use crate::app::{App, Proof};
 use crate::domain::clients::Client;
 use crate::domain::ensure;
-use crate::types::id::ApplicationId;
+use crate::types::id::{ApplicationId, ClientSecretId};
 use crate::web::basic::basic;
 use crate::web::facts::Facts;
 use crate::web::form::Form;
@@ -22,15 +22,23 @@ pub async fn authenticate(app: &App, headers: &HeaderMap, form: &Form, facts: &F
         Some(client) => client,
         None => look_up(app, id, facts).await?.ok_or_else(refused)?,
     };
-    match (client.is_confidential(), &presented.secret) {
-        (true, Some(secret)) => match app.proves(id.as_str(), secret, &client.secrets, facts.address, facts.now) {
-            Proof::Proven => Ok(client),
-            Proof::Wrong => Err(refused()),
-            Proof::Throttled { retry_after_seconds } => Err(Error::throttled(retry_after_seconds)),
-        },
-        (false, None) => Ok(client),
+    let proven_by = match (client.is_confidential(), &presented.secret) {
+        (true, Some(secret)) => Some(prove(app, &client, secret, facts)?),
+        (false, None) => None,
         // a confidential client must authenticate; a public one has no secret to be right
-        _ => Err(refused()),
+        _ => return Err(refused()),
+    };
+    app.note_client(id, proven_by, facts.now);
+    Ok(client)
+}
+
+/// Which of its secrets the client has shown.
+fn prove(app: &App, client: &Client, secret: &str, facts: &Facts) -> Result<ClientSecretId, Error> {
+    let live = client.secrets.iter().map(|live| (live.id, &live.digest));
+    match app.proves(client.application.id.as_str(), secret, live, facts.address, facts.now) {
+        Proof::Proven(which) => Ok(which),
+        Proof::Wrong => Err(Code::InvalidClient.into()),
+        Proof::Throttled { retry_after_seconds } => Err(Error::throttled(retry_after_seconds)),
     }
 }
 

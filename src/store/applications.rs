@@ -1,4 +1,4 @@
-//! OAuth applications (clients), their redirect URIs and secrets.
+//! OAuth applications (clients) and their redirect URIs.
 
 use diesel::{
     BoolExpressionMethods, Connection, EscapeExpressionMethods, ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, RunQueryDsl,
@@ -6,15 +6,14 @@ use diesel::{
 };
 
 use super::conn::Conn;
-use super::schema::{application_redirect_uris, application_secrets, applications, organizations};
+use super::schema::{application_redirect_uris, applications, organizations};
 use super::{Error, Snapshot, Subject, Tx};
-use crate::crypto::digest::Digest;
 use crate::types::environment::Environment;
 use crate::types::grant_types::{GrantType, GrantTypes};
-use crate::types::id::{ApplicationId, ClientSecretId, OrganizationId, UserId};
+use crate::types::id::{ApplicationId, OrganizationId, UserId};
 use crate::types::redirect_uri::RedirectUri;
 use crate::types::scope::Scopes;
-use crate::types::state::{AccessTokenFormat, ApplicationStanding, ApplicationState, Approval, ClientType, SecretState};
+use crate::types::state::{AccessTokenFormat, ApplicationStanding, ApplicationState, Approval, ClientType};
 use crate::types::time::Timestamp;
 
 #[derive(Debug, Clone, Queryable, Selectable, Insertable)]
@@ -94,16 +93,6 @@ struct ApplicationRedirectUri<'a> {
     uri: &'a RedirectUri,
 }
 
-#[derive(Insertable)]
-#[diesel(table_name = application_secrets)]
-struct ApplicationSecret<'a> {
-    id: ClientSecretId,
-    application_id: ApplicationId,
-    digest: &'a Digest,
-    state: SecretState,
-    created_at: Timestamp,
-}
-
 impl Snapshot<'_> {
     /// Deleted ones too: their tokens must find out.
     pub fn find_application(&mut self, id: ApplicationId) -> Result<Option<Application>, Error> {
@@ -177,17 +166,6 @@ impl Snapshot<'_> {
         })
     }
 
-    /// Digests of the live secrets.
-    pub fn list_application_secrets(&mut self, application: ApplicationId) -> Result<Vec<Digest>, Error> {
-        self.run(|conn| {
-            application_secrets::table
-                .filter(application_secrets::application_id.eq(application))
-                .filter(application_secrets::state.eq(SecretState::Active))
-                .select(application_secrets::digest)
-                .load(conn)
-        })
-    }
-
     pub fn count_applications(&mut self, organization: OrganizationId) -> Result<i64, Error> {
         self.run(|conn| {
             applications::table
@@ -202,19 +180,39 @@ impl Snapshot<'_> {
 impl Tx<'_> {
     pub fn insert_application(&mut self, application: &Application, redirect_uris: &[RedirectUri]) -> Result<(), Error> {
         self.run_one(|conn| diesel::insert_into(applications::table).values(application).execute(conn))?;
-        for uri in redirect_uris {
-            let row = ApplicationRedirectUri { application_id: application.id, uri };
-            self.run_one(|conn| diesel::insert_into(application_redirect_uris::table).values(&row).execute(conn))?;
-        }
-        Ok(())
+        self.insert_redirect_uris(application.id, redirect_uris)
     }
 
-    pub fn insert_application_secret(&mut self, application: &Application, digest: &Digest) -> Result<ClientSecretId, Error> {
+    fn insert_redirect_uris(&mut self, application_id: ApplicationId, uris: &[RedirectUri]) -> Result<(), Error> {
+        uris.iter().try_for_each(|uri| {
+            let row = ApplicationRedirectUri { application_id, uri };
+            self.run_one(|conn| diesel::insert_into(application_redirect_uris::table).values(&row).execute(conn))
+        })
+    }
+
+    /// Writes what its people may change of it: name, scopes, grants, refresh policy, service account and whether it is
+    /// verified. `NotFound` when it is deleted.
+    pub fn change_application(&mut self, application: &Application) -> Result<(), Error> {
         self.touch(Subject::Organization(application.organization_id));
-        let id = ClientSecretId::generate(self.now);
-        let row = ApplicationSecret { id, application_id: application.id, digest, state: SecretState::Active, created_at: self.now };
-        self.run_one(|conn| diesel::insert_into(application_secrets::table).values(&row).execute(conn))?;
-        Ok(id)
+        let active = applications::table.find(application.id).filter(applications::state.eq(ApplicationState::Active));
+        let changed = (
+            applications::name.eq(&application.name),
+            applications::scopes.eq(&application.scopes),
+            applications::grants.eq(application.grants),
+            applications::refresh_rotation.eq(application.refresh_rotation),
+            applications::refresh_idle_seconds.eq(application.refresh_idle_seconds),
+            applications::refresh_absolute_seconds.eq(application.refresh_absolute_seconds),
+            applications::service_account_id.eq(application.service_account_id),
+            applications::verified_at.eq(application.verified_at),
+        );
+        self.run_one(|conn| diesel::update(active).set(changed).execute(conn))
+    }
+
+    pub fn change_redirect_uris(&mut self, application: &Application, uris: &[RedirectUri]) -> Result<(), Error> {
+        self.touch(Subject::Organization(application.organization_id));
+        let all = application_redirect_uris::table.filter(application_redirect_uris::application_id.eq(application.id));
+        self.run(|conn| diesel::delete(all).execute(conn))?;
+        self.insert_redirect_uris(application.id, uris)
     }
 
     /// Compare-and-swap: `NotFound` when it is deleted already, or another organization's.

@@ -130,6 +130,15 @@ impl Tx<'_> {
         self.run_one(|conn| diesel::update(row).set(authorizations::wrong_verifiers.eq(authorizations::wrong_verifiers + 1)).execute(conn))
     }
 
+    /// What an application may do as itself follows what it may ask for. None that stands is no error.
+    pub fn change_own_scopes(&mut self, application: ApplicationId, organization: OrganizationId, scopes: &Scopes) -> Result<(), Error> {
+        self.touch(Subject::Organization(organization));
+        let own = authorizations::table
+            .filter(authorizations::application_id.eq(application).and(authorizations::kind.eq(GrantKind::ClientCredentials)))
+            .filter(authorizations::state.eq(AuthorizationState::Active));
+        self.run(|conn| diesel::update(own).set(authorizations::scopes.eq(scopes)).execute(conn)).map(drop)
+    }
+
     /// Ends the authorization and with it every code, refresh token and access token of it. One that has ended is no error.
     pub fn revoke_authorization(&mut self, authorization: &Authorization, because: &str) -> Result<(), Error> {
         self.touch(Subject::Organization(authorization.organization_id));

@@ -1,7 +1,8 @@
 //! Consents: what a person lets an application do with one organization's data. Authorizations come of it.
 
 use diesel::{
-    BoolExpressionMethods, ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper,
+    AggregateExpressionMethods, BoolExpressionMethods, ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, RunQueryDsl,
+    Selectable, SelectableHelper,
 };
 
 use super::authorizations::Authorization;
@@ -102,9 +103,8 @@ impl Snapshot<'_> {
 
     /// How many people let the application act for them, over all organizations.
     pub fn count_consents(&mut self, application: ApplicationId) -> Result<i64, Error> {
-        self.run(|conn| {
-            consents::table.filter(consents::application_id.eq(application).and(consents::state.eq(ConsentState::Active))).count().get_result(conn)
-        })
+        let live = consents::table.filter(consents::application_id.eq(application).and(consents::state.eq(ConsentState::Active)));
+        self.run(|conn| live.select(diesel::dsl::count(consents::user_id).aggregate_distinct()).get_result(conn))
     }
 }
 

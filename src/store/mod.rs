@@ -15,6 +15,7 @@ mod tx;
 mod writer;
 
 pub mod api_keys;
+pub mod application_secrets;
 pub mod applications;
 pub mod audit;
 pub mod authorization_requests;

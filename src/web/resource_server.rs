@@ -32,8 +32,9 @@ pub async fn authenticate(app: &App, headers: &HeaderMap, facts: &Facts) -> Resu
         Some(server) => server,
         None => look_up(app, id, facts).await?.ok_or(ServerError::Unknown)?,
     };
-    match app.proves(id.as_str(), &presented.secret, &server.secrets, facts.address, facts.now) {
-        Proof::Proven => Ok(server),
+    let live = server.secrets.iter().map(|digest| ((), digest));
+    match app.proves(id.as_str(), &presented.secret, live, facts.address, facts.now) {
+        Proof::Proven(()) => Ok(server),
         Proof::Wrong => Err(ServerError::Unknown),
         Proof::Throttled { retry_after_seconds } => Err(ServerError::Throttled { retry_after_seconds }),
     }

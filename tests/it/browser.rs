@@ -16,8 +16,9 @@ use crate::webdriver::Chromium;
 both_databases!(
     a_person_signs_in_allows_and_lands_with_a_code_that_is_redeemed,
     a_person_denies_and_lands_with_the_refusal,
+    a_person_takes_back_what_was_allowed_and_is_asked_again,
     a_person_creates_copies_and_revokes_a_key,
-    a_person_creates_and_deletes_an_application,
+    a_person_creates_changes_and_deletes_an_application,
 );
 
 /// The keys Control+A, and Control+C or Control+V, as WebDriver writes them.
@@ -85,6 +86,37 @@ async fn a_person_signs_in_allows_and_lands_with_a_code_that_is_redeemed(db: Tes
     assert_no_violation(&chromium).await;
 }
 
+async fn a_person_takes_back_what_was_allowed_and_is_asked_again(db: TestDatabase) {
+    let Some(chromium) = Chromium::start().await else { return };
+    let (server, landing) = (Server::start(db).await, Landing::listen());
+    sign_in_to_consent(&chromium, &server, &landing).await;
+    chromium.click("button[value=allow]").await;
+    let code = parameter(&landing.arrived(), "code").expect("a code");
+    let redirect_uri = landing.redirect_uri.as_str();
+    let form = [("grant_type", "authorization_code"), ("code", &code), ("redirect_uri", redirect_uri), ("code_verifier", VERIFIER)];
+    let (_, tokens) = server.token(&form).await;
+    let access_token = tokens["access_token"].as_str().expect("a token");
+    assert_eq!(server.introspect(access_token).await["active"], true);
+    chromium.open(&server.url("/")).await;
+    chromium.click("details.menu.last > summary").await;
+    chromium.click_link("Connected applications").await;
+    let page = chromium.shows("main", "Example CRM").await;
+    assert!(page.contains("just now") && page.contains("Sales"), "{page}");
+    chromium.click("#main a.danger").await;
+    chromium.shows("h1", "Take access back from Example CRM?").await;
+    chromium.click_link("Keep it connected").await;
+    chromium.shows("h1", "Connected applications").await;
+    assert_eq!(server.introspect(access_token).await["active"], true);
+    chromium.click("#main a.danger").await;
+    chromium.shows("h1", "Take access back").await;
+    chromium.click("button.danger").await;
+    chromium.shows("main", "Access taken back.").await;
+    assert_eq!(server.introspect(access_token).await, json!({"active": false}));
+    chromium.open(&server.url(&authorize_path(server.planted.application.as_str(), redirect_uri, "read write"))).await;
+    chromium.shows("h1", "Allow Example CRM to use your account?").await;
+    assert_no_violation(&chromium).await;
+}
+
 async fn a_person_denies_and_lands_with_the_refusal(db: TestDatabase) {
     let Some(chromium) = Chromium::start().await else { return };
     let (server, landing) = (Server::start(db).await, Landing::listen());
@@ -136,7 +168,7 @@ async fn a_person_creates_copies_and_revokes_a_key(db: TestDatabase) {
     assert_no_violation(&chromium).await;
 }
 
-async fn a_person_creates_and_deletes_an_application(db: TestDatabase) {
+async fn a_person_creates_changes_and_deletes_an_application(db: TestDatabase) {
     let Some(chromium) = Chromium::start().await else { return };
     let server = Server::start(db).await;
     chromium.open(&server.url("/")).await;
@@ -152,11 +184,27 @@ async fn a_person_creates_and_deletes_an_application(db: TestDatabase) {
     chromium.click("main button.primary").await;
     chromium.shows("main", "Keep the secret safe").await;
     let (id, secret) = (chromium.value("#client_id").await, chromium.value("#client_secret").await);
-    let request = server.post("/oauth2/token").basic_auth(id, Some(secret)).form(&[("grant_type", "client_credentials")]);
-    assert_eq!(request.send().await.expect("an answer").status(), StatusCode::OK);
+    assert_eq!(own_token(&server, &id, &secret).await, StatusCode::OK);
     chromium.click_link("I have copied the secret").await;
+    // a second secret beside the first, which is older
+    server.clock.step_seconds(60);
+    chromium.click("#secrets ~ form button").await;
+    chromium.shows("h1", "A new secret for Shop").await;
+    let second = chromium.value("#client_secret").await;
+    chromium.click_link("I have copied the secret").await;
+    chromium.click("a[href*='/secrets/']").await;
+    chromium.click("button.danger").await;
+    chromium.shows("main", "New secret").await;
+    assert_eq!(own_token(&server, &id, &secret).await, StatusCode::UNAUTHORIZED);
+    assert_eq!(own_token(&server, &id, &second).await, StatusCode::OK);
+    chromium.click_link("Edit").await;
+    chromium.type_into("#name", " 2").await;
+    chromium.click("label[for=grant-client_credentials]").await;
+    chromium.click("main button.primary").await;
+    chromium.shows("h1", "Shop 2").await;
+    assert_eq!(own_token(&server, &id, &second).await, StatusCode::BAD_REQUEST);
     chromium.click_link("Delete").await;
-    chromium.shows("h1", "Delete Shop?").await;
+    chromium.shows("h1", "Delete Shop 2?").await;
     chromium.click("button.danger").await;
     assert!(!chromium.shows("main", "Example CRM").await.contains("Shop"));
     assert_no_violation(&chromium).await;
@@ -175,6 +223,12 @@ async fn sign_in(chromium: &Chromium, server: &Server) {
     chromium.type_into("#email", ADMIN).await;
     chromium.type_into("#password", &server.secrets.password).await;
     chromium.click("button[type=submit]").await;
+}
+
+/// What the token endpoint answers the application for itself.
+async fn own_token(server: &Server, id: &str, secret: &str) -> StatusCode {
+    let request = server.post("/oauth2/token").basic_auth(id, Some(secret)).form(&[("grant_type", "client_credentials")]);
+    request.send().await.expect("an answer").status()
 }
 
 async fn code(server: &Server, key: &str) -> serde_json::Value {

@@ -8,7 +8,7 @@ use countersign::server::routes::{Guard, Route, table};
 use countersign::store::Tx;
 use countersign::store::consents::Consent;
 use countersign::types::environment::Environment;
-use countersign::types::id::{ApiKeyId, ApplicationId, ConsentId};
+use countersign::types::id::{ApiKeyId, ApplicationId, ClientSecretId, ConsentId};
 use countersign::types::resource::ResourceUri;
 use countersign::types::state::{ConsentState, OrganizationRole, ReachKind};
 use reqwest::header::{AUTHORIZATION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, LOCATION, SET_COOKIE, WWW_AUTHENTICATE};
@@ -163,6 +163,17 @@ async fn sample(server: &Server, route: &Route) -> (String, Body) {
     let path = match (&route.method, route.path) {
         (_, "/dev-centre/{organization}/api-keys/{id}/revoke") => route.path.replace("{id}", fresh_key(server).await.as_str()),
         (_, "/account/applications/{id}/revoke") => route.path.replace("{id}", live_consent(server).await.as_str()),
+        (_, "/dev-centre/{organization}/applications/{id}/secrets/{secret}/revoke") => {
+            let (id, secret) = second_secret(server).await;
+            route.path.replace("{id}", id.as_str()).replace("{secret}", secret.as_str())
+        }
+        (&Method::POST, "/dev-centre/{organization}/applications/{id}/secrets") => {
+            route.path.replace("{id}", fresh_application(server).await.as_str())
+        }
+        (&Method::POST, "/dev-centre/{organization}/applications/{id}/request-approval") => {
+            let made = tenants::application(server, organization, admin(server).await, Environment::Production, "viewer").await;
+            route.path.replace("{id}", made.id.as_str())
+        }
         (&Method::POST, "/dev-centre/{organization}/applications/{id}/delete") => {
             route.path.replace("{id}", fresh_application(server).await.as_str())
         }
@@ -238,6 +249,13 @@ async fn live_consent(server: &Server) -> ConsentId {
         None => Ok(tx.insert_consent(&consent, &[]).map(|()| consent.id)?),
     };
     server.write(find_or_insert).await
+}
+
+/// Of a fresh application, so that it can be revoked.
+async fn second_secret(server: &Server) -> (ApplicationId, ClientSecretId) {
+    let made = tenants::application(server, server.planted.organization, admin(server).await, Environment::Sandbox, "viewer").await;
+    let (id, (_, secret)) = (made.id, server.app.mint_client_secret());
+    (id, server.write(move |tx| Ok(tx.insert_application_secret(&made, &secret)?)).await)
 }
 
 /// A browser, or a program that also keeps cookies: nothing but its `Authorization` may count then.

@@ -326,6 +326,7 @@ impl<'p> Used<'p> {
             ("access_token_format", "opaque"),
             ("scope", "read"),
             ("role", "viewer"),
+            ("grant", "client_credentials"),
         ];
         let (status, html) = text(self.post(&applications).header(COOKIE, cookie).form(&form)).await;
         assert_eq!(status, StatusCode::OK, "{html}");

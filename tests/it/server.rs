@@ -293,7 +293,7 @@ pub async fn plant(app: &App) -> (Planted, Secrets) {
         operator_password_hash: PASSWORD.1.clone(),
         sandbox_key: sandbox,
         production_key: production,
-        client_secret: client,
+        client_secret: client.into(),
         resource_server_secret: server,
         redirect_uri: REDIRECT_URI.parse().expect("a redirect URI"),
     };

@@ -253,7 +253,7 @@ pub async fn application(server: &Server, organization: OrganizationId, creator:
         redirect_uris: Vec::new(),
         scopes: config.scope.iter().map(|scope| scope.name.as_str()).collect(),
         role: role.to_owned(),
-        secret: digest,
+        secret: digest.into(),
         grants: GrantTypes::ALL,
         refresh: RefreshPolicy::default(),
     };

@@ -1,6 +1,7 @@
 //! The Dev Centre's pages, all under `/dev-centre/{organization}`.
 
 pub mod api_keys;
+pub mod application_settings;
 pub mod applications;
 pub mod single_sign_on;
 

@@ -102,7 +102,7 @@ fn a_later_run_tells_the_example_from_what_people_made_of_it() {
         let other =
             [("client_type", "confidential"), ("scope", "read"), ("access_token_format", "jwt"), ("role", "viewer"), ("environment", "sandbox")];
         let mut form = other.to_vec();
-        form.push(("name", "Another"));
+        form.extend([("name", "Another"), ("grant", "client_credentials")]);
         assert_eq!(console.post("", &form).await, StatusCode::OK);
     });
     drop(program);

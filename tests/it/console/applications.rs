@@ -27,12 +27,12 @@ both_databases!(
     a_broken_form_creates_nothing,
 );
 
-fn list_path(server: &Server) -> String {
+pub(super) fn list_path(server: &Server) -> String {
     format!("/dev-centre/{}/applications", server.planted.organization)
 }
 
 /// A valid form, but for what `changes` say.
-fn fields<'f>(changes: &[(&'f str, &'f str)]) -> Vec<(&'f str, &'f str)> {
+pub(super) fn fields<'f>(changes: &[(&'f str, &'f str)]) -> Vec<(&'f str, &'f str)> {
     let mut fields = vec![
         ("name", "Shop"),
         ("environment", "sandbox"),
@@ -41,6 +41,9 @@ fn fields<'f>(changes: &[(&'f str, &'f str)]) -> Vec<(&'f str, &'f str)> {
         ("scope", "read"),
         ("access_token_format", "jwt"),
         ("role", "viewer"),
+        ("grant", "authorization_code"),
+        ("grant", "refresh_token"),
+        ("grant", "client_credentials"),
     ];
     fields.retain(|(name, _)| !changes.iter().any(|(changed, _)| changed == name));
     fields.extend(changes);
@@ -53,24 +56,30 @@ async fn create(browser: &Browser<'_>, changes: &[(&str, &str)]) -> Response {
 }
 
 /// What the page after creation shows once.
-struct Created {
-    client_id: String,
-    client_secret: Option<String>,
+pub(super) struct Created {
+    pub client_id: String,
+    pub client_secret: Option<String>,
 }
 
-async fn created(browser: &Browser<'_>, changes: &[(&str, &str)]) -> Created {
+pub(super) async fn created(browser: &Browser<'_>, changes: &[(&str, &str)]) -> Created {
     let response = create(browser, changes).await;
     assert_eq!(response.headers()["cache-control"], "no-store");
     let (status, html) = answer(response).await;
     assert_eq!(status, StatusCode::OK, "{html}");
-    let value = |id: &str| {
-        let tag = html.split(&format!("id=\"{id}\" value=\"")).nth(1)?;
-        tag.split('"').next().map(str::to_owned)
-    };
-    Created { client_id: value("client_id").expect("a client id"), client_secret: value("client_secret") }
+    Created::read(&html)
 }
 
-async fn token(server: &Server, created: &Created) -> (StatusCode, serde_json::Value) {
+impl Created {
+    pub fn read(html: &str) -> Self {
+        let value = |id: &str| {
+            let tag = html.split(&format!("id=\"{id}\" value=\"")).nth(1)?;
+            tag.split('"').next().map(str::to_owned)
+        };
+        Self { client_id: value("client_id").expect("a client id"), client_secret: value("client_secret") }
+    }
+}
+
+pub(super) async fn token(server: &Server, created: &Created) -> (StatusCode, serde_json::Value) {
     let request = server.post("/oauth2/token").basic_auth(&created.client_id, created.client_secret.as_ref());
     crate::server::json(request.form(&[("grant_type", "client_credentials")]).send().await.expect("an answer")).await
 }
@@ -216,7 +225,7 @@ async fn only_organization_admins_are_let_in(db: TestDatabase) {
             assert_eq!(request.send().await.expect("an answer").status(), StatusCode::FORBIDDEN, "{email} {path}");
         }
         let html = read(&browser, &page).await;
-        assert!(!html.contains("/applications"), "no link to what would be refused: {html}");
+        assert!(!html.contains(&list), "no link to what would be refused: {html}");
     }
     assert_eq!(count(&admin(&server).await).await, 1);
 }
@@ -288,10 +297,19 @@ async fn a_form_that_asks_for_what_there_is_not_is_refused(db: TestDatabase) {
         ("environment", "live"),
         ("client_type", "secret"),
         ("access_token_format", "xml"),
+        ("refresh_idle", "0"),
+        ("refresh_idle", "1000000000"),
+        ("refresh_absolute", "-1"),
+        ("refresh_absolute", "99999999999999999999 days"),
     ] {
         let (status, html) = answer(create(&browser, &[(field, value)]).await).await;
         assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{field}={value}");
         assert!(html.contains(&format!("href=\"#{field}\"")), "{field}={value}: {html}");
+    }
+    for grant in ["password", "implicit", "", "refresh_token", "Authorization_Code"] {
+        let (status, html) = answer(create(&browser, &[("grant", grant)]).await).await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "grant={grant}");
+        assert!(html.contains("href=\"#grants\""), "grant={grant}: {html}");
     }
     assert_eq!(count(&browser).await, 1);
 }
@@ -316,10 +334,13 @@ async fn a_broken_form_creates_nothing(db: TestDatabase) {
     let browser = admin(&server).await;
     let list = list_path(&server);
     let csrf = csrf(&browser, &list).await;
-    let valid = format!("csrf={csrf}&environment=sandbox&client_type=confidential&access_token_format=jwt&scope=read&role=viewer");
+    let valid =
+        format!("csrf={csrf}&environment=sandbox&client_type=confidential&access_token_format=jwt&scope=read&role=viewer&grant=client_credentials");
     for (body, status) in [
         (format!("{valid}&name=a&name=b"), StatusCode::BAD_REQUEST),
         (format!("{valid}&name=a&client_type=public"), StatusCode::BAD_REQUEST),
+        (format!("{valid}&name=a&refresh_idle=1&refresh_idle=2"), StatusCode::BAD_REQUEST),
+        (format!("{valid}&name=a&keep_refresh_token=true&keep_refresh_token=false"), StatusCode::BAD_REQUEST),
         (format!("{valid}&name=a%00"), StatusCode::BAD_REQUEST),
         (format!("{valid}&name=a&redirect_uris={}", "x".repeat(70_000)), StatusCode::PAYLOAD_TOO_LARGE),
         (valid.replace(&csrf, "nonsense"), StatusCode::FORBIDDEN),

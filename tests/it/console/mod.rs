@@ -1,6 +1,9 @@
 //! The Dev Centre, as its people and as those who have no business there.
 
 mod api_keys;
+mod application_approval;
+mod application_edit;
+mod application_secrets;
 mod applications;
 mod organizations;
 

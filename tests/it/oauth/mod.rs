@@ -64,7 +64,7 @@ async fn register_in(server: &Server, organization: OrganizationId, creator: &'s
         redirect_uris: vec![REDIRECT_URI.parse().expect("a redirect URI")],
         scopes: "read write send webhooks".parse().expect("scopes"),
         role: ADMIN_ROLE.to_owned(),
-        secret: server.app.digester.digest(Purpose::ClientSecret, &secret),
+        secret: server.app.digester.digest(Purpose::ClientSecret, &secret).into(),
         grants: GrantTypes::ALL,
         refresh: RefreshPolicy::default(),
     };

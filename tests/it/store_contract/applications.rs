@@ -1,4 +1,4 @@
-//! OAuth applications, their redirect URIs and secrets.
+//! OAuth applications and their redirect URIs.
 
 use countersign::store::applications::{Application, ApplicationFilter};
 use countersign::store::{Error, Store, Subject, Tx};
@@ -6,14 +6,13 @@ use countersign::types::environment::Environment;
 use countersign::types::id::ApplicationId;
 use countersign::types::state::{ApplicationStanding, ApplicationState, Approval};
 
-use super::{Acme, EARLIER, LATER, NOW, digest, ends_what_is_remembered_of, is_constraint, open, read, redirect_uri, unique_digest, write, write_at};
+use super::{Acme, EARLIER, LATER, NOW, ends_what_is_remembered_of, is_constraint, open, read, redirect_uri, scopes, write, write_at};
 use crate::databases::{TestDatabase, both_databases};
 
 both_databases!(
     an_application_is_found_as_it_was_written,
     its_redirect_uris_are_listed_as_they_were_written,
     a_redirect_uri_twice_leaves_no_application_behind,
-    its_live_secrets_are_listed,
     the_newest_applications_are_listed_up_to_the_limit,
     an_application_is_deleted_once_and_still_found,
     of_two_decisions_about_one_application_one_is_kept,
@@ -23,6 +22,8 @@ both_databases!(
     production_applications_are_found_by_part_of_a_name_or_a_whole_id,
     production_applications_are_found_by_what_was_decided,
     production_applications_come_in_pages,
+    what_may_change_of_an_application_is_written_whole,
+    a_use_of_an_application_only_moves_forward_and_is_no_news,
 );
 
 async fn an_application_is_found_as_it_was_written(db: TestDatabase) {
@@ -52,21 +53,6 @@ async fn a_redirect_uri_twice_leaves_no_application_behind(db: TestDatabase) {
     let uris = [redirect_uri("https://crm.example/cb"), redirect_uri("https://crm.example/cb")];
     assert!(is_constraint(&write(&store, move |tx| tx.insert_application(&application, &uris)).await));
     assert!(read(&store, move |c| c.find_application(id)).await.is_none());
-}
-
-async fn its_live_secrets_are_listed(db: TestDatabase) {
-    let store = open(&db);
-    let acme = Acme::insert(&store).await;
-    let (organization, id, other) = (acme.organization, acme.insert_application(&store).await, acme.insert_application(&store).await);
-    let application = Application { id, ..acme.application() };
-    let before = store.changes().stamp();
-    write(&store, move |tx| tx.insert_application_secret(&application, &digest("secret"))).await.expect("a secret");
-    assert!(!store.changes().is_current(before, [Subject::Organization(organization)]));
-    let second = Application { id: other, ..acme.application() };
-    write(&store, move |tx| tx.insert_application_secret(&second, &unique_digest())).await.expect("another's secret");
-    assert_eq!(read(&store, move |c| c.list_application_secrets(id)).await, [digest("secret")]);
-    let third = Application { id: other, ..acme.application() };
-    assert!(is_constraint(&write(&store, move |tx| tx.insert_application_secret(&third, &digest("secret"))).await));
 }
 
 async fn the_newest_applications_are_listed_up_to_the_limit(db: TestDatabase) {
@@ -245,4 +231,47 @@ async fn production_applications_come_in_pages(db: TestDatabase) {
         after = Some(page[0].0.id);
     }
     assert_eq!(found(&store, ApplicationFilter { after, ..ApplicationFilter::default() }).await, [""; 0]);
+}
+
+async fn what_may_change_of_an_application_is_written_whole(db: TestDatabase) {
+    let store = open(&db);
+    let acme = Acme::insert(&store).await;
+    let (organization, before) = (acme.organization, acme.application());
+    let (id, copy) = (before.id, before.clone());
+    write(&store, move |tx| tx.insert_application(&copy, &[redirect_uri("https://crm.example/cb")])).await.expect("inserted");
+    let after = Application {
+        name: "Shop".to_owned(),
+        scopes: scopes("documents:read"),
+        grants: "client_credentials".parse().expect("a grant"),
+        refresh_rotation: false,
+        refresh_idle_seconds: Some(60),
+        refresh_absolute_seconds: None,
+        service_account_id: None,
+        verified_at: Some(NOW),
+        ..before
+    };
+    let (written, again) = (after.clone(), after.clone());
+    write(&store, move |tx| tx.change_application(&written)).await.expect("changed");
+    let found = read(&store, move |c| c.find_application(id)).await.expect("found");
+    assert_eq!(format!("{found:?}"), format!("{after:?}"));
+    let stamp = store.changes().stamp();
+    let uris = [redirect_uri("https://crm.example/cb"), redirect_uri("https://crm.example/other")];
+    let given = uris.clone();
+    write(&store, move |tx| tx.change_redirect_uris(&again, &given)).await.expect("changed");
+    assert!(!store.changes().is_current(stamp, [Subject::Organization(organization)]));
+    assert_eq!(read(&store, move |c| c.list_redirect_uris(id)).await, uris);
+    write(&store, move |tx| tx.delete_application(organization, id)).await.expect("deleted");
+    assert_eq!(write(&store, move |tx| tx.change_application(&after)).await, Err(Error::NotFound));
+}
+
+async fn a_use_of_an_application_only_moves_forward_and_is_no_news(db: TestDatabase) {
+    let store = open(&db);
+    let acme = Acme::insert(&store).await;
+    let (organization, id) = (acme.organization, acme.insert_application(&store).await);
+    let stamp = store.changes().stamp();
+    for (at, kept) in [(NOW, NOW), (LATER, LATER), (EARLIER, LATER)] {
+        write(&store, move |tx| tx.record_application_use(id, at)).await.expect("recorded, or known to be older");
+        assert_eq!(read(&store, move |c| c.find_application(id)).await.expect("found").last_used_at, Some(kept));
+    }
+    assert!(store.changes().is_current(stamp, [Subject::Organization(organization)]));
 }

@@ -5,7 +5,7 @@ use countersign::store::{Error, Subject, Tx};
 use countersign::types::id::{AuthorizationId, WorkspaceId};
 use countersign::types::state::{AuthorizationState, GrantKind, ReachKind};
 
-use super::{Acme, LATER, NOW, digest, is_constraint, open, read, unique_digest, workspace, write, write_at};
+use super::{Acme, LATER, NOW, digest, is_constraint, open, read, scopes, unique_digest, workspace, write, write_at};
 use crate::databases::{TestDatabase, both_databases};
 
 both_databases!(
@@ -20,6 +20,7 @@ both_databases!(
     a_revoked_code_is_not_redeemed,
     wrong_verifiers_are_counted,
     a_revocation_is_final_and_tells_the_first_reason,
+    only_what_an_application_does_as_itself_follows_its_scopes,
 );
 
 async fn an_authorization_is_found_as_it_was_written(db: TestDatabase) {
@@ -153,4 +154,21 @@ async fn a_family_is_held_only_while_it_lives(db: TestDatabase) {
     write(&store, move |tx| tx.revoke_authorization(&authorization, "revoked")).await.expect("revoked");
     assert_eq!(write(&store, move |tx| tx.hold_family(id, later)).await, Err(Error::NotFound));
     assert_eq!(read(&store, move |c| c.find_authorization(id)).await.expect("found").row_expires_at, Some(NOW));
+}
+
+async fn only_what_an_application_does_as_itself_follows_its_scopes(db: TestDatabase) {
+    let store = open(&db);
+    let acme = Acme::insert(&store).await;
+    let person = acme.insert_authorization(&store).await;
+    let (organization, application) = (acme.organization, person.application_id);
+    let own = Authorization { kind: GrantKind::ClientCredentials, state: AuthorizationState::Active, ..acme.authorization(application) };
+    let (id, copy) = (own.id, own.clone());
+    write(&store, move |tx| tx.insert_authorization(&copy, &[])).await.expect("inserted");
+    let stamp = store.changes().stamp();
+    write(&store, move |tx| tx.change_own_scopes(application, organization, &scopes("documents:write"))).await.expect("changed");
+    assert!(!store.changes().is_current(stamp, [Subject::Organization(organization)]));
+    assert_eq!(read(&store, move |c| c.find_authorization(id)).await.expect("found").scopes, scopes("documents:write"));
+    assert_eq!(read(&store, move |c| c.find_authorization(person.id)).await.expect("found").scopes, person.scopes);
+    let none = acme.insert_application(&store).await;
+    assert_eq!(write(&store, move |tx| tx.change_own_scopes(none, organization, &scopes("read"))).await, Ok(()));
 }

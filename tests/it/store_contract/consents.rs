@@ -54,6 +54,11 @@ async fn a_consent_is_found_by_its_own_person_only(db: TestDatabase) {
     assert_eq!(read(&store, move |c| c.list_consents_of(user, 10)).await.len(), 1);
     assert_eq!(read(&store, move |c| c.list_consents_of(user, 0)).await.len(), 0);
     assert_eq!(read(&store, move |c| c.count_consents(application)).await, 1);
+    // a person counts once, in however many organizations
+    let elsewhere = Acme::insert(&store).await.organization;
+    let second = Consent { id: ConsentId::generate(NOW), organization_id: elsewhere, reach: ReachKind::Organization, ..written.clone() };
+    write(&store, move |tx| tx.insert_consent(&second, &[])).await.expect("inserted");
+    assert_eq!(read(&store, move |c| c.count_consents(application)).await, 1);
     assert_eq!(read(&store, move |c| c.list_consent_workspaces(id)).await, [acme.workspace]);
 }
 

@@ -1,6 +1,7 @@
 //! The store's contract: what every public function promises, on both databases. One file per noun, as in src/store/.
 
 mod api_keys;
+mod application_secrets;
 mod applications;
 mod audit;
 mod authorization_requests;

@@ -1,0 +1,72 @@
+//! An application's secrets: one more, and the end of one.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+
+use super::applications::{created_page, get, own_path, secret_rows};
+use super::pages::application_settings::ApplicationSecretRevokePage;
+use super::pages::applications::ApplicationCreatedPage;
+use super::shell::parse_id;
+use crate::app::App;
+use crate::domain::application_secrets;
+use crate::store::{self, Verdict};
+use crate::types::id::{ApplicationId, ClientSecretId, OrganizationId};
+use crate::web::facts::Facts;
+use crate::web::form::Form;
+use crate::web::html::{self, PageError};
+use crate::web::page::Section;
+use crate::web::visitor::Visitor;
+
+/// `POST /dev-centre/{organization}/applications/{id}/secrets`. The answer is the only page that ever shows the secret.
+pub async fn create(
+    app: web::Data<App>, visitor: Visitor, facts: Facts, request: HttpRequest, path: web::Path<(String, String)>, payload: web::Payload,
+) -> Result<HttpResponse, PageError> {
+    let form = Form::read(&request, payload, app.config.server.max_body_bytes).await?;
+    visitor.check_csrf(&form)?;
+    // before the secret exists: once it does, nothing may keep its page from being shown
+    let (place, found) = get(&app, &visitor, &path).await?;
+    let (secret, stored) = app.mint_client_secret();
+    let (organization, person, id) = (place.organization.id, place.person, found.application.id);
+    let insert = move |tx: &mut store::Tx| application_secrets::create(tx, organization, person, id, &stored).map(Verdict::Done);
+    let application = app.store.write_organization(organization, facts.now, insert).await?;
+    let template = ApplicationCreatedPage { is_second: true, ..created_page(&place, &application, &secret) };
+    Ok(html::page(StatusCode::OK, &template, None))
+}
+
+/// `GET /dev-centre/{organization}/applications/{id}/secrets/{secret}/revoke`.
+pub async fn confirm_revoke(
+    app: web::Data<App>, visitor: Visitor, facts: Facts, path: web::Path<(String, String, String)>,
+) -> Result<HttpResponse, PageError> {
+    let (organization, id, secret) = path.into_inner();
+    let (place, mut found) = get(&app, &visitor, &(organization, id)).await?;
+    let secret: ClientSecretId = parse_id(&secret)?;
+    found.secrets.retain(|live| live.id == secret);
+    let own = own_path(place.organization.id, found.application.id);
+    let Some(row) = secret_rows(&own, &found.secrets, facts.now).pop() else { return Err(PageError::NotFound) };
+    let template = ApplicationSecretRevokePage {
+        shell: place.shell("Revoke secret", Section::Applications),
+        csrf: place.csrf(),
+        organization: place.link(),
+        application_id: found.application.id.to_string(),
+        name: found.application.name,
+        environment: found.application.environment,
+        secret: row,
+        action: format!("{own}/secrets/{secret}/revoke"),
+    };
+    Ok(html::page(StatusCode::OK, &template, None))
+}
+
+/// `POST /dev-centre/{organization}/applications/{id}/secrets/{secret}/revoke`.
+pub async fn revoke(
+    app: web::Data<App>, visitor: Visitor, facts: Facts, request: HttpRequest, path: web::Path<(String, String, String)>, payload: web::Payload,
+) -> Result<HttpResponse, PageError> {
+    let form = Form::read(&request, payload, app.config.server.max_body_bytes).await?;
+    visitor.check_csrf(&form)?;
+    let person = visitor.require()?.user.id;
+    let organization: OrganizationId = parse_id(&path.0)?;
+    let id: ApplicationId = parse_id(&path.1)?;
+    let secret: ClientSecretId = parse_id(&path.2)?;
+    let end = move |tx: &mut store::Tx| application_secrets::revoke(tx, organization, person, id, secret).map(Verdict::Done);
+    app.store.write_organization(organization, facts.now, end).await?;
+    Ok(html::see_other(&own_path(organization, id)))
+}
