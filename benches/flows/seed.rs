@@ -90,7 +90,7 @@ fn person(
         redirect_uris: vec![REDIRECT_URI.parse().map_err(|_| Refusal::NotFound)?],
         scopes: config.scope.iter().map(|scope| scope.name.as_str()).collect(),
         role: ADMIN_ROLE.to_owned(),
-        secret,
+        secret: secret.into(),
         grants: GrantTypes::ALL,
         refresh: RefreshPolicy::default(),
     };

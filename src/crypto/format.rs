@@ -116,14 +116,6 @@ mod tests {
     }
 
     #[test]
-    fn a_hint_tells_four_characters_of_the_secret() {
-        let token = mint_token("cs", TokenKind::ClientSecret);
-        let hint = token_hint(token.expose());
-        assert!(hint.len() == "cs_cs_".len() + 4 && token.expose().starts_with(&hint), "{hint}");
-        assert_eq!(token_hint("short"), "");
-    }
-
-    #[test]
     fn a_token_is_of_its_kind_only() {
         let token = mint_token("cs", TokenKind::AccessToken);
         assert!(is_token("cs", TokenKind::AccessToken, token.expose()));

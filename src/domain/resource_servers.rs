@@ -8,6 +8,7 @@ use crate::domain::approval::ensure_operator;
 use crate::domain::memory::Depends;
 use crate::domain::sandbox::ObligationKind;
 use crate::domain::{Refusal, ensure};
+use crate::store::application_secrets::NewSecret;
 use crate::store::resource_servers::{ResourceServer, ResourceServerSecret};
 use crate::store::{Error, Snapshot, Subject, Tx};
 use crate::types::environment::Environment;
@@ -86,13 +87,6 @@ pub fn create(
     let secret = NewSecret { digest: secret.clone(), hint: String::new() };
     let new = NewServer { name: name.to_owned(), environment, obligations: obligations.to_vec(), default_audience: true, secret };
     insert(tx, None, &new)
-}
-
-/// Minted at the door: only its digest, and how it starts, come here.
-#[derive(Debug, Clone)]
-pub struct NewSecret {
-    pub digest: Digest,
-    pub hint: String,
 }
 
 /// What an operator asks for.

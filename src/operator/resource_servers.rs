@@ -11,10 +11,8 @@ use super::resource_server_form;
 use super::shell::{self, Operator};
 use crate::app::App;
 use crate::crypto::Plaintext;
-use crate::crypto::digest::Purpose;
-use crate::crypto::format::{TokenKind, mint_token, token_hint};
 use crate::domain::Refusal;
-use crate::domain::resource_servers::{self, Detail, NewSecret};
+use crate::domain::resource_servers::{self, Detail};
 use crate::domain::sandbox::ObligationKind;
 use crate::store::resource_servers::{ResourceServer, ResourceServerSecret};
 use crate::store::{Tx, Verdict};
@@ -87,7 +85,7 @@ pub async fn add_secret(
 ) -> Result<HttpResponse, PageError> {
     let (operator, form) = shell::submitted(&app, &visitor, &request, payload).await?;
     let id: ResourceServerId = parse_id(&path)?;
-    let (person, (secret, new)) = (operator.id, mint(&app));
+    let (person, (secret, new)) = (operator.id, app.mint_client_secret());
     match app.store.write(facts.now, move |tx| resource_servers::add_secret(tx, person, id, &new).map(Verdict::Done)).await {
         Ok(server) => Ok(html::page(StatusCode::OK, &created_page(&operator, &server, &secret, false), None)),
         Err(refusal) => refused(&app, &operator, &path, &form, refusal).await,
@@ -159,16 +157,10 @@ async fn refused(app: &App, operator: &Operator, path: &str, form: &Form, refusa
     Ok(html::page(StatusCode::UNPROCESSABLE_ENTITY, &template, None))
 }
 
-fn mint(app: &App) -> (Plaintext, NewSecret) {
-    let secret = mint_token(&app.config.keys.prefix, TokenKind::ClientSecret);
-    let new = NewSecret { digest: app.digester.digest(Purpose::ClientSecret, secret.expose()), hint: token_hint(secret.expose()) };
-    (secret, new)
-}
-
 /// Mints the secret and stores its digest.
 async fn make(app: &App, operator: UserId, form: &Form, now: Timestamp) -> Result<(ResourceServer, Plaintext), Refusal> {
     let wanted = resource_server_form::parse(form)?;
-    let (secret, new) = mint(app);
+    let (secret, new) = app.mint_client_secret();
     let new = wanted.with_secret(new);
     let server = app.store.write(now, move |tx| resource_servers::register(tx, operator, new).map(Verdict::<_, Refusal>::Done)).await?;
     Ok((server, secret))

@@ -244,7 +244,7 @@ async fn live_consent(server: &Server) -> ConsentId {
         updated_at: now,
         revoked_at: None,
     };
-    let find_or_insert = move |tx: &mut countersign::store::Tx| match tx.list_live_consents(user, application)?.pop() {
+    let find_or_insert = move |tx: &mut Tx| match tx.list_live_consents(user, application)?.pop() {
         Some(live) => Ok(live.id),
         None => Ok(tx.insert_consent(&consent, &[]).map(|()| consent.id)?),
     };

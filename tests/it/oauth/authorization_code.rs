@@ -264,7 +264,7 @@ async fn pkce_is_optional_for_a_client_that_is_named_and_for_nobody_else(db: Tes
         let application = tx.find_application(id)?.ok_or(Refusal::NotFound)?;
         let application = Application { id: named, ..application };
         tx.insert_application(&application, &[uri])?;
-        Ok(tx.insert_application_secret(&application, &digest).map(drop)?)
+        Ok(tx.insert_application_secret(&application, &digest.into()).map(drop)?)
     };
     server.write(copy).await;
     let client = Registered { id: named, secret: "the secret of the named one".to_owned() };
