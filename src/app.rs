@@ -20,6 +20,7 @@ use crate::domain::check::Rules;
 use crate::domain::clients::{self, Client};
 use crate::domain::limiter::{Limiter, Quota, Taken};
 use crate::domain::memory::{Memory, Unknown};
+use crate::domain::registration;
 use crate::domain::resource_servers::{self, Server};
 use crate::domain::sandbox::Policy;
 use crate::domain::signing_keys::{self, Fresh, Schedule};
@@ -258,6 +259,21 @@ impl App {
             None => self.unknown_clients.put(id, stamp),
         }
         Ok(client)
+    }
+
+    /// Writes down, once a day, that an application which registered by itself is used: what nobody uses ends.
+    pub async fn note_client_use(&self, client: &Client, now: Timestamp) -> Result<(), store::Error> {
+        let due = client.registration_used_at.is_some_and(|at| at.plus_seconds(registration::NOTED_SECONDS) <= now);
+        if !due {
+            return Ok(());
+        }
+        let (organization, id) = (client.application.organization_id, client.application.id);
+        let write = move |tx: &mut store::Tx| tx.record_registration_use(organization, id).map(Verdict::Done);
+        match self.store.write(now, write).await {
+            // it has ended meanwhile: whoever asks next finds out
+            Err(store::Error::NotFound) => Ok(()),
+            noted => noted,
+        }
     }
 
     /// The resource server with this id, if it needs no query.

@@ -11,7 +11,7 @@ use crate::app::App;
 use crate::config::{Config, LogFormat};
 use crate::crypto::Plaintext;
 use crate::crypto::digest::Purpose;
-use crate::crypto::format::mint_key;
+use crate::crypto::format::{TokenKind, mint_key, mint_token};
 use crate::crypto::password;
 use crate::domain::Refusal;
 use crate::domain::quickstart::{self, ADMIN, Kept, OPERATOR, Planted, Seed};
@@ -55,6 +55,7 @@ struct Secrets {
     production_key: Plaintext,
     client_secret: Plaintext,
     resource_server_secret: Plaintext,
+    registration_token: Plaintext,
 }
 
 pub fn run(arguments: Arguments) -> Result<(), Failure> {
@@ -109,6 +110,7 @@ async fn plant(app: &App) -> Result<(Kept, Option<Made>), Failure> {
         production_key,
         client_secret,
         resource_server_secret,
+        registration_token: mint_token(prefix, TokenKind::InitialAccessToken),
     };
     let seed = Seed {
         password_hash: password::hash(&secrets.password),
@@ -117,6 +119,7 @@ async fn plant(app: &App) -> Result<(Kept, Option<Made>), Failure> {
         production_key: production,
         client_secret: client,
         resource_server_secret: server.digest,
+        registration_token: app.digester.digest(Purpose::InitialAccessToken, secrets.registration_token.expose()),
         redirect_uri: REDIRECT_URI.parse()?,
     };
     let config = std::sync::Arc::clone(&app.config);
@@ -142,7 +145,7 @@ fn summary(running: &Running, kept: &Kept, secrets: Option<&Secrets>) -> Value {
         "workspace": kept.workspace,
         "sandbox_key": show(|secrets| secrets.sandbox_key.expose()),
         "production_key": show(|secrets| secrets.production_key.expose()),
-        "registration_token": null,
+        "registration_token": show(|secrets| secrets.registration_token.expose()),
         "application": {
             "client_id": kept.application,
             "client_secret": show(|secrets| secrets.client_secret.expose()),
@@ -178,6 +181,7 @@ fn guide(running: &Running, made: Option<&Made>, data_dir: &Path) -> Result<Stri
         ("", format!("client secret {}", secrets.client_secret.expose())),
         ("Resource server", format!("id {}", planted.resource_server)),
         ("", format!("secret {}", secrets.resource_server_secret.expose())),
+        ("Registration", format!("initial access token {}", secrets.registration_token.expose())),
     ] {
         writeln!(text, "  {label:<16}{value}")?;
     }
@@ -223,6 +227,13 @@ fn commands(text: &mut String, issuer: &str, planted: &Planted, secrets: &Secret
             "Revoke it, and see it refused: not active.".to_owned(),
             format!(
                 "curl -s -u {client} {issuer}/oauth2/revoke -d \"token=$TOKEN\"; curl -sw '\\n' -u {server} {issuer}/oauth2/introspect -d \"token=$TOKEN\""
+            ),
+        ),
+        (
+            "Register an application, as a program does that connects by itself.".to_owned(),
+            format!(
+                "curl -sw '\\n' {issuer}/oauth2/register -H 'Authorization: Bearer {}' -H 'Content-Type: application/json' -d '{{\"client_name\": \"My tool\", \"redirect_uris\": [\"http://127.0.0.1/callback\"], \"token_endpoint_auth_method\": \"none\"}}'",
+                secrets.registration_token.expose()
             ),
         ),
         (

@@ -169,6 +169,11 @@ impl Catalogue {
         self.role_names.iter().map(String::as_str)
     }
 
+    /// The role with the fewest permissions: the careful choice.
+    pub fn least_role(&self) -> &str {
+        self.roles().min_by_key(|role| self.names(self.role(role)).len()).unwrap_or_default()
+    }
+
     /// A scope that is not configured any more grants nothing.
     pub fn granted_by(&self, scopes: &Scopes) -> PermissionSet {
         self.scopes.iter().filter(|(entry, _)| scopes.contains(&entry.name)).fold(PermissionSet::NONE, |set, (_, granted)| set | *granted)
@@ -220,4 +225,15 @@ fn compile_roles(roles: &[RoleEntry], by_name: &HashMap<String, Permission>) -> 
         }
     }
     if compiled.contains_key(ADMIN_ROLE) { Ok(compiled) } else { Err(CatalogueError::NoAdminRole) }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::Config;
+
+    #[test]
+    fn the_least_role_is_the_weakest() {
+        let config = Config::load(None, std::iter::empty()).expect("the defaults");
+        assert_eq!(config.catalogue().expect("the defaults").least_role(), "viewer");
+    }
 }

@@ -71,6 +71,8 @@ pub struct Limits {
     pub unknown_credentials: Rate,
     /// Wrong secrets of one client or resource server from one address.
     pub client_failures: Rate,
+    /// New applications registered from one address, or with one initial access token. A repeated registration is free.
+    pub registrations: Rate,
 }
 
 impl Default for Limits {
@@ -81,6 +83,7 @@ impl Default for Limits {
             whoami: Rate { quota: 60, window_seconds: 60 },
             unknown_credentials: Rate { quota: 300, window_seconds: 60 },
             client_failures: Rate { quota: 30, window_seconds: 60 },
+            registrations: Rate { quota: 60, window_seconds: 60 * 60 },
         }
     }
 }

@@ -9,6 +9,7 @@ mod limits;
 mod logs;
 mod oauth;
 mod operations;
+mod registration;
 mod sandbox;
 mod secret;
 mod server;
@@ -22,7 +23,8 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
-use crate::types::id::ApplicationId;
+use crate::types::environment::Environment;
+use crate::types::id::{ApplicationId, OrganizationId};
 use crate::types::state::SigningAlgorithm;
 
 pub use access::{ADMIN_ROLE, Catalogue, CatalogueError, PermissionEntry, Risk, RoleEntry, ScopeEntry};
@@ -33,6 +35,7 @@ pub use limits::{Limits, Rate};
 pub use logs::{LogFormat, Logs};
 pub use oauth::OAuth;
 pub use operations::Operations;
+pub use registration::Registration;
 pub use sandbox::Sandbox;
 pub use secret::Secret;
 pub use server::{Issuer, IssuerError, Server, is_secure_or_loopback};
@@ -75,6 +78,7 @@ pub struct Config {
     pub sessions: Sessions,
     pub identity: Identity,
     pub oauth: OAuth,
+    pub registration: Registration,
     pub keys: Keys,
     pub sandbox: Sandbox,
     pub sweep: Sweep,
@@ -122,6 +126,8 @@ impl Config {
     fn check(&self) -> Result<(), ConfigError> {
         let word = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
         let (keys, sandbox, oauth, watermark) = (&self.keys, &self.sandbox, &self.oauth, &self.watermark);
+        let registration = &self.registration;
+        let is_scope = |name: &String| self.scope.iter().any(|scope| scope.name == *name);
         let seconds =
             [oauth.code_seconds, oauth.request_seconds, oauth.access_token_seconds, oauth.refresh_token_seconds, oauth.authorization_seconds];
         for (key, holds, rule) in [
@@ -157,6 +163,20 @@ impl Config {
                 "oauth.signing_key_seconds",
                 oauth.signing_key_seconds == 0 || oauth.signing_key_seconds >= oauth.signing_key_publish_seconds,
                 "must be 0 (never by schedule) or at least signing_key_publish_seconds",
+            ),
+            (
+                "registration.open_organization",
+                !registration.is_open() || registration.open_organization.parse::<OrganizationId>().is_ok(),
+                "must be empty, or an organization's id: org_ and 22 letters and digits",
+            ),
+            ("registration.open_environment", registration.open_environment.parse::<Environment>().is_ok(), "must be sandbox or production"),
+            ("registration.max_clients", registration.max_clients >= 1, "must be at least 1"),
+            ("registration.unused_seconds", registration.unused_seconds >= 24 * 60 * 60, "must be at least 86400: uses are noted once a day"),
+            ("registration.scopes", registration.scopes.iter().all(is_scope), "must be names of [[scope]]"),
+            (
+                "registration.service_account_role",
+                registration.service_account_role.is_empty() || self.role.iter().any(|role| role.name == registration.service_account_role),
+                "must be empty, or the name of a [[role]]",
             ),
             ("sessions", self.sessions.idle_seconds > 0 && self.sessions.absolute_seconds > 0, "every lifetime must be at least one second"),
             ("watermark", watermark.concurrency > 0 && watermark.cpu_seconds > 0 && watermark.wall_seconds > 0, "must allow at least one of each"),
@@ -293,6 +313,11 @@ mod tests {
             ("[identity]\nissuer = 'https://id.example'", &[][..], "identity.client_id: must be set"),
             ("[identity]\nclient_id = 'x'", &[][..], "identity.issuer: must be set"),
             ("[identity]\nscopes = ['email']", &[][..], "identity.scopes: must contain openid"),
+            ("[registration]\nopen_organization = 'Acme'", &[][..], "an organization's id"),
+            ("[registration]\nopen_environment = 'both'", &[][..], "sandbox or production"),
+            ("[registration]\nunused_seconds = 3600", &[][..], "at least 86400"),
+            ("[registration]\nscopes = ['everything']", &[][..], "names of [[scope]]"),
+            ("[registration]\nservice_account_role = 'emperor'", &[][..], "name of a [[role]]"),
         ] {
             let message = parse(text, variables).expect_err("refused").to_string();
             assert!(message.contains(part), "{message}");

@@ -6,7 +6,7 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::application_form::{self, life_in_words};
-use super::applications::{get, least_role, offer, own_path, typed_offer};
+use super::applications::{get, offer, own_path, typed_offer};
 use super::pages::application_settings::ApplicationEditPage;
 use super::pages::applications::{ApplicationForm, ApplicationOffer};
 use super::shell::{self, Place};
@@ -27,7 +27,7 @@ use crate::web::visitor::Visitor;
 /// `GET /dev-centre/{organization}/applications/{id}/edit`.
 pub async fn form(app: web::Data<App>, visitor: Visitor, path: web::Path<(String, String)>) -> Result<HttpResponse, PageError> {
     let (place, found) = get(&app, &visitor, &path).await?;
-    let role = found.role.as_deref().unwrap_or_else(|| least_role(&app.catalogue));
+    let role = found.role.as_deref().unwrap_or_else(|| app.catalogue.least_role());
     let offer = offer(&app, |scope| found.application.scopes.contains(&scope.name), role);
     Ok(html::page(StatusCode::OK, &page(&place, &found.application, as_typed(&found), offer), None))
 }

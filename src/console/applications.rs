@@ -12,7 +12,7 @@ use super::pages::applications::{
 };
 use super::shell::{self, Place, date_or_never, parse_id};
 use crate::app::App;
-use crate::config::{Catalogue, OAuth, ScopeEntry};
+use crate::config::{OAuth, ScopeEntry};
 use crate::crypto::Plaintext;
 use crate::domain::application_secrets::MOST_LIVE;
 use crate::domain::applications::{self, Detail};
@@ -35,13 +35,19 @@ use crate::web::visitor::Visitor;
 
 /// `GET /dev-centre/{organization}/applications`.
 pub async fn list(app: web::Data<App>, visitor: Visitor, path: web::Path<String>) -> Result<HttpResponse, PageError> {
-    let (place, all) = shell::ask(&app, &visitor, &path, applications::list).await?;
-    let (sandbox, production): (Vec<_>, Vec<_>) = all.iter().partition(|application| application.environment == Environment::Sandbox);
+    let question = |snapshot: &mut Snapshot, organization: OrganizationId, person: UserId| {
+        let created = applications::list(snapshot, organization, person)?;
+        Ok((created, applications::list_registered(snapshot, organization, person)?))
+    };
+    let (place, (created, registered)) = shell::ask(&app, &visitor, &path, question).await?;
+    let registered = registered.iter().map(|application| (application.environment, ApplicationRow { registered: true, ..row(application) }));
+    let rows = created.iter().map(|application| (application.environment, row(application))).chain(registered);
+    let (sandbox, production): (Vec<_>, Vec<_>) = rows.partition(|(environment, _)| *environment == Environment::Sandbox);
     let template = ApplicationListPage {
         shell: place.shell("Applications", Section::Applications),
         organization: place.link(),
-        sandbox: sandbox.into_iter().map(row).collect(),
-        production: production.into_iter().map(row).collect(),
+        sandbox: sandbox.into_iter().map(|(_, row)| row).collect(),
+        production: production.into_iter().map(|(_, row)| row).collect(),
         production_locked: place.production_locked(),
         production_unlock: None,
         // who may not create applications may not see the list either
@@ -60,7 +66,7 @@ pub async fn new(app: web::Data<App>, visitor: Visitor, request: HttpRequest, pa
     if asked.field("environment") == Environment::Production.as_str() && place.production_locked().is_none() {
         form.environment = Environment::Production.to_string();
     }
-    let template = new_page(&place, form, offer(&app, |scope| scope.default, least_role(&app.catalogue)));
+    let template = new_page(&place, form, offer(&app, |scope| scope.default, app.catalogue.least_role()));
     Ok(html::page(StatusCode::OK, &template, None))
 }
 
@@ -171,6 +177,7 @@ fn row(application: &Application) -> ApplicationRow {
         created: application.created_at.date(),
         last_used: date_or_never(application.last_used_at),
         stopped: application.stopped_at.is_some(),
+        registered: false,
     }
 }
 
@@ -263,11 +270,6 @@ pub(super) fn offer(app: &App, is_selected: impl Fn(&ScopeEntry) -> bool, role: 
     }
 }
 
-/// The role with the fewest permissions: the careful choice.
-pub(super) fn least_role(catalogue: &Catalogue) -> &str {
-    catalogue.roles().min_by_key(|role| catalogue.names(catalogue.role(role)).len()).unwrap_or_default()
-}
-
 fn new_page(place: &Place, form: ApplicationForm, offer: ApplicationOffer) -> ApplicationNewPage {
     ApplicationNewPage {
         shell: place.shell("New application", Section::Applications),
@@ -305,17 +307,5 @@ pub(super) fn created_page(place: &Place, application: &Application, secret: &Pl
         client_id: application.id.to_string(),
         client_secret: confidential.then(|| secret.expose().to_owned()),
         is_second: false,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::Config;
-
-    #[test]
-    fn the_role_offered_first_is_the_weakest() {
-        let config = Config::load(None, std::iter::empty()).expect("the defaults");
-        assert_eq!(least_role(&config.catalogue().expect("the defaults")), "viewer");
     }
 }

@@ -16,6 +16,10 @@ pub enum Purpose {
     AuthorizationCode,
     Session,
     Csrf,
+    InitialAccessToken,
+    RegistrationAccessToken,
+    /// What makes two registrations the same.
+    ClientMetadata,
 }
 
 impl Purpose {
@@ -28,6 +32,9 @@ impl Purpose {
             Self::AuthorizationCode => b"authorization_code\0",
             Self::Session => b"session\0",
             Self::Csrf => b"csrf\0",
+            Self::InitialAccessToken => b"initial_access_token\0",
+            Self::RegistrationAccessToken => b"registration_access_token\0",
+            Self::ClientMetadata => b"client_metadata\0",
         }
     }
 }

@@ -102,23 +102,35 @@ pub fn create(tx: &mut Tx, config: &Config, organization: &Organization, creator
     let cap = config.keys.max_applications_per_organization;
     let full = format!("This organization has reached its limit of {cap} applications. Delete one that is not needed any more.");
     ensure(tx.count_applications(organization.id)? < cap, Refusal::Blocked(full))?;
+    let acts_as_itself = settings.acts_as_itself(new.client_type);
+    let new = NewApplication { name: settings.name, grants: settings.grants, refresh: settings.refresh, ..new };
+    let application = insert(tx, organization.id, creator, new, acts_as_itself)?;
+    tx.record(Some(organization.id), Some(creator), "application.created", application.id.as_str(), application.environment.as_str())?;
+    Ok(application)
+}
+
+/// Writes an application that was checked: with its secret, and its own service account if it is confidential and acts as
+/// itself.
+pub(super) fn insert(
+    tx: &mut Tx, organization: OrganizationId, creator: UserId, new: NewApplication, acts_as_itself: bool,
+) -> Result<Application, Refusal> {
     let application = Application {
         id: ApplicationId::generate(tx.now),
-        organization_id: organization.id,
+        organization_id: organization,
         environment: new.environment,
-        name: settings.name.clone(),
+        name: new.name,
         client_type: new.client_type,
         access_token_format: new.access_token_format,
-        scopes: settings.scopes.clone(),
+        scopes: new.scopes,
         service_account_id: None,
         state: ApplicationState::Active,
         created_by: creator,
         created_at: tx.now,
         deleted_at: None,
-        grants: settings.grants,
-        refresh_rotation: settings.refresh.rotation,
-        refresh_idle_seconds: settings.refresh.idle_seconds,
-        refresh_absolute_seconds: settings.refresh.absolute_seconds,
+        grants: new.grants,
+        refresh_rotation: new.refresh.rotation,
+        refresh_idle_seconds: new.refresh.idle_seconds,
+        refresh_absolute_seconds: new.refresh.absolute_seconds,
         approval: Approval::None,
         approval_reason: None,
         verified_at: None,
@@ -126,24 +138,29 @@ pub fn create(tx: &mut Tx, config: &Config, organization: &Organization, creator
         stopped_because: None,
         last_used_at: None,
     };
-    tx.insert_application(&application, &settings.redirect_uris)?;
-    if application.client_type == ClientType::Confidential {
-        tx.insert_application_secret(&application, &new.secret)?;
+    tx.insert_application(&application, &new.redirect_uris)?;
+    if application.client_type == ClientType::Public {
+        return Ok(application);
     }
-    let application = if settings.acts_as_itself(application.client_type) {
-        let own = application_settings::give_service_account(tx, application, &settings.role)?;
-        tx.change_application(&own)?;
-        own
-    } else {
-        application
-    };
-    tx.record(Some(organization.id), Some(creator), "application.created", application.id.as_str(), application.environment.as_str())?;
-    Ok(application)
+    tx.insert_application_secret(&application, &new.secret)?;
+    if !acts_as_itself {
+        return Ok(application);
+    }
+    let own = application_settings::give_service_account(tx, application, &new.role)?;
+    tx.change_application(&own)?;
+    Ok(own)
 }
 
+/// Those that people created.
 pub fn list(snapshot: &mut Snapshot, organization: OrganizationId, user: UserId) -> Result<Vec<Application>, Refusal> {
     ensure_admin(snapshot, organization, user)?;
     Ok(snapshot.list_applications(organization, MOST_LISTED)?)
+}
+
+/// Those that registered by themselves.
+pub fn list_registered(snapshot: &mut Snapshot, organization: OrganizationId, user: UserId) -> Result<Vec<Application>, Refusal> {
+    ensure_admin(snapshot, organization, user)?;
+    Ok(snapshot.list_registered_applications(organization, MOST_LISTED)?)
 }
 
 pub fn get(snapshot: &mut Snapshot, organization: OrganizationId, user: UserId, id: ApplicationId) -> Result<Detail, Refusal> {

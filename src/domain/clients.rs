@@ -20,6 +20,8 @@ pub struct Client {
     pub secrets: Vec<ApplicationSecret>,
     /// By which it acts as itself; none for a public one, and for one whose service account or organization has lost access.
     pub own_authorization: Option<Authorization>,
+    /// When one that registered by itself was last used, to the day; none for one that a person created.
+    pub registration_used_at: Option<Timestamp>,
 }
 
 impl Client {
@@ -60,5 +62,6 @@ pub fn find(snapshot: &mut Snapshot, catalogue: &Catalogue, id: ApplicationId, n
         Some(own) => access::is_live(snapshot, catalogue, &own, now)?.then_some(own),
         None => None,
     };
-    Ok(Some(Client { application, organization_name: organization.name, redirect_uris, secrets, own_authorization }))
+    let registration_used_at = snapshot.find_registration(id)?.map(|registration| registration.last_used_at);
+    Ok(Some(Client { application, organization_name: organization.name, redirect_uris, secrets, own_authorization, registration_used_at }))
 }

@@ -5,6 +5,7 @@ use crate::crypto::digest::Digest;
 use crate::domain::accounts::{self, NewPerson};
 use crate::domain::api_keys::{self, NewApiKey, Reach};
 use crate::domain::applications::{self, MOST_LISTED, NewApplication, RefreshPolicy};
+use crate::domain::registration_tokens::{self, NewRegistrationToken};
 use crate::domain::sandbox::ObligationKind;
 use crate::domain::{Refusal, resource_servers};
 use crate::store::application_secrets::NewSecret;
@@ -25,6 +26,7 @@ pub const OPERATOR: &str = "operator@saas.example";
 const WORKSPACE: &str = "Sales";
 const APPLICATION: &str = "Example CRM";
 const RESOURCE_SERVER: &str = "Documents API";
+const REGISTERED_APPLICATIONS: i64 = 100;
 
 /// The digests of what was minted at the door, and what else only the door knows.
 pub struct Seed {
@@ -34,6 +36,7 @@ pub struct Seed {
     pub production_key: (String, Digest),
     pub client_secret: NewSecret,
     pub resource_server_secret: Digest,
+    pub registration_token: Digest,
     pub redirect_uri: RedirectUri,
 }
 
@@ -95,6 +98,7 @@ pub fn plant(tx: &mut Tx, config: &Config, seed: Seed) -> Result<Planted, Refusa
         api_keys::create(tx, config, &organization, admin, new_key(name, environment, key, workspace.id))?;
     }
     let application = create_application(tx, config, &organization, admin, seed.client_secret, seed.redirect_uri)?;
+    registration_tokens::create(tx, config, &organization, admin, new_token(config, seed.registration_token))?;
     let enforces = [ObligationKind::DocumentName, ObligationKind::Watermark, ObligationKind::Recipients];
     let server = resource_servers::create(tx, RESOURCE_SERVER, None, &enforces, &seed.resource_server_secret)?;
     Ok(Planted { organization: organization.id, workspace: workspace.id, application, resource_server: server.id })
@@ -123,6 +127,11 @@ fn new_key(name: &str, environment: Environment, (public_id, digest): (String, D
         public_id,
         digest,
     }
+}
+
+fn new_token(config: &Config, digest: Digest) -> NewRegistrationToken {
+    let max_clients = config.registration.max_clients.min(REGISTERED_APPLICATIONS);
+    NewRegistrationToken { name: "Quickstart".to_owned(), environment: Environment::Sandbox, max_clients, expires_at: None, digest }
 }
 
 fn create_application(

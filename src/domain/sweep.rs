@@ -3,7 +3,8 @@
 //! Invariant: nothing that could still decide anything is removed. A token that is gone reads like one that never was; a
 //! consumed refresh token stays for as long as its return is to be noticed as a theft, and longer next to a live one.
 
-use crate::config::{OAuth, Sweep};
+use crate::config::Config;
+use crate::domain::registration;
 use crate::store::{Error, Tx};
 
 /// What is swept, in an order in which nothing hangs off what is removed.
@@ -17,10 +18,14 @@ pub enum Kind {
     RefreshTokens,
     Authorizations,
     Consents,
+    /// Registered applications that nobody has used: they end.
+    UnusedRegistrations,
+    /// Those that have ended: they leave.
+    EndedRegistrations,
 }
 
 impl Kind {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Requests,
         Self::Sessions,
         Self::AccessTokens,
@@ -29,20 +34,24 @@ impl Kind {
         Self::RefreshTokens,
         Self::Authorizations,
         Self::Consents,
+        Self::UnusedRegistrations,
+        Self::EndedRegistrations,
     ];
 }
 
 /// One bounded batch: how many rows left. Zero: nothing of this kind is left to do.
-pub fn batch(tx: &mut Tx, kind: Kind, config: &Sweep, oauth: &OAuth) -> Result<usize, Error> {
-    let (before, most) = (tx.now.plus_seconds(-config.keep_seconds), config.batch_rows);
+pub fn batch(tx: &mut Tx, kind: Kind, config: &Config) -> Result<usize, Error> {
+    let (before, most) = (tx.now.plus_seconds(-config.sweep.keep_seconds), config.sweep.batch_rows);
     match kind {
         Kind::Requests => tx.sweep_authorization_requests(tx.now, most),
         Kind::Sessions => tx.sweep_sessions(before, most),
         Kind::AccessTokens => tx.sweep_access_tokens(before, most),
         Kind::RevokedTokens => tx.sweep_revoked_tokens(before, most),
-        Kind::ConsumedRefreshTokens => tx.sweep_consumed_refresh_tokens(tx.now.plus_seconds(-oauth.refresh_replay_seconds), most),
+        Kind::ConsumedRefreshTokens => tx.sweep_consumed_refresh_tokens(tx.now.plus_seconds(-config.oauth.refresh_replay_seconds), most),
         Kind::RefreshTokens => tx.sweep_refresh_tokens(before, most),
         Kind::Authorizations => tx.sweep_authorizations(before, most),
         Kind::Consents => tx.sweep_consents(before, most),
+        Kind::UnusedRegistrations => registration::end_unused(tx, tx.now.plus_seconds(-config.registration.unused_seconds), most),
+        Kind::EndedRegistrations => tx.sweep_ended_registrations(before, most),
     }
 }

@@ -34,7 +34,7 @@ pub async fn round(app: &App) -> Result<usize, Error> {
     for kind in Kind::ALL {
         loop {
             let config = Arc::clone(&app.config);
-            let sweep = move |tx: &mut Tx| sweep::batch(tx, kind, &config.sweep, &config.oauth).map(Verdict::<_, Error>::Done);
+            let sweep = move |tx: &mut Tx| sweep::batch(tx, kind, &config).map(Verdict::<_, Error>::Done);
             let swept = app.store.write(now, sweep).await?;
             if swept == 0 {
                 break;

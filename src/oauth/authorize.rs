@@ -55,6 +55,7 @@ pub async fn get(app: web::Data<App>, facts: Facts, visitor: Visitor, request: H
         let error = Code::LoginRequired.because("The person's organization asks for another sign-in, and prompt=none forbids to ask.");
         return if silent { Ok(refuse(&app, &facts, &client, &redirect_uri, &query, &error)) } else { Err(entrance) };
     }
+    app.note_client_use(&client, facts.now).await?;
     match accept(&app, &facts, person, &client, &redirect_uri, &query).await {
         Ok(Accepted::Ask(kept)) => consent::show(&app, &visitor, &client, &kept, None, None).await,
         Ok(Accepted::Remembered { state, code }) => Ok(authorization_response::code(&app, &redirect_uri, state.as_deref(), &code)),

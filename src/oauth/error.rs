@@ -33,6 +33,11 @@ vocabulary! {
         /// RFC 9101 §6.3: request objects are not read.
         RequestNotSupported = "request_not_supported",
         RequestUriNotSupported = "request_uri_not_supported",
+        /// RFC 7591 §3.2.2.
+        InvalidRedirectUri = "invalid_redirect_uri",
+        InvalidClientMetadata = "invalid_client_metadata",
+        /// RFC 6750 §3.1: an initial access token, or a registration access token.
+        InvalidToken = "invalid_token",
         ServerError = "server_error",
         TemporarilyUnavailable = "temporarily_unavailable",
     }
@@ -70,9 +75,20 @@ impl Error {
         Self { retry_after_seconds: Some(retry_after_seconds.max(1)), status: Some(StatusCode::TOO_MANY_REQUESTS), ..error }
     }
 
+    /// Too many new ones.
+    pub fn too_many(description: &'static str, retry_after_seconds: i64) -> Self {
+        let error = Code::TemporarilyUnavailable.because(description);
+        Self { retry_after_seconds: Some(retry_after_seconds.max(1)), status: Some(StatusCode::TOO_MANY_REQUESTS), ..error }
+    }
+
+    /// Where the status says more than the code does.
+    pub fn with_status(self, status: StatusCode) -> Self {
+        Self { status: Some(status), ..self }
+    }
+
     pub fn status(&self) -> StatusCode {
         self.status.unwrap_or(match self.code {
-            Code::InvalidClient => StatusCode::UNAUTHORIZED,
+            Code::InvalidClient | Code::InvalidToken => StatusCode::UNAUTHORIZED,
             Code::TemporarilyUnavailable => StatusCode::SERVICE_UNAVAILABLE,
             Code::ServerError => StatusCode::INTERNAL_SERVER_ERROR,
             _ => StatusCode::BAD_REQUEST,
@@ -98,7 +114,8 @@ impl Error {
     /// parameter ignores it. RFC 6749 §5.2: nothing in a description needs an escape.
     fn challenge(&self) -> String {
         let Self { code, description, .. } = self;
-        format!("Basic realm=\"countersign\", charset=\"UTF-8\", error=\"{code}\", error_description=\"{description}\"")
+        let scheme = if *code == Code::InvalidToken { "Bearer realm=\"countersign\"" } else { "Basic realm=\"countersign\", charset=\"UTF-8\"" };
+        format!("{scheme}, error=\"{code}\", error_description=\"{description}\"")
     }
 }
 

@@ -10,7 +10,7 @@ pub async fn get(app: web::Data<App>) -> HttpResponse {
     let issuer = app.issuer.as_str();
     let at = |path: &str| format!("{issuer}{path}");
     let scopes: Vec<&str> = app.catalogue.scopes().map(|scope| scope.name.as_str()).collect();
-    HttpResponse::Ok().insert_header((CACHE_CONTROL, "public, max-age=300")).json(json!({
+    let mut metadata = json!({
         "issuer": issuer,
         "authorization_endpoint": at("/oauth2/authorize"),
         "token_endpoint": at("/oauth2/token"),
@@ -26,5 +26,10 @@ pub async fn get(app: web::Data<App>) -> HttpResponse {
         "introspection_endpoint_auth_methods_supported": ["client_secret_basic"],
         "code_challenge_methods_supported": ["S256"],
         "authorization_response_iss_parameter_supported": true,
-    }))
+    });
+    // MCP clients take it as an invitation: who needs a token knows the address already
+    if app.config.registration.is_open() {
+        metadata["registration_endpoint"] = at("/oauth2/register").into();
+    }
+    HttpResponse::Ok().insert_header((CACHE_CONTROL, "public, max-age=300")).json(metadata)
 }

@@ -13,6 +13,8 @@ mod oxide;
 pub mod pages;
 pub mod pkce;
 pub mod protected_resource;
+pub mod registration;
+pub mod registration_management;
 mod resource;
 pub mod revoke;
 pub mod token;

@@ -27,6 +27,7 @@ pub async fn post(app: web::Data<App>, facts: Facts, request: HttpRequest, paylo
 async fn exchange(app: &App, facts: &Facts, request: &HttpRequest, payload: web::Payload) -> Result<HttpResponse, Error> {
     let form = read_form(app, request, payload).await?;
     let client = authenticate(app, request.headers(), &form, facts).await?;
+    app.note_client_use(&client, facts.now).await?;
     let grant_type = grant_type(&form)?;
     // 9700-29
     ensure(client.application.may_use(grant_type), Code::UnauthorizedClient.because("This client is not registered for this grant_type."))?;

@@ -28,6 +28,10 @@ pub enum Guard {
     Operator,
     /// An OAuth client by its own authentication.
     Client,
+    /// Who holds an initial access token; anybody where registration is open.
+    Registrant,
+    /// A registered application by its registration access token.
+    RegisteredClient,
     /// A resource server by Basic.
     ResourceServer,
     /// A key or token.
@@ -70,6 +74,10 @@ pub fn table() -> Vec<Route> {
         route!(POST "/oauth2/access_token", Client, "RFC 6749 §3.2, as PandaDoc names it", oauth::token::post, any_origin),
         route!(POST "/oauth2/revoke", Client, "RFC 7009", oauth::revoke::post, any_origin),
         route!(POST "/oauth2/introspect", ResourceServer, "RFC 7662", oauth::introspect::post),
+        route!(POST "/oauth2/register", Registrant, "RFC 7591 §3", oauth::registration::post, any_origin),
+        route!(GET "/oauth2/register/{client_id}", RegisteredClient, "RFC 7592 §2.1", oauth::registration_management::get, any_origin),
+        route!(PUT "/oauth2/register/{client_id}", RegisteredClient, "RFC 7592 §2.2", oauth::registration_management::put, any_origin),
+        route!(DELETE "/oauth2/register/{client_id}", RegisteredClient, "RFC 7592 §2.3", oauth::registration_management::delete, any_origin),
         route!(GET "/.well-known/oauth-authorization-server", Anyone, "RFC 8414", oauth::metadata::get, any_origin),
         route!(GET "/.well-known/oauth-protected-resource", Anyone, "RFC 9728 §3", oauth::protected_resource::get, any_origin),
         route!(GET "/.well-known/oauth-protected-resource/{path:.*}", Anyone, "RFC 9728 §3.1", oauth::protected_resource::get, any_origin),
@@ -103,6 +111,9 @@ pub fn table() -> Vec<Route> {
         route!(GET "/dev-centre/{organization}/applications/{id}", OrganizationAdmin, "console", console::applications::show),
         route!(GET "/dev-centre/{organization}/applications/{id}/delete", OrganizationAdmin, "console", console::applications::confirm_delete),
         route!(POST "/dev-centre/{organization}/applications/{id}/delete", OrganizationAdmin, "console", console::applications::delete),
+        route!(GET "/dev-centre/{organization}/registration", OrganizationAdmin, "console", console::registration::list),
+        route!(POST "/dev-centre/{organization}/registration", OrganizationAdmin, "console", console::registration::create),
+        route!(POST "/dev-centre/{organization}/registration/{id}/revoke", OrganizationAdmin, "console", console::registration::revoke),
         route!(GET "/dev-centre/{organization}/applications/{id}/edit", OrganizationAdmin, "console", console::application_edit::form),
         route!(POST "/dev-centre/{organization}/applications/{id}/edit", OrganizationAdmin, "console", console::application_edit::save),
         route!(POST "/dev-centre/{organization}/applications/{id}/request-approval", OrganizationAdmin, "console", console::applications::request_approval),

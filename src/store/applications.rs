@@ -1,13 +1,15 @@
 //! OAuth applications (clients) and their redirect URIs.
 
+use diesel::dsl::{exists, not};
 use diesel::{
     BoolExpressionMethods, Connection, EscapeExpressionMethods, ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, RunQueryDsl,
     Selectable, SelectableHelper, TextExpressionMethods,
 };
 
 use super::conn::Conn;
-use super::schema::{application_redirect_uris, applications, organizations};
+use super::schema::{application_redirect_uris, applications, organizations, registrations};
 use super::{Error, Snapshot, Subject, Tx};
+use crate::crypto::digest::Digest;
 use crate::types::environment::Environment;
 use crate::types::grant_types::{GrantType, GrantTypes};
 use crate::types::id::{ApplicationId, OrganizationId, UserId};
@@ -99,12 +101,14 @@ impl Snapshot<'_> {
         self.run(|conn| applications::table.find(id).select(Application::as_select()).first(conn).optional())
     }
 
-    /// Those not deleted, the newest first, at most `most`.
+    /// Those that people created and nobody deleted, the newest first, at most `most`. Those that registered by themselves
+    /// are in `registrations.rs`: they must not push these out of a page.
     pub fn list_applications(&mut self, organization: OrganizationId, most: i64) -> Result<Vec<Application>, Error> {
         self.run(|conn| {
             applications::table
                 .filter(applications::organization_id.eq(organization))
                 .filter(applications::state.eq(ApplicationState::Active))
+                .filter(not(exists(registrations::table.filter(registrations::application_id.eq(applications::id)))))
                 .order((applications::created_at.desc(), applications::id.desc()))
                 .limit(most)
                 .select(Application::as_select())
@@ -166,11 +170,13 @@ impl Snapshot<'_> {
         })
     }
 
+    /// Those that people created and nobody deleted.
     pub fn count_applications(&mut self, organization: OrganizationId) -> Result<i64, Error> {
         self.run(|conn| {
             applications::table
                 .filter(applications::organization_id.eq(organization))
                 .filter(applications::state.eq(ApplicationState::Active))
+                .filter(not(exists(registrations::table.filter(registrations::application_id.eq(applications::id)))))
                 .count()
                 .get_result(conn)
         })
@@ -183,7 +189,7 @@ impl Tx<'_> {
         self.insert_redirect_uris(application.id, redirect_uris)
     }
 
-    fn insert_redirect_uris(&mut self, application_id: ApplicationId, uris: &[RedirectUri]) -> Result<(), Error> {
+    pub(super) fn insert_redirect_uris(&mut self, application_id: ApplicationId, uris: &[RedirectUri]) -> Result<(), Error> {
         uris.iter().try_for_each(|uri| {
             let row = ApplicationRedirectUri { application_id, uri };
             self.run_one(|conn| diesel::insert_into(application_redirect_uris::table).values(&row).execute(conn))
@@ -225,7 +231,11 @@ impl Tx<'_> {
             .filter(applications::state.eq(ApplicationState::Active));
         self.run_one(|conn| {
             diesel::update(active).set((applications::state.eq(ApplicationState::Deleted), applications::deleted_at.eq(Some(now)))).execute(conn)
-        })
+        })?;
+        // one that registered by itself: who registers the same again gets another one
+        let registration = registrations::table.find(id);
+        let ended = (registrations::management_digest.eq(None::<Digest>), registrations::metadata_digest.eq(None::<Digest>));
+        self.run(|conn| diesel::update(registration).set(ended).execute(conn)).map(drop)
     }
 
     /// Compare-and-swap on the approval that was read: `NotFound` when somebody else has decided.

@@ -11,14 +11,15 @@ use crate::types::environment::Environment;
 use crate::types::grant_types::GrantTypes;
 use crate::types::id::{
     AccessTokenId, ApiKeyId, ApplicationId, AuditEventId, AuthorizationId, AuthorizationRequestId, ClientSecretId, ConsentId, DomainId,
-    IdentityProviderId, OrganizationId, RefreshTokenId, ResourceServerId, SessionId, UserId, WorkspaceId,
+    IdentityProviderId, OrganizationId, RefreshTokenId, RegistrationTokenId, ResourceServerId, SessionId, UserId, WorkspaceId,
 };
 use crate::types::redirect_uri::RedirectUri;
 use crate::types::resource::{ResourceUri, Resources};
 use crate::types::scope::Scopes;
 use crate::types::state::{
     AccessTokenFormat, ApiKeyState, ApplicationState, Approval, AuthorizationState, ClientType, ConsentState, GrantKind, Licence, OrganizationRole,
-    OrganizationState, PermissionLevel, ProductionAccess, ReachKind, RefreshTokenState, SecretState, SigningAlgorithm, UserKind, UserState,
+    OrganizationState, PermissionLevel, ProductionAccess, ReachKind, RefreshTokenState, RegistrationTokenState, SecretState, SigningAlgorithm,
+    UserKind, UserState,
 };
 use crate::types::time::Timestamp;
 
@@ -53,12 +54,11 @@ macro_rules! text_columns {
 text_columns! {
     C01: OrganizationId; C02: WorkspaceId; C03: UserId; C04: ApiKeyId; C05: ApplicationId; C06: ClientSecretId; C07: AuthorizationId;
     C08: AuthorizationRequestId; C09: AccessTokenId; C10: RefreshTokenId; C11: SessionId; C12: ResourceServerId; C13: DomainId; C14: AuditEventId;
-    C15: ConsentId;
-    C16: IdentityProviderId;
+    C15: ConsentId; C16: IdentityProviderId; C17: RegistrationTokenId;
     C20: Environment; C21: OrganizationRole; C22: Licence; C23: PermissionLevel; C24: UserKind; C25: UserState; C26: OrganizationState;
     C27: ProductionAccess; C28: ApiKeyState; C29: ReachKind; C30: ClientType; C31: AccessTokenFormat; C32: ApplicationState; C33: SecretState;
     C34: GrantKind; C35: AuthorizationState; C36: RefreshTokenState; C37: SigningAlgorithm;
-    C38: ConsentState; C39: Approval;
+    C38: ConsentState; C39: Approval; C46: RegistrationTokenState;
     C40: Scopes; C41: RedirectUri; C42: Digest; C43: GrantTypes; C44: ResourceUri; C45: Resources;
 }
 

@@ -48,6 +48,18 @@ impl Snapshot<'_> {
         })
     }
 
+    /// The owner who has been there the longest.
+    pub fn find_oldest_owner(&mut self, organization: OrganizationId) -> Result<Option<UserId>, Error> {
+        self.run(|conn| {
+            members::table
+                .filter(members::organization_id.eq(organization).and(members::role.eq(OrganizationRole::Owner)))
+                .order((members::created_at, members::user_id))
+                .select(members::user_id)
+                .first(conn)
+                .optional()
+        })
+    }
+
     pub fn count_owners(&mut self, organization: OrganizationId) -> Result<i64, Error> {
         self.run(|conn| {
             members::table.filter(members::organization_id.eq(organization).and(members::role.eq(OrganizationRole::Owner))).count().get_result(conn)

@@ -25,6 +25,8 @@ pub mod identities;
 pub mod identity_providers;
 pub mod members;
 pub mod organizations;
+pub mod registration_tokens;
+pub mod registrations;
 pub mod resource_servers;
 pub mod sessions;
 pub mod signing_keys;

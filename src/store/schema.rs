@@ -177,6 +177,34 @@ diesel::table! {
 }
 
 diesel::table! {
+    registration_tokens (id) {
+        id -> Text,
+        organization_id -> Text,
+        environment -> Text,
+        name -> Text,
+        digest -> Text,
+        state -> Text,
+        max_clients -> BigInt,
+        created_by -> Text,
+        created_at -> BigInt,
+        expires_at -> Nullable<BigInt>,
+        last_used_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    registrations (application_id) {
+        application_id -> Text,
+        registration_token_id -> Nullable<Text>,
+        management_digest -> Nullable<Text>,
+        metadata -> Text,
+        metadata_digest -> Nullable<Text>,
+        created_at -> BigInt,
+        last_used_at -> BigInt,
+    }
+}
+
+diesel::table! {
     sessions (id) {
         id -> Text,
         digest -> Text,
@@ -357,6 +385,9 @@ diesel::joinable!(application_redirect_uris -> applications (application_id));
 diesel::joinable!(application_secrets -> applications (application_id));
 diesel::joinable!(resource_server_secrets -> resource_servers (resource_server_id));
 diesel::joinable!(resources -> resource_servers (resource_server_id));
+diesel::joinable!(registration_tokens -> organizations (organization_id));
+diesel::joinable!(registrations -> applications (application_id));
+diesel::joinable!(registrations -> registration_tokens (registration_token_id));
 diesel::joinable!(sessions -> users (user_id));
 diesel::joinable!(authorization_requests -> applications (application_id));
 diesel::joinable!(consents -> applications (application_id));
@@ -390,6 +421,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     resource_servers,
     resource_server_secrets,
     resources,
+    registration_tokens,
+    registrations,
     sessions,
     authorization_requests,
     consents,

@@ -102,6 +102,8 @@ ids! {
     RefreshTokenId = "rt";
     SessionId = "ses";
     ResourceServerId = "rs";
+    /// An initial access token (RFC 7591 §1.2).
+    RegistrationTokenId = "rgt";
     DomainId = "dom";
     /// An organization's own way to sign in.
     IdentityProviderId = "idp";

@@ -51,6 +51,11 @@ impl RedirectUri {
         Url::parse(&self.0).is_ok_and(|url| url.scheme() == "https" && !is_loopback(&url))
     }
 
+    /// The same for every port of a loopback address (RFC 8252 §7.3): what tells two registrations apart.
+    pub fn without_loopback_port(&self) -> String {
+        loopback_parts(&self.0).map_or_else(|| self.0.clone(), |(host, rest)| format!("http://{host}{rest}"))
+    }
+
     /// What the consent page shows: `https://app.example`, or the scheme of a native application.
     pub fn origin(&self) -> String {
         match Url::parse(&self.0) {

@@ -112,6 +112,8 @@ vocabulary! {
         Stopped = "stopped",
     }
 
+    pub enum RegistrationTokenState { Active = "active", Revoked = "revoked" }
+
     pub enum SigningAlgorithm { Es256 = "ES256", EdDsa = "EdDSA" }
 }
 

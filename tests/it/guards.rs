@@ -8,7 +8,7 @@ use countersign::server::routes::{Guard, Route, table};
 use countersign::store::Tx;
 use countersign::store::consents::Consent;
 use countersign::types::environment::Environment;
-use countersign::types::id::{ApiKeyId, ApplicationId, ClientSecretId, ConsentId};
+use countersign::types::id::{ApiKeyId, ApplicationId, ClientSecretId, ConsentId, RegistrationTokenId};
 use countersign::types::resource::ResourceUri;
 use countersign::types::state::{ConsentState, OrganizationRole, ReachKind};
 use reqwest::header::{AUTHORIZATION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, LOCATION, SET_COOKIE, WWW_AUTHENTICATE};
@@ -41,9 +41,13 @@ enum Who {
     ResourceServer,
     SandboxKey,
     Token,
+    /// With an initial access token.
+    Registrant,
+    /// With its registration access token.
+    RegisteredClient,
 }
 
-const ALL: [Who; 10] = [
+const ALL: [Who; 12] = [
     Who::Nobody,
     Who::Stranger,
     Who::Operator,
@@ -54,6 +58,8 @@ const ALL: [Who; 10] = [
     Who::ResourceServer,
     Who::SandboxKey,
     Who::Token,
+    Who::Registrant,
+    Who::RegisteredClient,
 ];
 
 /// What the door did.
@@ -114,7 +120,7 @@ fn expected(guard: Guard, who: Who) -> Door {
         // RFC 6749 §2.3: Bearer is no client authentication
         Guard::Client => match who {
             Application => Door::In,
-            SandboxKey | Token => Door::WrongKind,
+            SandboxKey | Token | Who::Registrant | Who::RegisteredClient => Door::WrongKind,
             _ => Door::Unknown,
         },
         Guard::ResourceServer => {
@@ -124,6 +130,10 @@ fn expected(guard: Guard, who: Who) -> Door {
                 Door::Unknown
             }
         }
+        Guard::Registrant if who == Who::Registrant => Door::In,
+        Guard::RegisteredClient if who == Who::RegisteredClient => Door::In,
+        // closed to anybody, and other credentials are none here
+        Guard::Registrant | Guard::RegisteredClient => Door::Unknown,
         Guard::Holder => {
             if matches!(who, SandboxKey | Token) {
                 Door::In
@@ -155,10 +165,12 @@ enum Body {
     OAuth(&'static [(&'static str, &'static str)]),
     Question,
     Document,
+    /// A registration without a redirect URI.
+    Metadata,
 }
 
 /// The path with its parameters, and the body. Panics for what is not listed.
-async fn sample(server: &Server, route: &Route) -> (String, Body) {
+async fn sample(server: &Server, route: &Route, registered: &str) -> (String, Body) {
     let organization = server.planted.organization;
     let path = match (&route.method, route.path) {
         (_, "/dev-centre/{organization}/api-keys/{id}/revoke") => route.path.replace("{id}", fresh_key(server).await.as_str()),
@@ -187,6 +199,10 @@ async fn sample(server: &Server, route: &Route) -> (String, Body) {
         (&Method::GET, "/oauth2/authorize") => authorize_path(server.planted.application.as_str(), crate::server::REDIRECT_URI, "nothing"),
         // nobody's: there is no provider to go to
         (_, "/login/oidc/{provider}") => "/login/oidc/idp_0123456789ABCDEFGHIJKL".to_owned(),
+        (_, "/oauth2/register/{client_id}") => route.path.replace("{client_id}", registered),
+        (_, "/dev-centre/{organization}/registration/{id}/revoke") => {
+            route.path.replace("{id}", RegistrationTokenId::generate(server.clock.now()).as_str())
+        }
         (_, "/static/{name}") => "/static/countersign.css".to_owned(),
         (_, path) if path.starts_with("/.well-known/oauth-protected-resource") => {
             let path = path.replace("/{path:.*}", "/v1");
@@ -198,7 +214,8 @@ async fn sample(server: &Server, route: &Route) -> (String, Body) {
     let path = path.replace("{organization}", organization.as_str());
     assert!(!path.contains(['{', '}']), "{} {} has a parameter that is not listed", route.method, route.path);
     let body = match (&route.method, route.path) {
-        (&Method::GET, _) => Body::None,
+        (&Method::GET | &Method::DELETE, _) => Body::None,
+        (_, "/oauth2/register" | "/oauth2/register/{client_id}") => Body::Metadata,
         (_, "/oauth2/token" | "/oauth2/access_token") => Body::OAuth(&[("grant_type", "client_credentials")]),
         (_, "/oauth2/revoke" | "/oauth2/introspect") => Body::OAuth(&[("token", "nobody's")]),
         (_, "/v1/verify") => Body::Question,
@@ -300,6 +317,7 @@ impl<'s> Caller<'s> {
             Body::Form => request.form(&[("csrf", &self.csrf)]),
             Body::OAuth(form) => request.form(form),
             Body::Question => request.json(&json!({"credential": server.secrets.production_key})),
+            Body::Metadata => request.json(&json!({})),
             Body::Document => {
                 let request = request.header("Countersign-Credential", &server.secrets.production_key);
                 request.header(CONTENT_TYPE, "application/pdf").body("anything")
@@ -308,7 +326,17 @@ impl<'s> Caller<'s> {
     }
 }
 
-async fn callers(server: &Server) -> Vec<Caller<'_>> {
+/// The id and the registration access token of an application that registered by itself.
+async fn registered(server: &Server) -> (String, String) {
+    let metadata = json!({"redirect_uris": ["https://app.example/cb"], "token_endpoint_auth_method": "none"});
+    let request = server.post("/oauth2/register").bearer_auth(&server.secrets.registration_token).json(&metadata);
+    let (status, body) = crate::server::json(request.send().await.expect("an answer")).await;
+    assert_eq!(status, StatusCode::CREATED, "{body}");
+    let text = |name: &str| body[name].as_str().expect("text").to_owned();
+    (text("client_id"), text("registration_access_token"))
+}
+
+async fn callers<'s>(server: &'s Server, management: &str) -> Vec<Caller<'s>> {
     person(server, "stranger@elsewhere.example", false).await;
     person(server, "operator@vendor.example", true).await;
     for (email, role) in [("member@acme.example", "viewer"), ("manager@acme.example", "admin")] {
@@ -329,6 +357,8 @@ async fn callers(server: &Server) -> Vec<Caller<'_>> {
             Who::ResourceServer => (None, Some(basic(server.planted.resource_server.as_str(), &server.secrets.resource_server_secret))),
             Who::SandboxKey => (None, Some(format!("API-Key {}", server.secrets.sandbox_key))),
             Who::Token => (None, Some(format!("Bearer {token}"))),
+            Who::Registrant => (None, Some(format!("Bearer {}", server.secrets.registration_token))),
+            Who::RegisteredClient => (None, Some(format!("Bearer {management}"))),
         };
         callers.push(Caller::new(server, who, email, authorization).await);
     }
@@ -347,13 +377,14 @@ async fn start(db: TestDatabase) -> Server {
 
 async fn every_route_lets_in_whom_its_guard_names_and_nobody_else(db: TestDatabase) {
     let server = start(db).await;
-    let callers = callers(&server).await;
+    let (registered, management) = registered(&server).await;
+    let callers = callers(&server, &management).await;
     // signing out comes last: it ends the callers' sessions
     let (last, routes): (Vec<Route>, Vec<Route>) = table().into_iter().partition(|route| route.path == "/logout");
     assert_eq!(last.len(), 1);
     for route in &routes {
         for caller in &callers {
-            let (path, body) = sample(&server, route).await;
+            let (path, body) = sample(&server, route, &registered).await;
             let response = caller.request(&route.method, &path, &body).send().await.expect("an answer");
             let case = format!("{} {} as {:?}: {}", route.method, route.path, caller.who, response.status());
             let expected = match expected(route.guard, caller.who) {
@@ -420,7 +451,7 @@ async fn a_form_without_its_own_token_changes_nothing(db: TestDatabase) {
     });
     let mut count = 0;
     for route in forms {
-        let (path, _) = sample(&server, &route).await;
+        let (path, _) = sample(&server, &route, server.planted.application.as_str()).await;
         let before = written(&server).await;
         let owner = if route.guard == Guard::Operator { &operator } else { &owner };
         let post = |form: Vec<(&str, &str)>| owner.browser.client.post(server.url(&path)).form(&form).send();
@@ -515,7 +546,7 @@ async fn what_is_not_in_the_table_is_404_405_or_421(db: TestDatabase) {
         assert_armoured(&response, path);
     }
     for route in table() {
-        let (path, _) = sample(&server, &route).await;
+        let (path, _) = sample(&server, &route, server.planted.application.as_str()).await;
         let response = send(server.browser().client.patch(server.url(&path))).await;
         assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED, "PATCH {path}");
         assert!(response.headers()["allow"].to_str().expect("text").contains(route.method.as_str()));

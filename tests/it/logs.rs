@@ -151,6 +151,7 @@ impl<'p> Used<'p> {
             ("the production key", &secrets.production_key),
             ("the client secret", &secrets.client_secret),
             ("the resource server's secret", &secrets.resource_server_secret),
+            ("the initial access token", &secrets.registration_token),
         ] {
             used.hide(name, secret);
         }
@@ -199,6 +200,7 @@ impl<'p> Used<'p> {
         let tokens = self.code_flow(&cookie, &csrf).await;
         self.use_credentials(&tokens).await;
         self.use_console(&cookie, &csrf).await;
+        self.register_an_application().await;
         let wrong = random_base62(32);
         self.hide("a wrong secret", &wrong);
         for path in ["/oauth2/token", "/oauth2/introspect", "/v1/verify"] {
@@ -207,6 +209,20 @@ impl<'p> Used<'p> {
         }
         let form = [("csrf", csrf.as_str())];
         assert_eq!(text(self.post("/logout").header(COOKIE, &cookie).form(&form)).await.0, StatusCode::SEE_OTHER);
+    }
+
+    /// By itself, and again with the registration access token.
+    async fn register_an_application(&mut self) {
+        let request = self.post("/oauth2/register").bearer_auth(&self.secrets.registration_token);
+        let (status, body) = text(request.json(&json!({"redirect_uris": ["https://app.example/cb"]}))).await;
+        assert_eq!(status, StatusCode::CREATED, "{body}");
+        let body: Value = serde_json::from_str(&body).expect("JSON");
+        for name in ["client_secret", "registration_access_token"] {
+            self.hide(&format!("a registered {name}"), body[name].as_str().expect("a secret"));
+        }
+        let address = body["registration_client_uri"].as_str().expect("an address");
+        let request = self.client.get(address).bearer_auth(body["registration_access_token"].as_str().expect("a token"));
+        assert_eq!(text(request).await.0, StatusCode::OK);
     }
 
     /// A session's cookie and the token of its forms; a wrong password first.

@@ -36,6 +36,7 @@ pub struct Secrets {
     pub production_key: String,
     pub client_secret: String,
     pub resource_server_secret: String,
+    pub registration_token: String,
 }
 
 pub struct Server {
@@ -288,6 +289,7 @@ pub async fn plant(app: &App) -> (Planted, Secrets) {
     let (sandbox_key, sandbox) = key(Environment::Sandbox);
     let (production_key, production) = key(Environment::Production);
     let ((client_secret, client), (resource_server_secret, server)) = (secret(), secret());
+    let registration_token = mint_token("cs", TokenKind::InitialAccessToken).expose().to_owned();
     let seed = Seed {
         password_hash: PASSWORD.1.clone(),
         operator_password_hash: PASSWORD.1.clone(),
@@ -295,11 +297,12 @@ pub async fn plant(app: &App) -> (Planted, Secrets) {
         production_key: production,
         client_secret: client.into(),
         resource_server_secret: server,
+        registration_token: app.digester.digest(Purpose::InitialAccessToken, &registration_token),
         redirect_uri: REDIRECT_URI.parse().expect("a redirect URI"),
     };
     let config = std::sync::Arc::clone(&app.config);
     let planted: Result<Planted, Refusal> =
         app.store.write(app.clock.now(), move |tx: &mut Tx| quickstart::plant(tx, &config, seed).map(Verdict::Done)).await;
-    let secrets = Secrets { password: PASSWORD.0.clone(), sandbox_key, production_key, client_secret, resource_server_secret };
+    let secrets = Secrets { password: PASSWORD.0.clone(), sandbox_key, production_key, client_secret, resource_server_secret, registration_token };
     (planted.expect("planted"), secrets)
 }

@@ -31,6 +31,8 @@ pub struct ApplicationRow {
     pub last_used: String,
     /// The operator has stopped it.
     pub stopped: bool,
+    /// By itself (RFC 7591); nobody created it here.
+    pub registered: bool,
 }
 
 /// `POST …/applications` with `csrf name environment client_type redirect_uris access_token_format scope… grant… role
@@ -229,6 +231,7 @@ pub(super) mod samples {
                 created: "3 Oct 2026".into(),
                 last_used: "20 Nov 2026".into(),
                 stopped: false,
+                registered: false,
             }
         }
     }
@@ -259,7 +262,7 @@ pub(super) mod samples {
                 organization: named(name),
                 sandbox: vec![
                     ApplicationRow::sample(name),
-                    ApplicationRow { client_type: ClientType::Public, ..ApplicationRow::sample("Phone app") },
+                    ApplicationRow { client_type: ClientType::Public, registered: true, ..ApplicationRow::sample("Phone app") },
                 ],
                 production: vec![ApplicationRow { stopped: true, ..ApplicationRow::sample("Northwind CRM") }],
                 production_locked: None,

@@ -43,10 +43,11 @@ fn one_line_of_json_and_it_serves() {
         ("/application/redirect_uri", "http://127.0.0.1:8976/callback"),
         ("/resource_server/client_id", "rs_"),
         ("/resource_server/client_secret", "cs_cs_"),
+        ("/registration_token", "cs_rg_"),
     ] {
         assert!(text(pointer).starts_with(start), "{pointer}: {printed}");
     }
-    assert_eq!((&printed["gateway"], &printed["registration_token"], &printed["existing"]), (&Value::Null, &Value::Null, &json!(false)));
+    assert_eq!((&printed["gateway"], &printed["existing"]), (&Value::Null, &json!(false)));
     assert_eq!(printed.as_object().expect("an object").len(), 12, "{printed}");
     assert!(!text("/issuer").ends_with(":0"), "the port that was free");
     block_on(async {
@@ -79,9 +80,15 @@ fn a_second_run_keeps_the_data_and_shows_no_secret() {
     ] {
         assert_eq!(again.pointer(pointer), first.pointer(pointer), "{pointer}");
     }
-    for pointer in
-        ["/admin/password", "/operator/password", "/sandbox_key", "/production_key", "/application/client_secret", "/resource_server/client_secret"]
-    {
+    for pointer in [
+        "/admin/password",
+        "/operator/password",
+        "/sandbox_key",
+        "/production_key",
+        "/application/client_secret",
+        "/resource_server/client_secret",
+        "/registration_token",
+    ] {
         assert_eq!(again.pointer(pointer), Some(&Value::Null), "{pointer}");
         assert!(first.pointer(pointer).is_some_and(Value::is_string), "{pointer}");
     }
@@ -162,7 +169,7 @@ fn every_printed_command_works_when_pasted() {
     }
     let commands: Vec<&str> = guide.lines().filter(|line| line.starts_with("curl") || line.starts_with("TOKEN")).collect();
     let (exchange, commands): (Vec<&str>, Vec<&str>) = commands.into_iter().partition(|line| line.contains("code=CODE"));
-    assert_eq!((commands.len(), exchange.len()), (7, 1), "{guide}");
+    assert_eq!((commands.len(), exchange.len()), (8, 1), "{guide}");
     // pasted elsewhere than where the server was started, one after the other into one shell
     let script = commands.iter().map(|command| format!("echo '#'\n{command}\n")).collect::<String>();
     let answers = paste(&script);
@@ -178,6 +185,7 @@ fn every_printed_command_works_when_pasted() {
     assert_eq!(answers[4].trim().split('.').count(), 3, "a JWT: {}", answers[4]);
     assert_eq!(json(5)["active"], true);
     assert_eq!(json(6), json!({"active": false}));
+    assert!(json(7)["client_id"].as_str().is_some_and(|id| id.starts_with("app_")), "{}", answers[7]);
     assert!(guide.contains("/oauth2/authorize?response_type=code&client_id=app_"), "{guide}");
     let refused = paste(exchange[0]);
     assert!(refused.contains("invalid_grant"), "CODE is none: {refused}");

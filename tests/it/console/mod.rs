@@ -6,6 +6,7 @@ mod application_edit;
 mod application_secrets;
 mod applications;
 mod organizations;
+mod registration;
 
 use countersign::domain::quickstart::ADMIN;
 use reqwest::header::CONTENT_TYPE;

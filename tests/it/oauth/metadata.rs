@@ -80,7 +80,7 @@ async fn what_is_not_advertised_does_not_work(db: TestDatabase) {
         let browser = server.signed_in_browser().await;
         assert_eq!(super::redirected_error(&browser, &path).await.0, "unsupported_response_type");
     }
-    for path in ["/oauth2/register", "/oauth2/device_authorization", "/oauth2/par", "/.well-known/openid-configuration", "/oauth2/userinfo"] {
+    for path in ["/oauth2/device_authorization", "/oauth2/par", "/.well-known/openid-configuration", "/oauth2/userinfo"] {
         assert_eq!(server.post(path).send().await.expect("an answer").status(), StatusCode::NOT_FOUND, "{path}");
     }
 }

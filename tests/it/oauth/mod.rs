@@ -15,6 +15,8 @@ mod metadata;
 mod protected_resource;
 mod races;
 mod refresh_token;
+mod registration;
+mod registration_management;
 mod remembered;
 mod resource;
 mod revoke;

@@ -12,6 +12,8 @@ mod identities;
 mod identity_providers;
 mod members;
 mod organizations;
+mod registration_tokens;
+mod registrations;
 mod resource_servers;
 mod schema;
 mod sessions;
