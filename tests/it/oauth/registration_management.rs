@@ -130,7 +130,7 @@ async fn what_may_not_be_replaced_is_refused(db: TestDatabase) {
         json!({"registration_client_uri": client["registration_client_uri"]}),
         json!({"client_secret_expires_at": 0}),
         json!({"client_id_issued_at": 0}),
-        json!({"token_endpoint_auth_method": "none", "grant_types": ["authorization_code"], "redirect_uris": ["http://127.0.0.1/callback"],
+        json!({"token_endpoint_auth_method": "none", "grant_types": ["authorization_code"], "redirect_uris": ["https://a.example/callback"],
             "response_types": ["code"]}),
         json!({"grant_types": ["password"]}),
         json!({"client_name": "a\u{0}"}),
