@@ -7,7 +7,7 @@ use crate::store::application_secrets::ApplicationSecret;
 use crate::store::applications::Application;
 use crate::store::authorizations::Authorization;
 use crate::store::{Error, Snapshot, Subject};
-use crate::types::id::ApplicationId;
+use crate::types::id::{ApplicationId, OrganizationId};
 use crate::types::redirect_uri::RedirectUri;
 use crate::types::state::{ApplicationState, ClientType, OrganizationState};
 use crate::types::time::Timestamp;
@@ -22,11 +22,18 @@ pub struct Client {
     pub own_authorization: Option<Authorization>,
     /// When one that registered by itself was last used, to the day; none for one that a person created.
     pub registration_used_at: Option<Timestamp>,
+    /// By a person of its organization, or by their initial access token. False: anybody registered it.
+    pub vouched_for: bool,
 }
 
 impl Client {
     pub fn is_confidential(&self) -> bool {
         self.application.client_type == ClientType::Confidential
+    }
+
+    /// Whether these people's own organization made it. Where it belongs says nothing when anybody could register it there.
+    pub fn is_made_by(&self, organization: OrganizationId) -> bool {
+        self.vouched_for && self.application.organization_id == organization
     }
 
     /// The registered redirect URI that `asked` matches; a single registered one may be left out (RFC 6749 §3.1.2.3).
@@ -62,6 +69,14 @@ pub fn find(snapshot: &mut Snapshot, catalogue: &Catalogue, id: ApplicationId, n
         Some(own) => access::is_live(snapshot, catalogue, &own, now)?.then_some(own),
         None => None,
     };
-    let registration_used_at = snapshot.find_registration(id)?.map(|registration| registration.last_used_at);
-    Ok(Some(Client { application, organization_name: organization.name, redirect_uris, secrets, own_authorization, registration_used_at }))
+    let registration = snapshot.find_registration(id)?;
+    Ok(Some(Client {
+        application,
+        organization_name: organization.name,
+        redirect_uris,
+        secrets,
+        own_authorization,
+        vouched_for: registration.as_ref().is_none_or(|registration| registration.registration_token_id.is_some()),
+        registration_used_at: registration.map(|registration| registration.last_used_at),
+    }))
 }

@@ -138,7 +138,7 @@ fn remembered(
 ) -> Result<Option<Consent>, Error> {
     // several organizations are a choice, and the page is where it is made
     let [organization] = eligible else { return Ok(None) };
-    let own = client.application.organization_id == organization.id;
+    let own = client.is_made_by(organization.id);
     let proven = client.is_confidential() && request.redirect_uri.proves_its_host() && (own || client.application.verified_at.is_some());
     if !proven {
         return Ok(None);

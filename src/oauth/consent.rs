@@ -173,6 +173,9 @@ struct Ground {
     apis: Vec<String>,
 }
 
+/// Who made an application that anybody could register under any name.
+const REGISTERED_ITSELF: &str = "Nobody known: it registered by itself";
+
 #[expect(clippy::too_many_arguments, reason = "it only gathers what the page shows")]
 fn consent_page(
     app: &App, visitor: &Visitor, person: &SignedIn, client: &Client, kept: &AuthorizationRequest, ground: &Ground, selected: &Organization,
@@ -184,9 +187,13 @@ fn consent_page(
         csrf: visitor.csrf(),
         request_id: kept.id.to_string(),
         application_name: client.application.name.clone(),
-        application_organization: client.organization_name.clone(),
+        application_organization: if client.vouched_for || client.application.verified_at.is_some() {
+            client.organization_name.clone()
+        } else {
+            REGISTERED_ITSELF.to_owned()
+        },
         // an application of the person's own organization needs no introduction
-        own: client.application.organization_id == selected.id,
+        own: client.is_made_by(selected.id),
         verified: client.application.verified_at.is_some(),
         local: !kept.redirect_uri.proves_its_host(),
         connected_before: ground.before.is_some(),

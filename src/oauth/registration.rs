@@ -41,6 +41,7 @@ pub async fn post(app: web::Data<App>, facts: Facts, request: HttpRequest, paylo
 async fn register(app: &App, facts: &Facts, request: &HttpRequest, payload: web::Payload) -> Result<HttpResponse, Error> {
     refuse_query(request)?;
     let token = initial_access_token(app, request)?;
+    ensure(token.is_some() || app.config.registration.is_open(), Error::from(RegistrationError::TokenRequired))?;
     let registrant = find_registrant(app, token.clone(), facts).await?;
     let members = read_members(app, request, payload).await?;
     let metadata = ClientMetadata::new(&members, &registration::offer(&app.config, &app.catalogue, registrant.token.is_some()))?;

@@ -31,13 +31,14 @@ pub struct Registration {
     pub last_used_at: Timestamp,
 }
 
-/// Live, unused since before an instant, and with nothing that anybody allowed it and that still stands.
+/// Live, unused since before an instant, and with nothing that anybody allowed it and that still stands. One that the operator
+/// stopped stays, or registering again would start it again.
 macro_rules! unused_since {
     ($before:expr) => {
         registrations::table
             .inner_join(applications::table)
             .filter(registrations::last_used_at.lt($before))
-            .filter(applications::state.eq(ApplicationState::Active))
+            .filter(applications::state.eq(ApplicationState::Active).and(applications::stopped_at.is_null()))
             .filter(not(exists(consents::table.filter(consents::application_id.eq(applications::id).and(consents::state.eq(ConsentState::Active))))))
             .filter(not(exists(
                 authorizations::table

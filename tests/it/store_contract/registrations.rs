@@ -177,6 +177,10 @@ async fn what_nobody_uses_is_listed_and_ends(db: TestDatabase) {
     let left = read(&store, move |c| c.find_unused_open_registration(organization, LATER)).await;
     assert_eq!(left, Some(robot.application_id));
     assert_eq!(read(&store, move |c| c.find_unused_open_registration(organization, NOW)).await, None);
+    let stopped = insert(&store, &acme, None).await.application_id;
+    let application = Application { id: stopped, ..acme.application() };
+    write(&store, move |tx| tx.set_application_stopped(&application, Some("abuse"))).await.expect("stopped");
+    assert!(!listed(LATER, 9).await.contains(&(organization, stopped)));
     write(&store, move |tx| tx.revoke_consent(consented)).await.expect("revoked");
     assert!(listed(LATER, 9).await.contains(&(organization, allowed.application_id)));
 }
