@@ -53,6 +53,17 @@ impl Depends for Client {
     }
 }
 
+/// Who made the application, for people. Anybody could register one under any name where `vouched_for` is false.
+pub fn made_by(application: &Application, organization_name: &str, vouched_for: bool) -> String {
+    let known = vouched_for || application.verified_at.is_some();
+    if known { organization_name.to_owned() } else { "Nobody known: it registered by itself".to_owned() }
+}
+
+/// Whether a person of its organization created it, or their initial access token registered it.
+pub fn is_vouched_for(snapshot: &mut Snapshot, id: ApplicationId) -> Result<bool, Error> {
+    Ok(snapshot.find_registration(id)?.is_none_or(|registration| registration.registration_token_id.is_some()))
+}
+
 /// The client, if it is not deleted and its organization is not suspended. One that the operator has stopped too: people are
 /// told, and nothing else is done for it.
 pub fn find(snapshot: &mut Snapshot, catalogue: &Catalogue, id: ApplicationId, now: Timestamp) -> Result<Option<Client>, Error> {

@@ -9,7 +9,7 @@ use crate::config::OAuth;
 use crate::crypto::digest::Digest;
 use crate::domain::authorizations::Terms;
 use crate::domain::clients::Client;
-use crate::domain::{Refusal, authorizations, ensure};
+use crate::domain::{Refusal, authorizations, clients, ensure};
 use crate::store::applications::Application;
 use crate::store::authorization_requests::AuthorizationRequest;
 use crate::store::authorizations::Authorization;
@@ -290,7 +290,8 @@ fn connected(snapshot: &mut Snapshot, consent: Consent) -> Result<Option<Connect
     let deleted = |application: &Application| application.state == crate::types::state::ApplicationState::Deleted;
     let Some(application) = snapshot.find_application(consent.application_id)?.filter(|own| !deleted(own)) else { return Ok(None) };
     let name = |organization: Option<Organization>| organization.map(|organization| organization.name).unwrap_or_default();
-    let made_by = name(snapshot.find_organization(application.organization_id)?);
+    let maker = name(snapshot.find_organization(application.organization_id)?);
+    let made_by = clients::made_by(&application, &maker, clients::is_vouched_for(snapshot, application.id)?);
     let organization_name = name(snapshot.find_organization(consent.organization_id)?);
     let chosen = snapshot.list_consent_workspaces(consent.id)?;
     let all = snapshot.list_workspaces(consent.organization_id)?;

@@ -14,7 +14,7 @@ use crate::app::App;
 use crate::config::ScopeEntry;
 use crate::crypto::digest::Purpose;
 use crate::crypto::format::{TokenKind, mint_token};
-use crate::domain::clients::Client;
+use crate::domain::clients::{Client, made_by};
 use crate::domain::consents::{self, Choice, MOST_WORKSPACES};
 use crate::domain::identities::{self, Entrance};
 use crate::domain::sessions::SignedIn;
@@ -173,9 +173,6 @@ struct Ground {
     apis: Vec<String>,
 }
 
-/// Who made an application that anybody could register under any name.
-const REGISTERED_ITSELF: &str = "Nobody known: it registered by itself";
-
 #[expect(clippy::too_many_arguments, reason = "it only gathers what the page shows")]
 fn consent_page(
     app: &App, visitor: &Visitor, person: &SignedIn, client: &Client, kept: &AuthorizationRequest, ground: &Ground, selected: &Organization,
@@ -187,11 +184,7 @@ fn consent_page(
         csrf: visitor.csrf(),
         request_id: kept.id.to_string(),
         application_name: client.application.name.clone(),
-        application_organization: if client.vouched_for || client.application.verified_at.is_some() {
-            client.organization_name.clone()
-        } else {
-            REGISTERED_ITSELF.to_owned()
-        },
+        application_organization: made_by(&client.application, &client.organization_name, client.vouched_for),
         // an application of the person's own organization needs no introduction
         own: client.is_made_by(selected.id),
         verified: client.application.verified_at.is_some(),

@@ -1,14 +1,15 @@
 //! `POST /oauth2/register` (RFC 7591), and what becomes of an application that registered by itself.
 
 use countersign::config::{Config, Rate};
-use countersign::domain::accounts;
 use countersign::domain::quickstart::ADMIN;
+use countersign::domain::{Refusal, accounts, consents};
 use countersign::jobs::sweep;
 use countersign::store;
 use countersign::store::Tx;
+use countersign::store::consents::Consent;
 use countersign::store::organizations::Organization;
-use countersign::types::id::ApplicationId;
-use countersign::types::state::OrganizationRole;
+use countersign::types::id::{ApplicationId, ConsentId};
+use countersign::types::state::{ConsentState, OrganizationRole, ReachKind};
 use futures_util::future::join_all;
 use reqwest::header::{CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
 use reqwest::{RequestBuilder, StatusCode};
@@ -467,8 +468,31 @@ async fn where_registration_is_open_nobody_can_change_what_others_share(db: Test
     // nor does it look as if the organization had made it
     let html = server.signed_in_browser().await.get(&path).await.text().await.expect("text");
     assert!(html.contains("Not verified") && html.contains("it registered by itself") && !html.contains("Your organization"), "{html}");
+    let id: ApplicationId = text(&first, "client_id").parse().expect("an id");
+    let connected = server.write(move |tx| made_by_of(tx, id)).await;
+    assert!(connected.contains("it registered by itself"), "{connected}");
     let wrong = server.post("/oauth2/register").bearer_auth("x").json(&tool());
     assert_oauth_error(&send(wrong).await, StatusCode::UNAUTHORIZED, "invalid_token");
+}
+
+/// As the page of connected applications says it, once the admin has allowed it something.
+fn made_by_of(tx: &mut Tx, application: ApplicationId) -> Result<String, Refusal> {
+    let person = user(tx, ADMIN)?;
+    let commons = COMMONS.parse().expect("an id");
+    let consent = Consent {
+        id: ConsentId::generate(tx.now),
+        user_id: person,
+        application_id: application,
+        organization_id: commons,
+        scopes: "read".parse().expect("a scope"),
+        reach: ReachKind::Organization,
+        state: ConsentState::Active,
+        created_at: tx.now,
+        updated_at: tx.now,
+        revoked_at: None,
+    };
+    tx.insert_consent(&consent, &[])?;
+    Ok(consents::find_connected(tx, person, consent.id)?.made_by)
 }
 
 async fn open_registration_never_gets_client_credentials(db: TestDatabase) {
