@@ -8,7 +8,7 @@ use crate::app::App;
 use crate::config::Catalogue;
 use crate::domain::Refusal;
 use crate::domain::consents::{self, Connected};
-use crate::store::Verdict;
+use crate::store::{Snapshot, Tx, Verdict};
 use crate::types::id::ConsentId;
 use crate::types::state::ReachKind;
 use crate::types::time::Timestamp;
@@ -24,9 +24,10 @@ const REVOKED: &str = "revoked";
 
 /// `GET /account/applications`.
 pub async fn list(app: web::Data<App>, visitor: Visitor, facts: Facts, request: HttpRequest) -> Result<HttpResponse, PageError> {
-    let user = visitor.require()?.user.id;
+    let (user, only) = (visitor.require()?.user.id, visitor.require()?.session.confined_to);
     let query = Form::of_query(&request)?;
-    let connected = app.store.read(move |snapshot| consents::list_connected(snapshot, user)).await?;
+    let mut connected = app.store.read(move |snapshot| consents::list_connected(snapshot, user)).await?;
+    connected.retain(|own| only.is_none_or(|only| only == own.consent.organization_id));
     let template = ConnectedAppsPage {
         shell: visitor.shell("Connected applications"),
         revoked: query.field("done") == REVOKED,
@@ -37,9 +38,13 @@ pub async fn list(app: web::Data<App>, visitor: Visitor, facts: Facts, request: 
 
 /// `GET /account/applications/{id}/revoke`.
 pub async fn confirm_revoke(app: web::Data<App>, visitor: Visitor, facts: Facts, path: web::Path<String>) -> Result<HttpResponse, PageError> {
-    let user = visitor.require()?.user.id;
+    let session = visitor.require()?.session.clone();
     let id = parse_id(&path)?;
-    let connected = app.store.read(move |snapshot| consents::find_connected(snapshot, user, id)).await?;
+    let find = move |snapshot: &mut Snapshot| {
+        consents::ensure_within(snapshot, &session, id)?;
+        consents::find_connected(snapshot, session.user_id, id)
+    };
+    let connected = app.store.read(find).await?;
     let template = ConnectedAppRevokePage {
         shell: visitor.shell("Take access back"),
         csrf: visitor.csrf(),
@@ -54,9 +59,13 @@ pub async fn revoke(
 ) -> Result<HttpResponse, PageError> {
     let form = Form::read(&request, payload, app.config.server.max_body_bytes).await?;
     visitor.check_csrf(&form)?;
-    let user = visitor.require()?.user.id;
+    let session = visitor.require()?.session.clone();
     let id = parse_id(&path)?;
-    app.store.write(facts.now, move |tx| consents::revoke(tx, user, id).map(Verdict::<_, Refusal>::Done)).await?;
+    let revoke = move |tx: &mut Tx| {
+        consents::ensure_within(tx, &session, id)?;
+        consents::revoke(tx, session.user_id, id).map(Verdict::<_, Refusal>::Done)
+    };
+    app.store.write(facts.now, revoke).await?;
     Ok(html::see_other(&format!("{LIST}?done={REVOKED}")))
 }
 
@@ -65,9 +74,9 @@ fn parse_id(text: &str) -> Result<ConsentId, PageError> {
 }
 
 fn row(catalogue: &Catalogue, connected: Connected, now: Timestamp) -> ConnectedApp {
-    let Connected { consent, application, made_by, organization_name, workspaces, last_used_at } = connected;
+    let Connected { consent, application, made_by, is_own, organization_name, workspaces, last_used_at } = connected;
     ConnectedApp {
-        maker: if application.organization_id == consent.organization_id {
+        maker: if is_own {
             Maker::Own
         } else if application.verified_at.is_some() {
             Maker::Verified

@@ -15,6 +15,7 @@ use crate::store::authorization_requests::AuthorizationRequest;
 use crate::store::authorizations::Authorization;
 use crate::store::consents::Consent;
 use crate::store::organizations::Organization;
+use crate::store::sessions::Session;
 use crate::store::workspaces::Workspace;
 use crate::store::{Error, Snapshot, Tx};
 use crate::types::environment::Environment;
@@ -264,6 +265,8 @@ pub struct Connected {
     pub application: Application,
     /// Whose application it is.
     pub made_by: String,
+    /// The organization whose data it opens made it.
+    pub is_own: bool,
     /// Whose data it opens.
     pub organization_name: String,
     /// The names of the workspaces; empty for all of them.
@@ -285,19 +288,27 @@ pub fn find_connected(snapshot: &mut Snapshot, user: UserId, id: ConsentId) -> R
     connected(snapshot, consent)?.ok_or(Refusal::NotFound)
 }
 
+/// A session that an organization's provider made shows, and takes back, what concerns that organization only.
+pub fn ensure_within(snapshot: &mut Snapshot, session: &Session, id: ConsentId) -> Result<(), Refusal> {
+    let consent = snapshot.find_consent(session.user_id, id)?.ok_or(Refusal::NotFound)?;
+    ensure(session.confined_to.is_none_or(|only| only == consent.organization_id), Refusal::NotFound)
+}
+
 /// None when the application is deleted: nothing is connected any more.
 fn connected(snapshot: &mut Snapshot, consent: Consent) -> Result<Option<Connected>, Error> {
     let deleted = |application: &Application| application.state == crate::types::state::ApplicationState::Deleted;
     let Some(application) = snapshot.find_application(consent.application_id)?.filter(|own| !deleted(own)) else { return Ok(None) };
     let name = |organization: Option<Organization>| organization.map(|organization| organization.name).unwrap_or_default();
     let maker = name(snapshot.find_organization(application.organization_id)?);
-    let made_by = clients::made_by(&application, &maker, clients::is_vouched_for(snapshot, application.id)?);
+    let vouched_for = clients::is_vouched_for(snapshot, application.id)?;
+    let made_by = clients::made_by(&application, &maker, vouched_for);
+    let is_own = vouched_for && application.organization_id == consent.organization_id;
     let organization_name = name(snapshot.find_organization(consent.organization_id)?);
     let chosen = snapshot.list_consent_workspaces(consent.id)?;
     let all = snapshot.list_workspaces(consent.organization_id)?;
     let workspaces = all.into_iter().filter(|workspace| chosen.contains(&workspace.id)).map(|workspace| workspace.name).collect();
     let last_used_at = snapshot.last_use_of_consent(consent.id)?;
-    Ok(Some(Connected { consent, application, made_by, organization_name, workspaces, last_used_at }))
+    Ok(Some(Connected { consent, application, made_by, is_own, organization_name, workspaces, last_used_at }))
 }
 
 /// The person takes it back: every authorization of it and their tokens end at once. One that is revoked already stays so.

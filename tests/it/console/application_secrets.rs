@@ -47,6 +47,7 @@ async fn revocations(browser: &Browser<'_>, page: &str) -> Vec<String> {
 }
 
 async fn a_second_secret_works_beside_the_first_until_that_is_revoked(db: TestDatabase) {
+    // 9700-27
     let server = Server::start(db).await;
     let browser = admin(&server).await;
     let (first, page) = page(&browser).await;
