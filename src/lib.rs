@@ -3,14 +3,14 @@
 //!
 //! | floor | room | owns |
 //! |---|---|---|
-//! | 1 | [`cli`] | the command line: `quickstart serve migrate config user` |
+//! | 1 | [`cli`] | the command line: `quickstart serve migrate config doctor user signing-keys` |
 //! | 2 | [`server`] | the route table, the middleware around it, start and stop |
 //! | 3 | [`oauth`] | door: one file per RFC endpoint, `grants/` one file per grant |
 //! | 3 | [`gateway`] | door: `verify`, `watermark`, `whoami`: the hot path |
 //! | 3 | [`console`] | door: the Dev Centre's pages |
-//! | 3 | [`operator`] | door: the vendor's own pages |
-//! | 3 | [`account`] | door: signing in and out |
-//! | 3 | [`jobs`] | door: what happens although nobody asks |
+//! | 3 | [`operator`] | door: the vendor's own pages: approval of applications, resource servers |
+//! | 3 | [`account`] | door: signing in and out, here and at providers, and what is connected |
+//! | 3 | [`jobs`] | door: what happens although nobody asks: last uses, signing keys, the sweep |
 //! | 4 | [`web`] | reading requests strictly, knowing who asks, answering pages and problems |
 //! | 4 | [`app`] | what every request shares |
 //! | 5 | [`domain`] | rules and use cases: no HTTP, no SQL text, no network |
@@ -23,7 +23,7 @@
 //! A request is three calls in four files, one hop to a database thread, one transaction, one instant:
 //!
 //! ```text
-//! POST /oauth2/token   routes.rs -> oauth/token.rs::post -> oauth/grants/<grant>.rs -> domain/authorizations.rs -> store
+//! POST /oauth2/token   routes.rs -> oauth/token.rs::post -> oauth/grants/<grant>.rs -> domain/{refresh,authorizations}.rs -> store
 //! console form         routes.rs -> console/api_keys.rs::create -> domain/api_keys.rs::create -> store/{api_keys,audit}.rs
 //! verify               routes.rs -> gateway/verify.rs -> domain/check.rs -> access memory | one query
 //! ```

@@ -35,6 +35,8 @@ pub const WEAK: &[Weak] = &[
     weak("oauth.authorization_seconds", |c| c.oauth.authorization_seconds > 2 * 365 * DAY, "people are asked again after more than two years only"),
     weak("oauth.signing_key_seconds", |c| c.oauth.signing_key_seconds == 0 || c.oauth.signing_key_seconds > 366 * DAY, "signing keys are not replaced within a year"),
     weak("oauth.signing_key_publish_seconds", |c| c.oauth.signing_key_publish_seconds < OAuth::default().signing_key_publish_seconds / 24, "resource servers that keep the key set for an hour refuse the first tokens of a new key"),
+    weak("identity.allow_private_providers", |c| c.identity.allow_private_providers, "organizations may make this server ask addresses of your own network"),
+    weak("registration.open_organization", |c| c.registration.is_open(), "anybody may register applications under any name"),
     weak("oauth.pkce_optional_for", |c| !c.oauth.pkce_optional_for.is_empty(), "codes of these applications can be redeemed by whoever injects them (RFC 9700 §2.1.1)"),
     weak("oauth.refresh_replay_seconds", |c| c.oauth.refresh_replay_seconds < HOUR, "a stolen refresh token that comes back after an hour is not noticed as a theft"),
     weak("sandbox.name_prefix", |c| c.sandbox.name_prefix.trim().is_empty(), "Sandbox documents cannot be told from others by their name"),
@@ -109,6 +111,8 @@ mod tests {
             sandbox = { name_prefix = ' ', include_subdomains = true }
             limits = { sandbox = '101/1m', production = 'none', whoami = 'none', unknown_credentials = '4000/1m', client_failures = '10/1s' }
             sweep = { enabled = false }
+            identity = { allow_private_providers = true }
+            registration = { open_organization = 'org_0000000000000000000001' }
             operations = { allowed_networks = ['0.0.0.0/1'] }
             logs = { level = 'info,countersign=trace' }
             [oauth]
