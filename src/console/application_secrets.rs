@@ -6,11 +6,11 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use super::applications::{created_page, get, own_path, secret_rows};
 use super::pages::application_settings::ApplicationSecretRevokePage;
 use super::pages::applications::ApplicationCreatedPage;
-use super::shell::parse_id;
+use super::shell::{self, parse_id};
 use crate::app::App;
 use crate::domain::application_secrets;
 use crate::store::{self, Verdict};
-use crate::types::id::{ApplicationId, ClientSecretId, OrganizationId};
+use crate::types::id::{ApplicationId, ClientSecretId};
 use crate::web::facts::Facts;
 use crate::web::form::Form;
 use crate::web::html::{self, PageError};
@@ -62,8 +62,7 @@ pub async fn revoke(
 ) -> Result<HttpResponse, PageError> {
     let form = Form::read(&request, payload, app.config.server.max_body_bytes).await?;
     visitor.check_csrf(&form)?;
-    let person = visitor.require()?.user.id;
-    let organization: OrganizationId = parse_id(&path.0)?;
+    let (person, organization) = shell::enter(&app, &visitor, &path.0).await?;
     let id: ApplicationId = parse_id(&path.1)?;
     let secret: ClientSecretId = parse_id(&path.2)?;
     let end = move |tx: &mut store::Tx| application_secrets::revoke(tx, organization, person, id, secret).map(Verdict::Done);

@@ -119,8 +119,7 @@ pub async fn request_approval(
 ) -> Result<HttpResponse, PageError> {
     let form = Form::read(&request, payload, app.config.server.max_body_bytes).await?;
     visitor.check_csrf(&form)?;
-    let person = visitor.require()?.user.id;
-    let organization: OrganizationId = parse_id(&path.0)?;
+    let (person, organization) = shell::enter(&app, &visitor, &path.0).await?;
     let id: ApplicationId = parse_id(&path.1)?;
     let ask = move |tx: &mut store::Tx| approval::request(tx, organization, person, id).map(Verdict::Done);
     app.store.write_organization(organization, facts.now, ask).await?;

@@ -55,8 +55,7 @@ pub async fn revoke(
 ) -> Result<HttpResponse, PageError> {
     let form = Form::read(&request, payload, app.config.server.max_body_bytes).await?;
     visitor.check_csrf(&form)?;
-    let person = visitor.require()?.user.id;
-    let organization: OrganizationId = parse_id(&path.0)?;
+    let (person, organization) = shell::enter(&app, &visitor, &path.0).await?;
     let id: RegistrationTokenId = parse_id(&path.1)?;
     app.store.write(facts.now, move |tx| registration_tokens::revoke(tx, organization, person, id).map(Verdict::Done)).await?;
     Ok(html::see_other(&list_path(organization)))

@@ -126,6 +126,13 @@ fn create(path: &Path, keys: &SecretKeys) -> std::io::Result<()> {
         });
         let _ = writeln!(text, "{} {digits}", key.id);
     }
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        let mut builder = std::fs::DirBuilder::new();
+        builder.recursive(true);
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.create(folder)?;
+    }
     let mut file = options.open(path)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()

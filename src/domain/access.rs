@@ -199,8 +199,12 @@ pub fn of_token(
     snapshot: &mut Snapshot, catalogue: &Catalogue, authorization: &Authorization, token: &PresentedToken,
 ) -> Result<Option<Access>, Error> {
     let application = snapshot.find_application(authorization.application_id)?;
-    // an application that may not act as itself any more does not, from that moment
-    let may = |application: &Application| authorization.kind != GrantKind::ClientCredentials || application.may_use(GrantType::ClientCredentials);
+    // a grant that is taken away stops, from that moment
+    let grant = match authorization.kind {
+        GrantKind::AuthorizationCode => GrantType::AuthorizationCode,
+        GrantKind::ClientCredentials => GrantType::ClientCredentials,
+    };
+    let may = |application: &Application| application.may_use(grant);
     let live = |application: &Application| application.is_live() && application.is_open_to(authorization.organization_id) && may(application);
     let Some(application) = application.filter(live).filter(|_| authorization.state == AuthorizationState::Active) else {
         return Ok(None);
@@ -218,7 +222,7 @@ pub fn of_token(
         token: Some(TokenFacts {
             application: application.id,
             authorization: authorization.id,
-            scopes: token.scopes.clone(),
+            scopes: token.scopes.intersection(&authorization.scopes).intersection(&application.scopes),
             is_own: authorization.kind == GrantKind::ClientCredentials,
             resources: token.resources.clone(),
             unseen: Arc::new(AtomicBool::new(token.unseen)),

@@ -6,7 +6,7 @@
 
 use crate::config::Config;
 use crate::domain::applications::{self, RefreshPolicy};
-use crate::domain::{Refusal, accounts, authorizations};
+use crate::domain::{Refusal, accounts, authorizations, clients, ensure};
 use crate::store::applications::Application;
 use crate::store::{Error, Tx};
 use crate::types::grant_types::{GrantType, GrantTypes};
@@ -43,13 +43,15 @@ impl Settings {
         let name = parse_text(&self.name, MOST_NAME).map_err(|error| errors.push(("name", error.to_string())));
         let public = client_type == ClientType::Public;
         let grants = if public { self.grants.without(GrantType::ClientCredentials) } else { self.grants };
+        // nobody has anything to refresh
+        let grants = if grants.contains(GrantType::AuthorizationCode) { grants } else { grants.without(GrantType::RefreshToken) };
         errors.extend(self.wrong_redirect_uris(public, grants).map(|message| ("redirect_uris", message)));
         if self.scopes.is_empty() {
             errors.push(("scope", "Choose at least one scope.".to_owned()));
         }
         let known = |name: &str| config.scope.iter().any(|scope| scope.name == name);
         errors.extend(self.scopes.iter().filter(|name| !known(name)).map(|name| ("scope", format!("Unknown scope {name}."))));
-        if grants.is_empty() || grants == GrantTypes::from_iter([GrantType::RefreshToken]) {
+        if grants.is_empty() {
             let message = if public { "A public application needs the code flow." } else { "Choose the code flow, client credentials, or both." };
             errors.push(("grants", message.to_owned()));
         }
@@ -96,6 +98,7 @@ pub fn change(
     let uris = tx.list_redirect_uris(id)?;
     let role = applications::role(tx, &before)?;
     let acts_as_itself = wanted.acts_as_itself(before.client_type);
+    ensure(!acts_as_itself || clients::is_vouched_for(tx, id)?, Refusal::Blocked(NOT_VOUCHED_FOR.to_owned()))?;
     let new_role = acts_as_itself && role.as_ref() != Some(&wanted.role);
     let changed = changes(&before, &uris, new_role, &wanted);
     if changed.is_empty() {
@@ -113,9 +116,13 @@ pub fn change(
     tx.change_application(&after)?;
     tx.change_redirect_uris(&after, &wanted.redirect_uris)?;
     tx.change_own_scopes(id, organization, &after.scopes)?;
+    // one that registered by itself is the organization's from here on: it cannot undo this
+    tx.take_over_registration(id)?;
     tx.record(Some(organization), Some(user), "application.changed", id.as_str(), &changed.join(" "))?;
     Ok(after)
 }
+
+const NOT_VOUCHED_FOR: &str = "It registered by itself, and nobody knows who holds its secret: it cannot act as itself.";
 
 /// What differs, by name: for the audit event.
 fn changes(before: &Application, uris: &[RedirectUri], new_role: bool, wanted: &Settings) -> Vec<&'static str> {
@@ -132,9 +139,14 @@ fn changes(before: &Application, uris: &[RedirectUri], new_role: bool, wanted: &
     all.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()
 }
 
+/// Whether the operator's check still holds: it was of a name and of addresses.
+pub fn is_still_checked(old_name: &str, old_uris: &[RedirectUri], name: &str, uris: &[RedirectUri]) -> bool {
+    let known_host = |uri: &RedirectUri| old_uris.iter().any(|own| own.origin() == uri.origin());
+    old_name == name && uris.iter().all(known_host)
+}
+
 fn applied(before: &Application, uris: &[RedirectUri], wanted: &Settings) -> Application {
-    let known_host = |uri: &RedirectUri| uris.iter().any(|own| own.origin() == uri.origin());
-    let still_checked = before.name == wanted.name && wanted.redirect_uris.iter().all(known_host);
+    let still_checked = is_still_checked(&before.name, uris, &wanted.name, &wanted.redirect_uris);
     Application {
         name: wanted.name.clone(),
         scopes: wanted.scopes.clone(),

@@ -3,7 +3,7 @@
 //!
 //! Invariant: only an operator decides; a decision takes effect with its commit, for tokens that were issued before, too.
 
-use crate::domain::{Refusal, applications, ensure};
+use crate::domain::{Refusal, applications, clients, ensure};
 use crate::store::applications::{Application, ApplicationFilter};
 use crate::store::{Error, Snapshot, Tx};
 use crate::types::environment::Environment;
@@ -50,25 +50,32 @@ pub fn search(snapshot: &mut Snapshot, operator: UserId, filter: &ApplicationFil
     let mut found = snapshot.list_production_applications(filter, i64::try_from(PAGE).unwrap_or(i64::MAX) + 1)?;
     let more = found.len() > PAGE;
     found.truncate(PAGE);
+    for (application, name) in &mut found {
+        *name = organization_name(snapshot, application)?;
+    }
     Ok((found, more))
 }
 
 pub fn get(snapshot: &mut Snapshot, operator: UserId, id: ApplicationId) -> Result<Detail, Refusal> {
     ensure_operator(snapshot, operator)?;
     let application = find(snapshot, id)?;
-    let creator = snapshot.find_user(application.created_by)?;
+    let vouched_for = clients::is_vouched_for(snapshot, application.id)?;
+    let creator = if vouched_for { snapshot.find_user(application.created_by)? } else { None };
     Ok(Detail {
         organization_name: organization_name(snapshot, &application)?,
         creator_email: creator.as_ref().and_then(|creator| creator.email.clone()),
-        creator_name: creator.map(|creator| creator.name).unwrap_or_default(),
+        creator_name: creator.map_or_else(|| "nobody known".to_owned(), |creator| creator.name),
         redirect_uris: snapshot.list_redirect_uris(id)?,
         consents: snapshot.count_consents(id)?,
         application,
     })
 }
 
+/// Whose it is. Anybody could register one in the organization's name where registration is open.
 fn organization_name(snapshot: &mut Snapshot, application: &Application) -> Result<String, Error> {
-    Ok(snapshot.find_organization(application.organization_id)?.map(|organization| organization.name).unwrap_or_default())
+    let name = snapshot.find_organization(application.organization_id)?.map(|organization| organization.name).unwrap_or_default();
+    let vouched_for = clients::is_vouched_for(snapshot, application.id)?;
+    Ok(if vouched_for { name } else { format!("Nobody known: it registered by itself at {name}") })
 }
 
 /// An operator is a person with that flag; no role in an organization makes one.

@@ -8,7 +8,7 @@ use crate::config::{Catalogue, Config};
 use crate::crypto::digest::Digest;
 use crate::domain::applications::{self, NewApplication, RefreshPolicy};
 use crate::domain::client_metadata::{ClientMetadata, MetadataError, Offer};
-use crate::domain::{Refusal, authorizations, ensure};
+use crate::domain::{Refusal, application_settings, authorizations, ensure};
 use crate::store;
 use crate::store::application_secrets::NewSecret;
 use crate::store::applications::Application;
@@ -169,7 +169,7 @@ pub fn register(
     }
     let same = if wanted.same.is_empty() { None } else { tx.find_registration_by_metadata(&wanted.same)? };
     match same {
-        Some(same) => repeat(tx, &registrant, same, &wanted.management),
+        Some(same) => repeat(tx, &registrant, same),
         None => {
             make_room(tx, config, &registrant)?;
             insert(tx, config, catalogue, &registrant, wanted)
@@ -177,14 +177,10 @@ pub fn register(
     }
 }
 
-fn repeat(tx: &mut Tx, registrant: &Registrant, same: Registration, management: &Digest) -> Result<Registered, RegistrationError> {
-    let managed = registrant.token.is_some();
-    if managed {
-        tx.change_registration_access_token(same.application_id, management)?;
-    } else {
-        tx.record_registration_use(registrant.organization, same.application_id)?;
-    }
-    Ok(Registered { application: same.application_id, issued_at: same.created_at, managed })
+/// Who repeats a registration gets the application and not the say over it: another holder of the same token may have it.
+fn repeat(tx: &mut Tx, registrant: &Registrant, same: Registration) -> Result<Registered, RegistrationError> {
+    tx.record_registration_use(registrant.organization, same.application_id)?;
+    Ok(Registered { application: same.application_id, issued_at: same.created_at, managed: false })
 }
 
 fn make_room(tx: &mut Tx, config: &Config, registrant: &Registrant) -> Result<(), RegistrationError> {
@@ -272,12 +268,21 @@ pub fn update(
     let same_type = metadata.auth_method.client_type() == application.client_type;
     let text = "token_endpoint_auth_method must not change between none and a secret: register another client.";
     ensure(same_type, MetadataError::Metadata(text.to_owned()))?;
+    if !is_still_vouched_for(tx, &registration)? {
+        // whoever vouched for it does no more: it keeps what it has, and gets nothing new
+        let more = metadata.grants.iter().any(|grant| !application.may_use(grant)) || !metadata.scopes.is_subset_of(&application.scopes);
+        let text = "the initial access token of this client is not valid any more: it can give up grant_types and scope, and get no new ones.";
+        ensure(!more, MetadataError::Metadata(text.to_owned()))?;
+    }
     let other = if same.is_empty() { None } else { tx.find_registration_by_metadata(same)?.filter(|other| other.application_id != id) };
     // two may come to mean the same: then only the other is found by it
     let digest = if other.is_some() { None } else { same.first() };
     let rescoped = metadata.scopes != application.scopes;
     let (name, scopes, grants) = (metadata.name.clone(), metadata.scopes.clone(), metadata.grants);
-    let application = Application { name, scopes, grants, ..application };
+    let uris = tx.list_redirect_uris(id)?;
+    let checked = application_settings::is_still_checked(&application.name, &uris, &name, &metadata.redirect_uris);
+    let verified_at = application.verified_at.filter(|_| checked);
+    let application = Application { name, scopes, grants, verified_at, ..application };
     let json = serde_json::Value::Object(metadata.to_json()).to_string();
     tx.change_registration(&application, &metadata.redirect_uris, &json, digest)?;
     if rescoped && let Some(own) = tx.find_client_credentials_authorization(id)? {
@@ -286,6 +291,14 @@ pub fn update(
     }
     tx.record(Some(application.organization_id), None, "application.changed", id.as_str(), "by its registration access token")?;
     Ok(Managed { application, registration: Registration { metadata: json, ..registration } })
+}
+
+/// Whether the initial access token is live, and who made it still an admin.
+fn is_still_vouched_for(snapshot: &mut Snapshot, registration: &Registration) -> Result<bool, store::Error> {
+    let Some(id) = registration.registration_token_id else { return Ok(false) };
+    let Some(token) = snapshot.find_registration_token(id)? else { return Ok(false) };
+    let creator = snapshot.find_member(token.organization_id, token.created_by)?;
+    Ok(token.state == RegistrationTokenState::Active && creator.is_some_and(|member| member.role.is_admin()))
 }
 
 /// The application ends itself (RFC 7592 §2.3): it and its tokens are dead at once.

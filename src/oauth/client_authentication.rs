@@ -28,7 +28,10 @@ pub async fn authenticate(app: &App, headers: &HeaderMap, form: &Form, facts: &F
         // a confidential client must authenticate; a public one has no secret to be right
         _ => return Err(refused()),
     };
-    app.note_client(id, proven_by, facts.now);
+    // anybody can say a public client's id: it was here when its grant was good
+    if proven_by.is_some() {
+        app.note_client(id, proven_by, facts.now);
+    }
     Ok(client)
 }
 

@@ -36,6 +36,7 @@ async fn exchange(app: &App, facts: &Facts, request: &HttpRequest, payload: web:
         GrantType::RefreshToken => grants::refresh_token::exchange(app, facts, client, &form).await?,
         GrantType::ClientCredentials => grants::client_credentials::exchange(app, facts, client, &form).await?,
     };
+    app.note_client(issuance.authorization.application_id, None, facts.now);
     token_response::respond(app, &issuance)
 }
 

@@ -196,8 +196,8 @@ impl Tx<'_> {
         })
     }
 
-    /// Writes what its people may change of it: name, scopes, grants, refresh policy, service account and whether it is
-    /// verified. `NotFound` when it is deleted.
+    /// Writes what its people may change of it: name, scopes, grants, refresh policy and service account, and that it
+    /// is not verified any more; never that it is. `NotFound` when it is deleted.
     pub fn change_application(&mut self, application: &Application) -> Result<(), Error> {
         self.touch(Subject::Organization(application.organization_id));
         let active = applications::table.find(application.id).filter(applications::state.eq(ApplicationState::Active));
@@ -209,9 +209,14 @@ impl Tx<'_> {
             applications::refresh_idle_seconds.eq(application.refresh_idle_seconds),
             applications::refresh_absolute_seconds.eq(application.refresh_absolute_seconds),
             applications::service_account_id.eq(application.service_account_id),
-            applications::verified_at.eq(application.verified_at),
         );
-        self.run_one(|conn| diesel::update(active).set(changed).execute(conn))
+        self.run_one(|conn| diesel::update(active).set(changed).execute(conn))?;
+        if application.verified_at.is_some() {
+            // the operator's word, which may have changed since it was read
+            return Ok(());
+        }
+        let none = applications::verified_at.eq(None::<Timestamp>);
+        self.run_one(|conn| diesel::update(applications::table.find(application.id)).set(none).execute(conn))
     }
 
     pub fn change_redirect_uris(&mut self, application: &Application, uris: &[RedirectUri]) -> Result<(), Error> {

@@ -31,6 +31,10 @@ pub struct RegistrationToken {
 
 impl Snapshot<'_> {
     /// Revoked and expired ones, too.
+    pub fn find_registration_token(&mut self, id: RegistrationTokenId) -> Result<Option<RegistrationToken>, Error> {
+        self.run(|conn| registration_tokens::table.find(id).select(RegistrationToken::as_select()).first(conn).optional())
+    }
+
     pub fn find_registration_token_by_digest(&mut self, candidates: &[Digest]) -> Result<Option<RegistrationToken>, Error> {
         let of_digest = registration_tokens::table.filter(registration_tokens::digest.eq_any(candidates));
         self.run(|conn| of_digest.select(RegistrationToken::as_select()).first(conn).optional())

@@ -110,11 +110,11 @@ impl Tx<'_> {
         self.run_one(|conn| diesel::insert_into(registrations::table).values(registration).execute(conn))
     }
 
-    /// Another registration access token: the one before it is worth nothing any more.
-    pub fn change_registration_access_token(&mut self, application: ApplicationId, digest: &Digest) -> Result<(), Error> {
-        let (row, now) = (registrations::table.find(application), self.now);
-        let change = (registrations::management_digest.eq(Some(digest)), registrations::last_used_at.eq(now));
-        self.run_one(|conn| diesel::update(row).set(change).execute(conn))
+    /// The organization has changed it: its registration access token is worth nothing any more, and nobody else registers
+    /// the same. One that people created is no error.
+    pub fn take_over_registration(&mut self, application: ApplicationId) -> Result<(), Error> {
+        let ended = (registrations::management_digest.eq(None::<Digest>), registrations::metadata_digest.eq(None::<Digest>));
+        self.run(|conn| diesel::update(registrations::table.find(application)).set(ended).execute(conn)).map(drop)
     }
 
     /// What is known of the application ends, so that the next look at it tells this instant.
@@ -129,7 +129,12 @@ impl Tx<'_> {
         self.touch(Subject::Organization(changed.organization_id));
         let now = self.now;
         let live = applications::table.find(changed.id).filter(applications::state.eq(ApplicationState::Active));
-        let columns = (applications::name.eq(&changed.name), applications::scopes.eq(&changed.scopes), applications::grants.eq(changed.grants));
+        let columns = (
+            applications::name.eq(&changed.name),
+            applications::scopes.eq(&changed.scopes),
+            applications::grants.eq(changed.grants),
+            applications::verified_at.eq(changed.verified_at),
+        );
         self.run_one(|conn| diesel::update(live).set(columns).execute(conn))?;
         let of_application = application_redirect_uris::table.filter(application_redirect_uris::application_id.eq(changed.id));
         self.run(|conn| diesel::delete(of_application).execute(conn))?;

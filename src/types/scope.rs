@@ -33,6 +33,11 @@ impl Scopes {
         self.iter().all(|token| other.contains(token))
     }
 
+    /// What stands in both.
+    pub fn intersection(&self, other: &Self) -> Self {
+        self.iter().filter(|token| other.contains(token)).collect()
+    }
+
     fn from_tokens<'a>(tokens: impl Iterator<Item = &'a str>) -> Self {
         let mut tokens: Vec<&str> = tokens.collect();
         tokens.sort_unstable();

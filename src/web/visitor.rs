@@ -54,14 +54,14 @@ impl Visitor {
 
     /// Whether the operator's pages open to this person, from here.
     pub fn is_operator(&self) -> bool {
-        self.in_operations && self.signed_in.as_ref().is_some_and(|person| person.user.operator)
+        self.in_operations && self.signed_in.as_ref().is_some_and(|person| person.user.operator && person.session.confined_to.is_none())
     }
 
     /// The operator. From elsewhere, and to everybody else, the operator's pages do not exist; who is not signed in may be one.
     pub fn require_operator(&self) -> Result<&SignedIn, PageError> {
         ensure(self.in_operations, PageError::NotFound)?;
         let person = self.require()?;
-        ensure(person.user.operator, PageError::NotFound)?;
+        ensure(person.user.operator && person.session.confined_to.is_none(), PageError::NotFound)?;
         Ok(person)
     }
 

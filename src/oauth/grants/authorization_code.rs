@@ -79,7 +79,7 @@ fn redeem(
         Err(store::Error::NotFound) => return replayed(tx, &authorization, proven),
         Err(error) => return Err(error.into()),
     }
-    let extent = Extent { scopes: authorization.scopes.clone(), resources };
+    let extent = Extent { scopes: authorization.scopes.intersection(&client.application.scopes), resources };
     let authorization = Authorization { state: AuthorizationState::Active, ..authorization };
     Ok(Verdict::Done(authorizations::issue(tx, catalogue, &terms, authorization, extent, 0, minted)?))
 }

@@ -63,7 +63,12 @@ fn exchange_once(
     let lives_as = live.as_ref().filter(|_| standing == Standing::Lost).unwrap_or(&refresh_token);
     let in_time = lives_as.expires_at > now && authorization.expires_at.is_none_or(|end| end > now);
     ensure(in_time, Code::InvalidGrant.because("The refresh token has expired."))?;
-    let scopes = oxide::referee_refresh(client, &authorization, request.scope.as_deref())?;
+    // what was taken away from the application is not issued any more
+    let scopes = oxide::referee_refresh(client, &authorization, request.scope.as_deref())?.intersection(&client.application.scopes);
+    ensure(
+        !scopes.is_empty() || authorization.scopes.is_empty(),
+        Code::InvalidGrant.because("The application may have none of these scopes any more."),
+    )?;
     let resources = resource::narrow(&authorization.resources, &request.resources)?;
     let extent = Extent { scopes, resources };
     if terms.rotates {

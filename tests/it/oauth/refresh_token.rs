@@ -27,6 +27,7 @@ both_databases!(
     a_confidential_application_may_keep_its_refresh_token,
     lifetimes_are_the_applications_own,
     without_the_grant_there_is_no_refresh_token,
+    what_was_taken_from_the_application_is_minted_no_more,
     a_narrower_scope_narrows_the_access_token_only,
     a_wider_scope_is_refused_and_burns_nothing,
     another_clients_refresh_token_is_refused_and_not_burnt,
@@ -348,4 +349,22 @@ async fn a_revoked_access_token_was_received(db: TestDatabase) {
     assert_eq!(super::revoke(&server, text(&second, "access_token")).await, StatusCode::OK);
     assert_invalid_grant(&refresh(&server, text(&first, "refresh_token")).await);
     assert_invalid_grant(&refresh(&server, text(&second, "refresh_token")).await);
+}
+
+async fn what_was_taken_from_the_application_is_minted_no_more(db: TestDatabase) {
+    // RFC 9068 §2.2.3: a resource server that reads the token alone obeys its scope
+    let server = Server::start(db).await;
+    let client = register(&server, |_| {}).await;
+    let waiting = code_of(&server, &client, "read send").await;
+    let tokens = token_as(&server, &client, &redemption(&code_of(&server, &client, "read send").await)).await.1;
+    let (id, narrow) = (client.id, "read write".parse().expect("scopes"));
+    let change = move |tx: &mut countersign::store::Tx| {
+        let application = tx.find_application(id)?.ok_or(countersign::domain::Refusal::NotFound)?;
+        Ok(tx.change_application(&countersign::store::applications::Application { scopes: narrow, ..application })?)
+    };
+    server.write(change).await;
+    assert_eq!(server.introspect(text(&tokens, "access_token")).await["scope"], "read", "what was issued before is narrower, too");
+    let form = [("grant_type", "refresh_token"), ("refresh_token", text(&tokens, "refresh_token"))];
+    assert_eq!(token_as(&server, &client, &form).await.1["scope"], "read");
+    assert_eq!(token_as(&server, &client, &redemption(&waiting)).await.1["scope"], "read");
 }

@@ -1,5 +1,10 @@
 //! `GET`, `PUT` and `DELETE /oauth2/register/{client_id}` (RFC 7592).
 
+use countersign::domain::application_settings::{self, Settings};
+use countersign::domain::applications::RefreshPolicy;
+use countersign::store::Tx;
+use countersign::store::applications::Application;
+use countersign::types::id::ApplicationId;
 use futures_util::future::join_all;
 use reqwest::header::{CACHE_CONTROL, WWW_AUTHENTICATE};
 use reqwest::{Method, RequestBuilder, StatusCode};
@@ -19,6 +24,9 @@ both_databases!(
     of_ten_deletions_one_succeeds,
     a_wrong_token_opens_nothing,
     two_that_come_to_mean_the_same_stay_two,
+    another_name_or_host_is_verified_no_more,
+    who_is_vouched_for_no_more_gets_nothing_new,
+    what_the_organization_changed_is_its_own,
 );
 
 async fn register(server: &Server, metadata: Value) -> Value {
@@ -192,7 +200,7 @@ async fn a_wrong_token_opens_nothing(db: TestDatabase) {
     let in_url = server.get(&format!("{path}?access_token={}", text(&client, "registration_access_token")));
     assert_oauth_error(&send(in_url).await, StatusCode::BAD_REQUEST, "invalid_request");
     // one that the operator stopped cannot change itself
-    let id: countersign::types::id::ApplicationId = text(&client, "client_id").parse().expect("an id");
+    let id: ApplicationId = text(&client, "client_id").parse().expect("an id");
     server
         .write(move |tx| {
             let application = tx.find_application(id)?.expect("registered");
@@ -215,4 +223,70 @@ async fn two_that_come_to_mean_the_same_stay_two(db: TestDatabase) {
         register(&server, json!({"client_name": "Other", "redirect_uris": ["http://127.0.0.1/callback"], "token_endpoint_auth_method": "none"}))
             .await;
     assert_ne!(other["client_id"], second["client_id"], "nothing of that name is left");
+}
+
+async fn application(server: &Server, client: &Value) -> Application {
+    let id: ApplicationId = text(client, "client_id").parse().expect("an id");
+    server.app.store.read(move |c| c.find_application(id)).await.expect("a read").expect("found")
+}
+
+async fn another_name_or_host_is_verified_no_more(db: TestDatabase) {
+    // the operator's word is of a name and of addresses
+    let server = Server::start(db).await;
+    let client = register(&server, json!({"client_name": "CRM", "redirect_uris": ["https://crm.example/cb"]})).await;
+    for (change, kept) in [
+        (json!({"redirect_uris": ["https://crm.example/other"]}), true),
+        (json!({"redirect_uris": ["https://evil.example/cb"]}), false),
+        (json!({"client_name": "Your Bank"}), false),
+    ] {
+        let before = application(&server, &client).await;
+        server.write(move |tx| Ok(tx.set_application_verified(&before, true)?)).await;
+        let (status, body) = send(request(&server, "PUT", &client).json(&replacement(&client, change.clone()))).await;
+        assert_eq!(status, StatusCode::OK, "{body}");
+        assert_eq!(application(&server, &client).await.verified_at.is_some(), kept, "{change}");
+    }
+}
+
+async fn who_is_vouched_for_no_more_gets_nothing_new(db: TestDatabase) {
+    let server = Server::start(db).await;
+    let client = register(&server, json!({"client_name": "CRM", "redirect_uris": ["https://crm.example/cb"], "scope": "read write"})).await;
+    let organization = server.planted.organization;
+    server
+        .write(move |tx| {
+            for token in tx.list_registration_tokens(organization, 10)? {
+                tx.revoke_registration_token(organization, token.id)?;
+            }
+            Ok(())
+        })
+        .await;
+    for more in [json!({"scope": "read write send"}), json!({"grant_types": ["authorization_code", "client_credentials"]})] {
+        let answer = send(request(&server, "PUT", &client).json(&replacement(&client, more))).await;
+        assert_oauth_error(&answer, StatusCode::BAD_REQUEST, "invalid_client_metadata");
+    }
+    let less = json!({"scope": "read"});
+    assert_eq!(send(request(&server, "PUT", &client).json(&replacement(&client, less))).await.0, StatusCode::OK);
+}
+
+async fn what_the_organization_changed_is_its_own(db: TestDatabase) {
+    let server = Server::start(db).await;
+    let client = register(&server, json!({"client_name": "CRM", "redirect_uris": ["https://crm.example/cb"], "scope": "read write"})).await;
+    let (id, organization, config) = (application(&server, &client).await.id, server.planted.organization, server.app.config.clone());
+    let change = move |tx: &mut Tx| {
+        let admin = super::user(tx, countersign::domain::quickstart::ADMIN)?;
+        let settings = Settings {
+            name: "CRM".to_owned(),
+            redirect_uris: vec!["https://crm.example/cb".parse().expect("a URI")],
+            scopes: "read".parse().expect("scopes"),
+            role: "viewer".to_owned(),
+            grants: "authorization_code".parse().expect("a grant"),
+            refresh: RefreshPolicy::default(),
+        };
+        application_settings::change(tx, &config, organization, admin, id, settings)
+    };
+    server.write(change).await;
+    // a PUT would undo it
+    for method in ["GET", "PUT", "DELETE"] {
+        let answer = send(request(&server, method, &client).json(&replacement(&client, json!({})))).await;
+        assert_oauth_error(&answer, StatusCode::UNAUTHORIZED, "invalid_token");
+    }
 }

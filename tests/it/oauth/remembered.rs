@@ -101,8 +101,7 @@ async fn an_unproven_client_is_always_asked_about(db: TestDatabase) {
     approve(&server, foreign.id).await;
     for request in [path(&public, &[]), path(&foreign, &[]), server.authorize_path("read")] {
         browser.allow(&request).await;
-        let page = consent(&browser, &request).await;
-        assert!(page.html.contains("You have connected it before."), "{}", page.html);
+        consent(&browser, &request).await;
     }
     let id = foreign.id;
     let verify = move |tx: &mut Tx| {
@@ -240,9 +239,11 @@ async fn a_revoked_consent_beats_a_silent_authorization(db: TestDatabase) {
             }
             server.write(move |tx| user(tx, ADMIN).and_then(|admin| consents::revoke(tx, admin, id))).await;
         };
+        // in every other round one code comes before for certain
+        let before = if round % 2 == 0 { Some(browser.get(&request).await) } else { None };
         let asks = join_all((0..3).map(|_| browser.get(&request)));
         let (answers, ()) = tokio::join!(asks, revoke);
-        for answer in answers {
+        for answer in answers.into_iter().chain(before) {
             assert!(!answer.status().is_server_error(), "{}", answer.status());
             if answer.status() != StatusCode::SEE_OTHER {
                 continue;
@@ -255,7 +256,7 @@ async fn a_revoked_consent_beats_a_silent_authorization(db: TestDatabase) {
             }
         }
     }
-    assert!(raced > 0, "no code came before the revocation: nothing was raced");
+    assert!(raced >= 30, "only {raced} codes came before their revocation");
 }
 
 async fn one_consent_has_so_many_authorizations_and_no_more(db: TestDatabase) {

@@ -203,7 +203,9 @@ async fn every_path_of_an_organization_is_barred(db: TestDatabase) {
         let csrf = hidden(&html, "csrf").expect("a token");
         for route in table().iter().filter(|route| route.path.starts_with("/dev-centre/{organization}/")) {
             let id = if route.path.contains("/applications") { "app_0123456789ABCDEFGHIJKL" } else { "key_0123456789ABCDEFGHIJKL" };
-            let path = route.path.replace("{organization}", organization.as_str()).replace("{id}", id);
+            let path =
+                route.path.replace("{organization}", organization.as_str()).replace("{id}", id).replace("{secret}", "sec_0123456789ABCDEFGHIJKL");
+            assert!(!path.contains('{'), "{path}");
             let response = if route.method == Method::GET {
                 browser.get(&path).await
             } else {

@@ -247,13 +247,17 @@ async fn what_may_change_of_an_application_is_written_whole(db: TestDatabase) {
         refresh_idle_seconds: Some(60),
         refresh_absolute_seconds: None,
         service_account_id: None,
-        verified_at: Some(NOW),
+        verified_at: None,
         ..before
     };
     let (written, again) = (after.clone(), after.clone());
     write(&store, move |tx| tx.change_application(&written)).await.expect("changed");
     let found = read(&store, move |c| c.find_application(id)).await.expect("found");
     assert_eq!(format!("{found:?}"), format!("{after:?}"));
+    // the operator's word is not its people's to give
+    let verified = Application { verified_at: Some(NOW), ..after.clone() };
+    write(&store, move |tx| tx.change_application(&verified)).await.expect("changed");
+    assert_eq!(read(&store, move |c| c.find_application(id)).await.expect("found").verified_at, None);
     let stamp = store.changes().stamp();
     let uris = [redirect_uri("https://crm.example/cb"), redirect_uri("https://crm.example/other")];
     let given = uris.clone();

@@ -36,6 +36,9 @@ async fn a_token_is_found_by_its_digest(db: TestDatabase) {
     write(&store, move |tx| tx.insert_registration_token(&copy)).await.expect("inserted");
     let found = read(&store, move |c| c.find_registration_token_by_digest(&[unique_digest(), digest])).await.expect("found");
     assert_eq!(format!("{found:?}"), format!("{written:?}"));
+    let id = written.id;
+    assert_eq!(read(&store, move |c| c.find_registration_token(id)).await.expect("found").digest, written.digest);
+    assert!(read(&store, |c| c.find_registration_token(RegistrationTokenId::generate(NOW))).await.is_none());
     assert!(read(&store, |c| c.find_registration_token_by_digest(&[unique_digest()])).await.is_none());
     assert!(is_constraint(&write(&store, move |tx| tx.insert_registration_token(&twin)).await));
 }

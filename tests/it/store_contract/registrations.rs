@@ -15,7 +15,7 @@ both_databases!(
     a_registration_is_found_by_its_application_token_and_metadata,
     two_live_ones_never_mean_the_same,
     they_are_counted_and_listed_apart_from_what_people_create,
-    a_token_and_a_use_are_written,
+    a_use_is_written_and_the_organization_takes_over,
     what_it_said_is_replaced,
     what_nobody_uses_is_listed_and_ends,
     what_has_ended_leaves_with_all_that_hangs_off_it,
@@ -100,17 +100,17 @@ async fn they_are_counted_and_listed_apart_from_what_people_create(db: TestDatab
     assert_eq!(read(&store, move |c| c.count_clients_of_token(by)).await, 1);
 }
 
-async fn a_token_and_a_use_are_written(db: TestDatabase) {
+async fn a_use_is_written_and_the_organization_takes_over(db: TestDatabase) {
     let store = open(&db);
     let acme = Acme::insert(&store).await;
-    let (id, organization, digest) = (insert(&store, &acme, None).await.application_id, acme.organization, unique_digest());
-    let copy = digest.clone();
-    write_at(&store, LATER, move |tx| tx.change_registration_access_token(id, &copy)).await.expect("changed");
-    let found = read(&store, move |c| c.find_registration(id)).await.expect("found");
-    assert_eq!((found.management_digest, found.last_used_at), (Some(digest), LATER));
+    let (id, organization) = (insert(&store, &acme, None).await.application_id, acme.organization);
     ends_what_is_remembered_of(&store, Subject::Organization(organization), move |tx| tx.record_registration_use(organization, id)).await;
     assert_eq!(read(&store, move |c| c.find_registration(id)).await.expect("found").last_used_at, NOW);
+    write(&store, move |tx| tx.take_over_registration(id)).await.expect("taken over");
+    let found = read(&store, move |c| c.find_registration(id)).await.expect("found");
+    assert_eq!((found.management_digest, found.metadata_digest), (None, None));
     let nobody = ApplicationId::generate(NOW);
+    write(&store, move |tx| tx.take_over_registration(nobody)).await.expect("one that people created is no error");
     assert_eq!(write(&store, move |tx| tx.record_registration_use(organization, nobody)).await, Err(Error::NotFound));
 }
 
