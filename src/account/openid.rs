@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{sign_in, with_cookies};
 use crate::app::App;
+use crate::domain::ensure;
 use crate::domain::identities::{self, Denial, OPERATOR, Realm};
 use crate::outbound::openid::{Answer, Failure, Flow, Proven};
 use crate::store::users::User;
@@ -18,6 +19,7 @@ use crate::types::time::Timestamp;
 use crate::web::facts::Facts;
 use crate::web::form::Form;
 use crate::web::html::{self, PageError, error_page};
+use crate::web::page::{Link, NoticePage, Shell};
 use crate::web::provider::Provider;
 use crate::web::return_to::local_path;
 use crate::web::visitor::{Visitor, read_sign_in, sign_in_cookie, sign_in_removal};
@@ -47,6 +49,8 @@ struct Started {
 enum Rejection {
     #[error("the browser did not start this sign-in, or long ago")]
     NotStarted,
+    #[error("somebody else is signed in here")]
+    SomebodyElse,
     #[error("the provider refused: {0:?}")]
     AtProvider(String),
     #[error(transparent)]
@@ -83,10 +87,26 @@ async fn leave(app: &App, facts: &Facts, request: &HttpRequest, realm: &str) -> 
     let Some(provider) = Provider::find(app, realm).await? else {
         return Ok(error_page(StatusCode::BAD_REQUEST, "This link cannot be used", "Nobody can sign in by it, or not any more.", None, facts));
     };
+    // login CSRF: a link elsewhere must not sign somebody in as somebody else, unasked
+    if request.headers().get("sec-fetch-site").is_some_and(|site| site == "cross-site") {
+        return Ok(ask_first(request, &provider));
+    }
     match begin(app, facts, &provider, return_to, None).await? {
         Ok((url, cookie)) => with_cookies(html::see_other(url.as_str()), [cookie]),
         Err(failure) => Ok(failed(facts, realm, failure)),
     }
+}
+
+/// The same address again, from a page of ours.
+fn ask_first(request: &HttpRequest, provider: &Provider) -> HttpResponse {
+    let title = format!("Sign in with {}?", provider.name);
+    let template = NoticePage {
+        shell: Shell { title: title.clone(), product_name: html::PRODUCT.to_owned(), signed_in: None, active_section: None },
+        heading: title,
+        message: "Another site sent you here. Go on only if you meant to sign in.".to_owned(),
+        way_out: Some(Link { href: request.uri().to_string(), label: "Go on".to_owned() }),
+    };
+    html::page(StatusCode::OK, &template, None)
 }
 
 /// Where the browser goes, and what it takes along.
@@ -174,7 +194,10 @@ async fn sign_in(app: &App, visitor: &Visitor, facts: &Facts, realm: &Realm, pro
         // the same person's other first sign-in was faster: now there is somebody to find
         recognized = recognize(app, facts, realm, &proven).await;
     }
-    Ok(sign_in::start(app, visitor, facts.now, recognized?.id, realm.confines_to(), return_to).await?)
+    let user = recognized?;
+    // whoever is signed in is not exchanged for somebody else
+    ensure(visitor.signed_in().is_none_or(|own| own.user.id == user.id), Rejection::SomebodyElse)?;
+    Ok(sign_in::start(app, visitor, facts.now, user.id, realm.confines_to(), return_to).await?)
 }
 
 async fn recognize(app: &App, facts: &Facts, realm: &Realm, proven: &Proven) -> Result<User, Denial> {
@@ -213,6 +236,11 @@ fn words(rejection: &Rejection) -> (StatusCode, &'static str, String) {
             StatusCode::BAD_REQUEST,
             "This sign-in cannot go on",
             again("It was started in another browser, or a while ago, or has been answered before."),
+        ),
+        Rejection::SomebodyElse => (
+            StatusCode::CONFLICT,
+            "Somebody else is signed in",
+            "This browser is signed in as another person than the one the provider names. Sign out first, and then sign in again.".to_owned(),
         ),
         Rejection::AtProvider(error) if error == "access_denied" => {
             (StatusCode::FORBIDDEN, "You did not sign in", again("It was cancelled at the provider."))

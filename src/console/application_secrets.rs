@@ -29,7 +29,11 @@ pub async fn create(
     let (organization, person, id) = (place.organization.id, place.person, found.application.id);
     let insert = move |tx: &mut store::Tx| application_secrets::create(tx, organization, person, id, &stored).map(Verdict::Done);
     let application = app.store.write_organization(organization, facts.now, insert).await?;
-    let template = ApplicationCreatedPage { is_second: true, ..created_page(&place, &application, &secret) };
+    let template = ApplicationCreatedPage {
+        is_second: true,
+        shell: place.shell("Secret created", Section::Applications),
+        ..created_page(&place, &application, &secret)
+    };
     Ok(html::page(StatusCode::OK, &template, None))
 }
 

@@ -23,6 +23,7 @@ both_databases!(
     without_local_accounts_only_operators_have_a_password,
     a_provider_that_is_down_or_denies_is_a_page_with_a_way_back,
     without_a_provider_there_is_no_button_and_no_way_in,
+    nobody_is_signed_in_as_somebody_else_unasked,
 );
 
 async fn somebody_new_with_a_verified_address_becomes_a_person_and_stays_that_person(db: TestDatabase) {
@@ -217,4 +218,22 @@ async fn without_a_provider_there_is_no_button_and_no_way_in(db: TestDatabase) {
     for path in ["/login/oidc", "/login/oidc/operator", "/login/oidc/idp_0123456789ABCDEFGHIJKL", "/login/oidc/callback?code=x&state=y"] {
         assert_eq!(refused(server.browser().get(path).await).await.0, StatusCode::BAD_REQUEST, "{path}");
     }
+}
+
+async fn nobody_is_signed_in_as_somebody_else_unasked(db: TestDatabase) {
+    // login CSRF: a link elsewhere, and a browser in which another person is signed in
+    let (server, fake) = start(db).await;
+    let browser = server.browser();
+    let elsewhere = browser.client.get(server.url("/login/oidc?return_to=/dev-centre")).header("Sec-Fetch-Site", "cross-site").send().await;
+    let elsewhere = elsewhere.expect("an answer");
+    assert_eq!(elsewhere.status(), StatusCode::OK);
+    let html = elsewhere.text().await.expect("text");
+    assert!(html.contains("Another site sent you here.") && html.contains("href=\"/login/oidc?return_to="), "{html}");
+    let own = browser.client.get(server.url("/login/oidc")).header("Sec-Fetch-Site", "same-origin").send().await.expect("an answer");
+    assert_eq!(own.status(), StatusCode::SEE_OTHER);
+    let admin = server.signed_in_browser().await;
+    let response = sign_in(&admin, &fake, verified("s-9", "somebody@elsewhere.example")).await;
+    assert_eq!(response.status(), StatusCode::CONFLICT);
+    let still = admin.get("/account/identity").await.text().await.expect("text");
+    assert!(still.contains(ADMIN), "{still}");
 }

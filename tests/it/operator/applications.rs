@@ -134,7 +134,7 @@ async fn a_stopped_application_is_stopped_everywhere_at_once(db: TestDatabase) {
     // others go on
     assert_eq!(server.verify(serde_json::json!({"credential": key.secret})).await["code"], "valid");
     let html = read(&browser, &page(id)).await;
-    assert!(html.contains("Abuse was reported") && html.contains("Let it go on"), "{html}");
+    assert!(html.contains("Abuse was reported") && html.contains("Resume"), "{html}");
     let events: Result<Vec<_>, store::Error> = server.app.store.read(move |snapshot| snapshot.list_audit_events(organization, 1000)).await;
     let told = events.expect("the store answers").into_iter().find(|own| own.event == "application.stopped").expect("an event");
     assert_eq!((told.subject_id.as_str(), told.detail.as_str(), told.actor_id.is_some()), (id.as_str(), "Abuse was reported", true));
