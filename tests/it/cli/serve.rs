@@ -38,10 +38,12 @@ async fn a_signal_lets_a_running_request_finish(db: TestDatabase) {
         let body = "grant_type=client_credentials";
         let head = format!("POST /oauth2/token HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/x-www-form-urlencoded\r\n");
         write!(stream, "{head}Content-Length: {}\r\nConnection: close\r\n\r\n{}", body.len(), &body[..10]).expect("it reads");
-        // answered behind the first, so that the first is being handled
-        let mut probe = TcpStream::connect(&address).expect("it serves");
-        write!(probe, "GET /healthz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").expect("it reads");
-        probe.read_to_string(&mut String::new()).expect("it answers");
+        // answered behind the first, by every worker in turn, so that the first is being handled
+        for _ in 0..2 * std::thread::available_parallelism().map_or(1, usize::from) {
+            let mut probe = TcpStream::connect(&address).expect("it serves");
+            write!(probe, "GET /healthz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").expect("it reads");
+            probe.read_to_string(&mut String::new()).expect("it answers");
+        }
         serving.tell(signal);
         serving.logged("Stopping");
         write!(stream, "{}", &body[10..]).expect("it still reads");
