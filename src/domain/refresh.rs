@@ -50,12 +50,14 @@ fn was_received(token: &RefreshToken) -> bool {
     token.received_at.is_some() || token.access_token_id.is_none()
 }
 
-/// Takes the presented token: the generation of what is issued for it now. None when it was stolen, and the family is ended.
-pub fn take(tx: &mut Tx, authorization: &Authorization, token: &RefreshToken) -> Result<Option<i64>, Error> {
-    let live = tx.find_live_refresh_token(authorization.id)?;
-    match (judge(token, live.as_ref(), tx.now), live) {
+/// Takes the presented token for what [`judge`] found it to be beside `live`: the generation of what is issued for it now.
+/// None when it was stolen, and the family is ended.
+pub fn take(
+    tx: &mut Tx, authorization: &Authorization, token: &RefreshToken, standing: Standing, live: Option<&RefreshToken>,
+) -> Result<Option<i64>, Error> {
+    match (standing, live) {
         (Standing::Live, _) => tx.consume_refresh_token(token.id).map(|()| Some(token.generation + 1)),
-        (Standing::Lost, Some(live)) => replace(tx, authorization, &live),
+        (Standing::Lost, Some(live)) => replace(tx, authorization, live),
         _ => stolen(tx, authorization, token).map(|()| None),
     }
 }

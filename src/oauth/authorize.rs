@@ -53,7 +53,9 @@ pub async fn get(app: web::Data<App>, facts: Facts, visitor: Visitor, request: H
     if let Err(entrance) = refuse_entrance(&app, person, &client).await {
         let silent = query.one("prompt").ok().flatten() == Some("none");
         let error = Code::LoginRequired.because("The person's organization asks for another sign-in, and prompt=none forbids to ask.");
-        return if silent { Ok(refuse(&app, &facts, &client, &redirect_uri, &query, &error)) } else { Err(entrance) };
+        // a database that is gone is no reason to sign in again
+        let asks = !matches!(entrance, PageError::Unavailable(_));
+        return if silent && asks { Ok(refuse(&app, &facts, &client, &redirect_uri, &query, &error)) } else { Err(entrance) };
     }
     app.note_client_use(&client, facts.now).await?;
     match accept(&app, &facts, person, &client, &redirect_uri, &query).await {

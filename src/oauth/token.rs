@@ -28,6 +28,7 @@ async fn exchange(app: &App, facts: &Facts, request: &HttpRequest, payload: web:
     let form = read_form(app, request, payload).await?;
     let client = authenticate(app, request.headers(), &form, facts).await?;
     app.note_client_use(&client, facts.now).await?;
+    let public = !client.is_confidential();
     let grant_type = grant_type(&form)?;
     // 9700-29
     ensure(client.application.may_use(grant_type), Code::UnauthorizedClient.because("This client is not registered for this grant_type."))?;
@@ -36,7 +37,10 @@ async fn exchange(app: &App, facts: &Facts, request: &HttpRequest, payload: web:
         GrantType::RefreshToken => grants::refresh_token::exchange(app, facts, client, &form).await?,
         GrantType::ClientCredentials => grants::client_credentials::exchange(app, facts, client, &form).await?,
     };
-    app.note_client(issuance.authorization.application_id, None, facts.now);
+    if public {
+        // a confidential client was noted with its secret
+        app.note_client(issuance.authorization.application_id, None, facts.now);
+    }
     token_response::respond(app, &issuance)
 }
 

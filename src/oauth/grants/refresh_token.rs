@@ -8,12 +8,11 @@ use crate::crypto::digest::{Digest, Purpose};
 use crate::crypto::format::{TokenKind, is_token};
 use crate::domain::authorizations::{self, Extent, Issuance, Minted, Terms};
 use crate::domain::clients::Client;
+use crate::domain::ensure;
 use crate::domain::refresh::{self, Standing};
-use crate::domain::{Refusal, ensure};
 use crate::oauth::error::{Code, Error};
 use crate::oauth::{oxide, resource, token_response};
 use crate::store::authorizations::Authorization;
-use crate::store::tokens::RefreshToken;
 use crate::store::{self, Tx, Verdict};
 use crate::types::resource::Resources;
 use crate::types::state::AuthorizationState;
@@ -57,7 +56,8 @@ fn exchange_once(
     let now = tx.now;
     let standing = refresh::judge(&refresh_token, live.as_ref(), now);
     if standing == Standing::Stolen {
-        return take(tx, catalogue, &terms, authorization, &refresh_token, None, minted);
+        refresh::take(tx, &authorization, &refresh_token, standing, live.as_ref())?;
+        return Ok(stolen());
     }
     // one that stands for a lost answer lives as long as that answer would have
     let lives_as = live.as_ref().filter(|_| standing == Standing::Lost).unwrap_or(&refresh_token);
@@ -71,13 +71,17 @@ fn exchange_once(
     )?;
     let resources = resource::narrow(&authorization.resources, &request.resources)?;
     let extent = Extent { scopes, resources };
-    if terms.rotates {
-        return take(tx, catalogue, &terms, authorization, &refresh_token, Some(extent), minted);
-    }
-    // the application keeps its token: it lives on from here
-    ensure(live.is_some_and(|live| live.id == refresh_token.id), Code::InvalidGrant)?;
-    tx.extend_refresh_token(refresh_token.id, terms.refresh_token_end(now, &authorization))?;
-    Ok(Verdict::Done(authorizations::issue(tx, catalogue, &terms, authorization, extent, refresh_token.generation, minted)?))
+    let generation = if terms.rotates {
+        refresh::take(tx, &authorization, &refresh_token, standing, live.as_ref())?
+    } else {
+        // the application keeps its token: it lives on from here
+        ensure(standing == Standing::Live, Code::InvalidGrant)?;
+        tx.extend_refresh_token(refresh_token.id, terms.refresh_token_end(now, &authorization))?;
+        Some(refresh_token.generation)
+    };
+    // none: somebody showed the other pair in between
+    let Some(generation) = generation else { return Ok(stolen()) };
+    Ok(Verdict::Done(authorizations::issue(tx, catalogue, &terms, authorization, extent, generation, minted)?))
 }
 
 /// Whoever else refreshes or revokes the family waits until this is done; one that has ended is refused.
@@ -89,15 +93,7 @@ fn hold(tx: &mut Tx, terms: &Terms, authorization: &Authorization) -> Result<(),
     }
 }
 
-/// No extent: the token is known to be stolen.
-fn take(
-    tx: &mut Tx, catalogue: &Catalogue, terms: &Terms, authorization: Authorization, token: &RefreshToken, extent: Option<Extent>, minted: Minted,
-) -> Result<Verdict<Issuance, Error>, Error> {
-    let generation = refresh::take(tx, &authorization, token)?;
-    let (Some(generation), Some(extent)) = (generation, extent) else {
-        // committed: what was stolen is dead although the request fails
-        return Ok(Verdict::Refused(Code::InvalidGrant.because("The refresh token was used before. The authorization has been revoked.")));
-    };
-    let issued: Result<Issuance, Refusal> = authorizations::issue(tx, catalogue, terms, authorization, extent, generation, minted);
-    Ok(Verdict::Done(issued?))
+/// Committed: what was stolen is dead although the request fails.
+fn stolen() -> Verdict<Issuance, Error> {
+    Verdict::Refused(Code::InvalidGrant.because("The refresh token was used before. The authorization has been revoked."))
 }
