@@ -22,6 +22,7 @@ use crate::domain::limiter::{Limiter, Quota, Taken};
 use crate::domain::memory::{Memory, Unknown};
 use crate::domain::registration;
 use crate::domain::resource_servers::{self, Server};
+use crate::domain::rotation;
 use crate::domain::sandbox::Policy;
 use crate::domain::signing_keys::{self, Fresh, Schedule};
 use crate::domain::usage::{Usage, Used};
@@ -33,7 +34,7 @@ use crate::store::{self, Database, OpenError, Snapshot, Store, Verdict};
 use crate::telemetry::metrics::{MemoryLabels, Metrics};
 use crate::types::id::{AccessTokenId, ApplicationId, ClientSecretId, ResourceServerId};
 use crate::types::scope::Scopes;
-use crate::types::state::SigningAlgorithm;
+use crate::types::state::{SigningAlgorithm, Simulation};
 use crate::types::time::{Clock, Timestamp};
 
 /// Credentials, clients and resource servers that are remembered at most.
@@ -152,7 +153,9 @@ impl App {
     pub async fn access(&self, presented: &str, address: Option<IpAddr>, now: Timestamp) -> Result<Lookup, store::Error> {
         let found = self.look_up(presented, address, now).await?;
         match &found {
-            Lookup::Found(access) if !self.note_receipt(access, now).await? => Ok(Lookup::Unknown),
+            // a Sandbox key that plays revoked
+            Lookup::Found(access) if access.simulation == Some(Simulation::Revoked) => Ok(Lookup::Unknown),
+            Lookup::Found(access) if !self.note_receipt(access, now).await? || !self.note_rotation(access, now).await? => Ok(Lookup::Unknown),
             _ => Ok(found),
         }
     }
@@ -169,10 +172,23 @@ impl App {
         Ok(noted)
     }
 
+    /// The first use of a secret that a rotation made: the grace of the older one begins. False when it was revoked meanwhile.
+    async fn note_rotation(&self, access: &Access, now: Timestamp) -> Result<bool, store::Error> {
+        let Some(key) = access.credential.key.as_ref().filter(|key| key.pending.load(Ordering::Acquire)) else { return Ok(true) };
+        let (organization, secret) = (access.organization, key.secret);
+        let promote = move |tx: &mut store::Tx| rotation::promote(tx, organization, secret).map(Verdict::<_, store::Error>::Done);
+        let promoted = self.store.write_organization(organization, now, promote).await?;
+        if promoted {
+            key.pending.store(false, Ordering::Release);
+        }
+        Ok(promoted)
+    }
+
     async fn look_up(&self, presented: &str, address: Option<IpAddr>, now: Timestamp) -> Result<Lookup, store::Error> {
         let Some(shape) = self.shape(presented) else { return Ok(Lookup::Unknown) };
         let fingerprint = self.digester.fingerprint(shape.purpose(), presented);
-        if let Some(access) = self.accesses.get(&fingerprint, self.store.changes()) {
+        let current = |access: &Arc<Access>| access.reload_at.is_none_or(|at| now < at);
+        if let Some(access) = self.accesses.get(&fingerprint, self.store.changes()).filter(current) {
             self.metrics.access_memory.get_or_create(&MemoryLabels { result: "hit" }).inc();
             return Ok(Lookup::Found(access));
         }
@@ -186,7 +202,7 @@ impl App {
         self.metrics.access_memory.get_or_create(&MemoryLabels { result: "miss" }).inc();
         // before the SELECT: what is written from here on ends the entry
         let stamp = self.store.changes().stamp();
-        let Some(access) = self.load(shape, presented).await?.map(Arc::new) else {
+        let Some(access) = self.load(shape, presented, now).await?.map(Arc::new) else {
             self.unknown.put(fingerprint, stamp);
             if let Some(budget) = budget {
                 self.count_stranger(budget, now);
@@ -212,8 +228,8 @@ impl App {
 
     /// Remembers that the credential was used.
     pub fn note_use(&self, access: &Access, now: Timestamp) {
-        if let Some(key) = access.credential.key {
-            self.usage.note(Used::ApiKey(key), now);
+        if let Some(key) = &access.credential.key {
+            self.usage.note(Used::ApiKey(key.id), now);
         }
     }
 
@@ -339,13 +355,13 @@ impl App {
         format::key_public_id(presented).map(|_| Shape::ApiKey)
     }
 
-    async fn load(&self, shape: Shape, presented: &str) -> Result<Option<Access>, store::Error> {
+    async fn load(&self, shape: Shape, presented: &str, now: Timestamp) -> Result<Option<Access>, store::Error> {
         let candidates = self.digester.candidates(shape.purpose(), presented);
         let catalogue = Arc::clone(&self.catalogue);
         match shape {
             Shape::ApiKey => {
                 let load = move |snapshot: &mut Snapshot| match snapshot.find_api_key_by_digest(&candidates)? {
-                    Some(key) => access::of_api_key(snapshot, &catalogue, &key),
+                    Some((key, secret)) => access::of_api_key(snapshot, &catalogue, &key, &secret, now),
                     None => Ok(None),
                 };
                 self.store.read(load).await
@@ -361,7 +377,7 @@ impl App {
                         resources: row.resources,
                         unseen: snapshot.is_receipt_open(row.id)?,
                     };
-                    of_live_token(snapshot, &catalogue, row.authorization_id, row.id, &token)
+                    of_live_token(snapshot, &catalogue, row.authorization_id, row.id, &token, now)
                 };
                 self.store.read(load).await
             }
@@ -373,7 +389,7 @@ impl App {
                 let load = move |snapshot: &mut Snapshot| {
                     let unseen = snapshot.is_receipt_open(id)?;
                     let token = PresentedToken { id: claims.jti.clone(), scopes, issued_at, expires_at: claims.expires_at(), resources, unseen };
-                    of_live_token(snapshot, &catalogue, claims.authorization, id, &token)
+                    of_live_token(snapshot, &catalogue, claims.authorization, id, &token, now)
                 };
                 self.store.read(load).await
             }
@@ -407,12 +423,13 @@ impl Shape {
 
 fn of_live_token(
     snapshot: &mut Snapshot, catalogue: &Catalogue, authorization: crate::types::id::AuthorizationId, id: AccessTokenId, token: &PresentedToken,
+    now: Timestamp,
 ) -> Result<Option<Access>, store::Error> {
     if snapshot.is_token_revoked(id)? {
         return Ok(None);
     }
     let Some(authorization) = snapshot.find_authorization(authorization)? else { return Ok(None) };
-    access::of_token(snapshot, catalogue, &authorization, token)
+    access::of_token(snapshot, catalogue, &authorization, token, now)
 }
 
 pub fn secret_keys(config: &Config) -> Result<SecretKeys, SecretKeyError> {

@@ -1,9 +1,11 @@
-//! `[[permission]] [[scope]] [[role]]`: the access model as data, compiled into sets.
+//! `[access]`, `[[permission]] [[scope]] [[role]]` and the plans: the access model as data, compiled into sets.
 
 use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::plans::Plan;
+use super::{Config, OrganizationOperations};
 use crate::types::permission::{MOST_PERMISSIONS, Permission, PermissionSet};
 use crate::types::scope::{Scopes, is_scope_token};
 
@@ -72,6 +74,24 @@ pub struct RoleEntry {
     pub permissions: Vec<String>,
 }
 
+/// Which roles organization owners and admins hold in workspaces (C3).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AdminRoles {
+    /// `admin` in every workspace, later ones included.
+    #[default]
+    AdminEverywhere,
+    /// Their own, like everybody.
+    OwnRoles,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Access {
+    /// What organization owners and admins hold in workspaces: `admin_everywhere` or `own_roles`.
+    pub organization_admins: AdminRoles,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CatalogueError {
     #[error("there are more than {MOST_PERMISSIONS} permissions")]
@@ -84,6 +104,8 @@ pub enum CatalogueError {
     WrongScope(String),
     #[error("there is no [[role]] \"admin\", which organization admins hold in every workspace")]
     NoAdminRole,
+    #[error("[plans] default names the unknown [[plan]] {0:?}")]
+    NoDefaultPlan(String),
 }
 
 /// Permissions, scopes and roles, ready for intersecting.
@@ -97,13 +119,19 @@ pub struct Catalogue {
     read: PermissionSet,
     organization: PermissionSet,
     sends: PermissionSet,
+    plans: Vec<Plan>,
+    default_plan: usize,
+    no_plan: Plan,
+    pub admin_roles: AdminRoles,
+    pub operations: OrganizationOperations,
 }
 
 /// The role that organization owners and admins hold in every workspace.
 pub const ADMIN_ROLE: &str = "admin";
 
 impl Catalogue {
-    pub(super) fn new(permissions: &[PermissionEntry], scopes: &[ScopeEntry], roles: &[RoleEntry]) -> Result<Self, CatalogueError> {
+    pub(super) fn new(config: &Config) -> Result<Self, CatalogueError> {
+        let (permissions, scopes, roles) = (&config.permission, &config.scope, &config.role);
         if permissions.len() > MOST_PERMISSIONS {
             return Err(CatalogueError::TooMany);
         }
@@ -121,7 +149,24 @@ impl Catalogue {
         let scopes = compile_scopes(scopes, &by_name)?;
         let role_names = roles.iter().map(|role| role.name.clone()).collect();
         let roles = compile_roles(roles, &by_name)?;
-        Ok(Self { permissions: permissions.to_vec(), by_name, scopes, roles, role_names, read, organization, sends })
+        let plans = compile_plans(config, &by_name)?;
+        let default = &config.plans.default;
+        let default_plan = plans.iter().position(|plan| plan.entry.name == *default).ok_or_else(|| CatalogueError::NoDefaultPlan(default.clone()))?;
+        Ok(Self {
+            permissions: permissions.clone(),
+            by_name,
+            scopes,
+            roles,
+            role_names,
+            read,
+            organization,
+            sends,
+            plans,
+            default_plan,
+            no_plan: Plan::unknown(),
+            admin_roles: config.access.organization_admins,
+            operations: config.keys.organization_operations,
+        })
     }
 
     pub fn permission(&self, name: &str) -> Option<Permission> {
@@ -169,6 +214,23 @@ impl Catalogue {
         self.role_names.iter().map(String::as_str)
     }
 
+    /// The plan with this name; without one, the default. A plan that is not configured any more allows nothing.
+    pub fn plan(&self, name: Option<&str>) -> &Plan {
+        match name {
+            None => &self.plans[self.default_plan],
+            Some(name) => self.plans.iter().find(|plan| plan.entry.name == name).unwrap_or(&self.no_plan),
+        }
+    }
+
+    pub fn plans(&self) -> impl Iterator<Item = &Plan> {
+        self.plans.iter()
+    }
+
+    /// The permissions that a custom role names.
+    pub fn of_names<'n>(&self, names: impl Iterator<Item = &'n str>) -> PermissionSet {
+        names.filter_map(|name| self.permission(name)).collect()
+    }
+
     /// The role with the fewest permissions: the careful choice.
     pub fn least_role(&self) -> &str {
         self.roles().min_by_key(|role| self.names(self.role(role)).len()).unwrap_or_default()
@@ -212,6 +274,18 @@ fn compile_scopes(scopes: &[ScopeEntry], by_name: &HashMap<String, Permission>) 
             return Err(CatalogueError::Twice("scope", scope.name.clone()));
         }
         compiled.push((scope.clone(), compile("scope", &scope.name, &scope.permissions, by_name)?));
+    }
+    Ok(compiled)
+}
+
+fn compile_plans(config: &Config, by_name: &HashMap<String, Permission>) -> Result<Vec<Plan>, CatalogueError> {
+    let mut compiled: Vec<Plan> = Vec::new();
+    for entry in &config.plan {
+        if compiled.iter().any(|other| other.entry.name == entry.name) {
+            return Err(CatalogueError::Twice("plan", entry.name.clone()));
+        }
+        let permissions = compile("plan", &entry.name, &entry.permissions, by_name)?;
+        compiled.push(Plan { entry: entry.clone(), permissions });
     }
     Ok(compiled)
 }

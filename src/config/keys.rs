@@ -4,6 +4,18 @@ use serde::{Deserialize, Serialize};
 
 use crate::types::environment::Environment;
 
+/// Which keys may create workspaces and users (C4).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OrganizationOperations {
+    /// A key of an organization admin that reaches the organization, with its switch on.
+    #[default]
+    Switch,
+    /// A key of an organization admin that reaches service workspaces only.
+    ServiceWorkspace,
+    Never,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Keys {
@@ -15,6 +27,8 @@ pub struct Keys {
     pub production_marker: String,
     /// Keys of one organization that are neither revoked nor expired.
     pub max_active_per_organization: i64,
+    /// Which keys may create workspaces and users: `switch`, `service_workspace` or `never`.
+    pub organization_operations: OrganizationOperations,
     /// Applications of one organization.
     pub max_applications_per_organization: i64,
 }
@@ -26,6 +40,7 @@ impl Default for Keys {
             sandbox_marker: "sandbox".to_owned(),
             production_marker: "production".to_owned(),
             max_active_per_organization: 200,
+            organization_operations: OrganizationOperations::Switch,
             max_applications_per_organization: 100,
         }
     }

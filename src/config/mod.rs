@@ -9,6 +9,7 @@ mod limits;
 mod logs;
 mod oauth;
 mod operations;
+mod plans;
 mod registration;
 mod sandbox;
 mod secret;
@@ -27,14 +28,15 @@ use crate::types::environment::Environment;
 use crate::types::id::{ApplicationId, OrganizationId};
 use crate::types::state::SigningAlgorithm;
 
-pub use access::{ADMIN_ROLE, Catalogue, CatalogueError, PermissionEntry, Risk, RoleEntry, ScopeEntry};
+pub use access::{ADMIN_ROLE, Access, AdminRoles, Catalogue, CatalogueError, PermissionEntry, Risk, RoleEntry, ScopeEntry};
 pub use database::Database;
 pub use identity::{Identity, is_issuer};
-pub use keys::Keys;
+pub use keys::{Keys, OrganizationOperations};
 pub use limits::{Limits, Rate};
 pub use logs::{LogFormat, Logs};
 pub use oauth::OAuth;
 pub use operations::Operations;
+pub use plans::{DevCentre, Plan, PlanEntry, Plans};
 pub use registration::Registration;
 pub use sandbox::Sandbox;
 pub use secret::Secret;
@@ -79,7 +81,9 @@ pub struct Config {
     pub identity: Identity,
     pub oauth: OAuth,
     pub registration: Registration,
+    pub access: Access,
     pub keys: Keys,
+    pub plans: Plans,
     pub sandbox: Sandbox,
     pub sweep: Sweep,
     pub limits: Limits,
@@ -89,6 +93,7 @@ pub struct Config {
     pub permission: Vec<PermissionEntry>,
     pub scope: Vec<ScopeEntry>,
     pub role: Vec<RoleEntry>,
+    pub plan: Vec<PlanEntry>,
 }
 
 impl Config {
@@ -193,7 +198,7 @@ impl Config {
     }
 
     pub fn catalogue(&self) -> Result<Catalogue, CatalogueError> {
-        Catalogue::new(&self.permission, &self.scope, &self.role)
+        Catalogue::new(self)
     }
 }
 

@@ -161,8 +161,11 @@ fn status(listed: &ListedKey, now: Timestamp) -> ApiKeyStatus {
     let expired = listed.key.expires_at.is_some_and(|end| end <= now);
     match listed.key.state {
         ApiKeyState::Revoked => ApiKeyStatus::Revoked,
-        ApiKeyState::Active if expired => ApiKeyStatus::Expired,
-        ApiKeyState::Active if !listed.has_ground => ApiKeyStatus::Deactivated,
+        ApiKeyState::Deactivated => ApiKeyStatus::Deactivated,
+        ApiKeyState::Pending => ApiKeyStatus::Pending,
+        _ if expired => ApiKeyStatus::Expired,
+        _ if !listed.has_ground => ApiKeyStatus::Deactivated,
+        ApiKeyState::Paused => ApiKeyStatus::Paused,
         ApiKeyState::Active => ApiKeyStatus::Active,
     }
 }

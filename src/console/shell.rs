@@ -1,14 +1,17 @@
 //! What surrounds every page of the Dev Centre: the person, their organizations, and the one that the page is of.
 
+use std::sync::Arc;
+
 use crate::app::App;
-use crate::domain::api_keys::PRODUCTION_LOCKED;
 use crate::domain::identities::{self, ELSEWHERE, Entrance};
+use crate::domain::plans::{self, Lock};
 use crate::domain::{Refusal, ensure};
 use crate::store::Snapshot;
 use crate::store::organizations::Organization;
 use crate::store::sessions::Session;
+use crate::types::environment::Environment;
 use crate::types::id::{OrganizationId, UserId};
-use crate::types::state::{OrganizationRole, ProductionAccess};
+use crate::types::state::OrganizationRole;
 use crate::web::html::{PRODUCT, PageError};
 use crate::web::page::{OrganizationLink, Section, Shell, SignedIn};
 pub use crate::web::refusal::{date_or_never, field_errors, parse_id};
@@ -18,6 +21,7 @@ use crate::web::visitor::Visitor;
 pub struct Place {
     pub person: UserId,
     pub organization: Organization,
+    production_lock: Option<Lock>,
     signed_in: SignedIn,
 }
 
@@ -43,7 +47,7 @@ impl Place {
 
     /// Why Production cannot be chosen.
     pub fn production_locked(&self) -> Option<String> {
-        (self.organization.production_access != ProductionAccess::Approved).then(|| PRODUCTION_LOCKED.to_owned())
+        self.production_lock.map(|lock| lock.unlock().to_owned())
     }
 }
 
@@ -56,19 +60,22 @@ where
 {
     let (person, session) = (visitor.require()?.user.id, visitor.require()?.session.clone());
     let id: OrganizationId = parse_id(organization)?;
+    let (catalogue, now) = (Arc::clone(&app.catalogue), app.clock.now());
     let read = move |snapshot: &mut Snapshot| -> Result<_, PageError> {
         let organizations = snapshot.list_organizations_of(person)?;
         ensure(organizations.iter().any(|organization| organization.id == id), Refusal::NotFound)?;
         let organizations = open_ones(snapshot, &session, organizations, id)?;
         let answer = question(snapshot, id, person)?;
         let role = snapshot.find_member(id, person)?.map(|member| member.role);
-        Ok((organizations, role, answer))
+        let organization = organizations.iter().find(|organization| organization.id == id).cloned().ok_or(PageError::NotFound)?;
+        let plan = plans::plan_of(snapshot, &catalogue, id)?;
+        let production_lock = plans::lock(plan, &organization, Environment::Production, now);
+        Ok((organizations, (organization, production_lock, role), answer))
     };
-    let (organizations, role, answer) = app.store.read(read).await?;
+    let (organizations, (organization, production_lock, role), answer) = app.store.read(read).await?;
     let sees_applications = role.is_some_and(OrganizationRole::is_admin);
     let signed_in = SignedIn { sees_applications, ..signed_in(visitor, &organizations)? };
-    let organization = organizations.into_iter().find(|organization| organization.id == id).ok_or(PageError::NotFound)?;
-    Ok((Place { person, organization, signed_in }, answer))
+    Ok((Place { person, organization, production_lock, signed_in }, answer))
 }
 
 /// Whether the session opens the organization: before every change that asks nothing else first.

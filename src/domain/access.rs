@@ -1,34 +1,40 @@
 //! What a credential may do: the factors of the intersection, as they are now.
 //!
 //! ```text
-//! effective = licence ∩ role the acting user holds NOW ∩ credential's scopes ∩ permission level
+//! effective = licence ∩ role the acting user holds NOW ∩ credential's scopes ∩ permission level ∩ plan
 //! ```
 //!
 //! Invariant: rights are intersected at every check and never copied at creation. A workspace the actor has no role in is
 //! not reached; a credential that reaches nothing is not live; an empty list of workspaces never means the organization.
+//! What changes by itself (an end of a trial, of a membership, of a grace) is not remembered beyond `reload_at`.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use crate::config::{ADMIN_ROLE, Catalogue};
+use crate::config::{Catalogue, OrganizationOperations};
 use crate::domain::memory::Depends;
+use crate::domain::plans::{self, Lock};
 use crate::domain::resource_servers::Server;
+use crate::domain::roles::{self, HeldRoles};
 use crate::domain::sandbox::Own;
+use crate::store::api_key_secrets::ApiKeySecret;
 use crate::store::api_keys::ApiKey;
 use crate::store::applications::Application;
 use crate::store::authorizations::Authorization;
 use crate::store::members::Member;
+use crate::store::organizations::Organization;
 use crate::store::users::User;
 use crate::store::{Error, Snapshot, Subject};
 use crate::types::email::{Domain, Mailbox};
 use crate::types::environment::Environment;
 use crate::types::grant_types::GrantType;
-use crate::types::id::{ApiKeyId, ApplicationId, AuthorizationId, OrganizationId, UserId, WorkspaceId};
+use crate::types::id::{ApiKeyId, ApiKeySecretId, ApplicationId, AuthorizationId, OrganizationId, UserId, WorkspaceId};
 use crate::types::permission::{Permission, PermissionSet};
 use crate::types::resource::Resources;
 use crate::types::scope::Scopes;
 use crate::types::state::{
-    ApiKeyState, AuthorizationState, GrantKind, Licence, OrganizationState, PermissionLevel, ProductionAccess, ReachKind, UserKind, UserState,
+    ApiKeySecretState, ApiKeyState, AuthorizationState, GrantKind, Licence, MemberState, OrganizationState, PermissionLevel, ReachKind, Simulation,
+    UserKind, UserState,
 };
 use crate::types::time::Timestamp;
 
@@ -58,9 +64,19 @@ pub struct Credential {
     pub issued_at: Timestamp,
     pub expires_at: Option<Timestamp>,
     /// Of an API key.
-    pub key: Option<ApiKeyId>,
+    pub key: Option<KeyFacts>,
     /// Of an access token.
     pub token: Option<TokenFacts>,
+}
+
+/// Which key, by which of its secrets.
+#[derive(Debug, Clone)]
+pub struct KeyFacts {
+    pub id: ApiKeyId,
+    pub secret: ApiKeySecretId,
+    /// While it is true, nobody has used this secret: its first use ends the rotation (`domain/rotation.rs`).
+    pub pending: Arc<AtomicBool>,
+    pub self_rotation: bool,
 }
 
 /// What introspection tells of an access token (RFC 7662 §2.2).
@@ -85,6 +101,50 @@ pub struct Actor {
     pub name: String,
 }
 
+/// Who or what is suspended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Suspension {
+    Organization,
+    User,
+    Member,
+    /// The key is paused.
+    Key,
+}
+
+impl Suspension {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Organization => "organization_suspended",
+            Self::User => "user_suspended",
+            Self::Member => "member_suspended",
+            Self::Key => "key_paused",
+        }
+    }
+}
+
+/// What is intersected with the roles. Each stands alone, so that an explanation can name the one that refused.
+#[derive(Debug, Clone, Copy)]
+pub struct Factors {
+    pub licence: PermissionSet,
+    /// The scopes of a token; everything for a key.
+    pub scopes: PermissionSet,
+    /// Full or read-only.
+    pub level: PermissionSet,
+    /// What a credential of this kind can ever do (row 24).
+    pub kind: PermissionSet,
+    pub plan: PermissionSet,
+}
+
+impl Factors {
+    pub fn named(&self) -> [(&'static str, PermissionSet); 5] {
+        [("plan", self.plan), ("licence", self.licence), ("kind", self.kind), ("permission_level", self.level), ("scopes", self.scopes)]
+    }
+
+    fn bound(&self) -> PermissionSet {
+        self.licence & self.scopes & self.level & self.kind & self.plan
+    }
+}
+
 /// Everything that decides about a credential, as of one snapshot.
 #[derive(Debug, Clone)]
 pub struct Access {
@@ -92,11 +152,17 @@ pub struct Access {
     pub actor: Actor,
     pub organization: OrganizationId,
     pub environment: Environment,
-    /// The organization or the acting user is suspended.
-    pub suspended: bool,
-    /// Production is not open to an organization that this depends on.
-    pub environment_locked: bool,
-    /// licence ∩ scopes ∩ level ∩ what a credential of this kind, and its actor's rank, can ever do.
+    pub suspended: Option<Suspension>,
+    /// What keeps the environment shut, for an organization that this depends on.
+    pub lock: Option<Lock>,
+    /// The name of the plan of the organization whose data is touched.
+    pub plan: String,
+    /// A Sandbox key that plays dead for some minutes.
+    pub simulation: Option<Simulation>,
+    /// From then on a factor is another one: what is remembered must be read again.
+    pub reload_at: Option<Timestamp>,
+    pub factors: Factors,
+    /// All factors but the roles.
     bound: PermissionSet,
     /// Per workspace that is reached, the permissions of the role the actor holds there. Sorted by id.
     roles: Vec<(WorkspaceId, PermissionSet)>,
@@ -118,14 +184,12 @@ impl Access {
 
     /// The permissions held in one workspace; none when it is not reached.
     pub fn permissions_in(&self, workspace: WorkspaceId) -> Option<PermissionSet> {
-        let index = self.roles.binary_search_by_key(&workspace, |(id, _)| *id).ok()?;
-        Some(self.bound & (self.roles[index].1 | self.organization_role))
+        Some(self.bound & self.role_in(workspace)?)
     }
 
     /// The permissions held in every workspace that is reached.
     pub fn permissions_everywhere(&self) -> PermissionSet {
-        let shared = self.roles.iter().map(|(_, role)| *role).reduce(|all, role| all & role);
-        self.bound & (shared.unwrap_or(PermissionSet::NONE) | self.organization_role)
+        self.bound & self.role_everywhere()
     }
 
     pub fn workspaces(&self) -> impl Iterator<Item = WorkspaceId> {
@@ -139,7 +203,19 @@ impl Access {
     }
 
     pub fn is_expired(&self, now: Timestamp) -> bool {
-        self.credential.expires_at.is_some_and(|end| end <= now)
+        self.simulation == Some(Simulation::Expired) || self.credential.expires_at.is_some_and(|end| end <= now)
+    }
+
+    /// The permissions that the actor's role grants in one workspace, before anything is intersected with it.
+    pub fn role_in(&self, workspace: WorkspaceId) -> Option<PermissionSet> {
+        let index = self.roles.binary_search_by_key(&workspace, |(id, _)| *id).ok()?;
+        Some(self.roles[index].1 | self.organization_role)
+    }
+
+    /// The permissions that the actor's roles grant in every workspace that is reached.
+    pub fn role_everywhere(&self) -> PermissionSet {
+        let shared = self.roles.iter().map(|(_, role)| *role).reduce(|all, role| all & role);
+        shared.unwrap_or(PermissionSet::NONE) | self.organization_role
     }
 }
 
@@ -150,9 +226,12 @@ impl Depends for Access {
     }
 }
 
-/// The access of a key; none when it is revoked, or its owner lost what it stands on.
-pub fn of_api_key(snapshot: &mut Snapshot, catalogue: &Catalogue, key: &ApiKey) -> Result<Option<Access>, Error> {
-    if key.state != ApiKeyState::Active {
+/// The access of a key by one of its secrets; none when either is revoked, or its owner lost what it stands on.
+pub fn of_api_key(
+    snapshot: &mut Snapshot, catalogue: &Catalogue, key: &ApiKey, secret: &ApiKeySecret, now: Timestamp,
+) -> Result<Option<Access>, Error> {
+    let paused = key.state == ApiKeyState::Paused;
+    if !(paused || key.state == ApiKeyState::Active) || !secret.is_live(now) {
         return Ok(None);
     }
     let workspaces = snapshot.list_api_key_workspaces(key.id)?.into_iter().map(|(id, _)| id).collect();
@@ -160,17 +239,21 @@ pub fn of_api_key(snapshot: &mut Snapshot, catalogue: &Catalogue, key: &ApiKey) 
         PermissionLevel::Full => catalogue.all(),
         PermissionLevel::ReadOnly => catalogue.read_only(),
     };
-    let operations = key.organization_operations && key.reach == ReachKind::Organization;
-    let kind = if operations { catalogue.all() } else { catalogue.all() & !catalogue.organization() };
     let credential = Credential {
         kind: CredentialKind::ApiKey,
         id: key.id.to_string(),
         name: key.name.clone(),
         issued_at: key.created_at,
         expires_at: key.expires_at,
-        key: Some(key.id),
+        key: Some(KeyFacts {
+            id: key.id,
+            secret: secret.id,
+            pending: Arc::new(AtomicBool::new(secret.state == ApiKeySecretState::Pending)),
+            self_rotation: key.self_rotation,
+        }),
         token: None,
     };
+    let simulates = key.simulates_until.filter(|until| *until > now && key.environment == Environment::Sandbox);
     let stand = Stand {
         organization: key.organization_id,
         actor: key.owner_id,
@@ -178,8 +261,14 @@ pub fn of_api_key(snapshot: &mut Snapshot, catalogue: &Catalogue, key: &ApiKey) 
         environment: key.environment,
         reach: key.reach,
         workspaces,
+        operations: key.organization_operations,
+        paused,
+        simulation: key.simulates.filter(|_| simulates.is_some()),
+        reload_at: earliest([secret.expires_at, simulates]),
+        now,
     };
-    assemble(snapshot, catalogue, credential, &stand, level & kind, None)
+    let own = OwnBound { scopes: catalogue.all(), level };
+    assemble(snapshot, catalogue, credential, &stand, own, None)
 }
 
 /// An access token as its row or its claims tell it.
@@ -196,7 +285,7 @@ pub struct PresentedToken {
 
 /// The access of a token; none when its authorization or application is not live.
 pub fn of_token(
-    snapshot: &mut Snapshot, catalogue: &Catalogue, authorization: &Authorization, token: &PresentedToken,
+    snapshot: &mut Snapshot, catalogue: &Catalogue, authorization: &Authorization, token: &PresentedToken, now: Timestamp,
 ) -> Result<Option<Access>, Error> {
     let application = snapshot.find_application(authorization.application_id)?;
     // a grant that is taken away stops, from that moment
@@ -210,7 +299,7 @@ pub fn of_token(
         return Ok(None);
     };
     let workspaces = snapshot.list_authorization_workspaces(authorization.id)?;
-    // RFC 6749 §3.3: never more than was authorized, whatever the token says; applications never operate on the organization
+    // RFC 6749 §3.3: never more than was authorized, whatever the token says
     let granted = catalogue.granted_by(&token.scopes) & catalogue.granted_by(&authorization.scopes) & catalogue.granted_by(&application.scopes);
     let credential = Credential {
         kind: CredentialKind::AccessToken,
@@ -235,8 +324,14 @@ pub fn of_token(
         environment: authorization.environment,
         reach: authorization.reach,
         workspaces,
+        operations: false,
+        paused: false,
+        simulation: None,
+        reload_at: None,
+        now,
     };
-    assemble(snapshot, catalogue, credential, &stand, granted & !catalogue.organization(), Some(&application))
+    let own = OwnBound { scopes: granted, level: catalogue.all() };
+    assemble(snapshot, catalogue, credential, &stand, own, Some(&application))
 }
 
 /// Whether tokens of this authorization would be good for anything now. Asked before minting: a resource server that checks
@@ -251,7 +346,7 @@ pub fn is_live(snapshot: &mut Snapshot, catalogue: &Catalogue, authorization: &A
         resources: active.resources.clone(),
         unseen: false,
     };
-    Ok(of_token(snapshot, catalogue, &active, &token)?.is_some_and(|access| !access.suspended && !access.environment_locked))
+    Ok(of_token(snapshot, catalogue, &active, &token, now)?.is_some_and(|access| access.suspended.is_none() && access.lock.is_none()))
 }
 
 /// Where a credential stands: for whom it acts, and what it was given to reach.
@@ -262,50 +357,122 @@ struct Stand {
     environment: Environment,
     reach: ReachKind,
     workspaces: Vec<WorkspaceId>,
+    /// Switched on to create workspaces and users (row 25).
+    operations: bool,
+    paused: bool,
+    simulation: Option<Simulation>,
+    /// When the credential itself changes.
+    reload_at: Option<Timestamp>,
+    now: Timestamp,
+}
+
+/// What the credential itself was given.
+struct OwnBound {
+    scopes: PermissionSet,
+    level: PermissionSet,
 }
 
 fn assemble(
-    snapshot: &mut Snapshot, catalogue: &Catalogue, credential: Credential, stand: &Stand, own_bound: PermissionSet,
-    application: Option<&Application>,
+    snapshot: &mut Snapshot, catalogue: &Catalogue, credential: Credential, stand: &Stand, own: OwnBound, application: Option<&Application>,
 ) -> Result<Option<Access>, Error> {
     let Some(organization) = snapshot.find_organization(stand.organization)? else { return Ok(None) };
     let Some(user) = snapshot.find_user(stand.actor)? else { return Ok(None) };
     // a removed owner's keys stop, and coming back does not revive them
-    let since = |member: &Member| member.created_at <= stand.since;
+    let since = |member: &Member| member.created_at <= stand.since && !member.has_ended(stand.now);
     let Some(member) = snapshot.find_member(stand.organization, stand.actor)?.filter(since) else { return Ok(None) };
-    let roles = reached_roles(snapshot, catalogue, stand, member.role.is_admin())?;
-    let organization_role = match stand.reach {
-        ReachKind::Organization if member.role.is_admin() => catalogue.role(ADMIN_ROLE),
-        _ => PermissionSet::NONE,
-    };
+    let held = roles::held(snapshot, catalogue, &member)?;
+    let may_operate = application.is_none() && may_operate(snapshot, catalogue, stand, &member)?;
+    let roles = reached(&held, stand);
+    let organization_role = if stand.reach == ReachKind::Organization || may_operate { held.organization } else { PermissionSet::NONE };
     if roles.is_empty() && organization_role.is_empty() {
         return Ok(None);
     }
-    let licence = match member.licence {
-        Licence::Full => catalogue.all(),
-        Licence::ReadOnly => catalogue.read_only(),
+    let plan = plans::plan_of(snapshot, catalogue, stand.organization)?;
+    let home = home(snapshot, catalogue, stand, application)?;
+    let factors = Factors {
+        licence: match member.licence {
+            Licence::Full => catalogue.all(),
+            Licence::ReadOnly => catalogue.read_only(),
+        },
+        scopes: own.scopes,
+        level: own.level,
+        // row 24: nothing is done to the organization itself, but for the one exception
+        kind: if may_operate { catalogue.all() } else { catalogue.all() & !catalogue.organization() },
+        plan: plan.permissions,
     };
-    // no role in a workspace reaches beyond it
-    let rank = if member.role.is_admin() { catalogue.all() } else { !catalogue.organization() };
-    let home = application.map(|application| application.organization_id).filter(|home| *home != stand.organization);
-    let home_organization = home.map(|home| snapshot.find_organization(home)).transpose()?.flatten();
-    let locked = |access: ProductionAccess| stand.environment == Environment::Production && access != ProductionAccess::Approved;
-    let suspended = |state: OrganizationState| state == OrganizationState::Suspended;
+    // the Dev Centre's switch is about what was made in it
+    let lock = if home.is_some() { plans::environment_lock } else { plans::lock };
+    let trial_end = plans::trial_end(plan, &organization).filter(|end| *end > stand.now);
     Ok(Some(Access {
         credential,
         actor: actor(&user),
         organization: organization.id,
         environment: stand.environment,
-        suspended: suspended(organization.state)
-            || user.state == UserState::Suspended
-            || home_organization.as_ref().is_some_and(|home| suspended(home.state)),
-        environment_locked: locked(organization.production_access) || home_organization.as_ref().is_some_and(|home| locked(home.production_access)),
-        bound: own_bound & licence & rank,
+        suspended: suspension(&organization, &user, &member, home.as_ref(), stand),
+        lock: lock(plan, &organization, stand.environment, stand.now).or(home.as_ref().and_then(|home| home.lock)),
+        plan: plan.entry.name.clone(),
+        simulation: stand.simulation,
+        reload_at: earliest([stand.reload_at, member.ends_at, trial_end, home.as_ref().and_then(|home| home.reload_at)]),
+        factors,
+        bound: factors.bound(),
         roles,
         organization_role,
         own: own_addresses(snapshot, stand)?,
-        application_organization: home,
+        application_organization: home.map(|home| home.id),
     }))
+}
+
+/// The organization of a token's application, when it is another one: it decides whether the application may exist.
+struct Home {
+    id: OrganizationId,
+    suspended: bool,
+    lock: Option<Lock>,
+    reload_at: Option<Timestamp>,
+}
+
+fn home(snapshot: &mut Snapshot, catalogue: &Catalogue, stand: &Stand, application: Option<&Application>) -> Result<Option<Home>, Error> {
+    let Some(id) = application.map(|application| application.organization_id).filter(|home| *home != stand.organization) else { return Ok(None) };
+    let Some(organization) = snapshot.find_organization(id)? else { return Ok(None) };
+    let plan = plans::plan_of(snapshot, catalogue, id)?;
+    Ok(Some(Home {
+        id,
+        suspended: organization.state == OrganizationState::Suspended,
+        lock: plans::lock(plan, &organization, stand.environment, stand.now),
+        reload_at: plans::trial_end(plan, &organization).filter(|end| *end > stand.now),
+    }))
+}
+
+fn suspension(organization: &Organization, user: &User, member: &Member, home: Option<&Home>, stand: &Stand) -> Option<Suspension> {
+    if organization.state == OrganizationState::Suspended || home.is_some_and(|home| home.suspended) {
+        return Some(Suspension::Organization);
+    }
+    if user.state == UserState::Suspended {
+        return Some(Suspension::User);
+    }
+    if member.state == MemberState::Suspended {
+        return Some(Suspension::Member);
+    }
+    stand.paused.then_some(Suspension::Key)
+}
+
+/// Row 25: only an organization admin's key, and only the way that the profile allows it (C4).
+fn may_operate(snapshot: &mut Snapshot, catalogue: &Catalogue, stand: &Stand, member: &Member) -> Result<bool, Error> {
+    if !member.role.is_admin() {
+        return Ok(false);
+    }
+    Ok(match catalogue.operations {
+        OrganizationOperations::Never => false,
+        OrganizationOperations::Switch => stand.operations && stand.reach == ReachKind::Organization,
+        OrganizationOperations::ServiceWorkspace => {
+            let services = snapshot.list_workspaces(stand.organization)?.into_iter().filter(|workspace| workspace.is_service);
+            let services: Vec<WorkspaceId> = services.map(|workspace| workspace.id).collect();
+            stand.reach == ReachKind::Workspaces && !stand.workspaces.is_empty() && stand.workspaces.iter().all(|id| services.contains(id))
+        }
+    })
+}
+
+fn earliest<const N: usize>(instants: [Option<Timestamp>; N]) -> Option<Timestamp> {
+    instants.into_iter().flatten().min()
 }
 
 fn actor(user: &User) -> Actor {
@@ -313,18 +480,9 @@ fn actor(user: &User) -> Actor {
 }
 
 /// The workspaces that the credential was given *and* the actor has a role in now.
-fn reached_roles(snapshot: &mut Snapshot, catalogue: &Catalogue, stand: &Stand, is_admin: bool) -> Result<Vec<(WorkspaceId, PermissionSet)>, Error> {
-    let held: Vec<(WorkspaceId, PermissionSet)> = if is_admin {
-        let admin = catalogue.role(ADMIN_ROLE);
-        snapshot.list_workspaces(stand.organization)?.into_iter().map(|workspace| (workspace.id, admin)).collect()
-    } else {
-        let roles = snapshot.list_workspace_roles(stand.organization, stand.actor)?;
-        roles.into_iter().map(|(id, role)| (id, catalogue.role(&role))).collect()
-    };
+fn reached(held: &HeldRoles, stand: &Stand) -> Vec<(WorkspaceId, PermissionSet)> {
     let given = |id: &WorkspaceId| stand.reach == ReachKind::Organization || stand.workspaces.contains(id);
-    let mut reached: Vec<_> = held.into_iter().filter(|(id, _)| given(id)).collect();
-    reached.sort_unstable_by_key(|(id, _)| *id);
-    Ok(reached)
+    held.workspaces.iter().filter(|(id, _)| given(id)).copied().collect()
 }
 
 /// Until a domain is verified, own addresses are the verified ones of active members.

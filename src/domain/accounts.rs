@@ -8,7 +8,7 @@ use crate::store::workspaces::Workspace;
 use crate::store::{Error, Snapshot, Tx};
 use crate::types::email::Mailbox;
 use crate::types::id::{DomainId, OrganizationId, UserId, WorkspaceId};
-use crate::types::state::{Licence, OrganizationRole, OrganizationState, ProductionAccess, UserKind, UserState};
+use crate::types::state::{Licence, OrganizationRole, ProductionAccess, UserKind, UserState};
 use crate::types::text::parse_text;
 
 /// The shortest accepted password, in characters (NIST SP 800-63B §3.1.1.2: at least 8; 15 without a second factor).
@@ -93,15 +93,7 @@ pub fn create_service_account(tx: &mut Tx, organization: OrganizationId, name: &
 
 pub fn create_organization(tx: &mut Tx, name: &str, production_access: ProductionAccess) -> Result<Organization, Refusal> {
     let name = parse_text(name, MOST_NAME).map_err(|error| Refusal::Invalid(vec![("name", error.to_string())]))?;
-    let organization = Organization {
-        id: OrganizationId::generate(tx.now),
-        name,
-        external_id: None,
-        state: OrganizationState::Active,
-        production_access,
-        generation: 0,
-        created_at: tx.now,
-    };
+    let organization = Organization { production_access, ..Organization::new(OrganizationId::generate(tx.now), name, tx.now) };
     tx.insert_organization(&organization)?;
     tx.record(Some(organization.id), None, "organization.created", organization.id.as_str(), &organization.name)?;
     Ok(organization)
@@ -109,14 +101,14 @@ pub fn create_organization(tx: &mut Tx, name: &str, production_access: Productio
 
 pub fn create_workspace(tx: &mut Tx, organization: OrganizationId, name: &str) -> Result<Workspace, Refusal> {
     let name = parse_text(name, MOST_NAME).map_err(|error| Refusal::Invalid(vec![("name", error.to_string())]))?;
-    let workspace = Workspace { id: WorkspaceId::generate(tx.now), organization_id: organization, name, external_id: None, created_at: tx.now };
+    let workspace = Workspace::new(organization, name, tx.now);
     tx.insert_workspace(&workspace)?;
     tx.record(Some(organization), None, "workspace.created", workspace.id.as_str(), &workspace.name)?;
     Ok(workspace)
 }
 
 pub fn add_member(tx: &mut Tx, organization: OrganizationId, user: UserId, role: OrganizationRole) -> Result<(), Error> {
-    let member = Member { organization_id: organization, user_id: user, role, licence: Licence::Full, created_at: tx.now };
+    let member = Member::new(organization, user, role, Licence::Full, tx.now);
     tx.insert_member(&member)?;
     tx.record(Some(organization), None, "member.added", user.as_str(), role.as_str())
 }

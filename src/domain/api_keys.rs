@@ -1,16 +1,17 @@
 //! API keys: creating, listing and revoking them.
 
-use crate::config::{ADMIN_ROLE, Config};
+use crate::config::{ADMIN_ROLE, Config, Plan};
 use crate::crypto::digest::Digest;
-use crate::domain::{Refusal, ensure};
+use crate::domain::{Refusal, ensure, plans};
 use crate::store;
+use crate::store::api_key_secrets::ApiKeySecret;
 use crate::store::api_keys::ApiKey;
 use crate::store::members::Member;
 use crate::store::organizations::Organization;
 use crate::store::{Snapshot, Tx};
 use crate::types::environment::Environment;
 use crate::types::id::{ApiKeyId, OrganizationId, UserId, WorkspaceId};
-use crate::types::state::{ApiKeyState, OrganizationState, PermissionLevel, ProductionAccess, ReachKind};
+use crate::types::state::{ApiKeyState, PermissionLevel, ReachKind};
 use crate::types::text::{TextError, parse_text};
 use crate::types::time::Timestamp;
 
@@ -84,14 +85,12 @@ pub fn key_admin(snapshot: &mut Snapshot, organization: OrganizationId, user: Us
 /// Creates a key that acts with its creator's rights. Runs behind the organization's lock: the cap is counted.
 pub fn create(tx: &mut Tx, config: &Config, organization: &Organization, creator: UserId, new: NewApiKey) -> Result<ApiKey, Refusal> {
     let admin = key_admin(tx, organization.id, creator)?;
-    ensure(organization.state == OrganizationState::Active, Refusal::Blocked(SUSPENDED.to_owned()))?;
     let (name, description) = check_texts(&new)?;
     check_reach(&admin, &new.reach)?;
     ensure(new.expires_at.is_none_or(|end| end > tx.now), Refusal::Invalid(vec![("expires_on", "must be in the future".to_owned())]))?;
-    let open = new.environment == Environment::Sandbox || organization.production_access == ProductionAccess::Approved;
-    ensure(open, Refusal::Blocked(PRODUCTION_LOCKED.to_owned()))?;
     let now = tx.now;
-    let cap = config.keys.max_active_per_organization;
+    let plan = plans::ensure_open(tx, config, organization, new.environment, now)?;
+    let cap = plan.entry.max_active_keys.unwrap_or(config.keys.max_active_per_organization);
     // row 19
     ensure(tx.count_active_api_keys(organization.id, now)? < cap, Refusal::Blocked(cap_reached(cap)))?;
     let (reach, operations, workspaces) = match new.reach {
@@ -106,13 +105,16 @@ pub fn create(tx: &mut Tx, config: &Config, organization: &Organization, creator
         prefix: config.keys.prefix.clone(),
         marker: config.keys.marker(new.environment).to_owned(),
         public_id: new.public_id,
-        digest: new.digest,
         name,
         description,
         reach,
         permission_level: new.permission_level,
         organization_operations: operations,
+        self_rotation: false,
         state: ApiKeyState::Active,
+        state_reason: None,
+        simulates: None,
+        simulates_until: None,
         expires_at: new.expires_at,
         last_used_at: None,
         created_by: creator,
@@ -121,16 +123,23 @@ pub fn create(tx: &mut Tx, config: &Config, organization: &Organization, creator
         revoked_at: None,
     };
     tx.insert_api_key(&key, &workspaces)?;
+    let secret = ApiKeySecret::first(key.id, key.public_id.clone(), new.digest, creator, now);
+    tx.insert_api_key_secret(organization.id, &secret)?;
+    tx.record_disclosure(secret.id.as_str(), creator)?;
+    start_trial(tx, &plan, organization)?;
     tx.record(Some(organization.id), Some(creator), "api_key.created", key.id.as_str(), key.environment.as_str())?;
     Ok(key)
 }
 
-/// What unlocks Production, in words for the person who meets the lock.
-pub const PRODUCTION_LOCKED: &str =
-    "Production is not open for this organization yet. It needs a plan with production access and the vendor's approval: contact sales.";
-
-/// What a suspended organization's people read.
-pub const SUSPENDED: &str = "This organization is suspended: nothing new can be created. Ask the vendor.";
+/// The first key starts the trial: once per organization, ever (row 7). Whoever subscribed has none.
+fn start_trial(tx: &mut Tx, plan: &Plan, organization: &Organization) -> Result<(), Refusal> {
+    if plan.entry.trial_seconds == 0 || organization.trial_started_at.is_some() {
+        return Ok(());
+    }
+    let end = tx.now.plus_seconds(plan.entry.trial_seconds);
+    tx.start_trial(organization.id, end)?;
+    Ok(tx.record(Some(organization.id), None, "trial.started", organization.id.as_str(), &end.rfc3339())?)
+}
 
 fn cap_reached(cap: i64) -> String {
     format!("This organization has reached its limit of {cap} active API keys. Revoke one that is not needed any more.")
@@ -208,7 +217,7 @@ fn has_ground(snapshot: &mut Snapshot, key: &ApiKey, workspaces: &[WorkspaceId])
 /// Revokes at once and for good; one that is revoked already stays so.
 pub fn revoke(tx: &mut Tx, organization: OrganizationId, user: UserId, id: ApiKeyId) -> Result<ApiKey, Refusal> {
     let key = get(tx, organization, user, id)?.key;
-    if key.state == ApiKeyState::Active {
+    if key.state != ApiKeyState::Revoked {
         match tx.revoke_api_key(organization, id, user) {
             Ok(()) => tx.record(Some(organization), Some(user), "api_key.revoked", id.as_str(), "")?,
             // somebody else was quicker: it is revoked, as asked

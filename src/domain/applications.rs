@@ -2,7 +2,7 @@
 
 use crate::config::{ADMIN_ROLE, Config};
 use crate::domain::application_settings::{self, Settings};
-use crate::domain::{Refusal, ensure};
+use crate::domain::{Refusal, ensure, plans};
 use crate::store;
 use crate::store::application_secrets::{ApplicationSecret, NewSecret};
 use crate::store::applications::Application;
@@ -13,7 +13,7 @@ use crate::types::grant_types::GrantTypes;
 use crate::types::id::{ApplicationId, OrganizationId, UserId};
 use crate::types::redirect_uri::RedirectUri;
 use crate::types::scope::Scopes;
-use crate::types::state::{AccessTokenFormat, ApplicationState, Approval, ClientType, OrganizationState, ProductionAccess};
+use crate::types::state::{AccessTokenFormat, ApplicationState, Approval, ClientType, OrganizationState};
 
 /// The most applications one page lists.
 pub const MOST_LISTED: i64 = 200;
@@ -95,10 +95,9 @@ pub fn ensure_admin(snapshot: &mut Snapshot, organization: OrganizationId, user:
 /// Creates an application. Runs behind the organization's lock: the cap is counted.
 pub fn create(tx: &mut Tx, config: &Config, organization: &Organization, creator: UserId, new: NewApplication) -> Result<Application, Refusal> {
     ensure_admin(tx, organization.id, creator)?;
-    ensure(organization.state == OrganizationState::Active, Refusal::Blocked(super::api_keys::SUSPENDED.to_owned()))?;
     let settings = new.settings().check(config, new.client_type)?;
-    let open = new.environment == Environment::Sandbox || organization.production_access == ProductionAccess::Approved;
-    ensure(open, Refusal::Blocked(super::api_keys::PRODUCTION_LOCKED.to_owned()))?;
+    let now = tx.now;
+    plans::ensure_open(tx, config, organization, new.environment, now)?;
     let cap = config.keys.max_applications_per_organization;
     let full = format!("This organization has reached its limit of {cap} applications. Delete one that is not needed any more.");
     ensure(tx.count_applications(organization.id)? < cap, Refusal::Blocked(full))?;
@@ -190,7 +189,7 @@ pub fn role(snapshot: &mut Snapshot, application: &Application) -> Result<Option
 
 pub fn ensure_not_suspended(snapshot: &mut Snapshot, id: OrganizationId) -> Result<(), Refusal> {
     let organization = snapshot.find_organization(id)?.ok_or(Refusal::NotFound)?;
-    ensure(organization.state == OrganizationState::Active, Refusal::Blocked(super::api_keys::SUSPENDED.to_owned()))
+    ensure(organization.state == OrganizationState::Active, Refusal::Blocked(plans::SUSPENDED.to_owned()))
 }
 
 /// Ends the application, its codes and its tokens at once; one that is deleted already stays so.

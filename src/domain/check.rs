@@ -11,7 +11,7 @@ use crate::domain::sandbox::{self, Obligations, RefusedRecipient};
 use crate::types::environment::Environment;
 use crate::types::id::WorkspaceId;
 use crate::types::permission::{Permission, PermissionSet};
-use crate::types::state::vocabulary;
+use crate::types::state::{Simulation, vocabulary};
 use crate::types::time::Timestamp;
 
 vocabulary! {
@@ -104,6 +104,13 @@ pub fn decide(access: &Access, question: &Question, server: &Server, rules: &Rul
     if question.environment.is_some_and(|environment| environment != access.environment) {
         return Decision::refused(Code::WrongEnvironment);
     }
+    match access.simulation {
+        Some(Simulation::Forbidden) => return Decision::refused(Code::Forbidden),
+        Some(Simulation::RateLimited) => {
+            return Decision { retry_after_seconds: Some(simulated(access, now)), ..Decision::refused(Code::RateLimited) };
+        }
+        Some(Simulation::Revoked | Simulation::Expired) | None => {}
+    }
     let permissions = match question.workspace {
         Some(workspace) => access.permissions_in(workspace).unwrap_or(PermissionSet::NONE),
         None => access.permissions_everywhere(),
@@ -119,14 +126,18 @@ pub fn decide(access: &Access, question: &Question, server: &Server, rules: &Rul
     }
 }
 
+fn simulated(access: &Access, now: Timestamp) -> i64 {
+    access.reload_at.map_or(1, |until| now.seconds_until(until)).max(1)
+}
+
 /// Whether the credential is good for anything at this resource server, here and now.
 pub fn stands(access: &Access, server: &Server, now: Timestamp) -> Result<(), Code> {
     // a token for others reads like none at all (9700-40)
     ensure(access.is_for(server), Code::NotFound)?;
     ensure(!access.is_expired(now), Code::Expired)?;
-    ensure(!access.suspended, Code::Suspended)?;
+    ensure(access.suspended.is_none(), Code::Suspended)?;
     ensure(server.environment.is_none_or(|environment| environment == access.environment), Code::WrongEnvironment)?;
-    ensure(!access.environment_locked, Code::PlanRequired)
+    access.lock.map_or(Ok(()), |lock| Err(lock.code()))
 }
 
 /// The sandbox policy fails closed: what the resource server does not enforce, it may not be asked to forget.

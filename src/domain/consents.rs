@@ -5,11 +5,11 @@
 //! row. It is used again without a page only for a client that nobody else can pretend to be (OAuth 2.1 §7.3.1), only if
 //! nothing was left to choose, and never for more than was allowed.
 
-use crate::config::OAuth;
+use crate::config::{Catalogue, OAuth};
 use crate::crypto::digest::Digest;
 use crate::domain::authorizations::Terms;
 use crate::domain::clients::Client;
-use crate::domain::{Refusal, authorizations, clients, ensure};
+use crate::domain::{Refusal, authorizations, clients, ensure, plans};
 use crate::store::applications::Application;
 use crate::store::authorization_requests::AuthorizationRequest;
 use crate::store::authorizations::Authorization;
@@ -18,10 +18,9 @@ use crate::store::organizations::Organization;
 use crate::store::sessions::Session;
 use crate::store::workspaces::Workspace;
 use crate::store::{Error, Snapshot, Tx};
-use crate::types::environment::Environment;
 use crate::types::id::{AuthorizationId, ConsentId, OrganizationId, UserId, WorkspaceId};
 use crate::types::scope::Scopes;
-use crate::types::state::{AuthorizationState, ConsentState, GrantKind, OrganizationState, ProductionAccess, ReachKind};
+use crate::types::state::{AuthorizationState, ConsentState, GrantKind, OrganizationState, ReachKind};
 use crate::types::time::Timestamp;
 
 /// Requests that one session may have open: tabs, not a table to fill.
@@ -36,19 +35,29 @@ const MOST_CODES: usize = 20;
 const MOST_LISTED: i64 = 200;
 
 /// The organizations in which this person may authorize the client.
-pub fn eligible_organizations(snapshot: &mut Snapshot, client: &Application, user: UserId) -> Result<Vec<Organization>, Error> {
-    let all = snapshot.list_organizations_of(user)?;
-    Ok(all.into_iter().filter(|organization| is_eligible(client, organization)).collect())
+pub fn eligible_organizations(
+    snapshot: &mut Snapshot, catalogue: &Catalogue, client: &Application, user: UserId, now: Timestamp,
+) -> Result<Vec<Organization>, Error> {
+    let mut eligible = Vec::new();
+    for organization in snapshot.list_organizations_of(user)? {
+        if is_eligible(snapshot, catalogue, client, &organization, now)? {
+            eligible.push(organization);
+        }
+    }
+    Ok(eligible)
 }
 
-/// A Sandbox application only for members of its own organization; a Production one where Production is open, and in other
-/// organizations once the operator has approved it.
-fn is_eligible(client: &Application, organization: &Organization) -> bool {
-    let open = match client.environment {
-        Environment::Sandbox => true,
-        Environment::Production => organization.production_access == ProductionAccess::Approved,
-    };
-    open && client.is_open_to(organization.id) && organization.state == OrganizationState::Active
+/// A Sandbox application only for members of its own organization; where the environment is open on the organization's plan;
+/// in other organizations once the operator has approved it.
+fn is_eligible(
+    snapshot: &mut Snapshot, catalogue: &Catalogue, client: &Application, organization: &Organization, now: Timestamp,
+) -> Result<bool, Error> {
+    if !client.is_open_to(organization.id) || organization.state != OrganizationState::Active {
+        return Ok(false);
+    }
+    let plan = plans::plan_of(snapshot, catalogue, organization.id)?;
+    let lock = if client.organization_id == organization.id { plans::lock } else { plans::environment_lock };
+    Ok(lock(plan, organization, client.environment, now).is_none())
 }
 
 /// The workspaces of the organization that this person holds a role in.
@@ -82,11 +91,12 @@ pub struct Choice {
 /// The person allowed the request: an authorization whose code waits to be redeemed. Runs behind the organization's lock:
 /// the consent is one.
 pub fn allow(
-    tx: &mut Tx, config: &OAuth, client: &Client, request: &AuthorizationRequest, choice: &Choice, code: Digest,
+    tx: &mut Tx, catalogue: &Catalogue, config: &OAuth, client: &Client, request: &AuthorizationRequest, choice: &Choice, code: Digest,
 ) -> Result<Authorization, Refusal> {
     take_request(tx, request)?;
     let organization = tx.find_organization(choice.organization)?.ok_or(Refusal::NotFound)?;
-    ensure(is_eligible(&client.application, &organization), Refusal::NotFound)?;
+    let now = tx.now;
+    ensure(is_eligible(tx, catalogue, &client.application, &organization, now)?, Refusal::NotFound)?;
     ensure(tx.find_member(choice.organization, choice.user)?.is_some(), Refusal::NotFound)?;
     let (is_admin, own) = own_workspaces(tx, choice.organization, choice.user)?;
     let reach = check_choice(choice, is_admin, &own)?;

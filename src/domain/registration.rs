@@ -8,7 +8,7 @@ use crate::config::{Catalogue, Config};
 use crate::crypto::digest::Digest;
 use crate::domain::applications::{self, NewApplication, RefreshPolicy};
 use crate::domain::client_metadata::{ClientMetadata, MetadataError, Offer};
-use crate::domain::{Refusal, application_settings, authorizations, ensure};
+use crate::domain::{Refusal, application_settings, authorizations, ensure, plans};
 use crate::store;
 use crate::store::application_secrets::NewSecret;
 use crate::store::applications::Application;
@@ -18,7 +18,7 @@ use crate::store::registrations::Registration;
 use crate::store::{Snapshot, Tx};
 use crate::types::environment::Environment;
 use crate::types::id::{ApplicationId, OrganizationId, RegistrationTokenId, UserId};
-use crate::types::state::{AccessTokenFormat, ClientType, OrganizationState, ProductionAccess, RegistrationTokenState};
+use crate::types::state::{AccessTokenFormat, ClientType, OrganizationState, RegistrationTokenState};
 use crate::types::time::Timestamp;
 
 /// A use is written down at most this often.
@@ -75,12 +75,12 @@ impl Registrant {
 /// Who registers, by the presented initial access token, or without one where registration is open.
 pub fn find_registrant(snapshot: &mut Snapshot, config: &Config, token: Option<&[Digest]>, now: Timestamp) -> Result<Registrant, RegistrationError> {
     match token {
-        Some(candidates) => by_token(snapshot, candidates, now),
-        None => in_the_open(snapshot, config),
+        Some(candidates) => by_token(snapshot, config, candidates, now),
+        None => in_the_open(snapshot, config, now),
     }
 }
 
-fn by_token(snapshot: &mut Snapshot, candidates: &[Digest], now: Timestamp) -> Result<Registrant, RegistrationError> {
+fn by_token(snapshot: &mut Snapshot, config: &Config, candidates: &[Digest], now: Timestamp) -> Result<Registrant, RegistrationError> {
     let token = snapshot.find_registration_token_by_digest(candidates)?.ok_or(RegistrationError::UnknownToken)?;
     let live = token.state == RegistrationTokenState::Active && token.expires_at.is_none_or(|end| end > now);
     ensure(live, RegistrationError::UnknownToken)?;
@@ -88,26 +88,29 @@ fn by_token(snapshot: &mut Snapshot, candidates: &[Digest], now: Timestamp) -> R
     let creator = snapshot.find_member(token.organization_id, token.created_by)?;
     ensure(creator.is_some_and(|member| member.role.is_admin()), RegistrationError::UnknownToken)?;
     let organization = snapshot.find_organization(token.organization_id)?.ok_or(RegistrationError::UnknownToken)?;
-    ensure_open(&organization, token.environment)?;
+    ensure_open(snapshot, config, &organization, token.environment, now)?;
     Ok(Registrant { organization: organization.id, environment: token.environment, creator: token.created_by, token: Some(token) })
 }
 
-fn in_the_open(snapshot: &mut Snapshot, config: &Config) -> Result<Registrant, RegistrationError> {
+fn in_the_open(snapshot: &mut Snapshot, config: &Config, now: Timestamp) -> Result<Registrant, RegistrationError> {
     let wrong = || RegistrationError::Blocked("Registration is not set up. Tell the operator.".to_owned());
     ensure(config.registration.is_open(), RegistrationError::TokenRequired)?;
     let id = config.registration.open_organization.parse().map_err(|_| wrong())?;
     let environment = config.registration.open_environment.parse().map_err(|_| wrong())?;
     let organization = snapshot.find_organization(id)?.ok_or_else(wrong)?;
-    ensure_open(&organization, environment)?;
+    ensure_open(snapshot, config, &organization, environment, now)?;
     let creator = snapshot.find_oldest_owner(id)?.ok_or_else(wrong)?;
     Ok(Registrant { organization: id, environment, creator, token: None })
 }
 
-fn ensure_open(organization: &Organization, environment: Environment) -> Result<(), RegistrationError> {
-    let active = organization.state == OrganizationState::Active;
-    ensure(active, RegistrationError::Blocked(super::api_keys::SUSPENDED.to_owned()))?;
-    let open = environment == Environment::Sandbox || organization.production_access == ProductionAccess::Approved;
-    ensure(open, RegistrationError::Blocked(super::api_keys::PRODUCTION_LOCKED.to_owned()))
+fn ensure_open(
+    snapshot: &mut Snapshot, config: &Config, organization: &Organization, environment: Environment, now: Timestamp,
+) -> Result<(), RegistrationError> {
+    match plans::ensure_open(snapshot, config, organization, environment, now) {
+        Ok(_) => Ok(()),
+        Err(Refusal::Blocked(reason)) => Err(RegistrationError::Blocked(reason)),
+        Err(other) => Err(other.into()),
+    }
 }
 
 /// What an application may have at most: client credentials only where a token vouches for it.

@@ -4,14 +4,14 @@
 
 use crate::config::Config;
 use crate::crypto::digest::Digest;
-use crate::domain::{Refusal, applications, ensure};
+use crate::domain::{Refusal, applications, ensure, plans};
 use crate::store;
 use crate::store::organizations::Organization;
 use crate::store::registration_tokens::RegistrationToken;
 use crate::store::{Snapshot, Tx};
 use crate::types::environment::Environment;
 use crate::types::id::{OrganizationId, RegistrationTokenId, UserId};
-use crate::types::state::{OrganizationState, ProductionAccess, RegistrationTokenState};
+use crate::types::state::RegistrationTokenState;
 use crate::types::text::parse_text;
 use crate::types::time::Timestamp;
 
@@ -49,10 +49,9 @@ pub fn create(
     tx: &mut Tx, config: &Config, organization: &Organization, creator: UserId, new: NewRegistrationToken,
 ) -> Result<RegistrationToken, Refusal> {
     applications::ensure_admin(tx, organization.id, creator)?;
-    ensure(organization.state == OrganizationState::Active, Refusal::Blocked(super::api_keys::SUSPENDED.to_owned()))?;
     let name = check(config, &new, tx.now)?;
-    let open = new.environment == Environment::Sandbox || organization.production_access == ProductionAccess::Approved;
-    ensure(open, Refusal::Blocked(super::api_keys::PRODUCTION_LOCKED.to_owned()))?;
+    let now = tx.now;
+    plans::ensure_open(tx, config, organization, new.environment, now)?;
     let count = tx.list_registration_tokens(organization.id, MOST_TOKENS)?.len();
     let full = format!("This organization has reached its limit of {MOST_TOKENS} tokens. Revoke one that is not needed any more.");
     ensure(i64::try_from(count).is_ok_and(|count| count < MOST_TOKENS), Refusal::Blocked(full))?;

@@ -7,7 +7,6 @@ use serde_json::json;
 
 use crate::app::{App, Lookup};
 use crate::domain::access::Access;
-use crate::domain::api_keys::PRODUCTION_LOCKED;
 use crate::domain::limiter::{Quota, Taken};
 use crate::web::credential::credential;
 use crate::web::facts::Facts;
@@ -29,11 +28,11 @@ async fn whoami(app: &App, facts: &Facts, request: &HttpRequest) -> Result<HttpR
         let challenge = Challenge::Credential(Some("invalid_token"));
         return Err(Problem::unauthorized("credential_expired", "The credential has expired: create a new one.", challenge));
     }
-    if access.suspended {
+    if access.suspended.is_some() {
         return Err(Problem::new(StatusCode::FORBIDDEN, "suspended", "The organization or the account behind this credential is suspended."));
     }
-    if access.environment_locked {
-        return Err(Problem::new(StatusCode::FORBIDDEN, "plan_required", PRODUCTION_LOCKED));
+    if let Some(lock) = access.lock {
+        return Err(Problem::new(StatusCode::FORBIDDEN, lock.code().as_str(), lock.unlock()).with("reason", json!(lock.reason())));
     }
     app.note_use(&access, facts.now);
     let id = &access.credential.id;

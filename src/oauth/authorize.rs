@@ -110,10 +110,11 @@ async fn destination(app: &App, query: &Form) -> Result<Result<(Arc<Client>, Red
 /// A page, not an answer to the client, when the person could authorize it after another sign-in.
 async fn refuse_entrance(app: &App, person: &SignedIn, client: &Client) -> Result<(), PageError> {
     let (application, session) = (client.application.clone(), person.session.clone());
+    let (catalogue, now) = (Arc::clone(&app.catalogue), app.clock.now());
     let (any, entrances) = app
         .store
         .read(move |snapshot| {
-            let eligible = consents::eligible_organizations(snapshot, &application, session.user_id)?;
+            let eligible = consents::eligible_organizations(snapshot, &catalogue, &application, session.user_id, now)?;
             Ok::<_, crate::store::Error>((!eligible.is_empty(), identities::sort_out(snapshot, &session, eligible)?))
         })
         .await?;
@@ -164,11 +165,12 @@ async fn decide(
     app: &App, facts: &Facts, person: &SignedIn, client: &Arc<Client>, request: AuthorizationRequest, prompt: Prompt,
 ) -> Result<Accepted, Error> {
     let (client, session, config) = (Arc::clone(client), person.session.clone(), Arc::clone(&app.config));
+    let catalogue = Arc::clone(&app.catalogue);
     let code = mint_token(&app.config.keys.prefix, TokenKind::AuthorizationCode);
     let digest = app.digester.digest(Purpose::AuthorizationCode, code.expose());
     let decide = move |tx: &mut Tx| -> Result<_, Error> {
-        let user = session.user_id;
-        let eligible = consents::eligible_organizations(tx, &client.application, user)?;
+        let (user, now) = (session.user_id, tx.now);
+        let eligible = consents::eligible_organizations(tx, &catalogue, &client.application, user, now)?;
         let eligible = identities::sort_out(tx, &session, eligible)?.open;
         ensure(!eligible.is_empty(), Code::AccessDenied.because(NOT_ELIGIBLE))?;
         if prompt != Prompt::Consent && consents::allow_again(tx, &config.oauth, &client, &request, user, &eligible, digest)? {

@@ -69,7 +69,8 @@ async fn allow(
     let code = mint_token(&app.config.keys.prefix, TokenKind::AuthorizationCode);
     let digest = app.digester.digest(Purpose::AuthorizationCode, code.expose());
     let (config, shared, request) = (Arc::clone(&app.config), Arc::clone(client), kept.clone());
-    let write = move |tx: &mut store::Tx| consents::allow(tx, &config.oauth, &shared, &request, &choice, digest).map(Verdict::Done);
+    let catalogue = Arc::clone(&app.catalogue);
+    let write = move |tx: &mut store::Tx| consents::allow(tx, &catalogue, &config.oauth, &shared, &request, &choice, digest).map(Verdict::Done);
     match app.store.write_organization(organization, facts.now, write).await {
         Ok(_) => Ok(authorization_response::code(app, &kept.redirect_uri, kept.state.as_deref(), &code)),
         Err(Refusal::Invalid(errors)) => {
@@ -136,11 +137,12 @@ pub(super) async fn show(
     app: &App, visitor: &Visitor, client: &Arc<Client>, kept: &AuthorizationRequest, chosen: Option<OrganizationId>, error: Option<String>,
 ) -> Result<HttpResponse, PageError> {
     let person = visitor.require()?;
+    let (catalogue, now) = (Arc::clone(&app.catalogue), app.clock.now());
     let (application, session, resources) = (client.application.clone(), person.session.clone(), kept.resources.clone());
     let ground = app
         .store
         .read(move |snapshot| {
-            let eligible = consents::eligible_organizations(snapshot, &application, session.user_id)?;
+            let eligible = consents::eligible_organizations(snapshot, &catalogue, &application, session.user_id, now)?;
             let organizations = identities::sort_out(snapshot, &session, eligible)?.open;
             let selected = organizations.iter().find(|own| Some(own.id) == chosen).or(organizations.first()).cloned();
             let (is_admin, workspaces) = match &selected {

@@ -2,12 +2,13 @@
 
 use diesel::{ExpressionMethods, Insertable, JoinOnDsl, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper};
 
+use super::api_key_secrets::ApiKeySecret;
 use super::schema::{api_key_workspaces, api_keys, workspaces};
 use super::{Error, Snapshot, Subject, Tx};
 use crate::crypto::digest::Digest;
 use crate::types::environment::Environment;
 use crate::types::id::{ApiKeyId, OrganizationId, UserId, WorkspaceId};
-use crate::types::state::{ApiKeyState, PermissionLevel, ReachKind};
+use crate::types::state::{ApiKeySecretState, ApiKeyState, PermissionLevel, ReachKind, Simulation};
 use crate::types::time::Timestamp;
 
 #[derive(Debug, Clone, Queryable, Selectable, Insertable)]
@@ -20,15 +21,20 @@ pub struct ApiKey {
     pub environment: Environment,
     pub prefix: String,
     pub marker: String,
-    /// Twelve characters inside the key that lists, logs and mails show.
+    /// Twelve characters inside the key that lists, logs and mails show: of the secret in use.
     pub public_id: String,
-    pub digest: Digest,
     pub name: String,
     pub description: String,
     pub reach: ReachKind,
     pub permission_level: PermissionLevel,
     pub organization_operations: bool,
+    /// The key may rotate itself.
+    pub self_rotation: bool,
     pub state: ApiKeyState,
+    /// Why it was deactivated, or what it waits for.
+    pub state_reason: Option<String>,
+    pub simulates: Option<Simulation>,
+    pub simulates_until: Option<Timestamp>,
     pub expires_at: Option<Timestamp>,
     pub last_used_at: Option<Timestamp>,
     pub created_by: UserId,
@@ -45,9 +51,17 @@ struct ApiKeyWorkspace {
 }
 
 impl Snapshot<'_> {
-    /// `candidates`: the digests of one presented key under the live secret keys.
-    pub fn find_api_key_by_digest(&mut self, candidates: &[Digest]) -> Result<Option<ApiKey>, Error> {
-        self.run(|conn| api_keys::table.filter(api_keys::digest.eq_any(candidates)).select(ApiKey::as_select()).first(conn).optional())
+    /// The key, and which of its secrets was presented. `candidates`: the digests of one presented key under the live secret keys.
+    pub fn find_api_key_by_digest(&mut self, candidates: &[Digest]) -> Result<Option<(ApiKey, ApiKeySecret)>, Error> {
+        use super::schema::api_key_secrets;
+        self.run(|conn| {
+            api_key_secrets::table
+                .inner_join(api_keys::table)
+                .filter(api_key_secrets::digest.eq_any(candidates))
+                .select((ApiKey::as_select(), ApiKeySecret::as_select()))
+                .first(conn)
+                .optional()
+        })
     }
 
     /// The key, if it is this organization's.
@@ -81,13 +95,13 @@ impl Snapshot<'_> {
         })
     }
 
-    /// Keys that count against the organization's cap: neither revoked nor expired.
+    /// Keys that count against the organization's cap: pending, paused and deactivated ones too, expired and revoked ones not (C10).
     pub fn count_active_api_keys(&mut self, organization: OrganizationId, now: Timestamp) -> Result<i64, Error> {
         use diesel::BoolExpressionMethods;
         self.run(|conn| {
             api_keys::table
                 .filter(api_keys::organization_id.eq(organization))
-                .filter(api_keys::state.eq(ApiKeyState::Active))
+                .filter(api_keys::state.ne(ApiKeyState::Revoked))
                 .filter(api_keys::expires_at.is_null().or(api_keys::expires_at.gt(now)))
                 .count()
                 .get_result(conn)
@@ -107,16 +121,32 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Compare-and-swap: `NotFound` when the key is not active any more.
+    /// With all its secrets. Compare-and-swap: `NotFound` when the key is revoked already.
     pub fn revoke_api_key(&mut self, organization: OrganizationId, id: ApiKeyId, by: UserId) -> Result<(), Error> {
         self.touch(Subject::Organization(organization));
         let now = self.now;
-        let active = api_keys::table.find(id).filter(api_keys::organization_id.eq(organization)).filter(api_keys::state.eq(ApiKeyState::Active));
+        let live = api_keys::table.find(id).filter(api_keys::organization_id.eq(organization)).filter(api_keys::state.ne(ApiKeyState::Revoked));
         self.run_one(|conn| {
-            diesel::update(active)
+            diesel::update(live)
                 .set((api_keys::state.eq(ApiKeyState::Revoked), api_keys::revoked_by.eq(Some(by)), api_keys::revoked_at.eq(Some(now))))
                 .execute(conn)
-        })
+        })?;
+        self.change_api_key_secret_states(id, ApiKeySecretState::Revoked)
+    }
+
+    /// Compare-and-swap over the states; revocation has a function of its own.
+    pub fn change_api_key_state(
+        &mut self, organization: OrganizationId, id: ApiKeyId, from: ApiKeyState, to: ApiKeyState, reason: Option<&str>,
+    ) -> Result<(), Error> {
+        self.touch(Subject::Organization(organization));
+        let from_row = api_keys::table.find(id).filter(api_keys::organization_id.eq(organization)).filter(api_keys::state.eq(from));
+        self.run_one(|conn| diesel::update(from_row).set((api_keys::state.eq(to), api_keys::state_reason.eq(reason))).execute(conn))
+    }
+
+    /// Which secret's public part lists show.
+    pub fn change_api_key_public_id(&mut self, organization: OrganizationId, id: ApiKeyId, public_id: &str) -> Result<(), Error> {
+        let own = api_keys::table.find(id).filter(api_keys::organization_id.eq(organization));
+        self.run_one(|conn| diesel::update(own).set(api_keys::public_id.eq(public_id)).execute(conn))
     }
 
     /// Forward only; not news for the access cache.

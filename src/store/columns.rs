@@ -10,16 +10,16 @@ use crate::crypto::digest::Digest;
 use crate::types::environment::Environment;
 use crate::types::grant_types::GrantTypes;
 use crate::types::id::{
-    AccessTokenId, ApiKeyId, ApplicationId, AuditEventId, AuthorizationId, AuthorizationRequestId, ClientSecretId, ConsentId, DomainId,
-    IdentityProviderId, OrganizationId, RefreshTokenId, RegistrationTokenId, ResourceServerId, SessionId, UserId, WorkspaceId,
+    AccessTokenId, ApiKeyId, ApiKeySecretId, ApplicationId, AuditEventId, AuthorizationId, AuthorizationRequestId, ClientSecretId, ConsentId,
+    DomainId, IdentityProviderId, OrganizationId, RefreshTokenId, RegistrationTokenId, ResourceServerId, RoleId, SessionId, UserId, WorkspaceId,
 };
 use crate::types::redirect_uri::RedirectUri;
 use crate::types::resource::{ResourceUri, Resources};
 use crate::types::scope::Scopes;
 use crate::types::state::{
-    AccessTokenFormat, ApiKeyState, ApplicationState, Approval, AuthorizationState, ClientType, ConsentState, GrantKind, Licence, OrganizationRole,
-    OrganizationState, PermissionLevel, ProductionAccess, ReachKind, RefreshTokenState, RegistrationTokenState, SecretState, SigningAlgorithm,
-    UserKind, UserState,
+    AccessTokenFormat, ApiKeySecretState, ApiKeyState, ApplicationState, Approval, AuthorizationState, ClientType, ConsentState, GrantKind, Licence,
+    MemberState, OrganizationRole, OrganizationState, PermissionLevel, ProductionAccess, ReachKind, RefreshTokenState, RegistrationTokenState,
+    SecretState, SigningAlgorithm, Simulation, UserKind, UserState,
 };
 use crate::types::time::Timestamp;
 
@@ -55,10 +55,11 @@ text_columns! {
     C01: OrganizationId; C02: WorkspaceId; C03: UserId; C04: ApiKeyId; C05: ApplicationId; C06: ClientSecretId; C07: AuthorizationId;
     C08: AuthorizationRequestId; C09: AccessTokenId; C10: RefreshTokenId; C11: SessionId; C12: ResourceServerId; C13: DomainId; C14: AuditEventId;
     C15: ConsentId; C16: IdentityProviderId; C17: RegistrationTokenId;
+    C18: ApiKeySecretId; C19: RoleId;
     C20: Environment; C21: OrganizationRole; C22: Licence; C23: PermissionLevel; C24: UserKind; C25: UserState; C26: OrganizationState;
     C27: ProductionAccess; C28: ApiKeyState; C29: ReachKind; C30: ClientType; C31: AccessTokenFormat; C32: ApplicationState; C33: SecretState;
     C34: GrantKind; C35: AuthorizationState; C36: RefreshTokenState; C37: SigningAlgorithm;
-    C38: ConsentState; C39: Approval; C46: RegistrationTokenState;
+    C38: ConsentState; C39: Approval; C46: RegistrationTokenState; C47: ApiKeySecretState; C48: Simulation; C49: MemberState;
     C40: Scopes; C41: RedirectUri; C42: Digest; C43: GrantTypes; C44: ResourceUri; C45: Resources;
 }
 

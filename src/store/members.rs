@@ -8,20 +8,34 @@ use diesel::{
 use super::schema::{members, workspace_members, workspaces};
 use super::{Error, Snapshot, Subject, Tx};
 use crate::types::id::{OrganizationId, UserId, WorkspaceId};
-use crate::types::state::{Licence, OrganizationRole};
+use crate::types::state::{Licence, MemberState, OrganizationRole};
 use crate::types::time::Timestamp;
 
 #[derive(Debug, Clone, Queryable, Selectable, Insertable)]
-#[diesel(table_name = members)]
+#[diesel(table_name = members, treat_none_as_default_value = false)]
 pub struct Member {
     pub organization_id: OrganizationId,
     pub user_id: UserId,
     pub role: OrganizationRole,
     pub licence: Licence,
     pub created_at: Timestamp,
+    pub state: MemberState,
+    /// When the membership ends by itself: a viewer's invitation for some weeks.
+    pub ends_at: Option<Timestamp>,
 }
 
-/// `role` names one of the configured roles.
+impl Member {
+    /// An active membership without an end.
+    pub fn new(organization_id: OrganizationId, user_id: UserId, role: OrganizationRole, licence: Licence, now: Timestamp) -> Self {
+        Self { organization_id, user_id, role, licence, created_at: now, state: MemberState::Active, ends_at: None }
+    }
+
+    pub fn has_ended(&self, now: Timestamp) -> bool {
+        self.ends_at.is_some_and(|end| end <= now)
+    }
+}
+
+/// `role` names one of the configured roles, or is the id of a custom one.
 #[derive(Debug, Clone, Queryable, Selectable, Insertable)]
 #[diesel(table_name = workspace_members)]
 pub struct WorkspaceMember {
@@ -85,6 +99,17 @@ impl Tx<'_> {
         self.touch(Subject::Organization(organization));
         let from_row = members::table.find((organization, user)).filter(members::licence.eq(from));
         self.run_one(|conn| diesel::update(from_row).set(members::licence.eq(to)).execute(conn))
+    }
+
+    pub fn change_member_state(&mut self, organization: OrganizationId, user: UserId, from: MemberState, to: MemberState) -> Result<(), Error> {
+        self.touch(Subject::Organization(organization));
+        let from_row = members::table.find((organization, user)).filter(members::state.eq(from));
+        self.run_one(|conn| diesel::update(from_row).set(members::state.eq(to)).execute(conn))
+    }
+
+    pub fn change_member_end(&mut self, organization: OrganizationId, user: UserId, ends_at: Option<Timestamp>) -> Result<(), Error> {
+        self.touch(Subject::Organization(organization));
+        self.run_one(|conn| diesel::update(members::table.find((organization, user))).set(members::ends_at.eq(ends_at)).execute(conn))
     }
 
     /// Removes the user from the organization; workspaces are left one by one with [`Tx::delete_workspace_member`].

@@ -19,6 +19,44 @@ pub struct Organization {
     pub production_access: ProductionAccess,
     pub generation: i64,
     pub created_at: Timestamp,
+    /// An IANA name: in which a date without a time ends.
+    pub time_zone: String,
+    /// Since when the Dev Centre is switched on; asked for only where the plan has the switch.
+    pub dev_centre_enabled_at: Option<Timestamp>,
+    /// Once per organization, ever.
+    pub trial_started_at: Option<Timestamp>,
+    pub trial_ends_at: Option<Timestamp>,
+    pub production_use_case: Option<String>,
+    pub production_requested_at: Option<Timestamp>,
+    pub production_decided_at: Option<Timestamp>,
+    /// Why it was refused or withdrawn.
+    pub production_reason: Option<String>,
+    /// Acts for the keys that belong to the organization itself.
+    pub service_account_id: Option<UserId>,
+}
+
+impl Organization {
+    /// An organization on the default plan, with nothing switched on.
+    pub fn new(id: OrganizationId, name: String, now: Timestamp) -> Self {
+        Self {
+            id,
+            name,
+            external_id: None,
+            state: OrganizationState::Active,
+            production_access: ProductionAccess::None,
+            generation: 0,
+            created_at: now,
+            time_zone: "UTC".to_owned(),
+            dev_centre_enabled_at: None,
+            trial_started_at: None,
+            trial_ends_at: None,
+            production_use_case: None,
+            production_requested_at: None,
+            production_decided_at: None,
+            production_reason: None,
+            service_account_id: None,
+        }
+    }
 }
 
 /// A domain is the organization's own once it is verified.
@@ -93,6 +131,21 @@ impl Tx<'_> {
     pub fn insert_domain(&mut self, domain: &Domain) -> Result<(), Error> {
         self.touch(Subject::Organization(domain.organization_id));
         self.run_one(|conn| diesel::insert_into(domains::table).values(domain).execute(conn))
+    }
+
+    pub fn change_dev_centre(&mut self, id: OrganizationId, enabled_at: Option<Timestamp>) -> Result<(), Error> {
+        self.touch(Subject::Organization(id));
+        self.run_one(|conn| diesel::update(organizations::table.find(id)).set(organizations::dev_centre_enabled_at.eq(enabled_at)).execute(conn))
+    }
+
+    /// Compare-and-swap: `NotFound` when a trial was started before.
+    pub fn start_trial(&mut self, id: OrganizationId, ends_at: Timestamp) -> Result<(), Error> {
+        self.touch(Subject::Organization(id));
+        let now = self.now;
+        let untried = organizations::table.find(id).filter(organizations::trial_started_at.is_null());
+        self.run_one(|conn| {
+            diesel::update(untried).set((organizations::trial_started_at.eq(Some(now)), organizations::trial_ends_at.eq(Some(ends_at)))).execute(conn)
+        })
     }
 
     /// Locks the organization's row until the end of the transaction.

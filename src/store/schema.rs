@@ -9,6 +9,27 @@ diesel::table! {
         production_access -> Text,
         generation -> BigInt,
         created_at -> BigInt,
+        time_zone -> Text,
+        dev_centre_enabled_at -> Nullable<BigInt>,
+        trial_started_at -> Nullable<BigInt>,
+        trial_ends_at -> Nullable<BigInt>,
+        production_use_case -> Nullable<Text>,
+        production_requested_at -> Nullable<BigInt>,
+        production_decided_at -> Nullable<BigInt>,
+        production_reason -> Nullable<Text>,
+        service_account_id -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    subscriptions (organization_id) {
+        organization_id -> Text,
+        external_id -> Nullable<Text>,
+        plan -> Text,
+        full_seats -> Nullable<BigInt>,
+        read_only_seats -> Nullable<BigInt>,
+        created_at -> BigInt,
+        updated_at -> BigInt,
     }
 }
 
@@ -44,6 +65,8 @@ diesel::table! {
         role -> Text,
         licence -> Text,
         created_at -> BigInt,
+        state -> Text,
+        ends_at -> Nullable<BigInt>,
     }
 }
 
@@ -54,6 +77,8 @@ diesel::table! {
         name -> Text,
         external_id -> Nullable<Text>,
         created_at -> BigInt,
+        is_service -> Bool,
+        service_account_id -> Nullable<Text>,
     }
 }
 
@@ -67,6 +92,17 @@ diesel::table! {
 }
 
 diesel::table! {
+    roles (id) {
+        id -> Text,
+        organization_id -> Text,
+        name -> Text,
+        description -> Text,
+        permissions -> Text,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
     api_keys (id) {
         id -> Text,
         organization_id -> Text,
@@ -75,13 +111,16 @@ diesel::table! {
         prefix -> Text,
         marker -> Text,
         public_id -> Text,
-        digest -> Text,
         name -> Text,
         description -> Text,
         reach -> Text,
         permission_level -> Text,
         organization_operations -> Bool,
+        self_rotation -> Bool,
         state -> Text,
+        state_reason -> Nullable<Text>,
+        simulates -> Nullable<Text>,
+        simulates_until -> Nullable<BigInt>,
         expires_at -> Nullable<BigInt>,
         last_used_at -> Nullable<BigInt>,
         created_by -> Text,
@@ -95,6 +134,31 @@ diesel::table! {
     api_key_workspaces (api_key_id, workspace_id) {
         api_key_id -> Text,
         workspace_id -> Text,
+    }
+}
+
+diesel::table! {
+    api_key_secrets (id) {
+        id -> Text,
+        api_key_id -> Text,
+        public_id -> Text,
+        digest -> Text,
+        state -> Text,
+        grace_seconds -> BigInt,
+        created_by -> Text,
+        created_at -> BigInt,
+        first_used_at -> Nullable<BigInt>,
+        last_used_at -> Nullable<BigInt>,
+        last_used_from -> Nullable<Text>,
+        expires_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    secret_disclosures (secret_id, user_id) {
+        secret_id -> Text,
+        user_id -> Text,
+        shown_at -> BigInt,
     }
 }
 
@@ -372,6 +436,9 @@ diesel::table! {
 }
 
 diesel::joinable!(domains -> organizations (organization_id));
+diesel::joinable!(subscriptions -> organizations (organization_id));
+diesel::joinable!(roles -> organizations (organization_id));
+diesel::joinable!(api_key_secrets -> api_keys (api_key_id));
 diesel::joinable!(members -> organizations (organization_id));
 diesel::joinable!(members -> users (user_id));
 diesel::joinable!(workspaces -> organizations (organization_id));
@@ -408,13 +475,17 @@ diesel::joinable!(identities -> users (user_id));
 
 diesel::allow_tables_to_appear_in_same_query!(
     organizations,
+    subscriptions,
     domains,
     users,
     members,
     workspaces,
     workspace_members,
+    roles,
     api_keys,
     api_key_workspaces,
+    api_key_secrets,
+    secret_disclosures,
     applications,
     application_redirect_uris,
     application_secrets,

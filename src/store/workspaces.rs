@@ -4,7 +4,7 @@ use diesel::{ExpressionMethods, Insertable, QueryDsl, Queryable, RunQueryDsl, Se
 
 use super::schema::workspaces;
 use super::{Error, Snapshot, Subject, Tx};
-use crate::types::id::{OrganizationId, WorkspaceId};
+use crate::types::id::{OrganizationId, UserId, WorkspaceId};
 use crate::types::time::Timestamp;
 
 #[derive(Debug, Clone, Queryable, Selectable, Insertable)]
@@ -15,6 +15,24 @@ pub struct Workspace {
     pub name: String,
     pub external_id: Option<String>,
     pub created_at: Timestamp,
+    /// Holds the keys for operations on the organization, where a profile asks for it.
+    pub is_service: bool,
+    /// Acts for the keys that belong to the workspace itself.
+    pub service_account_id: Option<UserId>,
+}
+
+impl Workspace {
+    pub fn new(organization_id: OrganizationId, name: String, now: Timestamp) -> Self {
+        Self {
+            id: WorkspaceId::generate(now),
+            organization_id,
+            name,
+            external_id: None,
+            created_at: now,
+            is_service: false,
+            service_account_id: None,
+        }
+    }
 }
 
 impl Snapshot<'_> {

@@ -91,6 +91,10 @@ ids! {
     /// A person or a service account.
     UserId = "usr";
     ApiKeyId = "key";
+    /// One of a key's up to two live secrets.
+    ApiKeySecretId = "ks";
+    /// A custom role.
+    RoleId = "rol";
     /// Also the OAuth `client_id`, so that it can never equal a user's id (RFC 9700 §4.15).
     ApplicationId = "app";
     /// One live secret of an application or a resource server.

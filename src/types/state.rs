@@ -70,7 +70,21 @@ vocabulary! {
     /// Whether the organization may hold live production credentials. Only `Approved` opens Production.
     pub enum ProductionAccess { None = "none", Requested = "requested", Approved = "approved", Refused = "refused", Withdrawn = "withdrawn" }
 
-    pub enum ApiKeyState { Active = "active", Revoked = "revoked" }
+    /// `Pending` waits to be collected and has no secret yet. `Paused` is reversible. `Deactivated`: the owner was removed, or
+    /// lost every workspace of it; coming back does not revive it. `Revoked` is final.
+    #[derive(Hash)]
+    pub enum ApiKeyState { Pending = "pending", Active = "active", Paused = "paused", Deactivated = "deactivated", Revoked = "revoked" }
+
+    /// `Pending` until its first use, which makes it `Active` and the older one `Retiring` for the grace.
+    #[derive(Hash)]
+    pub enum ApiKeySecretState { Pending = "pending", Active = "active", Retiring = "retiring", Revoked = "revoked" }
+
+    /// What a Sandbox key answers for some minutes, so that clients can test it.
+    #[derive(Hash)]
+    pub enum Simulation { Revoked = "revoked", Expired = "expired", RateLimited = "rate_limited", Forbidden = "forbidden" }
+
+    #[derive(Hash)]
+    pub enum MemberState { Active = "active", Suspended = "suspended" }
 
     /// Which workspaces a key or an authorization reaches. An empty list never means the organization.
     pub enum ReachKind { Organization = "organization", Workspaces = "workspaces" }

@@ -12,6 +12,7 @@ use countersign::domain::quickstart::ADMIN;
 use countersign::domain::resource_servers;
 use countersign::domain::sandbox::ObligationKind;
 use countersign::store::Tx;
+use countersign::store::api_key_secrets::ApiKeySecret;
 use countersign::store::api_keys::ApiKey;
 use countersign::store::applications::Application;
 use countersign::store::authorizations::Authorization;
@@ -143,13 +144,16 @@ pub async fn key(server: &Server, key: Key) -> Made {
         prefix: app.config.keys.prefix.clone(),
         marker: app.config.keys.marker(key.environment).to_owned(),
         public_id,
-        digest,
         name: "Robot".to_owned(),
         description: String::new(),
         reach: if key.workspaces.is_some() { ReachKind::Workspaces } else { ReachKind::Organization },
         permission_level: key.level,
         organization_operations: key.operations,
+        self_rotation: false,
         state: ApiKeyState::Active,
+        state_reason: None,
+        simulates: None,
+        simulates_until: None,
         expires_at: key.expires_at,
         last_used_at: None,
         created_by: key.owner,
@@ -158,7 +162,12 @@ pub async fn key(server: &Server, key: Key) -> Made {
         revoked_at: None,
     };
     let id = row.id;
-    server.write(move |tx| Ok(tx.insert_api_key(&row, &key.workspaces.unwrap_or_default())?)).await;
+    let write = move |tx: &mut Tx<'_>| {
+        tx.insert_api_key(&row, &key.workspaces.unwrap_or_default())?;
+        let first = ApiKeySecret::first(row.id, row.public_id.clone(), digest, row.owner_id, now);
+        Ok(tx.insert_api_key_secret(row.organization_id, &first)?)
+    };
+    server.write(write).await;
     Made { id, secret: secret.expose().to_owned() }
 }
 

@@ -61,10 +61,13 @@ pub enum ApiKeyStatus {
     Revoked,
     /// Its owner has left, or lost every workspace it reached.
     Deactivated,
+    Paused,
+    /// Waits to be collected.
+    Pending,
 }
 
 impl ApiKeyStatus {
-    pub const ALL: [Self; 4] = [Self::Active, Self::Expired, Self::Revoked, Self::Deactivated];
+    pub const ALL: [Self; 6] = [Self::Active, Self::Expired, Self::Revoked, Self::Deactivated, Self::Paused, Self::Pending];
 
     /// In the list's query.
     pub fn as_str(self) -> &'static str {
@@ -73,6 +76,8 @@ impl ApiKeyStatus {
             Self::Expired => "expired",
             Self::Revoked => "revoked",
             Self::Deactivated => "deactivated",
+            Self::Paused => "paused",
+            Self::Pending => "pending",
         }
     }
 
@@ -83,6 +88,8 @@ impl ApiKeyStatus {
             Self::Expired => "Expired",
             Self::Revoked => "Revoked",
             Self::Deactivated => "Deactivated",
+            Self::Paused => "Paused",
+            Self::Pending => "Pending",
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Static API keys and the workspaces they reach.
 
+use countersign::store::api_key_secrets::ApiKeySecret;
 use countersign::store::api_keys::ApiKey;
 use countersign::store::{Error, Store, Subject, Tx};
 use countersign::types::environment::Environment;
@@ -34,13 +35,16 @@ pub fn key(acme: &Acme) -> ApiKey {
         prefix: "cs".to_owned(),
         marker: String::new(),
         public_id: format!("{:012x}", rand::random::<u64>() >> 16),
-        digest: unique_digest(),
         name: "CRM".to_owned(),
         description: String::new(),
         reach: ReachKind::Organization,
         permission_level: PermissionLevel::ReadOnly,
         organization_operations: true,
+        self_rotation: false,
         state: ApiKeyState::Active,
+        state_reason: None,
+        simulates: None,
+        simulates_until: None,
         expires_at: Some(LATER),
         last_used_at: None,
         created_by: acme.person,
@@ -63,16 +67,16 @@ async fn an_api_key_is_found_as_it_was_written(db: TestDatabase) {
     let id = insert(&store, written.clone()).await;
     let found = read(&store, move |c| c.find_api_key(acme.organization, id)).await.expect("found");
     assert_eq!(format!("{found:?}"), format!("{written:?}"));
-    assert_eq!(found.digest, written.digest);
 }
 
 async fn a_key_is_found_by_any_of_its_candidate_digests(db: TestDatabase) {
     let store = open(&db);
-    let written = key(&Acme::insert(&store).await);
-    let stored = written.digest.clone();
-    let id = insert(&store, written).await;
+    let acme = Acme::insert(&store).await;
+    let (id, stored) = (insert(&store, key(&acme)).await, unique_digest());
+    let secret = ApiKeySecret::first(id, "aaaaaaaaaaaa".to_owned(), stored.clone(), acme.person, NOW);
+    write(&store, move |tx| tx.insert_api_key_secret(acme.organization, &secret)).await.expect("a secret");
     for candidates in [vec![stored.clone()], vec![digest("newer key"), stored]] {
-        assert_eq!(read(&store, move |c| c.find_api_key_by_digest(&candidates)).await.expect("found").id, id);
+        assert_eq!(read(&store, move |c| c.find_api_key_by_digest(&candidates)).await.expect("found").0.id, id);
     }
     for candidates in [vec![], vec![digest("unknown")]] {
         assert!(read(&store, move |c| c.find_api_key_by_digest(&candidates)).await.is_none());
@@ -91,15 +95,15 @@ async fn another_organizations_key_is_not_found(db: TestDatabase) {
 async fn two_keys_never_share_a_digest_or_a_public_id(db: TestDatabase) {
     let store = open(&db);
     let acme = Acme::insert(&store).await;
-    let first = key(&acme);
-    let (mut same_digest, mut same_public_id) = (key(&acme), key(&acme));
-    same_digest.digest = first.digest.clone();
-    same_public_id.public_id.clone_from(&first.public_id);
-    insert(&store, first).await;
+    let (one, other) = (insert(&store, key(&acme)).await, insert(&store, key(&acme)).await);
+    let first = ApiKeySecret::first(one, "aaaaaaaaaaaa".to_owned(), unique_digest(), acme.person, NOW);
+    let same_digest = ApiKeySecret::first(other, "bbbbbbbbbbbb".to_owned(), first.digest.clone(), acme.person, NOW);
+    let same_public_id = ApiKeySecret::first(other, "aaaaaaaaaaaa".to_owned(), unique_digest(), acme.person, NOW);
+    write(&store, move |tx| tx.insert_api_key_secret(acme.organization, &first)).await.expect("the first");
     for second in [same_digest, same_public_id] {
-        assert!(is_constraint(&write(&store, move |tx| tx.insert_api_key(&second, &[])).await));
+        assert!(is_constraint(&write(&store, move |tx| tx.insert_api_key_secret(acme.organization, &second)).await));
     }
-    assert_eq!(read(&store, move |c| c.list_api_keys(acme.organization, 9)).await.len(), 1);
+    assert_eq!(read(&store, move |c| c.list_api_key_secrets(other)).await.len(), 0);
 }
 
 async fn the_workspaces_a_key_reaches_are_listed(db: TestDatabase) {

@@ -61,7 +61,7 @@ async fn only_what_is_enforced_on_the_member_is_listed(db: TestDatabase) {
     let (acme, offering, foreign) = (Acme::insert(&store).await, Acme::insert(&store).await, Acme::insert(&store).await);
     let person = acme.person;
     for (organization, role) in [(acme.organization, OrganizationRole::Admin), (offering.organization, OrganizationRole::Member)] {
-        let member = Member { organization_id: organization, user_id: person, role, licence: Licence::Full, created_at: NOW };
+        let member = Member::new(organization, person, role, Licence::Full, NOW);
         write(&store, move |tx| tx.insert_member(&member)).await.expect("a member");
     }
     for (organization, enforced) in [(acme.organization, true), (offering.organization, false), (foreign.organization, true)] {

@@ -22,7 +22,7 @@ both_databases!(
 );
 
 fn member(acme: &Acme, role: OrganizationRole) -> Member {
-    Member { organization_id: acme.organization, user_id: acme.person, role, licence: Licence::Full, created_at: NOW }
+    Member::new(acme.organization, acme.person, role, Licence::Full, NOW)
 }
 
 fn seat(workspace: WorkspaceId, user: UserId) -> WorkspaceMember {
@@ -35,7 +35,7 @@ async fn a_member_is_found_in_this_organization_only(db: TestDatabase) {
     let row = member(&acme, OrganizationRole::Admin);
     ends_what_is_remembered_of(&store, Subject::Organization(acme.organization), {
         let (organization_id, user_id) = (row.organization_id, row.user_id);
-        move |tx| tx.insert_member(&Member { organization_id, user_id, role: OrganizationRole::Admin, licence: Licence::ReadOnly, created_at: NOW })
+        move |tx| tx.insert_member(&Member::new(organization_id, user_id, OrganizationRole::Admin, Licence::ReadOnly, NOW))
     })
     .await;
     let found = read(&store, move |c| c.find_member(acme.organization, acme.person)).await.expect("found");

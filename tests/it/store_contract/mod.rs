@@ -38,8 +38,7 @@ use countersign::types::redirect_uri::RedirectUri;
 use countersign::types::resource::Resources;
 use countersign::types::scope::Scopes;
 use countersign::types::state::{
-    AccessTokenFormat, ApplicationState, Approval, AuthorizationState, ClientType, GrantKind, OrganizationState, ProductionAccess, ReachKind,
-    UserKind, UserState,
+    AccessTokenFormat, ApplicationState, Approval, AuthorizationState, ClientType, GrantKind, ReachKind, UserKind, UserState,
 };
 use countersign::types::time::Timestamp;
 
@@ -170,15 +169,7 @@ impl Acme {
 }
 
 pub fn organization(name: &str) -> Organization {
-    Organization {
-        id: OrganizationId::generate(NOW),
-        name: name.to_owned(),
-        external_id: None,
-        state: OrganizationState::Active,
-        production_access: ProductionAccess::None,
-        generation: 0,
-        created_at: NOW,
-    }
+    Organization::new(OrganizationId::generate(NOW), name.to_owned(), NOW)
 }
 
 pub fn person() -> User {
@@ -198,7 +189,7 @@ pub fn person() -> User {
 }
 
 pub fn workspace(organization: OrganizationId, name: &str) -> Workspace {
-    Workspace { id: WorkspaceId::generate(NOW), organization_id: organization, name: name.to_owned(), external_id: None, created_at: NOW }
+    Workspace::new(organization, name.to_owned(), NOW)
 }
 
 pub fn digest(text: &str) -> Digest {

@@ -118,7 +118,7 @@ async fn a_domain_stands_once_in_an_organization(db: TestDatabase) {
 }
 
 fn member(organization: OrganizationId, user: UserId) -> Member {
-    Member { organization_id: organization, user_id: user, role: OrganizationRole::Member, licence: Licence::Full, created_at: NOW }
+    Member::new(organization, user, OrganizationRole::Member, Licence::Full, NOW)
 }
 
 async fn only_verified_addresses_of_active_members_are_listed(db: TestDatabase) {

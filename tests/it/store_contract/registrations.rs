@@ -224,7 +224,7 @@ async fn the_oldest_owner_is_found(db: TestDatabase) {
     let organization = acme.organization;
     assert_eq!(read(&store, move |c| c.find_oldest_owner(organization)).await, None);
     for (user_id, role, created_at) in [(acme.person, OrganizationRole::Owner, NOW), (other.person, OrganizationRole::Admin, EARLIER)] {
-        let member = Member { organization_id: organization, user_id, role, licence: Licence::Full, created_at };
+        let member = Member::new(organization, user_id, role, Licence::Full, created_at);
         write(&store, move |tx| tx.insert_member(&member)).await.expect("a member");
     }
     assert_eq!(read(&store, move |c| c.find_oldest_owner(organization)).await, Some(acme.person));

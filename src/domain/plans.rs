@@ -1,0 +1,112 @@
+//! What an organization's plan opens, and what keeps an environment shut.
+//!
+//! Invariant: a lock is computed from the plan, the Dev Centre's switch, the approval and the trial as they are now: a
+//! downgrade takes effect at once, deletes nothing, and coming back revives.
+
+use crate::config::{Catalogue, Config, DevCentre, Plan};
+use crate::domain::check::Code;
+use crate::domain::{Refusal, ensure};
+use crate::store::organizations::Organization;
+use crate::store::{Error, Snapshot};
+use crate::types::environment::Environment;
+use crate::types::id::OrganizationId;
+use crate::types::state::{OrganizationState, ProductionAccess};
+use crate::types::time::Timestamp;
+
+/// Why an environment is shut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lock {
+    /// The plan does not have the environment, or no Dev Centre at all.
+    Plan,
+    /// The Dev Centre is switched off.
+    DevCentreOff,
+    /// The vendor has not approved Production.
+    Approval,
+    TrialEnded,
+}
+
+impl Lock {
+    /// As `/v1/verify` says it.
+    pub fn code(self) -> Code {
+        match self {
+            Self::DevCentreOff => Code::Suspended,
+            Self::Plan | Self::Approval | Self::TrialEnded => Code::PlanRequired,
+        }
+    }
+
+    /// One word for machines.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::Plan => "plan_feature",
+            Self::DevCentreOff => "dev_centre_off",
+            Self::Approval => "production_approval",
+            Self::TrialEnded => "trial_ended",
+        }
+    }
+
+    /// What unlocks it, in words for the person who meets the lock.
+    pub fn unlock(self) -> &'static str {
+        match self {
+            Self::Plan => "This needs another plan: contact sales.",
+            Self::DevCentreOff => "The Dev Centre is switched off: an organization admin can switch it on.",
+            Self::Approval => PRODUCTION_LOCKED,
+            Self::TrialEnded => "The API trial of this organization has ended: choose a plan to go on. Nothing was deleted.",
+        }
+    }
+}
+
+/// What unlocks Production.
+pub const PRODUCTION_LOCKED: &str =
+    "Production is not open for this organization yet. It needs a plan with production access and the vendor's approval: contact sales.";
+
+/// The plan the organization is on.
+pub fn plan_of<'c>(snapshot: &mut Snapshot, catalogue: &'c Catalogue, organization: OrganizationId) -> Result<&'c Plan, Error> {
+    let subscription = snapshot.find_subscription(organization)?;
+    Ok(catalogue.plan(subscription.as_ref().map(|subscription| subscription.plan.as_str())))
+}
+
+/// What a suspended organization's people read.
+pub const SUSPENDED: &str = "This organization is suspended: nothing new can be created. Ask the vendor.";
+
+/// Whether something new may be made in the environment; tells the plan.
+pub fn ensure_open(
+    snapshot: &mut Snapshot, config: &Config, organization: &Organization, environment: Environment, now: Timestamp,
+) -> Result<Plan, Refusal> {
+    ensure(organization.state == OrganizationState::Active, Refusal::Blocked(SUSPENDED.to_owned()))?;
+    let catalogue = config.catalogue().map_err(|error| Refusal::Blocked(error.to_string()))?;
+    let plan = plan_of(snapshot, &catalogue, organization.id)?;
+    match lock(plan, organization, environment, now) {
+        Some(lock) => Err(Refusal::Blocked(lock.unlock().to_owned())),
+        None => Ok(plan.clone()),
+    }
+}
+
+/// What keeps the environment shut; none when it is open.
+pub fn lock(plan: &Plan, organization: &Organization, environment: Environment, now: Timestamp) -> Option<Lock> {
+    match plan.entry.dev_centre {
+        DevCentre::None => return Some(Lock::Plan),
+        DevCentre::Switch if organization.dev_centre_enabled_at.is_none() => return Some(Lock::DevCentreOff),
+        DevCentre::Switch | DevCentre::Included => {}
+    }
+    environment_lock(plan, organization, environment, now)
+}
+
+/// The same without the Dev Centre's switch: for what other organizations' applications do here.
+pub fn environment_lock(plan: &Plan, organization: &Organization, environment: Environment, now: Timestamp) -> Option<Lock> {
+    if !plan.has(environment) {
+        return Some(Lock::Plan);
+    }
+    match environment {
+        Environment::Sandbox => trial_end(plan, organization).filter(|end| *end <= now).map(|_| Lock::TrialEnded),
+        Environment::Production => {
+            let access = organization.production_access;
+            let open = access == ProductionAccess::Approved || (!plan.entry.production_approval && access != ProductionAccess::Withdrawn);
+            (!open).then_some(Lock::Approval)
+        }
+    }
+}
+
+/// When Sandbox shuts by itself (C8): only where the plan is a trial.
+pub fn trial_end(plan: &Plan, organization: &Organization) -> Option<Timestamp> {
+    organization.trial_ends_at.filter(|_| plan.entry.trial_seconds > 0)
+}
