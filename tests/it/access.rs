@@ -1,5 +1,6 @@
 //! The intersection (DESIGN §3): licence ∩ role held now ∩ scopes ∩ level, evaluated at every check, never copied.
 
+mod factors;
 mod walk;
 
 use std::collections::BTreeSet;
