@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::Semaphore;
 
@@ -18,17 +18,19 @@ use crate::crypto::signer::{PrivateKey, ScheduledKey, Signer, SignerError};
 use crate::domain::access::{self, Access, PresentedToken};
 use crate::domain::check::Rules;
 use crate::domain::clients::{self, Client};
+use crate::domain::idempotency::InFlight;
 use crate::domain::limiter::{Limiter, Quota, Taken};
 use crate::domain::memory::{Memory, Unknown};
-use crate::domain::registration;
 use crate::domain::resource_servers::{self, Server};
 use crate::domain::rotation;
 use crate::domain::sandbox::Policy;
 use crate::domain::signing_keys::{self, Fresh, Schedule};
 use crate::domain::usage::{Usage, Used};
+use crate::domain::{operator_tokens, registration};
 use crate::outbound::openid::OpenId;
 use crate::pdf::{Limits as StampLimits, Stamper};
 use crate::store::application_secrets::NewSecret;
+use crate::store::operator_tokens::OperatorToken;
 use crate::store::signing_keys::StoredSigningKey;
 use crate::store::{self, Database, OpenError, Snapshot, Store, Verdict};
 use crate::telemetry::metrics::{MemoryLabels, Metrics};
@@ -80,6 +82,14 @@ pub enum Lookup {
     },
 }
 
+/// What the look-up of an operator token found.
+#[derive(Debug, Clone)]
+pub enum OperatorLookup {
+    Found(OperatorToken),
+    Unknown,
+    Throttled { retry_after_seconds: i64 },
+}
+
 pub struct App {
     pub config: Arc<Config>,
     pub catalogue: Arc<Catalogue>,
@@ -98,6 +108,10 @@ pub struct App {
     /// PDFs that may be in memory at once.
     pub stamp_places: Semaphore,
     pub metrics: Metrics,
+    /// Creates that carry an idempotency key and have no answer yet.
+    pub in_flight: InFlight,
+    /// The description of the management API, made when it is first asked for.
+    pub openapi: OnceLock<String>,
     accesses: Memory<Fingerprint, Access>,
     unknown: Unknown<Fingerprint>,
     clients: Memory<ApplicationId, Client>,
@@ -133,6 +147,8 @@ impl App {
             stamper: Stamper::new(stamp_program, stamp_limits(&config)),
             stamp_places: Semaphore::new(config.watermark.concurrency.saturating_mul(PLACES_PER_PROCESS)),
             metrics: Metrics::default(),
+            in_flight: InFlight::default(),
+            openapi: OnceLock::new(),
             accesses: Memory::new(MOST_REMEMBERED),
             unknown: Unknown::new(MOST_UNKNOWN),
             clients: Memory::new(MOST_CLIENTS),
@@ -158,6 +174,26 @@ impl App {
             Lookup::Found(access) if !self.note_receipt(access, now).await? || !self.note_rotation(access, now).await? => Ok(Lookup::Unknown),
             _ => Ok(found),
         }
+    }
+
+    /// The operator token behind what was presented, read at every request: no memory holds one, so that a command beside the
+    /// server may make and revoke them. It may have expired.
+    pub async fn operator_token(&self, presented: &str, address: IpAddr, now: Timestamp) -> Result<OperatorLookup, store::Error> {
+        let budget = match self.admit_stranger(address, now) {
+            Ok(budget) => budget,
+            Err(retry_after_seconds) => return Ok(OperatorLookup::Throttled { retry_after_seconds }),
+        };
+        let candidates = self.digester.candidates(Purpose::OperatorToken, presented);
+        let found = self.store.read(move |snapshot| operator_tokens::find_live(snapshot, &candidates)).await?;
+        if found.is_none() {
+            self.count_stranger(budget, now);
+        }
+        Ok(found.map_or(OperatorLookup::Unknown, OperatorLookup::Found))
+    }
+
+    /// Whether it has the shape of an operator token.
+    pub fn is_operator_token(&self, presented: &str) -> bool {
+        format::is_token(&self.config.keys.prefix, TokenKind::OperatorToken, presented)
     }
 
     /// The first time that anybody shows an access token which came with a refresh token: its client has both. Written

@@ -29,6 +29,7 @@
 //! ```
 
 pub mod account;
+pub mod api;
 pub mod app;
 pub mod cli;
 pub mod config;

@@ -88,7 +88,7 @@ fn person(
         client_type: ClientType::Confidential,
         access_token_format: AccessTokenFormat::Jwt,
         redirect_uris: vec![REDIRECT_URI.parse().map_err(|_| Refusal::NotFound)?],
-        scopes: config.scope.iter().map(|scope| scope.name.as_str()).collect(),
+        scopes: config.public_scopes().map(|scope| scope.name.as_str()).collect(),
         role: ADMIN_ROLE.to_owned(),
         secret: secret.into(),
         grants: GrantTypes::ALL,

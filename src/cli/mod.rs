@@ -3,6 +3,7 @@
 mod config;
 mod doctor;
 mod migrate;
+mod operator;
 mod quickstart;
 mod serve;
 mod signing_keys;
@@ -39,6 +40,9 @@ enum Command {
     /// Manage accounts
     #[command(subcommand)]
     User(user::Command),
+    /// Manage the tokens of your own programs, which reach across organizations
+    #[command(subcommand)]
+    Operator(operator::Command),
     /// Look at the keys that sign tokens, and rotate them
     #[command(subcommand)]
     SigningKeys(signing_keys::Command),
@@ -77,6 +81,7 @@ pub fn run() -> ExitCode {
         Command::Config(command) => config::run(&command),
         Command::Doctor(arguments) => return doctor::run(&arguments),
         Command::User(command) => user::run(command),
+        Command::Operator(command) => operator::run(&command),
         Command::SigningKeys(command) => signing_keys::run(&command),
     };
     match result {

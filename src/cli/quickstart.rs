@@ -11,7 +11,7 @@ use crate::app::App;
 use crate::config::{Config, LogFormat};
 use crate::crypto::Plaintext;
 use crate::crypto::digest::Purpose;
-use crate::crypto::format::{TokenKind, mint_key, mint_token};
+use crate::crypto::format::{TokenKind, hint, mint_key, mint_token};
 use crate::crypto::password;
 use crate::domain::Refusal;
 use crate::domain::quickstart::{self, ADMIN, Kept, OPERATOR, Planted, Seed};
@@ -56,6 +56,7 @@ struct Secrets {
     client_secret: Plaintext,
     resource_server_secret: Plaintext,
     registration_token: Plaintext,
+    operator_token: Plaintext,
 }
 
 pub fn run(arguments: Arguments) -> Result<(), Failure> {
@@ -111,6 +112,7 @@ async fn plant(app: &App) -> Result<(Kept, Option<Made>), Failure> {
         client_secret,
         resource_server_secret,
         registration_token: mint_token(prefix, TokenKind::InitialAccessToken),
+        operator_token: mint_token(prefix, TokenKind::OperatorToken),
     };
     let seed = Seed {
         password_hash: password::hash(&secrets.password),
@@ -120,6 +122,7 @@ async fn plant(app: &App) -> Result<(Kept, Option<Made>), Failure> {
         client_secret: client,
         resource_server_secret: server.digest,
         registration_token: app.digester.digest(Purpose::InitialAccessToken, secrets.registration_token.expose()),
+        operator_token: (app.digester.digest(Purpose::OperatorToken, secrets.operator_token.expose()), hint(&secrets.operator_token)),
         redirect_uri: REDIRECT_URI.parse()?,
     };
     let config = std::sync::Arc::clone(&app.config);
@@ -146,6 +149,7 @@ fn summary(running: &Running, kept: &Kept, secrets: Option<&Secrets>) -> Value {
         "sandbox_key": show(|secrets| secrets.sandbox_key.expose()),
         "production_key": show(|secrets| secrets.production_key.expose()),
         "registration_token": show(|secrets| secrets.registration_token.expose()),
+        "operator_token": show(|secrets| secrets.operator_token.expose()),
         "application": {
             "client_id": kept.application,
             "client_secret": show(|secrets| secrets.client_secret.expose()),
@@ -182,6 +186,8 @@ fn guide(running: &Running, made: Option<&Made>, data_dir: &Path) -> Result<Stri
         ("Resource server", format!("id {}", planted.resource_server)),
         ("", format!("secret {}", secrets.resource_server_secret.expose())),
         ("Registration", format!("initial access token {}", secrets.registration_token.expose())),
+        ("Management API", format!("operator token {}", secrets.operator_token.expose())),
+        ("", format!("explorer {issuer}/v1/docs")),
     ] {
         writeln!(text, "  {label:<16}{value}")?;
     }
@@ -234,6 +240,14 @@ fn commands(text: &mut String, issuer: &str, planted: &Planted, secrets: &Secret
             format!(
                 "curl -sw '\\n' {issuer}/oauth2/register -H 'Authorization: Bearer {}' -H 'Content-Type: application/json' -d '{{\"client_name\": \"My tool\", \"redirect_uris\": [\"http://127.0.0.1/callback\"], \"token_endpoint_auth_method\": \"none\"}}'",
                 secrets.registration_token.expose()
+            ),
+        ),
+        (
+            "Create a workspace by the management API.".to_owned(),
+            format!(
+                "curl -sw '\\n' '{issuer}/v1/workspaces?organization={}' -H 'Authorization: Bearer {}' -H 'Idempotency-Key: first-try' -H 'Content-Type: application/json' -d '{{\"name\": \"Support\"}}'",
+                planted.organization,
+                secrets.operator_token.expose()
             ),
         ),
         (

@@ -88,7 +88,7 @@ fn read_password() -> Result<String, Failure> {
     Ok(line.trim_end_matches(['\r', '\n']).to_owned())
 }
 
-fn words(refusal: &Refusal) -> String {
+pub(super) fn words(refusal: &Refusal) -> String {
     match refusal {
         Refusal::Invalid(errors) => errors.iter().map(|(field, message)| format!("{field} {message}")).collect::<Vec<_>>().join("; "),
         other => other.to_string(),

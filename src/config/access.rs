@@ -52,6 +52,12 @@ pub struct PermissionEntry {
     /// Done to the organization itself.
     #[serde(default)]
     pub organization: bool,
+    /// Never held by a key, and by a token only when its application is first-party.
+    #[serde(default)]
+    pub management: bool,
+    /// Held by operator tokens only.
+    #[serde(default)]
+    pub operator: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -118,6 +124,8 @@ pub struct Catalogue {
     role_names: Vec<String>,
     read: PermissionSet,
     organization: PermissionSet,
+    management: PermissionSet,
+    operator: PermissionSet,
     sends: PermissionSet,
     plans: Vec<Plan>,
     default_plan: usize,
@@ -146,10 +154,12 @@ impl Catalogue {
         };
         let (read, organization, sends) =
             (having(|entry| entry.access == AccessKind::Read), having(|entry| entry.organization), having(|entry| entry.sends));
-        let scopes = compile_scopes(scopes, &by_name)?;
+        let (management, operator) = (having(|entry| entry.management), having(|entry| entry.operator));
+        let all = having(|_| true) & !operator;
+        let scopes = compile_scopes(scopes, &by_name, all & !management)?;
         let role_names = roles.iter().map(|role| role.name.clone()).collect();
-        let roles = compile_roles(roles, &by_name)?;
-        let plans = compile_plans(config, &by_name)?;
+        let roles = compile_roles(roles, &by_name, all)?;
+        let plans = compile_plans(config, &by_name, all)?;
         let default = &config.plans.default;
         let default_plan = plans.iter().position(|plan| plan.entry.name == *default).ok_or_else(|| CatalogueError::NoDefaultPlan(default.clone()))?;
         Ok(Self {
@@ -160,6 +170,8 @@ impl Catalogue {
             role_names,
             read,
             organization,
+            management,
+            operator,
             sends,
             plans,
             default_plan,
@@ -185,9 +197,9 @@ impl Catalogue {
             .collect()
     }
 
-    /// Every permission there is.
+    /// Every permission that a role may hold: all but the operator's.
     pub fn all(&self) -> PermissionSet {
-        self.by_name.values().copied().collect()
+        self.by_name.values().copied().collect::<PermissionSet>() & !self.operator
     }
 
     /// Those that a read-only licence or key holds at most.
@@ -198,6 +210,16 @@ impl Catalogue {
     /// Those done to the organization itself.
     pub fn organization(&self) -> PermissionSet {
         self.organization
+    }
+
+    /// Those over settings, keys and people: no key holds them, and of tokens only a first-party application's.
+    pub fn management(&self) -> PermissionSet {
+        self.management
+    }
+
+    /// Those across organizations: only operator tokens hold them.
+    pub fn operator(&self) -> PermissionSet {
+        self.operator
     }
 
     /// Those that send something to recipients.
@@ -249,6 +271,22 @@ impl Catalogue {
         self.scopes().find(|entry| entry.name == name)
     }
 
+    /// Whether only first-party applications may have this scope.
+    pub fn is_management(&self, scope: &str) -> bool {
+        let above = self.management | self.operator;
+        self.scopes.iter().any(|(entry, granted)| entry.name == scope && !(*granted & above).is_empty())
+    }
+
+    /// Those of `scopes` that an application may have.
+    pub fn open_to(&self, scopes: &Scopes, first_party: bool) -> Scopes {
+        scopes.iter().filter(|name| first_party || !self.is_management(name)).collect()
+    }
+
+    /// The scopes that every application may ask for.
+    pub fn public_scopes(&self) -> impl Iterator<Item = &ScopeEntry> {
+        self.scopes().filter(|scope| !self.is_management(&scope.name))
+    }
+
     /// The harm a scope can do: that of its worst permission.
     pub fn risk(&self, scope: &ScopeEntry) -> Risk {
         let risks = scope.permissions.iter().filter_map(|name| self.permission(name)).map(|permission| self.entry(permission).risk);
@@ -256,15 +294,20 @@ impl Catalogue {
     }
 }
 
-fn compile(kind: &'static str, owner: &str, names: &[String], by_name: &HashMap<String, Permission>) -> Result<PermissionSet, CatalogueError> {
+/// `all`: what `["*"]` means.
+fn compile(
+    kind: &'static str, owner: &str, names: &[String], by_name: &HashMap<String, Permission>, all: PermissionSet,
+) -> Result<PermissionSet, CatalogueError> {
     if names == ["*"] {
-        return Ok(by_name.values().copied().collect());
+        return Ok(all);
     }
     let unknown = |name: &String| CatalogueError::UnknownPermission(kind, owner.to_owned(), name.clone());
     names.iter().map(|name| by_name.get(name).copied().ok_or_else(|| unknown(name))).collect()
 }
 
-fn compile_scopes(scopes: &[ScopeEntry], by_name: &HashMap<String, Permission>) -> Result<Vec<(ScopeEntry, PermissionSet)>, CatalogueError> {
+fn compile_scopes(
+    scopes: &[ScopeEntry], by_name: &HashMap<String, Permission>, all: PermissionSet,
+) -> Result<Vec<(ScopeEntry, PermissionSet)>, CatalogueError> {
     let mut compiled: Vec<(ScopeEntry, PermissionSet)> = Vec::new();
     for scope in scopes {
         if !is_scope_token(&scope.name) {
@@ -273,27 +316,30 @@ fn compile_scopes(scopes: &[ScopeEntry], by_name: &HashMap<String, Permission>) 
         if compiled.iter().any(|(other, _)| other.name == scope.name) {
             return Err(CatalogueError::Twice("scope", scope.name.clone()));
         }
-        compiled.push((scope.clone(), compile("scope", &scope.name, &scope.permissions, by_name)?));
+        compiled.push((scope.clone(), compile("scope", &scope.name, &scope.permissions, by_name, all)?));
     }
     Ok(compiled)
 }
 
-fn compile_plans(config: &Config, by_name: &HashMap<String, Permission>) -> Result<Vec<Plan>, CatalogueError> {
+fn compile_plans(config: &Config, by_name: &HashMap<String, Permission>, all: PermissionSet) -> Result<Vec<Plan>, CatalogueError> {
     let mut compiled: Vec<Plan> = Vec::new();
     for entry in &config.plan {
         if compiled.iter().any(|other| other.entry.name == entry.name) {
             return Err(CatalogueError::Twice("plan", entry.name.clone()));
         }
-        let permissions = compile("plan", &entry.name, &entry.permissions, by_name)?;
+        let permissions = compile("plan", &entry.name, &entry.permissions, by_name, all)? & all;
         compiled.push(Plan { entry: entry.clone(), permissions });
     }
     Ok(compiled)
 }
 
-fn compile_roles(roles: &[RoleEntry], by_name: &HashMap<String, Permission>) -> Result<HashMap<String, PermissionSet>, CatalogueError> {
+fn compile_roles(
+    roles: &[RoleEntry], by_name: &HashMap<String, Permission>, all: PermissionSet,
+) -> Result<HashMap<String, PermissionSet>, CatalogueError> {
     let mut compiled = HashMap::new();
     for role in roles {
-        let set = compile("role", &role.name, &role.permissions, by_name)?;
+        // whatever it names, a role is held in an organization
+        let set = compile("role", &role.name, &role.permissions, by_name, all)? & all;
         if compiled.insert(role.name.clone(), set).is_some() {
             return Err(CatalogueError::Twice("role", role.name.clone()));
         }

@@ -67,6 +67,8 @@ pub struct Limits {
     pub production: Rate,
     /// Questions of one credential about itself (`whoami`).
     pub whoami: Rate,
+    /// Requests of one caller to the management API.
+    pub management: Rate,
     /// Unknown credentials that one client address may have looked up.
     pub unknown_credentials: Rate,
     /// Wrong secrets of one client or resource server from one address.
@@ -81,6 +83,7 @@ impl Default for Limits {
             sandbox: Rate { quota: 10, window_seconds: 60 },
             production: Rate { quota: 10_000, window_seconds: 15 * 60 },
             whoami: Rate { quota: 60, window_seconds: 60 },
+            management: Rate { quota: 600, window_seconds: 60 },
             unknown_credentials: Rate { quota: 300, window_seconds: 60 },
             client_failures: Rate { quota: 30, window_seconds: 60 },
             registrations: Rate { quota: 60, window_seconds: 60 * 60 },

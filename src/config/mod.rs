@@ -97,6 +97,17 @@ pub struct Config {
 }
 
 impl Config {
+    /// The scopes that every application may have: those without a management permission.
+    pub fn public_scopes(&self) -> impl Iterator<Item = &ScopeEntry> {
+        self.scope.iter().filter(|scope| !self.is_management(scope))
+    }
+
+    /// Whether only first-party applications may have it.
+    pub fn is_management(&self, scope: &ScopeEntry) -> bool {
+        let above = |name: &String| self.permission.iter().any(|entry| entry.name == *name && (entry.management || entry.operator));
+        scope.permissions.iter().any(above)
+    }
+
     /// Reads the file, if one is named, and the variables, and checks what can be checked without a database.
     pub fn load(file: Option<&Path>, variables: impl Iterator<Item = (String, String)>) -> Result<Self, ConfigError> {
         let (origin, text) = match file {

@@ -28,7 +28,7 @@ use crate::web::visitor::Visitor;
 pub async fn form(app: web::Data<App>, visitor: Visitor, path: web::Path<(String, String)>) -> Result<HttpResponse, PageError> {
     let (place, found) = get(&app, &visitor, &path).await?;
     let role = found.role.as_deref().unwrap_or_else(|| app.catalogue.least_role());
-    let offer = offer(&app, |scope| found.application.scopes.contains(&scope.name), role);
+    let offer = offer(&app, found.application.first_party, |scope| found.application.scopes.contains(&scope.name), role);
     Ok(html::page(StatusCode::OK, &page(&place, &found.application, as_typed(&found), offer), None))
 }
 
@@ -46,7 +46,7 @@ pub async fn save(
             let fixed = as_typed(&found);
             let (environment, client_type) = (fixed.environment, fixed.client_type);
             let typed = ApplicationForm { environment, client_type, ..application_form::typed(&form) };
-            let template = page(&place, &found.application, typed, typed_offer(&app, &form));
+            let template = page(&place, &found.application, typed, typed_offer(&app, found.application.first_party, &form));
             let template = ApplicationEditPage { errors: shell::field_errors(refusal)?, ..template };
             Ok(html::page(StatusCode::UNPROCESSABLE_ENTITY, &template, None))
         }

@@ -66,7 +66,7 @@ pub async fn new(app: web::Data<App>, visitor: Visitor, request: HttpRequest, pa
     if asked.field("environment") == Environment::Production.as_str() && place.production_locked().is_none() {
         form.environment = Environment::Production.to_string();
     }
-    let template = new_page(&place, form, offer(&app, |scope| scope.default, app.catalogue.least_role()));
+    let template = new_page(&place, form, offer(&app, false, |scope| scope.default, app.catalogue.least_role()));
     Ok(html::page(StatusCode::OK, &template, None))
 }
 
@@ -82,7 +82,7 @@ pub async fn create(
     match make(&app, &place, &form, facts.now).await {
         Ok((application, secret)) => Ok(html::page(StatusCode::OK, &created_page(&place, &application, &secret), None)),
         Err(refusal) => {
-            let template = new_page(&place, application_form::typed(&form), typed_offer(&app, &form));
+            let template = new_page(&place, application_form::typed(&form), typed_offer(&app, false, &form));
             let template = ApplicationNewPage { errors: shell::field_errors(refusal)?, ..template };
             Ok(html::page(StatusCode::UNPROCESSABLE_ENTITY, &template, None))
         }
@@ -254,15 +254,15 @@ fn is_weak(config: &OAuth, application: &Application) -> bool {
 }
 
 /// What the form offers, as it was filled in.
-pub(super) fn typed_offer(app: &App, form: &Form) -> ApplicationOffer {
-    offer(app, |scope| form.all("scope").any(|name| name == scope.name), form.field("role"))
+pub(super) fn typed_offer(app: &App, first_party: bool, form: &Form) -> ApplicationOffer {
+    offer(app, first_party, |scope| form.all("scope").any(|name| name == scope.name), form.field("role"))
 }
 
-pub(super) fn offer(app: &App, is_selected: impl Fn(&ScopeEntry) -> bool, role: &str) -> ApplicationOffer {
+pub(super) fn offer(app: &App, first_party: bool, is_selected: impl Fn(&ScopeEntry) -> bool, role: &str) -> ApplicationOffer {
     let scope = |scope: &ScopeEntry| ScopeChoice { scope: ScopeRow::of(&app.catalogue, scope), selected: is_selected(scope) };
     let choice = |name: String| Choice { selected: name == role, id: name.clone(), name };
     ApplicationOffer {
-        scopes: app.catalogue.scopes().map(scope).collect(),
+        scopes: app.catalogue.scopes().filter(|own| first_party || !app.catalogue.is_management(&own.name)).map(scope).collect(),
         roles: applications::roles(&app.config).into_iter().map(choice).collect(),
         default_idle: life_in_words(app.config.oauth.refresh_token_seconds),
         default_absolute: life_in_words(app.config.oauth.authorization_seconds),

@@ -20,6 +20,9 @@ pub enum Purpose {
     RegistrationAccessToken,
     /// What makes two registrations the same.
     ClientMetadata,
+    OperatorToken,
+    /// What makes two requests with one idempotency key the same.
+    Request,
 }
 
 impl Purpose {
@@ -35,6 +38,8 @@ impl Purpose {
             Self::InitialAccessToken => b"initial_access_token\0",
             Self::RegistrationAccessToken => b"registration_access_token\0",
             Self::ClientMetadata => b"client_metadata\0",
+            Self::OperatorToken => b"operator_token\0",
+            Self::Request => b"request\0",
         }
     }
 }

@@ -1,7 +1,7 @@
 //! How credentials look.
 //!
 //! Key: `<prefix>_<environment marker>_` + 12 public id + 32 secret + 6 checksum, base62; an empty marker drops its `_`.
-//! Token: `<prefix>_at_` (`_rt_ _ac_ _cs_ _rg_ _ra_`) + 32 secret + 6 checksum. The checksum is the CRC-32 of all before it: it
+//! Token: `<prefix>_at_` (`_rt_ _ac_ _cs_ _rg_ _ra_ _ot_`) + 32 secret + 6 checksum. The checksum is the CRC-32 of all before it: it
 //! refuses typos before any look-up, with the answer of an unknown credential. Parsed from the right: a prefix may hold `_`.
 
 use super::Plaintext;
@@ -27,6 +27,8 @@ pub enum TokenKind {
     InitialAccessToken,
     /// Lets an application read and change its own registration (RFC 7592 §1.2).
     RegistrationAccessToken,
+    /// Lets a program of the vendor manage every organization.
+    OperatorToken,
 }
 
 impl TokenKind {
@@ -38,6 +40,7 @@ impl TokenKind {
             Self::ClientSecret => "cs",
             Self::InitialAccessToken => "rg",
             Self::RegistrationAccessToken => "ra",
+            Self::OperatorToken => "ot",
         }
     }
 }

@@ -192,6 +192,11 @@ impl Access {
         self.bound & self.role_everywhere()
     }
 
+    /// The permissions held in the organization or in any workspace that is reached.
+    pub fn permissions_anywhere(&self) -> PermissionSet {
+        self.roles.iter().fold(self.bound & self.organization_role, |all, (_, role)| all | (self.bound & *role))
+    }
+
     pub fn workspaces(&self) -> impl Iterator<Item = WorkspaceId> {
         self.roles.iter().map(|(id, _)| *id)
     }
@@ -267,7 +272,8 @@ pub fn of_api_key(
         reload_at: earliest([secret.expires_at, simulates]),
         now,
     };
-    let own = OwnBound { scopes: catalogue.all(), level };
+    // no key ever manages anything (row 24)
+    let own = OwnBound { scopes: catalogue.all(), level, kind: catalogue.all() & !catalogue.management() };
     assemble(snapshot, catalogue, credential, &stand, own, None)
 }
 
@@ -299,8 +305,15 @@ pub fn of_token(
         return Ok(None);
     };
     let workspaces = snapshot.list_authorization_workspaces(authorization.id)?;
+    // only the vendor's own applications manage anything, and those the organization only when it was opened to them
+    let kind = match authorization.reach {
+        _ if !application.first_party => !catalogue.organization() & !catalogue.management(),
+        ReachKind::Workspaces => !catalogue.organization(),
+        ReachKind::Organization => catalogue.all(),
+    };
+    let allowed = catalogue.open_to(&application.scopes, application.first_party);
     // RFC 6749 §3.3: never more than was authorized, whatever the token says
-    let granted = catalogue.granted_by(&token.scopes) & catalogue.granted_by(&authorization.scopes) & catalogue.granted_by(&application.scopes);
+    let granted = catalogue.granted_by(&token.scopes) & catalogue.granted_by(&authorization.scopes) & catalogue.granted_by(&allowed);
     let credential = Credential {
         kind: CredentialKind::AccessToken,
         id: token.id.clone(),
@@ -311,7 +324,7 @@ pub fn of_token(
         token: Some(TokenFacts {
             application: application.id,
             authorization: authorization.id,
-            scopes: token.scopes.intersection(&authorization.scopes).intersection(&application.scopes),
+            scopes: token.scopes.intersection(&authorization.scopes).intersection(&allowed),
             is_own: authorization.kind == GrantKind::ClientCredentials,
             resources: token.resources.clone(),
             unseen: Arc::new(AtomicBool::new(token.unseen)),
@@ -330,7 +343,7 @@ pub fn of_token(
         reload_at: None,
         now,
     };
-    let own = OwnBound { scopes: granted, level: catalogue.all() };
+    let own = OwnBound { scopes: granted, level: catalogue.all(), kind: catalogue.all() & kind };
     assemble(snapshot, catalogue, credential, &stand, own, Some(&application))
 }
 
@@ -370,6 +383,8 @@ struct Stand {
 struct OwnBound {
     scopes: PermissionSet,
     level: PermissionSet,
+    /// What a credential of its kind can ever do.
+    kind: PermissionSet,
 }
 
 fn assemble(
@@ -396,8 +411,8 @@ fn assemble(
         },
         scopes: own.scopes,
         level: own.level,
-        // row 24: nothing is done to the organization itself, but for the one exception
-        kind: if may_operate { catalogue.all() } else { catalogue.all() & !catalogue.organization() },
+        // row 24: a key does nothing to the organization itself, but for the one exception (row 25)
+        kind: if may_operate || application.is_some() { own.kind } else { own.kind & !catalogue.organization() },
         plan: plan.permissions,
     };
     // the Dev Centre's switch is about what was made in it
@@ -409,7 +424,11 @@ fn assemble(
         organization: organization.id,
         environment: stand.environment,
         suspended: suspension(&organization, &user, &member, home.as_ref(), stand),
-        lock: lock(plan, &organization, stand.environment, stand.now).or(home.as_ref().and_then(|home| home.lock)),
+        // the vendor's own applications manage an organization whatever it has bought
+        lock: match application.is_some_and(|application| application.first_party) {
+            true => None,
+            false => lock(plan, &organization, stand.environment, stand.now).or(home.as_ref().and_then(|home| home.lock)),
+        },
         plan: plan.entry.name.clone(),
         simulation: stand.simulation,
         reload_at: earliest([stand.reload_at, member.ends_at, trial_end, home.as_ref().and_then(|home| home.reload_at)]),

@@ -38,7 +38,7 @@ impl Settings {
     }
 
     /// As they are kept: named, and without what a public application can never have.
-    pub fn check(self, config: &Config, client_type: ClientType) -> Result<Self, Refusal> {
+    pub fn check(self, config: &Config, client_type: ClientType, first_party: bool) -> Result<Self, Refusal> {
         let mut errors = Vec::new();
         let name = parse_text(&self.name, MOST_NAME).map_err(|error| errors.push(("name", error.to_string())));
         let public = client_type == ClientType::Public;
@@ -51,6 +51,9 @@ impl Settings {
         }
         let known = |name: &str| config.scope.iter().any(|scope| scope.name == name);
         errors.extend(self.scopes.iter().filter(|name| !known(name)).map(|name| ("scope", format!("Unknown scope {name}."))));
+        let closed = |name: &str| config.scope.iter().any(|scope| scope.name == name && config.is_management(scope));
+        let closed = self.scopes.iter().filter(|name| !first_party && closed(name));
+        errors.extend(closed.map(|name| ("scope", format!("Only first-party applications may have the scope {name}."))));
         if grants.is_empty() {
             let message = if public { "A public application needs the code flow." } else { "Choose the code flow, client credentials, or both." };
             errors.push(("grants", message.to_owned()));
@@ -94,7 +97,7 @@ pub fn change(
     applications::ensure_admin(tx, organization, user)?;
     applications::ensure_not_suspended(tx, organization)?;
     let before = applications::find_own(tx, organization, id)?;
-    let wanted = wanted.check(config, before.client_type)?;
+    let wanted = wanted.check(config, before.client_type, before.first_party)?;
     let uris = tx.list_redirect_uris(id)?;
     let role = applications::role(tx, &before)?;
     let acts_as_itself = wanted.acts_as_itself(before.client_type);

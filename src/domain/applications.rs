@@ -95,7 +95,7 @@ pub fn ensure_admin(snapshot: &mut Snapshot, organization: OrganizationId, user:
 /// Creates an application. Runs behind the organization's lock: the cap is counted.
 pub fn create(tx: &mut Tx, config: &Config, organization: &Organization, creator: UserId, new: NewApplication) -> Result<Application, Refusal> {
     ensure_admin(tx, organization.id, creator)?;
-    let settings = new.settings().check(config, new.client_type)?;
+    let settings = new.settings().check(config, new.client_type, false)?;
     let now = tx.now;
     plans::ensure_open(tx, config, organization, new.environment, now)?;
     let cap = config.keys.max_applications_per_organization;
@@ -136,6 +136,7 @@ pub(super) fn insert(
         stopped_at: None,
         stopped_because: None,
         last_used_at: None,
+        first_party: false,
     };
     tx.insert_application(&application, &new.redirect_uris)?;
     if application.client_type == ClientType::Public {

@@ -142,6 +142,18 @@ pub fn set_verified(tx: &mut Tx, operator: UserId, id: ApplicationId, verified: 
     Ok(tx.record(Some(application.organization_id), Some(operator), event, id.as_str(), "")?)
 }
 
+/// Whether it is the vendor's own: only then may it have management scopes. What its tokens held of them ends at once.
+pub fn set_first_party(tx: &mut Tx, operator: UserId, id: ApplicationId, first_party: bool) -> Result<(), Refusal> {
+    ensure_operator(tx, operator)?;
+    let application = find(tx, id)?;
+    if application.first_party == first_party {
+        return Ok(());
+    }
+    tx.set_application_first_party(&application, first_party)?;
+    let event = if first_party { "application.first_party" } else { "application.third_party" };
+    Ok(tx.record(Some(application.organization_id), Some(operator), event, id.as_str(), "")?)
+}
+
 /// Stops it everywhere, at once: it authenticates no more, and none of its tokens is live. The reason of who stopped it first
 /// stays.
 pub fn stop(tx: &mut Tx, operator: UserId, id: ApplicationId, reason: &str) -> Result<(), Refusal> {

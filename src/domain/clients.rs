@@ -67,9 +67,10 @@ pub fn is_vouched_for(snapshot: &mut Snapshot, id: ApplicationId) -> Result<bool
 /// The client, if it is not deleted and its organization is not suspended. One that the operator has stopped too: people are
 /// told, and nothing else is done for it.
 pub fn find(snapshot: &mut Snapshot, catalogue: &Catalogue, id: ApplicationId, now: Timestamp) -> Result<Option<Client>, Error> {
-    let Some(application) = snapshot.find_application(id)?.filter(|application| application.state == ApplicationState::Active) else {
+    let Some(mut application) = snapshot.find_application(id)?.filter(|application| application.state == ApplicationState::Active) else {
         return Ok(None);
     };
+    application.scopes = catalogue.open_to(&application.scopes, application.first_party);
     let organization = snapshot.find_organization(application.organization_id)?;
     let Some(organization) = organization.filter(|organization| organization.state == OrganizationState::Active) else {
         return Ok(None);

@@ -5,6 +5,7 @@ use crate::crypto::digest::Digest;
 use crate::domain::accounts::{self, NewPerson};
 use crate::domain::api_keys::{self, NewApiKey, Reach};
 use crate::domain::applications::{self, MOST_LISTED, NewApplication, RefreshPolicy};
+use crate::domain::operator_tokens::{self, NewOperatorToken};
 use crate::domain::registration_tokens::{self, NewRegistrationToken};
 use crate::domain::sandbox::ObligationKind;
 use crate::domain::{Refusal, resource_servers};
@@ -37,6 +38,8 @@ pub struct Seed {
     pub client_secret: NewSecret,
     pub resource_server_secret: Digest,
     pub registration_token: Digest,
+    /// And how it starts.
+    pub operator_token: (Digest, String),
     pub redirect_uri: RedirectUri,
 }
 
@@ -99,6 +102,7 @@ pub fn plant(tx: &mut Tx, config: &Config, seed: Seed) -> Result<Planted, Refusa
     }
     let application = create_application(tx, config, &organization, admin, seed.client_secret, seed.redirect_uri)?;
     registration_tokens::create(tx, config, &organization, admin, new_token(config, seed.registration_token))?;
+    create_operator_token(tx, config, seed.operator_token)?;
     let enforces = [ObligationKind::DocumentName, ObligationKind::Watermark, ObligationKind::Recipients];
     let server = resource_servers::create(tx, RESOURCE_SERVER, None, &enforces, &seed.resource_server_secret)?;
     Ok(Planted { organization: organization.id, workspace: workspace.id, application, resource_server: server.id })
@@ -114,6 +118,12 @@ fn create_admin(tx: &mut Tx, organization: OrganizationId, password_hash: String
 fn create_operator(tx: &mut Tx, password_hash: String) -> Result<(), Refusal> {
     let email = Mailbox::parse(OPERATOR).map_err(|error| Refusal::Blocked(error.to_string()))?;
     accounts::create_person(tx, NewPerson { email, name: "Olga Operator".to_owned(), password_hash, operator: true }).map(drop)
+}
+
+fn create_operator_token(tx: &mut Tx, config: &Config, (digest, hint): (Digest, String)) -> Result<(), Refusal> {
+    let catalogue = config.catalogue().map_err(|error| Refusal::Blocked(error.to_string()))?;
+    let new = NewOperatorToken { name: "Quickstart".to_owned(), permissions: Vec::new(), expires_at: None, digest, hint };
+    operator_tokens::create(tx, &catalogue, new).map(drop)
 }
 
 fn new_key(name: &str, environment: Environment, (public_id, digest): (String, Digest), workspace: WorkspaceId) -> NewApiKey {
@@ -143,7 +153,7 @@ fn create_application(
         client_type: ClientType::Confidential,
         access_token_format: AccessTokenFormat::Jwt,
         redirect_uris: vec![redirect_uri],
-        scopes: config.scope.iter().map(|scope| scope.name.as_str()).collect(),
+        scopes: config.public_scopes().map(|scope| scope.name.as_str()).collect(),
         role: ADMIN_ROLE.to_owned(),
         secret,
         grants: GrantTypes::ALL,

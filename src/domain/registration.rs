@@ -116,7 +116,7 @@ fn ensure_open(
 /// What an application may have at most: client credentials only where a token vouches for it.
 pub fn offer(config: &Config, catalogue: &Catalogue, vouched_for: bool) -> Offer {
     let named = &config.registration.scopes;
-    let scopes = catalogue.scopes().map(|scope| scope.name.as_str()).filter(|name| named.is_empty() || named.iter().any(|own| own == name));
+    let scopes = catalogue.public_scopes().map(|scope| scope.name.as_str()).filter(|name| named.is_empty() || named.iter().any(|own| own == name));
     Offer { scopes: scopes.collect(), client_credentials: vouched_for }
 }
 

@@ -4,7 +4,7 @@
 //! consumed refresh token stays for as long as its return is to be noticed as a theft, and longer next to a live one.
 
 use crate::config::Config;
-use crate::domain::registration;
+use crate::domain::{idempotency, registration};
 use crate::store::{Error, Tx};
 
 /// What is swept, in an order in which nothing hangs off what is removed.
@@ -22,10 +22,11 @@ pub enum Kind {
     UnusedRegistrations,
     /// Those that have ended: they leave.
     EndedRegistrations,
+    IdempotencyKeys,
 }
 
 impl Kind {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Requests,
         Self::Sessions,
         Self::AccessTokens,
@@ -36,6 +37,7 @@ impl Kind {
         Self::Consents,
         Self::UnusedRegistrations,
         Self::EndedRegistrations,
+        Self::IdempotencyKeys,
     ];
 }
 
@@ -53,5 +55,6 @@ pub fn batch(tx: &mut Tx, kind: Kind, config: &Config) -> Result<usize, Error> {
         Kind::Consents => tx.sweep_consents(before, most),
         Kind::UnusedRegistrations => registration::end_unused(tx, tx.now.plus_seconds(-config.registration.unused_seconds), most),
         Kind::EndedRegistrations => tx.sweep_ended_registrations(before, most),
+        Kind::IdempotencyKeys => tx.sweep_idempotency_keys(tx.now.plus_seconds(-idempotency::REMEMBERED_SECONDS), most),
     }
 }

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::store::{Error, Tx};
-use crate::types::id::{ApiKeyId, ApplicationId, ClientSecretId};
+use crate::types::id::{ApiKeyId, ApplicationId, ClientSecretId, OperatorTokenId};
 use crate::types::time::Timestamp;
 
 /// Rows written in one transaction.
@@ -19,6 +19,7 @@ pub enum Used {
     ApiKey(ApiKeyId),
     ApplicationSecret(ClientSecretId),
     Application(ApplicationId),
+    OperatorToken(OperatorTokenId),
 }
 
 #[derive(Default)]
@@ -56,6 +57,7 @@ pub fn record(tx: &mut Tx, uses: &[(Used, Timestamp)]) -> Result<(), Error> {
         Used::ApiKey(id) => tx.record_api_key_use(*id, *at),
         Used::ApplicationSecret(id) => tx.record_application_secret_use(*id, *at),
         Used::Application(id) => tx.record_application_use(*id, *at),
+        Used::OperatorToken(id) => tx.record_operator_token_use(*id, *at),
     })
 }
 

@@ -9,7 +9,7 @@ use crate::app::App;
 pub async fn get(app: web::Data<App>) -> HttpResponse {
     let issuer = app.issuer.as_str();
     let at = |path: &str| format!("{issuer}{path}");
-    let scopes: Vec<&str> = app.catalogue.scopes().map(|scope| scope.name.as_str()).collect();
+    let scopes: Vec<&str> = app.catalogue.public_scopes().map(|scope| scope.name.as_str()).collect();
     let mut metadata = json!({
         "issuer": issuer,
         "authorization_endpoint": at("/oauth2/authorize"),

@@ -33,7 +33,7 @@ async fn describe(app: &App, facts: &Facts, request: &HttpRequest) -> Result<Opt
         app.count_stranger(budget, facts.now);
         return Ok(None);
     };
-    let scopes: Vec<&str> = app.catalogue.scopes().map(|scope| scope.name.as_str()).collect();
+    let scopes: Vec<&str> = app.catalogue.public_scopes().map(|scope| scope.name.as_str()).collect();
     // one path tells of as many resources as there are hosts
     let mut response = HttpResponse::Ok();
     response.insert_header((CACHE_CONTROL, "public, max-age=300")).insert_header((VARY, "Host"));

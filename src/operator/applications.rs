@@ -109,6 +109,8 @@ enum Decision {
     Refuse,
     Verify,
     Unverify,
+    FirstParty,
+    ThirdParty,
     Resume,
 }
 
@@ -119,6 +121,8 @@ impl Decision {
             "refuse" => Ok(Self::Refuse),
             "verify" => Ok(Self::Verify),
             "unverify" => Ok(Self::Unverify),
+            "first_party" => Ok(Self::FirstParty),
+            "third_party" => Ok(Self::ThirdParty),
             "resume" => Ok(Self::Resume),
             _ => Err(PageError::BadRequest("Choose what to do with the application.".to_owned())),
         }
@@ -130,6 +134,8 @@ impl Decision {
             Self::Refuse => approval::refuse(tx, operator, id, reason),
             Self::Verify => approval::set_verified(tx, operator, id, true),
             Self::Unverify => approval::set_verified(tx, operator, id, false),
+            Self::FirstParty => approval::set_first_party(tx, operator, id, true),
+            Self::ThirdParty => approval::set_first_party(tx, operator, id, false),
             Self::Resume => approval::resume(tx, operator, id),
         }
     }
@@ -235,6 +241,7 @@ fn detail(catalogue: &Catalogue, found: Detail) -> ApplicationDetail {
         last_used: date_or_never(application.last_used_at),
         connected: connected(found.consents),
         approval_reason: application.approval_reason.filter(|_| application.approval == Approval::Refused),
+        first_party: application.first_party,
         verified: application.verified_at.map(|at| at.date()),
         stopped: application.stopped_at.map(|at| at.date()),
         stopped_because: application.stopped_because.unwrap_or_default(),

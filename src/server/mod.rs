@@ -4,5 +4,6 @@ pub mod assets;
 pub mod cors;
 pub mod health;
 pub mod middleware;
+pub mod openapi;
 pub mod routes;
 pub mod run;

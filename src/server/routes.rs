@@ -7,8 +7,9 @@ use actix_web::{HttpRequest, Route as Handler, web};
 
 use super::cors;
 use super::middleware::{method_not_allowed, not_found};
-use super::{assets, health};
-use crate::{account, console, gateway, oauth, operator};
+use super::{assets, health, openapi};
+use crate::api::operation::{self, Operation, Rule};
+use crate::{account, api, console, gateway, oauth, operator};
 
 /// Who may come in. The `guards` test tries every route as everybody and fails for one that is not in the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +37,8 @@ pub enum Guard {
     ResourceServer,
     /// A key or token.
     Holder,
+    /// An operator token, or a token or key that holds one of the operation's permissions.
+    Management,
 }
 
 pub struct Route {
@@ -46,6 +49,8 @@ pub struct Route {
     pub law: &'static str,
     /// Scripts of any origin may ask and read the answer (`any_origin` in the table). A path has it for all its methods.
     pub any_origin: bool,
+    /// Of the management API.
+    pub operation: Option<fn() -> Operation>,
     handler: fn() -> Handler,
 }
 
@@ -57,12 +62,32 @@ macro_rules! route {
             guard: Guard::$guard,
             law: $law,
             any_origin: false,
+            operation: None,
             handler: || web::route().guard(answers(Method::$method)).to($handler),
         }
     };
     ($method:ident $path:literal, $guard:ident, $law:literal, $handler:path, any_origin) => {
         Route { any_origin: true, ..route!($method $path, $guard, $law, $handler) }
     };
+}
+
+/// `api::$noun::$verb`, for who holds one of the permissions.
+macro_rules! operation {
+    ($method:ident $path:literal, [$($needs:literal),+], $status:literal, $noun:ident::$verb:ident, $summary:literal) => {{
+        const RULE: Rule = Rule { handler: concat!(stringify!($noun), "::", stringify!($verb)), summary: $summary, needs: &[$($needs),+], status: $status };
+        Route {
+            method: Method::$method,
+            path: $path,
+            guard: Guard::Management,
+            law: "management",
+            any_origin: false,
+            operation: Some(|| operation::describe(api::$noun::$verb, RULE)),
+            handler: || {
+                let serve = |request: HttpRequest, payload: web::Payload| operation::serve(RULE, api::$noun::$verb, request, payload);
+                web::route().guard(answers(Method::$method)).to(serve)
+            },
+        }
+    }};
 }
 
 pub fn table() -> Vec<Route> {
@@ -85,6 +110,16 @@ pub fn table() -> Vec<Route> {
         route!(POST "/v1/verify", ResourceServer, "verify", gateway::verify::post),
         route!(POST "/v1/watermark", ResourceServer, "watermark", gateway::watermark::post),
         route!(GET "/v1/whoami", Holder, "whoami", gateway::whoami::get),
+        route!(GET "/v1/openapi.json", Anyone, "management", openapi::get),
+        route!(GET "/v1/docs", Anyone, "management", api::docs::page),
+        route!(GET "/v1/docs/{name}", Anyone, "management", api::docs::file),
+        operation!(GET "/v1/organizations", ["organization:read"], 200, organizations::list, "List organizations"),
+        operation!(GET "/v1/organizations/{id}", ["organization:read"], 200, organizations::get, "Read an organization"),
+        operation!(GET "/v1/workspaces", ["organization:read", "workspaces:manage"], 200, workspaces::list, "List workspaces"),
+        operation!(POST "/v1/workspaces", ["workspaces:manage"], 201, workspaces::create, "Create a workspace"),
+        operation!(GET "/v1/workspaces/{id}", ["organization:read", "workspaces:manage"], 200, workspaces::get, "Read a workspace"),
+        operation!(PATCH "/v1/workspaces/{id}", ["workspaces:manage"], 200, workspaces::change, "Change a workspace"),
+        operation!(DELETE "/v1/workspaces/{id}", ["workspaces:manage"], 204, workspaces::delete, "Delete a workspace"),
         route!(GET "/", Anyone, "account", account::home::show),
         route!(GET "/login", Anyone, "account", account::sign_in::form),
         route!(POST "/login", Anyone, "account", account::sign_in::submit),

@@ -52,6 +52,8 @@ pub struct Application {
     pub stopped_at: Option<Timestamp>,
     pub stopped_because: Option<String>,
     pub last_used_at: Option<Timestamp>,
+    /// The vendor's own, as the operator says: the only one that may have management scopes.
+    pub first_party: bool,
 }
 
 impl Application {
@@ -254,6 +256,13 @@ impl Tx<'_> {
         self.touch(Subject::Organization(application.organization_id));
         let at = verified.then_some(self.now);
         self.run_one(|conn| diesel::update(applications::table.find(application.id)).set(applications::verified_at.eq(at)).execute(conn))
+    }
+
+    /// Compare-and-swap: `NotFound` when it is so already.
+    pub fn set_application_first_party(&mut self, application: &Application, first_party: bool) -> Result<(), Error> {
+        self.touch(Subject::Organization(application.organization_id));
+        let row = applications::table.find(application.id).filter(applications::first_party.ne(first_party));
+        self.run_one(|conn| diesel::update(row).set(applications::first_party.eq(first_party)).execute(conn))
     }
 
     /// Compare-and-swap: with a reason it is stopped everywhere, without one it goes on. `NotFound` when it was, or did, already.

@@ -11,7 +11,8 @@ use crate::types::environment::Environment;
 use crate::types::grant_types::GrantTypes;
 use crate::types::id::{
     AccessTokenId, ApiKeyId, ApiKeySecretId, ApplicationId, AuditEventId, AuthorizationId, AuthorizationRequestId, ClientSecretId, ConsentId,
-    DomainId, IdentityProviderId, OrganizationId, RefreshTokenId, RegistrationTokenId, ResourceServerId, RoleId, SessionId, UserId, WorkspaceId,
+    DomainId, IdentityProviderId, OperatorTokenId, OrganizationId, RefreshTokenId, RegistrationTokenId, ResourceServerId, RoleId, SessionId, UserId,
+    WorkspaceId,
 };
 use crate::types::redirect_uri::RedirectUri;
 use crate::types::resource::{ResourceUri, Resources};
@@ -55,7 +56,7 @@ text_columns! {
     C01: OrganizationId; C02: WorkspaceId; C03: UserId; C04: ApiKeyId; C05: ApplicationId; C06: ClientSecretId; C07: AuthorizationId;
     C08: AuthorizationRequestId; C09: AccessTokenId; C10: RefreshTokenId; C11: SessionId; C12: ResourceServerId; C13: DomainId; C14: AuditEventId;
     C15: ConsentId; C16: IdentityProviderId; C17: RegistrationTokenId;
-    C18: ApiKeySecretId; C19: RoleId;
+    C18: ApiKeySecretId; C19: RoleId; C51: OperatorTokenId;
     C20: Environment; C21: OrganizationRole; C22: Licence; C23: PermissionLevel; C24: UserKind; C25: UserState; C26: OrganizationState;
     C27: ProductionAccess; C28: ApiKeyState; C29: ReachKind; C30: ClientType; C31: AccessTokenFormat; C32: ApplicationState; C33: SecretState;
     C34: GrantKind; C35: AuthorizationState; C36: RefreshTokenState; C37: SigningAlgorithm;

@@ -1,7 +1,11 @@
 //! Organizations and their domains.
 
-use diesel::{ExpressionMethods, Insertable, JoinOnDsl, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper};
+use diesel::{
+    BoolExpressionMethods, Connection, ExpressionMethods, Insertable, JoinOnDsl, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable,
+    SelectableHelper,
+};
 
+use super::conn::Conn;
 use super::schema::{domains, organizations};
 use super::{Error, Snapshot, Subject, Tx};
 use crate::types::id::{DomainId, OrganizationId, UserId};
@@ -73,6 +77,21 @@ pub struct Domain {
 impl Snapshot<'_> {
     pub fn find_organization(&mut self, id: OrganizationId) -> Result<Option<Organization>, Error> {
         self.run(|conn| organizations::table.find(id).select(Organization::as_select()).first(conn).optional())
+    }
+
+    /// Of the whole installation, the newest first, those behind `after`, at most `most`; `external_id` names one.
+    pub fn list_organizations_page(
+        &mut self, external_id: Option<&str>, after: Option<(Timestamp, OrganizationId)>, most: i64,
+    ) -> Result<Vec<Organization>, Error> {
+        let mut found = organizations::table.into_boxed::<<Conn as Connection>::Backend>();
+        if let Some(external_id) = external_id {
+            found = found.filter(organizations::external_id.eq(external_id));
+        }
+        if let Some((at, id)) = after {
+            found = found.filter(organizations::created_at.lt(at).or(organizations::created_at.eq(at).and(organizations::id.lt(id))));
+        }
+        let newest_first = found.order((organizations::created_at.desc(), organizations::id.desc())).limit(most);
+        self.run(|conn| newest_first.select(Organization::as_select()).load(conn))
     }
 
     /// The oldest of that name.

@@ -186,6 +186,7 @@ diesel::table! {
         stopped_at -> Nullable<BigInt>,
         stopped_because -> Nullable<Text>,
         last_used_at -> Nullable<BigInt>,
+        first_party -> Bool,
     }
 }
 
@@ -424,6 +425,32 @@ diesel::table! {
 }
 
 diesel::table! {
+    operator_tokens (id) {
+        id -> Text,
+        digest -> Text,
+        hint -> Text,
+        name -> Text,
+        permissions -> Text,
+        user_id -> Text,
+        created_at -> BigInt,
+        expires_at -> Nullable<BigInt>,
+        last_used_at -> Nullable<BigInt>,
+        revoked_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    idempotency_keys (caller, route, idempotency_key) {
+        caller -> Text,
+        route -> Text,
+        idempotency_key -> Text,
+        fingerprint -> Text,
+        subject_id -> Text,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
     audit_events (id) {
         id -> Text,
         organization_id -> Nullable<Text>,
@@ -472,6 +499,7 @@ diesel::joinable!(refresh_tokens -> authorizations (authorization_id));
 diesel::joinable!(access_tokens -> authorizations (authorization_id));
 diesel::joinable!(identity_providers -> organizations (organization_id));
 diesel::joinable!(identities -> users (user_id));
+diesel::joinable!(operator_tokens -> users (user_id));
 
 diesel::allow_tables_to_appear_in_same_query!(
     organizations,
@@ -506,5 +534,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     signing_keys,
     identity_providers,
     identities,
+    operator_tokens,
+    idempotency_keys,
     audit_events,
 );

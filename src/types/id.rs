@@ -1,8 +1,10 @@
 //! Identifiers: a kind, `_`, and 22 base62 characters of a UUIDv7 (`org_…`, `key_…`). Each kind is its own type.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::text::{base62_fixed, is_base62};
@@ -71,6 +73,22 @@ macro_rules! ids {
             }
         }
 
+        impl JsonSchema for $name {
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({"type": "string", "pattern": concat!("^", $kind, "_[0-9A-Za-z]{22}$")})
+            }
+        }
+
+        impl AsRef<str> for $name {
+            fn as_ref(&self) -> &str {
+                self.as_str()
+            }
+        }
+
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.serialize_str(self.as_str())
@@ -109,6 +127,7 @@ ids! {
     /// An initial access token (RFC 7591 §1.2).
     RegistrationTokenId = "rgt";
     DomainId = "dom";
+    OperatorTokenId = "opt";
     /// An organization's own way to sign in.
     IdentityProviderId = "idp";
     AuditEventId = "evt";

@@ -9,6 +9,7 @@ use super::basic::BasicError;
 use super::body::BodyError;
 use super::credential::CredentialError;
 use super::facts::Facts;
+use crate::domain::Refusal;
 use crate::store;
 
 /// Seconds after which a client may try again when the database is away.
@@ -45,6 +46,11 @@ impl Problem {
 
     pub fn unauthorized(code: &'static str, detail: impl Into<String>, challenge: Challenge) -> Self {
         Self { challenge: Some(challenge), ..Self::new(StatusCode::UNAUTHORIZED, code, detail) }
+    }
+
+    /// The environment is shut; the detail says what opens it.
+    pub fn locked(code: &'static str, reason: &'static str, detail: &str) -> Self {
+        Self::new(StatusCode::FORBIDDEN, code, detail).with("reason", json!(reason))
     }
 
     pub fn rate_limited(retry_after_seconds: i64) -> Self {
@@ -111,6 +117,27 @@ impl From<store::Error> for Problem {
     fn from(error: store::Error) -> Self {
         tracing::error!("The store failed: {error}");
         unavailable()
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        let detail = refusal.to_string();
+        match refusal {
+            Refusal::NotFound => Self::new(StatusCode::NOT_FOUND, "not_found", "It is not there, or it is not yours to see."),
+            Refusal::Forbidden(_) => Self::new(StatusCode::FORBIDDEN, "insufficient_permission", detail),
+            Refusal::Invalid(errors) => {
+                let errors: Vec<Value> = errors.iter().map(|(field, message)| json!({"field": field, "message": message})).collect();
+                let detail = "Some fields are wrong: see errors.";
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_fields", detail).with("errors", json!(errors))
+            }
+            Refusal::Blocked(_) => Self::new(StatusCode::CONFLICT, "blocked", detail),
+            // two requests at once wanted the same place
+            Refusal::Store(store::Error::Constraint(_)) => {
+                Self::new(StatusCode::CONFLICT, "conflict", "Another request changed the same thing at the same time. Try again.")
+            }
+            Refusal::Store(error) => error.into(),
+        }
     }
 }
 

@@ -4,11 +4,13 @@
 
 use actix_web::http::Method;
 use countersign::config::Rate;
+use countersign::crypto::format::{TokenKind, mint_token};
+use countersign::domain::accounts;
 use countersign::server::routes::{Guard, Route, table};
 use countersign::store::Tx;
 use countersign::store::consents::Consent;
 use countersign::types::environment::Environment;
-use countersign::types::id::{ApiKeyId, ApplicationId, ClientSecretId, ConsentId, RegistrationTokenId};
+use countersign::types::id::{ApiKeyId, ApplicationId, ClientSecretId, ConsentId, RegistrationTokenId, WorkspaceId};
 use countersign::types::resource::ResourceUri;
 use countersign::types::state::{ConsentState, OrganizationRole, ReachKind};
 use reqwest::header::{AUTHORIZATION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, LOCATION, SET_COOKIE, WWW_AUTHENTICATE};
@@ -45,9 +47,12 @@ enum Who {
     Registrant,
     /// With its registration access token.
     RegisteredClient,
+    OperatorToken,
+    /// Of a first-party application, for the admin.
+    FirstPartyToken,
 }
 
-const ALL: [Who; 12] = [
+const ALL: [Who; 14] = [
     Who::Nobody,
     Who::Stranger,
     Who::Operator,
@@ -60,6 +65,8 @@ const ALL: [Who; 12] = [
     Who::Token,
     Who::Registrant,
     Who::RegisteredClient,
+    Who::OperatorToken,
+    Who::FirstPartyToken,
 ];
 
 /// What the door did.
@@ -77,10 +84,10 @@ enum Door {
     WrongKind,
 }
 
-fn expected(guard: Guard, who: Who) -> Door {
+fn expected(route: &Route, who: Who) -> Door {
     use Who::{Application, Member, Operator, OrganizationAdmin, ResourceServer, SandboxKey, Stranger, Token, WorkspaceAdmin};
     let is_person = matches!(who, Stranger | Operator | Member | WorkspaceAdmin | OrganizationAdmin);
-    match guard {
+    match route.guard {
         Guard::Anyone | Guard::Operations => Door::In,
         Guard::Person | Guard::Own | Guard::KeyAdmin | Guard::OrganizationAdmin if !is_person => Door::SignIn,
         Guard::Person => Door::In,
@@ -120,7 +127,7 @@ fn expected(guard: Guard, who: Who) -> Door {
         // RFC 6749 §2.3: Bearer is no client authentication
         Guard::Client => match who {
             Application => Door::In,
-            SandboxKey | Token | Who::Registrant | Who::RegisteredClient => Door::WrongKind,
+            SandboxKey | Token | Who::Registrant | Who::RegisteredClient | Who::OperatorToken | Who::FirstPartyToken => Door::WrongKind,
             _ => Door::Unknown,
         },
         Guard::ResourceServer => {
@@ -135,13 +142,25 @@ fn expected(guard: Guard, who: Who) -> Door {
         // closed to anybody, and other credentials are none here
         Guard::Registrant | Guard::RegisteredClient => Door::Unknown,
         Guard::Holder => {
-            if matches!(who, SandboxKey | Token) {
+            if matches!(who, SandboxKey | Token | Who::FirstPartyToken) {
                 Door::In
             } else {
                 Door::Unknown
             }
         }
+        // what is across organizations is for operator tokens alone
+        Guard::Management => match who {
+            Who::OperatorToken => Door::In,
+            Who::FirstPartyToken if !needs(route).iter().all(|name| name.starts_with("operator:")) => Door::In,
+            SandboxKey | Token | Who::FirstPartyToken => Door::Forbidden,
+            _ => Door::Unknown,
+        },
     }
+}
+
+/// The permissions of which one suffices.
+fn needs(route: &Route) -> &'static [&'static str] {
+    route.operation.map_or(&[], |operation| operation().rule.needs)
 }
 
 fn seen(response: &Response) -> Door {
@@ -167,6 +186,8 @@ enum Body {
     Document,
     /// A registration without a redirect URI.
     Metadata,
+    /// An object without fields.
+    Json,
 }
 
 /// The path with its parameters, and the body. Panics for what is not listed.
@@ -203,6 +224,9 @@ async fn sample(server: &Server, route: &Route, registered: &str) -> (String, Bo
         (_, "/dev-centre/{organization}/registration/{id}/revoke") => {
             route.path.replace("{id}", RegistrationTokenId::generate(server.clock.now()).as_str())
         }
+        (_, "/v1/organizations/{id}") => route.path.replace("{id}", organization.as_str()),
+        (_, "/v1/workspaces/{id}") => route.path.replace("{id}", fresh_workspace(server).await.as_str()),
+        (_, "/v1/docs/{name}") => "/v1/docs/swagger-initializer.js".to_owned(),
         (_, "/static/{name}") => "/static/countersign.css".to_owned(),
         (_, path) if path.starts_with("/.well-known/oauth-protected-resource") => {
             let path = path.replace("/{path:.*}", "/v1");
@@ -212,6 +236,7 @@ async fn sample(server: &Server, route: &Route, registered: &str) -> (String, Bo
         (_, path) => path.to_owned(),
     };
     let path = path.replace("{organization}", organization.as_str());
+    let path = if route.guard == Guard::Management { format!("{path}?organization={organization}") } else { path };
     assert!(!path.contains(['{', '}']), "{} {} has a parameter that is not listed", route.method, route.path);
     let body = match (&route.method, route.path) {
         (&Method::GET | &Method::DELETE, _) => Body::None,
@@ -219,6 +244,7 @@ async fn sample(server: &Server, route: &Route, registered: &str) -> (String, Bo
         (_, "/oauth2/token" | "/oauth2/access_token") => Body::OAuth(&[("grant_type", "client_credentials")]),
         (_, "/oauth2/revoke" | "/oauth2/introspect") => Body::OAuth(&[("token", "nobody's")]),
         (_, "/v1/verify") => Body::Question,
+        _ if route.guard == Guard::Management => Body::Json,
         (_, "/v1/watermark") => Body::Document,
         (_, "/oauth2/authorize" | "/login" | "/logout") => Body::Form,
         (_, path) if ["/dev-centre/", "/account/", "/operator/"].iter().any(|start| path.starts_with(start)) => Body::Form,
@@ -239,6 +265,11 @@ async fn name_resource(server: &Server, path: &str) {
 
 async fn fresh_key(server: &Server) -> ApiKeyId {
     key(server, Key::of(server, admin(server).await)).await.id
+}
+
+async fn fresh_workspace(server: &Server) -> WorkspaceId {
+    let (organization, name) = (server.planted.organization, mint_token("cs", TokenKind::ClientSecret).expose().to_owned());
+    server.write(move |tx| accounts::create_workspace(tx, organization, &name)).await.id
 }
 
 async fn fresh_application(server: &Server) -> ApplicationId {
@@ -317,7 +348,7 @@ impl<'s> Caller<'s> {
             Body::Form => request.form(&[("csrf", &self.csrf)]),
             Body::OAuth(form) => request.form(form),
             Body::Question => request.json(&json!({"credential": server.secrets.production_key})),
-            Body::Metadata => request.json(&json!({})),
+            Body::Metadata | Body::Json => request.json(&json!({})),
             Body::Document => {
                 let request = request.header("Countersign-Credential", &server.secrets.production_key);
                 request.header(CONTENT_TYPE, "application/pdf").body("anything")
@@ -344,6 +375,7 @@ async fn callers<'s>(server: &'s Server, management: &str) -> Vec<Caller<'s>> {
         join_workspace(server, server.planted.workspace, user, role).await;
     }
     let token = own_token(server).await;
+    let first_party = tenants::management_token(server, admin(server).await, "management:read management:write").await;
     let mut callers = Vec::new();
     for who in ALL {
         let (email, authorization) = match who {
@@ -359,6 +391,8 @@ async fn callers<'s>(server: &'s Server, management: &str) -> Vec<Caller<'s>> {
             Who::Token => (None, Some(format!("Bearer {token}"))),
             Who::Registrant => (None, Some(format!("Bearer {}", server.secrets.registration_token))),
             Who::RegisteredClient => (None, Some(format!("Bearer {management}"))),
+            Who::OperatorToken => (None, Some(format!("Bearer {}", server.secrets.operator_token))),
+            Who::FirstPartyToken => (None, Some(format!("Bearer {first_party}"))),
         };
         callers.push(Caller::new(server, who, email, authorization).await);
     }
@@ -387,7 +421,7 @@ async fn every_route_lets_in_whom_its_guard_names_and_nobody_else(db: TestDataba
             let (path, body) = sample(&server, route, &registered).await;
             let response = caller.request(&route.method, &path, &body).send().await.expect("an answer");
             let case = format!("{} {} as {:?}: {}", route.method, route.path, caller.who, response.status());
-            let expected = match expected(route.guard, caller.who) {
+            let expected = match expected(route, caller.who) {
                 // the endpoint's answer to what it never takes
                 Door::WrongKind => (Door::In, StatusCode::BAD_REQUEST),
                 door => (door, response.status()),
@@ -545,12 +579,13 @@ async fn what_is_not_in_the_table_is_404_405_or_421(db: TestDatabase) {
         );
         assert_armoured(&response, path);
     }
+    let nobodys = reqwest::Method::from_bytes(b"PROPFIND").expect("a method");
     for route in table() {
         let (path, _) = sample(&server, &route, server.planted.application.as_str()).await;
-        let response = send(server.browser().client.patch(server.url(&path))).await;
-        assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED, "PATCH {path}");
+        let response = send(server.browser().client.request(nobodys.clone(), server.url(&path))).await;
+        assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED, "{nobodys} {path}");
         assert!(response.headers()["allow"].to_str().expect("text").contains(route.method.as_str()));
-        assert_armoured(&response, &format!("PATCH {path}"));
+        assert_armoured(&response, &format!("{nobodys} {path}"));
     }
     // a HEAD is a GET without its body
     let head = send(server.browser().client.head(server.url("/.well-known/jwks.json"))).await;

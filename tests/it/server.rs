@@ -8,7 +8,7 @@ use std::sync::mpsc;
 use countersign::app::App;
 use countersign::config::Config;
 use countersign::crypto::digest::Purpose;
-use countersign::crypto::format::{TokenKind, mint_key, mint_token};
+use countersign::crypto::format::{TokenKind, hint, mint_key, mint_token};
 use countersign::crypto::password;
 use countersign::domain::Refusal;
 use countersign::domain::quickstart::{self, ADMIN, Planted, Seed};
@@ -37,6 +37,7 @@ pub struct Secrets {
     pub client_secret: String,
     pub resource_server_secret: String,
     pub registration_token: String,
+    pub operator_token: String,
 }
 
 pub struct Server {
@@ -290,6 +291,7 @@ pub async fn plant(app: &App) -> (Planted, Secrets) {
     let (production_key, production) = key(Environment::Production);
     let ((client_secret, client), (resource_server_secret, server)) = (secret(), secret());
     let registration_token = mint_token("cs", TokenKind::InitialAccessToken).expose().to_owned();
+    let operator_token = mint_token("cs", TokenKind::OperatorToken);
     let seed = Seed {
         password_hash: PASSWORD.1.clone(),
         operator_password_hash: PASSWORD.1.clone(),
@@ -298,11 +300,20 @@ pub async fn plant(app: &App) -> (Planted, Secrets) {
         client_secret: client.into(),
         resource_server_secret: server,
         registration_token: app.digester.digest(Purpose::InitialAccessToken, &registration_token),
+        operator_token: (app.digester.digest(Purpose::OperatorToken, operator_token.expose()), hint(&operator_token)),
         redirect_uri: REDIRECT_URI.parse().expect("a redirect URI"),
     };
     let config = std::sync::Arc::clone(&app.config);
     let planted: Result<Planted, Refusal> =
         app.store.write(app.clock.now(), move |tx: &mut Tx| quickstart::plant(tx, &config, seed).map(Verdict::Done)).await;
-    let secrets = Secrets { password: PASSWORD.0.clone(), sandbox_key, production_key, client_secret, resource_server_secret, registration_token };
+    let secrets = Secrets {
+        password: PASSWORD.0.clone(),
+        sandbox_key,
+        production_key,
+        client_secret,
+        resource_server_secret,
+        registration_token,
+        operator_token: operator_token.expose().to_owned(),
+    };
     (planted.expect("planted"), secrets)
 }

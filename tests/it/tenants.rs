@@ -260,7 +260,7 @@ pub async fn application(server: &Server, organization: OrganizationId, creator:
         client_type: ClientType::Confidential,
         access_token_format: AccessTokenFormat::Opaque,
         redirect_uris: Vec::new(),
-        scopes: config.scope.iter().map(|scope| scope.name.as_str()).collect(),
+        scopes: config.public_scopes().map(|scope| scope.name.as_str()).collect(),
         role: role.to_owned(),
         secret: digest.into(),
         grants: GrantTypes::ALL,
@@ -281,4 +281,23 @@ pub async fn approve(server: &Server, application: ApplicationId) {
             Ok(tx.change_approval(&application, Approval::Approved, None)?)
         })
         .await;
+}
+
+/// The operator says that the application is the vendor's own, and it may have every scope.
+pub async fn make_first_party(server: &Server, application: ApplicationId) {
+    let scopes: Scopes = server.app.config.scope.iter().map(|scope| scope.name.as_str()).collect();
+    server
+        .write(move |tx: &mut Tx| {
+            let application = tx.find_application(application)?.ok_or(Refusal::NotFound)?;
+            tx.set_application_first_party(&application, true)?;
+            Ok(tx.change_application(&Application { scopes, first_party: true, ..application })?)
+        })
+        .await;
+}
+
+/// A token of a new first-party application by which `person` manages the whole planted organization.
+pub async fn management_token(server: &Server, person: UserId, scopes: &str) -> String {
+    let made = application(server, server.planted.organization, admin(server).await, Environment::Sandbox, "viewer").await;
+    make_first_party(server, made.id).await;
+    token(server, made.id, Key::of(server, person).for_organization(), scopes).await.token
 }

@@ -83,6 +83,7 @@ pub struct ApplicationDetail {
     pub approval_reason: Option<String>,
     /// When.
     pub verified: Option<String>,
+    pub first_party: bool,
     /// When.
     pub stopped: Option<String>,
     pub stopped_because: String,
@@ -155,6 +156,7 @@ mod samples {
             last_used: "20 Nov 2026".into(),
             connected: "14 consents".into(),
             approval_reason: (status.approval == Approval::Refused).then(|| name.to_owned()),
+            first_party: status.verified,
             verified: status.verified.then(|| "4 Oct 2026".to_owned()),
             stopped: status.stopped.then(|| "19 Nov 2026".to_owned()),
             stopped_because: name.into(),

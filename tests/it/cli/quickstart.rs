@@ -44,11 +44,12 @@ fn one_line_of_json_and_it_serves() {
         ("/resource_server/client_id", "rs_"),
         ("/resource_server/client_secret", "cs_cs_"),
         ("/registration_token", "cs_rg_"),
+        ("/operator_token", "cs_ot_"),
     ] {
         assert!(text(pointer).starts_with(start), "{pointer}: {printed}");
     }
     assert_eq!((&printed["gateway"], &printed["existing"]), (&Value::Null, &json!(false)));
-    assert_eq!(printed.as_object().expect("an object").len(), 12, "{printed}");
+    assert_eq!(printed.as_object().expect("an object").len(), 13, "{printed}");
     assert!(!text("/issuer").ends_with(":0"), "the port that was free");
     block_on(async {
         let question = json!({"credential": text("/sandbox_key"), "permission": "documents:send", "recipients": ["bob@acme.example"]});
@@ -88,6 +89,7 @@ fn a_second_run_keeps_the_data_and_shows_no_secret() {
         "/application/client_secret",
         "/resource_server/client_secret",
         "/registration_token",
+        "/operator_token",
     ] {
         assert_eq!(again.pointer(pointer), Some(&Value::Null), "{pointer}");
         assert!(first.pointer(pointer).is_some_and(Value::is_string), "{pointer}");

@@ -126,6 +126,7 @@ impl Acme {
             stopped_at: None,
             stopped_because: None,
             last_used_at: None,
+            first_party: false,
         }
     }
 

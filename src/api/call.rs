@@ -1,0 +1,191 @@
+//! Who calls the management API, by which credential, for which organization. Cookies are never read.
+
+use std::sync::Arc;
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, web};
+use serde_json::json;
+
+use crate::app::{App, Lookup, OperatorLookup};
+use crate::config::Catalogue;
+use crate::domain::Refusal;
+use crate::domain::access::Access;
+use crate::domain::caller::Caller;
+use crate::domain::idempotency::{Once, once};
+use crate::domain::limiter::{Quota, Standing, Taken};
+use crate::domain::operator_tokens;
+use crate::domain::usage::Used;
+use crate::store::{Snapshot, Tx, Verdict};
+use crate::types::id::{OrganizationId, WorkspaceId};
+use crate::types::permission::PermissionSet;
+use crate::web::credential::credential;
+use crate::web::facts::Facts;
+use crate::web::problem::{Challenge, Problem, unknown_credential};
+
+use super::idempotency::{self, Repeatable};
+
+/// One authenticated request.
+pub struct Call {
+    pub app: web::Data<App>,
+    pub facts: Facts,
+    pub caller: Caller,
+    /// The credential's own; an operator token's is named by the query.
+    pub organization: Option<OrganizationId>,
+    /// Of an access token or a key; none for an operator token.
+    pub access: Option<Arc<Access>>,
+    /// What an operator token may do.
+    granted: PermissionSet,
+    /// Names the caller for limits and idempotency keys: the same for every token of an application and a person.
+    pub(super) name: String,
+    pub(super) repeatable: Option<Repeatable>,
+}
+
+/// Proves the credential. Unknown, mistyped and revoked ones read the same.
+pub async fn authenticate(app: web::Data<App>, facts: Facts, request: &HttpRequest) -> Result<Call, Problem> {
+    let presented = credential(request)?;
+    if app.is_operator_token(&presented) {
+        return of_operator(app, facts, &presented).await;
+    }
+    let access = match app.access(&presented, Some(facts.address), facts.now).await? {
+        Lookup::Found(access) => access,
+        Lookup::Unknown => return Err(unknown_credential()),
+        Lookup::Throttled { retry_after_seconds } => return Err(Problem::rate_limited(retry_after_seconds)),
+    };
+    if access.is_expired(facts.now) {
+        return Err(expired());
+    }
+    if access.suspended.is_some() {
+        let detail = "The organization or the account behind this credential is suspended.";
+        return Err(Problem::new(StatusCode::FORBIDDEN, "suspended", detail));
+    }
+    if let Some(lock) = access.lock {
+        return Err(Problem::locked(lock.code().as_str(), lock.reason(), lock.unlock()));
+    }
+    app.note_use(&access, facts.now);
+    let name = match &access.credential.token {
+        Some(token) => format!("{} {} {}", token.application, access.actor.id, access.organization),
+        None => access.credential.id.clone(),
+    };
+    let (caller, organization) = (Caller::person(access.actor.id), Some(access.organization));
+    Ok(Call { app, facts, caller, organization, access: Some(access), granted: PermissionSet::NONE, name, repeatable: None })
+}
+
+async fn of_operator(app: web::Data<App>, facts: Facts, presented: &str) -> Result<Call, Problem> {
+    let token = match app.operator_token(presented, facts.address, facts.now).await? {
+        OperatorLookup::Found(token) => token,
+        OperatorLookup::Unknown => return Err(unknown_credential()),
+        OperatorLookup::Throttled { retry_after_seconds } => return Err(Problem::rate_limited(retry_after_seconds)),
+    };
+    if token.expires_at.is_some_and(|end| end <= facts.now) {
+        return Err(expired());
+    }
+    app.usage.note(Used::OperatorToken(token.id), facts.now);
+    let granted = operator_tokens::permissions(&app.catalogue, &token);
+    let caller = Caller { user: token.user_id, operator: true };
+    Ok(Call { app, facts, caller, organization: None, access: None, granted, name: token.id.to_string(), repeatable: None })
+}
+
+fn expired() -> Problem {
+    let challenge = Challenge::Credential(Some("invalid_token"));
+    Problem::unauthorized("credential_expired", "The credential has expired: create a new one.", challenge)
+}
+
+impl Call {
+    /// The organization that the call is about. An operator token has to name it.
+    pub fn organization(&self) -> Result<OrganizationId, Problem> {
+        let detail = "An operator token reaches every organization: name one with ?organization=org_….";
+        self.organization.ok_or_else(|| Problem::bad_request("organization_required", detail))
+    }
+
+    /// The workspaces that the credential reaches; none: all of the organization's.
+    pub fn reach(&self) -> Option<Vec<WorkspaceId>> {
+        self.access.as_ref().map(|access| access.workspaces().collect())
+    }
+
+    pub fn catalogue(&self) -> Arc<Catalogue> {
+        Arc::clone(&self.app.catalogue)
+    }
+
+    /// Whether the credential holds the permission, in `workspace` or anywhere.
+    pub fn allows(&self, permission: &str, workspace: Option<WorkspaceId>) -> bool {
+        let held = match (&self.access, workspace) {
+            (None, _) => self.granted,
+            (Some(access), None) => access.permissions_anywhere(),
+            (Some(access), Some(workspace)) => access.permissions_in(workspace).unwrap_or(PermissionSet::NONE),
+        };
+        self.app.catalogue.permission(permission).is_some_and(|permission| held.contains(permission))
+    }
+
+    /// Refuses a credential that holds none of `needed` anywhere.
+    pub(super) fn ensure_any(&self, needed: &[&str]) -> Result<(), Problem> {
+        if needed.is_empty() || needed.iter().any(|name| self.allows(name, None)) { Ok(()) } else { Err(insufficient(needed)) }
+    }
+
+    /// Refuses a credential that does not hold `needed` in this workspace. One that does not reach it learns nothing of it.
+    pub fn ensure_in(&self, needed: &'static str, workspace: WorkspaceId) -> Result<(), Problem> {
+        self.ensure_reaches(workspace)?;
+        if self.allows(needed, Some(workspace)) { Ok(()) } else { Err(insufficient(&[needed])) }
+    }
+
+    /// A workspace that the credential does not reach is not there.
+    pub fn ensure_reaches(&self, workspace: WorkspaceId) -> Result<(), Problem> {
+        let reaches = self.access.as_ref().is_none_or(|access| access.permissions_in(workspace).is_some());
+        if reaches { Ok(()) } else { Err(Refusal::NotFound.into()) }
+    }
+
+    /// Takes one request from the caller's own limit.
+    pub(super) fn take(&self) -> Result<Vec<Standing>, Problem> {
+        let quota = Quota { policy: "management", subject: self.name.clone(), rate: self.app.config.limits.management };
+        match self.app.limiter.take(&self.name, &[quota], self.facts.now) {
+            Taken::All(standings) => Ok(standings),
+            Taken::None { violated, retry_after_seconds, .. } => {
+                Err(Problem::rate_limited(retry_after_seconds).with("violated_policies", json!(violated)))
+            }
+        }
+    }
+
+    /// A question in one snapshot.
+    pub async fn read<T: Send + 'static>(&self, question: impl FnOnce(&mut Snapshot) -> Result<T, Refusal> + Send + 'static) -> Result<T, Problem> {
+        Ok(self.app.store.read(question).await?)
+    }
+
+    /// A change, behind the organization's lock.
+    pub async fn write<T: Send + 'static>(
+        &self, organization: OrganizationId, change: impl FnOnce(&mut Tx) -> Result<T, Refusal> + Send + 'static,
+    ) -> Result<T, Problem> {
+        Ok(self.app.store.write_organization(organization, self.facts.now, move |tx| change(tx).map(Verdict::Done)).await?)
+    }
+
+    /// A create that may be repeated with its `Idempotency-Key`, behind the organization's lock. `create` also returns the
+    /// new id; `again` finds what an earlier twin created, in the same transaction.
+    pub async fn create<T: Send + 'static>(
+        &self, organization: OrganizationId, create: impl FnOnce(&mut Tx) -> Result<(String, T), Refusal> + Send + 'static,
+        again: impl FnOnce(&mut Tx, &str) -> Result<T, Refusal> + Send + 'static,
+    ) -> Result<Made<T>, Problem> {
+        let ticket = self.repeatable.as_ref().map(|repeatable| repeatable.ticket.clone());
+        let change = move |tx: &mut Tx| {
+            let made = match once(tx, ticket.as_ref(), create)? {
+                Once::Created(value) => Some(Made { value, replayed: false }),
+                Once::Replayed(id) => Some(Made { value: again(tx, &id)?, replayed: true }),
+                Once::Reused => None,
+            };
+            Ok::<_, Refusal>(Verdict::Done(made))
+        };
+        let made = self.app.store.write_organization(organization, self.facts.now, change).await?;
+        made.ok_or_else(idempotency::reused)
+    }
+}
+
+/// What a create gave.
+#[derive(Debug, Clone)]
+pub struct Made<T> {
+    pub value: T,
+    /// An earlier twin created it: its secret, if it has one, is not shown again.
+    pub replayed: bool,
+}
+
+/// RFC 6750 §3.1: the credential is good, and not for this.
+fn insufficient(needed: &[&str]) -> Problem {
+    let detail = format!("The credential does not hold {}.", needed.join(" or "));
+    Problem::new(StatusCode::FORBIDDEN, "insufficient_permission", detail).with("permissions", json!(needed))
+}

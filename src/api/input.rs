@@ -1,0 +1,137 @@
+//! What a request brings: path, query and body, each one type. What no type names is refused.
+
+use std::any::TypeId;
+
+use actix_web::web::{self, Payload, Query};
+use actix_web::{HttpRequest, http::header};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::{Deserialize, Deserializer};
+
+use crate::domain::Refusal;
+use crate::types::id::OrganizationId;
+use crate::web::body;
+use crate::web::form::{Form, FormError};
+use crate::web::problem::Problem;
+
+/// The query parameter by which an operator token names the organization.
+pub const ORGANIZATION: &str = "organization";
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NoPath {}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NoQuery {}
+
+/// A request that has no body.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NoBody {}
+
+#[derive(Debug)]
+pub struct Input<P, Q, B> {
+    pub path: P,
+    pub query: Q,
+    pub body: B,
+}
+
+/// A field of a change: absent keeps, null takes away, a value sets. Mark it `#[serde(default)]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change<T> {
+    Keep,
+    Clear,
+    Set(T),
+}
+
+impl<T> Default for Change<T> {
+    fn default() -> Self {
+        Self::Keep
+    }
+}
+
+impl<T> Change<T> {
+    /// None keeps, `Some(None)` takes away.
+    pub fn into_option(self) -> Option<Option<T>> {
+        match self {
+            Self::Keep => None,
+            Self::Clear => Some(None),
+            Self::Set(value) => Some(Some(value)),
+        }
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Change<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Option::<T>::deserialize(deserializer)?.map_or(Self::Clear, Self::Set))
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for Change<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        format!("Change_{}", T::schema_name()).into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        Option::<T>::json_schema(generator)
+    }
+}
+
+/// For an optional field that is not null when it is there: `#[serde(default, deserialize_with = "present")]`, with
+/// `#[schemars(with = "T")]`.
+pub fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
+pub(super) fn is_none<T: 'static, None: 'static>() -> bool {
+    TypeId::of::<T>() == TypeId::of::<None>()
+}
+
+/// An id that cannot be one is nobody's: 404.
+pub(super) fn path<P: DeserializeOwned>(request: &HttpRequest) -> Result<P, Problem> {
+    request.match_info().load().map_err(|_| Refusal::NotFound.into())
+}
+
+/// The organization that the query names, and the rest of the query. A parameter stands once.
+pub(super) fn query<Q: DeserializeOwned>(request: &HttpRequest) -> Result<(Option<OrganizationId>, Q), Problem> {
+    let wrong = |error: FormError| Problem::bad_request("invalid_query", error.to_string());
+    let form = Form::of_query(request).map_err(wrong)?;
+    let mut rest = url::form_urlencoded::Serializer::new(String::new());
+    let mut organization = None;
+    for (name, value) in form.pairs() {
+        form.one(name).map_err(wrong)?;
+        if name == ORGANIZATION {
+            let text = "organization: not an organization's id";
+            organization = Some(value.parse().map_err(|_| Problem::bad_request("invalid_query", text))?);
+        } else {
+            rest.append_pair(name, value);
+        }
+    }
+    let query = Query::<Q>::from_query(&rest.finish()).map_err(|error| Problem::bad_request("invalid_query", error.to_string()))?;
+    Ok((organization, query.into_inner()))
+}
+
+/// The bytes of the body; none where the operation takes none: what is sent anyway is not read.
+pub(super) async fn bytes<B: 'static>(request: &HttpRequest, payload: Payload, most: usize) -> Result<Option<web::Bytes>, Problem> {
+    if is_none::<B, NoBody>() {
+        let length = request.headers().get(header::CONTENT_LENGTH).is_some_and(|length| length.as_bytes() != b"0");
+        let sent = length || request.headers().contains_key(header::TRANSFER_ENCODING);
+        let refused = || Problem::bad_request("invalid_body", "This operation takes no body.");
+        return if sent { Err(refused()) } else { Ok(None) };
+    }
+    Ok(Some(body::read(request, payload, "application/json", most).await?))
+}
+
+pub(super) fn parse<B: DeserializeOwned>(bytes: Option<&[u8]>) -> Result<B, Problem> {
+    let bytes = bytes.unwrap_or(b"{}");
+    serde_json::from_slice(bytes).map_err(|error| {
+        let readable = serde_json::from_slice::<IgnoredAny>(bytes).is_ok();
+        let code = if readable { "invalid_body" } else { "invalid_json" };
+        Problem::bad_request(code, format!("The body cannot be read: {error}."))
+    })
+}

@@ -1,0 +1,122 @@
+//! `/v1/workspaces`: the pattern of every noun.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::answer::{Answer, NoContent};
+use super::call::Call;
+use super::input::{Change, Input, NoBody, NoPath, NoQuery, present};
+use super::page::{Cursor, Limit, Page};
+use crate::domain::Refusal;
+use crate::domain::workspaces::{self, NewWorkspace, WorkspaceChange};
+use crate::store::workspaces::{Workspace, WorkspaceFilter};
+use crate::types::id::{OrganizationId, WorkspaceId};
+use crate::types::time::Timestamp;
+use crate::web::problem::Problem;
+
+/// A workspace.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Workspace")]
+pub struct WorkspaceView {
+    pub id: WorkspaceId,
+    pub organization: OrganizationId,
+    pub name: String,
+    /// The vendor's own name for it.
+    pub external_id: Option<String>,
+    pub created_at: Timestamp,
+}
+
+impl From<Workspace> for WorkspaceView {
+    fn from(row: Workspace) -> Self {
+        Self { id: row.id, organization: row.organization_id, name: row.name, external_id: row.external_id, created_at: row.created_at }
+    }
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WorkspacePath {
+    id: WorkspaceId,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WorkspaceQuery {
+    #[serde(default)]
+    limit: Limit,
+    cursor: Option<Cursor<WorkspaceId>>,
+    /// Exactly this name.
+    name: Option<String>,
+    external_id: Option<String>,
+}
+
+/// A workspace to be created.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "NewWorkspace")]
+pub struct NewWorkspaceBody {
+    #[schemars(length(min = 1, max = 100))]
+    name: String,
+    /// Only an operator token sets it.
+    #[schemars(length(min = 1, max = 100))]
+    external_id: Option<String>,
+}
+
+/// What is to change of a workspace; what is left out stays.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "WorkspaceChange")]
+pub struct WorkspaceChangeBody {
+    #[serde(default, deserialize_with = "present")]
+    #[schemars(with = "String", length(min = 1, max = 100))]
+    name: Option<String>,
+    /// null takes it away. Only an operator token sets it.
+    #[serde(default)]
+    external_id: Change<String>,
+}
+
+pub async fn list(call: Call, input: Input<NoPath, WorkspaceQuery, NoBody>) -> Result<Answer<Page<WorkspaceView>>, Problem> {
+    let (organization, caller, catalogue) = (call.organization()?, call.caller, call.catalogue());
+    let WorkspaceQuery { limit, cursor, name, external_id } = input.query;
+    let filter = WorkspaceFilter { name, external_id, only: call.reach() };
+    let rows = call
+        .read(move |snapshot| workspaces::list(snapshot, &catalogue, organization, &caller, &filter, Cursor::place(cursor), limit.rows()))
+        .await?;
+    Ok(Answer::of(Page::of(limit, rows, |row| (row.created_at, row.id), WorkspaceView::from)))
+}
+
+pub async fn get(call: Call, input: Input<WorkspacePath, NoQuery, NoBody>) -> Result<Answer<WorkspaceView>, Problem> {
+    let (organization, caller, catalogue, id) = (call.organization()?, call.caller, call.catalogue(), input.path.id);
+    call.ensure_reaches(id)?;
+    let found = call.read(move |snapshot| workspaces::get(snapshot, &catalogue, organization, &caller, id)).await?;
+    Ok(Answer::of(found.into()))
+}
+
+pub async fn create(call: Call, input: Input<NoPath, NoQuery, NewWorkspaceBody>) -> Result<Answer<WorkspaceView>, Problem> {
+    let (organization, caller, catalogue) = (call.organization()?, call.caller, call.catalogue());
+    let NewWorkspaceBody { name, external_id } = input.body;
+    let create = move |tx: &mut crate::store::Tx| {
+        let made = workspaces::create(tx, &catalogue, organization, &caller, NewWorkspace { name, external_id })?;
+        Ok((made.id.to_string(), made))
+    };
+    let again = move |tx: &mut crate::store::Tx, id: &str| {
+        let id = id.parse().map_err(|_| Refusal::NotFound)?;
+        tx.find_workspace(organization, id)?.ok_or(Refusal::NotFound)
+    };
+    let made = call.create(organization, create, again).await?;
+    Ok(Answer::made(made, |row| format!("/v1/workspaces/{}", row.id), WorkspaceView::from))
+}
+
+pub async fn change(call: Call, input: Input<WorkspacePath, NoQuery, WorkspaceChangeBody>) -> Result<Answer<WorkspaceView>, Problem> {
+    let (organization, caller, catalogue, id) = (call.organization()?, call.caller, call.catalogue(), input.path.id);
+    call.ensure_reaches(id)?;
+    let wanted = WorkspaceChange { name: input.body.name, external_id: input.body.external_id.into_option() };
+    let changed = call.write(organization, move |tx| workspaces::change(tx, &catalogue, organization, &caller, id, wanted)).await?;
+    Ok(Answer::of(changed.into()))
+}
+
+pub async fn delete(call: Call, input: Input<WorkspacePath, NoQuery, NoBody>) -> Result<Answer<NoContent>, Problem> {
+    let (organization, caller, catalogue, id) = (call.organization()?, call.caller, call.catalogue(), input.path.id);
+    call.ensure_reaches(id)?;
+    call.write(organization, move |tx| workspaces::delete(tx, &catalogue, organization, &caller, id)).await?;
+    Ok(Answer::none())
+}

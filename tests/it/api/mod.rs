@@ -1,0 +1,69 @@
+//! The management API, one file a noun, and what every operation does the same way.
+
+mod frame;
+mod idempotency;
+mod openapi;
+mod operator_tokens;
+mod workspaces;
+
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use serde_json::Value;
+
+use crate::server::Server;
+
+/// A program with one credential.
+pub struct Program<'s> {
+    server: &'s Server,
+    credential: String,
+    client: reqwest::Client,
+}
+
+impl<'s> Program<'s> {
+    pub fn new(server: &'s Server, credential: &str) -> Self {
+        Self { server, credential: credential.to_owned(), client: reqwest::Client::new() }
+    }
+
+    pub fn operator(server: &'s Server) -> Self {
+        Self::new(server, &server.secrets.operator_token)
+    }
+
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, self.server.url(path)).bearer_auth(&self.credential)
+    }
+
+    pub async fn get(&self, path: &str) -> (StatusCode, Value) {
+        json(self.request(Method::GET, path)).await
+    }
+
+    pub async fn post(&self, path: &str, body: &Value) -> (StatusCode, Value) {
+        json(self.request(Method::POST, path).json(body)).await
+    }
+
+    pub async fn patch(&self, path: &str, body: &Value) -> (StatusCode, Value) {
+        json(self.request(Method::PATCH, path).json(body)).await
+    }
+
+    pub async fn delete(&self, path: &str) -> (StatusCode, Value) {
+        json(self.request(Method::DELETE, path)).await
+    }
+}
+
+pub async fn send(request: RequestBuilder) -> Response {
+    request.send().await.expect("an answer")
+}
+
+pub async fn json(request: RequestBuilder) -> (StatusCode, Value) {
+    crate::server::json(send(request).await).await
+}
+
+/// Status and code of a problem.
+pub fn problem((status, body): (StatusCode, Value)) -> (u16, String) {
+    let code = body["code"].as_str().unwrap_or_else(|| unreachable!("no problem: {body}"));
+    assert_eq!(body["status"], status.as_u16(), "{body}");
+    assert!(body["request_id"].as_str().is_some_and(|id| id.starts_with("req_")), "{body}");
+    (status.as_u16(), code.to_owned())
+}
+
+pub fn text<'v>(value: &'v Value, pointer: &str) -> &'v str {
+    value.pointer(pointer).and_then(Value::as_str).unwrap_or_else(|| unreachable!("{pointer}: {value}"))
+}
