@@ -25,6 +25,7 @@ pub mod consents;
 pub mod idempotency_keys;
 pub mod identities;
 pub mod identity_providers;
+pub mod limit_windows;
 pub mod members;
 pub mod operator_tokens;
 pub mod organizations;

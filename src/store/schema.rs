@@ -462,6 +462,16 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    limit_windows (name) {
+        name -> Text,
+        owner -> Text,
+        window_millis -> BigInt,
+        admissions -> Text,
+        ends_at -> BigInt,
+    }
+}
+
 diesel::joinable!(domains -> organizations (organization_id));
 diesel::joinable!(subscriptions -> organizations (organization_id));
 diesel::joinable!(roles -> organizations (organization_id));
@@ -536,5 +546,6 @@ diesel::allow_tables_to_appear_in_same_query!(
     identities,
     operator_tokens,
     idempotency_keys,
+    limit_windows,
     audit_events,
 );

@@ -10,6 +10,7 @@ mod completeness;
 mod consents;
 mod identities;
 mod identity_providers;
+mod limit_windows;
 mod members;
 mod organizations;
 mod registration_tokens;
