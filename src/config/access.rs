@@ -58,6 +58,16 @@ pub struct PermissionEntry {
     /// Held by operator tokens only.
     #[serde(default)]
     pub operator: bool,
+    /// The endpoint class that a `[[quota]]` may name; empty for none.
+    #[serde(default)]
+    pub class: String,
+    /// How much a request takes of every quota it falls under.
+    #[serde(default = "one")]
+    pub cost: u64,
+}
+
+fn one() -> u64 {
+    1
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

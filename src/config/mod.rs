@@ -10,6 +10,7 @@ mod logs;
 mod oauth;
 mod operations;
 mod plans;
+mod quotas;
 mod registration;
 mod sandbox;
 mod secret;
@@ -37,6 +38,7 @@ pub use logs::{LogFormat, Logs};
 pub use oauth::OAuth;
 pub use operations::Operations;
 pub use plans::{DevCentre, Plan, PlanEntry, Plans};
+pub use quotas::{Per, QuotaEntry};
 pub use registration::Registration;
 pub use sandbox::Sandbox;
 pub use secret::Secret;
@@ -94,6 +96,7 @@ pub struct Config {
     pub scope: Vec<ScopeEntry>,
     pub role: Vec<RoleEntry>,
     pub plan: Vec<PlanEntry>,
+    pub quota: Vec<QuotaEntry>,
 }
 
 impl Config {
@@ -201,6 +204,9 @@ impl Config {
             if !holds {
                 return Err(ConfigError::Value(key.to_owned(), rule.to_owned()));
             }
+        }
+        if let Some((key, rule)) = quotas::check(&self.quota, &self.permission) {
+            return Err(ConfigError::Value(key, rule.to_owned()));
         }
         match self.identity.check() {
             Some((key, rule)) => Err(ConfigError::Value(key.to_owned(), rule.to_owned())),
