@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, Semaphore};
 
 use crate::config::{Catalogue, Config, ConfigError, Issuer, OAuth};
 use crate::crypto::Plaintext;
@@ -21,6 +21,8 @@ use crate::domain::clients::{self, Client};
 use crate::domain::idempotency::InFlight;
 use crate::domain::limiter::{Limiter, Quota, Taken};
 use crate::domain::memory::{Memory, Unknown};
+use crate::domain::quotas::Quotas;
+use crate::domain::registration;
 use crate::domain::resource_servers::{self, Server};
 use crate::domain::rotation;
 use crate::domain::sandbox::Policy;
@@ -43,6 +45,8 @@ use crate::types::time::{Clock, Timestamp};
 const MOST_REMEMBERED: usize = 100_000;
 const MOST_UNKNOWN: usize = 10_000;
 const MOST_CLIENTS: usize = 10_000;
+/// Rows read at once.
+const LIMITS_PAGE: i64 = 1_000;
 /// Where every provider sends the browser back: to be registered there.
 const OPENID_CALLBACK: &str = "/login/oidc/callback";
 /// PDFs in memory for each process that stamps: one at work, the others waiting.
@@ -102,7 +106,10 @@ pub struct App {
     pub openid: OpenId,
     pub signer: Signer,
     pub passwords: PasswordQueue,
+    pub quotas: Quotas,
     pub limiter: Limiter,
+    /// Held while the limits are written down: an older state must not overtake a newer one.
+    pub limits_flush: Mutex<()>,
     pub usage: Usage,
     pub stamper: Stamper,
     /// PDFs that may be in memory at once.
@@ -129,6 +136,7 @@ impl App {
         let issuer = config.server.issuer().map_err(ConfigError::from)?;
         let sealer = Sealer::new(&secret_keys);
         let keys = keep_signing_keys(&store, &sealer, &config.oauth, clock.now()).await?;
+        let limiter = restore_limits(&store, clock.now()).await?;
         let signer = Signer::new(issuer.as_str(), &open_signing_keys(&keys, &sealer)?)?;
         let openid = OpenId::new(format!("{}{OPENID_CALLBACK}", issuer.as_str()), config.identity.allow_private_providers);
         Ok(Self {
@@ -142,7 +150,9 @@ impl App {
             openid,
             signer,
             passwords: PasswordQueue::start()?,
-            limiter: Limiter::default(),
+            quotas: Quotas::new(&config.limits, &config.quota),
+            limiter,
+            limits_flush: Mutex::default(),
             usage: Usage::default(),
             stamper: Stamper::new(stamp_program, stamp_limits(&config)),
             stamp_places: Semaphore::new(config.watermark.concurrency.saturating_mul(PLACES_PER_PROCESS)),
@@ -160,7 +170,7 @@ impl App {
     }
 
     pub fn rules(&self) -> Rules<'_> {
-        Rules { catalogue: &self.catalogue, policy: &self.policy, limits: &self.config.limits }
+        Rules { catalogue: &self.catalogue, policy: &self.policy, quotas: &self.quotas }
     }
 
     /// The access behind a presented key or token: from memory, or by one query. `address`: on whose account unknown ones
@@ -252,7 +262,7 @@ impl App {
     /// On whose account a look-up goes that a stranger can provoke: `Err` tells how long that address has to wait.
     pub fn admit_stranger(&self, address: IpAddr, now: Timestamp) -> Result<Quota, i64> {
         let rate = self.config.limits.unknown_credentials;
-        let budget = Quota { policy: "unknown_credentials", subject: network(address).to_string(), rate };
+        let budget = Quota::new("unknown_credentials", network(address).to_string(), rate);
         if self.limiter.is_free(&budget.subject, &budget, now) { Ok(budget) } else { Err(budget.rate.window_seconds) }
     }
 
@@ -356,7 +366,7 @@ impl App {
         &self, client: &str, secret: &str, live: impl IntoIterator<Item = (I, &'d Digest)>, address: IpAddr, now: Timestamp,
     ) -> Proof<I> {
         let rate = self.config.limits.client_failures;
-        let failures = Quota { policy: "client_failures", subject: format!("{client} {}", network(address)), rate };
+        let failures = Quota::new("client_failures", format!("{client} {}", network(address)), rate);
         if !self.limiter.is_free(client, &failures, now) {
             return Proof::Throttled { retry_after_seconds: rate.window_seconds };
         }
@@ -487,6 +497,19 @@ fn stamp_limits(config: &Config) -> StampLimits {
         max_input_bytes: watermark.max_input_bytes,
         max_output_bytes: watermark.max_input_bytes.saturating_mul(2),
         concurrency: watermark.concurrency,
+    }
+}
+
+/// What an earlier process wrote down of the limits.
+async fn restore_limits(store: &Store, now: Timestamp) -> Result<Limiter, store::Error> {
+    let (limiter, mut last) = (Limiter::default(), String::new());
+    loop {
+        let page = store.read(move |snapshot| snapshot.list_limit_windows(&last, now, LIMITS_PAGE)).await?;
+        let Some(newest) = page.last() else { return Ok(limiter) };
+        last = newest.name.clone();
+        if let Err(unreadable) = limiter.restore(&page, now) {
+            tracing::warn!(unreadable, "Limits in the database are not as they were written, and start afresh");
+        }
     }
 }
 

@@ -93,8 +93,8 @@ struct Failures {
 impl Failures {
     fn new(config: &Sessions, account: &str, address: IpAddr) -> Self {
         let network = network(address).to_string();
-        let from_address = Quota { policy: "sign_in_address", subject: network.clone(), rate: config.failures_per_address };
-        let at_account = Quota { policy: "sign_in_account", subject: format!("{account} {network}"), rate: config.failures_per_account };
+        let from_address = Quota::new("sign_in_address", network.as_str(), config.failures_per_address);
+        let at_account = Quota::new("sign_in_account", format!("{account} {network}"), config.failures_per_account);
         Self { network, quotas: [from_address, at_account] }
     }
 

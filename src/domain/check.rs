@@ -2,10 +2,11 @@
 //!
 //! `check` calls the pure `decide`, then takes the decision's quotas, all or none, last: a refused request consumes nothing.
 
-use crate::config::{Catalogue, Limits};
+use crate::config::Catalogue;
 use crate::domain::access::Access;
 use crate::domain::ensure;
-use crate::domain::limiter::{Limiter, Quota, Standing, Taken};
+use crate::domain::limiter::{Limiter, Policy, Standing, Taken};
+use crate::domain::quotas::{Facts, Quotas};
 use crate::domain::resource_servers::Server;
 use crate::domain::sandbox::{self, Obligations, RefusedRecipient};
 use crate::types::environment::Environment;
@@ -27,6 +28,8 @@ vocabulary! {
         RecipientNotAllowed = "recipient_not_allowed",
         ObligationNotSupported = "obligation_not_supported",
         RateLimited = "rate_limited",
+        /// No waiting helps: it costs more than a limit ever admits.
+        CostAboveLimit = "cost_above_limit",
         Suspended = "suspended",
     }
 }
@@ -52,7 +55,7 @@ pub struct Decision {
     pub refused_recipients: Vec<RefusedRecipient>,
     pub permissions: PermissionSet,
     pub limits: Vec<Standing>,
-    pub violated: Vec<&'static str>,
+    pub violated: Vec<Policy>,
     pub retry_after_seconds: Option<i64>,
 }
 
@@ -78,7 +81,7 @@ impl Decision {
 pub struct Rules<'r> {
     pub catalogue: &'r Catalogue,
     pub policy: &'r sandbox::Policy,
-    pub limits: &'r Limits,
+    pub quotas: &'r Quotas,
 }
 
 /// Decides, and takes what the decision costs.
@@ -87,11 +90,13 @@ pub fn check(access: &Access, question: &Question, server: &Server, rules: &Rule
     if !decision.is_allowed() {
         return decision;
     }
-    let owner = access.organization.as_str();
-    match limiter.take(owner, &quotas(access, rules.limits), now) {
+    let permission = question.permission.map(|permission| rules.catalogue.entry(permission));
+    let quotas = rules.quotas.of(&Facts::of(access, permission));
+    match limiter.take(access.organization.as_str(), &quotas, now) {
         Taken::All(limits) => Decision { limits, ..decision },
         Taken::None { standings, violated, retry_after_seconds } => {
-            Decision { limits: standings, violated, retry_after_seconds: Some(retry_after_seconds), ..Decision::refused(Code::RateLimited) }
+            let code = if retry_after_seconds.is_some() { Code::RateLimited } else { Code::CostAboveLimit };
+            Decision { limits: standings, violated, retry_after_seconds, ..Decision::refused(code) }
         }
     }
 }
@@ -156,13 +161,4 @@ fn apply_sandbox(access: &Access, question: &Question, server: &Server, rules: &
         return Decision::refused(Code::ObligationNotSupported);
     }
     Decision { obligations, ..decision }
-}
-
-/// A request falls under several quotas at once. Owner: one user in one organization and environment, over all keys.
-fn quotas(access: &Access, limits: &Limits) -> Vec<Quota> {
-    let rate = match access.environment {
-        Environment::Sandbox => limits.sandbox,
-        Environment::Production => limits.production,
-    };
-    vec![Quota { policy: "owner", subject: format!("{} {} {}", access.organization, access.actor.id, access.environment), rate }]
 }

@@ -20,6 +20,7 @@ pub mod memory;
 pub mod operator_tokens;
 pub mod plans;
 pub mod quickstart;
+pub mod quotas;
 pub mod refresh;
 pub mod registration;
 pub mod registration_tokens;

@@ -13,7 +13,7 @@ use crate::config::Catalogue;
 use crate::domain::access::Access;
 use crate::domain::check::{self, Code, Decision, Question};
 use crate::domain::ensure;
-use crate::domain::limiter::Standing;
+use crate::domain::limiter::{Policy, Standing};
 use crate::domain::sandbox::{Obligations, RefusedRecipient};
 use crate::telemetry::metrics::DecisionLabels;
 use crate::types::environment::Environment;
@@ -61,9 +61,9 @@ struct Answer<'a> {
     obligations: &'a Obligations,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     refused_recipients: &'a [RefusedRecipient],
-    limits: Vec<Limit>,
+    limits: Vec<Limit<'a>>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    violated_policies: &'a [&'static str],
+    violated_policies: &'a [Policy],
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_after_seconds: Option<i64>,
 }
@@ -94,8 +94,8 @@ struct ActorPart<'a> {
 }
 
 #[derive(Serialize)]
-struct Limit {
-    policy: &'static str,
+struct Limit<'a> {
+    policy: &'a Policy,
     limit: u64,
     remaining: u64,
     reset_seconds: i64,
@@ -190,6 +190,6 @@ fn holder<'a>(app: &'a App, access: &'a Access, decision: &Decision) -> Holder<'
     }
 }
 
-fn limit(standing: &Standing) -> Limit {
-    Limit { policy: standing.policy, limit: standing.limit, remaining: standing.remaining, reset_seconds: standing.reset_seconds }
+fn limit(standing: &Standing) -> Limit<'_> {
+    Limit { policy: &standing.policy, limit: standing.limit, remaining: standing.remaining, reset_seconds: standing.reset_seconds }
 }

@@ -36,7 +36,7 @@ async fn whoami(app: &App, facts: &Facts, request: &HttpRequest) -> Result<HttpR
     }
     app.note_use(&access, facts.now);
     let id = &access.credential.id;
-    let quota = Quota { policy: "whoami", subject: id.clone(), rate: app.config.limits.whoami };
+    let quota = Quota { lasting: true, ..Quota::new("whoami", id.as_str(), app.config.limits.whoami) };
     match app.limiter.take(id, &[quota], facts.now) {
         Taken::All(standings) => {
             let mut builder = HttpResponse::Ok();
@@ -44,7 +44,7 @@ async fn whoami(app: &App, facts: &Facts, request: &HttpRequest) -> Result<HttpR
             Ok(builder.insert_header((CACHE_CONTROL, "no-store")).json(describe(app, &access)))
         }
         Taken::None { violated, retry_after_seconds, .. } => {
-            Err(Problem::rate_limited(retry_after_seconds).with("violated_policies", json!(violated)))
+            Err(Problem::rate_limited(retry_after_seconds.unwrap_or(1)).with("violated_policies", json!(violated)))
         }
     }
 }

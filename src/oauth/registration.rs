@@ -129,11 +129,11 @@ async fn take_place(app: &App, registrant: &Registrant, same: &[Digest], facts: 
         return Ok(());
     }
     let subject = registrant.token.as_ref().map_or_else(|| network(facts.address).to_string(), |token| token.id.to_string());
-    let quota = Quota { policy: "registrations", subject: subject.clone(), rate: app.config.limits.registrations };
+    let quota = Quota::new("registrations", subject.as_str(), app.config.limits.registrations);
     match app.limiter.take(&subject, &[quota], facts.now) {
         Taken::All(_) => Ok(()),
         Taken::None { retry_after_seconds, .. } => {
-            Err(Error::too_many("Too many new applications were registered. Wait as long as Retry-After says.", retry_after_seconds))
+            Err(Error::too_many("Too many new applications were registered. Wait as long as Retry-After says.", retry_after_seconds.unwrap_or(1)))
         }
     }
 }

@@ -48,12 +48,14 @@ impl Running {
         let app = || self.app.clone();
         let jobs = [
             actix_web::rt::spawn(jobs::usage::run(app())),
+            actix_web::rt::spawn(jobs::limits::run(app())),
             actix_web::rt::spawn(jobs::signing_keys::run(app())),
             actix_web::rt::spawn(jobs::sweep::run(app())),
         ];
         let served = self.server.await;
         jobs.iter().for_each(actix_web::rt::task::JoinHandle::abort);
         jobs::usage::flush(&self.app).await;
+        jobs::limits::flush(&self.app).await;
         served
     }
 

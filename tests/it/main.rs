@@ -13,6 +13,7 @@ mod gateway;
 mod guards;
 mod hot_path;
 mod layers;
+mod limiter;
 mod logs;
 mod main_job;
 mod oauth;

@@ -2,6 +2,7 @@
 
 mod config;
 mod doctor;
+mod limits;
 mod migrate;
 mod quickstart;
 mod serve;

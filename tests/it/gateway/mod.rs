@@ -1,5 +1,6 @@
 //! The hot path through HTTP: one file per route.
 
+mod limits;
 mod verify;
 mod watermark;
 mod whoami;
