@@ -1,5 +1,7 @@
 //! What every request shares: the store, the keys, the memories and the rules, built from the configuration.
 
+mod domains;
+
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
@@ -22,13 +24,13 @@ use crate::domain::idempotency::InFlight;
 use crate::domain::limiter::{Limiter, Quota, Taken};
 use crate::domain::memory::{Memory, Unknown};
 use crate::domain::quotas::Quotas;
-use crate::domain::registration;
 use crate::domain::resource_servers::{self, Server};
 use crate::domain::rotation;
 use crate::domain::sandbox::Policy;
 use crate::domain::signing_keys::{self, Fresh, Schedule};
 use crate::domain::usage::{Usage, Used};
 use crate::domain::{operator_tokens, registration};
+use crate::outbound::dns::Dns;
 use crate::outbound::openid::OpenId;
 use crate::pdf::{Limits as StampLimits, Stamper};
 use crate::store::application_secrets::NewSecret;
@@ -104,6 +106,7 @@ pub struct App {
     pub digester: Digester,
     pub sealer: Arc<Sealer>,
     pub openid: OpenId,
+    pub dns: Dns,
     pub signer: Signer,
     pub passwords: PasswordQueue,
     pub quotas: Quotas,
@@ -148,6 +151,7 @@ impl App {
             digester: Digester::new(&secret_keys),
             sealer: Arc::new(sealer),
             openid,
+            dns: Dns::new(&config.domains),
             signer,
             passwords: PasswordQueue::start()?,
             quotas: Quotas::new(&config.limits, &config.quota),

@@ -135,11 +135,11 @@ impl Call {
 
     /// Takes one request from the caller's own limit.
     pub(super) fn take(&self) -> Result<Vec<Standing>, Problem> {
-        let quota = Quota { policy: "management", subject: self.name.clone(), rate: self.app.config.limits.management };
+        let quota = Quota { lasting: true, ..Quota::new("management", self.name.as_str(), self.app.config.limits.management) };
         match self.app.limiter.take(&self.name, &[quota], self.facts.now) {
             Taken::All(standings) => Ok(standings),
             Taken::None { violated, retry_after_seconds, .. } => {
-                Err(Problem::rate_limited(retry_after_seconds).with("violated_policies", json!(violated)))
+                Err(Problem::rate_limited(retry_after_seconds.unwrap_or(1)).with("violated_policies", json!(violated)))
             }
         }
     }

@@ -3,6 +3,7 @@
 
 mod access;
 mod database;
+mod domains;
 mod identity;
 mod keys;
 mod limits;
@@ -31,6 +32,7 @@ use crate::types::state::SigningAlgorithm;
 
 pub use access::{ADMIN_ROLE, Access, AdminRoles, Catalogue, CatalogueError, PermissionEntry, Risk, RoleEntry, ScopeEntry};
 pub use database::Database;
+pub use domains::Domains;
 pub use identity::{Identity, is_issuer};
 pub use keys::{Keys, OrganizationOperations};
 pub use limits::{Limits, Rate};
@@ -87,6 +89,7 @@ pub struct Config {
     pub keys: Keys,
     pub plans: Plans,
     pub sandbox: Sandbox,
+    pub domains: Domains,
     pub sweep: Sweep,
     pub limits: Limits,
     pub watermark: Watermark,
@@ -208,7 +211,7 @@ impl Config {
         if let Some((key, rule)) = quotas::check(&self.quota, &self.permission) {
             return Err(ConfigError::Value(key, rule.to_owned()));
         }
-        match self.identity.check() {
+        match self.identity.check().or_else(|| self.domains.check()) {
             Some((key, rule)) => Err(ConfigError::Value(key.to_owned(), rule.to_owned())),
             None => Ok(()),
         }

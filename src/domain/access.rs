@@ -16,7 +16,7 @@ use crate::domain::memory::Depends;
 use crate::domain::plans::{self, Lock};
 use crate::domain::resource_servers::Server;
 use crate::domain::roles::{self, HeldRoles};
-use crate::domain::sandbox::Own;
+use crate::domain::sandbox::{Own, OwnDomain};
 use crate::store::api_key_secrets::ApiKeySecret;
 use crate::store::api_keys::ApiKey;
 use crate::store::applications::Application;
@@ -509,9 +509,12 @@ fn own_addresses(snapshot: &mut Snapshot, stand: &Stand) -> Result<Own, Error> {
     if stand.environment == Environment::Production {
         return Ok(Own::Domains(Vec::new()));
     }
-    let domains = snapshot.list_verified_domains(stand.organization)?;
+    let domains = snapshot.list_own_domains(stand.organization)?;
     if !domains.is_empty() {
-        return Ok(Own::Domains(domains.iter().filter_map(|name| Domain::parse(name).ok()).collect()));
+        let own = |(name, include_subdomains): &(String, Option<bool>)| {
+            Some(OwnDomain { name: Domain::parse(name).ok()?, include_subdomains: *include_subdomains })
+        };
+        return Ok(Own::Domains(domains.iter().filter_map(own).collect()));
     }
     let addresses = snapshot.list_verified_member_addresses(stand.organization)?;
     Ok(Own::Addresses(addresses.iter().filter_map(|address| Mailbox::parse(address).ok()).collect()))

@@ -13,6 +13,7 @@ pub mod check;
 pub mod client_metadata;
 pub mod clients;
 pub mod consents;
+pub mod domains;
 pub mod idempotency;
 pub mod identities;
 pub mod limiter;

@@ -28,7 +28,7 @@ impl<'a> Facts<'a> {
             owner: access.actor.id,
             credential: access.credential.token.as_ref().map_or(&access.credential.id, |token| token.application.as_str()),
             environment: access.environment,
-            plan: None,
+            plan: Some(&access.plan),
             class: permission.map_or("", |entry| &entry.class),
             cost: permission.map_or(1, |entry| entry.cost),
         }

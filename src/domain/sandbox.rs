@@ -14,9 +14,23 @@ const MAX_ECHO_CHARACTERS: usize = 128;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Own {
     /// Its verified domains. None of them: nobody.
-    Domains(Vec<Domain>),
+    Domains(Vec<OwnDomain>),
     /// Until a domain is verified: the verified addresses of its active members.
     Addresses(Vec<Mailbox>),
+}
+
+/// A verified domain of the organization.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnDomain {
+    pub name: Domain,
+    /// Whether its sub-domains are own, too. None: as the policy says.
+    pub include_subdomains: Option<bool>,
+}
+
+impl OwnDomain {
+    fn includes_subdomains(&self, policy: &Policy) -> bool {
+        self.include_subdomains.unwrap_or(policy.include_subdomains)
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -60,11 +74,21 @@ pub struct Watermark {
 }
 
 /// Everyone to whom a document may go; an empty list is nobody.
+///
+/// `include_subdomains` is true only when it holds for every domain. Where they differ it is false, and `subdomains_of` lists
+/// those of which sub-domains are own: whoever does not know that field enforces too much, never too little.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum RecipientRule {
-    Domains { domains: Vec<Domain>, include_subdomains: bool },
-    Addresses { addresses: Vec<Mailbox> },
+    Domains {
+        domains: Vec<Domain>,
+        include_subdomains: bool,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        subdomains_of: Vec<Domain>,
+    },
+    Addresses {
+        addresses: Vec<Mailbox>,
+    },
 }
 
 vocabulary! {
@@ -214,11 +238,11 @@ fn check_recipient(policy: &Policy, own: &Own, text: &str) -> Result<(), Refusal
     }
 }
 
-fn check_domain(policy: &Policy, domains: &[Domain], domain: &Domain) -> Result<(), RefusalReason> {
+fn check_domain(policy: &Policy, domains: &[OwnDomain], domain: &Domain) -> Result<(), RefusalReason> {
     if domain.is_free_mail() {
         return Err(RefusalReason::FreeMailDomain); // even when listed as own
     }
-    if domains.iter().any(|own| domain.is_within(own, policy.include_subdomains)) {
+    if domains.iter().any(|own| domain.is_within(&own.name, own.includes_subdomains(policy))) {
         return Ok(());
     }
     Err(RefusalReason::NotOwnDomain)
@@ -234,12 +258,17 @@ fn check_member(addresses: &[Mailbox], mailbox: &Mailbox) -> Result<(), RefusalR
 
 fn recipient_rule(policy: &Policy, own: &Own) -> RecipientRule {
     match own {
-        Own::Domains(domains) => RecipientRule::Domains {
-            domains: domains.iter().filter(|domain| !domain.is_free_mail()).cloned().collect(),
-            include_subdomains: policy.include_subdomains,
-        },
+        Own::Domains(domains) => domain_rule(policy, domains),
         Own::Addresses(addresses) => RecipientRule::Addresses { addresses: addresses.clone() },
     }
+}
+
+fn domain_rule(policy: &Policy, own: &[OwnDomain]) -> RecipientRule {
+    let own: Vec<&OwnDomain> = own.iter().filter(|domain| !domain.name.is_free_mail()).collect();
+    let names = |domains: &[&OwnDomain]| domains.iter().map(|domain| domain.name.clone()).collect();
+    let wide: Vec<&OwnDomain> = own.iter().copied().filter(|domain| domain.includes_subdomains(policy)).collect();
+    let include_subdomains = if own.is_empty() { policy.include_subdomains } else { wide.len() == own.len() };
+    RecipientRule::Domains { domains: names(&own), include_subdomains, subdomains_of: if include_subdomains { Vec::new() } else { names(&wide) } }
 }
 
 fn shown(text: &str) -> String {
@@ -258,13 +287,17 @@ fn shown(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{ObligationKind, Obligations, Own, Policy, RefusalReason, document_name, obligations, refused_recipients};
+    use super::{ObligationKind, Obligations, Own, OwnDomain, Policy, RefusalReason, document_name, obligations, refused_recipients};
     use crate::types::email::{Domain, Mailbox};
     use proptest::prelude::{Just, Strategy, any, prop, prop_assert, prop_assert_eq, prop_assume, prop_oneof, proptest};
     use serde_json::{json, to_value};
 
     fn own_domains(names: &[&str]) -> Own {
-        Own::Domains(names.iter().map(|name| Domain::parse(name).expect(name)).collect())
+        Own::Domains(names.iter().map(|name| own_domain(name, None)).collect())
+    }
+
+    fn own_domain(name: &str, include_subdomains: Option<bool>) -> OwnDomain {
+        OwnDomain { name: Domain::parse(name).expect(name), include_subdomains }
     }
 
     fn own_addresses(addresses: &[&str]) -> Own {
@@ -444,6 +477,25 @@ mod tests {
                 "recipients": {"domains": ["acme.example"], "include_subdomains": false},
             })
         );
+    }
+
+    #[test]
+    fn each_domain_has_its_own_switch_and_who_enforces_is_told() {
+        let own = Own::Domains(vec![own_domain("a.example", Some(true)), own_domain("b.example", Some(false)), own_domain("c.example", None)]);
+        let allowed = |policy: &Policy, name: &str| is_allowed(policy, &own, &format!("ada@{name}"));
+        let told = |policy: &Policy| to_value(obligations(policy, &own, None).recipients).expect("JSON");
+        let all = json!(["a.example", "b.example", "c.example"]);
+        for (policy, inherited) in [(Policy::default(), false), (with_subdomains(), true)] {
+            assert!(allowed(&policy, "mail.a.example") && !allowed(&policy, "mail.b.example"));
+            assert_eq!(allowed(&policy, "mail.c.example"), inherited);
+            assert!(!allowed(&policy, "example"), "never upward");
+            let wide = if inherited { json!(["a.example", "c.example"]) } else { json!(["a.example"]) };
+            assert_eq!(told(&policy), json!({"domains": all, "include_subdomains": false, "subdomains_of": wide}));
+        }
+        // where all are alike, as it has always been told
+        let own = Own::Domains(vec![own_domain("a.example", Some(true)), own_domain("b.example", Some(true))]);
+        let rule = to_value(obligations(&Policy::default(), &own, None).recipients).expect("JSON");
+        assert_eq!(rule, json!({"domains": ["a.example", "b.example"], "include_subdomains": true}));
     }
 
     #[test]

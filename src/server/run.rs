@@ -51,6 +51,7 @@ impl Running {
             actix_web::rt::spawn(jobs::limits::run(app())),
             actix_web::rt::spawn(jobs::signing_keys::run(app())),
             actix_web::rt::spawn(jobs::sweep::run(app())),
+            actix_web::rt::spawn(jobs::domains::run(app())),
         ];
         let served = self.server.await;
         jobs.iter().for_each(actix_web::rt::task::JoinHandle::abort);

@@ -18,9 +18,9 @@ use crate::types::redirect_uri::RedirectUri;
 use crate::types::resource::{ResourceUri, Resources};
 use crate::types::scope::Scopes;
 use crate::types::state::{
-    AccessTokenFormat, ApiKeySecretState, ApiKeyState, ApplicationState, Approval, AuthorizationState, ClientType, ConsentState, GrantKind, Licence,
-    MemberState, OrganizationRole, OrganizationState, PermissionLevel, ProductionAccess, ReachKind, RefreshTokenState, RegistrationTokenState,
-    SecretState, SigningAlgorithm, Simulation, UserKind, UserState,
+    AccessTokenFormat, ApiKeySecretState, ApiKeyState, ApplicationState, Approval, AuthorizationState, ClientType, ConsentState, DomainFinding,
+    GrantKind, Licence, MemberState, OrganizationRole, OrganizationState, PermissionLevel, ProductionAccess, ReachKind, RefreshTokenState,
+    RegistrationTokenState, SecretState, SigningAlgorithm, Simulation, UserKind, UserState,
 };
 use crate::types::time::Timestamp;
 
@@ -61,6 +61,7 @@ text_columns! {
     C27: ProductionAccess; C28: ApiKeyState; C29: ReachKind; C30: ClientType; C31: AccessTokenFormat; C32: ApplicationState; C33: SecretState;
     C34: GrantKind; C35: AuthorizationState; C36: RefreshTokenState; C37: SigningAlgorithm;
     C38: ConsentState; C39: Approval; C46: RegistrationTokenState; C47: ApiKeySecretState; C48: Simulation; C49: MemberState;
+    C60: DomainFinding;
     C40: Scopes; C41: RedirectUri; C42: Digest; C43: GrantTypes; C44: ResourceUri; C45: Resources;
 }
 

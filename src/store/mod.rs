@@ -22,6 +22,7 @@ pub mod audit;
 pub mod authorization_requests;
 pub mod authorizations;
 pub mod consents;
+pub mod domains;
 pub mod idempotency_keys;
 pub mod identities;
 pub mod identity_providers;

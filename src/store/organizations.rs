@@ -1,4 +1,4 @@
-//! Organizations and their domains.
+//! Organizations.
 
 use diesel::{
     BoolExpressionMethods, Connection, ExpressionMethods, Insertable, JoinOnDsl, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable,
@@ -6,9 +6,9 @@ use diesel::{
 };
 
 use super::conn::Conn;
-use super::schema::{domains, organizations};
+use super::schema::organizations;
 use super::{Error, Snapshot, Subject, Tx};
-use crate::types::id::{DomainId, OrganizationId, UserId};
+use crate::types::id::{OrganizationId, UserId};
 use crate::types::state::{OrganizationState, ProductionAccess, UserState};
 use crate::types::time::Timestamp;
 
@@ -63,17 +63,6 @@ impl Organization {
     }
 }
 
-/// A domain is the organization's own once it is verified.
-#[derive(Debug, Clone, Queryable, Selectable, Insertable)]
-#[diesel(table_name = domains, treat_none_as_default_value = false)]
-pub struct Domain {
-    pub id: DomainId,
-    pub organization_id: OrganizationId,
-    pub name: String,
-    pub verified_at: Option<Timestamp>,
-    pub created_at: Timestamp,
-}
-
 impl Snapshot<'_> {
     pub fn find_organization(&mut self, id: OrganizationId) -> Result<Option<Organization>, Error> {
         self.run(|conn| organizations::table.find(id).select(Organization::as_select()).first(conn).optional())
@@ -98,18 +87,6 @@ impl Snapshot<'_> {
     pub fn find_organization_by_name(&mut self, name: &str) -> Result<Option<Organization>, Error> {
         let oldest_first = organizations::table.filter(organizations::name.eq(name)).order((organizations::created_at, organizations::id));
         self.run(|conn| oldest_first.select(Organization::as_select()).first(conn).optional())
-    }
-
-    /// The names of the organization's verified domains.
-    pub fn list_verified_domains(&mut self, organization: OrganizationId) -> Result<Vec<String>, Error> {
-        self.run(|conn| {
-            domains::table
-                .filter(domains::organization_id.eq(organization))
-                .filter(domains::verified_at.is_not_null())
-                .order(domains::name)
-                .select(domains::name)
-                .load(conn)
-        })
     }
 
     /// The verified addresses of the organization's active members.
@@ -145,11 +122,6 @@ impl Snapshot<'_> {
 impl Tx<'_> {
     pub fn insert_organization(&mut self, organization: &Organization) -> Result<(), Error> {
         self.run_one(|conn| diesel::insert_into(organizations::table).values(organization).execute(conn))
-    }
-
-    pub fn insert_domain(&mut self, domain: &Domain) -> Result<(), Error> {
-        self.touch(Subject::Organization(domain.organization_id));
-        self.run_one(|conn| diesel::insert_into(domains::table).values(domain).execute(conn))
     }
 
     pub fn change_dev_centre(&mut self, id: OrganizationId, enabled_at: Option<Timestamp>) -> Result<(), Error> {

@@ -40,6 +40,13 @@ diesel::table! {
         name -> Text,
         verified_at -> Nullable<BigInt>,
         created_at -> BigInt,
+        verification_token -> Nullable<Text>,
+        include_subdomains -> Nullable<Bool>,
+        lost_at -> Nullable<BigInt>,
+        checked_at -> Nullable<BigInt>,
+        last_finding -> Nullable<Text>,
+        failed_checks -> BigInt,
+        next_check_at -> Nullable<BigInt>,
     }
 }
 

@@ -138,6 +138,17 @@ vocabulary! {
 
     pub enum RegistrationTokenState { Active = "active", Revoked = "revoked" }
 
+    /// Whether a domain is the organization's own. `Lost`: it was, and its record has gone.
+    #[derive(Serialize, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    pub enum DomainState { Pending = "pending", Verified = "verified", Lost = "lost" }
+
+    /// What the last look-up of a domain's record found. `Absent` and `Different` are definite: the name server has said so.
+    /// `Taken`: the record is there, and another organization has proven the domain before.
+    #[derive(Serialize, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    pub enum DomainFinding { Found = "found", Absent = "absent", Different = "different", Unanswered = "unanswered", Taken = "taken" }
+
     pub enum SigningAlgorithm { Es256 = "ES256", EdDsa = "EdDSA" }
 }
 

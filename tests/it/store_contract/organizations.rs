@@ -1,9 +1,8 @@
-//! Organizations and their domains.
+//! Organizations.
 
 use countersign::store::Subject;
 use countersign::store::members::Member;
-use countersign::store::organizations::Domain;
-use countersign::types::id::{DomainId, OrganizationId, UserId};
+use countersign::types::id::{OrganizationId, UserId};
 use countersign::types::state::{Licence, OrganizationRole, OrganizationState, ProductionAccess, UserState};
 
 use super::{Acme, EARLIER, NOW, ends_what_is_remembered_of, is_constraint, open, organization, person, read, write};
@@ -15,8 +14,6 @@ both_databases!(
     production_access_changes_from_the_expected_state_only,
     an_organization_is_suspended_from_the_expected_state_only,
     the_generation_moves_by_one_and_needs_an_organization,
-    only_verified_domains_are_listed,
-    a_domain_stands_once_in_an_organization,
     only_verified_addresses_of_active_members_are_listed,
     the_organizations_of_a_user_are_listed_by_name,
     of_two_organizations_of_one_name_the_older_is_found,
@@ -81,40 +78,6 @@ async fn the_generation_moves_by_one_and_needs_an_organization(db: TestDatabase)
     assert!(store.changes().is_current(before, [Subject::Organization(id)]), "a lock is no news");
     let unknown = OrganizationId::generate(NOW);
     assert_eq!(write(&store, move |tx| tx.advance_generation(unknown)).await, Err(countersign::store::Error::NotFound));
-}
-
-fn domain(organization: OrganizationId, name: &str, verified: bool) -> Domain {
-    Domain {
-        id: DomainId::generate(NOW),
-        organization_id: organization,
-        name: name.to_owned(),
-        verified_at: verified.then_some(NOW),
-        created_at: NOW,
-    }
-}
-
-async fn only_verified_domains_are_listed(db: TestDatabase) {
-    let store = open(&db);
-    let (acme, other) = (Acme::insert(&store).await.organization, Acme::insert(&store).await.organization);
-    write(&store, move |tx| {
-        tx.insert_domain(&domain(acme, "b.example", true))?;
-        tx.insert_domain(&domain(acme, "a.example", true))?;
-        tx.insert_domain(&domain(acme, "claimed.example", false))?;
-        tx.insert_domain(&domain(other, "other.example", true))
-    })
-    .await
-    .expect("domains");
-    assert_eq!(read(&store, move |c| c.list_verified_domains(acme)).await, ["a.example", "b.example"]);
-}
-
-async fn a_domain_stands_once_in_an_organization(db: TestDatabase) {
-    let store = open(&db);
-    let (acme, other) = (Acme::insert(&store).await.organization, Acme::insert(&store).await.organization);
-    ends_what_is_remembered_of(&store, Subject::Organization(acme), move |tx| tx.insert_domain(&domain(acme, "a.example", true))).await;
-    assert!(is_constraint(&write(&store, move |tx| tx.insert_domain(&domain(acme, "a.example", false))).await));
-    write(&store, move |tx| tx.insert_domain(&domain(other, "a.example", true))).await.expect("another organization may claim it");
-    let nobody = OrganizationId::generate(NOW);
-    assert!(is_constraint(&write(&store, move |tx| tx.insert_domain(&domain(nobody, "a.example", true))).await));
 }
 
 fn member(organization: OrganizationId, user: UserId) -> Member {
