@@ -11,7 +11,7 @@ pub struct Sandbox {
     pub max_name_characters: usize,
     /// What is stamped on every page.
     pub watermark_text: String,
-    /// Whether recipients on sub-domains of an own domain are own, too.
+    /// Whether recipients on sub-domains of an own domain are own, too, where the domain itself does not say.
     pub include_subdomains: bool,
 }
 

@@ -9,6 +9,7 @@ mod cluster;
 mod console;
 mod databases;
 mod docs;
+mod domains;
 mod gateway;
 mod guards;
 mod hot_path;

@@ -8,6 +8,7 @@ mod authorization_requests;
 mod authorizations;
 mod completeness;
 mod consents;
+mod domains;
 mod identities;
 mod identity_providers;
 mod limit_windows;
