@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::App;
 use crate::domain::Refusal;
-use crate::domain::domains::{self, Question, Shown};
+use crate::domain::domain_checks::{self, Question};
+use crate::domain::domains::{self, Shown};
 use crate::store::domains::Domain;
 use crate::store::{self, Verdict};
 use crate::types::id::{DomainId, OrganizationId, UserId};
@@ -12,7 +13,7 @@ use crate::types::id::{DomainId, OrganizationId, UserId};
 impl App {
     /// Somebody asks whether the record is there by now.
     pub async fn check_domain(&self, organization: OrganizationId, user: UserId, id: DomainId) -> Result<Shown, Refusal> {
-        let begin = move |tx: &mut store::Tx| domains::begin_check(tx, organization, user, id).map(Verdict::Done);
+        let begin = move |tx: &mut store::Tx| domain_checks::begin_check(tx, organization, user, id).map(Verdict::Done);
         let question = self.store.write_organization(organization, self.clock.now(), begin).await?;
         let domain = self.look_up_domain(&question).await?;
         Ok(domains::show(&self.config, &domain))
@@ -21,7 +22,7 @@ impl App {
     /// A look-up is due. None: it is not, any more.
     pub async fn recheck_domain(&self, due: &Domain) -> Result<Option<Domain>, Refusal> {
         let (organization, id) = (due.organization_id, due.id);
-        let begin = move |tx: &mut store::Tx| domains::begin_recheck(tx, organization, id).map(Verdict::Done);
+        let begin = move |tx: &mut store::Tx| domain_checks::begin_recheck(tx, organization, id).map(Verdict::Done);
         match self.store.write_organization(organization, self.clock.now(), begin).await? {
             Some(question) => self.look_up_domain(&question).await.map(Some),
             None => Ok(None),
@@ -36,7 +37,7 @@ impl App {
         let organization = question.organization;
         let conclude = || {
             let (config, question, answer) = (Arc::clone(&self.config), question.clone(), answer.clone());
-            let rule = move |tx: &mut store::Tx| domains::conclude(tx, &config.domains, &question, &answer);
+            let rule = move |tx: &mut store::Tx| domain_checks::conclude(tx, &config.domains, &question, &answer);
             self.store.write_organization(organization, self.clock.now(), rule)
         };
         match conclude().await {

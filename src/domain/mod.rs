@@ -13,6 +13,7 @@ pub mod check;
 pub mod client_metadata;
 pub mod clients;
 pub mod consents;
+pub mod domain_checks;
 pub mod domains;
 pub mod idempotency;
 pub mod identities;

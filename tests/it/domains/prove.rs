@@ -1,6 +1,8 @@
 //! Adding a domain and proving it.
 
 use countersign::domain::Refusal;
+use countersign::domain::domains::{self, Shown};
+use countersign::store::Snapshot;
 use countersign::types::state::{DomainFinding, DomainState, OrganizationRole};
 use hickory_proto::op::ResponseCode;
 use serde_json::json;
@@ -8,6 +10,7 @@ use serde_json::json;
 use super::name_server::Reply;
 use super::{Party, acme, add, check, get, may_send_to, other, proven, publish, remove, send_to, start, start_with, try_add, verified_domains};
 use crate::databases::{TestDatabase, both_databases};
+use crate::server::Server;
 use crate::tenants;
 
 both_databases!(
@@ -167,9 +170,9 @@ async fn a_domain_is_looked_up_at_most_every_ten_seconds(db: TestDatabase) {
 }
 
 async fn a_removal_during_the_look_up_wins(db: TestDatabase) {
-    use countersign::domain::domains::{begin_check, conclude};
+    use countersign::domain::domain_checks::{begin_check, conclude};
     use countersign::outbound::dns::Answer;
-    use countersign::store::{Tx, Verdict};
+    use countersign::store::Tx;
     let (server, _names) = start(db).await;
     let party = acme(&server).await;
     let Party { organization, admin } = party;
@@ -195,7 +198,6 @@ async fn a_removal_during_the_look_up_wins(db: TestDatabase) {
         .await
         .expect("without effect");
     assert_eq!(get(&server, party, next).await.expect("there").last_finding, Some(DomainFinding::Absent));
-    let _: Option<Verdict<(), Refusal>> = None;
 }
 
 async fn what_the_operator_vouches_for_has_no_record(db: TestDatabase) {
@@ -210,9 +212,17 @@ async fn what_the_operator_vouches_for_has_no_record(db: TestDatabase) {
     assert!(names.take_asked().is_empty());
 }
 
+/// Two of a party's domains, from behind one of them on.
+async fn list(server: &Server, party: Party, after: Option<&Shown>) -> Result<Vec<Shown>, Refusal> {
+    let (config, after) = (std::sync::Arc::clone(&server.app.config), after.map(|shown| (shown.created_at, shown.id)));
+    let page = move |snapshot: &mut Snapshot| domains::list(snapshot, &config, party.organization, party.admin, after, 2);
+    server.app.store.read(page).await
+}
+
 async fn only_admins_see_and_change_domains_and_foreign_ones_are_not_found(db: TestDatabase) {
     let (server, _names) = start(db).await;
     let (acme, other) = (acme(&server).await, other(&server).await);
+    server.clock.step_seconds(1);
     let domain = add(&server, acme, "brand.example").await;
     let member = tenants::member(&server, "mia@acme.example", OrganizationRole::Member).await;
     let plain = Party { admin: member, ..acme };
@@ -230,7 +240,14 @@ async fn only_admins_see_and_change_domains_and_foreign_ones_are_not_found(db: T
     }
     for party in [plain, stranger] {
         assert!(try_add(&server, party, "more.example", None).await.is_err());
+        assert!(list(&server, party, None).await.is_err());
     }
+    // the newest first, page by page
+    server.clock.step_seconds(1);
+    let newer = add(&server, acme, "newer.example").await;
+    assert_eq!(list(&server, acme, None).await, Ok(vec![newer.clone(), domain.clone()]));
+    let rest = list(&server, acme, Some(&domain)).await.expect("a page");
+    assert_eq!(rest.iter().map(|shown| shown.name.as_str()).collect::<Vec<_>>(), ["acme.example"]);
     assert_eq!(get(&server, acme, domain.id).await, Ok(domain));
     assert_eq!(verified_domains(&server, acme).await, ["acme.example"]);
 }

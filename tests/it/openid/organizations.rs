@@ -19,6 +19,7 @@ both_databases!(
     a_member_is_recognized_by_a_verified_address_in_a_verified_domain,
     somebody_new_in_the_domain_becomes_a_plain_member,
     nobody_else_is_signed_in,
+    a_provider_vouches_for_nobody_new_once_the_domain_is_not_the_organizations_any_more,
     what_one_provider_linked_means_nothing_to_another,
     a_session_by_an_organizations_provider_opens_that_organization_only,
     a_required_provider_bars_every_other_session_but_the_owners,
@@ -106,6 +107,27 @@ async fn nobody_else_is_signed_in(db: TestDatabase) {
     assert_eq!(sign_in_at(&server.browser(), &fake, &path, verified("s-ada", ADA)).await.status(), StatusCode::SEE_OTHER);
     server.write(move |tx| Ok(tx.delete_member(organization, ada)?)).await;
     assert_eq!(refused(sign_in_at(&server.browser(), &fake, &path, verified("s-ada", ADA)).await).await.0, StatusCode::FORBIDDEN);
+}
+
+async fn a_provider_vouches_for_nobody_new_once_the_domain_is_not_the_organizations_any_more(db: TestDatabase) {
+    let (server, fake) = start(db).await;
+    people::member(&server, ADA, Some("admin")).await;
+    let path = give_provider(&server, &fake, false).await;
+    assert_eq!(sign_in_at(&server.browser(), &fake, &path, verified("s-ada", ADA)).await.status(), StatusCode::SEE_OTHER);
+    let organization = server.planted.organization;
+    let lose = move |tx: &mut countersign::store::Tx| {
+        let domain = tx.find_domain_by_name(organization, "acme.example")?.ok_or(countersign::domain::Refusal::NotFound)?;
+        Ok(tx.lose_domain(organization, domain.id)?)
+    };
+    server.write(lose).await;
+    let before = count_people(&server).await;
+    for claims in [verified("s-new", "new@acme.example"), verified("s-admin", ADMIN)] {
+        let (status, html) = refused(sign_in_at(&server.browser(), &fake, &path, claims).await).await;
+        assert!(status == StatusCode::FORBIDDEN && html.contains("not in a domain of this organization"), "{html}");
+    }
+    assert_eq!(count_people(&server).await, before);
+    // a slip in the DNS locks nobody out whom the organization knows
+    assert_eq!(sign_in_at(&server.browser(), &fake, &path, verified("s-ada", ADA)).await.status(), StatusCode::SEE_OTHER);
 }
 
 async fn what_one_provider_linked_means_nothing_to_another(db: TestDatabase) {
