@@ -9,9 +9,12 @@ use unicode_security::restriction_level::RestrictionLevel;
 use super::email::Domain;
 
 impl Domain {
-    /// Whether anybody can register names directly below it (`co.uk`, `github.io`), so that no organization owns it.
+    /// Whether anybody can register names directly below it (`co.uk`, `github.io`), or names below any name below it
+    /// (`kawasaki.jp`, of the rule `*.kawasaki.jp`), so that no organization owns it.
     pub fn is_public_suffix(&self) -> bool {
-        psl::List.suffix(self.as_str().as_bytes()).is_some_and(|suffix| suffix.as_bytes() == self.as_str().as_bytes())
+        let is_suffix = |name: &str| psl::List.suffix(name.as_bytes()).is_some_and(|suffix| suffix.as_bytes() == name.as_bytes());
+        // a label that no rule names: a suffix only by a wildcard
+        is_suffix(self.as_str()) || is_suffix(&format!("any-label-at-all.{self}"))
     }
 
     /// Itself, then the domains that it lies in, the nearest first, without top levels.
@@ -51,7 +54,17 @@ mod tests {
 
     #[test]
     fn nobody_owns_a_public_suffix() {
-        for text in ["co.uk", "com.au", "github.io", "kawasaki.jp", "foo.kawasaki.jp", "xn--55qx5d.cn", "公司.cn", "s3.amazonaws.com"] {
+        for text in [
+            "co.uk",
+            "com.au",
+            "github.io",
+            "kawasaki.jp",
+            "foo.kawasaki.jp",
+            "xn--55qx5d.cn",
+            "公司.cn",
+            "s3.amazonaws.com",
+            "compute.amazonaws.com",
+        ] {
             assert!(domain(text).is_public_suffix(), "{text}");
         }
         for text in ["acme.co.uk", "acme.example", "acme.github.io", "city.kawasaki.jp", "example.com", "公司.example"] {
