@@ -38,17 +38,12 @@ pub struct Input<P, Q, B> {
 }
 
 /// A field of a change: absent keeps, null takes away, a value sets. Mark it `#[serde(default)]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Change<T> {
+    #[default]
     Keep,
     Clear,
     Set(T),
-}
-
-impl<T> Default for Change<T> {
-    fn default() -> Self {
-        Self::Keep
-    }
 }
 
 impl<T> Change<T> {

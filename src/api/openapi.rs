@@ -33,6 +33,8 @@ pub fn document(entries: &[Entry], catalogue: &Catalogue, issuer: &Issuer) -> Va
     let mut schemas = answers.take_definitions(true);
     schemas.extend(inputs.take_definitions(true));
     schemas.insert("Problem".to_owned(), problem());
+    let mut schemas = Value::Object(schemas);
+    drop_null_defaults(&mut schemas);
     json!({
         "openapi": "3.1.0",
         "jsonSchemaDialect": "https://json-schema.org/draft/2020-12/schema",
@@ -45,6 +47,18 @@ pub fn document(entries: &[Entry], catalogue: &Catalogue, issuer: &Issuer) -> Va
         "paths": paths,
         "components": {"schemas": schemas, "securitySchemes": security_schemes(catalogue, issuer)},
     })
+}
+
+/// A field that may be left out has no default of its own: null would not even be of its type.
+fn drop_null_defaults(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            fields.retain(|name, value| name != "default" || !value.is_null());
+            fields.values_mut().for_each(drop_null_defaults);
+        }
+        Value::Array(values) => values.iter_mut().for_each(drop_null_defaults),
+        _ => {}
+    }
 }
 
 fn settings(settings: &mut SchemaSettings) {

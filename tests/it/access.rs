@@ -42,7 +42,7 @@ async fn code(server: &Server, credential: &str) -> Value {
 fn role(server: &Server, name: &str, read_only: bool) -> Option<BTreeSet<String>> {
     let catalogue = &server.app.catalogue;
     let kind = if read_only { catalogue.read_only() } else { catalogue.all() };
-    let set = catalogue.role(name) & kind & !catalogue.organization();
+    let set = catalogue.role(name) & kind & !catalogue.organization() & !catalogue.management();
     Some(catalogue.names(set).into_iter().map(str::to_owned).collect())
 }
 

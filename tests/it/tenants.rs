@@ -285,12 +285,21 @@ pub async fn approve(server: &Server, application: ApplicationId) {
 
 /// The operator says that the application is the vendor's own, and it may have every scope.
 pub async fn make_first_party(server: &Server, application: ApplicationId) {
+    server
+        .write(move |tx: &mut Tx| {
+            let application = tx.find_application(application)?.ok_or(Refusal::NotFound)?;
+            Ok(tx.set_application_first_party(&application, true)?)
+        })
+        .await;
+    grant_every_scope(server, application).await;
+}
+
+pub async fn grant_every_scope(server: &Server, application: ApplicationId) {
     let scopes: Scopes = server.app.config.scope.iter().map(|scope| scope.name.as_str()).collect();
     server
         .write(move |tx: &mut Tx| {
             let application = tx.find_application(application)?.ok_or(Refusal::NotFound)?;
-            tx.set_application_first_party(&application, true)?;
-            Ok(tx.change_application(&Application { scopes, first_party: true, ..application })?)
+            Ok(tx.change_application(&Application { scopes, ..application })?)
         })
         .await;
 }

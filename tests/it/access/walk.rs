@@ -258,6 +258,9 @@ impl Rows {
         let ground = self.ground(credential);
         let Some(member) = self.member(ground) else { return false };
         let whole = ground.reach == "organization" && is_admin(member);
+        if permission.management || permission.operator {
+            return false;
+        }
         if ground.state != "active" || (permission.organization && !(whole && ground.operations)) {
             return false;
         }

@@ -4,6 +4,7 @@ mod config;
 mod doctor;
 mod limits;
 mod migrate;
+mod operator;
 mod quickstart;
 mod serve;
 mod signing_keys;
@@ -147,7 +148,17 @@ fn the_help_names_every_command_and_what_it_does() {
     let place = Place::empty();
     let help = place.run(&["--help"]);
     assert!(help.succeeded);
-    for line in ["quickstart    Serve on an embedded database", "serve ", "migrate ", "config ", "user ", "signing-keys ", "doctor ", "--version"] {
+    for line in [
+        "quickstart    Serve on an embedded database",
+        "serve ",
+        "migrate ",
+        "config ",
+        "user ",
+        "operator ",
+        "signing-keys ",
+        "doctor ",
+        "--version",
+    ] {
         assert!(help.output.contains(line), "{line}: {}", help.output);
     }
     for (arguments, part) in [
@@ -156,6 +167,7 @@ fn the_help_names_every_command_and_what_it_does() {
         (&["migrate", "--help"], "--config <FILE>"),
         (&["config", "check", "--help"], "secrets left out"),
         (&["user", "create", "--help"], "--password-stdin"),
+        (&["operator", "token", "create", "--help"], "--expires-days"),
         (&["signing-keys", "rotate", "--help"], "--now"),
         (&["doctor", "--help"], "--json"),
     ] {

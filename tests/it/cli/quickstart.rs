@@ -171,7 +171,7 @@ fn every_printed_command_works_when_pasted() {
     }
     let commands: Vec<&str> = guide.lines().filter(|line| line.starts_with("curl") || line.starts_with("TOKEN")).collect();
     let (exchange, commands): (Vec<&str>, Vec<&str>) = commands.into_iter().partition(|line| line.contains("code=CODE"));
-    assert_eq!((commands.len(), exchange.len()), (8, 1), "{guide}");
+    assert_eq!((commands.len(), exchange.len()), (9, 1), "{guide}");
     // pasted elsewhere than where the server was started, one after the other into one shell
     let script = commands.iter().map(|command| format!("echo '#'\n{command}\n")).collect::<String>();
     let answers = paste(&script);
@@ -188,6 +188,7 @@ fn every_printed_command_works_when_pasted() {
     assert_eq!(json(5)["active"], true);
     assert_eq!(json(6), json!({"active": false}));
     assert!(json(7)["client_id"].as_str().is_some_and(|id| id.starts_with("app_")), "{}", answers[7]);
+    assert_eq!(json(8)["name"], "Support");
     assert!(guide.contains("/oauth2/authorize?response_type=code&client_id=app_"), "{guide}");
     let refused = paste(exchange[0]);
     assert!(refused.contains("invalid_grant"), "CODE is none: {refused}");

@@ -24,6 +24,7 @@ both_databases!(
     production_applications_come_in_pages,
     what_may_change_of_an_application_is_written_whole,
     a_use_of_an_application_only_moves_forward_and_is_no_news,
+    an_application_becomes_first_party_once,
 );
 
 async fn an_application_is_found_as_it_was_written(db: TestDatabase) {
@@ -278,4 +279,19 @@ async fn a_use_of_an_application_only_moves_forward_and_is_no_news(db: TestDatab
         assert_eq!(read(&store, move |c| c.find_application(id)).await.expect("found").last_used_at, Some(kept));
     }
     assert!(store.changes().is_current(stamp, [Subject::Organization(organization)]));
+}
+
+async fn an_application_becomes_first_party_once(db: TestDatabase) {
+    let store = open(&db);
+    let acme = Acme::insert(&store).await;
+    let id = acme.insert_application(&store).await;
+    let row = read(&store, move |c| c.find_application(id)).await.expect("found");
+    assert!(!row.first_party);
+    let (set, again, back) = (row.clone(), row.clone(), row);
+    let stamp = store.changes().stamp();
+    write(&store, move |tx| tx.set_application_first_party(&set, true)).await.expect("set");
+    assert!(!store.changes().is_current(stamp, [Subject::Organization(acme.organization)]));
+    assert!(read(&store, move |c| c.find_application(id)).await.expect("found").first_party);
+    assert_eq!(write(&store, move |tx| tx.set_application_first_party(&again, true)).await, Err(Error::NotFound));
+    write(&store, move |tx| tx.set_application_first_party(&back, false)).await.expect("set back");
 }

@@ -1,6 +1,6 @@
 //! The store's contract: what every public function promises, on both databases. One file per noun, as in src/store/.
 
-mod api_keys;
+pub mod api_keys;
 mod application_secrets;
 mod applications;
 mod audit;
@@ -9,10 +9,13 @@ mod authorizations;
 mod completeness;
 mod consents;
 mod domains;
+mod factors;
+mod idempotency_keys;
 mod identities;
 mod identity_providers;
 mod limit_windows;
 mod members;
+mod operator_tokens;
 mod organizations;
 mod registration_tokens;
 mod registrations;

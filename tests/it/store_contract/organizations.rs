@@ -17,6 +17,7 @@ both_databases!(
     only_verified_addresses_of_active_members_are_listed,
     the_organizations_of_a_user_are_listed_by_name,
     of_two_organizations_of_one_name_the_older_is_found,
+    pages_of_organizations_go_from_the_newest_to_the_oldest,
 );
 
 async fn an_organization_is_found_as_it_was_written(db: TestDatabase) {
@@ -131,4 +132,19 @@ async fn of_two_organizations_of_one_name_the_older_is_found(db: TestDatabase) {
     write(&store, move |tx| tx.insert_organization(&young).and_then(|()| tx.insert_organization(&old))).await.expect("both");
     write(&store, move |tx| tx.advance_generation(touched)).await.expect("PostgreSQL moves the row");
     assert_eq!(read(&store, |c| c.find_organization_by_name("Acme")).await.expect("one of them").id, expected);
+}
+
+async fn pages_of_organizations_go_from_the_newest_to_the_oldest(db: TestDatabase) {
+    let store = open(&db);
+    for (name, at) in [("Old", EARLIER), ("New", NOW), ("Twin", NOW)] {
+        let mut row = organization(name);
+        (row.id, row.created_at, row.external_id) = (OrganizationId::generate(at), at, Some(format!("vendor-{name}")));
+        write(&store, move |tx| tx.insert_organization(&row)).await.expect("inserted");
+    }
+    let page = |after, most| read(&store, move |c| c.list_organizations_page(None, after, most));
+    let all = page(None, 9).await;
+    assert_eq!((all.len(), all[2].name.as_str()), (3, "Old"));
+    let behind = page(Some((all[0].created_at, all[0].id)), 9).await;
+    assert_eq!(behind.iter().map(|row| row.id).collect::<Vec<_>>(), [all[1].id, all[2].id]);
+    assert_eq!(read(&store, |c| c.list_organizations_page(Some("vendor-New"), None, 9)).await.len(), 1);
 }
