@@ -38,7 +38,7 @@ async fn a_secret_changes_from_the_expected_state_only_and_one_of_a_kind_lives(d
     let foreign = first.clone();
     assert_eq!(write(&store, move |tx| tx.insert_api_key_secret(other.organization, &foreign)).await, Err(Error::NotFound));
     let (kept, waiting) = (first.id, pending.id);
-    ends_what_is_remembered_of(&store, Subject::Organization(organization), move |tx| tx.insert_api_key_secret(organization, &first)).await;
+    write(&store, move |tx| tx.insert_api_key_secret(organization, &first)).await.expect("the one in use");
     write(&store, move |tx| tx.insert_api_key_secret(organization, &pending)).await.expect("a pending one beside it");
     // never two of a kind
     assert!(is_constraint(&write(&store, move |tx| tx.insert_api_key_secret(organization, &second)).await));
@@ -101,7 +101,9 @@ async fn a_subscription_is_put_once_and_replaced(db: TestDatabase) {
     };
     for row in [subscription("business", Some(5)), subscription("enterprise", None)] {
         let put = row.clone();
-        ends_what_is_remembered_of(&store, Subject::Organization(organization), move |tx| tx.put_subscription(&put)).await;
+        let before = store.changes().stamp();
+        write(&store, move |tx| tx.put_subscription(&put)).await.expect("put");
+        assert!(!store.changes().is_current(before, [Subject::Organization(organization)]));
         assert_eq!(read(&store, move |c| c.find_subscription(organization)).await, Some(row.clone()));
         let name = row.external_id.clone().expect("named");
         assert_eq!(read(&store, move |c| c.find_subscription_by_external_id(&name)).await, Some(row));
@@ -121,11 +123,12 @@ async fn a_role_is_its_organizations_own(db: TestDatabase) {
         created_at: NOW,
     };
     let (id, insert, twin) = (role.id, role.clone(), Role { id: RoleId::generate(LATER), ..role.clone() });
-    ends_what_is_remembered_of(&store, Subject::Organization(organization), move |tx| tx.insert_role(&insert)).await;
+    write(&store, move |tx| tx.insert_role(&insert)).await.expect("a role");
     assert!(is_constraint(&write(&store, move |tx| tx.insert_role(&twin)).await));
     let changed = Role { permissions: "documents:read".to_owned(), ..role };
-    let change = changed.clone();
-    ends_what_is_remembered_of(&store, Subject::Organization(organization), move |tx| tx.change_role(&change)).await;
+    let (change, before) = (changed.clone(), store.changes().stamp());
+    write(&store, move |tx| tx.change_role(&change)).await.expect("changed");
+    assert!(!store.changes().is_current(before, [Subject::Organization(organization)]));
     assert_eq!(read(&store, move |c| c.find_role(organization, id)).await, Some(changed.clone()));
     assert_eq!(read(&store, move |c| c.find_role(other.organization, id)).await, None);
     assert_eq!(read(&store, move |c| c.list_roles(organization)).await, [changed]);
