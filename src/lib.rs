@@ -3,19 +3,20 @@
 //!
 //! | floor | room | owns |
 //! |---|---|---|
-//! | 1 | [`cli`] | the command line: `quickstart serve migrate config doctor user signing-keys` |
+//! | 1 | [`cli`] | the command line: `quickstart serve migrate config doctor user operator signing-keys` |
 //! | 2 | [`server`] | the route table, the middleware around it, start and stop |
 //! | 3 | [`oauth`] | door: one file per RFC endpoint, `grants/` one file per grant |
 //! | 3 | [`gateway`] | door: `verify`, `watermark`, `whoami`: the hot path |
+//! | 3 | [`api`] | door: the management API, one file a noun |
 //! | 3 | [`console`] | door: the Dev Centre's pages |
 //! | 3 | [`operator`] | door: the vendor's own pages: approval of applications, resource servers |
 //! | 3 | [`account`] | door: signing in and out, here and at providers, and what is connected |
-//! | 3 | [`jobs`] | door: what happens although nobody asks: last uses, signing keys, the sweep |
+//! | 3 | [`jobs`] | door: what happens although nobody asks: last uses, limits, domains, signing keys, the sweep |
 //! | 4 | [`web`] | reading requests strictly, knowing who asks, answering pages and problems |
 //! | 4 | [`app`] | what every request shares |
 //! | 5 | [`domain`] | rules and use cases: no HTTP, no SQL text, no network |
 //! | 6 | [`store`] | the only folder that says `diesel`; tells what changed |
-//! | 6 | [`outbound`] | other people's servers: the providers that people sign in at |
+//! | 6 | [`outbound`] | other people's servers: the providers that people sign in at, name servers |
 //! | 6 | [`pdf`] | the stamp, in a child process |
 //! | 7 | [`crypto`] [`config`] | secrets and how they look · what the operator wrote |
 //! | 8 | [`types`] [`telemetry`] | ids, time, scopes, states · logs and metrics |
