@@ -19,7 +19,7 @@ pub fn run(command: &Command) -> Result<(), Failure> {
     config.secret.key = if config.secret.key.is_empty() { String::new() } else { "(set)".to_owned() };
     config.identity.client_secret = if config.identity.client_secret.is_empty() { String::new() } else { "(set)".to_owned() };
     println!("{}", toml::to_string_pretty(&config)?);
-    println!("# The configuration is valid. The issuer is {}", config.server.issuer()?.as_str());
+    println!("# The configuration is valid. The profile is {}, the issuer {}", config.profile.as_str(), config.server.issuer()?.as_str());
     for setting in weak {
         println!("# Weak: {}: {}", setting.name, setting.why);
     }

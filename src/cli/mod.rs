@@ -14,7 +14,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::config::Config;
+use crate::config::{Config, PROFILE_VARIABLE, Profile};
 
 /// The Dev Centre in front of your API: OAuth 2.0 applications and API keys, in Sandbox and Production.
 #[derive(Parser)]
@@ -54,6 +54,16 @@ struct ConfigArguments {
     /// The configuration file; without it, `countersign.toml` if there is one
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    #[command(flatten)]
+    profile: ProfileArgument,
+}
+
+/// Which defaults.
+#[derive(clap::Args)]
+struct ProfileArgument {
+    /// The defaults to start from: default, pandadoc, penvio, documenso or yousign
+    #[arg(long, value_name = "NAME")]
+    profile: Option<Profile>,
 }
 
 /// Why a command failed, for the person who typed it.
@@ -63,7 +73,14 @@ impl ConfigArguments {
     fn load(&self) -> Result<Config, Failure> {
         let default = PathBuf::from("countersign.toml");
         let file = self.config.clone().or_else(|| default.exists().then_some(default));
-        Ok(Config::load(file.as_deref(), variables())?)
+        Ok(Config::load(file.as_deref(), self.profile.variables())?)
+    }
+}
+
+impl ProfileArgument {
+    /// The environment, with what was typed instead of its profile.
+    fn variables(&self) -> impl Iterator<Item = (String, String)> {
+        variables().chain(self.profile.map(|profile| (PROFILE_VARIABLE.to_owned(), profile.as_str().to_owned())))
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::{Failure, make_data_folder, variables};
+use super::{Failure, ProfileArgument, make_data_folder};
 use crate::app::App;
 use crate::config::{Config, LogFormat};
 use crate::crypto::Plaintext;
@@ -40,6 +40,8 @@ pub struct Arguments {
     /// Print one line of JSON when ready, and nothing else, on standard output
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    profile: ProfileArgument,
 }
 
 /// What was made on this run, in the clear, to be shown once.
@@ -51,16 +53,22 @@ struct Made {
 struct Secrets {
     password: String,
     operator_password: String,
-    sandbox_key: Plaintext,
-    production_key: Plaintext,
+    /// One of each environment that the profile has.
+    keys: Vec<(Environment, Plaintext)>,
     client_secret: Plaintext,
     resource_server_secret: Plaintext,
     registration_token: Plaintext,
     operator_token: Plaintext,
 }
 
+impl Secrets {
+    fn key(&self, environment: Environment) -> Option<&str> {
+        self.keys.iter().find(|(own, _)| *own == environment).map(|(_, key)| key.expose())
+    }
+}
+
 pub fn run(arguments: Arguments) -> Result<(), Failure> {
-    let mut config = Config::load(None, variables())?;
+    let mut config = Config::load(None, arguments.profile.variables())?;
     config.database.url = format!("sqlite:{}", arguments.data_dir.join("countersign.db").display());
     config.secret.key_file = arguments.data_dir.join("secret.key").display().to_string();
     config.server.listen.clone_from(&arguments.listen);
@@ -95,20 +103,19 @@ async fn plant(app: &App) -> Result<(Kept, Option<Made>), Failure> {
         return Ok((kept, None));
     }
     let prefix = &app.config.keys.prefix;
-    let key = |environment| {
+    let environments = quickstart::environments(&app.config).map_err(|refusal| refusal.to_string())?;
+    let keys = environments.into_iter().map(|environment| {
         let (public_id, plaintext) = mint_key(prefix, app.config.keys.marker(environment));
         let digest = app.digester.digest(Purpose::ApiKey, plaintext.expose());
-        (plaintext, (public_id, digest))
-    };
+        ((environment, plaintext), (environment, public_id, digest))
+    });
+    let (keys, digests) = keys.unzip();
     let (client_secret, client) = app.mint_client_secret();
     let (resource_server_secret, server) = app.mint_client_secret();
-    let (sandbox_key, sandbox) = key(Environment::Sandbox);
-    let (production_key, production) = key(Environment::Production);
     let secrets = Secrets {
         password: password::generate(),
         operator_password: password::generate(),
-        sandbox_key,
-        production_key,
+        keys,
         client_secret,
         resource_server_secret,
         registration_token: mint_token(prefix, TokenKind::InitialAccessToken),
@@ -117,8 +124,7 @@ async fn plant(app: &App) -> Result<(Kept, Option<Made>), Failure> {
     let seed = Seed {
         password_hash: password::hash(&secrets.password),
         operator_password_hash: password::hash(&secrets.operator_password),
-        sandbox_key: sandbox,
-        production_key: production,
+        keys: digests,
         client_secret: client,
         resource_server_secret: server.digest,
         registration_token: app.digester.digest(Purpose::InitialAccessToken, secrets.registration_token.expose()),
@@ -139,6 +145,7 @@ fn quickstart_find(snapshot: &mut store::Snapshot<'_>) -> Result<Option<Kept>, R
 /// DESIGN §6: one line, secrets null on a later run.
 fn summary(running: &Running, kept: &Kept, secrets: Option<&Secrets>) -> Value {
     let show = |pick: fn(&Secrets) -> &str| secrets.map(|secrets| pick(secrets).to_owned());
+    let key = |environment| secrets.and_then(|secrets| secrets.key(environment));
     json!({
         "issuer": running.app.issuer.as_str(),
         "gateway": null,
@@ -146,8 +153,8 @@ fn summary(running: &Running, kept: &Kept, secrets: Option<&Secrets>) -> Value {
         "operator": { "email": kept.operator.then_some(OPERATOR), "password": show(|secrets| &secrets.operator_password) },
         "organization": kept.organization,
         "workspace": kept.workspace,
-        "sandbox_key": show(|secrets| secrets.sandbox_key.expose()),
-        "production_key": show(|secrets| secrets.production_key.expose()),
+        "sandbox_key": key(Environment::Sandbox),
+        "production_key": key(Environment::Production),
         "registration_token": show(|secrets| secrets.registration_token.expose()),
         "operator_token": show(|secrets| secrets.operator_token.expose()),
         "application": {
@@ -179,8 +186,13 @@ fn guide(running: &Running, made: Option<&Made>, data_dir: &Path) -> Result<Stri
         ("Console", format!("{issuer}/")),
         ("Admin", format!("{ADMIN}  password {}", secrets.password)),
         ("Operator", format!("{OPERATOR}  password {}  at {issuer}/operator", secrets.operator_password)),
-        ("Sandbox key", secrets.sandbox_key.expose().to_owned()),
-        ("Production key", secrets.production_key.expose().to_owned()),
+    ] {
+        writeln!(text, "  {label:<16}{value}")?;
+    }
+    for (environment, key) in &secrets.keys {
+        writeln!(text, "  {:<16}{}", format!("{} key", environment.title()), key.expose())?;
+    }
+    for (label, value) in [
         ("Application", format!("client id {}", planted.application)),
         ("", format!("client secret {}", secrets.client_secret.expose())),
         ("Resource server", format!("id {}", planted.resource_server)),
@@ -199,18 +211,24 @@ fn guide(running: &Running, made: Option<&Made>, data_dir: &Path) -> Result<Stri
 fn commands(text: &mut String, issuer: &str, planted: &Planted, secrets: &Secrets, data_dir: &Path) -> std::fmt::Result {
     let server = format!("{}:{}", planted.resource_server, secrets.resource_server_secret.expose());
     let client = format!("{}:{}", planted.application, secrets.client_secret.expose());
-    let key = secrets.sandbox_key.expose();
+    let is_sandbox = secrets.key(Environment::Sandbox).is_some();
+    let key = secrets.keys.first().map_or("", |(_, key)| key.expose());
     let pdf = quoted(&data_dir.join("sample.pdf"));
     let stamped = quoted(&data_dir.join("stamped.pdf"));
     let steps = [
         (
-            "May the sandbox key send this document? Yes, as [DEV], watermarked, and to acme.example only.".to_owned(),
+            if is_sandbox {
+                "May the sandbox key send this document? Yes, as [DEV], watermarked, and to acme.example only."
+            } else {
+                "May the key send this document? Yes."
+            }
+            .to_owned(),
             format!(
                 "curl -sw '\\n' -u {server} {issuer}/v1/verify -H 'Content-Type: application/json' -d '{{\"credential\": \"{key}\", \"permission\": \"documents:send\", \"document_name\": \"Offer\", \"recipients\": [\"bob@acme.example\"]}}'"
             ),
         ),
         (
-            "To a foreign recipient? No, and the answer says which.".to_owned(),
+            if is_sandbox { "To a foreign recipient? No, and the answer says which." } else { "To anybody? Yes: it is a live key." }.to_owned(),
             format!(
                 "curl -sw '\\n' -u {server} {issuer}/v1/verify -H 'Content-Type: application/json' -d '{{\"credential\": \"{key}\", \"permission\": \"documents:send\", \"recipients\": [\"eve@elsewhere.example\"]}}'"
             ),

@@ -1,4 +1,4 @@
-//! What the operator wrote: defaults, then `countersign.toml`, then `COUNTERSIGN_*` variables. An unknown key refuses to
+//! What the operator wrote: a profile's defaults, then `countersign.toml`, then `COUNTERSIGN_*` variables. An unknown key refuses to
 //! start and names the nearest known one. One section a file; every field tells its meaning, unit and default.
 
 mod access;
@@ -11,6 +11,7 @@ mod logs;
 mod oauth;
 mod operations;
 mod plans;
+mod profile;
 mod quotas;
 mod registration;
 mod sandbox;
@@ -40,6 +41,7 @@ pub use logs::{LogFormat, Logs};
 pub use oauth::OAuth;
 pub use operations::Operations;
 pub use plans::{DevCentre, Plan, PlanEntry, Plans};
+pub use profile::{PROFILE_VARIABLE, Profile, UnknownProfile};
 pub use quotas::{Per, QuotaEntry};
 pub use registration::Registration;
 pub use sandbox::Sandbox;
@@ -50,7 +52,6 @@ pub use sweep::Sweep;
 pub use watermark::Watermark;
 pub use weak::{WEAK, Weak, is_everybody};
 
-const DEFAULT_PROFILE: &str = include_str!("../../profiles/default.toml");
 /// Variables of the tests, not of the configuration.
 const FOREIGN_PREFIX: &str = "COUNTERSIGN_TEST_";
 
@@ -78,6 +79,8 @@ fn suggestion(nearest: &Option<String>) -> String {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
+    /// The defaults that everything below overrides.
+    pub profile: Profile,
     pub server: Server,
     pub database: Database,
     pub secret: Secret,
@@ -132,12 +135,13 @@ impl Config {
         let mut table: Table = toml::from_str(text).map_err(malformed)?;
         let known = known_keys();
         refuse_unknown_keys(origin, &table, &known)?;
-        apply_variables(&mut table, &known, variables)?;
-        let profile: Table = toml::from_str(DEFAULT_PROFILE).map_err(malformed)?;
-        for (list, entries) in profile {
-            table.entry(list).or_insert(entries);
-        }
-        let config: Self = table.try_into().map_err(|error: toml::de::Error| ConfigError::Value(origin.to_owned(), error.message().to_owned()))?;
+        let mut variables = variables.collect();
+        let profile = profile::choose(&mut table, &mut variables).map_err(|error| ConfigError::Value(format!("{origin}: profile"), error))?;
+        apply_variables(&mut table, &known, variables.into_iter())?;
+        let mut whole = profile.table().map_err(malformed)?;
+        profile::overlay(&mut whole, table);
+        whole.insert("profile".to_owned(), Value::from(profile.as_str()));
+        let config: Self = whole.try_into().map_err(|error: toml::de::Error| ConfigError::Value(origin.to_owned(), error.message().to_owned()))?;
         config.server.issuer()?;
         config.catalogue()?;
         config.check()?;

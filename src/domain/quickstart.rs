@@ -1,6 +1,6 @@
 //! What `quickstart` creates: one organization with everything a first try needs, and the operator of the installation.
 
-use crate::config::{ADMIN_ROLE, Config};
+use crate::config::{ADMIN_ROLE, AdminRoles, Catalogue, Config, DevCentre, Plan};
 use crate::crypto::digest::Digest;
 use crate::domain::accounts::{self, NewPerson};
 use crate::domain::api_keys::{self, NewApiKey, Reach};
@@ -11,6 +11,7 @@ use crate::domain::sandbox::ObligationKind;
 use crate::domain::{Refusal, resource_servers};
 use crate::store::application_secrets::NewSecret;
 use crate::store::organizations::Organization;
+use crate::store::subscriptions::Subscription;
 use crate::store::{Snapshot, Tx};
 use crate::types::email::{Domain, Mailbox};
 use crate::types::environment::Environment;
@@ -33,8 +34,8 @@ const REGISTERED_APPLICATIONS: i64 = 100;
 pub struct Seed {
     pub password_hash: String,
     pub operator_password_hash: String,
-    pub sandbox_key: (String, Digest),
-    pub production_key: (String, Digest),
+    /// One of each of [`environments`].
+    pub keys: Vec<(Environment, String, Digest)>,
     pub client_secret: NewSecret,
     pub resource_server_secret: Digest,
     pub registration_token: Digest,
@@ -87,25 +88,56 @@ pub fn find(snapshot: &mut Snapshot) -> Result<Option<Kept>, Refusal> {
     }))
 }
 
+/// The plan of the planted organization: the default one, unless another has more environments.
+fn plan(catalogue: &Catalogue) -> &Plan {
+    let (default, count) = (catalogue.plan(None), |plan: &Plan| plan.entry.environments.len());
+    catalogue.plans().filter(|plan| count(plan) > count(default)).max_by_key(|plan| count(plan)).unwrap_or(default)
+}
+
+/// Where the planted organization has keys.
+pub fn environments(config: &Config) -> Result<Vec<Environment>, Refusal> {
+    let catalogue = config.catalogue().map_err(|error| Refusal::Blocked(error.to_string()))?;
+    let plan = plan(&catalogue);
+    Ok(Environment::ALL.into_iter().filter(|environment| plan.has(*environment)).collect())
+}
+
 /// Creates everything in one transaction, by the same rules as the console.
 pub fn plant(tx: &mut Tx, config: &Config, seed: Seed) -> Result<Planted, Refusal> {
-    let organization = accounts::create_organization(tx, ORGANIZATION, ProductionAccess::Approved)?;
+    let organization = create_organization(tx, config)?;
     let domain = Domain::parse(DOMAIN).map_err(|error| Refusal::Blocked(error.to_string()))?;
     accounts::add_verified_domain(tx, organization.id, &domain)?;
     let admin = create_admin(tx, organization.id, seed.password_hash)?;
     create_operator(tx, seed.operator_password_hash)?;
     let workspace = accounts::create_workspace(tx, organization.id, WORKSPACE)?;
-    for (name, environment, key) in
-        [("Quickstart (Sandbox)", Environment::Sandbox, seed.sandbox_key), ("Quickstart (Production)", Environment::Production, seed.production_key)]
-    {
-        api_keys::create(tx, config, &organization, admin, new_key(name, environment, key, workspace.id))?;
+    if config.access.organization_admins == AdminRoles::OwnRoles {
+        accounts::add_workspace_member(tx, organization.id, workspace.id, admin, ADMIN_ROLE)?;
     }
-    let application = create_application(tx, config, &organization, admin, seed.client_secret, seed.redirect_uri)?;
-    registration_tokens::create(tx, config, &organization, admin, new_token(config, seed.registration_token))?;
+    let environment = seed.keys.first().map_or(Environment::Sandbox, |(environment, ..)| *environment);
+    for (environment, public_id, digest) in seed.keys {
+        let name = format!("Quickstart ({})", environment.title());
+        api_keys::create(tx, config, &organization, admin, new_key(&name, environment, (public_id, digest), workspace.id))?;
+    }
+    let application = create_application(tx, config, &organization, admin, environment, seed.client_secret, seed.redirect_uri)?;
+    registration_tokens::create(tx, config, &organization, admin, new_token(config, environment, seed.registration_token))?;
     create_operator_token(tx, config, seed.operator_token)?;
     let enforces = [ObligationKind::DocumentName, ObligationKind::Watermark, ObligationKind::Recipients];
     let server = resource_servers::create(tx, RESOURCE_SERVER, None, &enforces, &seed.resource_server_secret)?;
     Ok(Planted { organization: organization.id, workspace: workspace.id, application, resource_server: server.id })
+}
+
+/// With everything open that the profile sells.
+fn create_organization(tx: &mut Tx, config: &Config) -> Result<Organization, Refusal> {
+    let catalogue = config.catalogue().map_err(|error| Refusal::Blocked(error.to_string()))?;
+    let mut organization = accounts::create_organization(tx, ORGANIZATION, ProductionAccess::Approved)?;
+    let plan = plan(&catalogue);
+    if plan.entry.name != catalogue.plan(None).entry.name {
+        tx.put_subscription(&Subscription::new(organization.id, &plan.entry.name, tx.now))?;
+    }
+    if plan.entry.dev_centre == DevCentre::Switch {
+        organization.dev_centre_enabled_at = Some(tx.now);
+        tx.change_dev_centre(organization.id, organization.dev_centre_enabled_at)?;
+    }
+    Ok(organization)
 }
 
 fn create_admin(tx: &mut Tx, organization: OrganizationId, password_hash: String) -> Result<UserId, Refusal> {
@@ -139,17 +171,17 @@ fn new_key(name: &str, environment: Environment, (public_id, digest): (String, D
     }
 }
 
-fn new_token(config: &Config, digest: Digest) -> NewRegistrationToken {
+fn new_token(config: &Config, environment: Environment, digest: Digest) -> NewRegistrationToken {
     let max_clients = config.registration.max_clients.min(REGISTERED_APPLICATIONS);
-    NewRegistrationToken { name: "Quickstart".to_owned(), environment: Environment::Sandbox, max_clients, expires_at: None, digest }
+    NewRegistrationToken { name: "Quickstart".to_owned(), environment, max_clients, expires_at: None, digest }
 }
 
 fn create_application(
-    tx: &mut Tx, config: &Config, organization: &Organization, admin: UserId, secret: NewSecret, redirect_uri: RedirectUri,
+    tx: &mut Tx, config: &Config, organization: &Organization, admin: UserId, environment: Environment, secret: NewSecret, redirect_uri: RedirectUri,
 ) -> Result<ApplicationId, Refusal> {
     let new = NewApplication {
         name: APPLICATION.to_owned(),
-        environment: Environment::Sandbox,
+        environment,
         client_type: ClientType::Confidential,
         access_token_format: AccessTokenFormat::Jwt,
         redirect_uris: vec![redirect_uri],

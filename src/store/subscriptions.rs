@@ -22,6 +22,14 @@ pub struct Subscription {
     pub updated_at: Timestamp,
 }
 
+impl Subscription {
+    /// With the plan's own seats.
+    pub fn new(organization_id: OrganizationId, plan: &str, now: Timestamp) -> Self {
+        let plan = plan.to_owned();
+        Self { organization_id, external_id: None, plan, full_seats: None, read_only_seats: None, created_at: now, updated_at: now }
+    }
+}
+
 impl Snapshot<'_> {
     pub fn find_subscription(&mut self, organization: OrganizationId) -> Result<Option<Subscription>, Error> {
         self.run(|conn| subscriptions::table.find(organization).select(Subscription::as_select()).first(conn).optional())

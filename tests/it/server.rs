@@ -278,7 +278,7 @@ pub async fn plant(app: &App) -> (Planted, Secrets) {
         (password, hash)
     });
     let key = |environment| {
-        let (public_id, plaintext) = mint_key("cs", app.config.keys.marker(environment));
+        let (public_id, plaintext) = mint_key(&app.config.keys.prefix, app.config.keys.marker(environment));
         let digest = app.digester.digest(Purpose::ApiKey, plaintext.expose());
         (plaintext.expose().to_owned(), (public_id, digest))
     };
@@ -289,14 +289,16 @@ pub async fn plant(app: &App) -> (Planted, Secrets) {
     };
     let (sandbox_key, sandbox) = key(Environment::Sandbox);
     let (production_key, production) = key(Environment::Production);
+    let planted = quickstart::environments(&app.config).expect("a valid configuration");
+    let keys = [(Environment::Sandbox, sandbox), (Environment::Production, production)].into_iter();
+    let keys = keys.filter(|(environment, _)| planted.contains(environment)).map(|(environment, (id, digest))| (environment, id, digest)).collect();
     let ((client_secret, client), (resource_server_secret, server)) = (secret(), secret());
     let registration_token = mint_token("cs", TokenKind::InitialAccessToken).expose().to_owned();
     let operator_token = mint_token("cs", TokenKind::OperatorToken);
     let seed = Seed {
         password_hash: PASSWORD.1.clone(),
         operator_password_hash: PASSWORD.1.clone(),
-        sandbox_key: sandbox,
-        production_key: production,
+        keys,
         client_secret: client.into(),
         resource_server_secret: server,
         registration_token: app.digester.digest(Purpose::InitialAccessToken, &registration_token),

@@ -6,7 +6,7 @@ use super::Finding;
 use crate::config::{Config, Issuer, is_everybody};
 
 pub(super) fn check(config: &Config) -> Vec<Finding> {
-    let mut findings = Vec::new();
+    let mut findings = vec![Finding::ok("profile", format!("{} is what the settings start from", config.profile.as_str()))];
     match config.server.issuer() {
         Ok(issuer) => {
             findings.push(issuer_finding(&issuer));

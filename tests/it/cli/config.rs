@@ -32,6 +32,27 @@ fn what_was_printed_is_a_configuration() {
 }
 
 #[test]
+fn the_profile_is_chosen_by_the_file_the_variable_or_the_flag_and_is_said() {
+    let place = Place::empty();
+    place.write("countersign.toml", "profile = \"penvio\"\n[keys]\nprefix = \"acme\"\n");
+    let said = |place: &Place, arguments: &[&str], profile: &str| {
+        let checked = place.run(&[&["config", "check"], arguments].concat());
+        assert!(checked.output.contains(&format!("The profile is {profile},")), "{}{}", checked.output, checked.said);
+        assert!(checked.output.contains("prefix = \"acme\""), "the file overrides it: {}", checked.output);
+        assert!(place.run(&[&["doctor"], arguments].concat()).output.contains(&format!("profile: {profile} ")));
+    };
+    said(&place, &[], "penvio");
+    said(&place, &["--profile", "yousign"], "yousign");
+    let place = place.with("COUNTERSIGN_PROFILE", "documenso");
+    said(&place, &[], "documenso");
+    said(&place, &["--profile", "default"], "default");
+    let wrong = Place::empty().with("COUNTERSIGN_PROFILE", "penvoi");
+    for arguments in [&["config", "check"][..], &["serve"], &["quickstart"]] {
+        wrong.run(arguments).assert_refused("there is no profile \"penvoi\"; there are default, pandadoc, penvio, documenso, yousign");
+    }
+}
+
+#[test]
 fn an_unknown_key_is_refused_and_the_nearest_known_one_is_named() {
     let place = Place::empty();
     place.write("countersign.toml", "[server]\nlisen = \"127.0.0.1:1\"\n");

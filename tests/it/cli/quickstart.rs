@@ -62,6 +62,35 @@ fn one_line_of_json_and_it_serves() {
     assert_eq!(program.end(), (true, Vec::new()), "one line and no more");
 }
 
+/// C8: a profile with one environment has no key of the other.
+#[test]
+fn a_profile_plants_what_its_plans_sell() {
+    for (profile, sandbox, production) in [
+        ("pandadoc", Some("pd_sandbox_"), Some("pd_production_")),
+        ("penvio", None, Some("penv_")),
+        ("documenso", None, Some("api_")),
+        ("yousign", Some("ys_sandbox_"), Some("ys_production_")),
+    ] {
+        let place = place();
+        let mut program = place.start(&["quickstart", "--profile", profile, "--json", "--listen", "127.0.0.1:0", "--data-dir", "data"]);
+        let printed: Value = serde_json::from_str(&program.line()).expect("one line of JSON");
+        for (name, start) in [("sandbox_key", sandbox), ("production_key", production)] {
+            let key = printed[name].as_str();
+            assert_eq!(key.map(|key| key.starts_with(start.unwrap_or_default())), start.map(|_| true), "{profile} {name}: {printed}");
+            let Some(key) = key else { continue };
+            let answer = block_on(async {
+                let question = json!({"credential": key, "permission": "documents:send", "recipients": ["bob@acme.example"]});
+                let request = Client::new().post(format!("{}/v1/verify", printed["issuer"].as_str().expect("an issuer")));
+                let server = |field: &str| printed["resource_server"][field].as_str().expect("shown").to_owned();
+                let request = request.basic_auth(server("client_id"), Some(server("client_secret")));
+                request.json(&question).send().await.expect("it serves").json::<Value>().await.expect("JSON")
+            });
+            assert_eq!(answer["code"], "valid", "{profile} {name}: {answer}");
+        }
+    }
+    place().run(&["quickstart", "--profile", "penvoi"]).assert_refused("there is no profile \"penvoi\"; there are default, pandadoc, penvio");
+}
+
 #[test]
 fn a_second_run_keeps_the_data_and_shows_no_secret() {
     let place = place();
