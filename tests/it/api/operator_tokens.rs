@@ -46,7 +46,7 @@ async fn a_token_reaches_across_organizations_and_is_named_in_the_audit(db: Test
         assert_eq!(program.get(&format!("/v1/organizations/{organization}")).await.0, StatusCode::OK);
         let path = format!("/v1/workspaces?organization={organization}");
         assert_eq!(program.post(&path, &json!({"name": "By operator"})).await.0, StatusCode::CREATED);
-        let events = server.app.store.read(move |c| c.list_audit_events(organization, 9)).await;
+        let events = server.app.store.read(move |c| c.list_audit_events(organization, 99)).await;
         let events: Result<_, countersign::store::Error> = events;
         let by_it = |event: &countersign::store::audit::AuditEvent| event.event == "workspace.created" && event.actor_id == Some(row.user_id);
         assert_eq!(events.expect("events").into_iter().filter(by_it).count(), 1);

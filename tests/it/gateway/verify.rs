@@ -51,7 +51,8 @@ async fn every_field_of_the_answer_is_as_documented(db: TestDatabase) {
     let mut answer = server.verify(question).await;
     let key_id = answer["credential"]["id"].take();
     assert!(key_id.as_str().is_some_and(|id| id.starts_with("key_")), "{key_id}");
-    let permissions = server.app.catalogue.names(server.app.catalogue.all() & !server.app.catalogue.organization());
+    let permissions =
+        server.app.catalogue.names(server.app.catalogue.all() & !server.app.catalogue.management() & !server.app.catalogue.organization());
     let expected = json!({
         "allowed": true, "code": "valid", "credential": {"kind": "api_key", "id": null, "name": "Quickstart (Sandbox)"},
         "environment": "sandbox", "organization": planted.organization, "workspaces": [planted.workspace],
