@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 
 use tokio::sync::{Mutex, Semaphore};
 
-use crate::config::{Catalogue, Config, ConfigError, Issuer, OAuth};
+use crate::config::{AliasError, Catalogue, Config, ConfigError, Issuer, OAuth};
 use crate::crypto::Plaintext;
 use crate::crypto::digest::{Digest, Digester, Fingerprint, Purpose};
 use crate::crypto::format::{self, TokenKind};
@@ -58,6 +58,8 @@ const PLACES_PER_PROCESS: usize = 5;
 pub enum BuildError {
     #[error(transparent)]
     Config(#[from] ConfigError),
+    #[error(transparent)]
+    Alias(#[from] AliasError),
     #[error("[database] url: {0}")]
     DatabaseUrl(#[from] store::UnknownScheme),
     #[error(transparent)]

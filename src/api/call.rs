@@ -42,7 +42,7 @@ pub struct Call {
 
 /// Proves the credential. Unknown, mistyped and revoked ones read the same.
 pub async fn authenticate(app: web::Data<App>, facts: Facts, request: &HttpRequest) -> Result<Call, Problem> {
-    let presented = credential(request)?;
+    let presented = credential(request, &app.config.keys.header_scheme)?;
     if app.is_operator_token(&presented) {
         return of_operator(app, facts, &presented).await;
     }

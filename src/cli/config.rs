@@ -1,6 +1,7 @@
 //! `countersign config check`: what the server would run with, and which of it is weak.
 
 use super::{ConfigArguments, Failure};
+use crate::server::routes::check_aliases;
 
 #[derive(clap::Subcommand)]
 pub enum Command {
@@ -12,6 +13,7 @@ pub enum Command {
 pub fn run(command: &Command) -> Result<(), Failure> {
     let Command::Check(arguments) = command;
     let mut config = arguments.load()?;
+    check_aliases(&config.server.aliases)?;
     let weak: Vec<_> = config.weaknesses().collect();
     if config.database.url.starts_with("postgres") {
         config.database.url = without_password(&config.database.url);

@@ -203,12 +203,13 @@ fn guide(running: &Running, made: Option<&Made>, data_dir: &Path) -> Result<Stri
     ] {
         writeln!(text, "  {label:<16}{value}")?;
     }
-    commands(&mut text, issuer, planted, secrets, data_dir)?;
+    commands(&mut text, &running.app, planted, secrets, data_dir)?;
     Ok(text)
 }
 
 /// Commands that work when pasted into a POSIX shell, one after the other.
-fn commands(text: &mut String, issuer: &str, planted: &Planted, secrets: &Secrets, data_dir: &Path) -> std::fmt::Result {
+fn commands(text: &mut String, app: &App, planted: &Planted, secrets: &Secrets, data_dir: &Path) -> std::fmt::Result {
+    let (issuer, scheme) = (app.issuer.as_str(), &app.config.keys.header_scheme);
     let server = format!("{}:{}", planted.resource_server, secrets.resource_server_secret.expose());
     let client = format!("{}:{}", planted.application, secrets.client_secret.expose());
     let is_sandbox = secrets.key(Environment::Sandbox).is_some();
@@ -233,7 +234,7 @@ fn commands(text: &mut String, issuer: &str, planted: &Planted, secrets: &Secret
                 "curl -sw '\\n' -u {server} {issuer}/v1/verify -H 'Content-Type: application/json' -d '{{\"credential\": \"{key}\", \"permission\": \"documents:send\", \"recipients\": [\"eve@elsewhere.example\"]}}'"
             ),
         ),
-        ("What is this key?".to_owned(), format!("curl -sw '\\n' {issuer}/v1/whoami -H 'Authorization: API-Key {key}'")),
+        ("What is this key?".to_owned(), format!("curl -sw '\\n' {issuer}/v1/whoami -H 'Authorization: {scheme} {key}'")),
         (
             "Stamp a PDF.".to_owned(),
             format!(

@@ -25,6 +25,8 @@ pub struct Keys {
     pub sandbox_marker: String,
     /// What follows the prefix of a Production key; empty for nothing.
     pub production_marker: String,
+    /// The word before a key in the Authorization header, in any case. `Bearer` works as well, always.
+    pub header_scheme: String,
     /// Keys of one organization that are neither revoked nor expired.
     pub max_active_per_organization: i64,
     /// Which keys may create workspaces and users: `switch`, `service_workspace` or `never`.
@@ -39,6 +41,7 @@ impl Default for Keys {
             prefix: "cs".to_owned(),
             sandbox_marker: "sandbox".to_owned(),
             production_marker: "production".to_owned(),
+            header_scheme: "API-Key".to_owned(),
             max_active_per_organization: 200,
             organization_operations: OrganizationOperations::Switch,
             max_applications_per_organization: 100,

@@ -46,7 +46,7 @@ pub use quotas::{Per, QuotaEntry};
 pub use registration::Registration;
 pub use sandbox::Sandbox;
 pub use secret::Secret;
-pub use server::{Issuer, IssuerError, Server, is_secure_or_loopback};
+pub use server::{Alias, AliasError, Issuer, IssuerError, Server, is_secure_or_loopback};
 pub use sessions::Sessions;
 pub use sweep::Sweep;
 pub use watermark::Watermark;
@@ -164,6 +164,7 @@ impl Config {
                 keys.production_marker.len() <= 24 && word(&keys.production_marker),
                 "must be at most 24 letters, digits and _",
             ),
+            ("keys.header_scheme", is_scheme(&keys.header_scheme), "must be 1 to 24 letters, digits and -, and not Basic"),
             ("sandbox.max_name_characters", sandbox.max_name_characters > sandbox.name_prefix.chars().count(), "must leave room behind name_prefix"),
             ("sandbox.watermark_text", !sandbox.watermark_text.trim().is_empty(), "must not be empty"),
             ("oauth", seconds.iter().all(|seconds| *seconds > 0), "every lifetime must be at least one second"),
@@ -224,6 +225,12 @@ impl Config {
     pub fn catalogue(&self) -> Result<Catalogue, CatalogueError> {
         Catalogue::new(self)
     }
+}
+
+/// RFC 9110 §11.1; Basic is how resource servers and applications prove themselves.
+fn is_scheme(text: &str) -> bool {
+    let word = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    (1..=24).contains(&text.len()) && word && !text.eq_ignore_ascii_case("basic")
 }
 
 /// The defaults as a table: its keys are the known ones, its values tell their types.

@@ -14,6 +14,8 @@ pub struct Server {
     pub listen: String,
     /// Further `Host` names that requests may carry, such as the one by which the API's backend reaches this server.
     pub hosts: Vec<String>,
+    /// Further paths of endpoints, for clients that know them from an earlier product: `/oauth2/access_token=/oauth2/token`.
+    pub aliases: Vec<Alias>,
     /// Threads that serve requests; 0: one per core.
     pub workers: usize,
     /// Networks of the proxies whose `X-Forwarded-For` counts. Empty: nobody's.
@@ -30,12 +32,51 @@ impl Default for Server {
             issuer: String::new(),
             listen: "127.0.0.1:8080".to_owned(),
             hosts: Vec::new(),
+            aliases: Vec::new(),
             workers: 0,
             trusted_proxies: Vec::new(),
             max_body_bytes: 64 * 1024,
             shutdown_seconds: 10,
         }
     }
+}
+
+/// A second path of an endpoint, written `/new/path=/path`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Alias {
+    pub path: String,
+    /// The endpoint's own.
+    pub of: String,
+}
+
+impl TryFrom<String> for Alias {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let is_path = |path: &str| {
+            path.len() <= 200 && path.starts_with('/') && path.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/-_.".contains(&byte))
+        };
+        let (path, of) = text.split_once('=').map(|(path, of)| (path.trim(), of.trim())).ok_or("an alias is written /new/path=/path")?;
+        if !is_path(path) || !is_path(of) {
+            return Err("an alias is two paths of letters, digits and - _ . /");
+        }
+        Ok(Self { path: path.to_owned(), of: of.to_owned() })
+    }
+}
+
+impl From<Alias> for String {
+    fn from(Alias { path, of }: Alias) -> Self {
+        format!("{path}={of}")
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AliasError {
+    #[error("[server] aliases: {0} has an endpoint already")]
+    Taken(String),
+    #[error("[server] aliases: there is no endpoint at {0}")]
+    NoEndpoint(String),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -18,7 +18,7 @@ pub async fn get(app: web::Data<App>, facts: Facts, request: HttpRequest) -> Htt
 }
 
 async fn whoami(app: &App, facts: &Facts, request: &HttpRequest) -> Result<HttpResponse, Problem> {
-    let presented = credential(request)?;
+    let presented = credential(request, &app.config.keys.header_scheme)?;
     let access = match app.access(&presented, Some(facts.address), facts.now).await? {
         Lookup::Found(access) => access,
         Lookup::Unknown => return Err(unknown_credential()),

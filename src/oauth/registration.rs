@@ -92,7 +92,7 @@ fn initial_access_token(app: &App, request: &HttpRequest) -> Result<Option<Vec<D
 }
 
 pub(super) fn presented(app: &App, request: &HttpRequest, kind: TokenKind, purpose: Purpose) -> Result<Vec<Digest>, Error> {
-    let token = credential(request).map_err(|error| match error {
+    let token = credential(request, &app.config.keys.header_scheme).map_err(|error| match error {
         CredentialError::Missing => Code::InvalidToken.because("Send the token as Authorization: Bearer."),
         other => Code::InvalidRequest.because(other.to_string()),
     })?;

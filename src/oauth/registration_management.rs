@@ -107,7 +107,7 @@ fn respond(app: &App, request: &HttpRequest, managed: &Managed) -> Result<HttpRe
     let stored: Map<String, Value> =
         serde_json::from_str(&managed.registration.metadata).map_err(|error| Error::from(Code::ServerError).caused_by(error))?;
     let mut body = information(stored, managed.application.id, managed.registration.created_at.seconds());
-    if let Ok(token) = credential(request) {
+    if let Ok(token) = credential(request, &app.config.keys.header_scheme) {
         manage(app, &mut body, managed.application.id, &token);
     }
     Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(body))

@@ -5,7 +5,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{
-    ALLOW, HOST, HeaderMap, HeaderName, HeaderValue, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    ALLOW, HOST, HeaderMap, HeaderName, HeaderValue, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+    X_FRAME_OPTIONS,
 };
 use actix_web::http::{ConnectionType, StatusCode};
 use actix_web::middleware::Next;
@@ -93,8 +94,20 @@ fn secure(app: &App, facts: &Facts, headers: &mut HeaderMap) {
     if app.issuer.is_secure() {
         headers.insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
     }
+    name_scheme(&app.config.keys.header_scheme, headers);
     if let Ok(id) = HeaderValue::from_str(facts.id.as_str()) {
         headers.insert(HeaderName::from_static("x-request-id"), id);
+    }
+}
+
+/// Where a bearer token would do, a key in its own scheme would, too (RFC 9110 §11.6.1: a 401 names every challenge).
+fn name_scheme(scheme: &str, headers: &mut HeaderMap) {
+    let asks = headers.get_all(WWW_AUTHENTICATE).any(|value| value.as_bytes().starts_with(b"Bearer realm="));
+    if asks
+        && !scheme.eq_ignore_ascii_case("bearer")
+        && let Ok(challenge) = HeaderValue::from_str(&format!("{scheme} realm=\"countersign\""))
+    {
+        headers.append(WWW_AUTHENTICATE, challenge);
     }
 }
 

@@ -9,6 +9,8 @@ use super::cors;
 use super::middleware::{method_not_allowed, not_found};
 use super::{assets, health, openapi};
 use crate::api::operation::{self, Operation, Rule};
+use crate::config::{Alias, AliasError};
+use crate::domain::ensure;
 use crate::{account, api, console, gateway, oauth, operator};
 
 /// Who may come in. The `guards` test tries every route as everybody and fails for one that is not in the table.
@@ -187,14 +189,30 @@ fn answers(method: Method) -> impl actix_web::guard::Guard {
     })
 }
 
-/// Registers the table: 405 with `Allow` where a path has another method, 404 elsewhere.
-pub fn configure(config: &mut web::ServiceConfig) {
-    let mut paths: Vec<(&str, Vec<Route>)> = Vec::new();
-    for route in table() {
+/// An alias is a new path, of an endpoint that is there.
+pub fn check_aliases(aliases: &[Alias]) -> Result<(), AliasError> {
+    let table = table();
+    for (index, alias) in aliases.iter().enumerate() {
+        let taken = table.iter().any(|route| route.path == alias.path) || aliases[..index].iter().any(|other| other.path == alias.path);
+        ensure(!taken, AliasError::Taken(alias.path.clone()))?;
+        ensure(table.iter().any(|route| route.path == alias.of), AliasError::NoEndpoint(alias.of.clone()))?;
+    }
+    Ok(())
+}
+
+/// Registers the table, and each alias as the endpoint it stands for: 405 with `Allow` where a path has another method, 404
+/// elsewhere.
+pub fn configure(config: &mut web::ServiceConfig, aliases: &[Alias]) {
+    let table = table();
+    let mut paths: Vec<(&str, Vec<&Route>)> = Vec::new();
+    for route in &table {
         match paths.iter_mut().find(|(path, _)| *path == route.path) {
             Some((_, routes)) => routes.push(route),
             None => paths.push((route.path, vec![route])),
         }
+    }
+    for alias in aliases {
+        paths.push((&alias.path, table.iter().filter(|route| route.path == alias.of).collect()));
     }
     for (path, routes) in paths {
         let any_origin = routes.iter().any(|route| route.any_origin);

@@ -10,7 +10,7 @@ use actix_web::{App as WebApp, HttpServer, web};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::middleware::around;
-use super::routes::configure;
+use super::routes::{check_aliases, configure};
 use crate::app::{App, BuildError};
 use crate::config::Config;
 use crate::jobs;
@@ -26,13 +26,16 @@ pub struct Running {
 
 /// Listens, opens everything, and serves on worker threads. With port 0 the issuer is made from the port that was free.
 pub async fn start(mut config: Config, clock: Clock, stamp_program: PathBuf) -> Result<Running, BuildError> {
+    check_aliases(&config.server.aliases)?;
     let listener = TcpListener::bind(&config.server.listen).map_err(|error| BuildError::Listen(config.server.listen.clone(), error))?;
     let address = listener.local_addr()?;
     config.server.listen = address.to_string();
     let (workers, shutdown_seconds) = (workers(&config), config.server.shutdown_seconds);
     let app = web::Data::new(App::build(config, clock, stamp_program).await?);
     let shared = app.clone();
-    let server = HttpServer::new(move || WebApp::new().app_data(shared.clone()).wrap(from_fn(around)).configure(configure))
+    let routes = move |config: &mut web::ServiceConfig| configure(config, &shared.config.server.aliases);
+    let shared = app.clone();
+    let server = HttpServer::new(move || WebApp::new().app_data(shared.clone()).wrap(from_fn(around)).configure(routes.clone()))
         .workers(workers)
         .shutdown_timeout(shutdown_seconds)
         .client_request_timeout(Duration::from_secs(10))

@@ -1,4 +1,5 @@
-//! The credential of a holder: `Authorization: Bearer …` or `API-Key …`, scheme in any case. Never in a URL; never two.
+//! The credential of a holder: `Authorization: Bearer …`, or the configured scheme of keys (`API-Key …`), in any case. Never in a
+//! URL; never two.
 
 use actix_web::HttpRequest;
 use actix_web::http::header::AUTHORIZATION;
@@ -10,7 +11,7 @@ const QUERY_NAMES: [&str; 6] = ["access_token", "api_key", "apikey", "api-key", 
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum CredentialError {
-    #[error("Send the credential as `Authorization: Bearer …` or `Authorization: API-Key …`.")]
+    #[error("Send the credential in the Authorization header, by one of the schemes in WWW-Authenticate.")]
     Missing,
     #[error("There is more than one Authorization header: send one credential.")]
     Repeated,
@@ -21,8 +22,8 @@ pub enum CredentialError {
     InUrl,
 }
 
-/// The one credential of the request.
-pub fn credential(request: &HttpRequest) -> Result<String, CredentialError> {
+/// The one credential of the request; `scheme` is that of `keys.header_scheme`.
+pub fn credential(request: &HttpRequest, scheme: &str) -> Result<String, CredentialError> {
     if has_credential_in_query(request) {
         return Err(CredentialError::InUrl);
     }
@@ -32,8 +33,8 @@ pub fn credential(request: &HttpRequest) -> Result<String, CredentialError> {
         return Err(CredentialError::Repeated);
     }
     let text = value.to_str().map_err(|_| CredentialError::Malformed)?;
-    let (scheme, credential) = text.split_once(' ').ok_or(CredentialError::Malformed)?;
-    if !scheme.eq_ignore_ascii_case("bearer") && !scheme.eq_ignore_ascii_case("api-key") {
+    let (written, credential) = text.split_once(' ').ok_or(CredentialError::Malformed)?;
+    if !written.eq_ignore_ascii_case("bearer") && !written.eq_ignore_ascii_case(scheme) {
         return Err(CredentialError::Missing);
     }
     let credential = credential.trim();
@@ -57,7 +58,7 @@ mod tests {
         // rows 32, 33
         for header in ["Bearer cs_1", "bearer cs_1", "API-Key cs_1", "api-key  cs_1"] {
             let request = TestRequest::default().insert_header((AUTHORIZATION, header)).to_http_request();
-            assert_eq!(credential(&request).as_deref(), Ok("cs_1"), "{header}");
+            assert_eq!(credential(&request, "API-Key").as_deref(), Ok("cs_1"), "{header}");
         }
     }
 
@@ -65,15 +66,15 @@ mod tests {
     fn never_two_and_never_in_a_url() {
         // row 34, 9700-47
         let two = TestRequest::default().append_header((AUTHORIZATION, "Bearer a")).append_header((AUTHORIZATION, "API-Key b")).to_http_request();
-        assert_eq!(credential(&two), Err(CredentialError::Repeated));
+        assert_eq!(credential(&two, "API-Key"), Err(CredentialError::Repeated));
         let joined = TestRequest::default().insert_header((AUTHORIZATION, "Bearer a, API-Key b")).to_http_request();
-        assert_eq!(credential(&joined), Err(CredentialError::Malformed));
+        assert_eq!(credential(&joined, "API-Key"), Err(CredentialError::Malformed));
         let url = TestRequest::with_uri("/v1/whoami?access_token=x").insert_header((AUTHORIZATION, "Bearer a")).to_http_request();
-        assert_eq!(credential(&url), Err(CredentialError::InUrl));
+        assert_eq!(credential(&url, "API-Key"), Err(CredentialError::InUrl));
         let unreadable = TestRequest::with_uri("/v1/whoami?%74oken=x%FF").insert_header((AUTHORIZATION, "Bearer a")).to_http_request();
-        assert_eq!(credential(&unreadable), Err(CredentialError::InUrl));
-        assert_eq!(credential(&TestRequest::default().to_http_request()), Err(CredentialError::Missing));
+        assert_eq!(credential(&unreadable, "API-Key"), Err(CredentialError::InUrl));
+        assert_eq!(credential(&TestRequest::default().to_http_request(), "API-Key"), Err(CredentialError::Missing));
         let basic = TestRequest::default().insert_header((AUTHORIZATION, "Basic eDp5")).to_http_request();
-        assert_eq!(credential(&basic), Err(CredentialError::Missing));
+        assert_eq!(credential(&basic, "API-Key"), Err(CredentialError::Missing));
     }
 }

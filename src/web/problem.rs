@@ -87,7 +87,6 @@ impl Problem {
             Some(Challenge::Credential(error)) => {
                 let error = error.map_or_else(String::new, |error| format!(", error=\"{error}\""));
                 builder.append_header((WWW_AUTHENTICATE, format!("Bearer realm=\"countersign\"{error}")));
-                builder.append_header((WWW_AUTHENTICATE, "API-Key realm=\"countersign\""));
             }
             Some(Challenge::Basic) => {
                 builder.append_header((WWW_AUTHENTICATE, "Basic realm=\"countersign\", charset=\"UTF-8\""));

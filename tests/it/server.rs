@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::mpsc;
 
 use countersign::app::App;
-use countersign::config::Config;
+use countersign::config::{Config, PROFILE_VARIABLE};
 use countersign::crypto::digest::Purpose;
 use countersign::crypto::format::{TokenKind, hint, mint_key, mint_token};
 use countersign::crypto::password;
@@ -67,8 +67,13 @@ impl Server {
 
     /// `change` sees the configuration before the server starts.
     pub async fn start_with(database: TestDatabase, change: impl FnOnce(&mut Config)) -> Self {
+        Self::start_profile(database, "default", change).await
+    }
+
+    pub async fn start_profile(database: TestDatabase, profile: &str, change: impl FnOnce(&mut Config)) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let mut config = Config::load(None, std::iter::empty()).expect("the defaults are valid");
+        let chosen = (PROFILE_VARIABLE.to_owned(), profile.to_owned());
+        let mut config = Config::load(None, std::iter::once(chosen)).expect("the profile is valid");
         config.server.listen = "127.0.0.1:0".to_owned();
         config.server.workers = 1;
         config.database.connections = 2;

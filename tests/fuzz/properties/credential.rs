@@ -17,7 +17,7 @@ pub fn check(input: &[u8]) {
     let headers: Vec<HeaderValue> = lines.filter_map(|line| HeaderValue::from_bytes(line).ok()).collect();
     let Some(request) = request(query, &headers) else { return };
     let named = url::form_urlencoded::parse(request.query_string().as_bytes()).any(|(name, _)| NAMES.contains(&&*name));
-    let found = credential(&request);
+    let found = credential(&request, "API-Key");
     assert_eq!(found == Err(CredentialError::InUrl), named, "{}", request.query_string());
     match (found, headers.as_slice()) {
         (Ok(found), [only]) => {

@@ -15,6 +15,7 @@ both_databases!(
     a_credential_in_the_url_is_refused,
     two_credentials_are_refused,
     a_401_names_both_schemes,
+    keys_are_sent_by_the_configured_scheme_or_as_bearer,
     unknown_mistyped_and_revoked_read_the_same,
     an_expired_credential_is_named,
     what_cannot_be_used_now_is_named,
@@ -119,6 +120,20 @@ async fn a_401_names_both_schemes(db: TestDatabase) {
         assert_eq!(challenges, [bearer, "API-Key realm=\"countersign\""]);
         let (status, body) = json(response).await;
         assert_eq!((status, &body["code"]), (StatusCode::UNAUTHORIZED, &json!(code)));
+    }
+}
+
+async fn keys_are_sent_by_the_configured_scheme_or_as_bearer(db: TestDatabase) {
+    // rows 32, 33: the guides have two, and a vendor may have a third
+    let server = Server::start_with(db, |config| config.keys.header_scheme = "Token".to_owned()).await;
+    let key = &server.secrets.sandbox_key;
+    for (scheme, status) in [("Token", 200), ("token", 200), ("Bearer", 200), ("API-Key", 401)] {
+        let response = answer(ask(&server, &format!("{scheme} {key}"))).await;
+        assert_eq!(response.status(), status, "{scheme}");
+        if status == 401 {
+            let challenges: Vec<_> = response.headers().get_all(WWW_AUTHENTICATE).iter().cloned().collect();
+            assert_eq!(challenges, ["Bearer realm=\"countersign\"", "Token realm=\"countersign\""]);
+        }
     }
 }
 
