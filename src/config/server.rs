@@ -14,7 +14,7 @@ pub struct Server {
     pub listen: String,
     /// Further `Host` names that requests may carry, such as the one by which the API's backend reaches this server.
     pub hosts: Vec<String>,
-    /// Further paths of endpoints, for clients that know them from an earlier product: `/oauth2/access_token=/oauth2/token`.
+    /// Further paths of endpoints, for clients that know them from an earlier product: `/oauth/token=/oauth2/token`.
     pub aliases: Vec<Alias>,
     /// Threads that serve requests; 0: one per core.
     pub workers: usize,

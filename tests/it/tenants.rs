@@ -306,7 +306,9 @@ pub async fn grant_every_scope(server: &Server, application: ApplicationId) {
 
 /// A token of a new first-party application by which `person` manages the whole planted organization.
 pub async fn management_token(server: &Server, person: UserId, scopes: &str) -> String {
-    let made = application(server, server.planted.organization, admin(server).await, Environment::Sandbox, "viewer").await;
+    // a profile without Sandbox has its applications in Production
+    let environment = countersign::domain::quickstart::environments(&server.app.config).expect("a valid configuration")[0];
+    let made = application(server, server.planted.organization, admin(server).await, environment, "viewer").await;
     make_first_party(server, made.id).await;
-    token(server, made.id, Key::of(server, person).for_organization(), scopes).await.token
+    token(server, made.id, Key { environment, ..Key::of(server, person).for_organization() }, scopes).await.token
 }

@@ -77,3 +77,19 @@ fn an_issuer_that_is_neither_https_nor_loopback_is_refused() {
         }
     }
 }
+
+#[test]
+fn an_alias_is_a_new_path_of_an_endpoint_that_is_there() {
+    for (aliases, part) in [
+        ("/oauth/token=/oauth2/tokens", "[server] aliases: there is no endpoint at /oauth2/tokens"),
+        ("/oauth2/token=/oauth2/revoke", "[server] aliases: /oauth2/token has an endpoint already"),
+        ("/a=/oauth2/token,/a=/oauth2/revoke", "[server] aliases: /a has an endpoint already"),
+        ("/oauth/token", "an alias is written /new/path=/path"),
+        ("/oauth/{x}=/oauth2/token", "an alias is two paths of letters, digits and - _ . /"),
+    ] {
+        let refused = Place::empty().with("COUNTERSIGN_SERVER_ALIASES", aliases).run(&["config", "check"]);
+        assert!(!refused.succeeded && refused.said.contains(part), "{aliases}: {}", refused.said);
+    }
+    let checked = Place::empty().with("COUNTERSIGN_SERVER_ALIASES", "/oauth/token=/oauth2/token").run(&["config", "check"]);
+    assert!(checked.succeeded && checked.output.contains("/oauth/token=/oauth2/token"), "{}{}", checked.said, checked.output);
+}

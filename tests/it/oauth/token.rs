@@ -16,6 +16,7 @@ use crate::server::{Server, json, parameter};
 both_databases!(
     each_way_of_client_authentication_works,
     another_name_of_the_endpoint_works,
+    an_alias_is_the_endpoint_by_another_path,
     no_answer_is_stored,
     two_client_authentications_are_refused,
     a_header_and_a_body_that_disagree_are_refused,
@@ -55,6 +56,16 @@ async fn each_way_of_client_authentication_works(db: TestDatabase) {
 async fn another_name_of_the_endpoint_works(db: TestDatabase) {
     let server = Server::start(db).await;
     assert_eq!(send(server.as_application("/oauth2/access_token").form(&[OWN])).await.0, StatusCode::OK);
+}
+
+async fn an_alias_is_the_endpoint_by_another_path(db: TestDatabase) {
+    let server =
+        Server::start_with(db, |config| config.server.aliases = vec!["/oauth/token=/oauth2/token".to_owned().try_into().expect("an alias")]).await;
+    for path in ["/oauth/token", "/oauth2/token"] {
+        assert_eq!(send(server.as_application(path).form(&[OWN])).await.0, StatusCode::OK, "{path}");
+        let other = server.get(path).send().await.expect("an answer");
+        assert_eq!((other.status(), &other.headers()["allow"]), (StatusCode::METHOD_NOT_ALLOWED, &"POST, OPTIONS".parse().expect("a value")));
+    }
 }
 
 async fn no_answer_is_stored(db: TestDatabase) {
