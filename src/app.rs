@@ -278,10 +278,11 @@ impl App {
         let _: Taken = self.limiter.take(&owner, &[budget], now);
     }
 
-    /// Remembers that the credential was used.
-    pub fn note_use(&self, access: &Access, now: Timestamp) {
+    /// Remembers that the credential was used, and from where, if that is told.
+    pub fn note_use(&self, access: &Access, from: Option<IpAddr>, now: Timestamp) {
         if let Some(key) = &access.credential.key {
             self.usage.note(Used::ApiKey(key.id), now);
+            self.usage.note_from(Used::ApiKeySecret(key.secret), (now, from));
         }
     }
 

@@ -16,13 +16,16 @@ use crate::domain::limiter::{Quota, Standing, Taken};
 use crate::domain::operator_tokens;
 use crate::domain::usage::Used;
 use crate::store::{Snapshot, Tx, Verdict};
-use crate::types::id::{OrganizationId, WorkspaceId};
+use crate::types::id::{ApiKeyId, ApiKeySecretId, OrganizationId, WorkspaceId};
 use crate::types::permission::PermissionSet;
 use crate::web::credential::credential;
 use crate::web::facts::Facts;
 use crate::web::problem::{Challenge, Problem, unknown_credential};
 
 use super::idempotency::{self, Repeatable};
+
+/// Stands among the permissions of what a key may do to itself.
+pub const ITSELF: &str = "itself";
 
 /// One authenticated request.
 pub struct Call {
@@ -61,7 +64,7 @@ pub async fn authenticate(app: web::Data<App>, facts: Facts, request: &HttpReque
     if let Some(lock) = access.lock {
         return Err(Problem::locked(lock.code().as_str(), lock.reason(), lock.unlock()));
     }
-    app.note_use(&access, facts.now);
+    app.note_use(&access, Some(facts.address), facts.now);
     let name = match &access.credential.token {
         Some(token) => format!("{} {} {}", token.application, access.actor.id, access.organization),
         None => access.credential.id.clone(),
@@ -116,9 +119,19 @@ impl Call {
         self.app.catalogue.permission(permission).is_some_and(|permission| held.contains(permission))
     }
 
+    /// Which secret of this very key is the credential. Any other key manages none (row 24).
+    pub fn own_key(&self, id: ApiKeyId) -> Result<Option<ApiKeySecretId>, Problem> {
+        match self.access.as_ref().and_then(|access| access.credential.key.as_ref()) {
+            None => Ok(None),
+            Some(key) if key.id == id => Ok(Some(key.secret)),
+            Some(_) => Err(Refusal::NotFound.into()),
+        }
+    }
+
     /// Refuses a credential that holds none of `needed` anywhere.
     pub(super) fn ensure_any(&self, needed: &[&str]) -> Result<(), Problem> {
-        if needed.is_empty() || needed.iter().any(|name| self.allows(name, None)) { Ok(()) } else { Err(insufficient(needed)) }
+        let itself = needed.contains(&ITSELF) && self.access.as_ref().is_some_and(|access| access.credential.key.is_some());
+        if itself || needed.is_empty() || needed.iter().any(|name| self.allows(name, None)) { Ok(()) } else { Err(insufficient(needed)) }
     }
 
     /// Refuses a credential that does not hold `needed` in this workspace. One that does not reach it learns nothing of it.

@@ -16,6 +16,9 @@
 //! also asks [`call::Call::ensure_in`], because a token may reach fewer workspaces than its person.
 
 pub mod answer;
+pub mod api_key_life;
+pub mod api_key_views;
+pub mod api_keys;
 pub mod call;
 pub mod docs;
 pub mod idempotency;

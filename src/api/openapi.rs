@@ -178,7 +178,8 @@ fn security(needs: &[&str], catalogue: &Catalogue) -> Vec<Value> {
         }
     }
     let above = catalogue.management() | catalogue.operator();
-    let for_keys = needs.iter().filter_map(|name| catalogue.permission(name)).any(|permission| !above.contains(permission));
+    let for_keys = needs.contains(&super::call::ITSELF)
+        || needs.iter().filter_map(|name| catalogue.permission(name)).any(|permission| !above.contains(permission));
     if for_keys {
         ways.push(json!({"apiKey": []}));
     }

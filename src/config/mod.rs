@@ -35,7 +35,7 @@ pub use access::{ADMIN_ROLE, Access, AdminRoles, Catalogue, CatalogueError, Perm
 pub use database::Database;
 pub use domains::Domains;
 pub use identity::{Identity, is_issuer};
-pub use keys::{Keys, OrganizationOperations};
+pub use keys::{KeyName, KeyOwner, Keys, OrganizationOperations};
 pub use limits::{Limits, Rate};
 pub use logs::{LogFormat, Logs};
 pub use oauth::OAuth;

@@ -1,16 +1,13 @@
 //! What a person typed into "New API key": kept as text for the next page, and parsed for the rule.
 
 use super::pages::api_keys::ApiKeyForm;
-use crate::crypto::digest::Digest;
 use crate::domain::Refusal;
-use crate::domain::api_keys::{NewApiKey, Reach};
+use crate::domain::api_keys::{Minted, NewApiKey, Reach};
+use crate::domain::key_expiry::Expiry;
 use crate::types::environment::Environment;
 use crate::types::id::WorkspaceId;
 use crate::types::state::{PermissionLevel, ReachKind};
-use crate::types::time::Timestamp;
 use crate::web::form::Form;
-
-const DAY_SECONDS: i64 = 24 * 60 * 60;
 
 /// Everything but `workspace` stands once.
 pub const SINGLE_FIELDS: [&str; 8] =
@@ -26,13 +23,13 @@ pub struct Wanted {
     pub environment: Environment,
     reach: Reach,
     permission_level: PermissionLevel,
-    expires_at: Option<Timestamp>,
+    expiry: Expiry,
 }
 
 impl Wanted {
-    pub fn with_secret(self, public_id: String, digest: Digest) -> NewApiKey {
-        let Self { name, description, environment, reach, permission_level, expires_at } = self;
-        NewApiKey { name, description, environment, reach, permission_level, expires_at, public_id, digest }
+    pub fn with_secret(self, minted: Minted) -> NewApiKey {
+        let Self { name, description, environment, reach, permission_level, expiry } = self;
+        NewApiKey { owner: None, name, description, environment, reach, permission_level, expiry, self_rotation: false, secret: Some(minted) }
     }
 }
 
@@ -51,16 +48,16 @@ pub fn typed(form: &Form) -> ApiKeyForm {
     }
 }
 
-pub fn parse(form: &Form, now: Timestamp) -> Result<Wanted, Refusal> {
+pub fn parse(form: &Form) -> Result<Wanted, Refusal> {
     let typed = typed(form);
     let mut errors = Errors::new();
     let environment = note(typed.environment.parse().map_err(|_| ("environment", "Choose an environment.")), &mut errors);
     let reach = note(reach(form, &typed), &mut errors);
     let level = note(typed.permission_level.parse().map_err(|_| ("permission_level", "Choose a permission level.")), &mut errors);
-    let expires_at = note(expiry(&typed.expiry, &typed.expires_on, now), &mut errors);
-    match (environment, reach, level, expires_at) {
-        (Some(environment), Some(reach), Some(permission_level), Some(expires_at)) => {
-            Ok(Wanted { name: typed.name, description: typed.description, environment, reach, permission_level, expires_at })
+    let expiry = note(expiry(&typed.expiry, &typed.expires_on), &mut errors);
+    match (environment, reach, level, expiry) {
+        (Some(environment), Some(reach), Some(permission_level), Some(expiry)) => {
+            Ok(Wanted { name: typed.name, description: typed.description, environment, reach, permission_level, expiry })
         }
         _ => Err(Refusal::Invalid(errors)),
     }
@@ -88,17 +85,14 @@ fn reach(form: &Form, typed: &ApiKeyForm) -> Result<Reach, (&'static str, &'stat
     }
 }
 
-/// The instant at which the key ends; none for never.
-fn expiry(choice: &str, date: &str, now: Timestamp) -> Result<Option<Timestamp>, (&'static str, &'static str)> {
+/// When the key is to end; the rule says whether that is possible.
+fn expiry(choice: &str, date: &str) -> Result<Expiry, (&'static str, &'static str)> {
     match choice {
-        "30" => Ok(Some(now.plus_seconds(30 * DAY_SECONDS))),
-        "90" => Ok(Some(now.plus_seconds(90 * DAY_SECONDS))),
-        "365" => Ok(Some(now.plus_seconds(365 * DAY_SECONDS))),
-        "date" => {
-            let end = Timestamp::end_of_day(date).filter(|end| *end > now);
-            end.map(Some).ok_or(("expires_on", "Choose a day in the future."))
-        }
-        "never" => Ok(None),
+        "30" => Ok(Expiry::InDays(30)),
+        "90" => Ok(Expiry::InDays(90)),
+        "365" => Ok(Expiry::InDays(365)),
+        "date" => Ok(Expiry::OnDate(date.to_owned())),
+        "never" => Ok(Expiry::Never),
         _ => Err(("expiry", "Choose when the key expires.")),
     }
 }
@@ -106,9 +100,6 @@ fn expiry(choice: &str, date: &str, now: Timestamp) -> Result<Option<Timestamp>,
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// 20 November 2026, 12:00 UTC.
-    const NOW: Timestamp = Timestamp::from_seconds(1_795_176_000);
 
     fn form(text: &str) -> Form {
         Form::parse(text).expect("parses")
@@ -120,34 +111,25 @@ mod tests {
     }
 
     #[test]
-    fn presets_count_from_now_and_a_date_lasts_to_its_end() {
-        let end = |choice, date| expiry(choice, date, NOW).expect("valid").map(Timestamp::rfc3339);
-        assert_eq!(end("30", ""), Some("2026-12-20T12:00:00.000Z".to_owned()));
-        assert_eq!(end("90", "2020-01-01"), Some("2027-02-18T12:00:00.000Z".to_owned()));
-        assert_eq!(end("365", ""), Some("2027-11-20T12:00:00.000Z".to_owned()));
-        assert_eq!(end("date", "2026-11-20"), Some("2026-11-20T23:59:59.999Z".to_owned()));
-        assert_eq!(end("never", ""), None);
-    }
-
-    #[test]
     fn an_expiry_is_never_guessed() {
-        for (choice, date) in [("", ""), ("0", ""), ("-30", ""), ("60", ""), ("date", ""), ("date", "2026-11-19"), ("date", "20.11.2026")] {
-            assert!(expiry(choice, date, NOW).is_err(), "{choice} {date}");
+        for choice in ["", "0", "-30", "60"] {
+            assert!(expiry(choice, "2027-01-01").is_err(), "{choice}");
         }
+        assert_eq!(expiry("date", "2027-01-01"), Ok(Expiry::OnDate("2027-01-01".to_owned())));
     }
 
     #[test]
     fn what_belongs_to_the_other_scope_is_not_looked_at() {
         let base = "name=CRM&environment=sandbox&permission_level=full&expiry=never&organization_operations=true";
-        let organization = parse(&form(&format!("{base}&scope=organization&workspace=nonsense")), NOW).expect("valid");
+        let organization = parse(&form(&format!("{base}&scope=organization&workspace=nonsense"))).expect("valid");
         assert_eq!(organization.reach, Reach::Organization { operations: true });
-        let workspaces = parse(&form(&format!("{base}&scope=workspaces")), NOW).expect("the rule refuses it");
+        let workspaces = parse(&form(&format!("{base}&scope=workspaces"))).expect("the rule refuses it");
         assert_eq!(workspaces.reach, Reach::Workspaces(Vec::new()));
     }
 
     #[test]
     fn every_wrong_field_is_named_at_once() {
-        let refused = |text| fields(parse(&form(text), NOW).expect_err("refused"));
+        let refused = |text| fields(parse(&form(text)).expect_err("refused"));
         assert_eq!(refused("name=CRM"), ["environment", "scope", "permission_level", "expiry"]);
         assert_eq!(refused("environment=live&scope=workspaces&workspace=ws_1&permission_level=full&expiry=30"), ["environment", "workspace"]);
     }

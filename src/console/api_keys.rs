@@ -9,11 +9,13 @@ use super::api_key_form;
 use super::pages::api_keys::{ApiKeyCreatedPage, ApiKeyFilter, ApiKeyForm, ApiKeyListPage, ApiKeyNewPage, ApiKeyRevokePage, ApiKeyRow, ApiKeyStatus};
 use super::shell::{self, Place, date_or_never, parse_id};
 use crate::app::App;
+use crate::config::Catalogue;
 use crate::crypto::Plaintext;
 use crate::crypto::digest::Purpose;
 use crate::crypto::format::{key_start, mint_key};
-use crate::domain::Refusal;
-use crate::domain::api_keys::{self, ListedKey};
+use crate::domain::api_keys::{self, KeyStatus, ListFilter, ListedKey, Minted};
+use crate::domain::key_admins::{self, KeyCaller, MANAGE};
+use crate::domain::{Refusal, key_changes};
 use crate::store::api_keys::ApiKey;
 use crate::store::{self, Snapshot, Verdict};
 use crate::types::environment::Environment;
@@ -26,18 +28,27 @@ use crate::web::html::{self, PageError};
 use crate::web::page::{Choice, FieldErrors, Section};
 use crate::web::visitor::Visitor;
 
-/// `GET /dev-centre/{organization}/api-keys?environment=&status=`.
+const ON_A_PAGE: i64 = 100;
+
+/// `GET /dev-centre/{organization}/api-keys?environment=&status=&after=`.
 pub async fn list(
     app: web::Data<App>, visitor: Visitor, facts: Facts, request: HttpRequest, path: web::Path<String>,
 ) -> Result<HttpResponse, PageError> {
     visitor.require()?;
-    let filter = filter(&Form::of_query(&request)?);
-    let now = facts.now;
+    let query = Form::of_query(&request)?;
+    let (filter, after, now, catalogue) = (filter(&query), place_of(query.field("after")), facts.now, Arc::clone(&app.catalogue));
     let question = move |snapshot: &mut Snapshot, organization: OrganizationId, person: UserId| {
-        Ok((api_keys::list(snapshot, organization, person)?, snapshot.count_active_api_keys(organization, now)?))
+        let (by, wanted) = (KeyCaller::person(person), wanted(filter));
+        let creates = key_admins::find(snapshot, &catalogue, organization, &by, MANAGE)?;
+        let keys = api_keys::list(snapshot, &catalogue, organization, &by, &wanted, after, ON_A_PAGE + 1, now)?;
+        let can_create = creates.is_organization_admin() || !creates.workspaces.is_empty();
+        Ok((keys, snapshot.count_active_api_keys(organization, now)?, can_create))
     };
-    let (place, (keys, active)) = shell::ask(&app, &visitor, &path, question).await?;
-    let rows = keys.iter().map(|listed| row(listed, now)).filter(|row| filter.status.is_none_or(|status| row.status == status));
+    let (place, (mut keys, active, can_create)) = shell::ask(&app, &visitor, &path, question).await?;
+    let more = i64::try_from(keys.len()).unwrap_or(ON_A_PAGE) > ON_A_PAGE;
+    keys.truncate(usize::try_from(ON_A_PAGE).unwrap_or(usize::MAX));
+    let next_href = keys.last().filter(|_| more).map(|last| next_href(place.organization.id, filter, &last.key));
+    let rows = keys.iter().map(|listed| row(listed, can_create));
     let (sandbox, production) = rows.partition(|row| row.environment == Environment::Sandbox);
     let template = ApiKeyListPage {
         shell: place.shell("API keys", Section::ApiKeys),
@@ -47,11 +58,10 @@ pub async fn list(
         production,
         production_locked: place.production_locked(),
         production_unlock: None,
-        // who may not create keys may not see the list either
-        can_create: true,
+        can_create,
         sees_applications: place.sees_applications(),
         allowance: Some(format!("{active} of {} active keys", app.config.keys.max_active_per_organization)),
-        next_href: None,
+        next_href,
     };
     Ok(html::page(StatusCode::OK, &template, None))
 }
@@ -62,7 +72,7 @@ pub async fn new(
 ) -> Result<HttpResponse, PageError> {
     visitor.require()?;
     let asked = Form::of_query(&request)?;
-    let (place, offer) = shell::ask(&app, &visitor, &path, Offer::read).await?;
+    let (place, offer) = shell::ask(&app, &visitor, &path, Offer::question(&app)).await?;
     let mut form = ApiKeyForm::default();
     if asked.field("environment") == Environment::Production.as_str() && place.production_locked().is_none() {
         form.environment = Environment::Production.to_string();
@@ -80,7 +90,7 @@ pub async fn create(
     visitor.check_csrf(&form)?;
     form.refuse_repeated(&api_key_form::SINGLE_FIELDS)?;
     // before the key exists: once it does, nothing may keep its page from being shown
-    let (place, offer) = shell::ask(&app, &visitor, &path, Offer::read).await?;
+    let (place, offer) = shell::ask(&app, &visitor, &path, Offer::question(&app)).await?;
     match make(&app, &place, &form, facts.now).await {
         Ok((key, secret)) => Ok(html::page(StatusCode::OK, &created_page(&app, &place, &key, &secret), None)),
         Err(refusal) => {
@@ -98,7 +108,11 @@ pub async fn confirm_revoke(
 ) -> Result<HttpResponse, PageError> {
     visitor.require()?;
     let id: ApiKeyId = parse_id(&path.1)?;
-    let question = move |snapshot: &mut Snapshot, organization: OrganizationId, person: UserId| api_keys::get(snapshot, organization, person, id);
+    let (catalogue, now) = (Arc::clone(&app.catalogue), facts.now);
+    let question = move |snapshot: &mut Snapshot, organization: OrganizationId, person: UserId| {
+        let (key, ..) = api_keys::find(snapshot, &catalogue, organization, &KeyCaller::person(person), MANAGE, id)?;
+        api_keys::listed_key(snapshot, key, now)
+    };
     let (place, listed) = shell::ask(&app, &visitor, &path.0, question).await?;
     if listed.key.state == ApiKeyState::Revoked {
         return Ok(html::see_other(&list_path(place.organization.id)));
@@ -107,7 +121,7 @@ pub async fn confirm_revoke(
         shell: place.shell("Revoke API key", Section::ApiKeys),
         csrf: place.csrf(),
         organization: place.link(),
-        key: row(&listed, facts.now),
+        key: row(&listed, true),
     };
     Ok(html::page(StatusCode::OK, &template, None))
 }
@@ -120,7 +134,8 @@ pub async fn revoke(
     visitor.check_csrf(&form)?;
     let (person, organization) = shell::enter(&app, &visitor, &path.0).await?;
     let id: ApiKeyId = parse_id(&path.1)?;
-    app.store.write(facts.now, move |tx| api_keys::revoke(tx, organization, person, id).map(Verdict::Done)).await?;
+    let catalogue = Arc::clone(&app.catalogue);
+    app.store.write(facts.now, move |tx| key_changes::revoke_as(tx, &catalogue, organization, person, id).map(Verdict::Done)).await?;
     Ok(html::see_other(&list_path(organization)))
 }
 
@@ -133,19 +148,44 @@ fn filter(query: &Form) -> ApiKeyFilter {
     ApiKeyFilter { environment: query.field("environment").parse().ok(), status }
 }
 
-fn row(listed: &ListedKey, now: Timestamp) -> ApiKeyRow {
+fn wanted(filter: ApiKeyFilter) -> ListFilter {
+    let status = filter.status.map(|status| match status {
+        ApiKeyStatus::Active => KeyStatus::Stored(ApiKeyState::Active),
+        ApiKeyStatus::Expired => KeyStatus::Expired,
+        ApiKeyStatus::Revoked => KeyStatus::Stored(ApiKeyState::Revoked),
+        ApiKeyStatus::Deactivated => KeyStatus::Stored(ApiKeyState::Deactivated),
+        ApiKeyStatus::Paused => KeyStatus::Stored(ApiKeyState::Paused),
+        ApiKeyStatus::Pending => KeyStatus::Stored(ApiKeyState::Pending),
+    });
+    let rows = store::api_keys::ApiKeyFilter { environment: filter.environment, ..store::api_keys::ApiKeyFilter::default() };
+    ListFilter { rows, status, ..ListFilter::default() }
+}
+
+/// Where the page before ended: `1795176000000.key_…`. Anything else is the beginning.
+fn place_of(after: &str) -> Option<(Timestamp, ApiKeyId)> {
+    let (millis, id) = after.split_once('.')?;
+    Some((Timestamp::from_millis(millis.parse().ok()?), id.parse().ok()?))
+}
+
+fn next_href(organization: OrganizationId, filter: ApiKeyFilter, last: &ApiKey) -> String {
+    let environment = filter.environment.map(|environment| environment.to_string()).unwrap_or_default();
+    let status = filter.status.map(ApiKeyStatus::as_str).unwrap_or_default();
+    format!("{}?environment={environment}&status={status}&after={}.{}", list_path(organization), last.created_at.millis(), last.id)
+}
+
+fn row(listed: &ListedKey, can_revoke: bool) -> ApiKeyRow {
     let key = &listed.key;
-    let status = status(listed, now);
-    let may_still_be_used = matches!(status, ApiKeyStatus::Active | ApiKeyStatus::Deactivated);
+    let status = status(listed);
+    let may_still_be_used = can_revoke && !matches!(status, ApiKeyStatus::Revoked | ApiKeyStatus::Expired);
     ApiKeyRow {
         id: key.id.to_string(),
-        name: key.name.clone(),
+        name: key.title(),
         display: format!("{}{}…", key_start(&key.prefix, &key.marker), key.public_id),
         environment: key.environment,
         permission_level: key.permission_level,
         scope: match key.reach {
             ReachKind::Organization => "Organization".to_owned(),
-            ReachKind::Workspaces => listed.workspaces.join(", "),
+            ReachKind::Workspaces => listed.workspaces.iter().map(|(_, name)| name.as_str()).collect::<Vec<_>>().join(", "),
         },
         owner: listed.owner_name.clone(),
         created: key.created_at.date(),
@@ -156,17 +196,16 @@ fn row(listed: &ListedKey, now: Timestamp) -> ApiKeyRow {
     }
 }
 
-/// What has ended for good first.
-fn status(listed: &ListedKey, now: Timestamp) -> ApiKeyStatus {
-    let expired = listed.key.expires_at.is_some_and(|end| end <= now);
-    match listed.key.state {
-        ApiKeyState::Revoked => ApiKeyStatus::Revoked,
-        ApiKeyState::Deactivated => ApiKeyStatus::Deactivated,
-        ApiKeyState::Pending => ApiKeyStatus::Pending,
-        _ if expired => ApiKeyStatus::Expired,
-        _ if !listed.has_ground => ApiKeyStatus::Deactivated,
-        ApiKeyState::Paused => ApiKeyStatus::Paused,
-        ApiKeyState::Active => ApiKeyStatus::Active,
+fn status(listed: &ListedKey) -> ApiKeyStatus {
+    match listed.status {
+        KeyStatus::Expired => ApiKeyStatus::Expired,
+        KeyStatus::Stored(state) => match state {
+            ApiKeyState::Revoked => ApiKeyStatus::Revoked,
+            ApiKeyState::Deactivated => ApiKeyStatus::Deactivated,
+            ApiKeyState::Pending => ApiKeyStatus::Pending,
+            ApiKeyState::Paused => ApiKeyStatus::Paused,
+            ApiKeyState::Active => ApiKeyStatus::Active,
+        },
     }
 }
 
@@ -177,8 +216,13 @@ struct Offer {
 }
 
 impl Offer {
-    fn read(snapshot: &mut Snapshot, organization: OrganizationId, person: UserId) -> Result<Self, Refusal> {
-        let admin = api_keys::key_admin(snapshot, organization, person)?;
+    fn question(app: &App) -> impl FnOnce(&mut Snapshot, OrganizationId, UserId) -> Result<Self, Refusal> + Send + 'static {
+        let catalogue = Arc::clone(&app.catalogue);
+        move |snapshot, organization, person| Self::read(snapshot, &catalogue, organization, person)
+    }
+
+    fn read(snapshot: &mut Snapshot, catalogue: &Catalogue, organization: OrganizationId, person: UserId) -> Result<Self, Refusal> {
+        let admin = key_admins::key_admin(snapshot, catalogue, organization, &KeyCaller::person(person), MANAGE)?;
         let all = snapshot.list_workspaces(organization)?.into_iter();
         let workspaces = all.filter(|workspace| admin.workspaces.contains(&workspace.id)).map(|workspace| (workspace.id, workspace.name)).collect();
         Ok(Self { workspaces, organization_scope: admin.is_organization_admin() })
@@ -209,10 +253,10 @@ fn new_page(place: &Place, form: ApiKeyForm, workspaces: Vec<Choice>, organizati
 
 /// Mints the key and stores its digest.
 async fn make(app: &App, place: &Place, form: &Form, now: Timestamp) -> Result<(ApiKey, Plaintext), Refusal> {
-    let wanted = api_key_form::parse(form, now)?;
+    let wanted = api_key_form::parse(form)?;
     let keys = &app.config.keys;
     let (public_id, secret) = mint_key(&keys.prefix, keys.marker(wanted.environment));
-    let new = wanted.with_secret(public_id, app.digester.digest(Purpose::ApiKey, secret.expose()));
+    let new = wanted.with_secret(Minted { public_id, digest: app.digester.digest(Purpose::ApiKey, secret.expose()) });
     let (config, organization, person) = (Arc::clone(&app.config), place.organization.id, place.person);
     let insert = move |tx: &mut store::Tx| -> Result<_, Refusal> {
         let organization = tx.find_organization(organization)?.ok_or(Refusal::NotFound)?;
@@ -225,7 +269,7 @@ fn created_page(app: &App, place: &Place, key: &ApiKey, secret: &Plaintext) -> A
     ApiKeyCreatedPage {
         shell: place.shell("API key created", Section::ApiKeys),
         organization: place.link(),
-        name: key.name.clone(),
+        name: key.title(),
         environment: key.environment,
         secret: secret.expose().to_owned(),
         expires: date_or_never(key.expires_at),

@@ -1,12 +1,16 @@
 //! Which organization: those whose keys the person may administer.
 
+use std::sync::Arc;
+
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 
 use super::pages::{OrganizationRow, OrganizationsPage};
 use super::shell;
 use crate::app::App;
-use crate::domain::{Refusal, api_keys, identities};
+use crate::config::Catalogue;
+use crate::domain::key_admins::{self, KeyCaller, READ};
+use crate::domain::{Refusal, identities};
 use crate::store::Snapshot;
 use crate::store::organizations::Organization;
 use crate::store::sessions::Session;
@@ -19,8 +23,8 @@ use crate::web::visitor::Visitor;
 
 /// `GET /dev-centre`. A single organization is not asked for.
 pub async fn list(app: web::Data<App>, visitor: Visitor) -> Result<HttpResponse, PageError> {
-    let session = visitor.require()?.session.clone();
-    let Administered { open, rows, asking } = app.store.read(move |snapshot| administered(snapshot, &session)).await?;
+    let (session, catalogue) = (visitor.require()?.session.clone(), Arc::clone(&app.catalogue));
+    let Administered { open, rows, asking } = app.store.read(move |snapshot| administered(snapshot, &catalogue, &session)).await?;
     if let ([only], true) = (rows.as_slice(), asking.is_empty()) {
         return Ok(html::see_other(&api_keys_path(&only.id)));
     }
@@ -52,16 +56,16 @@ struct Administered {
     asking: Vec<Link>,
 }
 
-fn administered(snapshot: &mut Snapshot, session: &Session) -> Result<Administered, Refusal> {
+fn administered(snapshot: &mut Snapshot, catalogue: &Catalogue, session: &Session) -> Result<Administered, Refusal> {
     let all = snapshot.list_organizations_of(session.user_id)?;
     let entrances = identities::sort_out(snapshot, session, all)?;
     let mut rows = Vec::new();
     for organization in &entrances.open {
-        rows.extend(key_admin_role(snapshot, organization, session.user_id)?.map(|role| row(organization, role)));
+        rows.extend(key_admin_role(snapshot, catalogue, organization, session.user_id)?.map(|role| row(organization, role)));
     }
     let mut asking = Vec::new();
     for (organization, provider) in &entrances.asking {
-        if key_admin_role(snapshot, organization, session.user_id)?.is_some() {
+        if key_admin_role(snapshot, catalogue, organization, session.user_id)?.is_some() {
             let href = Provider::href(provider.id.as_str(), &api_keys_path(organization.id.as_str()));
             asking.push(Link { href, label: format!("{}: sign in with {}", organization.name, provider.name) });
         }
@@ -69,10 +73,12 @@ fn administered(snapshot: &mut Snapshot, session: &Session) -> Result<Administer
     Ok(Administered { open: entrances.open, rows, asking })
 }
 
-fn key_admin_role(snapshot: &mut Snapshot, organization: &Organization, person: UserId) -> Result<Option<OrganizationRole>, Refusal> {
-    match api_keys::key_admin(snapshot, organization.id, person) {
-        Ok(admin) => Ok(Some(admin.member.role)),
-        Err(Refusal::Forbidden(_)) => Ok(None),
+fn key_admin_role(
+    snapshot: &mut Snapshot, catalogue: &Catalogue, organization: &Organization, person: UserId,
+) -> Result<Option<OrganizationRole>, Refusal> {
+    match key_admins::key_admin(snapshot, catalogue, organization.id, &KeyCaller::person(person), READ) {
+        Ok(admin) => Ok(admin.role),
+        Err(refusal) if refusal.is_forbidden() => Ok(None),
         Err(other) => Err(other),
     }
 }

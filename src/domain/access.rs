@@ -197,6 +197,11 @@ impl Access {
         self.roles.iter().fold(self.bound & self.organization_role, |all, (_, role)| all | (self.bound & *role))
     }
 
+    /// Whether it reaches the organization itself, and not only workspaces of it.
+    pub fn is_organization_wide(&self) -> bool {
+        !self.organization_role.is_empty()
+    }
+
     pub fn workspaces(&self) -> impl Iterator<Item = WorkspaceId> {
         self.roles.iter().map(|(id, _)| *id)
     }
@@ -247,7 +252,7 @@ pub fn of_api_key(
     let credential = Credential {
         kind: CredentialKind::ApiKey,
         id: key.id.to_string(),
-        name: key.name.clone(),
+        name: key.title(),
         issued_at: key.created_at,
         expires_at: key.expires_at,
         key: Some(KeyFacts {
@@ -262,7 +267,7 @@ pub fn of_api_key(
     let stand = Stand {
         organization: key.organization_id,
         actor: key.owner_id,
-        since: key.created_at,
+        since: key.owned_since,
         environment: key.environment,
         reach: key.reach,
         workspaces,

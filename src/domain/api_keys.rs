@@ -1,24 +1,26 @@
-//! API keys: creating, listing and revoking them.
+//! API keys: creating, listing and reading them. What changes a key stands in `key_changes`, `rotation` and `simulation`.
 
-use crate::config::{ADMIN_ROLE, Config, Plan};
+use crate::config::{Catalogue, Config, KeyName, KeyOwner, Plan};
 use crate::crypto::digest::Digest;
+use crate::domain::key_admins::{self, KeyAdmin, KeyCaller, READ};
+use crate::domain::key_expiry::Expiry;
+use crate::domain::key_owners::{self, Ground};
 use crate::domain::{Refusal, ensure, plans};
-use crate::store;
 use crate::store::api_key_secrets::ApiKeySecret;
-use crate::store::api_keys::ApiKey;
+use crate::store::api_keys::{ApiKey, ApiKeyFilter};
 use crate::store::members::Member;
 use crate::store::organizations::Organization;
 use crate::store::{Snapshot, Tx};
 use crate::types::environment::Environment;
 use crate::types::id::{ApiKeyId, OrganizationId, UserId, WorkspaceId};
-use crate::types::state::{ApiKeyState, PermissionLevel, ReachKind};
+use crate::types::state::{ApiKeySecretState, ApiKeyState, PermissionLevel, ReachKind};
 use crate::types::text::{TextError, parse_text};
 use crate::types::time::Timestamp;
 
 const MOST_NAME: usize = 100;
 const MOST_DESCRIPTION: usize = 500;
-/// The most keys one page lists.
-pub const MOST_LISTED: i64 = 500;
+/// Rows that are read at once while a page is filled.
+const BATCH: i64 = 200;
 
 /// Which workspaces a key is to reach.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,17 +29,27 @@ pub enum Reach {
     Workspaces(Vec<WorkspaceId>),
 }
 
-/// What a person asks for. The secret was minted at the door; only its digest comes here.
+/// A secret that was minted at the door: only its digest comes here.
+#[derive(Debug, Clone)]
+pub struct Minted {
+    pub public_id: String,
+    pub digest: Digest,
+}
+
+/// What a person asks for.
 #[derive(Debug, Clone)]
 pub struct NewApiKey {
+    /// Another member, whose rights are asked instead: only for an operator.
+    pub owner: Option<UserId>,
     pub name: String,
     pub description: String,
     pub environment: Environment,
     pub reach: Reach,
     pub permission_level: PermissionLevel,
-    pub expires_at: Option<Timestamp>,
-    pub public_id: String,
-    pub digest: Digest,
+    pub expiry: Expiry,
+    pub self_rotation: bool,
+    /// None: the key is pending until somebody collects its secret.
+    pub secret: Option<Minted>,
 }
 
 /// A key as lists show it.
@@ -45,90 +57,133 @@ pub struct NewApiKey {
 pub struct ListedKey {
     pub key: ApiKey,
     pub owner_name: String,
-    pub workspaces: Vec<String>,
-    /// False once the owner left, or lost every workspace of it.
-    pub has_ground: bool,
+    pub workspaces: Vec<(WorkspaceId, String)>,
+    pub status: KeyStatus,
 }
 
-/// What the person may do with keys here: an organization admin everything, a workspace admin what lies in their workspaces.
-pub struct KeyAdmin {
-    pub member: Member,
-    /// The workspaces in which the person is admin.
-    pub workspaces: Vec<WorkspaceId>,
+/// A key's state as people see it, now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyStatus {
+    Stored(ApiKeyState),
+    Expired,
 }
 
-impl KeyAdmin {
-    pub fn is_organization_admin(&self) -> bool {
-        self.member.role.is_admin()
-    }
-
-    fn covers(&self, workspaces: &[WorkspaceId]) -> bool {
-        !workspaces.is_empty() && workspaces.iter().all(|workspace| self.workspaces.contains(workspace))
-    }
+/// What a list is asked to hold beside the store's conditions.
+#[derive(Debug, Clone, Default)]
+pub struct ListFilter {
+    pub rows: ApiKeyFilter,
+    pub status: Option<KeyStatus>,
+    /// Letters in the name, in any case.
+    pub name: Option<String>,
+    /// Neither made nor used since then.
+    pub unused_since: Option<Timestamp>,
 }
 
-/// Who `user` is to the keys of `organization`: not found for strangers, forbidden for those who administer nothing.
-pub fn key_admin(snapshot: &mut Snapshot, organization: OrganizationId, user: UserId) -> Result<KeyAdmin, Refusal> {
-    let member = snapshot.find_member(organization, user)?.ok_or(Refusal::NotFound)?;
-    let workspaces: Vec<WorkspaceId> = if member.role.is_admin() {
-        snapshot.list_workspaces(organization)?.into_iter().map(|workspace| workspace.id).collect()
-    } else {
-        let roles = snapshot.list_workspace_roles(organization, user)?;
-        roles.into_iter().filter(|(_, role)| role == ADMIN_ROLE).map(|(id, _)| id).collect()
-    };
-    let admin = KeyAdmin { member, workspaces };
-    // row 2: only owners and admins open the Dev Centre
-    ensure(admin.is_organization_admin() || !admin.workspaces.is_empty(), Refusal::Forbidden("Only owners and admins can open the Dev Centre."))?;
-    Ok(admin)
+/// One secret, and who was shown it.
+#[derive(Debug, Clone)]
+pub struct SecretDetail {
+    pub secret: ApiKeySecret,
+    pub state: ApiKeySecretState,
+    pub shown_to: Vec<(UserId, String, Timestamp)>,
 }
 
-/// Creates a key that acts with its creator's rights. Runs behind the organization's lock: the cap is counted.
+#[derive(Debug, Clone)]
+pub struct KeyDetail {
+    pub listed: ListedKey,
+    pub creator_name: String,
+    /// The newest first.
+    pub secrets: Vec<SecretDetail>,
+}
+
+/// Creates a key by its owner's hand. Runs behind the organization's lock: the caps are counted.
 pub fn create(tx: &mut Tx, config: &Config, organization: &Organization, creator: UserId, new: NewApiKey) -> Result<ApiKey, Refusal> {
-    let admin = key_admin(tx, organization.id, creator)?;
-    let (name, description) = check_texts(&new)?;
+    create_by(tx, config, organization, &KeyCaller::person(creator), new)
+}
+
+/// Creates a key that acts with its owner's rights. Runs behind the organization's lock: the caps are counted.
+pub fn create_by(tx: &mut Tx, config: &Config, organization: &Organization, by: &KeyCaller, new: NewApiKey) -> Result<ApiKey, Refusal> {
+    let catalogue = config.catalogue().map_err(|error| Refusal::Blocked(error.to_string()))?;
+    let by = stand_in(config, by, new.owner)?;
+    let admin = key_admins::key_admin(tx, &catalogue, organization.id, &by, key_admins::MANAGE)?;
+    let (name, description) = check_texts(config.keys.key_name, &new.name, &new.description)?;
     check_reach(&admin, &new.reach)?;
-    ensure(new.expires_at.is_none_or(|end| end > tx.now), Refusal::Invalid(vec![("expires_on", "must be in the future".to_owned())]))?;
     let now = tx.now;
+    let expires_at = new.expiry.resolve(&config.keys, &organization.time_zone, now)?;
     let plan = plans::ensure_open(tx, config, organization, new.environment, now)?;
-    let cap = plan.entry.max_active_keys.unwrap_or(config.keys.max_active_per_organization);
-    // row 19
-    ensure(tx.count_active_api_keys(organization.id, now)? < cap, Refusal::Blocked(cap_reached(cap)))?;
     let (reach, operations, workspaces) = match new.reach {
         Reach::Organization { operations } => (ReachKind::Organization, operations, Vec::new()),
         Reach::Workspaces(workspaces) => (ReachKind::Workspaces, false, workspaces),
     };
+    ensure_room(tx, config, &plan, organization.id, &workspaces)?;
+    let ground = Ground { reach, workspaces: &workspaces, level: new.permission_level };
+    let owner_id = key_owners::owner(tx, &catalogue, config.keys.owner, organization, &by.caller, &ground)?;
     let key = ApiKey {
         id: ApiKeyId::generate(now),
         organization_id: organization.id,
-        owner_id: creator,
+        owner_id,
         environment: new.environment,
         prefix: config.keys.prefix.clone(),
         marker: config.keys.marker(new.environment).to_owned(),
-        public_id: new.public_id,
+        public_id: new.secret.as_ref().map(|secret| secret.public_id.clone()).unwrap_or_default(),
         name,
         description,
         reach,
         permission_level: new.permission_level,
         organization_operations: operations,
-        self_rotation: false,
-        state: ApiKeyState::Active,
+        self_rotation: new.self_rotation,
+        state: if new.secret.is_some() { ApiKeyState::Active } else { ApiKeyState::Pending },
         state_reason: None,
         simulates: None,
         simulates_until: None,
-        expires_at: new.expires_at,
+        expires_at,
         last_used_at: None,
-        created_by: creator,
+        created_by: by.user(),
         created_at: now,
         revoked_by: None,
         revoked_at: None,
+        owned_since: now,
     };
     tx.insert_api_key(&key, &workspaces)?;
-    let secret = ApiKeySecret::first(key.id, key.public_id.clone(), new.digest, creator, now);
-    tx.insert_api_key_secret(organization.id, &secret)?;
-    tx.record_disclosure(secret.id.as_str(), creator)?;
+    if let Some(Minted { public_id, digest }) = new.secret {
+        let secret = ApiKeySecret::first(key.id, public_id, digest, by.user(), now);
+        tx.insert_api_key_secret(organization.id, &secret)?;
+        tx.record_disclosure(secret.id.as_str(), by.user())?;
+    }
     start_trial(tx, &plan, organization)?;
-    tx.record(Some(organization.id), Some(creator), "api_key.created", key.id.as_str(), key.environment.as_str())?;
+    tx.record(Some(organization.id), Some(by.user()), "api_key.created", key.id.as_str(), key.environment.as_str())?;
     Ok(key)
+}
+
+/// An operator is no member: it creates in the name of one, or for the organization itself.
+fn stand_in(config: &Config, by: &KeyCaller, owner: Option<UserId>) -> Result<KeyCaller, Refusal> {
+    match owner {
+        Some(owner) if owner != by.user() => {
+            ensure(by.caller.operator, Refusal::field("owner", "Only an operator token creates keys for others."))?;
+            Ok(KeyCaller::person(owner))
+        }
+        _ if by.caller.operator && config.keys.owner == KeyOwner::User => Err(Refusal::field("owner", "An operator token names the owner.")),
+        _ => Ok(by.clone()),
+    }
+}
+
+/// Rows 19 and C10: what is pending, paused or deactivated counts, what is revoked or expired does not.
+pub fn ensure_room(tx: &mut Tx, config: &Config, plan: &Plan, organization: OrganizationId, workspaces: &[WorkspaceId]) -> Result<(), Refusal> {
+    let now = tx.now;
+    let cap = plan.entry.max_active_keys.unwrap_or(config.keys.max_active_per_organization);
+    let full = format!("This organization has reached its limit of {cap} active API keys. Revoke one that is not needed any more.");
+    ensure(tx.count_active_api_keys(organization, now)? < cap, Refusal::Coded("key_limit_reached", full))?;
+    ensure_workspace_room(tx, config, workspaces)
+}
+
+/// C10: the cap of each workspace that a key is to name.
+pub fn ensure_workspace_room(tx: &mut Tx, config: &Config, workspaces: &[WorkspaceId]) -> Result<(), Refusal> {
+    let (cap, now) = (config.keys.max_active_per_workspace, tx.now);
+    let full = format!("A workspace has reached its limit of {cap} active API keys. Revoke one that is not needed any more.");
+    for workspace in workspaces.iter().filter(|_| cap > 0) {
+        let active = tx.count_active_api_keys_of_workspace(*workspace, now)?;
+        ensure(active < cap, Refusal::Coded("workspace_key_limit_reached", full.clone()))?;
+    }
+    Ok(())
 }
 
 /// The first key starts the trial: once per organization, ever (row 7). Whoever subscribed has none.
@@ -141,14 +196,14 @@ fn start_trial(tx: &mut Tx, plan: &Plan, organization: &Organization) -> Result<
     Ok(tx.record(Some(organization.id), None, "trial.started", organization.id.as_str(), &end.rfc3339())?)
 }
 
-fn cap_reached(cap: i64) -> String {
-    format!("This organization has reached its limit of {cap} active API keys. Revoke one that is not needed any more.")
-}
-
-fn check_texts(new: &NewApiKey) -> Result<(String, String), Refusal> {
+/// Name and description as they are stored.
+pub fn check_texts(rule: KeyName, name: &str, description: &str) -> Result<(String, String), Refusal> {
     let mut errors = Vec::new();
-    let name = parse_text(&new.name, MOST_NAME).map_err(|error| errors.push(("name", error.to_string())));
-    let description = match parse_text(&new.description, MOST_DESCRIPTION) {
+    let name = match parse_text(name, MOST_NAME) {
+        Err(TextError::Empty) if rule == KeyName::Optional => Ok(String::new()),
+        other => other.map_err(|error| errors.push(("name", error.to_string()))),
+    };
+    let description = match parse_text(description, MOST_DESCRIPTION) {
         Err(TextError::Empty) => Ok(String::new()),
         other => other.map_err(|error| errors.push(("description", error.to_string()))),
     };
@@ -160,70 +215,159 @@ fn check_texts(new: &NewApiKey) -> Result<(String, String), Refusal> {
 
 fn check_reach(admin: &KeyAdmin, reach: &Reach) -> Result<(), Refusal> {
     match reach {
-        Reach::Organization { .. } => ensure(
-            admin.is_organization_admin(),
-            Refusal::Invalid(vec![("scope", "An organization-wide key needs an organization admin.".to_owned())]),
-        ),
+        Reach::Organization { .. } => {
+            ensure(admin.is_organization_admin(), Refusal::field("scope", "An organization-wide key needs an organization admin."))
+        }
         Reach::Workspaces(workspaces) => {
-            ensure(!workspaces.is_empty(), Refusal::Invalid(vec![("workspace", "Choose at least one workspace.".to_owned())]))?;
+            ensure(!workspaces.is_empty(), Refusal::field("workspace", "Choose at least one workspace."))?;
             // a foreign workspace and one without the role read the same
-            ensure(
-                admin.covers(workspaces),
-                Refusal::Invalid(vec![("workspace", "You must be an admin of every workspace that the key reaches.".to_owned())]),
-            )
+            ensure(admin.covers(workspaces), Refusal::field("workspace", "You must be an admin of every workspace that the key reaches."))
         }
     }
 }
 
-/// The keys that this person may see.
-pub fn list(snapshot: &mut Snapshot, organization: OrganizationId, user: UserId) -> Result<Vec<ListedKey>, Refusal> {
-    let admin = key_admin(snapshot, organization, user)?;
-    let mut listed = Vec::new();
-    for key in snapshot.list_api_keys(organization, MOST_LISTED)? {
-        listed.extend(see(snapshot, &admin, key)?);
+/// A page of the keys that the caller may see: the newest first, those behind `after`, at most `most`.
+pub fn list(
+    snapshot: &mut Snapshot, catalogue: &Catalogue, organization: OrganizationId, by: &KeyCaller, filter: &ListFilter,
+    after: Option<(Timestamp, ApiKeyId)>, most: i64, now: Timestamp,
+) -> Result<Vec<ListedKey>, Refusal> {
+    let admin = key_admins::key_admin(snapshot, catalogue, organization, by, READ)?;
+    let (state, live) = rows_of(filter.status);
+    let rows = ApiKeyFilter { only: admin.only(), state, live: live || filter.rows.live, ..filter.rows.clone() };
+    let (mut listed, mut after) = (Vec::new(), after);
+    loop {
+        let batch = snapshot.list_api_keys_page(organization, &rows, after, BATCH)?;
+        after = batch.last().map(|key| (key.created_at, key.id));
+        let is_last = i64::try_from(batch.len()).unwrap_or(BATCH) < BATCH;
+        for key in batch.into_iter().filter(|key| is_wanted(key, filter)) {
+            let key = listed_key(snapshot, key, now)?;
+            if filter.status.is_none_or(|status| status == key.status) {
+                listed.push(key);
+            }
+            if i64::try_from(listed.len()).unwrap_or(most) >= most {
+                return Ok(listed);
+            }
+        }
+        if is_last {
+            return Ok(listed);
+        }
     }
-    Ok(listed)
 }
 
-/// One key, if this person may see it.
-pub fn get(snapshot: &mut Snapshot, organization: OrganizationId, user: UserId, id: ApiKeyId) -> Result<ListedKey, Refusal> {
-    let admin = key_admin(snapshot, organization, user)?;
+/// What the store can tell of a status: the state, or that the key is not revoked.
+fn rows_of(status: Option<KeyStatus>) -> (Option<ApiKeyState>, bool) {
+    match status {
+        None => (None, false),
+        Some(KeyStatus::Expired | KeyStatus::Stored(ApiKeyState::Deactivated)) => (None, true),
+        Some(KeyStatus::Stored(state)) => (Some(state), false),
+    }
+}
+
+fn is_wanted(key: &ApiKey, filter: &ListFilter) -> bool {
+    let named = filter.name.as_ref().is_none_or(|part| key.name.to_lowercase().contains(&part.to_lowercase()));
+    named && filter.unused_since.is_none_or(|since| is_unused_since(key, since))
+}
+
+/// Neither made nor used since then.
+pub fn is_unused_since(key: &ApiKey, since: Timestamp) -> bool {
+    key.created_at < since && key.last_used_at.is_none_or(|used| used < since)
+}
+
+/// Which live keys reach which workspace; their number is bounded by the cap.
+#[derive(Debug, Clone, Default)]
+pub struct KeyMap {
+    pub workspaces: Vec<(WorkspaceId, String, Vec<ListedKey>)>,
+    pub organization_wide: Vec<ListedKey>,
+}
+
+pub fn map(snapshot: &mut Snapshot, catalogue: &Catalogue, organization: OrganizationId, by: &KeyCaller, now: Timestamp) -> Result<KeyMap, Refusal> {
+    let admin = key_admins::key_admin(snapshot, catalogue, organization, by, READ)?;
+    let live = ListFilter { rows: ApiKeyFilter { live: true, ..ApiKeyFilter::default() }, ..ListFilter::default() };
+    let all = list(snapshot, catalogue, organization, by, &live, None, i64::MAX, now)?.into_iter();
+    let (organization_wide, named): (Vec<_>, Vec<_>) =
+        all.filter(|listed| listed.status != KeyStatus::Expired).partition(|listed| listed.key.reach == ReachKind::Organization);
+    let mut workspaces = Vec::new();
+    for workspace in snapshot.list_workspaces(organization)?.into_iter().filter(|workspace| admin.workspaces.contains(&workspace.id)) {
+        let names_it = |listed: &&ListedKey| listed.workspaces.iter().any(|(id, _)| *id == workspace.id);
+        let keys = named.iter().filter(names_it).cloned().collect();
+        workspaces.push((workspace.id, workspace.name, keys));
+    }
+    Ok(KeyMap { workspaces, organization_wide })
+}
+
+/// One key, if the caller holds `needed` for it.
+pub fn find(
+    snapshot: &mut Snapshot, catalogue: &Catalogue, organization: OrganizationId, by: &KeyCaller, needed: &str, id: ApiKeyId,
+) -> Result<(ApiKey, KeyAdmin, Vec<WorkspaceId>), Refusal> {
+    let admin = key_admins::key_admin(snapshot, catalogue, organization, by, needed)?;
     let key = snapshot.find_api_key(organization, id)?.ok_or(Refusal::NotFound)?;
-    see(snapshot, &admin, key)?.ok_or(Refusal::NotFound)
-}
-
-/// The key with what stands beside it in lists; none for who may not see it.
-fn see(snapshot: &mut Snapshot, admin: &KeyAdmin, key: ApiKey) -> Result<Option<ListedKey>, Refusal> {
-    let (ids, workspaces): (Vec<WorkspaceId>, Vec<String>) = snapshot.list_api_key_workspaces(key.id)?.into_iter().unzip();
-    let visible = admin.is_organization_admin() || (key.reach == ReachKind::Workspaces && admin.covers(&ids));
-    if !visible {
-        return Ok(None);
+    let workspaces: Vec<WorkspaceId> = snapshot.list_api_key_workspaces(id)?.into_iter().map(|(id, _)| id).collect();
+    if admin.reaches(&key, &workspaces) {
+        return Ok((key, admin, workspaces));
     }
-    let owner_name = snapshot.find_user(key.owner_id)?.map(|owner| owner.name).unwrap_or_default();
-    let has_ground = has_ground(snapshot, &key, &ids)?;
-    Ok(Some(ListedKey { key, owner_name, workspaces, has_ground }))
+    // who may see it, and not do this, is told so
+    let sees = key_admins::find(snapshot, catalogue, organization, by, READ)?.reaches(&key, &workspaces);
+    Err(if sees { Refusal::admin_only("Your role may see this key, not change it.") } else { Refusal::NotFound })
 }
 
-fn has_ground(snapshot: &mut Snapshot, key: &ApiKey, workspaces: &[WorkspaceId]) -> Result<bool, Refusal> {
-    let since = |member: &Member| member.created_at <= key.created_at;
-    let Some(member) = snapshot.find_member(key.organization_id, key.owner_id)?.filter(since) else { return Ok(false) };
+/// One key as lists show it.
+pub fn get(
+    snapshot: &mut Snapshot, catalogue: &Catalogue, organization: OrganizationId, by: &KeyCaller, id: ApiKeyId, now: Timestamp,
+) -> Result<ListedKey, Refusal> {
+    let (key, ..) = find(snapshot, catalogue, organization, by, READ, id)?;
+    listed_key(snapshot, key, now)
+}
+
+/// Everything there is to see of one key.
+pub fn detail(
+    snapshot: &mut Snapshot, catalogue: &Catalogue, organization: OrganizationId, by: &KeyCaller, id: ApiKeyId, now: Timestamp,
+) -> Result<KeyDetail, Refusal> {
+    let listed = get(snapshot, catalogue, organization, by, id, now)?;
+    let secrets = snapshot.list_api_key_secrets(id)?;
+    let ids: Vec<String> = secrets.iter().map(|secret| secret.id.to_string()).collect();
+    let mut shown = Vec::new();
+    for (secret, user, at) in snapshot.list_disclosures_of(&ids)? {
+        shown.push((secret, (user, name_of(snapshot, user)?, at)));
+    }
+    let detail = |secret: ApiKeySecret| SecretDetail {
+        state: if secret.is_live(now) { secret.state } else { ApiKeySecretState::Revoked },
+        shown_to: shown.iter().filter(|(id, _)| id == secret.id.as_str()).map(|(_, to)| to.clone()).collect(),
+        secret,
+    };
+    let secrets = secrets.into_iter().map(detail).collect();
+    Ok(KeyDetail { creator_name: name_of(snapshot, listed.key.created_by)?, secrets, listed })
+}
+
+fn name_of(snapshot: &mut Snapshot, user: UserId) -> Result<String, Refusal> {
+    Ok(snapshot.find_user(user)?.map(|user| user.name).unwrap_or_default())
+}
+
+/// The key with what stands beside it in lists.
+pub fn listed_key(snapshot: &mut Snapshot, key: ApiKey, now: Timestamp) -> Result<ListedKey, Refusal> {
+    let workspaces = snapshot.list_api_key_workspaces(key.id)?;
+    let owner_name = name_of(snapshot, key.owner_id)?;
+    let has_ground = has_ground(snapshot, &key, &workspaces, now)?;
+    Ok(ListedKey { status: status(&key, has_ground, now), key, owner_name, workspaces })
+}
+
+/// What has ended for good first.
+fn status(key: &ApiKey, has_ground: bool, now: Timestamp) -> KeyStatus {
+    let expired = key.expires_at.is_some_and(|end| end <= now);
+    match key.state {
+        ended @ (ApiKeyState::Revoked | ApiKeyState::Deactivated | ApiKeyState::Pending) => KeyStatus::Stored(ended),
+        _ if expired => KeyStatus::Expired,
+        _ if !has_ground => KeyStatus::Stored(ApiKeyState::Deactivated),
+        other => KeyStatus::Stored(other),
+    }
+}
+
+/// False once the owner left, or lost every workspace of it.
+fn has_ground(snapshot: &mut Snapshot, key: &ApiKey, workspaces: &[(WorkspaceId, String)], now: Timestamp) -> Result<bool, Refusal> {
+    let stands = |member: &Member| member.created_at <= key.owned_since && !member.has_ended(now);
+    let Some(member) = snapshot.find_member(key.organization_id, key.owner_id)?.filter(stands) else { return Ok(false) };
     if member.role.is_admin() {
         return Ok(true);
     }
     let roles = snapshot.list_workspace_roles(key.organization_id, key.owner_id)?;
-    Ok(roles.iter().any(|(id, _)| key.reach == ReachKind::Organization || workspaces.contains(id)))
-}
-
-/// Revokes at once and for good; one that is revoked already stays so.
-pub fn revoke(tx: &mut Tx, organization: OrganizationId, user: UserId, id: ApiKeyId) -> Result<ApiKey, Refusal> {
-    let key = get(tx, organization, user, id)?.key;
-    if key.state != ApiKeyState::Revoked {
-        match tx.revoke_api_key(organization, id, user) {
-            Ok(()) => tx.record(Some(organization), Some(user), "api_key.revoked", id.as_str(), "")?,
-            // somebody else was quicker: it is revoked, as asked
-            Err(store::Error::NotFound) => {}
-            Err(other) => return Err(other.into()),
-        }
-    }
-    Ok(key)
+    Ok(roles.iter().any(|(id, _)| key.reach == ReachKind::Organization || workspaces.iter().any(|(named, _)| named == id)))
 }

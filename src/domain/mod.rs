@@ -8,6 +8,7 @@ pub mod application_settings;
 pub mod applications;
 pub mod approval;
 pub mod authorizations;
+pub mod bulk_revocation;
 pub mod caller;
 pub mod check;
 pub mod client_metadata;
@@ -17,6 +18,10 @@ pub mod domain_checks;
 pub mod domains;
 pub mod idempotency;
 pub mod identities;
+pub mod key_admins;
+pub mod key_changes;
+pub mod key_expiry;
+pub mod key_owners;
 pub mod limiter;
 pub mod memory;
 pub mod operator_tokens;
@@ -33,6 +38,7 @@ pub mod rotation;
 pub mod sandbox;
 pub mod sessions;
 pub mod signing_keys;
+pub mod simulation;
 pub mod sweep;
 pub mod usage;
 pub mod workspaces;
@@ -54,6 +60,9 @@ pub enum Refusal {
     /// It would be allowed, but not now: a cap, a plan, a missing approval.
     #[error("{0}")]
     Blocked(String),
+    /// As one of the two above, with a word of its own for programs.
+    #[error("{1}")]
+    Coded(&'static str, String),
     #[error(transparent)]
     Store(store::Error),
 }
@@ -64,6 +73,24 @@ impl From<store::Error> for Refusal {
             store::Error::NotFound => Self::NotFound,
             other => Self::Store(other),
         }
+    }
+}
+
+impl Refusal {
+    /// The words with which a role, a person or a plan is refused: 403. Everything else is a matter of the moment: 409.
+    const FORBIDDEN: [&str; 3] = ["insufficient_permission", "admin_only", "plan_feature"];
+
+    pub fn is_forbidden(&self) -> bool {
+        matches!(self, Self::Forbidden(_)) || matches!(self, Self::Coded(code, _) if Self::FORBIDDEN.contains(code))
+    }
+
+    /// Only admins do this (A11).
+    pub fn admin_only(detail: &str) -> Self {
+        Self::Coded("admin_only", detail.to_owned())
+    }
+
+    pub fn field(name: &'static str, message: impl Into<String>) -> Self {
+        Self::Invalid(vec![(name, message.into())])
     }
 }
 

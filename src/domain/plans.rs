@@ -76,7 +76,7 @@ pub fn ensure_open(
     let catalogue = config.catalogue().map_err(|error| Refusal::Blocked(error.to_string()))?;
     let plan = plan_of(snapshot, &catalogue, organization.id)?;
     match lock(plan, organization, environment, now) {
-        Some(lock) => Err(Refusal::Blocked(lock.unlock().to_owned())),
+        Some(lock) => Err(Refusal::Coded(lock.reason(), lock.unlock().to_owned())),
         None => Ok(plan.clone()),
     }
 }

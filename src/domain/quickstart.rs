@@ -3,8 +3,9 @@
 use crate::config::{ADMIN_ROLE, AdminRoles, Catalogue, Config, DevCentre, Plan};
 use crate::crypto::digest::Digest;
 use crate::domain::accounts::{self, NewPerson};
-use crate::domain::api_keys::{self, NewApiKey, Reach};
+use crate::domain::api_keys::{self, Minted, NewApiKey, Reach};
 use crate::domain::applications::{self, MOST_LISTED, NewApplication, RefreshPolicy};
+use crate::domain::key_expiry::Expiry;
 use crate::domain::operator_tokens::{self, NewOperatorToken};
 use crate::domain::registration_tokens::{self, NewRegistrationToken};
 use crate::domain::sandbox::ObligationKind;
@@ -115,7 +116,9 @@ pub fn plant(tx: &mut Tx, config: &Config, seed: Seed) -> Result<Planted, Refusa
     let environment = seed.keys.first().map_or(Environment::Sandbox, |(environment, ..)| *environment);
     for (environment, public_id, digest) in seed.keys {
         let name = format!("Quickstart ({})", environment.title());
-        api_keys::create(tx, config, &organization, admin, new_key(&name, environment, (public_id, digest), workspace.id))?;
+        let expiry = if config.keys.max_seconds == 0 { Expiry::Never } else { Expiry::At(tx.now.plus_seconds(config.keys.max_seconds)) };
+        let new = NewApiKey { expiry, ..new_key(&name, environment, (public_id, digest), workspace.id) };
+        api_keys::create(tx, config, &organization, admin, new)?;
     }
     let application = create_application(tx, config, &organization, admin, environment, seed.client_secret, seed.redirect_uri)?;
     registration_tokens::create(tx, config, &organization, admin, new_token(config, environment, seed.registration_token))?;
@@ -160,14 +163,15 @@ fn create_operator_token(tx: &mut Tx, config: &Config, (digest, hint): (Digest, 
 
 fn new_key(name: &str, environment: Environment, (public_id, digest): (String, Digest), workspace: WorkspaceId) -> NewApiKey {
     NewApiKey {
+        owner: None,
         name: name.to_owned(),
         description: "Made by countersign quickstart.".to_owned(),
         environment,
         reach: Reach::Workspaces(vec![workspace]),
         permission_level: PermissionLevel::Full,
-        expires_at: None,
-        public_id,
-        digest,
+        expiry: Expiry::Never,
+        self_rotation: false,
+        secret: Some(Minted { public_id, digest }),
     }
 }
 

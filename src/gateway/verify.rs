@@ -112,7 +112,7 @@ async fn verify(app: &App, facts: &Facts, request: &HttpRequest, payload: web::P
     let (access, decision) = match app.access(&asked.credential, asked.client_ip, facts.now).await? {
         Lookup::Found(access) => {
             let decision = check::check(&access, &asked.question, &server, &app.rules(), &app.limiter, facts.now);
-            app.note_use(&access, facts.now);
+            app.note_use(&access, asked.client_ip, facts.now);
             (Some(access), decision)
         }
         Lookup::Unknown => (None, Decision::refused(Code::NotFound)),

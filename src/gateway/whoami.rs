@@ -34,7 +34,7 @@ async fn whoami(app: &App, facts: &Facts, request: &HttpRequest) -> Result<HttpR
     if let Some(lock) = access.lock {
         return Err(Problem::locked(lock.code().as_str(), lock.reason(), lock.unlock()));
     }
-    app.note_use(&access, facts.now);
+    app.note_use(&access, Some(facts.address), facts.now);
     let id = &access.credential.id;
     let quota = Quota { lasting: true, ..Quota::new("whoami", id.as_str(), app.config.limits.whoami) };
     match app.limiter.take(id, &[quota], facts.now) {

@@ -1,8 +1,13 @@
 //! Static API keys and the workspaces they reach.
 
-use diesel::{ExpressionMethods, Insertable, JoinOnDsl, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper};
+use diesel::dsl::{exists, not};
+use diesel::{
+    BoolExpressionMethods, Connection, ExpressionMethods, Insertable, JoinOnDsl, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable,
+    SelectableHelper,
+};
 
 use super::api_key_secrets::ApiKeySecret;
+use super::conn::Conn;
 use super::schema::{api_key_workspaces, api_keys, workspaces};
 use super::{Error, Snapshot, Subject, Tx};
 use crate::crypto::digest::Digest;
@@ -41,6 +46,31 @@ pub struct ApiKey {
     pub created_at: Timestamp,
     pub revoked_by: Option<UserId>,
     pub revoked_at: Option<Timestamp>,
+    /// Since when the owner has it: a membership that began later does not carry it.
+    pub owned_since: Timestamp,
+}
+
+impl ApiKey {
+    /// What people call it: an unnamed key by its environment and public id (C7).
+    pub fn title(&self) -> String {
+        if self.name.is_empty() { format!("{} {}", self.environment, self.public_id) } else { self.name.clone() }
+    }
+}
+
+/// Which keys a page holds; none is no condition.
+#[derive(Debug, Clone, Default)]
+pub struct ApiKeyFilter {
+    pub environment: Option<Environment>,
+    pub state: Option<ApiKeyState>,
+    /// Only those that are not revoked.
+    pub live: bool,
+    pub owner: Option<UserId>,
+    pub permission_level: Option<PermissionLevel>,
+    pub reach: Option<ReachKind>,
+    /// Names this workspace.
+    pub workspace: Option<WorkspaceId>,
+    /// Only those that name workspaces, all of them among these.
+    pub only: Option<Vec<WorkspaceId>>,
 }
 
 #[derive(Insertable)]
@@ -71,15 +101,54 @@ impl Snapshot<'_> {
         })
     }
 
-    /// The newest first, at most `most`.
-    pub fn list_api_keys(&mut self, organization: OrganizationId, most: i64) -> Result<Vec<ApiKey>, Error> {
+    /// The newest first, those behind `after`, at most `most`.
+    pub fn list_api_keys_page(
+        &mut self, organization: OrganizationId, filter: &ApiKeyFilter, after: Option<(Timestamp, ApiKeyId)>, most: i64,
+    ) -> Result<Vec<ApiKey>, Error> {
+        let mut found = api_keys::table.filter(api_keys::organization_id.eq(organization)).into_boxed::<<Conn as Connection>::Backend>();
+        if let Some(environment) = filter.environment {
+            found = found.filter(api_keys::environment.eq(environment));
+        }
+        if let Some(state) = filter.state {
+            found = found.filter(api_keys::state.eq(state));
+        }
+        if filter.live {
+            found = found.filter(api_keys::state.ne(ApiKeyState::Revoked));
+        }
+        if let Some(owner) = filter.owner {
+            found = found.filter(api_keys::owner_id.eq(owner));
+        }
+        if let Some(level) = filter.permission_level {
+            found = found.filter(api_keys::permission_level.eq(level));
+        }
+        if let Some(reach) = filter.reach {
+            found = found.filter(api_keys::reach.eq(reach));
+        }
+        let named = || api_key_workspaces::table.filter(api_key_workspaces::api_key_id.eq(api_keys::id));
+        if let Some(workspace) = filter.workspace {
+            found = found.filter(exists(named().filter(api_key_workspaces::workspace_id.eq(workspace))));
+        }
+        if let Some(only) = &filter.only {
+            found = found.filter(api_keys::reach.eq(ReachKind::Workspaces)).filter(exists(named()));
+            found = found.filter(not(exists(named().filter(not(api_key_workspaces::workspace_id.eq_any(only))))));
+        }
+        if let Some((at, id)) = after {
+            found = found.filter(api_keys::created_at.lt(at).or(api_keys::created_at.eq(at).and(api_keys::id.lt(id))));
+        }
+        let newest_first = found.order((api_keys::created_at.desc(), api_keys::id.desc())).limit(most);
+        self.run(|conn| newest_first.select(ApiKey::as_select()).load(conn))
+    }
+
+    /// Keys that name the workspace and count against its cap.
+    pub fn count_active_api_keys_of_workspace(&mut self, workspace: WorkspaceId, now: Timestamp) -> Result<i64, Error> {
         self.run(|conn| {
             api_keys::table
-                .filter(api_keys::organization_id.eq(organization))
-                .order((api_keys::created_at.desc(), api_keys::id.desc()))
-                .limit(most)
-                .select(ApiKey::as_select())
-                .load(conn)
+                .inner_join(api_key_workspaces::table.on(api_key_workspaces::api_key_id.eq(api_keys::id)))
+                .filter(api_key_workspaces::workspace_id.eq(workspace))
+                .filter(api_keys::state.ne(ApiKeyState::Revoked))
+                .filter(api_keys::expires_at.is_null().or(api_keys::expires_at.gt(now)))
+                .count()
+                .get_result(conn)
         })
     }
 
@@ -97,7 +166,6 @@ impl Snapshot<'_> {
 
     /// Keys that count against the organization's cap: pending, paused and deactivated ones too, expired and revoked ones not (C10).
     pub fn count_active_api_keys(&mut self, organization: OrganizationId, now: Timestamp) -> Result<i64, Error> {
-        use diesel::BoolExpressionMethods;
         self.run(|conn| {
             api_keys::table
                 .filter(api_keys::organization_id.eq(organization))
@@ -143,6 +211,44 @@ impl Tx<'_> {
         self.run_one(|conn| diesel::update(from_row).set((api_keys::state.eq(to), api_keys::state_reason.eq(reason))).execute(conn))
     }
 
+    /// Writes what may change of a key: texts, level, expiry, reach, its switches, its owner. `workspaces`: what it names from
+    /// now on, if that changes. `NotFound` when it is revoked.
+    pub fn change_api_key(&mut self, key: &ApiKey, workspaces: Option<&[WorkspaceId]>) -> Result<(), Error> {
+        self.touch(Subject::Organization(key.organization_id));
+        let own = api_keys::table.find(key.id).filter(api_keys::organization_id.eq(key.organization_id));
+        let live = own.filter(api_keys::state.ne(ApiKeyState::Revoked));
+        let changed = (
+            api_keys::name.eq(&key.name),
+            api_keys::description.eq(&key.description),
+            api_keys::permission_level.eq(key.permission_level),
+            api_keys::reach.eq(key.reach),
+            api_keys::organization_operations.eq(key.organization_operations),
+            api_keys::self_rotation.eq(key.self_rotation),
+            api_keys::expires_at.eq(key.expires_at),
+            api_keys::owner_id.eq(key.owner_id),
+            api_keys::owned_since.eq(key.owned_since),
+        );
+        self.run_one(|conn| diesel::update(live).set(changed).execute(conn))?;
+        let Some(workspaces) = workspaces else { return Ok(()) };
+        self.expect_workspaces(key.organization_id, workspaces)?;
+        self.run(|conn| diesel::delete(api_key_workspaces::table.filter(api_key_workspaces::api_key_id.eq(key.id))).execute(conn))?;
+        for workspace_id in workspaces {
+            let row = ApiKeyWorkspace { api_key_id: key.id, workspace_id: *workspace_id };
+            self.run_one(|conn| diesel::insert_into(api_key_workspaces::table).values(&row).execute(conn))?;
+        }
+        Ok(())
+    }
+
+    /// None ends a simulation. `NotFound` unless the key is this organization's.
+    pub fn change_api_key_simulation(
+        &mut self, organization: OrganizationId, id: ApiKeyId, simulation: Option<(Simulation, Timestamp)>,
+    ) -> Result<(), Error> {
+        self.touch(Subject::Organization(organization));
+        let own = api_keys::table.find(id).filter(api_keys::organization_id.eq(organization));
+        let (what, until) = simulation.unzip();
+        self.run_one(|conn| diesel::update(own).set((api_keys::simulates.eq(what), api_keys::simulates_until.eq(until))).execute(conn))
+    }
+
     /// Which secret's public part lists show.
     pub fn change_api_key_public_id(&mut self, organization: OrganizationId, id: ApiKeyId, public_id: &str) -> Result<(), Error> {
         let own = api_keys::table.find(id).filter(api_keys::organization_id.eq(organization));
@@ -151,7 +257,6 @@ impl Tx<'_> {
 
     /// Forward only; not news for the access cache.
     pub fn record_api_key_use(&mut self, id: ApiKeyId, at: Timestamp) -> Result<(), Error> {
-        use diesel::BoolExpressionMethods;
         let earlier = api_keys::table.find(id).filter(api_keys::last_used_at.is_null().or(api_keys::last_used_at.lt(at)));
         self.run(|conn| diesel::update(earlier).set(api_keys::last_used_at.eq(Some(at))).execute(conn)).map(drop)
     }

@@ -81,6 +81,18 @@ impl Snapshot<'_> {
         })
     }
 
+    /// Of one application in one organization, not revoked.
+    pub fn list_live_authorizations(&mut self, organization: OrganizationId, application: ApplicationId) -> Result<Vec<Authorization>, Error> {
+        self.run(|conn| {
+            authorizations::table
+                .filter(authorizations::organization_id.eq(organization).and(authorizations::application_id.eq(application)))
+                .filter(authorizations::state.ne(AuthorizationState::Revoked))
+                .order(authorizations::id)
+                .select(Authorization::as_select())
+                .load(conn)
+        })
+    }
+
     pub fn list_authorization_workspaces(&mut self, id: AuthorizationId) -> Result<Vec<WorkspaceId>, Error> {
         self.run(|conn| {
             authorization_workspaces::table

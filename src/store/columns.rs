@@ -10,17 +10,17 @@ use crate::crypto::digest::Digest;
 use crate::types::environment::Environment;
 use crate::types::grant_types::GrantTypes;
 use crate::types::id::{
-    AccessTokenId, ApiKeyId, ApiKeySecretId, ApplicationId, AuditEventId, AuthorizationId, AuthorizationRequestId, ClientSecretId, ConsentId,
-    DomainId, IdentityProviderId, OperatorTokenId, OrganizationId, RefreshTokenId, RegistrationTokenId, ResourceServerId, RoleId, SessionId, UserId,
-    WorkspaceId,
+    AccessTokenId, ApiKeyId, ApiKeyRequestId, ApiKeySecretId, ApiKeyTransferId, ApplicationId, AuditEventId, AuthorizationId, AuthorizationRequestId,
+    ClientSecretId, ConsentId, DomainId, HandOverId, IdentityProviderId, OperatorTokenId, OrganizationId, RefreshTokenId, RegistrationTokenId,
+    ResourceServerId, RoleId, SessionId, UserId, WorkspaceId,
 };
 use crate::types::redirect_uri::RedirectUri;
 use crate::types::resource::{ResourceUri, Resources};
 use crate::types::scope::Scopes;
 use crate::types::state::{
     AccessTokenFormat, ApiKeySecretState, ApiKeyState, ApplicationState, Approval, AuthorizationState, ClientType, ConsentState, DomainFinding,
-    GrantKind, Licence, MemberState, OrganizationRole, OrganizationState, PermissionLevel, ProductionAccess, ReachKind, RefreshTokenState,
-    RegistrationTokenState, SecretState, SigningAlgorithm, Simulation, UserKind, UserState,
+    GrantKind, HandOverState, KeyRequestState, Licence, MemberState, OrganizationRole, OrganizationState, PermissionLevel, ProductionAccess,
+    ReachKind, RefreshTokenState, RegistrationTokenState, SecretState, SigningAlgorithm, Simulation, TransferState, UserKind, UserState,
 };
 use crate::types::time::Timestamp;
 
@@ -57,6 +57,7 @@ text_columns! {
     C08: AuthorizationRequestId; C09: AccessTokenId; C10: RefreshTokenId; C11: SessionId; C12: ResourceServerId; C13: DomainId; C14: AuditEventId;
     C15: ConsentId; C16: IdentityProviderId; C17: RegistrationTokenId;
     C18: ApiKeySecretId; C19: RoleId; C51: OperatorTokenId;
+    C52: ApiKeyRequestId; C53: HandOverId; C54: ApiKeyTransferId; C55: KeyRequestState; C56: HandOverState; C57: TransferState;
     C20: Environment; C21: OrganizationRole; C22: Licence; C23: PermissionLevel; C24: UserKind; C25: UserState; C26: OrganizationState;
     C27: ProductionAccess; C28: ApiKeyState; C29: ReachKind; C30: ClientType; C31: AccessTokenFormat; C32: ApplicationState; C33: SecretState;
     C34: GrantKind; C35: AuthorizationState; C36: RefreshTokenState; C37: SigningAlgorithm;

@@ -146,6 +146,13 @@ impl Tx<'_> {
         })
     }
 
+    /// Compare-and-swap: `NotFound` when it has one.
+    pub fn set_organization_service_account(&mut self, id: OrganizationId, account: UserId) -> Result<(), Error> {
+        self.touch(Subject::Organization(id));
+        let without = organizations::table.find(id).filter(organizations::service_account_id.is_null());
+        self.run_one(|conn| diesel::update(without).set(organizations::service_account_id.eq(Some(account))).execute(conn))
+    }
+
     pub fn change_production_access(&mut self, id: OrganizationId, from: ProductionAccess, to: ProductionAccess) -> Result<(), Error> {
         self.touch(Subject::Organization(id));
         let from_row = organizations::table.find(id).filter(organizations::production_access.eq(from));

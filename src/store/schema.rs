@@ -134,6 +134,60 @@ diesel::table! {
         created_at -> BigInt,
         revoked_by -> Nullable<Text>,
         revoked_at -> Nullable<BigInt>,
+        owned_since -> BigInt,
+    }
+}
+
+diesel::table! {
+    api_key_requests (id) {
+        id -> Text,
+        organization_id -> Text,
+        requester_id -> Text,
+        name -> Text,
+        reason -> Text,
+        environment -> Text,
+        reach -> Text,
+        workspaces -> Text,
+        permission_level -> Text,
+        expires_at -> Nullable<BigInt>,
+        state -> Text,
+        decided_by -> Nullable<Text>,
+        decided_at -> Nullable<BigInt>,
+        decision_reason -> Nullable<Text>,
+        api_key_id -> Nullable<Text>,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    hand_overs (id) {
+        id -> Text,
+        organization_id -> Text,
+        api_key_id -> Text,
+        email -> Text,
+        digest -> Text,
+        state -> Text,
+        wrong_addresses -> BigInt,
+        grace_seconds -> BigInt,
+        secret_id -> Nullable<Text>,
+        created_by -> Text,
+        created_at -> BigInt,
+        expires_at -> BigInt,
+        used_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    api_key_transfers (id) {
+        id -> Text,
+        organization_id -> Text,
+        api_key_id -> Text,
+        from_id -> Text,
+        to_id -> Text,
+        offered_by -> Text,
+        state -> Text,
+        created_at -> BigInt,
+        decided_at -> Nullable<BigInt>,
     }
 }
 

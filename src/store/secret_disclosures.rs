@@ -27,6 +27,17 @@ impl Snapshot<'_> {
                 .load(conn)
         })
     }
+
+    /// Who was shown these secrets, and when; the earliest first.
+    pub fn list_disclosures_of(&mut self, secrets: &[String]) -> Result<Vec<(String, UserId, Timestamp)>, Error> {
+        self.run(|conn| {
+            secret_disclosures::table
+                .filter(secret_disclosures::secret_id.eq_any(secrets))
+                .order((secret_disclosures::shown_at, secret_disclosures::secret_id, secret_disclosures::user_id))
+                .select((secret_disclosures::secret_id, secret_disclosures::user_id, secret_disclosures::shown_at))
+                .load(conn)
+        })
+    }
 }
 
 impl Tx<'_> {

@@ -144,6 +144,14 @@ impl Tx<'_> {
         self.run_one(|conn| diesel::insert_into(workspaces::table).values(workspace).execute(conn))
     }
 
+    /// Compare-and-swap: `NotFound` when it has one.
+    pub fn set_workspace_service_account(&mut self, organization: OrganizationId, id: WorkspaceId, account: UserId) -> Result<(), Error> {
+        self.touch(Subject::Organization(organization));
+        let own = workspaces::table.find(id).filter(workspaces::organization_id.eq(organization));
+        let without = own.filter(workspaces::service_account_id.is_null());
+        self.run_one(|conn| diesel::update(without).set(workspaces::service_account_id.eq(Some(account))).execute(conn))
+    }
+
     /// Writes its name and its external id. `NotFound` when it is deleted.
     pub fn change_workspace(&mut self, workspace: &Workspace) -> Result<(), Error> {
         self.touch(Subject::Organization(workspace.organization_id));

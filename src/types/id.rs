@@ -111,6 +111,12 @@ ids! {
     ApiKeyId = "key";
     /// One of a key's up to two live secrets.
     ApiKeySecretId = "ks";
+    /// A member asks for a key.
+    ApiKeyRequestId = "krq";
+    /// A one-time link to a key's secret.
+    HandOverId = "hov";
+    /// A key is offered to another owner.
+    ApiKeyTransferId = "ktr";
     /// A custom role.
     RoleId = "rol";
     /// Also the OAuth `client_id`, so that it can never equal a user's id (RFC 9700 §4.15).

@@ -93,6 +93,16 @@ vocabulary! {
     #[derive(Hash)]
     pub enum Simulation { Revoked = "revoked", Expired = "expired", RateLimited = "rate_limited", Forbidden = "forbidden" }
 
+    /// `Approved` waits to be collected by the requester.
+    #[derive(Hash)]
+    pub enum KeyRequestState { Open = "open", Approved = "approved", Collected = "collected", Refused = "refused", Withdrawn = "withdrawn" }
+
+    #[derive(Hash)]
+    pub enum HandOverState { Open = "open", Used = "used", Revoked = "revoked" }
+
+    #[derive(Hash)]
+    pub enum TransferState { Open = "open", Accepted = "accepted", Declined = "declined", Withdrawn = "withdrawn" }
+
     #[derive(Hash)]
     pub enum MemberState { Active = "active", Suspended = "suspended" }
 

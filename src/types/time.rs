@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, SecondsFormat, TimeDelta, TimeZone, Utc};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Unix milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -78,16 +78,32 @@ impl Timestamp {
         format!("{count} {unit}{} ago", if count == 1 { "" } else { "s" })
     }
 
-    /// The last millisecond of an ISO 8601 date (`2026-01-31`) in UTC.
-    pub fn end_of_day(date: &str) -> Option<Self> {
-        let date = chrono::NaiveDate::parse_from_str(date, "%Y-%m-%d").ok()?;
-        Some(Self(date.and_hms_milli_opt(23, 59, 59, 999)?.and_utc().timestamp_millis()))
+    /// The last millisecond of an ISO 8601 date (`2026-01-31`) in a zone of the IANA database; a zone that is not known is UTC.
+    pub fn end_of_day(date: &str, zone: &str) -> Option<Self> {
+        let next = chrono::NaiveDate::parse_from_str(date, "%Y-%m-%d").ok()?.succ_opt()?.and_hms_opt(0, 0, 0)?;
+        let zone: chrono_tz::Tz = zone.parse().unwrap_or(chrono_tz::UTC);
+        let start = match zone.from_local_datetime(&next).earliest() {
+            Some(midnight) => midnight.timestamp_millis(),
+            // clocks are put forward at midnight: the day begins when the minute before it has passed
+            None => zone.from_local_datetime(&(next - TimeDelta::minutes(1))).latest()?.timestamp_millis() + 60_000,
+        };
+        Some(Self(start - 1))
     }
 }
 
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&self.rfc3339())
+    }
+}
+
+/// RFC 3339, in years that a calendar has.
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let parsed = DateTime::parse_from_rfc3339(&text).ok();
+        let instant = parsed.ok_or_else(|| serde::de::Error::custom("not an RFC 3339 instant such as 2026-01-31T09:00:00Z"))?;
+        Ok(Self(instant.timestamp_millis()))
     }
 }
 
@@ -158,8 +174,29 @@ mod tests {
     #[test]
     fn an_instant_reads_as_rfc_3339_with_milliseconds() {
         assert_eq!(Timestamp::from_millis(1_769_850_000_007).rfc3339(), "2026-01-31T09:00:00.007Z");
-        assert_eq!(Timestamp::end_of_day("2026-01-31").map(Timestamp::rfc3339).as_deref(), Some("2026-01-31T23:59:59.999Z"));
-        assert_eq!(Timestamp::end_of_day("31.1.2026"), None);
+    }
+
+    #[test]
+    fn a_day_ends_where_the_zone_says_also_when_clocks_change() {
+        for (date, zone, end) in [
+            ("2026-01-31", "UTC", "2026-01-31T23:59:59.999Z"),
+            ("2026-01-31", "No/Where", "2026-01-31T23:59:59.999Z"),
+            ("2026-07-01", "Europe/Berlin", "2026-07-01T21:59:59.999Z"),
+            ("2026-10-25", "Europe/Berlin", "2026-10-25T22:59:59.999Z"),
+            ("2026-01-31", "Pacific/Kiritimati", "2026-01-31T09:59:59.999Z"),
+            ("2026-01-31", "Asia/Kathmandu", "2026-01-31T18:14:59.999Z"),
+            // forward from 24:00 to 01:00: the next day has no midnight
+            ("2025-09-06", "America/Santiago", "2025-09-07T03:59:59.999Z"),
+            // back from 01:00 to 00:00: the next day has two
+            ("2025-11-01", "America/Havana", "2025-11-02T03:59:59.999Z"),
+            // the 30th was left out
+            ("2011-12-29", "Pacific/Apia", "2011-12-30T09:59:59.999Z"),
+        ] {
+            assert_eq!(Timestamp::end_of_day(date, zone).map(Timestamp::rfc3339).as_deref(), Some(end), "{date} {zone}");
+        }
+        for wrong in ["31.1.2026", "2026-02-29", "", "2026-13-01"] {
+            assert_eq!(Timestamp::end_of_day(wrong, "UTC"), None, "{wrong}");
+        }
     }
 
     #[test]

@@ -85,7 +85,7 @@ impl From<Refusal> for PageError {
         match refusal {
             Refusal::NotFound => Self::NotFound,
             Refusal::Forbidden(reason) => Self::Forbidden(reason.to_owned()),
-            Refusal::Blocked(reason) => Self::Forbidden(reason),
+            Refusal::Blocked(reason) | Refusal::Coded(_, reason) => Self::Forbidden(reason),
             Refusal::Invalid(errors) => {
                 Self::BadRequest(errors.into_iter().map(|(field, message)| format!("{field}: {message}")).collect::<Vec<_>>().join(" "))
             }

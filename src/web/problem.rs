@@ -131,6 +131,10 @@ impl From<Refusal> for Problem {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_fields", detail).with("errors", json!(errors))
             }
             Refusal::Blocked(_) => Self::new(StatusCode::CONFLICT, "blocked", detail),
+            Refusal::Coded(code, text) => {
+                let status = if Refusal::Coded(code, text).is_forbidden() { StatusCode::FORBIDDEN } else { StatusCode::CONFLICT };
+                Self::new(status, code, detail)
+            }
             // two requests at once wanted the same place
             Refusal::Store(store::Error::Constraint(_)) => {
                 Self::new(StatusCode::CONFLICT, "conflict", "Another request changed the same thing at the same time. Try again.")

@@ -21,7 +21,8 @@ pub fn field_errors(refusal: Refusal) -> Result<FieldErrors, PageError> {
     let mut errors = FieldErrors::default();
     match refusal {
         Refusal::Invalid(found) => found.iter().for_each(|(field, message)| errors.push(field, sentence(field, message))),
-        Refusal::Blocked(reason) => errors.push("", reason),
+        refused @ Refusal::Coded(..) if refused.is_forbidden() => return Err(refused.into()),
+        Refusal::Blocked(reason) | Refusal::Coded(_, reason) => errors.push("", reason),
         other => return Err(other.into()),
     }
     Ok(errors)

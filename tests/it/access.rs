@@ -6,9 +6,10 @@ mod walk;
 use std::collections::BTreeSet;
 
 use countersign::domain::accounts;
+use countersign::domain::api_keys::{self, KeyStatus, ListFilter};
 use countersign::types::environment::Environment;
 use countersign::types::id::{UserId, WorkspaceId};
-use countersign::types::state::{Licence, OrganizationRole, OrganizationState, PermissionLevel, ProductionAccess};
+use countersign::types::state::{ApiKeyState, Licence, OrganizationRole, OrganizationState, PermissionLevel, ProductionAccess};
 use serde_json::{Value, json};
 
 use crate::databases::{TestDatabase, both_databases};
@@ -109,9 +110,14 @@ async fn a_removed_owners_keys_stop_and_coming_back_does_not_revive_them(db: Tes
     assert_eq!(code(&server, &new).await, "valid");
     // the Dev Centre says the same of the old one
     let (listed, planted_admin) = (old.clone(), admin(&server).await);
-    let keys = server.app.store.read(move |snapshot| countersign::domain::api_keys::list(snapshot, organization, planted_admin)).await;
-    let ground = keys.expect("a list").into_iter().map(|listed| (listed.key.public_id, listed.has_ground));
-    assert!(ground.into_iter().any(|(public_id, has_ground)| listed.contains(&public_id) && !has_ground));
+    let (catalogue, now) = (std::sync::Arc::clone(&server.app.catalogue), server.clock.now());
+    let list = move |snapshot: &mut countersign::store::Snapshot<'_>| {
+        let by = countersign::domain::key_admins::KeyCaller::person(planted_admin);
+        api_keys::list(snapshot, &catalogue, organization, &by, &ListFilter::default(), None, 99, now)
+    };
+    let keys = server.app.store.read(list).await.expect("a list");
+    let deactivated = KeyStatus::Stored(ApiKeyState::Deactivated);
+    assert!(keys.iter().any(|key| listed.contains(&key.key.public_id) && key.status == deactivated));
 }
 
 async fn losing_one_workspace_drops_it_and_losing_the_last_deactivates(db: TestDatabase) {

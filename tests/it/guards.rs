@@ -10,7 +10,7 @@ use countersign::server::routes::{Guard, Route, table};
 use countersign::store::Tx;
 use countersign::store::consents::Consent;
 use countersign::types::environment::Environment;
-use countersign::types::id::{ApiKeyId, ApplicationId, ClientSecretId, ConsentId, RegistrationTokenId, WorkspaceId};
+use countersign::types::id::{ApiKeyId, ApiKeySecretId, ApplicationId, ClientSecretId, ConsentId, RegistrationTokenId, WorkspaceId};
 use countersign::types::resource::ResourceUri;
 use countersign::types::state::{ConsentState, OrganizationRole, ReachKind};
 use reqwest::header::{AUTHORIZATION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, LOCATION, SET_COOKIE, WWW_AUTHENTICATE};
@@ -152,6 +152,14 @@ fn expected(route: &Route, who: Who) -> Door {
         Guard::Management => match who {
             Who::OperatorToken => Door::In,
             Who::FirstPartyToken if !needs(route).iter().all(|name| name.starts_with("operator:")) => Door::In,
+            // what a key does to itself; to others it is not there
+            SandboxKey if needs(route).contains(&"itself") => {
+                if route.method == Method::DELETE {
+                    Door::NotFound
+                } else {
+                    Door::In
+                }
+            }
             SandboxKey | Token | Who::FirstPartyToken => Door::Forbidden,
             _ => Door::Unknown,
         },
@@ -225,6 +233,11 @@ async fn sample(server: &Server, route: &Route, registered: &str) -> (String, Bo
             route.path.replace("{id}", RegistrationTokenId::generate(server.clock.now()).as_str())
         }
         (_, "/v1/organizations/{id}") => route.path.replace("{id}", organization.as_str()),
+        (_, "/v1/api-keys/{id}/secrets/{secret}/revoke") => {
+            let path = route.path.replace("{id}", fresh_key(server).await.as_str());
+            path.replace("{secret}", ApiKeySecretId::generate(server.clock.now()).as_str())
+        }
+        (_, path) if path.starts_with("/v1/api-keys/{id}") => route.path.replace("{id}", fresh_key(server).await.as_str()),
         (_, "/v1/workspaces/{id}") => route.path.replace("{id}", fresh_workspace(server).await.as_str()),
         (_, "/v1/docs/{name}") => "/v1/docs/swagger-initializer.js".to_owned(),
         (_, "/static/{name}") => "/static/countersign.css".to_owned(),

@@ -160,6 +160,7 @@ pub async fn key(server: &Server, key: Key) -> Made {
         created_at: now,
         revoked_by: None,
         revoked_at: None,
+        owned_since: now,
     };
     let id = row.id;
     let write = move |tx: &mut Tx<'_>| {

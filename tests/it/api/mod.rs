@@ -1,5 +1,7 @@
 //! The management API, one file a noun, and what every operation does the same way.
 
+mod api_key_rotation;
+mod api_keys;
 mod frame;
 mod idempotency;
 mod openapi;
@@ -13,7 +15,7 @@ use crate::server::Server;
 
 /// A program with one credential.
 pub struct Program<'s> {
-    server: &'s Server,
+    pub server: &'s Server,
     credential: String,
     client: reqwest::Client,
 }
@@ -39,6 +41,11 @@ impl<'s> Program<'s> {
         json(self.request(Method::POST, path).json(body)).await
     }
 
+    /// To an operation that takes no body.
+    pub async fn post_empty(&self, path: &str) -> (StatusCode, Value) {
+        json(self.request(Method::POST, path)).await
+    }
+
     pub async fn patch(&self, path: &str, body: &Value) -> (StatusCode, Value) {
         json(self.request(Method::PATCH, path).json(body)).await
     }
@@ -54,6 +61,16 @@ pub async fn send(request: RequestBuilder) -> Response {
 
 pub async fn json(request: RequestBuilder) -> (StatusCode, Value) {
     crate::server::json(send(request).await).await
+}
+
+/// A program by which the planted admin manages the planted organization.
+pub async fn manager(server: &Server) -> Program<'_> {
+    manager_of(server, crate::tenants::admin(server).await).await
+}
+
+/// The same for another member.
+pub async fn manager_of(server: &Server, person: countersign::types::id::UserId) -> Program<'_> {
+    Program::new(server, &crate::tenants::management_token(server, person, "management:read management:write").await)
 }
 
 /// Status and code of a problem.

@@ -1,11 +1,11 @@
 //! Static API keys and the workspaces they reach.
 
 use countersign::store::api_key_secrets::ApiKeySecret;
-use countersign::store::api_keys::ApiKey;
+use countersign::store::api_keys::{ApiKey, ApiKeyFilter};
 use countersign::store::{Error, Store, Subject, Tx};
 use countersign::types::environment::Environment;
 use countersign::types::id::{ApiKeyId, OrganizationId, WorkspaceId};
-use countersign::types::state::{ApiKeyState, PermissionLevel, ReachKind};
+use countersign::types::state::{ApiKeyState, PermissionLevel, ReachKind, Simulation};
 use countersign::types::time::Timestamp;
 
 use super::{Acme, EARLIER, LATER, NOW, digest, ends_what_is_remembered_of, is_constraint, open, read, unique_digest, workspace, write, write_at};
@@ -21,6 +21,12 @@ both_databases!(
     a_key_never_reaches_another_organizations_workspace,
     the_newest_keys_are_listed_up_to_the_limit,
     revoked_and_expired_keys_do_not_count,
+    pages_hold_what_the_filter_wants_and_go_on_where_the_last_one_ended,
+    a_page_for_some_workspaces_holds_only_keys_wholly_within_them,
+    keys_of_one_workspace_are_counted,
+    a_changed_key_is_news_and_a_revoked_one_never_changes,
+    a_simulation_starts_and_ends,
+    states_and_shown_parts_change,
     an_api_key_is_revoked_once,
     the_last_use_only_moves_forward_and_is_no_news,
 );
@@ -51,6 +57,7 @@ pub fn key(acme: &Acme) -> ApiKey {
         created_at: NOW,
         revoked_by: None,
         revoked_at: None,
+        owned_since: NOW,
     }
 }
 
@@ -130,7 +137,7 @@ async fn a_refused_workspace_leaves_no_key_behind(db: TestDatabase) {
         let written = key(&acme);
         write(&store, move |tx| tx.insert_api_key(&written, &reached)).await.expect_err("an unknown workspace, or one twice");
     }
-    assert!(read(&store, move |c| c.list_api_keys(acme.organization, 9)).await.is_empty());
+    assert!(read(&store, move |c| c.list_api_keys_page(acme.organization, &ApiKeyFilter::default(), None, 9)).await.is_empty());
 }
 
 async fn a_key_never_reaches_another_organizations_workspace(db: TestDatabase) {
@@ -138,7 +145,7 @@ async fn a_key_never_reaches_another_organizations_workspace(db: TestDatabase) {
     let (acme, other) = (Acme::insert(&store).await, Acme::insert(&store).await);
     let (written, reached) = (key(&acme), [acme.workspace, other.workspace]);
     assert_eq!(write(&store, move |tx| tx.insert_api_key(&written, &reached)).await, Err(Error::NotFound));
-    assert!(read(&store, move |c| c.list_api_keys(acme.organization, 9)).await.is_empty());
+    assert!(read(&store, move |c| c.list_api_keys_page(acme.organization, &ApiKeyFilter::default(), None, 9)).await.is_empty());
 }
 
 async fn the_newest_keys_are_listed_up_to_the_limit(db: TestDatabase) {
@@ -150,7 +157,7 @@ async fn the_newest_keys_are_listed_up_to_the_limit(db: TestDatabase) {
         (written.id, written.created_at) = (ApiKeyId::generate(at), at);
         insert(&store, written).await;
     }
-    let listed = |most| read(&store, move |c| c.list_api_keys(acme.organization, most));
+    let listed = |most| read(&store, move |c| c.list_api_keys_page(acme.organization, &ApiKeyFilter::default(), None, most));
     let times = |keys: Vec<ApiKey>| keys.into_iter().map(|key| key.created_at).collect::<Vec<_>>();
     assert_eq!(times(listed(9).await), [LATER, NOW, EARLIER]);
     assert_eq!(times(listed(2).await), [LATER, NOW]);
@@ -190,4 +197,133 @@ async fn the_last_use_only_moves_forward_and_is_no_news(db: TestDatabase) {
     }
     assert_eq!(read(&store, move |c| c.find_api_key(organization, id)).await.expect("found").last_used_at, Some(LATER));
     assert!(store.changes().is_current(before, [Subject::Organization(organization)]));
+}
+
+async fn pages_hold_what_the_filter_wants_and_go_on_where_the_last_one_ended(db: TestDatabase) {
+    let store = open(&db);
+    let acme = Acme::insert(&store).await;
+    let mut ids = Vec::new();
+    for _ in 0..5 {
+        // all in the same millisecond
+        ids.push(insert(&store, key(&acme)).await);
+    }
+    let other = insert(&store, ApiKey { environment: Environment::Sandbox, permission_level: PermissionLevel::Full, ..key(&acme) }).await;
+    let page = |filter: ApiKeyFilter, after, most| {
+        let ids = |keys: Vec<ApiKey>| keys.into_iter().map(|key| key.id).collect::<Vec<_>>();
+        let listed = read(&store, move |c| c.list_api_keys_page(acme.organization, &filter, after, most));
+        async move { ids(listed.await) }
+    };
+    let production = || ApiKeyFilter { environment: Some(Environment::Production), ..ApiKeyFilter::default() };
+    let (mut seen, mut after) = (Vec::new(), None);
+    loop {
+        let some = page(production(), after, 2).await;
+        let Some(last) = some.last() else { break };
+        after = Some((NOW, *last));
+        seen.extend(some);
+    }
+    ids.sort_unstable();
+    ids.reverse();
+    assert_eq!(seen, ids);
+    for filter in [
+        ApiKeyFilter { environment: Some(Environment::Sandbox), ..ApiKeyFilter::default() },
+        ApiKeyFilter { permission_level: Some(PermissionLevel::Full), ..ApiKeyFilter::default() },
+    ] {
+        assert_eq!(page(filter, None, 9).await, [other]);
+    }
+    for (filter, count) in [
+        (ApiKeyFilter { owner: Some(acme.person), state: Some(ApiKeyState::Active), ..ApiKeyFilter::default() }, 6),
+        (ApiKeyFilter { state: Some(ApiKeyState::Paused), ..ApiKeyFilter::default() }, 0),
+        (ApiKeyFilter { live: true, ..ApiKeyFilter::default() }, 6),
+        (ApiKeyFilter { reach: Some(ReachKind::Workspaces), ..ApiKeyFilter::default() }, 0),
+        (ApiKeyFilter { workspace: Some(acme.workspace), ..ApiKeyFilter::default() }, 0),
+    ] {
+        assert_eq!(page(filter, None, 9).await.len(), count);
+    }
+}
+
+/// A second workspace, and keys for the first, the second, both and the organization.
+async fn four_keys(store: &Store, acme: &Acme) -> (WorkspaceId, [ApiKeyId; 4]) {
+    let second = workspace(acme.organization, "Second");
+    let (one, two, id) = (acme.workspace, second.id, second.id);
+    write(store, move |tx| tx.insert_workspace(&second)).await.expect("a workspace");
+    let mut ids = Vec::new();
+    for reached in [vec![one], vec![two], vec![one, two], vec![]] {
+        let reach = if reached.is_empty() { ReachKind::Organization } else { ReachKind::Workspaces };
+        let written = ApiKey { reach, ..key(acme) };
+        ids.push(written.id);
+        write(store, move |tx| tx.insert_api_key(&written, &reached)).await.expect("a key");
+    }
+    (id, ids.try_into().expect("four"))
+}
+
+async fn a_page_for_some_workspaces_holds_only_keys_wholly_within_them(db: TestDatabase) {
+    let store = open(&db);
+    let acme = Acme::insert(&store).await;
+    let (second, [in_first, in_second, in_both, _]) = four_keys(&store, &acme).await;
+    for (only, expected) in [
+        (vec![acme.workspace], vec![in_first]),
+        (vec![second], vec![in_second]),
+        (vec![acme.workspace, second], vec![in_first, in_second, in_both]),
+        (vec![], vec![]),
+    ] {
+        let filter = ApiKeyFilter { only: Some(only), ..ApiKeyFilter::default() };
+        let listed = read(&store, move |c| c.list_api_keys_page(acme.organization, &filter, None, 9)).await;
+        let (mut listed, mut expected): (Vec<_>, Vec<_>) = (listed.into_iter().map(|key| key.id).collect(), expected);
+        listed.sort_unstable();
+        expected.sort_unstable();
+        assert_eq!(listed, expected);
+    }
+}
+
+async fn keys_of_one_workspace_are_counted(db: TestDatabase) {
+    let store = open(&db);
+    let acme = Acme::insert(&store).await;
+    let (second, [in_first, ..]) = four_keys(&store, &acme).await;
+    let count = |id, now| read(&store, move |c| c.count_active_api_keys_of_workspace(id, now));
+    assert_eq!((count(acme.workspace, NOW).await, count(second, NOW).await, count(second, LATER).await), (2, 2, 0));
+    write(&store, move |tx| tx.revoke_api_key(acme.organization, in_first, acme.person)).await.expect("revoked");
+    assert_eq!(count(acme.workspace, NOW).await, 1);
+}
+
+async fn a_changed_key_is_news_and_a_revoked_one_never_changes(db: TestDatabase) {
+    let store = open(&db);
+    let (acme, other) = (Acme::insert(&store).await, Acme::insert(&store).await);
+    let (organization, id) = (acme.organization, insert(&store, key(&acme)).await);
+    let changed = move |tx: &mut Tx<'_>, reached: WorkspaceId| {
+        let before = tx.find_api_key(organization, id)?.ok_or(Error::NotFound)?;
+        let after = ApiKey { name: "Robot".to_owned(), reach: ReachKind::Workspaces, owned_since: LATER, expires_at: Some(EARLIER), ..before };
+        tx.change_api_key(&after, Some(&[reached]))
+    };
+    ends_what_is_remembered_of(&store, Subject::Organization(organization), move |tx| changed(tx, acme.workspace)).await;
+    let found = read(&store, move |c| c.find_api_key(organization, id)).await.expect("found");
+    assert!((found.name.as_str(), found.reach, found.owned_since, found.expires_at) == ("Robot", ReachKind::Workspaces, LATER, Some(EARLIER)));
+    assert_eq!(read(&store, move |c| c.list_api_key_workspaces(id)).await, [(acme.workspace, "Main".to_owned())]);
+    assert_eq!(write(&store, move |tx| changed(tx, other.workspace)).await, Err(Error::NotFound), "another organization's workspace");
+    write(&store, move |tx| tx.revoke_api_key(organization, id, acme.person)).await.expect("revoked");
+    assert_eq!(write(&store, move |tx| changed(tx, acme.workspace)).await, Err(Error::NotFound));
+}
+
+async fn a_simulation_starts_and_ends(db: TestDatabase) {
+    let store = open(&db);
+    let (acme, other) = (Acme::insert(&store).await, Acme::insert(&store).await);
+    let (organization, id) = (acme.organization, insert(&store, key(&acme)).await);
+    let start = move |tx: &mut Tx<'_>| tx.change_api_key_simulation(organization, id, Some((Simulation::Expired, LATER)));
+    ends_what_is_remembered_of(&store, Subject::Organization(organization), start).await;
+    let found = read(&store, move |c| c.find_api_key(organization, id)).await.expect("found");
+    assert_eq!((found.simulates, found.simulates_until), (Some(Simulation::Expired), Some(LATER)));
+    assert_eq!(write(&store, move |tx| tx.change_api_key_simulation(other.organization, id, None)).await, Err(Error::NotFound));
+    write(&store, move |tx| tx.change_api_key_simulation(organization, id, None)).await.expect("ended");
+    assert_eq!(read(&store, move |c| c.find_api_key(organization, id)).await.expect("found").simulates, None);
+}
+
+async fn states_and_shown_parts_change(db: TestDatabase) {
+    let store = open(&db);
+    let acme = Acme::insert(&store).await;
+    let (organization, id) = (acme.organization, insert(&store, key(&acme)).await);
+    let pause = move |tx: &mut Tx<'_>| tx.change_api_key_state(organization, id, ApiKeyState::Active, ApiKeyState::Paused, Some("a pause"));
+    write(&store, pause).await.expect("paused");
+    assert_eq!(write(&store, pause).await, Err(Error::NotFound), "compare and swap");
+    write(&store, move |tx| tx.change_api_key_public_id(organization, id, "cccccccccccc")).await.expect("changed");
+    let found = read(&store, move |c| c.find_api_key(organization, id)).await.expect("found");
+    assert_eq!((found.state, found.state_reason.as_deref(), found.public_id.as_str()), (ApiKeyState::Paused, Some("a pause"), "cccccccccccc"));
 }

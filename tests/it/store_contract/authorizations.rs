@@ -21,7 +21,19 @@ both_databases!(
     wrong_verifiers_are_counted,
     a_revocation_is_final_and_tells_the_first_reason,
     only_what_an_application_does_as_itself_follows_its_scopes,
+    the_live_ones_of_an_application_are_listed_by_organization,
 );
+
+async fn the_live_ones_of_an_application_are_listed_by_organization(db: TestDatabase) {
+    let store = open(&db);
+    let (acme, other) = (Acme::insert(&store).await, Acme::insert(&store).await);
+    let (live, revoked) = (acme.insert_authorization(&store).await, acme.insert_authorization(&store).await);
+    let (application, ended) = (live.application_id, revoked.clone());
+    write(&store, move |tx| tx.revoke_authorization(&ended, "a test")).await.expect("revoked");
+    let ids = |organization, application| read(&store, move |c| c.list_live_authorizations(organization, application));
+    assert_eq!(ids(acme.organization, application).await.iter().map(|found| found.id).collect::<Vec<_>>(), [live.id]);
+    assert!(ids(other.organization, application).await.is_empty() && ids(acme.organization, revoked.application_id).await.is_empty());
+}
 
 async fn an_authorization_is_found_as_it_was_written(db: TestDatabase) {
     let store = open(&db);

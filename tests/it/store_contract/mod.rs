@@ -1,5 +1,6 @@
 //! The store's contract: what every public function promises, on both databases. One file per noun, as in src/store/.
 
+mod api_key_secrets;
 pub mod api_keys;
 mod application_secrets;
 mod applications;

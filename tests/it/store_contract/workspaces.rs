@@ -4,7 +4,7 @@ use countersign::store::api_keys::ApiKey;
 use countersign::store::consents::Consent;
 use countersign::store::members::WorkspaceMember;
 use countersign::store::workspaces::{Workspace, WorkspaceFilter};
-use countersign::store::{Error, Subject};
+use countersign::store::{Error, Subject, Tx};
 use countersign::types::id::{ConsentId, OrganizationId, WorkspaceId};
 use countersign::types::state::{ConsentState, ReachKind};
 
@@ -17,7 +17,21 @@ both_databases!(
     a_workspace_is_found_in_its_organization,
     pages_go_from_the_newest_to_the_oldest,
     a_workspace_changes_and_is_deleted_with_what_hangs_off_it,
+    a_built_in_service_account_is_set_once,
 );
+
+async fn a_built_in_service_account_is_set_once(db: TestDatabase) {
+    let store = open(&db);
+    let (acme, other) = (Acme::insert(&store).await, Acme::insert(&store).await);
+    let of_workspace = move |tx: &mut Tx<'_>| tx.set_workspace_service_account(acme.organization, acme.workspace, acme.person);
+    let foreign = move |tx: &mut Tx<'_>| tx.set_workspace_service_account(other.organization, acme.workspace, acme.person);
+    assert_eq!(write(&store, foreign).await, Err(Error::NotFound));
+    let of_organization = move |tx: &mut Tx<'_>| tx.set_organization_service_account(acme.organization, acme.person);
+    write(&store, of_workspace).await.expect("the first");
+    write(&store, of_organization).await.expect("the first");
+    assert_eq!(write(&store, of_workspace).await, Err(Error::NotFound));
+    assert_eq!(write(&store, of_organization).await, Err(Error::NotFound));
+}
 
 async fn the_oldest_workspace_comes_first(db: TestDatabase) {
     let store = open(&db);

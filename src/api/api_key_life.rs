@@ -1,0 +1,170 @@
+//! What an API key goes through: rotation, pause, simulation, and the end of many at once.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::answer::Answer;
+use super::api_key_views::{KeyView, KeyWithSecretView};
+use super::api_keys::KeyPath;
+use super::call::Call;
+use super::input::{Input, NoBody, NoPath, NoQuery};
+use crate::domain::bulk_revocation::{self, Which};
+use crate::domain::rotation::{self, By, Rotation};
+use crate::domain::{Refusal, api_keys, key_changes, simulation};
+use crate::store::api_keys::ApiKey;
+use crate::store::{Snapshot, Tx};
+use crate::types::id::{ApiKeyId, ApiKeySecretId, ApplicationId, OrganizationId, UserId, WorkspaceId};
+use crate::types::state::Simulation;
+use crate::types::time::Timestamp;
+use crate::web::problem::Problem;
+
+/// A rotation: the new secret is pending until its first use, and only then does the old one's grace begin.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "ApiKeyRotation")]
+pub struct RotationBody {
+    /// How long the old secret lives on from the first use of the new one.
+    #[schemars(range(min = 0, max = 604_800))]
+    grace_seconds: i64,
+    /// Only ever earlier than before.
+    expires_at: Option<Timestamp>,
+}
+
+/// By who manages the key, or by the key itself.
+pub async fn rotate(call: Call, input: Input<KeyPath, NoQuery, RotationBody>) -> Result<Answer<KeyWithSecretView>, Problem> {
+    let (organization, by, catalogue, now, id) = (call.organization()?, call.key_caller(), call.catalogue(), call.facts.now, input.path.id);
+    let own = call.own_key(id)?;
+    let environment = call.read(move |snapshot| find(snapshot, organization, id)).await?.environment;
+    let (minted, secret) = call.mint_key(environment);
+    let wanted = Rotation { grace_seconds: input.body.grace_seconds, expires_at: input.body.expires_at, minted };
+    let rotate = move |tx: &mut Tx| {
+        let by = own.map_or(By::Admin(&by), By::Itself);
+        let (key, _) = rotation::rotate(tx, &catalogue, organization, &by, id, wanted)?;
+        Ok((id.to_string(), api_keys::listed_key(tx, key, now)?))
+    };
+    let again = move |tx: &mut Tx, _: &str| {
+        let key = find(tx, organization, id)?;
+        api_keys::listed_key(tx, key, now)
+    };
+    let made = call.create(organization, rotate, again).await?;
+    let replayed = made.replayed;
+    Ok(Answer::made(made, |listed| format!("/v1/api-keys/{}", listed.key.id), |listed| KeyWithSecretView::of(listed, Some(secret), replayed, now)))
+}
+
+fn find(snapshot: &mut Snapshot, organization: OrganizationId, id: ApiKeyId) -> Result<ApiKey, Refusal> {
+    snapshot.find_api_key(organization, id)?.ok_or(Refusal::NotFound)
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SecretPath {
+    id: ApiKeyId,
+    secret: ApiKeySecretId,
+}
+
+/// A change that gives the key as it is then.
+async fn changed(
+    call: Call, change: impl FnOnce(&mut Tx, OrganizationId) -> Result<ApiKey, Refusal> + Send + 'static,
+) -> Result<Answer<KeyView>, Problem> {
+    let (organization, now) = (call.organization()?, call.facts.now);
+    let change = move |tx: &mut Tx| {
+        let key = change(tx, organization)?;
+        // as it is stored now
+        let key = find(tx, organization, key.id)?;
+        api_keys::listed_key(tx, key, now)
+    };
+    Ok(Answer::of(KeyView::of(call.write(organization, change).await?, now)))
+}
+
+pub async fn revoke_secret(call: Call, input: Input<SecretPath, NoQuery, NoBody>) -> Result<Answer<KeyView>, Problem> {
+    let (by, catalogue, SecretPath { id, secret }) = (call.key_caller(), call.catalogue(), input.path);
+    changed(call, move |tx, organization| rotation::revoke_secret(tx, &catalogue, organization, &by, id, secret)).await
+}
+
+pub async fn pause(call: Call, input: Input<KeyPath, NoQuery, NoBody>) -> Result<Answer<KeyView>, Problem> {
+    let (by, catalogue, id) = (call.key_caller(), call.catalogue(), input.path.id);
+    changed(call, move |tx, organization| key_changes::pause(tx, &catalogue, organization, &by, id)).await
+}
+
+pub async fn resume(call: Call, input: Input<KeyPath, NoQuery, NoBody>) -> Result<Answer<KeyView>, Problem> {
+    let (by, catalogue, id) = (call.key_caller(), call.catalogue(), input.path.id);
+    changed(call, move |tx, organization| key_changes::resume(tx, &catalogue, organization, &by, id)).await
+}
+
+/// What a Sandbox key is to play, and for how long.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "SimulationStart")]
+pub struct SimulationBody {
+    what: SimulationWord,
+    #[schemars(range(min = 1, max = 60))]
+    minutes: i64,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SimulationWord {
+    Revoked,
+    Expired,
+    RateLimited,
+    Forbidden,
+}
+
+impl From<SimulationWord> for Simulation {
+    fn from(word: SimulationWord) -> Self {
+        match word {
+            SimulationWord::Revoked => Self::Revoked,
+            SimulationWord::Expired => Self::Expired,
+            SimulationWord::RateLimited => Self::RateLimited,
+            SimulationWord::Forbidden => Self::Forbidden,
+        }
+    }
+}
+
+pub async fn simulate(call: Call, input: Input<KeyPath, NoQuery, SimulationBody>) -> Result<Answer<KeyView>, Problem> {
+    let (by, catalogue, id) = (call.key_caller(), call.catalogue(), input.path.id);
+    let wanted = (input.body.what.into(), input.body.minutes);
+    changed(call, move |tx, organization| simulation::start(tx, &catalogue, organization, &by, id, wanted)).await
+}
+
+pub async fn stop_simulation(call: Call, input: Input<KeyPath, NoQuery, NoBody>) -> Result<Answer<KeyView>, Problem> {
+    let (by, catalogue, id) = (call.key_caller(), call.catalogue(), input.path.id);
+    changed(call, move |tx, organization| simulation::stop(tx, &catalogue, organization, &by, id)).await
+}
+
+/// Which keys end; all conditions together, at least one. `application` stands alone: its tokens end.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "BulkRevocation")]
+pub struct BulkBody {
+    owner: Option<UserId>,
+    workspace: Option<WorkspaceId>,
+    created_before: Option<Timestamp>,
+    /// Neither made nor used since then.
+    unused_since: Option<Timestamp>,
+    application: Option<ApplicationId>,
+    /// Only tells what would end.
+    #[serde(default)]
+    dry_run: bool,
+}
+
+/// What ended, or would.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "BulkRevoked")]
+pub struct BulkView {
+    dry_run: bool,
+    api_keys: usize,
+    /// Each with all of its tokens.
+    authorizations: usize,
+    /// The newest first.
+    api_key_ids: Vec<ApiKeyId>,
+}
+
+pub async fn bulk_revoke(call: Call, input: Input<NoPath, NoQuery, BulkBody>) -> Result<Answer<BulkView>, Problem> {
+    let (organization, by, catalogue) = (call.organization()?, call.key_caller(), call.catalogue());
+    let BulkBody { owner, workspace, created_before, unused_since, application, dry_run } = input.body;
+    let which = Which { owner, workspace, created_before, unused_since, application };
+    let revoked = call.write(organization, move |tx| bulk_revocation::revoke(tx, &catalogue, organization, &by, &which, dry_run)).await?;
+    let (api_keys, authorizations) = (revoked.api_keys.len(), revoked.authorizations);
+    Ok(Answer::of(BulkView { dry_run, api_keys, authorizations, api_key_ids: revoked.api_keys }))
+}

@@ -1,0 +1,303 @@
+//! `/v1/api-keys`: list, read, create, change, revoke. What a key goes through in its life stands in `api_key_life`.
+
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::answer::{Answer, NoContent};
+use super::api_key_views::{KeyDetailView, KeyView, KeyWithSecretView, WorkspaceNameView};
+use super::call::Call;
+use super::input::{Input, NoBody, NoPath, NoQuery, present};
+use super::page::{Cursor, Limit, Page};
+use crate::crypto::Plaintext;
+use crate::crypto::digest::Purpose;
+use crate::crypto::format::mint_key;
+use crate::domain::api_keys::{self, KeyStatus, ListFilter, Minted, NewApiKey, Reach};
+use crate::domain::key_admins::KeyCaller;
+use crate::domain::key_changes::{self, KeyChange};
+use crate::domain::key_expiry::Expiry;
+use crate::domain::{Refusal, ensure};
+use crate::store::Tx;
+use crate::store::api_keys::ApiKeyFilter;
+use crate::types::environment::Environment;
+use crate::types::id::{ApiKeyId, UserId, WorkspaceId};
+use crate::types::state::{ApiKeyState, PermissionLevel, ReachKind};
+use crate::types::time::Timestamp;
+use crate::web::problem::Problem;
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KeyPath {
+    pub id: ApiKeyId,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KeyQuery {
+    #[serde(default)]
+    limit: Limit,
+    cursor: Option<Cursor<ApiKeyId>>,
+    #[schemars(with = "Option<String>")]
+    environment: Option<Environment>,
+    /// pending, active, paused, deactivated, expired or revoked.
+    state: Option<StateWord>,
+    owner: Option<UserId>,
+    /// Keys that name this workspace.
+    workspace: Option<WorkspaceId>,
+    permission_level: Option<PermissionLevel>,
+    /// organization or workspaces.
+    scope: Option<ScopeWord>,
+    /// Letters in the name, in any case.
+    #[schemars(length(min = 1, max = 100))]
+    name: Option<String>,
+    /// Neither made nor used since then.
+    unused_since: Option<Timestamp>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum StateWord {
+    Pending,
+    Active,
+    Paused,
+    Deactivated,
+    Expired,
+    Revoked,
+}
+
+impl From<StateWord> for KeyStatus {
+    fn from(word: StateWord) -> Self {
+        match word {
+            StateWord::Pending => Self::Stored(ApiKeyState::Pending),
+            StateWord::Active => Self::Stored(ApiKeyState::Active),
+            StateWord::Paused => Self::Stored(ApiKeyState::Paused),
+            StateWord::Deactivated => Self::Stored(ApiKeyState::Deactivated),
+            StateWord::Revoked => Self::Stored(ApiKeyState::Revoked),
+            StateWord::Expired => Self::Expired,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ScopeWord {
+    Organization,
+    Workspaces,
+}
+
+/// An API key to be created. Exactly one of `expires_in_days`, `expires_on`, `expires_at` and `never_expires` says when it ends.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "NewApiKey")]
+pub struct NewKeyBody {
+    #[serde(default)]
+    #[schemars(length(max = 100))]
+    name: String,
+    #[serde(default)]
+    #[schemars(length(max = 500))]
+    description: String,
+    #[schemars(with = "String")]
+    environment: Environment,
+    scope: ScopeWord,
+    /// With the scope workspaces: at least one.
+    #[serde(default)]
+    #[schemars(length(max = 1000))]
+    workspaces: Vec<WorkspaceId>,
+    permission_level: PermissionLevel,
+    /// With the scope organization: the key may create workspaces and users.
+    #[serde(default)]
+    organization_operations: bool,
+    /// The key may rotate itself.
+    #[serde(default)]
+    self_rotation: bool,
+    /// 30, 90 and 365 are usual.
+    #[schemars(range(min = 1, max = 3650))]
+    expires_in_days: Option<i64>,
+    /// To the end of this day where the organization is: 2026-01-31.
+    expires_on: Option<String>,
+    expires_at: Option<Timestamp>,
+    /// Not recommended.
+    #[serde(default)]
+    never_expires: bool,
+    /// No secret now: it is made when the key is handed over.
+    #[serde(default)]
+    pending: bool,
+    /// Only an operator token names another member.
+    owner: Option<UserId>,
+}
+
+/// What is to change of an API key; what is left out stays. Scope, permission and expiry only ever narrow.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "ApiKeyChange")]
+pub struct KeyChangeBody {
+    #[serde(default, deserialize_with = "present")]
+    #[schemars(with = "String", length(max = 100))]
+    name: Option<String>,
+    #[serde(default, deserialize_with = "present")]
+    #[schemars(with = "String", length(max = 500))]
+    description: Option<String>,
+    #[serde(default, deserialize_with = "present")]
+    #[schemars(with = "PermissionLevel")]
+    permission_level: Option<PermissionLevel>,
+    #[serde(default, deserialize_with = "present")]
+    #[schemars(with = "Vec<WorkspaceId>", length(min = 1, max = 1000))]
+    workspaces: Option<Vec<WorkspaceId>>,
+    #[serde(default, deserialize_with = "present")]
+    #[schemars(with = "Timestamp")]
+    expires_at: Option<Timestamp>,
+    /// Only off.
+    #[serde(default, deserialize_with = "present")]
+    #[schemars(with = "bool")]
+    organization_operations: Option<bool>,
+    /// Only off.
+    #[serde(default, deserialize_with = "present")]
+    #[schemars(with = "bool")]
+    self_rotation: Option<bool>,
+}
+
+impl Call {
+    /// The caller as the rules about keys ask for it.
+    pub fn key_caller(&self) -> KeyCaller {
+        let narrow = self.access.as_ref().filter(|access| !access.is_organization_wide());
+        KeyCaller { caller: self.caller, within: narrow.map(|access| access.workspaces().collect()) }
+    }
+
+    /// A new key, and what is stored of it.
+    pub fn mint_key(&self, environment: Environment) -> (Minted, Plaintext) {
+        let keys = &self.app.config.keys;
+        let (public_id, secret) = mint_key(&keys.prefix, keys.marker(environment));
+        (Minted { public_id, digest: self.app.digester.digest(Purpose::ApiKey, secret.expose()) }, secret)
+    }
+}
+
+pub async fn list(call: Call, input: Input<NoPath, KeyQuery, NoBody>) -> Result<Answer<Page<KeyView>>, Problem> {
+    let (organization, by, catalogue, now) = (call.organization()?, call.key_caller(), call.catalogue(), call.facts.now);
+    let query = input.query;
+    let scope = query.scope.map(|scope| if scope == ScopeWord::Organization { ReachKind::Organization } else { ReachKind::Workspaces });
+    let rows = ApiKeyFilter {
+        environment: query.environment,
+        owner: query.owner,
+        permission_level: query.permission_level,
+        reach: scope,
+        workspace: query.workspace,
+        ..ApiKeyFilter::default()
+    };
+    let filter = ListFilter { rows, status: query.state.map(KeyStatus::from), name: query.name, unused_since: query.unused_since };
+    let (after, limit) = (Cursor::place(query.cursor), query.limit);
+    let listed = call.read(move |snapshot| api_keys::list(snapshot, &catalogue, organization, &by, &filter, after, limit.rows(), now)).await?;
+    Ok(Answer::of(Page::of(limit, listed, |listed| (listed.key.created_at, listed.key.id), |listed| KeyView::of(listed, now))))
+}
+
+pub async fn get(call: Call, input: Input<KeyPath, NoQuery, NoBody>) -> Result<Answer<KeyDetailView>, Problem> {
+    let (organization, by, catalogue, now, id) = (call.organization()?, call.key_caller(), call.catalogue(), call.facts.now, input.path.id);
+    let detail = call.read(move |snapshot| api_keys::detail(snapshot, &catalogue, organization, &by, id, now)).await?;
+    Ok(Answer::of(KeyDetailView::of(detail, now)))
+}
+
+pub async fn create(call: Call, input: Input<NoPath, NoQuery, NewKeyBody>) -> Result<Answer<KeyWithSecretView>, Problem> {
+    let (organization, by, config, now) = (call.organization()?, call.key_caller(), Arc::clone(&call.app.config), call.facts.now);
+    let (minted, secret) = call.mint_key(input.body.environment);
+    let (minted, secret) = if input.body.pending { (None, None) } else { (Some(minted), Some(secret)) };
+    let new = new_key(input.body, minted)?;
+    let create = move |tx: &mut Tx| {
+        let organization = tx.find_organization(organization)?.ok_or(Refusal::NotFound)?;
+        let key = api_keys::create_by(tx, &config, &organization, &by, new)?;
+        Ok((key.id.to_string(), api_keys::listed_key(tx, key, now)?))
+    };
+    let again = move |tx: &mut Tx, id: &str| {
+        let id = id.parse().map_err(|_| Refusal::NotFound)?;
+        let key = tx.find_api_key(organization, id)?.ok_or(Refusal::NotFound)?;
+        api_keys::listed_key(tx, key, now)
+    };
+    let made = call.create(organization, create, again).await?;
+    let replayed = made.replayed;
+    Ok(Answer::made(made, |listed| format!("/v1/api-keys/{}", listed.key.id), |listed| KeyWithSecretView::of(listed, secret, replayed, now)))
+}
+
+fn new_key(body: NewKeyBody, secret: Option<Minted>) -> Result<NewApiKey, Refusal> {
+    let reach = match body.scope {
+        ScopeWord::Organization => {
+            ensure(body.workspaces.is_empty(), Refusal::field("workspaces", "belongs to the scope workspaces"))?;
+            Reach::Organization { operations: body.organization_operations }
+        }
+        ScopeWord::Workspaces => {
+            let own = "belongs to the scope organization";
+            ensure(!body.organization_operations, Refusal::field("organization_operations", own))?;
+            let mut workspaces = body.workspaces;
+            workspaces.sort_unstable();
+            workspaces.dedup();
+            Reach::Workspaces(workspaces)
+        }
+    };
+    Ok(NewApiKey {
+        owner: body.owner,
+        expiry: expiry(body.expires_in_days, body.expires_on, body.expires_at, body.never_expires)?,
+        name: body.name,
+        description: body.description,
+        environment: body.environment,
+        reach,
+        permission_level: body.permission_level,
+        self_rotation: body.self_rotation,
+        secret,
+    })
+}
+
+/// An end is never guessed.
+pub fn expiry(in_days: Option<i64>, on: Option<String>, at: Option<Timestamp>, never: bool) -> Result<Expiry, Refusal> {
+    let one = "Say exactly one of expires_in_days, expires_on, expires_at and never_expires.";
+    match (in_days, on, at, never) {
+        (Some(days), None, None, false) => Ok(Expiry::InDays(days)),
+        (None, Some(date), None, false) => Ok(Expiry::OnDate(date)),
+        (None, None, Some(end), false) => Ok(Expiry::At(end)),
+        (None, None, None, true) => Ok(Expiry::Never),
+        _ => Err(Refusal::field("expires_in_days", one)),
+    }
+}
+
+pub async fn change(call: Call, input: Input<KeyPath, NoQuery, KeyChangeBody>) -> Result<Answer<KeyView>, Problem> {
+    let (organization, by, config, now) = (call.organization()?, call.key_caller(), Arc::clone(&call.app.config), call.facts.now);
+    let KeyChangeBody { name, description, permission_level, workspaces, expires_at, organization_operations, self_rotation } = input.body;
+    let wanted = KeyChange { name, description, permission_level, workspaces, expires_at, organization_operations, self_rotation };
+    let change = move |tx: &mut Tx| {
+        let key = key_changes::change(tx, &config, organization, &by, input.path.id, wanted)?;
+        api_keys::listed_key(tx, key, now)
+    };
+    Ok(Answer::of(KeyView::of(call.write(organization, change).await?, now)))
+}
+
+/// By who manages it, or by the key itself.
+pub async fn delete(call: Call, input: Input<KeyPath, NoQuery, NoBody>) -> Result<Answer<NoContent>, Problem> {
+    let (organization, by, catalogue, id) = (call.organization()?, call.key_caller(), call.catalogue(), input.path.id);
+    match call.own_key(id)? {
+        Some(_) => call.write(organization, move |tx| key_changes::revoke_itself(tx, organization, id)).await?,
+        None => call.write(organization, move |tx| key_changes::revoke(tx, &catalogue, organization, &by, id).map(drop)).await?,
+    }
+    Ok(Answer::none())
+}
+
+/// Which keys name a workspace.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "WorkspaceKeys")]
+pub struct WorkspaceKeysView {
+    workspace: WorkspaceNameView,
+    api_keys: Vec<KeyView>,
+}
+
+/// Which live keys reach which workspace (row 30).
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ApiKeyMap")]
+pub struct KeyMapView {
+    data: Vec<WorkspaceKeysView>,
+    /// They reach every workspace.
+    organization_wide: Vec<KeyView>,
+}
+
+pub async fn workspaces(call: Call, _: Input<NoPath, NoQuery, NoBody>) -> Result<Answer<KeyMapView>, Problem> {
+    let (organization, by, catalogue, now) = (call.organization()?, call.key_caller(), call.catalogue(), call.facts.now);
+    let map = call.read(move |snapshot| api_keys::map(snapshot, &catalogue, organization, &by, now)).await?;
+    let views = |keys: Vec<api_keys::ListedKey>| keys.into_iter().map(|listed| KeyView::of(listed, now)).collect();
+    let row = |(id, name, keys)| WorkspaceKeysView { workspace: WorkspaceNameView { id, name }, api_keys: views(keys) };
+    Ok(Answer::of(KeyMapView { data: map.workspaces.into_iter().map(row).collect(), organization_wide: views(map.organization_wide) }))
+}
