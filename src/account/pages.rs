@@ -42,6 +42,38 @@ pub struct IdentityPage {
     pub locked: Option<String>,
 }
 
+/// `POST /hand-over/{token}` with `csrf email`.
+#[derive(Template)]
+#[template(path = "account/hand_over.html")]
+pub struct HandOverPage {
+    pub shell: Shell,
+    pub csrf: String,
+    pub token: String,
+    pub organization: String,
+    pub name: String,
+    pub environment: Environment,
+    pub error: Option<String>,
+}
+
+/// The secret, once.
+#[derive(Template)]
+#[template(path = "account/hand_over_done.html")]
+pub struct HandOverDonePage {
+    pub shell: Shell,
+    pub name: String,
+    pub environment: Environment,
+    pub secret: String,
+    pub try_url: String,
+}
+
+#[derive(Template)]
+#[template(path = "account/hand_over_closed.html")]
+pub struct HandOverClosedPage {
+    pub shell: Shell,
+    pub title: String,
+    pub text: String,
+}
+
 /// What acts for the person.
 #[derive(Template)]
 #[template(path = "account/connected_apps.html")]
@@ -143,6 +175,43 @@ mod tests {
         fn sample_unused(name: &str) -> Self {
             Self { application: ConnectedApp::sample_unused(name), ..Self::sample(name) }
         }
+    }
+
+    impl HandOverPage {
+        fn sample(name: &str, error: Option<&str>) -> Self {
+            Self {
+                shell: signed_out("An API key for you"),
+                csrf: "csrf-token".into(),
+                token: "cs_ho_0123".into(),
+                organization: name.into(),
+                name: name.into(),
+                environment: Environment::Production,
+                error: error.map(str::to_owned),
+            }
+        }
+    }
+
+    impl HandOverDonePage {
+        fn sample(name: &str) -> Self {
+            Self {
+                shell: signed_out("Your API key"),
+                name: name.into(),
+                environment: Environment::Sandbox,
+                secret: "cs_sandbox_0123".into(),
+                try_url: "https://api.acme.example/v1/whoami".into(),
+            }
+        }
+    }
+
+    #[test]
+    fn hand_over_pages_keep_the_promises() {
+        for (kind, name) in [("", "Acme".to_owned()), ("-script", SCRIPT.to_owned()), ("-long", long()), ("-rtl", RIGHT_TO_LEFT.to_owned())] {
+            assert_kept(&format!("hand-over{kind}"), &HandOverPage::sample(&name, None));
+            assert_kept(&format!("hand-over-refused{kind}"), &HandOverPage::sample(&name, Some("The link is not for this address.")));
+            assert_kept(&format!("hand-over-done{kind}"), &HandOverDonePage::sample(&name));
+        }
+        let (title, text) = ("This link has expired".to_owned(), "Ask for a new one.".to_owned());
+        assert_kept("hand-over-closed", &HandOverClosedPage { shell: signed_out("This link has expired"), title, text });
     }
 
     #[test]

@@ -34,8 +34,8 @@ pub struct RotationBody {
 pub async fn rotate(call: Call, input: Input<KeyPath, NoQuery, RotationBody>) -> Result<Answer<KeyWithSecretView>, Problem> {
     let (organization, by, catalogue, now, id) = (call.organization()?, call.key_caller(), call.catalogue(), call.facts.now, input.path.id);
     let own = call.own_key(id)?;
-    let environment = call.read(move |snapshot| find(snapshot, organization, id)).await?.environment;
-    let (minted, secret) = call.mint_key(environment);
+    let key = call.read(move |snapshot| find(snapshot, organization, id)).await?;
+    let (minted, secret) = call.mint_for(&key);
     let wanted = Rotation { grace_seconds: input.body.grace_seconds, expires_at: input.body.expires_at, minted };
     let rotate = move |tx: &mut Tx| {
         let by = own.map_or(By::Admin(&by), By::Itself);

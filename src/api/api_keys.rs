@@ -19,7 +19,7 @@ use crate::domain::key_changes::{self, KeyChange};
 use crate::domain::key_expiry::Expiry;
 use crate::domain::{Refusal, ensure};
 use crate::store::Tx;
-use crate::store::api_keys::ApiKeyFilter;
+use crate::store::api_keys::{ApiKey, ApiKeyFilter};
 use crate::types::environment::Environment;
 use crate::types::id::{ApiKeyId, UserId, WorkspaceId};
 use crate::types::state::{ApiKeyState, PermissionLevel, ReachKind};
@@ -168,6 +168,12 @@ impl Call {
     pub fn mint_key(&self, environment: Environment) -> (Minted, Plaintext) {
         let keys = &self.app.config.keys;
         let (public_id, secret) = mint_key(&keys.prefix, keys.marker(environment));
+        (Minted { public_id, digest: self.app.digester.digest(Purpose::ApiKey, secret.expose()) }, secret)
+    }
+
+    /// Another secret of a key that there is: it begins as the key's others do.
+    pub fn mint_for(&self, key: &ApiKey) -> (Minted, Plaintext) {
+        let (public_id, secret) = mint_key(&key.prefix, &key.marker);
         (Minted { public_id, digest: self.app.digester.digest(Purpose::ApiKey, secret.expose()) }, secret)
     }
 }

@@ -26,6 +26,8 @@ use super::idempotency::{self, Repeatable};
 
 /// Stands among the permissions of what a key may do to itself.
 pub const ITSELF: &str = "itself";
+/// Stands among the permissions of what any member may do.
+pub const MEMBER: &str = "member";
 
 /// One authenticated request.
 pub struct Call {
@@ -119,6 +121,12 @@ impl Call {
         self.app.catalogue.permission(permission).is_some_and(|permission| held.contains(permission))
     }
 
+    /// A person's token that manages, as far as that person may: of a first-party application, with a scope for it.
+    fn is_for_management(&self) -> bool {
+        let persons = self.access.as_ref().filter(|access| access.credential.token.as_ref().is_some_and(|token| !token.is_own));
+        persons.is_some_and(|access| !(access.factors.scopes & access.factors.kind & self.app.catalogue.management()).is_empty())
+    }
+
     /// Which secret of this very key is the credential. Any other key manages none (row 24).
     pub fn own_key(&self, id: ApiKeyId) -> Result<Option<ApiKeySecretId>, Problem> {
         match self.access.as_ref().and_then(|access| access.credential.key.as_ref()) {
@@ -131,7 +139,8 @@ impl Call {
     /// Refuses a credential that holds none of `needed` anywhere.
     pub(super) fn ensure_any(&self, needed: &[&str]) -> Result<(), Problem> {
         let itself = needed.contains(&ITSELF) && self.access.as_ref().is_some_and(|access| access.credential.key.is_some());
-        if itself || needed.is_empty() || needed.iter().any(|name| self.allows(name, None)) { Ok(()) } else { Err(insufficient(needed)) }
+        let member = needed.contains(&MEMBER) && self.is_for_management();
+        if itself || member || needed.is_empty() || needed.iter().any(|name| self.allows(name, None)) { Ok(()) } else { Err(insufficient(needed)) }
     }
 
     /// Refuses a credential that does not hold `needed` in this workspace. One that does not reach it learns nothing of it.

@@ -17,10 +17,13 @@
 
 pub mod answer;
 pub mod api_key_life;
+pub mod api_key_requests;
+pub mod api_key_transfers;
 pub mod api_key_views;
 pub mod api_keys;
 pub mod call;
 pub mod docs;
+pub mod hand_overs;
 pub mod idempotency;
 pub mod input;
 pub mod openapi;

@@ -173,7 +173,8 @@ fn problems(entry: &Entry, has_body: bool) -> Vec<(u16, &'static str)> {
 fn security(needs: &[&str], catalogue: &Catalogue) -> Vec<Value> {
     let mut ways = vec![json!({"operatorToken": []})];
     for scope in catalogue.scopes() {
-        if needs.iter().any(|name| scope.permissions.iter().any(|own| own == name)) {
+        let for_members = needs.contains(&super::call::MEMBER) && catalogue.is_management(&scope.name);
+        if for_members || needs.iter().any(|name| scope.permissions.iter().any(|own| own == name)) {
             ways.push(json!({"oauth2": [scope.name]}));
         }
     }

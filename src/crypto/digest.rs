@@ -21,6 +21,7 @@ pub enum Purpose {
     /// What makes two registrations the same.
     ClientMetadata,
     OperatorToken,
+    HandOver,
     /// What makes two requests with one idempotency key the same.
     Request,
 }
@@ -39,6 +40,7 @@ impl Purpose {
             Self::RegistrationAccessToken => b"registration_access_token\0",
             Self::ClientMetadata => b"client_metadata\0",
             Self::OperatorToken => b"operator_token\0",
+            Self::HandOver => b"hand_over\0",
             Self::Request => b"request\0",
         }
     }

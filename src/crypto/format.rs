@@ -29,6 +29,8 @@ pub enum TokenKind {
     RegistrationAccessToken,
     /// Lets a program of the vendor manage every organization.
     OperatorToken,
+    /// A one-time link to a key's secret.
+    HandOver,
 }
 
 impl TokenKind {
@@ -41,6 +43,7 @@ impl TokenKind {
             Self::InitialAccessToken => "rg",
             Self::RegistrationAccessToken => "ra",
             Self::OperatorToken => "ot",
+            Self::HandOver => "ho",
         }
     }
 }

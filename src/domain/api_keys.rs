@@ -187,7 +187,7 @@ pub fn ensure_workspace_room(tx: &mut Tx, config: &Config, workspaces: &[Workspa
 }
 
 /// The first key starts the trial: once per organization, ever (row 7). Whoever subscribed has none.
-fn start_trial(tx: &mut Tx, plan: &Plan, organization: &Organization) -> Result<(), Refusal> {
+pub fn start_trial(tx: &mut Tx, plan: &Plan, organization: &Organization) -> Result<(), Refusal> {
     if plan.entry.trial_seconds == 0 || organization.trial_started_at.is_some() {
         return Ok(());
     }
@@ -338,7 +338,7 @@ pub fn detail(
     Ok(KeyDetail { creator_name: name_of(snapshot, listed.key.created_by)?, secrets, listed })
 }
 
-fn name_of(snapshot: &mut Snapshot, user: UserId) -> Result<String, Refusal> {
+pub fn name_of(snapshot: &mut Snapshot, user: UserId) -> Result<String, Refusal> {
     Ok(snapshot.find_user(user)?.map(|user| user.name).unwrap_or_default())
 }
 
@@ -359,6 +359,12 @@ fn status(key: &ApiKey, has_ground: bool, now: Timestamp) -> KeyStatus {
         _ if !has_ground => KeyStatus::Stored(ApiKeyState::Deactivated),
         other => KeyStatus::Stored(other),
     }
+}
+
+/// Whether the owner still has what the key stands on.
+pub fn stands(snapshot: &mut Snapshot, key: &ApiKey, now: Timestamp) -> Result<bool, Refusal> {
+    let workspaces = snapshot.list_api_key_workspaces(key.id)?;
+    has_ground(snapshot, key, &workspaces, now)
 }
 
 /// False once the owner left, or lost every workspace of it.

@@ -10,7 +10,7 @@ use crate::store::Snapshot;
 use crate::store::api_keys::ApiKey;
 use crate::types::id::{OrganizationId, UserId, WorkspaceId};
 use crate::types::permission::PermissionSet;
-use crate::types::state::{Licence, MemberState, OrganizationRole, ReachKind, UserState};
+use crate::types::state::{Licence, MemberState, OrganizationRole, ReachKind, UserKind, UserState};
 
 /// Sees keys, never secrets.
 pub const READ: &str = "api_keys:read";
@@ -62,6 +62,12 @@ impl KeyAdmin {
     pub fn reaches(&self, key: &ApiKey, workspaces: &[WorkspaceId]) -> bool {
         self.organization || (key.reach == ReachKind::Workspaces && self.covers(workspaces))
     }
+}
+
+/// As whoever did something earlier: an operator token's user has the flag.
+pub fn caller_of(snapshot: &mut Snapshot, user: UserId) -> Result<KeyCaller, Refusal> {
+    let operator = snapshot.find_user(user)?.is_some_and(|user| user.operator && user.kind == UserKind::ServiceAccount);
+    Ok(KeyCaller { caller: Caller { user, operator }, within: None })
 }
 
 /// Not found for strangers, admin-only for those who hold `needed` nowhere.

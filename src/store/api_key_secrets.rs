@@ -95,6 +95,12 @@ impl Tx<'_> {
         self.run(|conn| diesel::update(of_key).set(api_key_secrets::state.eq(to)).execute(conn)).map(drop)
     }
 
+    /// All of a key at once: it goes to somebody else.
+    pub fn revoke_api_key_secrets(&mut self, organization: OrganizationId, key: ApiKeyId) -> Result<(), Error> {
+        self.touch(Subject::Organization(organization));
+        self.change_api_key_secret_states(key, ApiKeySecretState::Revoked)
+    }
+
     /// Forward only; not news for the access memory. `from`: the client's network, where it is known.
     pub fn record_api_key_secret_use(&mut self, id: ApiKeySecretId, at: Timestamp, from: Option<&str>) -> Result<(), Error> {
         let earlier = api_key_secrets::last_used_at.is_null().or(api_key_secrets::last_used_at.lt(at));

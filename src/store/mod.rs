@@ -14,7 +14,9 @@ mod schema;
 mod tx;
 mod writer;
 
+pub mod api_key_requests;
 pub mod api_key_secrets;
+pub mod api_key_transfers;
 pub mod api_keys;
 pub mod application_secrets;
 pub mod applications;
@@ -23,6 +25,7 @@ pub mod authorization_requests;
 pub mod authorizations;
 pub mod consents;
 pub mod domains;
+pub mod hand_overs;
 pub mod idempotency_keys;
 pub mod identities;
 pub mod identity_providers;

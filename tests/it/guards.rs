@@ -4,15 +4,22 @@
 
 use actix_web::http::Method;
 use countersign::config::Rate;
+use countersign::crypto::digest::Purpose;
 use countersign::crypto::format::{TokenKind, mint_token};
 use countersign::domain::accounts;
 use countersign::server::routes::{Guard, Route, table};
 use countersign::store::Tx;
+use countersign::store::api_key_requests::ApiKeyRequest;
+use countersign::store::api_key_transfers::ApiKeyTransfer;
 use countersign::store::consents::Consent;
+use countersign::store::hand_overs::HandOver;
 use countersign::types::environment::Environment;
-use countersign::types::id::{ApiKeyId, ApiKeySecretId, ApplicationId, ClientSecretId, ConsentId, RegistrationTokenId, WorkspaceId};
+use countersign::types::id::{
+    ApiKeyId, ApiKeyRequestId, ApiKeySecretId, ApiKeyTransferId, ApplicationId, ClientSecretId, ConsentId, HandOverId, RegistrationTokenId,
+    WorkspaceId,
+};
 use countersign::types::resource::ResourceUri;
-use countersign::types::state::{ConsentState, OrganizationRole, ReachKind};
+use countersign::types::state::{ConsentState, HandOverState, KeyRequestState, OrganizationRole, PermissionLevel, ReachKind, TransferState};
 use reqwest::header::{AUTHORIZATION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, LOCATION, SET_COOKIE, WWW_AUTHENTICATE};
 use reqwest::{RequestBuilder, Response, StatusCode};
 use serde_json::json;
@@ -237,6 +244,9 @@ async fn sample(server: &Server, route: &Route, registered: &str) -> (String, Bo
             let path = route.path.replace("{id}", fresh_key(server).await.as_str());
             path.replace("{secret}", ApiKeySecretId::generate(server.clock.now()).as_str())
         }
+        (_, path) if path.starts_with("/v1/api-key-requests/{id}") => path.replace("{id}", &fresh_key_request(server).await),
+        (_, path) if path.starts_with("/v1/api-key-transfers/{id}") => path.replace("{id}", &fresh_transfer(server).await),
+        (_, "/hand-over/{token}") => format!("/hand-over/{}", fresh_hand_over(server).await),
         (_, path) if path.starts_with("/v1/api-keys/{id}") => route.path.replace("{id}", fresh_key(server).await.as_str()),
         (_, "/v1/workspaces/{id}") => route.path.replace("{id}", fresh_workspace(server).await.as_str()),
         (_, "/v1/docs/{name}") => "/v1/docs/swagger-initializer.js".to_owned(),
@@ -260,7 +270,7 @@ async fn sample(server: &Server, route: &Route, registered: &str) -> (String, Bo
         _ if route.guard == Guard::Management => Body::Json,
         (_, "/v1/watermark") => Body::Document,
         (_, "/oauth2/authorize" | "/login" | "/logout") => Body::Form,
-        (_, path) if ["/dev-centre/", "/account/", "/operator/"].iter().any(|start| path.starts_with(start)) => Body::Form,
+        (_, path) if ["/dev-centre/", "/account/", "/operator/", "/hand-over/"].iter().any(|start| path.starts_with(start)) => Body::Form,
         (method, path) => panic!("{method} {path} is not listed"),
     };
     (path, body)
@@ -278,6 +288,70 @@ async fn name_resource(server: &Server, path: &str) {
 
 async fn fresh_key(server: &Server) -> ApiKeyId {
     key(server, Key::of(server, admin(server).await)).await.id
+}
+
+async fn fresh_key_request(server: &Server) -> String {
+    let request = ApiKeyRequest {
+        id: ApiKeyRequestId::generate(server.clock.now()),
+        organization_id: server.planted.organization,
+        requester_id: admin(server).await,
+        name: "Reports".to_owned(),
+        reason: "Weekly".to_owned(),
+        environment: Environment::Sandbox,
+        reach: ReachKind::Workspaces,
+        workspaces: server.planted.workspace.to_string(),
+        permission_level: PermissionLevel::ReadOnly,
+        expires_at: None,
+        state: KeyRequestState::Open,
+        decided_by: None,
+        decided_at: None,
+        decision_reason: None,
+        api_key_id: None,
+        created_at: server.clock.now(),
+    };
+    let id = request.id.to_string();
+    server.write(move |tx| Ok(tx.insert_api_key_request(&request)?)).await;
+    id
+}
+
+async fn fresh_transfer(server: &Server) -> String {
+    let (admin, api_key_id) = (admin(server).await, fresh_key(server).await);
+    let transfer = ApiKeyTransfer {
+        id: ApiKeyTransferId::generate(server.clock.now()),
+        organization_id: server.planted.organization,
+        api_key_id,
+        from_id: admin,
+        to_id: admin,
+        offered_by: admin,
+        state: TransferState::Open,
+        created_at: server.clock.now(),
+        decided_at: None,
+    };
+    let id = transfer.id.to_string();
+    server.write(move |tx| Ok(tx.insert_api_key_transfer(&transfer)?)).await;
+    id
+}
+
+/// The secret part of a live link.
+async fn fresh_hand_over(server: &Server) -> String {
+    let token = mint_token("cs", TokenKind::HandOver).expose().to_owned();
+    let hand_over = HandOver {
+        id: HandOverId::generate(server.clock.now()),
+        organization_id: server.planted.organization,
+        api_key_id: fresh_key(server).await,
+        email: "dev@agency.example".to_owned(),
+        digest: server.app.digester.digest(Purpose::HandOver, &token),
+        state: HandOverState::Open,
+        wrong_addresses: 0,
+        grace_seconds: 0,
+        secret_id: None,
+        created_by: admin(server).await,
+        created_at: server.clock.now(),
+        expires_at: server.clock.now().plus_seconds(3600),
+        used_at: None,
+    };
+    server.write(move |tx| Ok(tx.insert_hand_over(&hand_over)?)).await;
+    token
 }
 
 async fn fresh_workspace(server: &Server) -> WorkspaceId {

@@ -201,6 +201,7 @@ impl<'p> Used<'p> {
         self.use_credentials(&tokens).await;
         self.use_console(&cookie, &csrf).await;
         self.register_an_application().await;
+        self.manage_keys().await;
         let wrong = random_base62(32);
         self.hide("a wrong secret", &wrong);
         for path in ["/oauth2/token", "/oauth2/introspect", "/v1/verify"] {
@@ -209,6 +210,45 @@ impl<'p> Used<'p> {
         }
         let form = [("csrf", csrf.as_str())];
         assert_eq!(text(self.post("/logout").header(COOKIE, &cookie).form(&form)).await.0, StatusCode::SEE_OTHER);
+    }
+
+    /// Makes, rotates and hands over keys by a program.
+    async fn manage_keys(&mut self) {
+        let (client, base, token) = (self.client.clone(), self.base.clone(), self.secrets.operator_token.clone());
+        let organization = self.planted.organization;
+        let at = |path: &str| format!("{base}/v1/api-keys{path}?organization={organization}");
+        let json = |body: String| serde_json::from_str::<Value>(&body).expect("JSON");
+        let keys = json(text(client.get(at("")).bearer_auth(&token)).await.1);
+        let post = async |path: &str, body: Value| {
+            let (status, body) = text(client.post(at(path)).bearer_auth(&token).json(&body)).await;
+            assert_eq!(status, StatusCode::CREATED, "{body}");
+            json(body)
+        };
+        let new = |pending: bool| {
+            json!({"name": "CRM", "environment": "sandbox", "scope": "organization", "permission_level": "full", "expires_in_days": 30,
+                   "owner": keys["data"][0]["owner"]["id"], "pending": pending})
+        };
+        let (made, pending) = (post("", new(false)).await, post("", new(true)).await);
+        let path = |key: &Value| format!("/{}", key["id"].as_str().expect("an id"));
+        let rotated = post(&format!("{}/rotate", path(&made)), json!({"grace_seconds": 60})).await;
+        let link = post(&format!("{}/hand-over", path(&pending)), json!({"email": "dev@agency.example", "expires_in_seconds": 60})).await;
+        let link = link["link"].as_str().expect("a link").to_owned();
+        self.hide("a hand-over link", link.rsplit('/').next().expect("its end"));
+        for (name, key) in [("a key made by a program", &made), ("a rotated key", &rotated)] {
+            self.hide(name, key["secret"].as_str().expect("a secret"));
+        }
+        let page = send(client.get(&link)).await;
+        let stranger = self.cookie(&page, "countersign_visitor");
+        let csrf = hidden(&page.text().await.expect("text"), "csrf").expect("a token");
+        self.hide("the form token of a link", &csrf);
+        for (email, expected) in [("eve@agency.example", StatusCode::UNPROCESSABLE_ENTITY), ("dev@agency.example", StatusCode::OK)] {
+            let form = [("csrf", csrf.as_str()), ("email", email)];
+            let (status, html) = text(client.post(&link).header(COOKIE, &stranger).form(&form)).await;
+            assert_eq!(status, expected, "{html}");
+            if status == StatusCode::OK {
+                self.hide("a key that was handed over", &word(&html, "cs_sandbox_"));
+            }
+        }
     }
 
     /// By itself, and again with the registration access token.

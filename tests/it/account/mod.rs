@@ -1,6 +1,7 @@
 //! A person's own account: what a browser sends and gets, cookie by cookie.
 
 mod connected_apps;
+mod hand_over;
 mod sign_in;
 mod sign_out;
 

@@ -1,7 +1,9 @@
 //! The management API, one file a noun, and what every operation does the same way.
 
+mod api_key_requests;
 mod api_key_rotation;
-mod api_keys;
+mod api_key_transfers;
+pub mod api_keys;
 mod frame;
 mod idempotency;
 mod openapi;

@@ -15,6 +15,7 @@ both_databases!(
     the_last_use_of_a_secret_moves_forward_with_its_network,
     a_secret_is_used_for_the_first_time_once,
     who_was_shown_a_secret_is_told_both_ways,
+    all_secrets_of_a_key_end_at_once,
 );
 
 fn secret(id: ApiKeyId, acme: &Acme) -> ApiKeySecret {
@@ -55,6 +56,17 @@ async fn there_is_one_secret_in_use_and_one_pending_at_most(db: TestDatabase) {
         assert!(is_constraint(&write(&store, move |tx| tx.insert_api_key_secret(organization, &extra)).await));
     }
     assert_eq!(read(&store, move |c| c.list_api_key_secrets(id)).await.len(), 2);
+}
+
+async fn all_secrets_of_a_key_end_at_once(db: TestDatabase) {
+    let store = open(&db);
+    let acme = Acme::insert(&store).await;
+    let (organization, (id, _), (_, kept)) = (acme.organization, insert(&store, &acme).await, insert(&store, &acme).await);
+    let pending = ApiKeySecret { state: ApiKeySecretState::Pending, ..secret(id, &acme) };
+    write(&store, move |tx| tx.insert_api_key_secret(organization, &pending)).await.expect("a pending one");
+    ends_what_is_remembered_of(&store, Subject::Organization(organization), move |tx| tx.revoke_api_key_secrets(organization, id)).await;
+    assert!(read(&store, move |c| c.list_api_key_secrets(id)).await.iter().all(|secret| secret.state == ApiKeySecretState::Revoked));
+    assert_eq!(read(&store, move |c| c.find_api_key_secret(kept)).await.expect("found").state, ApiKeySecretState::Active);
 }
 
 async fn the_last_use_of_a_secret_moves_forward_with_its_network(db: TestDatabase) {

@@ -1,6 +1,8 @@
 //! The store's contract: what every public function promises, on both databases. One file per noun, as in src/store/.
 
+mod api_key_requests;
 mod api_key_secrets;
+mod api_key_transfers;
 pub mod api_keys;
 mod application_secrets;
 mod applications;
@@ -11,6 +13,7 @@ mod completeness;
 mod consents;
 mod domains;
 mod factors;
+mod hand_overs;
 mod idempotency_keys;
 mod identities;
 mod identity_providers;

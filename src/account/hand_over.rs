@@ -1,0 +1,116 @@
+//! A hand-over link: somebody outside collects a key's secret, once, with the address that the link is bound to.
+
+use std::sync::Arc;
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+
+use super::pages::{HandOverClosedPage, HandOverDonePage, HandOverPage};
+use super::with_cookies;
+use crate::app::App;
+use crate::crypto::digest::{Digest, Purpose};
+use crate::crypto::format::{TokenKind, is_token, mint_key};
+use crate::crypto::password::network;
+use crate::domain::Refusal;
+use crate::domain::api_keys::Minted;
+use crate::domain::hand_overs::{self, Shown, Standing, Tried};
+use crate::domain::limiter::Quota;
+use crate::store::{Tx, Verdict};
+use crate::types::time::Timestamp;
+use crate::web::facts::Facts;
+use crate::web::form::Form;
+use crate::web::html::{self, PRODUCT, PageError};
+use crate::web::page::Shell;
+use crate::web::visitor::Visitor;
+
+const WRONG: &str = "The link is not for this address. Enter the one it was made for.";
+
+/// `GET /hand-over/{token}`: what it is; nothing happens yet.
+pub async fn show(app: web::Data<App>, visitor: Visitor, facts: Facts, path: web::Path<String>) -> Result<HttpResponse, PageError> {
+    let shown = look(&app, candidates(&app, &path)?, facts.now).await?;
+    match shown.standing {
+        Standing::Open => page(&visitor, &path, shown, None),
+        closed => Ok(closed_page(&closed)),
+    }
+}
+
+/// `POST /hand-over/{token}` with `csrf email`: makes the secret and shows it.
+pub async fn collect(
+    app: web::Data<App>, visitor: Visitor, facts: Facts, request: HttpRequest, path: web::Path<String>, payload: web::Payload,
+) -> Result<HttpResponse, PageError> {
+    let form = Form::read(&request, payload, app.config.server.max_body_bytes).await?;
+    visitor.check_csrf(&form)?;
+    form.refuse_repeated(&["email"])?;
+    let candidates = candidates(&app, &path)?;
+    let shown = look(&app, candidates.clone(), facts.now).await?;
+    if shown.standing != Standing::Open {
+        return Ok(closed_page(&shown.standing));
+    }
+    let network = network(facts.address).to_string();
+    let guesses = Quota::new("hand_over_address", network.as_str(), app.config.sessions.failures_per_address);
+    if !app.limiter.is_free(&network, &guesses, facts.now) {
+        return Err(PageError::TooMany { retry_after_seconds: guesses.rate.window_seconds });
+    }
+    let (public_id, secret) = mint_key(&shown.key.prefix, &shown.key.marker);
+    let minted = Minted { public_id, digest: app.digester.digest(Purpose::ApiKey, secret.expose()) };
+    let (catalogue, email) = (Arc::clone(&app.catalogue), form.field("email").to_owned());
+    let collect = move |tx: &mut Tx| hand_overs::collect(tx, &catalogue, &candidates, &email, minted).map(Verdict::Done);
+    match app.store.write_organization(shown.organization, facts.now, collect).await {
+        Ok(Tried::Collected(key)) => {
+            let template = HandOverDonePage {
+                shell: shell("Your API key"),
+                name: key.title(),
+                environment: key.environment,
+                secret: secret.expose().to_owned(),
+                try_url: format!("{}/v1/whoami", app.issuer.as_str()),
+            };
+            Ok(html::page(StatusCode::OK, &template, None))
+        }
+        Ok(Tried::WrongAddress) => {
+            app.limiter.take(&network, &[guesses], facts.now);
+            page(&visitor, &path, shown, Some(WRONG.to_owned()))
+        }
+        // a twin was quicker, or an admin
+        Err(Refusal::NotFound | Refusal::Coded(..)) => Ok(closed_page(&Standing::Void)),
+        Err(other) => Err(other.into()),
+    }
+}
+
+/// What is no link is not looked up.
+fn candidates(app: &App, token: &str) -> Result<Vec<Digest>, PageError> {
+    let shaped = is_token(&app.config.keys.prefix, TokenKind::HandOver, token);
+    if shaped { Ok(app.digester.candidates(Purpose::HandOver, token)) } else { Err(PageError::NotFound) }
+}
+
+async fn look(app: &App, candidates: Vec<Digest>, now: Timestamp) -> Result<Shown, Refusal> {
+    let catalogue = Arc::clone(&app.catalogue);
+    app.store.read(move |snapshot| hand_overs::look(snapshot, &catalogue, &candidates, now)).await
+}
+
+/// Whoever is signed in here is not who the link is for: the page says nothing of it.
+fn shell(title: &str) -> Shell {
+    Shell { title: title.to_owned(), product_name: PRODUCT.to_owned(), signed_in: None, active_section: None }
+}
+
+fn page(visitor: &Visitor, token: &str, shown: Shown, error: Option<String>) -> Result<HttpResponse, PageError> {
+    let status = if error.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+    let template = HandOverPage {
+        shell: shell("An API key for you"),
+        csrf: visitor.csrf(),
+        token: token.to_owned(),
+        organization: shown.organization_name,
+        name: shown.key.title(),
+        environment: shown.key.environment,
+        error,
+    };
+    with_cookies(html::page(status, &template, None), visitor.cookie())
+}
+
+fn closed_page(standing: &Standing) -> HttpResponse {
+    let (title, text) = match standing {
+        Standing::Used => ("This link has been used", "It works once. If that was not you, tell whoever sent it at once: the key can be revoked."),
+        Standing::Expired => ("This link has expired", "Ask whoever sent it for a new one."),
+        Standing::Open | Standing::Void => ("This link does not work any more", "It was taken back or replaced. Ask whoever sent it for a new one."),
+    };
+    html::page(StatusCode::GONE, &HandOverClosedPage { shell: shell(title), title: title.to_owned(), text: text.to_owned() }, None)
+}
