@@ -4,19 +4,21 @@
 
 use crate::config::Catalogue;
 use crate::domain::access::Access;
-use crate::domain::ensure;
-use crate::domain::limiter::{Limiter, Policy, Standing, Taken};
+use crate::domain::factors::{Asked, Cause, Factor, INTERSECTION, Reason, STANDING, climb};
+use crate::domain::limiter::{Limiter, Policy, Quota, Standing, Taken};
 use crate::domain::quotas::{Facts, Quotas};
 use crate::domain::resource_servers::Server;
 use crate::domain::sandbox::{self, Obligations, RefusedRecipient};
 use crate::types::environment::Environment;
 use crate::types::id::WorkspaceId;
 use crate::types::permission::{Permission, PermissionSet};
-use crate::types::state::{Simulation, vocabulary};
+use crate::types::state::vocabulary;
 use crate::types::time::Timestamp;
 
 vocabulary! {
     /// Why, in one word. `Valid` is the only one that allows.
+    #[derive(serde::Serialize)]
+    #[serde(rename_all = "snake_case")]
     pub enum Code {
         Valid = "valid",
         NotFound = "not_found",
@@ -50,7 +52,8 @@ pub struct Question {
 /// The answer. What the credential is, is told by its `Access`, and only if it was found.
 #[derive(Debug, Clone)]
 pub struct Decision {
-    pub code: Code,
+    /// None: allowed.
+    pub cause: Option<Cause>,
     pub obligations: Obligations,
     pub refused_recipients: Vec<RefusedRecipient>,
     pub permissions: PermissionSet,
@@ -60,9 +63,17 @@ pub struct Decision {
 }
 
 impl Decision {
-    pub fn refused(code: Code) -> Self {
+    fn allowed(permissions: PermissionSet, obligations: Obligations) -> Self {
+        Self { permissions, obligations, ..Self::of(None) }
+    }
+
+    pub fn refused(cause: Cause) -> Self {
+        Self::of(Some(cause))
+    }
+
+    fn of(cause: Option<Cause>) -> Self {
         Self {
-            code,
+            cause,
             obligations: Obligations::default(),
             refused_recipients: Vec::new(),
             permissions: PermissionSet::NONE,
@@ -72,8 +83,12 @@ impl Decision {
         }
     }
 
+    pub fn code(&self) -> Code {
+        self.cause.map_or(Code::Valid, |cause| cause.code)
+    }
+
     pub fn is_allowed(&self) -> bool {
-        self.code == Code::Valid
+        self.cause.is_none()
     }
 }
 
@@ -90,75 +105,79 @@ pub fn check(access: &Access, question: &Question, server: &Server, rules: &Rule
     if !decision.is_allowed() {
         return decision;
     }
+    let quotas = quotas(access, question, rules);
+    limited(decision, limiter.take(access.organization.as_str(), &quotas, now))
+}
+
+/// The limits that the request falls under.
+pub fn quotas(access: &Access, question: &Question, rules: &Rules) -> Vec<Quota> {
     let permission = question.permission.map(|permission| rules.catalogue.entry(permission));
-    let quotas = rules.quotas.of(&Facts::of(access, permission));
-    match limiter.take(access.organization.as_str(), &quotas, now) {
+    rules.quotas.of(&Facts::of(access, permission))
+}
+
+/// The decision with what its limits say.
+pub fn limited(decision: Decision, taken: Taken) -> Decision {
+    match taken {
         Taken::All(limits) => Decision { limits, ..decision },
         Taken::None { standings, violated, retry_after_seconds } => {
-            let code = if retry_after_seconds.is_some() { Code::RateLimited } else { Code::CostAboveLimit };
-            Decision { limits: standings, violated, retry_after_seconds, ..Decision::refused(code) }
+            let (code, reason) = match retry_after_seconds {
+                Some(_) => (Code::RateLimited, Reason::RateLimited),
+                None => (Code::CostAboveLimit, Reason::CostAboveLimit),
+            };
+            Decision { limits: standings, violated, retry_after_seconds, ..Decision::refused(Cause::new(Factor::Limits, code, reason)) }
         }
     }
 }
 
 /// The decision without its cost: pure.
 pub fn decide(access: &Access, question: &Question, server: &Server, rules: &Rules, now: Timestamp) -> Decision {
-    if let Err(code) = stands(access, server, now) {
-        return Decision::refused(code);
+    let asked = Asked { access, question, server, catalogue: rules.catalogue, now };
+    if let Err(cause) = climb(&STANDING, &asked).and_then(|()| climb(&INTERSECTION, &asked)) {
+        let is_told = cause.code == Code::Forbidden && cause.factor != Factor::Simulation;
+        let simulated = cause.factor == Factor::Simulation && cause.code == Code::RateLimited;
+        return Decision {
+            permissions: if is_told { permissions(access, question) } else { PermissionSet::NONE },
+            retry_after_seconds: simulated.then(|| access.reload_at.map_or(1, |until| now.seconds_until(until)).max(1)),
+            ..Decision::refused(cause)
+        };
     }
-    if question.environment.is_some_and(|environment| environment != access.environment) {
-        return Decision::refused(Code::WrongEnvironment);
-    }
-    match access.simulation {
-        Some(Simulation::Forbidden) => return Decision::refused(Code::Forbidden),
-        Some(Simulation::RateLimited) => {
-            return Decision { retry_after_seconds: Some(simulated(access, now)), ..Decision::refused(Code::RateLimited) };
-        }
-        Some(Simulation::Revoked | Simulation::Expired) | None => {}
-    }
-    let permissions = match question.workspace {
-        Some(workspace) => access.permissions_in(workspace).unwrap_or(PermissionSet::NONE),
-        None => access.permissions_everywhere(),
-    };
-    let reached = question.workspace.is_none_or(|workspace| access.permissions_in(workspace).is_some());
-    if !reached || question.permission.is_some_and(|permission| !permissions.contains(permission)) {
-        return Decision { permissions, ..Decision::refused(Code::Forbidden) };
-    }
-    let decision = Decision { permissions, ..Decision::refused(Code::Valid) };
-    match access.environment {
-        Environment::Production => decision,
-        Environment::Sandbox => apply_sandbox(access, question, server, rules, decision),
+    match obligations(&asked, rules) {
+        Ok(obligations) => Decision::allowed(permissions(access, question), obligations),
+        Err((cause, refused_recipients)) => Decision { refused_recipients, ..Decision::refused(cause) },
     }
 }
 
-fn simulated(access: &Access, now: Timestamp) -> i64 {
-    access.reload_at.map_or(1, |until| now.seconds_until(until)).max(1)
+fn permissions(access: &Access, question: &Question) -> PermissionSet {
+    match question.workspace {
+        Some(workspace) => access.permissions_in(workspace).unwrap_or(PermissionSet::NONE),
+        None => access.permissions_everywhere(),
+    }
 }
 
 /// Whether the credential is good for anything at this resource server, here and now.
-pub fn stands(access: &Access, server: &Server, now: Timestamp) -> Result<(), Code> {
-    // a token for others reads like none at all (9700-40)
-    ensure(access.is_for(server), Code::NotFound)?;
-    ensure(!access.is_expired(now), Code::Expired)?;
-    ensure(access.suspended.is_none(), Code::Suspended)?;
-    ensure(server.environment.is_none_or(|environment| environment == access.environment), Code::WrongEnvironment)?;
-    access.lock.map_or(Ok(()), |lock| Err(lock.code()))
+pub fn stands(access: &Access, server: &Server, catalogue: &Catalogue, now: Timestamp) -> Result<(), Cause> {
+    climb(&STANDING, &Asked { access, question: &Question::default(), server, catalogue, now })
 }
 
 /// The sandbox policy fails closed: what the resource server does not enforce, it may not be asked to forget.
-fn apply_sandbox(access: &Access, question: &Question, server: &Server, rules: &Rules, decision: Decision) -> Decision {
+pub fn obligations(asked: &Asked, rules: &Rules) -> Result<Obligations, (Cause, Vec<RefusedRecipient>)> {
+    let (access, question) = (asked.access, asked.question);
+    if access.environment == Environment::Production {
+        return Ok(Obligations::default());
+    }
+    let refused = |code, reason| Cause::new(Factor::SandboxPolicy, code, reason);
     let sends = question.permission.is_some_and(|permission| rules.catalogue.sends().contains(permission));
     if sends && question.recipients.as_ref().is_none_or(Vec::is_empty) {
-        return Decision::refused(Code::RecipientsRequired);
+        return Err((refused(Code::RecipientsRequired, Reason::RecipientsRequired), Vec::new()));
     }
     let recipients = question.recipients.as_deref().unwrap_or_default();
     let refused_recipients = sandbox::refused_recipients(rules.policy, &access.own, recipients);
     if !refused_recipients.is_empty() {
-        return Decision { refused_recipients, ..Decision::refused(Code::RecipientNotAllowed) };
+        return Err((refused(Code::RecipientNotAllowed, Reason::RecipientNotAllowed), refused_recipients));
     }
     let obligations = sandbox::obligations(rules.policy, &access.own, question.document_name.as_deref());
-    if obligations.kinds().any(|kind| !server.enforces.contains(&kind)) {
-        return Decision::refused(Code::ObligationNotSupported);
+    if obligations.kinds().any(|kind| !asked.server.enforces.contains(&kind)) {
+        return Err((refused(Code::ObligationNotSupported, Reason::ObligationNotSupported), Vec::new()));
     }
-    Decision { obligations, ..decision }
+    Ok(obligations)
 }

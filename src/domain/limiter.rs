@@ -67,6 +67,15 @@ impl Limiter {
     /// Takes its cost from each quota, or nothing. `owner` is shared by all quotas of the request: it decides which lock
     /// guards them, and is always the same for one policy and subject.
     pub fn take(&self, owner: &str, quotas: &[Quota], now: Timestamp) -> Taken {
+        self.ask(owner, quotas, now, |stripe, quota| stripe.admit(owner, quota, now))
+    }
+
+    /// What [`Limiter::take`] would answer, without taking anything: the standings are those before.
+    pub fn look(&self, owner: &str, quotas: &[Quota], now: Timestamp) -> Taken {
+        self.ask(owner, quotas, now, |stripe, quota| standing(stripe.window(quota), quota, now))
+    }
+
+    fn ask(&self, owner: &str, quotas: &[Quota], now: Timestamp, mut with_room: impl FnMut(&mut Stripe, &Quota) -> Standing) -> Taken {
         let bounded = || quotas.iter().filter(|quota| !quota.rate.is_none());
         if bounded().next().is_none() {
             return Taken::All(Vec::new());
@@ -77,7 +86,7 @@ impl Limiter {
         let mut has_room = true;
         bounded().for_each(|quota| has_room &= stripe.has_room(owner, quota, now));
         if has_room {
-            return Taken::All(bounded().map(|quota| stripe.admit(owner, quota, now)).collect());
+            return Taken::All(bounded().map(|quota| with_room(&mut stripe, quota)).collect());
         }
         let standings = bounded().map(|quota| standing(stripe.window(quota), quota, now)).collect();
         let never: Vec<Policy> = bounded().filter(|quota| quota.cost > quota.rate.quota).map(|quota| quota.policy.clone()).collect();

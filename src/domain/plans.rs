@@ -5,6 +5,7 @@
 
 use crate::config::{Catalogue, Config, DevCentre, Plan};
 use crate::domain::check::Code;
+use crate::domain::factors::Reason;
 use crate::domain::{Refusal, ensure};
 use crate::store::organizations::Organization;
 use crate::store::{Error, Snapshot};
@@ -35,12 +36,12 @@ impl Lock {
     }
 
     /// One word for machines.
-    pub fn reason(self) -> &'static str {
+    pub fn reason(self) -> Reason {
         match self {
-            Self::Plan => "plan_feature",
-            Self::DevCentreOff => "dev_centre_off",
-            Self::Approval => "production_approval",
-            Self::TrialEnded => "trial_ended",
+            Self::Plan => Reason::PlanFeature,
+            Self::DevCentreOff => Reason::DevCentreOff,
+            Self::Approval => Reason::ProductionApproval,
+            Self::TrialEnded => Reason::TrialEnded,
         }
     }
 
@@ -76,7 +77,7 @@ pub fn ensure_open(
     let catalogue = config.catalogue().map_err(|error| Refusal::Blocked(error.to_string()))?;
     let plan = plan_of(snapshot, &catalogue, organization.id)?;
     match lock(plan, organization, environment, now) {
-        Some(lock) => Err(Refusal::Coded(lock.reason(), lock.unlock().to_owned())),
+        Some(lock) => Err(Refusal::Coded(lock.reason().as_str(), lock.unlock().to_owned())),
         None => Ok(plan.clone()),
     }
 }
