@@ -8,12 +8,16 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::status::http_status;
 use crate::app::{App, Lookup};
 use crate::config::Catalogue;
 use crate::domain::access::Access;
 use crate::domain::check::{self, Code, Decision, Question};
 use crate::domain::ensure;
+use crate::domain::explain::{Step, explain};
+use crate::domain::factors::{Cause, Factor, Reason};
 use crate::domain::limiter::{Policy, Standing};
+use crate::domain::resource_servers::Server;
 use crate::domain::sandbox::{Obligations, RefusedRecipient};
 use crate::telemetry::metrics::DecisionLabels;
 use crate::types::environment::Environment;
@@ -27,7 +31,7 @@ const MOST_RECIPIENTS: usize = 500;
 const MOST_NAME_BYTES: usize = 8 * 1024;
 const MOST_TEXT_BYTES: usize = 8 * 1024;
 
-const FIELDS: &str = "credential, permission, workspace, environment, method, path, client_ip, document_name and recipients";
+const FIELDS: &str = "credential, permission, workspace, environment, method, path, client_ip, document_name, recipients and explain";
 
 /// DESIGN §5. All but `credential` is optional.
 #[derive(Deserialize)]
@@ -43,6 +47,8 @@ struct Body {
     client_ip: Option<IpAddr>,
     document_name: Option<String>,
     recipients: Option<Vec<String>>,
+    /// Asks what each factor says, and takes nothing from any limit.
+    explain: Option<bool>,
 }
 
 /// A readable body: the credential, whose request it came with, and the question.
@@ -50,12 +56,19 @@ pub struct Asked {
     pub credential: String,
     pub client_ip: Option<IpAddr>,
     pub question: Question,
+    pub explain: bool,
 }
 
 #[derive(Serialize)]
 struct Answer<'a> {
     allowed: bool,
-    code: &'static str,
+    code: Code,
+    /// More exactly than the code; of a refusal only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<Reason>,
+    /// What the asking API should answer with; of a refusal only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    http_status: Option<u16>,
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     holder: Option<Holder<'a>>,
     obligations: &'a Obligations,
@@ -66,6 +79,22 @@ struct Answer<'a> {
     violated_policies: &'a [Policy],
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_after_seconds: Option<i64>,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    explanation: Option<Explanation>,
+}
+
+/// Only when it was asked for, of a credential that was found.
+#[derive(Serialize)]
+struct Explanation {
+    explanation: Vec<StepPart>,
+    refused_by: Option<Factor>,
+}
+
+#[derive(Serialize)]
+struct StepPart {
+    factor: Factor,
+    allows: bool,
+    detail: String,
 }
 
 #[derive(Serialize)]
@@ -109,26 +138,53 @@ async fn verify(app: &App, facts: &Facts, request: &HttpRequest, payload: web::P
     let server = resource_server::authenticate(app, request.headers(), facts).await?;
     let bytes = body::read(request, payload, "application/json", app.config.server.max_body_bytes).await?;
     let asked = parse(&app.catalogue, &bytes)?;
+    if asked.explain { explained(app, facts, &server, &asked).await } else { decided(app, facts, &server, &asked).await }
+}
+
+async fn decided(app: &App, facts: &Facts, server: &Server, asked: &Asked) -> Result<HttpResponse, Problem> {
     let (access, decision) = match app.access(&asked.credential, asked.client_ip, facts.now).await? {
         Lookup::Found(access) => {
-            let decision = check::check(&access, &asked.question, &server, &app.rules(), &app.limiter, facts.now);
+            let decision = check::check(&access, &asked.question, server, &app.rules(), &app.limiter, facts.now);
             app.note_use(&access, asked.client_ip, facts.now);
             (Some(access), decision)
         }
-        Lookup::Unknown => (None, Decision::refused(Code::NotFound)),
-        Lookup::Throttled { retry_after_seconds } => {
-            (None, Decision { retry_after_seconds: Some(retry_after_seconds), ..Decision::refused(Code::RateLimited) })
-        }
+        other => (None, not_found(&other)),
     };
-    app.metrics.decisions.get_or_create(&DecisionLabels { door: "verify", code: decision.code.as_str() }).inc();
-    Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(answer(app, access.as_deref(), &decision)))
+    app.metrics.decisions.get_or_create(&DecisionLabels { door: "verify", code: decision.code().as_str() }).inc();
+    Ok(respond(&answer(app, access.as_deref(), &decision, None)))
+}
+
+/// Leaves no trace: no limit is taken, no use is noted, no rotation goes on.
+async fn explained(app: &App, facts: &Facts, server: &Server, asked: &Asked) -> Result<HttpResponse, Problem> {
+    let access = match app.peek(&asked.credential, asked.client_ip, facts.now).await? {
+        Lookup::Found(access) => access,
+        other => return Ok(respond(&answer(app, None, &not_found(&other), None))),
+    };
+    let (decision, steps) = explain(&access, &asked.question, server, &app.rules(), &app.limiter, facts.now);
+    let part = |step: Step| StepPart { factor: step.factor, allows: step.allows, detail: step.detail };
+    let refused_by = decision.cause.map(|cause| cause.factor);
+    let explanation = (!steps.is_empty()).then(|| Explanation { explanation: steps.into_iter().map(part).collect(), refused_by });
+    Ok(respond(&answer(app, Some(&access), &decision, explanation)))
+}
+
+fn respond(answer: &Answer) -> HttpResponse {
+    HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(answer)
+}
+
+fn not_found(lookup: &Lookup) -> Decision {
+    match lookup {
+        Lookup::Throttled { retry_after_seconds } => {
+            Decision { retry_after_seconds: Some(*retry_after_seconds), ..Decision::refused(Cause::THROTTLED) }
+        }
+        Lookup::Found(_) | Lookup::Unknown => Decision::refused(Cause::UNKNOWN),
+    }
 }
 
 /// What a body asks; otherwise the answer to it, which repeats nothing of the body.
 pub fn parse(catalogue: &Catalogue, body: &[u8]) -> Result<Asked, Problem> {
     let body: Body = serde_json::from_slice(body).map_err(|error| unreadable(&error))?;
     let question = question(catalogue, &body)?;
-    Ok(Asked { credential: body.credential, client_ip: body.client_ip, question })
+    Ok(Asked { credential: body.credential, client_ip: body.client_ip, question, explain: body.explain.unwrap_or(false) })
 }
 
 /// Where the body went wrong. Never in the parser's words: they repeat what was sent, and a credential may stand in the wrong place.
@@ -164,16 +220,21 @@ fn unknown_permission(catalogue: &Catalogue) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, "unknown_permission", "permission is not one of the configured ones.").with("permissions", json!(known))
 }
 
-fn answer<'a>(app: &'a App, access: Option<&'a Access>, decision: &'a Decision) -> Answer<'a> {
+fn answer<'a>(app: &'a App, access: Option<&'a Access>, decision: &'a Decision, explanation: Option<Explanation>) -> Answer<'a> {
+    // a token for another API reads like none at all
+    let found = access.filter(|_| decision.code() != Code::NotFound);
     Answer {
         allowed: decision.is_allowed(),
-        code: decision.code.as_str(),
-        holder: access.map(|access| holder(app, access, decision)),
+        code: decision.code(),
+        reason: decision.cause.map(|cause| cause.reason),
+        http_status: http_status(decision.cause, &app.config.errors),
+        holder: found.map(|access| holder(app, access, decision)),
         obligations: &decision.obligations,
         refused_recipients: &decision.refused_recipients,
         limits: decision.limits.iter().map(limit).collect(),
         violated_policies: &decision.violated,
         retry_after_seconds: decision.retry_after_seconds,
+        explanation,
     }
 }
 

@@ -5,8 +5,10 @@ use actix_web::http::header::{CACHE_CONTROL, HeaderMap};
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::json;
 
+use super::status::http_status;
 use crate::app::{App, Lookup};
-use crate::domain::check::{Code, stands};
+use crate::domain::check::stands;
+use crate::domain::factors::Cause;
 use crate::pdf::{Mark, Refusal};
 use crate::types::environment::Environment;
 use crate::web::facts::Facts;
@@ -25,10 +27,10 @@ async fn watermark(app: &App, facts: &Facts, request: &HttpRequest, payload: web
     let presented = presented(request.headers())?;
     let access = match app.access(presented, None, facts.now).await? {
         Lookup::Found(access) => access,
-        Lookup::Unknown => return Err(refused(Code::NotFound)),
+        Lookup::Unknown => return Err(refused(app, Cause::UNKNOWN)),
         Lookup::Throttled { retry_after_seconds } => return Err(Problem::rate_limited(retry_after_seconds)),
     };
-    stands(&access, &server, facts.now).map_err(refused)?;
+    stands(&access, &server, &app.catalogue, facts.now).map_err(|cause| refused(app, cause))?;
     // before the body is read: what waits here would fill the memory
     let _place = app.stamp_places.try_acquire().map_err(|_| problem(Refusal::Busy))?;
     let most = usize::try_from(app.config.watermark.max_input_bytes).unwrap_or(usize::MAX);
@@ -52,8 +54,11 @@ fn presented(headers: &HeaderMap) -> Result<&str, Problem> {
 }
 
 /// The decision's own word, so that a resource server needs one vocabulary.
-fn refused(code: Code) -> Problem {
-    Problem::new(StatusCode::FORBIDDEN, "credential_refused", "The credential may not do this.").with("decision", json!(code.as_str()))
+fn refused(app: &App, cause: Cause) -> Problem {
+    Problem::new(StatusCode::FORBIDDEN, "credential_refused", "The credential may not do this.")
+        .with("decision", json!(cause.code))
+        .with("reason", json!(cause.reason))
+        .with("http_status", json!(http_status(Some(cause), &app.config.errors)))
 }
 
 fn problem(refusal: Refusal) -> Problem {

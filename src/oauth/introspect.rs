@@ -32,7 +32,7 @@ async fn introspect(app: &App, facts: &Facts, request: &HttpRequest, payload: we
     form.one("token_type_hint")?;
     let lookup = app.access(token, None, facts.now).await?;
     let answer = match &lookup {
-        Lookup::Found(access) if stands(access, &server, facts.now).is_ok() => describe(app, access),
+        Lookup::Found(access) if stands(access, &server, &app.catalogue, facts.now).is_ok() => describe(app, access),
         Lookup::Found(_) | Lookup::Unknown => Answer::default(),
         Lookup::Throttled { retry_after_seconds } => return Err(Error::throttled(*retry_after_seconds)),
     };

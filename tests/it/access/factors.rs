@@ -4,12 +4,13 @@
 
 use countersign::app::Lookup;
 use countersign::config::{Config, PlanEntry};
-use countersign::domain::check::{Question, check};
+use countersign::domain::check::{Decision, Question, check};
+use countersign::domain::explain::explain;
 use countersign::domain::resource_servers::Server as ResourceServer;
 use countersign::store::subscriptions::Subscription;
 use countersign::store::{Conn, Database, Error, Tx, Verdict};
 use countersign::types::environment::Environment;
-use countersign::types::id::{RoleId, UserId};
+use countersign::types::id::{RoleId, UserId, WorkspaceId};
 use countersign::types::state::{
     ApiKeyState, Licence, MemberState, OrganizationRole, OrganizationState, PermissionLevel, ProductionAccess, UserState,
 };
@@ -52,10 +53,14 @@ async fn no_sequence_of_changes_leaves_a_right_that_the_rows_deny(db: TestDataba
     })
     .await;
     let mut walk = Walk::start(&server).await;
+    let mut refused_by = std::collections::BTreeSet::<&str>::new();
     let mut codes = std::collections::BTreeMap::<&str, usize>::new();
     for step in 0..STEPS {
         let taken = walk.step().await;
         let rows = Rows::load(&server.database.database, server.clock.now());
+        for (_, secret) in walk.keys.clone() {
+            refused_by.extend(walk.explained(&secret).await);
+        }
         for (id, secret) in &walk.keys {
             for name in ASKED {
                 let (held, naive) = (walk.ask(secret, name).await, rows.code(&server.app.config, id, name));
@@ -68,6 +73,8 @@ async fn no_sequence_of_changes_leaves_a_right_that_the_rows_deny(db: TestDataba
     for code in ["valid", "not_found", "forbidden", "plan_required", "suspended", "expired"] {
         assert!(codes.get(code).is_some_and(|count| *count > 20), "{code}: {codes:?}");
     }
+    let every_one = ["credential", "environment", "licence", "permission_level", "plan", "role", "sandbox_policy", "suspension", "workspace"];
+    assert_eq!(refused_by.into_iter().collect::<Vec<_>>(), every_one, "kinds, scopes, simulations and limits have tests of their own");
 }
 
 struct Walk<'s> {
@@ -105,7 +112,47 @@ impl<'s> Walk<'s> {
             recipients: Some(vec!["ada@acme.example".to_owned()]),
             ..Question::default()
         };
-        check(&access, &question, &*everything(app).await, &app.rules(), &app.limiter, now).code.as_str()
+        check(&access, &question, &*everything(app).await, &app.rules(), &app.limiter, now).code().as_str()
+    }
+
+    /// Some questions about the credential: the explanation names the factor by which the decision falls, and takes nothing.
+    async fn explained(&mut self, secret: &str) -> Vec<&'static str> {
+        let (app, now) = (&self.server.app, self.server.clock.now());
+        let Lookup::Found(access) = app.peek(secret, None, now).await.expect("the store answers") else { return Vec::new() };
+        let planted = everything(app).await;
+        let mut refused_by = Vec::new();
+        for _ in 0..6 {
+            let question = self.question();
+            let mut server = (*planted).clone();
+            server.environment = self.pick(&[None, None, None, None, Some(Environment::Sandbox), Some(Environment::Production)]);
+            if self.pick(&[false, false, false, true]) {
+                server.enforces.clear();
+            }
+            let (told, steps) = explain(&access, &question, &server, &app.rules(), &app.limiter, now);
+            let (again, same) = explain(&access, &question, &server, &app.rules(), &app.limiter, now);
+            let decision = check(&access, &question, &server, &app.rules(), &app.limiter, now);
+            let facts = |decision: &Decision| (decision.cause, decision.refused_recipients.clone(), decision.permissions);
+            assert_eq!(facts(&told), facts(&decision));
+            assert_eq!((again.cause, &same), (told.cause, &steps), "nothing was taken");
+            let first = steps.iter().find(|step| !step.allows).map(|step| step.factor);
+            assert_eq!(first, decision.cause.map(|cause| cause.factor), "{steps:?}");
+            assert!(steps.len() == 13 && steps.iter().all(|step| step.detail.ends_with('.')), "{steps:?}");
+            refused_by.extend(first.map(|factor| factor.as_str()));
+        }
+        refused_by
+    }
+
+    fn question(&mut self) -> Question {
+        let permission = self.pick(&["documents:read", "documents:send", "templates:write", "api_keys:manage", "workspaces:manage"]);
+        let (catalogue, own) = (&self.server.app.catalogue, Some(self.server.planted.workspace));
+        let unknown = Some(WorkspaceId::generate(self.server.clock.now()));
+        Question {
+            permission: self.pick(&[true, true, true, false]).then(|| catalogue.permission(permission)).flatten(),
+            workspace: self.pick(&[None, own, own, unknown]),
+            environment: self.pick(&[None, None, None, Some(Environment::Sandbox), Some(Environment::Production)]),
+            document_name: None,
+            recipients: self.pick(&[None, Some(vec!["ada@acme.example".to_owned()]), Some(vec!["eve@evil.example".to_owned()])]),
+        }
     }
 
     /// Takes one step, which may turn out to be impossible, and says which.

@@ -1,5 +1,6 @@
 //! The hot path through HTTP: one file per route.
 
+mod explain;
 mod limits;
 mod verify;
 mod watermark;

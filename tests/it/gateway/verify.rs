@@ -458,7 +458,8 @@ async fn a_near_miss_of_a_key_is_not_found(db: TestDatabase) {
     misses.extend(["cs", "sk", "cs_x"].map(|prefix| mint_key(prefix, "production").1.expose().to_owned()));
     misses.extend(["a.b.c".to_owned(), "cs_at_".to_owned(), "ä".repeat(40), "x".repeat(20_000)]);
     let unknown = server.verify(json!({"credential": "nobody's"})).await;
-    assert_eq!(unknown, json!({"allowed": false, "code": "not_found", "obligations": {}, "limits": []}));
+    let told = json!({"allowed": false, "code": "not_found", "reason": "invalid_credential", "http_status": 401, "obligations": {}, "limits": []});
+    assert_eq!(unknown, told);
     for miss in misses {
         assert_eq!(server.verify(json!({"credential": miss})).await, unknown, "{miss}");
     }
