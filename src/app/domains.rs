@@ -4,16 +4,18 @@ use std::sync::Arc;
 
 use super::App;
 use crate::domain::Refusal;
+use crate::domain::caller::Caller;
 use crate::domain::domain_checks::{self, Question};
 use crate::domain::domains::{self, Shown};
 use crate::store::domains::Domain;
 use crate::store::{self, Verdict};
-use crate::types::id::{DomainId, OrganizationId, UserId};
+use crate::types::id::{DomainId, OrganizationId};
 
 impl App {
     /// Somebody asks whether the record is there by now.
-    pub async fn check_domain(&self, organization: OrganizationId, user: UserId, id: DomainId) -> Result<Shown, Refusal> {
-        let begin = move |tx: &mut store::Tx| domain_checks::begin_check(tx, organization, user, id).map(Verdict::Done);
+    pub async fn check_domain(&self, organization: OrganizationId, caller: impl Into<Caller>, id: DomainId) -> Result<Shown, Refusal> {
+        let (config, caller) = (Arc::clone(&self.config), caller.into());
+        let begin = move |tx: &mut store::Tx| domain_checks::begin_check(tx, &config, organization, caller, id).map(Verdict::Done);
         let question = self.store.write_organization(organization, self.clock.now(), begin).await?;
         let domain = self.look_up_domain(&question).await?;
         Ok(domains::show(&self.config, &domain))

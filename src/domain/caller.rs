@@ -11,6 +11,13 @@ pub struct Caller {
     pub operator: bool,
 }
 
+/// Most people act by themselves.
+impl From<UserId> for Caller {
+    fn from(user: UserId) -> Self {
+        Self::person(user)
+    }
+}
+
 impl Caller {
     pub fn person(user: UserId) -> Self {
         Self { user, operator: false }

@@ -3,7 +3,8 @@
 //! Invariant: only a definite answer changes anything. A verified domain is lost when `[domains] lost_after_checks` *scheduled*
 //! look-ups in a row definitely did not find its record; one without an answer, or by hand, never counts against it.
 
-use crate::config;
+use crate::config::{self, Config};
+use crate::domain::caller::Caller;
 use crate::domain::{Refusal, domains, ensure};
 use crate::outbound::dns::{Answer, Unanswered};
 use crate::store::domains::{Checked, Domain};
@@ -36,12 +37,13 @@ pub struct Question {
 }
 
 /// Somebody wants to know now.
-pub fn begin_check(tx: &mut Tx, organization: OrganizationId, user: UserId, id: DomainId) -> Result<Question, Refusal> {
-    let domain = domains::find(tx, organization, user, id)?;
+pub fn begin_check(tx: &mut Tx, config: &Config, organization: OrganizationId, caller: impl Into<Caller>, id: DomainId) -> Result<Question, Refusal> {
+    let caller = caller.into();
+    let domain = domains::find(tx, config, organization, &caller, id)?;
     let vouched = "Whoever runs this service vouches for this domain: there is no record to look for.";
     ensure(domain.verification_token.is_some(), Refusal::Blocked(vouched.to_owned()))?;
     let early = format!("This domain was looked up a moment ago. Ask again in {THROTTLE_SECONDS} seconds.");
-    begin(tx, domain, Some(user))?.ok_or(Refusal::Blocked(early))
+    begin(tx, domain, Some(caller.user))?.ok_or(Refusal::Blocked(early))
 }
 
 /// The look-up was due. None: it is not there any more, or was looked up a moment ago.

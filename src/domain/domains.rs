@@ -6,15 +6,17 @@
 //! - It is the organization's own while its record is there (`domain_checks.rs`).
 //! - A domain says nothing of those above it, and of those below only by its own switch.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::config::Config;
-use crate::domain::{Refusal, domain_checks, ensure};
+use crate::domain::caller::Caller;
+use crate::domain::{Refusal, domain_checks, ensure, rights};
 use crate::store::domains::Domain;
 use crate::store::organizations::Organization;
 use crate::store::{self, Snapshot, Tx};
 use crate::types::email::{self, Mailbox};
-use crate::types::id::{DomainId, OrganizationId, UserId};
+use crate::types::id::{DomainId, OrganizationId};
 use crate::types::state::{DomainFinding, DomainState, OrganizationState};
 use crate::types::text::random_base62;
 use crate::types::time::Timestamp;
@@ -35,8 +37,9 @@ pub struct NewDomain {
     pub include_subdomains: Option<bool>,
 }
 
-/// A domain as it is told.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// A domain of an organization.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "Domain")]
 pub struct Shown {
     pub id: DomainId,
     /// ASCII, with `xn--` labels: no two names look alike.
@@ -62,7 +65,8 @@ pub struct Shown {
 }
 
 /// The DNS record that proves a domain.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "DomainRecord")]
 pub struct Record {
     #[serde(rename = "type")]
     pub kind: &'static str,
@@ -70,27 +74,35 @@ pub struct Record {
     pub value: String,
 }
 
-/// Who sees and changes domains: for now the organization's admins.
-fn ensure_may(snapshot: &mut Snapshot, organization: OrganizationId, user: UserId) -> Result<(), Refusal> {
-    let member = snapshot.find_member(organization, user)?.ok_or(Refusal::NotFound)?;
-    ensure(member.role.is_admin(), Refusal::Forbidden("Only owners and admins of the organization can see and manage its domains."))
+const READ: &str = "domains:read";
+const MANAGE: &str = "domains:manage";
+
+/// Who sees and changes domains: rights in the organization itself.
+fn ensure_may(snapshot: &mut Snapshot, config: &Config, organization: OrganizationId, caller: &Caller, needed: &str) -> Result<(), Refusal> {
+    let catalogue = config.catalogue().map_err(|error| Refusal::Blocked(error.to_string()))?;
+    rights::ensure_organization(snapshot, &catalogue, organization, caller, needed)
 }
 
 /// The newest first, at most `most`, from behind `after` on.
 pub fn list(
-    snapshot: &mut Snapshot, config: &Config, organization: OrganizationId, user: UserId, after: Option<(Timestamp, DomainId)>, most: i64,
+    snapshot: &mut Snapshot, config: &Config, organization: OrganizationId, caller: impl Into<Caller>, after: Option<(Timestamp, DomainId)>,
+    most: i64,
 ) -> Result<Vec<Shown>, Refusal> {
-    ensure_may(snapshot, organization, user)?;
+    ensure_may(snapshot, config, organization, &caller.into(), READ)?;
     Ok(snapshot.list_domains(organization, after, most)?.iter().map(|domain| show(config, domain)).collect())
 }
 
-pub fn get(snapshot: &mut Snapshot, config: &Config, organization: OrganizationId, user: UserId, id: DomainId) -> Result<Shown, Refusal> {
-    Ok(show(config, &find(snapshot, organization, user, id)?))
+pub fn get(
+    snapshot: &mut Snapshot, config: &Config, organization: OrganizationId, caller: impl Into<Caller>, id: DomainId,
+) -> Result<Shown, Refusal> {
+    ensure_may(snapshot, config, organization, &caller.into(), READ)?;
+    Ok(show(config, &snapshot.find_domain(organization, id)?.ok_or(Refusal::NotFound)?))
 }
 
 /// Claims a domain: it counts when its record is found. Runs behind the organization's lock: the cap is counted.
-pub fn add(tx: &mut Tx, config: &Config, organization: &Organization, user: UserId, new: &NewDomain) -> Result<Shown, Refusal> {
-    ensure_may(tx, organization.id, user)?;
+pub fn add(tx: &mut Tx, config: &Config, organization: &Organization, caller: impl Into<Caller>, new: &NewDomain) -> Result<Shown, Refusal> {
+    let caller = caller.into();
+    ensure_may(tx, config, organization.id, &caller, MANAGE)?;
     ensure(organization.state == OrganizationState::Active, Refusal::Blocked(super::plans::SUSPENDED.to_owned()))?;
     let name = parse_name(&new.name).map_err(|message| Refusal::Invalid(vec![("name", message)]))?;
     let known = Refusal::Invalid(vec![("name", "This domain is on the organization's list already.".to_owned())]);
@@ -113,15 +125,16 @@ pub fn add(tx: &mut Tx, config: &Config, organization: &Organization, user: User
         next_check_at: Some(tx.now.plus_seconds(domain_checks::soon(&config.domains))),
     };
     tx.insert_domain(&domain)?;
-    tx.record(Some(organization.id), Some(user), "domain.added", domain.id.as_str(), &domain.name)?;
+    tx.record(Some(organization.id), Some(caller.user), "domain.added", domain.id.as_str(), &domain.name)?;
     Ok(show(config, &domain))
 }
 
 /// None: as the installation says.
 pub fn choose_subdomains(
-    tx: &mut Tx, config: &Config, organization: OrganizationId, user: UserId, id: DomainId, include: Option<bool>,
+    tx: &mut Tx, config: &Config, organization: OrganizationId, caller: impl Into<Caller>, id: DomainId, include: Option<bool>,
 ) -> Result<Shown, Refusal> {
-    let domain = find(tx, organization, user, id)?;
+    let caller = caller.into();
+    let domain = find(tx, config, organization, &caller, id)?;
     if domain.include_subdomains != include {
         tx.change_domain_subdomains(organization, id, include)?;
         let detail = match include {
@@ -129,21 +142,22 @@ pub fn choose_subdomains(
             Some(false) => "excluded",
             None => "as the installation says",
         };
-        tx.record(Some(organization), Some(user), "domain.subdomains_chosen", id.as_str(), detail)?;
+        tx.record(Some(organization), Some(caller.user), "domain.subdomains_chosen", id.as_str(), detail)?;
     }
     Ok(show(config, &Domain { include_subdomains: include, ..domain }))
 }
 
 /// The domain counts no more, from the next decision on. Runs behind the organization's lock.
-pub fn remove(tx: &mut Tx, organization: OrganizationId, user: UserId, id: DomainId) -> Result<(), Refusal> {
-    let domain = find(tx, organization, user, id)?;
+pub fn remove(tx: &mut Tx, config: &Config, organization: OrganizationId, caller: impl Into<Caller>, id: DomainId) -> Result<(), Refusal> {
+    let caller = caller.into();
+    let domain = find(tx, config, organization, &caller, id)?;
     let needed = tx.find_identity_provider_of(organization)?.is_some_and(|provider| provider.enforced);
     let last = domain.verified_at.is_some() && tx.list_verified_domains(organization)?.len() == 1;
     // nobody new could come in
     let reason = "Single sign-on is required here, and recognizes people by this domain. Stop requiring it first.";
     ensure(!needed || !last, Refusal::Blocked(reason.to_owned()))?;
     tx.delete_domain(organization, id)?;
-    Ok(tx.record(Some(organization), Some(user), "domain.removed", id.as_str(), &domain.name)?)
+    Ok(tx.record(Some(organization), Some(caller.user), "domain.removed", id.as_str(), &domain.name)?)
 }
 
 /// The organization to which people with this address belong, for joining: it has proven the domain, or one above that says so
@@ -176,8 +190,9 @@ fn sentence(message: &str) -> String {
     letters.next().map_or_else(String::new, |first| format!("{}{}.", first.to_ascii_uppercase(), letters.as_str()))
 }
 
-pub(super) fn find(snapshot: &mut Snapshot, organization: OrganizationId, user: UserId, id: DomainId) -> Result<Domain, Refusal> {
-    ensure_may(snapshot, organization, user)?;
+/// One that the caller may change.
+pub(super) fn find(snapshot: &mut Snapshot, config: &Config, organization: OrganizationId, caller: &Caller, id: DomainId) -> Result<Domain, Refusal> {
+    ensure_may(snapshot, config, organization, caller, MANAGE)?;
     snapshot.find_domain(organization, id)?.ok_or(Refusal::NotFound)
 }
 

@@ -1,7 +1,7 @@
 //! Domains: proven by a TXT record at a name server in the test's hand, looked up again, lost, regained, removed.
 
 mod lookup;
-mod name_server;
+pub mod name_server;
 mod names;
 mod ownership;
 mod prove;
@@ -77,7 +77,8 @@ async fn check(server: &Server, party: Party, id: DomainId) -> Result<Shown, Ref
 }
 
 async fn remove(server: &Server, party: Party, id: DomainId) -> Result<(), Refusal> {
-    let rule = move |tx: &mut Tx| domains::remove(tx, party.organization, party.admin, id).map(Verdict::Done);
+    let config = Arc::clone(&server.app.config);
+    let rule = move |tx: &mut Tx| domains::remove(tx, &config, party.organization, party.admin, id).map(Verdict::Done);
     server.app.store.write_organization(party.organization, server.clock.now(), rule).await
 }
 

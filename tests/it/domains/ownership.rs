@@ -140,7 +140,8 @@ async fn the_last_domain_of_required_single_sign_on_stays(db: TestDatabase) {
     let pending = add(&server, party, "pending.example").await;
     remove(&server, party, pending.id).await.expect("it recognizes nobody");
     configure(false).await;
-    let rule = move |tx: &mut Tx| countersign::domain::domains::remove(tx, organization, admin, second.id).map(Verdict::Done);
+    let config = std::sync::Arc::clone(&server.app.config);
+    let rule = move |tx: &mut Tx| countersign::domain::domains::remove(tx, &config, organization, admin, second.id).map(Verdict::Done);
     let removed: Result<(), Refusal> = server.app.store.write(server.clock.now(), rule).await;
     removed.expect("nobody needs it");
 }
