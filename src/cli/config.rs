@@ -22,6 +22,13 @@ pub fn run(command: &Command) -> Result<(), Failure> {
     config.identity.client_secret = if config.identity.client_secret.is_empty() { String::new() } else { "(set)".to_owned() };
     println!("{}", toml::to_string_pretty(&config)?);
     println!("# The configuration is valid. The profile is {}, the issuer {}", config.profile.as_str(), config.server.issuer()?.as_str());
+    if !config.built_in.is_empty() {
+        println!("# Added to [[permission]] and [[scope]], because the management API needs them: {}", config.built_in.join(", "));
+    }
+    let unmanaged = config.unmanaged();
+    if !unmanaged.is_empty() {
+        println!("# Organization admins do not hold these, because the [[role]] \"admin\" does not name them: {}", unmanaged.join(", "));
+    }
     for setting in weak {
         println!("# Weak: {}: {}", setting.name, setting.why);
     }

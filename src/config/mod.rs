@@ -2,8 +2,10 @@
 //! start and names the nearest known one. One section a file; every field tells its meaning, unit and default.
 
 mod access;
+mod built_in;
 mod database;
 mod domains;
+mod errors;
 mod identity;
 mod keys;
 mod limits;
@@ -34,6 +36,7 @@ use crate::types::state::SigningAlgorithm;
 pub use access::{ADMIN_ROLE, Access, AdminRoles, Catalogue, CatalogueError, PermissionEntry, Risk, RoleEntry, ScopeEntry};
 pub use database::Database;
 pub use domains::Domains;
+pub use errors::{Errors, ForeignWorkspace};
 pub use identity::{Identity, is_issuer};
 pub use keys::{KeyName, KeyOwner, Keys, OrganizationOperations};
 pub use limits::{Limits, Rate};
@@ -90,6 +93,7 @@ pub struct Config {
     pub registration: Registration,
     pub access: Access,
     pub keys: Keys,
+    pub errors: Errors,
     pub plans: Plans,
     pub sandbox: Sandbox,
     pub domains: Domains,
@@ -103,6 +107,9 @@ pub struct Config {
     pub role: Vec<RoleEntry>,
     pub plan: Vec<PlanEntry>,
     pub quota: Vec<QuotaEntry>,
+    /// Names of the permissions and scopes that the lists above left out, and that are there nevertheless.
+    #[serde(skip)]
+    pub built_in: Vec<String>,
 }
 
 impl Config {
@@ -141,7 +148,9 @@ impl Config {
         let mut whole = profile.table().map_err(malformed)?;
         profile::overlay(&mut whole, table);
         whole.insert("profile".to_owned(), Value::from(profile.as_str()));
-        let config: Self = whole.try_into().map_err(|error: toml::de::Error| ConfigError::Value(origin.to_owned(), error.message().to_owned()))?;
+        let mut config: Self =
+            whole.try_into().map_err(|error: toml::de::Error| ConfigError::Value(origin.to_owned(), error.message().to_owned()))?;
+        built_in::complete(&mut config)?;
         config.server.issuer()?;
         config.catalogue()?;
         config.check()?;

@@ -418,7 +418,7 @@ fn assemble(
         level: own.level,
         // row 24: a key does nothing to the organization itself, but for the one exception (row 25)
         kind: if may_operate || application.is_some() { own.kind } else { own.kind & !catalogue.organization() },
-        plan: plan.permissions,
+        plan: sold(catalogue, plan.permissions, application),
     };
     // the Dev Centre's switch is about what was made in it
     let lock = if home.is_some() { plans::environment_lock } else { plans::lock };
@@ -444,6 +444,14 @@ fn assemble(
         own: own_addresses(snapshot, stand)?,
         application_organization: home.map(|home| home.id),
     }))
+}
+
+/// What the plan sells. Management is not for sale: whoever may do it, may whatever was bought.
+fn sold(catalogue: &Catalogue, permissions: PermissionSet, application: Option<&Application>) -> PermissionSet {
+    match application {
+        Some(application) if application.first_party => permissions | catalogue.management() | catalogue.organization(),
+        _ => permissions,
+    }
 }
 
 /// The organization of a token's application, when it is another one: it decides whether the application may exist.

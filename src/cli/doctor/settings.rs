@@ -7,6 +7,7 @@ use crate::config::{Config, Issuer, is_everybody};
 
 pub(super) fn check(config: &Config) -> Vec<Finding> {
     let mut findings = vec![Finding::ok("profile", format!("{} is what the settings start from", config.profile.as_str()))];
+    findings.push(management(config));
     match config.server.issuer() {
         Ok(issuer) => {
             findings.push(issuer_finding(&issuer));
@@ -16,6 +17,19 @@ pub(super) fn check(config: &Config) -> Vec<Finding> {
         Err(error) => findings.push(Finding::problem("issuer", error.to_string(), "Name the https address of this server in [server] issuer.")),
     }
     findings
+}
+
+/// A list of one's own leaves out what the management API asks for.
+fn management(config: &Config) -> Finding {
+    let (added, unmanaged) = (config.built_in.len(), config.unmanaged());
+    match (unmanaged.is_empty(), added) {
+        (true, 0) => Finding::ok("management", "organization admins hold every permission of the management API"),
+        (true, _) => Finding::ok("management", format!("{added} permissions and scopes were added, because the configured lists do not name them")),
+        (false, _) => {
+            let message = format!("organization admins hold none of these: {}", unmanaged.join(", "));
+            Finding::warning("management", message, "Name them in the [[role]] \"admin\", or give it \"*\", unless only operators shall manage.")
+        }
+    }
 }
 
 fn issuer_finding(issuer: &Issuer) -> Finding {
