@@ -64,7 +64,7 @@ pub async fn authenticate(app: web::Data<App>, facts: Facts, request: &HttpReque
         return Err(Problem::new(StatusCode::FORBIDDEN, "suspended", detail));
     }
     if let Some(lock) = access.lock {
-        return Err(Problem::locked(lock.code().as_str(), lock.reason(), lock.unlock()));
+        return Err(Problem::locked(lock.code().as_str(), lock.reason().as_str(), lock.unlock()));
     }
     app.note_use(&access, Some(facts.address), facts.now);
     let name = match &access.credential.token {
@@ -147,6 +147,13 @@ impl Call {
     pub fn ensure_in(&self, needed: &'static str, workspace: WorkspaceId) -> Result<(), Problem> {
         self.ensure_reaches(workspace)?;
         if self.allows(needed, Some(workspace)) { Ok(()) } else { Err(insufficient(&[needed])) }
+    }
+
+    /// Refuses a credential that was given for single workspaces: what it asks for is the organization's.
+    pub fn ensure_for_organization(&self) -> Result<(), Problem> {
+        let reaches = self.access.as_ref().is_none_or(|access| access.is_organization_wide());
+        let detail = "The credential was given for single workspaces, and this is the organization's.";
+        if reaches { Ok(()) } else { Err(Problem::new(StatusCode::FORBIDDEN, "insufficient_permission", detail)) }
     }
 
     /// A workspace that the credential does not reach is not there.

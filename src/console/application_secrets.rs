@@ -8,7 +8,7 @@ use super::pages::application_settings::ApplicationSecretRevokePage;
 use super::pages::applications::ApplicationCreatedPage;
 use super::shell::{self, parse_id};
 use crate::app::App;
-use crate::domain::application_secrets;
+use crate::domain::application_secrets::{self, Others};
 use crate::store::{self, Verdict};
 use crate::types::id::{ApplicationId, ClientSecretId};
 use crate::web::facts::Facts;
@@ -27,8 +27,8 @@ pub async fn create(
     let (place, found) = get(&app, &visitor, &path).await?;
     let (secret, stored) = app.mint_client_secret();
     let (organization, person, id) = (place.organization.id, place.person, found.application.id);
-    let insert = move |tx: &mut store::Tx| application_secrets::create(tx, organization, person, id, &stored).map(Verdict::Done);
-    let application = app.store.write_organization(organization, facts.now, insert).await?;
+    let insert = move |tx: &mut store::Tx| application_secrets::create(tx, organization, person, id, &stored, Others::Keep).map(Verdict::Done);
+    let (application, _) = app.store.write_organization(organization, facts.now, insert).await?;
     let template = ApplicationCreatedPage {
         is_second: true,
         shell: place.shell("Secret created", Section::Applications),

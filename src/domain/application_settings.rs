@@ -6,9 +6,10 @@
 
 use crate::config::Config;
 use crate::domain::applications::{self, RefreshPolicy};
-use crate::domain::{Refusal, accounts, authorizations, clients, ensure};
+use crate::domain::caller::Caller;
+use crate::domain::{Refusal, accounts, authorizations, clients, ensure, rights};
 use crate::store::applications::Application;
-use crate::store::{Error, Tx};
+use crate::store::{Error, Snapshot, Tx};
 use crate::types::grant_types::{GrantType, GrantTypes};
 use crate::types::id::{ApplicationId, OrganizationId, UserId};
 use crate::types::redirect_uri::RedirectUri;
@@ -92,9 +93,10 @@ impl Settings {
 
 /// Changes an application. Runs behind the organization's lock: two changes come one after the other, each whole.
 pub fn change(
-    tx: &mut Tx, config: &Config, organization: OrganizationId, user: UserId, id: ApplicationId, wanted: Settings,
+    tx: &mut Tx, config: &Config, organization: OrganizationId, caller: impl Into<Caller>, id: ApplicationId, wanted: Settings,
 ) -> Result<Application, Refusal> {
-    applications::ensure_admin(tx, organization, user)?;
+    let caller = caller.into();
+    applications::ensure_manager(tx, organization, caller)?;
     applications::ensure_not_suspended(tx, organization)?;
     let before = applications::find_own(tx, organization, id)?;
     let wanted = wanted.check(config, before.client_type, before.first_party)?;
@@ -103,6 +105,9 @@ pub fn change(
     let acts_as_itself = wanted.acts_as_itself(before.client_type);
     ensure(!acts_as_itself || clients::is_vouched_for(tx, id)?, Refusal::Blocked(NOT_VOUCHED_FOR.to_owned()))?;
     let new_role = acts_as_itself && role.as_ref() != Some(&wanted.role);
+    if new_role {
+        ensure_grants(tx, config, organization, &caller, &wanted.role)?;
+    }
     let changed = changes(&before, &uris, new_role, &wanted);
     if changed.is_empty() {
         return Ok(before);
@@ -121,8 +126,30 @@ pub fn change(
     tx.change_own_scopes(id, organization, &after.scopes)?;
     // one that registered by itself is the organization's from here on: it cannot undo this
     tx.take_over_registration(id)?;
-    tx.record(Some(organization), Some(user), "application.changed", id.as_str(), &changed.join(" "))?;
+    tx.record(Some(organization), Some(caller.user), "application.changed", id.as_str(), &changed.join(" "))?;
     Ok(after)
+}
+
+/// As they are now.
+pub fn current(snapshot: &mut Snapshot, application: &Application) -> Result<Settings, Error> {
+    Ok(Settings {
+        name: application.name.clone(),
+        redirect_uris: snapshot.list_redirect_uris(application.id)?,
+        scopes: application.scopes.clone(),
+        role: applications::role(snapshot, application)?.unwrap_or_default(),
+        grants: application.grants,
+        refresh: RefreshPolicy::of(application),
+    })
+}
+
+/// Nobody grants more than they hold: the application's own role reaches every workspace.
+pub fn ensure_grants(snapshot: &mut Snapshot, config: &Config, organization: OrganizationId, caller: &Caller, role: &str) -> Result<(), Refusal> {
+    let catalogue = config.catalogue().map_err(|error| Refusal::Blocked(error.to_string()))?;
+    let rights = rights::rights(snapshot, &catalogue, organization, caller)?;
+    let granted = catalogue.role(role) & !catalogue.organization();
+    let workspaces = snapshot.list_workspaces(organization)?;
+    let holds = workspaces.iter().all(|workspace| (granted & !rights.in_workspace(workspace.id)).is_empty());
+    ensure(holds, Refusal::Forbidden("You can give an application no role that is stronger than your own, in any workspace."))
 }
 
 const NOT_VOUCHED_FOR: &str = "It registered by itself, and nobody knows who holds its secret: it cannot act as itself.";

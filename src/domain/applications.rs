@@ -2,10 +2,11 @@
 
 use crate::config::{ADMIN_ROLE, Config};
 use crate::domain::application_settings::{self, Settings};
+use crate::domain::caller::Caller;
 use crate::domain::{Refusal, ensure, plans};
 use crate::store;
 use crate::store::application_secrets::{ApplicationSecret, NewSecret};
-use crate::store::applications::Application;
+use crate::store::applications::{Application, OwnApplicationFilter};
 use crate::store::organizations::Organization;
 use crate::store::{Snapshot, Tx};
 use crate::types::environment::Environment;
@@ -13,7 +14,8 @@ use crate::types::grant_types::GrantTypes;
 use crate::types::id::{ApplicationId, OrganizationId, UserId};
 use crate::types::redirect_uri::RedirectUri;
 use crate::types::scope::Scopes;
-use crate::types::state::{AccessTokenFormat, ApplicationState, Approval, ClientType, OrganizationState};
+use crate::types::state::{AccessTokenFormat, ApplicationState, Approval, ClientType, Licence, MemberState, OrganizationState};
+use crate::types::time::Timestamp;
 
 /// The most applications one page lists.
 pub const MOST_LISTED: i64 = 200;
@@ -87,14 +89,29 @@ pub struct Detail {
 }
 
 /// Applications belong to the organization: its admins manage them.
-pub fn ensure_admin(snapshot: &mut Snapshot, organization: OrganizationId, user: UserId) -> Result<(), Refusal> {
-    let member = snapshot.find_member(organization, user)?.ok_or(Refusal::NotFound)?;
+pub fn ensure_admin(snapshot: &mut Snapshot, organization: OrganizationId, caller: impl Into<Caller>) -> Result<(), Refusal> {
+    let caller = caller.into();
+    if caller.operator {
+        return snapshot.find_organization(organization)?.map(drop).ok_or(Refusal::NotFound);
+    }
+    let member = snapshot.find_member(organization, caller.user)?.ok_or(Refusal::NotFound)?;
+    ensure(member.state == MemberState::Active, Refusal::NotFound)?;
     ensure(member.role.is_admin(), Refusal::Forbidden("Only owners and admins of the organization can manage applications."))
 }
 
+/// An admin whose licence lets them change something.
+pub fn ensure_manager(snapshot: &mut Snapshot, organization: OrganizationId, caller: Caller) -> Result<(), Refusal> {
+    ensure_admin(snapshot, organization, caller)?;
+    let licence = snapshot.find_member(organization, caller.user)?.map(|member| member.licence);
+    ensure(caller.operator || licence == Some(Licence::Full), Refusal::Forbidden("Your licence is for reading only."))
+}
+
 /// Creates an application. Runs behind the organization's lock: the cap is counted.
-pub fn create(tx: &mut Tx, config: &Config, organization: &Organization, creator: UserId, new: NewApplication) -> Result<Application, Refusal> {
-    ensure_admin(tx, organization.id, creator)?;
+pub fn create(
+    tx: &mut Tx, config: &Config, organization: &Organization, creator: impl Into<Caller>, new: NewApplication,
+) -> Result<Application, Refusal> {
+    let creator = creator.into();
+    ensure_manager(tx, organization.id, creator)?;
     let settings = new.settings().check(config, new.client_type, false)?;
     let now = tx.now;
     plans::ensure_open(tx, config, organization, new.environment, now)?;
@@ -102,9 +119,12 @@ pub fn create(tx: &mut Tx, config: &Config, organization: &Organization, creator
     let full = format!("This organization has reached its limit of {cap} applications. Delete one that is not needed any more.");
     ensure(tx.count_applications(organization.id)? < cap, Refusal::Blocked(full))?;
     let acts_as_itself = settings.acts_as_itself(new.client_type);
+    if acts_as_itself {
+        application_settings::ensure_grants(tx, config, organization.id, &creator, &settings.role)?;
+    }
     let new = NewApplication { name: settings.name, grants: settings.grants, refresh: settings.refresh, ..new };
-    let application = insert(tx, organization.id, creator, new, acts_as_itself)?;
-    tx.record(Some(organization.id), Some(creator), "application.created", application.id.as_str(), application.environment.as_str())?;
+    let application = insert(tx, organization.id, creator.user, new, acts_as_itself)?;
+    tx.record(Some(organization.id), Some(creator.user), "application.created", application.id.as_str(), application.environment.as_str())?;
     Ok(application)
 }
 
@@ -163,8 +183,17 @@ pub fn list_registered(snapshot: &mut Snapshot, organization: OrganizationId, us
     Ok(snapshot.list_registered_applications(organization, MOST_LISTED)?)
 }
 
-pub fn get(snapshot: &mut Snapshot, organization: OrganizationId, user: UserId, id: ApplicationId) -> Result<Detail, Refusal> {
-    ensure_admin(snapshot, organization, user)?;
+/// A page of them, the newest first, from behind `after` on: created by people or registered by themselves.
+pub fn list_page(
+    snapshot: &mut Snapshot, organization: OrganizationId, caller: Caller, filter: &OwnApplicationFilter, after: Option<(Timestamp, ApplicationId)>,
+    most: i64,
+) -> Result<Vec<Application>, Refusal> {
+    ensure_admin(snapshot, organization, caller)?;
+    Ok(snapshot.list_applications_page(organization, filter, after, most)?)
+}
+
+pub fn get(snapshot: &mut Snapshot, organization: OrganizationId, caller: impl Into<Caller>, id: ApplicationId) -> Result<Detail, Refusal> {
+    ensure_admin(snapshot, organization, caller)?;
     let application = find_own(snapshot, organization, id)?;
     Ok(Detail {
         redirect_uris: snapshot.list_redirect_uris(id)?,
@@ -194,12 +223,13 @@ pub fn ensure_not_suspended(snapshot: &mut Snapshot, id: OrganizationId) -> Resu
 }
 
 /// Ends the application, its codes and its tokens at once; one that is deleted already stays so.
-pub fn delete(tx: &mut Tx, organization: OrganizationId, user: UserId, id: ApplicationId) -> Result<Application, Refusal> {
-    ensure_admin(tx, organization, user)?;
+pub fn delete(tx: &mut Tx, organization: OrganizationId, caller: impl Into<Caller>, id: ApplicationId) -> Result<Application, Refusal> {
+    let caller = caller.into();
+    ensure_manager(tx, organization, caller)?;
     let application = tx.find_application(id)?.filter(|own| own.organization_id == organization).ok_or(Refusal::NotFound)?;
     if application.state == ApplicationState::Active {
         match tx.delete_application(organization, id) {
-            Ok(()) => tx.record(Some(organization), Some(user), "application.deleted", id.as_str(), "")?,
+            Ok(()) => tx.record(Some(organization), Some(caller.user), "application.deleted", id.as_str(), "")?,
             // somebody else was quicker: it is deleted, as asked
             Err(store::Error::NotFound) => {}
             Err(other) => return Err(other.into()),

@@ -3,6 +3,7 @@
 //!
 //! Invariant: only an operator decides; a decision takes effect with its commit, for tokens that were issued before, too.
 
+use crate::domain::caller::Caller;
 use crate::domain::{Refusal, applications, clients, ensure};
 use crate::store::applications::{Application, ApplicationFilter};
 use crate::store::{Error, Snapshot, Tx};
@@ -78,39 +79,43 @@ fn organization_name(snapshot: &mut Snapshot, application: &Application) -> Resu
     Ok(if vouched_for { name } else { format!("Nobody known: it registered by itself at {name}") })
 }
 
-/// An operator is a person with that flag; no role in an organization makes one.
-pub fn ensure_operator(snapshot: &mut Snapshot, user: UserId) -> Result<(), Refusal> {
-    let operator = snapshot.find_user(user)?.is_some_and(|user| user.operator && user.state == UserState::Active);
-    ensure(operator, Refusal::NotFound)
+/// An operator is a person with that flag, or an operator token; no role in an organization makes one.
+pub fn ensure_operator(snapshot: &mut Snapshot, caller: impl Into<Caller>) -> Result<(), Refusal> {
+    let caller = caller.into();
+    let by_flag = snapshot.find_user(caller.user)?.is_some_and(|user| user.operator && user.state == UserState::Active);
+    ensure(caller.operator || by_flag, Refusal::NotFound)
 }
 
 /// An admin of the application's organization asks that others may use it.
-pub fn request(tx: &mut Tx, organization: OrganizationId, user: UserId, id: ApplicationId) -> Result<(), Refusal> {
-    applications::ensure_admin(tx, organization, user)?;
+pub fn request(tx: &mut Tx, organization: OrganizationId, caller: impl Into<Caller>, id: ApplicationId) -> Result<(), Refusal> {
+    let caller = caller.into();
+    applications::ensure_manager(tx, organization, caller)?;
     let application = find(tx, id)?;
     ensure(application.organization_id == organization, Refusal::NotFound)?;
     ensure_production(&application)?;
     let asks = matches!(application.approval, Approval::None | Approval::Refused);
     ensure(asks, Refusal::Blocked("It is approved already, or waits for the operator.".to_owned()))?;
-    decide(tx, user, &application, Approval::Requested, None, "application.approval_requested")
+    decide(tx, caller.user, &application, Approval::Requested, None, "application.approval_requested")
 }
 
-pub fn approve(tx: &mut Tx, operator: UserId, id: ApplicationId) -> Result<(), Refusal> {
+pub fn approve(tx: &mut Tx, operator: impl Into<Caller>, id: ApplicationId) -> Result<(), Refusal> {
+    let operator = operator.into();
     ensure_operator(tx, operator)?;
     let application = find(tx, id)?;
     ensure_production(&application)?;
-    decide(tx, operator, &application, Approval::Approved, None, "application.approved")
+    decide(tx, operator.user, &application, Approval::Approved, None, "application.approved")
 }
 
 /// Refuses a request, or takes an approval back: tokens of other organizations' people end at once.
-pub fn refuse(tx: &mut Tx, operator: UserId, id: ApplicationId, reason: &str) -> Result<(), Refusal> {
+pub fn refuse(tx: &mut Tx, operator: impl Into<Caller>, id: ApplicationId, reason: &str) -> Result<(), Refusal> {
+    let operator = operator.into();
     ensure_operator(tx, operator)?;
     let reason = parse_reason(reason)?;
     let application = find(tx, id)?;
     ensure_production(&application)?;
     let asked = application.approval != Approval::None;
     ensure(asked, Refusal::Blocked("Its organization has not asked for approval: there is nothing to refuse.".to_owned()))?;
-    decide(tx, operator, &application, Approval::Refused, Some(&reason), "application.refused")
+    decide(tx, operator.user, &application, Approval::Refused, Some(&reason), "application.refused")
 }
 
 fn ensure_production(application: &Application) -> Result<(), Refusal> {
@@ -156,22 +161,24 @@ pub fn set_first_party(tx: &mut Tx, operator: UserId, id: ApplicationId, first_p
 
 /// Stops it everywhere, at once: it authenticates no more, and none of its tokens is live. The reason of who stopped it first
 /// stays.
-pub fn stop(tx: &mut Tx, operator: UserId, id: ApplicationId, reason: &str) -> Result<(), Refusal> {
+pub fn stop(tx: &mut Tx, operator: impl Into<Caller>, id: ApplicationId, reason: &str) -> Result<(), Refusal> {
+    let operator = operator.into();
     ensure_operator(tx, operator)?;
     let reason = parse_reason(reason)?;
     let application = find(tx, id)?;
     if set_stopped(tx, &application, Some(&reason))? {
-        tx.record(Some(application.organization_id), Some(operator), "application.stopped", id.as_str(), &reason)?;
+        tx.record(Some(application.organization_id), Some(operator.user), "application.stopped", id.as_str(), &reason)?;
     }
     Ok(())
 }
 
 /// The way back: what was live before lives again.
-pub fn resume(tx: &mut Tx, operator: UserId, id: ApplicationId) -> Result<(), Refusal> {
+pub fn resume(tx: &mut Tx, operator: impl Into<Caller>, id: ApplicationId) -> Result<(), Refusal> {
+    let operator = operator.into();
     ensure_operator(tx, operator)?;
     let application = find(tx, id)?;
     if set_stopped(tx, &application, None)? {
-        tx.record(Some(application.organization_id), Some(operator), "application.resumed", id.as_str(), "")?;
+        tx.record(Some(application.organization_id), Some(operator.user), "application.resumed", id.as_str(), "")?;
     }
     Ok(())
 }

@@ -16,6 +16,8 @@ pub mod clients;
 pub mod consents;
 pub mod domain_checks;
 pub mod domains;
+pub mod explain;
+pub mod factors;
 pub mod hand_overs;
 pub mod idempotency;
 pub mod identities;

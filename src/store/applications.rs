@@ -88,6 +88,18 @@ pub struct ApplicationFilter {
     pub after: Option<ApplicationId>,
 }
 
+/// Of one organization's applications; none asks for all.
+#[derive(Debug, Clone, Default)]
+pub struct OwnApplicationFilter {
+    /// Exactly this name.
+    pub name: Option<String>,
+    pub environment: Option<Environment>,
+    pub client_type: Option<ClientType>,
+    pub approval: Option<Approval>,
+    /// Whether it registered by itself.
+    pub registered: Option<bool>,
+}
+
 diesel::define_sql_function! { fn lower(text: diesel::sql_types::Text) -> diesel::sql_types::Text; }
 
 #[derive(Insertable)]
@@ -116,6 +128,39 @@ impl Snapshot<'_> {
                 .select(Application::as_select())
                 .load(conn)
         })
+    }
+
+    /// Those that nobody deleted, however they came to be, the newest first, at most `most`, from behind `after` on.
+    pub fn list_applications_page(
+        &mut self, organization: OrganizationId, filter: &OwnApplicationFilter, after: Option<(Timestamp, ApplicationId)>, most: i64,
+    ) -> Result<Vec<Application>, Error> {
+        let mut page = applications::table
+            .filter(applications::organization_id.eq(organization))
+            .filter(applications::state.eq(ApplicationState::Active))
+            .into_boxed::<<Conn as Connection>::Backend>();
+        if let Some(name) = &filter.name {
+            page = page.filter(applications::name.eq(name));
+        }
+        if let Some(environment) = filter.environment {
+            page = page.filter(applications::environment.eq(environment));
+        }
+        if let Some(client_type) = filter.client_type {
+            page = page.filter(applications::client_type.eq(client_type));
+        }
+        if let Some(approval) = filter.approval {
+            page = page.filter(applications::approval.eq(approval));
+        }
+        let registration = exists(registrations::table.filter(registrations::application_id.eq(applications::id)));
+        page = match filter.registered {
+            Some(true) => page.filter(registration),
+            Some(false) => page.filter(not(registration)),
+            None => page,
+        };
+        if let Some((at, id)) = after {
+            page = page.filter(applications::created_at.lt(at).or(applications::created_at.eq(at).and(applications::id.lt(id))));
+        }
+        let page = page.order((applications::created_at.desc(), applications::id.desc())).limit(most);
+        self.run(|conn| page.select(Application::as_select()).load(conn))
     }
 
     /// Of every organization, in this state of approval, the oldest first, at most `most`.

@@ -134,6 +134,8 @@ vocabulary! {
     pub enum RefreshTokenState { Active = "active", Consumed = "consumed", Replaced = "replaced" }
 
     /// Whether the operator lets people of other organizations authorize a Production application.
+    #[derive(Serialize, Deserialize)]
+    #[serde(rename_all = "snake_case")]
     pub enum Approval { None = "none", Requested = "requested", Approved = "approved", Refused = "refused" }
 
     /// By which an operator looks for applications.

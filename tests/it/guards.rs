@@ -3,7 +3,7 @@
 #![expect(clippy::panic, reason = "a test fails by it")]
 
 use actix_web::http::Method;
-use countersign::config::Rate;
+use countersign::config::{Config, Rate};
 use countersign::crypto::digest::Purpose;
 use countersign::crypto::format::{TokenKind, mint_token};
 use countersign::domain::accounts;
@@ -12,10 +12,11 @@ use countersign::store::Tx;
 use countersign::store::api_key_requests::ApiKeyRequest;
 use countersign::store::api_key_transfers::ApiKeyTransfer;
 use countersign::store::consents::Consent;
+use countersign::store::domains::Domain;
 use countersign::store::hand_overs::HandOver;
 use countersign::types::environment::Environment;
 use countersign::types::id::{
-    ApiKeyId, ApiKeyRequestId, ApiKeySecretId, ApiKeyTransferId, ApplicationId, ClientSecretId, ConsentId, HandOverId, RegistrationTokenId,
+    ApiKeyId, ApiKeyRequestId, ApiKeySecretId, ApiKeyTransferId, ApplicationId, ClientSecretId, ConsentId, DomainId, HandOverId, RegistrationTokenId,
     WorkspaceId,
 };
 use countersign::types::resource::ResourceUri;
@@ -249,6 +250,12 @@ async fn sample(server: &Server, route: &Route, registered: &str) -> (String, Bo
         (_, "/hand-over/{token}") => format!("/hand-over/{}", fresh_hand_over(server).await),
         (_, path) if path.starts_with("/v1/api-keys/{id}") => route.path.replace("{id}", fresh_key(server).await.as_str()),
         (_, "/v1/workspaces/{id}") => route.path.replace("{id}", fresh_workspace(server).await.as_str()),
+        (_, "/v1/applications/{id}/secrets/{secret}") => {
+            let (id, secret) = second_secret(server).await;
+            route.path.replace("{id}", id.as_str()).replace("{secret}", secret.as_str())
+        }
+        (_, path) if path.starts_with("/v1/applications/{id}") => path.replace("{id}", fresh_application(server).await.as_str()),
+        (_, path) if path.starts_with("/v1/domains/{id}") => path.replace("{id}", fresh_domain(server).await.as_str()),
         (_, "/v1/docs/{name}") => "/v1/docs/swagger-initializer.js".to_owned(),
         (_, "/static/{name}") => "/static/countersign.css".to_owned(),
         (_, path) if path.starts_with("/.well-known/oauth-protected-resource") => {
@@ -357,6 +364,27 @@ async fn fresh_hand_over(server: &Server) -> String {
 async fn fresh_workspace(server: &Server) -> WorkspaceId {
     let (organization, name) = (server.planted.organization, mint_token("cs", TokenKind::ClientSecret).expose().to_owned());
     server.write(move |tx| accounts::create_workspace(tx, organization, &name)).await.id
+}
+
+async fn fresh_domain(server: &Server) -> DomainId {
+    let (organization, now) = (server.planted.organization, server.clock.now());
+    let domain = Domain {
+        id: DomainId::generate(now),
+        organization_id: organization,
+        name: format!("{}.example", mint_token("cs", TokenKind::ClientSecret).expose().to_ascii_lowercase()),
+        verified_at: None,
+        created_at: now,
+        verification_token: None,
+        include_subdomains: None,
+        lost_at: None,
+        checked_at: None,
+        last_finding: None,
+        failed_checks: 0,
+        next_check_at: None,
+    };
+    let id = domain.id;
+    server.write(move |tx| Ok(tx.insert_domain(&domain)?)).await;
+    id
 }
 
 async fn fresh_application(server: &Server) -> ApplicationId {
@@ -493,7 +521,12 @@ fn basic(id: &str, secret: &str) -> String {
 
 /// Many sign-ins fail here.
 async fn start(db: TestDatabase) -> Server {
-    Server::start_with(db, |config| (config.sessions.failures_per_account, config.sessions.failures_per_address) = (Rate::NONE, Rate::NONE)).await
+    let change = |config: &mut Config| {
+        (config.sessions.failures_per_account, config.sessions.failures_per_address) = (Rate::NONE, Rate::NONE);
+        // every caller of every route gets an application of its own
+        config.keys.max_applications_per_organization = 10_000;
+    };
+    Server::start_with(db, change).await
 }
 
 async fn every_route_lets_in_whom_its_guard_names_and_nobody_else(db: TestDatabase) {
@@ -611,7 +644,7 @@ async fn written(server: &Server) -> i64 {
 }
 
 async fn metrics_are_for_their_networks(db: TestDatabase) {
-    let change = |config: &mut countersign::config::Config| {
+    let change = |config: &mut Config| {
         config.operations.allowed_networks = vec!["192.0.2.0/24".parse().expect("a network")];
         config.server.trusted_proxies = vec!["127.0.0.0/8".parse().expect("a network")];
     };

@@ -251,22 +251,26 @@ pub struct Allowed {
     pub token: String,
 }
 
-/// A confidential application of an organization whose admin `creator` is.
-pub async fn application(server: &Server, organization: OrganizationId, creator: UserId, environment: Environment, role: &str) -> Application {
+/// What is asked for by [`application`].
+pub fn new_application(server: &Server, environment: Environment, role: &str) -> NewApplication {
     let digest = server.app.digester.digest(Purpose::ClientSecret, mint_token("cs", TokenKind::ClientSecret).expose());
-    let config = std::sync::Arc::clone(&server.app.config);
-    let new = NewApplication {
+    NewApplication {
         name: "Robots".to_owned(),
         environment,
         client_type: ClientType::Confidential,
         access_token_format: AccessTokenFormat::Opaque,
         redirect_uris: Vec::new(),
-        scopes: config.public_scopes().map(|scope| scope.name.as_str()).collect(),
+        scopes: server.app.config.public_scopes().map(|scope| scope.name.as_str()).collect(),
         role: role.to_owned(),
         secret: digest.into(),
         grants: GrantTypes::ALL,
         refresh: RefreshPolicy::default(),
-    };
+    }
+}
+
+/// A confidential application of an organization whose admin `creator` is.
+pub async fn application(server: &Server, organization: OrganizationId, creator: UserId, environment: Environment, role: &str) -> Application {
+    let (config, new) = (std::sync::Arc::clone(&server.app.config), new_application(server, environment, role));
     let make = move |tx: &mut Tx| {
         let organization = tx.find_organization(organization)?.ok_or(Refusal::NotFound)?;
         applications::create(tx, &config, &organization, creator, new)

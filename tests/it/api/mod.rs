@@ -4,10 +4,14 @@ mod api_key_requests;
 mod api_key_rotation;
 mod api_key_transfers;
 pub mod api_keys;
+mod api_keys;
+mod applications;
+mod domains;
 mod frame;
 mod idempotency;
 mod openapi;
 mod operator_tokens;
+mod own_catalogue;
 mod workspaces;
 
 use reqwest::{Method, RequestBuilder, Response, StatusCode};

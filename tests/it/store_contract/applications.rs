@@ -1,10 +1,10 @@
 //! OAuth applications and their redirect URIs.
 
-use countersign::store::applications::{Application, ApplicationFilter};
+use countersign::store::applications::{Application, ApplicationFilter, OwnApplicationFilter};
 use countersign::store::{Error, Store, Subject, Tx};
 use countersign::types::environment::Environment;
 use countersign::types::id::ApplicationId;
-use countersign::types::state::{ApplicationStanding, ApplicationState, Approval};
+use countersign::types::state::{ApplicationStanding, ApplicationState, Approval, ClientType};
 
 use super::{Acme, EARLIER, LATER, NOW, ends_what_is_remembered_of, is_constraint, open, read, redirect_uri, scopes, write, write_at};
 use crate::databases::{TestDatabase, both_databases};
@@ -14,6 +14,7 @@ both_databases!(
     its_redirect_uris_are_listed_as_they_were_written,
     a_redirect_uri_twice_leaves_no_application_behind,
     the_newest_applications_are_listed_up_to_the_limit,
+    a_page_of_applications_is_filtered_and_goes_on_where_the_last_ended,
     an_application_is_deleted_once_and_still_found,
     of_two_decisions_about_one_application_one_is_kept,
     an_application_is_verified_and_not_any_more,
@@ -71,6 +72,41 @@ async fn the_newest_applications_are_listed_up_to_the_limit(db: TestDatabase) {
     assert_eq!(times(listed(9).await), [LATER, NOW, EARLIER]);
     assert_eq!(times(listed(1).await), [LATER]);
     assert_eq!(read(&store, move |c| c.count_applications(organization)).await, 3);
+}
+
+async fn a_page_of_applications_is_filtered_and_goes_on_where_the_last_ended(db: TestDatabase) {
+    let store = open(&db);
+    let (acme, other) = (Acme::insert(&store).await, Acme::insert(&store).await);
+    let organization = acme.organization;
+    let (deleted, _) = (acme.insert_application(&store).await, other.insert_application(&store).await);
+    write(&store, move |tx| tx.delete_application(organization, deleted)).await.expect("deleted");
+    let mut made = Vec::new();
+    for (at, client_type) in [(EARLIER, ClientType::Public), (NOW, ClientType::Confidential), (NOW, ClientType::Confidential)] {
+        let application =
+            Application { id: ApplicationId::generate(at), created_at: at, client_type, name: format!("{client_type}"), ..acme.application() };
+        made.push(application.id);
+        write(&store, move |tx| tx.insert_application(&application, &[])).await.expect("inserted");
+    }
+    let page = async |filter: OwnApplicationFilter, after, most| {
+        let found = read(&store, move |c| c.list_applications_page(organization, &filter, after, most)).await;
+        found.into_iter().map(|found| (found.created_at, found.id)).collect::<Vec<_>>()
+    };
+    let all = page(OwnApplicationFilter::default(), None, 9).await;
+    let (one, other) = (made[1].max(made[2]), made[1].min(made[2]));
+    assert_eq!(all, [(NOW, one), (NOW, other), (EARLIER, made[0])]);
+    assert_eq!(page(OwnApplicationFilter::default(), None, 1).await, all[..1]);
+    assert_eq!(page(OwnApplicationFilter::default(), Some(all[0]), 9).await, all[1..]);
+    let none = OwnApplicationFilter::default;
+    for (filter, count) in [
+        (OwnApplicationFilter { name: Some("public".to_owned()), ..none() }, 1),
+        (OwnApplicationFilter { client_type: Some(ClientType::Confidential), ..none() }, 2),
+        (OwnApplicationFilter { environment: Some(acme.application().environment), ..none() }, 3),
+        (OwnApplicationFilter { approval: Some(Approval::Approved), ..none() }, 0),
+        (OwnApplicationFilter { registered: Some(true), ..none() }, 0),
+        (OwnApplicationFilter { registered: Some(false), ..none() }, 3),
+    ] {
+        assert_eq!(page(filter.clone(), None, 9).await.len(), count, "{filter:?}");
+    }
 }
 
 async fn an_application_is_deleted_once_and_still_found(db: TestDatabase) {
