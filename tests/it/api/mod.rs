@@ -4,7 +4,6 @@ mod api_key_requests;
 mod api_key_rotation;
 mod api_key_transfers;
 pub mod api_keys;
-mod api_keys;
 mod applications;
 mod domains;
 mod frame;
