@@ -115,6 +115,8 @@ pub struct App {
     pub limiter: Limiter,
     /// Held while the limits are written down: an older state must not overtake a newer one.
     pub limits_flush: Mutex<()>,
+    /// The same for last uses.
+    pub usage_flush: Mutex<()>,
     pub usage: Usage,
     pub stamper: Stamper,
     /// PDFs that may be in memory at once.
@@ -159,6 +161,7 @@ impl App {
             quotas: Quotas::new(&config.limits, &config.quota),
             limiter,
             limits_flush: Mutex::default(),
+            usage_flush: Mutex::default(),
             usage: Usage::default(),
             stamper: Stamper::new(stamp_program, stamp_limits(&config)),
             stamp_places: Semaphore::new(config.watermark.concurrency.saturating_mul(PLACES_PER_PROCESS)),

@@ -46,25 +46,52 @@ impl Usage {
         }
     }
 
-    /// Some of what waits; give it back with [`Usage::put_back`] if it could not be written.
-    pub fn take(&self) -> Vec<(Used, Use)> {
-        let mut waiting = self.lock();
-        let some: Vec<Used> = waiting.keys().take(MOST_IN_BATCH).copied().collect();
-        some.into_iter().filter_map(|used| waiting.remove_entry(&used)).collect()
+    /// All that waits. What is not written waits again once the drain is dropped, whatever dropped it.
+    pub fn drain(&self) -> Drain<'_> {
+        let uses = std::mem::take(&mut *self.lock()).into_iter().collect();
+        Drain { usage: self, uses }
     }
 
-    pub fn put_back(&self, uses: Vec<(Used, Use)>) {
-        for (used, this) in uses {
-            let mut waiting = self.lock();
+    fn lock(&self) -> MutexGuard<'_, HashMap<Used, Use>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What one flush writes.
+pub struct Drain<'a> {
+    usage: &'a Usage,
+    uses: Vec<(Used, Use)>,
+}
+
+impl Drain<'_> {
+    pub fn len(&self) -> usize {
+        self.uses.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.uses.is_empty()
+    }
+
+    /// What one transaction writes next.
+    pub fn batch(&self) -> Vec<(Used, Use)> {
+        self.uses[self.uses.len().saturating_sub(MOST_IN_BATCH)..].to_vec()
+    }
+
+    /// The last batch is committed.
+    pub fn written(&mut self, batch: usize) {
+        self.uses.truncate(self.uses.len().saturating_sub(batch));
+    }
+}
+
+impl Drop for Drain<'_> {
+    fn drop(&mut self) {
+        let mut waiting = self.usage.lock();
+        for (used, this) in self.uses.drain(..) {
             let newer = waiting.entry(used).or_insert(this);
             if this.0 > newer.0 {
                 *newer = this;
             }
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<Used, Use>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -91,15 +118,36 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_failed_flush_loses_nothing_and_times_only_move_forward() {
+    fn a_flush_that_fails_or_is_aborted_loses_nothing_and_times_only_move_forward() {
         let (usage, key) = (Usage::default(), Used::ApiKey(ApiKeyId::generate(Timestamp::from_millis(0))));
         usage.note(key, Timestamp::from_millis(5));
-        let taken = usage.take();
+        let drain = usage.drain();
         usage.note(key, Timestamp::from_millis(9));
-        usage.put_back(taken);
+        drop(drain);
         usage.note(key, Timestamp::from_millis(7));
-        assert_eq!(usage.take(), [(key, (Timestamp::from_millis(9), None))]);
-        assert!(usage.take().is_empty());
+        let mut drain = usage.drain();
+        assert_eq!(drain.batch(), [(key, (Timestamp::from_millis(9), None))]);
+        drain.written(1);
+        drop(drain);
+        assert!(usage.drain().is_empty());
+    }
+
+    #[test]
+    fn a_round_writes_what_waited_when_it_began_in_batches() {
+        let usage = Usage::default();
+        for at in 0..600 {
+            usage.note(Used::ApiKey(ApiKeyId::generate(Timestamp::from_millis(at))), Timestamp::from_millis(at));
+        }
+        let (mut drain, mut sizes) = (usage.drain(), Vec::new());
+        while !drain.is_empty() {
+            let batch = drain.batch();
+            usage.note(batch[0].0, batch[0].1.0);
+            drain.written(batch.len());
+            sizes.push(batch.len());
+        }
+        assert_eq!(sizes, [256, 256, 88], "what is used meanwhile waits for the next round");
+        drop(drain);
+        assert_eq!(usage.drain().len(), 3);
     }
 
     #[test]

@@ -18,19 +18,18 @@ pub async fn run(app: web::Data<App>) {
     }
 }
 
-/// Writes everything that waits; what cannot be written now waits on.
+/// Writes what waits now, once; what cannot be written, or is left when this future is dropped, waits on.
 pub async fn flush(app: &App) {
-    loop {
-        let uses = app.usage.take();
-        if uses.is_empty() {
-            return;
-        }
-        let batch = uses.clone();
+    let _turn = app.usage_flush.lock().await;
+    let mut drain = app.usage.drain();
+    while !drain.is_empty() {
+        let batch = drain.batch();
+        let count = batch.len();
         let written = app.store.write(app.clock.now(), move |tx| usage::record(tx, &batch).map(Verdict::<_, Error>::Done)).await;
         if let Err(error) = written {
-            tracing::warn!(uses = uses.len(), "Last uses could not be written and wait: {error}");
-            app.usage.put_back(uses);
+            tracing::warn!(uses = drain.len(), "Last uses could not be written and wait: {error}");
             return;
         }
+        drain.written(count);
     }
 }
