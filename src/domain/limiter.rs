@@ -39,6 +39,7 @@ struct Stripe {
 }
 
 struct Slot {
+    /// The quota's pool.
     policy: Policy,
     window: Window,
     /// It stands in `changed`.
@@ -137,7 +138,7 @@ impl Limiter {
 impl Stripe {
     fn window(&self, quota: &Quota) -> Option<&Window> {
         let slots = self.windows.get(&quota.subject)?;
-        slots.iter().find(|slot| slot.policy == quota.policy).map(|slot| &slot.window)
+        slots.iter().find(|slot| slot.policy == *quota.pool()).map(|slot| &slot.window)
     }
 
     fn slot(&mut self, policy: &str, subject: &str) -> Option<&mut Slot> {
@@ -146,26 +147,26 @@ impl Stripe {
 
     /// Brings the window up to `now`, and tells whether the quota's cost fits.
     fn has_room(&mut self, owner: &str, quota: &Quota, now: Timestamp) -> bool {
-        let Some(slot) = self.slot(&quota.policy, &quota.subject) else { return quota.cost <= quota.rate.quota };
+        let Some(slot) = self.slot(quota.pool(), &quota.subject) else { return quota.cost <= quota.rate.quota };
         let news = slot.window.set_length(quota.rate.window_seconds) | slot.window.expire(now);
         let (used, is_noted) = (slot.window.used(), slot.is_changed);
         if news && quota.lasting && !is_noted {
-            self.note_change(owner, &quota.policy, &quota.subject);
+            self.note_change(owner, quota.pool(), &quota.subject);
         }
         used.saturating_add(quota.cost) <= quota.rate.quota
     }
 
     fn admit(&mut self, owner: &str, quota: &Quota, now: Timestamp) -> Standing {
-        if self.slot(&quota.policy, &quota.subject).is_none() {
+        if self.slot(quota.pool(), &quota.subject).is_none() {
             let mut window = Window::default();
             window.set_length(quota.rate.window_seconds);
-            self.insert(quota.policy.clone(), &quota.subject, window);
+            self.insert(quota.pool().clone(), &quota.subject, window);
         }
-        let Some(slot) = self.slot(&quota.policy, &quota.subject) else { return standing(None, quota, now) };
+        let Some(slot) = self.slot(quota.pool(), &quota.subject) else { return standing(None, quota, now) };
         slot.window.admit(quota.cost, quota.rate.quota, now);
         let (standing, is_noted) = (standing(Some(&slot.window), quota, now), slot.is_changed);
         if quota.lasting && !is_noted {
-            self.note_change(owner, &quota.policy, &quota.subject);
+            self.note_change(owner, quota.pool(), &quota.subject);
         }
         standing
     }

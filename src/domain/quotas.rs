@@ -40,12 +40,26 @@ impl<'a> Facts<'a> {
 pub struct Quotas {
     sandbox: Rate,
     production: Rate,
-    configured: Vec<(Policy, QuotaEntry)>,
+    configured: Vec<Configured>,
+}
+
+#[derive(Debug, Clone)]
+struct Configured {
+    policy: Policy,
+    /// The limits of different plans on the same requests over the same time have one window: who changes the plan takes
+    /// along what they have used.
+    pool: Policy,
+    entry: QuotaEntry,
 }
 
 impl Quotas {
     pub fn new(limits: &Limits, entries: &[QuotaEntry]) -> Self {
-        let configured = entries.iter().map(|entry| (Policy::Configured(entry.name.as_str().into()), entry.clone())).collect();
+        let mut configured: Vec<Configured> = Vec::with_capacity(entries.len());
+        for entry in entries {
+            let policy = Policy::Configured(entry.name.as_str().into());
+            let pool = pool_of(&configured, entry).unwrap_or_else(|| policy.clone());
+            configured.push(Configured { policy, pool, entry: entry.clone() });
+        }
         Self { sandbox: limits.sandbox, production: limits.production, configured }
     }
 
@@ -58,11 +72,24 @@ impl Quotas {
         let subject = [facts.organization.as_str(), facts.owner.as_str(), facts.environment.as_str()].join(" ");
         let mut quotas = Vec::with_capacity(1 + self.configured.len());
         quotas.push(Quota { cost: facts.cost, lasting: true, ..Quota::new("owner", subject, rate) });
-        for (policy, entry) in self.configured.iter().filter(|(_, entry)| matches(entry, facts)) {
-            quotas.push(Quota { cost: facts.cost, lasting: true, ..Quota::new(policy.clone(), subject_of(entry.per, facts), entry.rate) });
+        for Configured { policy, pool, entry } in self.configured.iter().filter(|configured| matches(&configured.entry, facts)) {
+            let quota = Quota::new(policy.clone(), subject_of(entry.per, facts), entry.rate);
+            quotas.push(Quota { cost: facts.cost, lasting: true, pool: Some(pool.clone()), ..quota });
         }
         quotas
     }
+}
+
+/// The first pool of the same kind that no request would take from twice.
+fn pool_of(earlier: &[Configured], entry: &QuotaEntry) -> Option<Policy> {
+    let kind = |entry: &QuotaEntry| (entry.per, entry.environments.clone(), entry.class.clone(), entry.rate.window_seconds);
+    let meets = |other: &QuotaEntry| other.plans.is_empty() || entry.plans.iter().any(|plan| other.plans.contains(plan));
+    if entry.plans.is_empty() {
+        return None;
+    }
+    let alike = || earlier.iter().filter(|other| kind(&other.entry) == kind(entry));
+    let is_free = |pool: &Policy| !alike().any(|other| other.pool == *pool && meets(&other.entry));
+    alike().map(|other| &other.pool).find(|pool| is_free(pool)).cloned()
 }
 
 fn matches(entry: &QuotaEntry, facts: &Facts) -> bool {
@@ -136,6 +163,27 @@ mod tests {
         assert_eq!(names(&quotas, &Facts { environment: Environment::Production, ..sandbox }), ["owner", "everybody", "live"]);
         assert_eq!(names(&quotas, &Facts { class: "downloads", ..sandbox }), ["owner", "everybody", "downloads"]);
         assert!(quotas.of(&Facts { cost: 7, ..sandbox }).iter().all(|quota| quota.cost == 7));
+    }
+
+    #[test]
+    fn who_changes_the_plan_takes_along_what_they_have_used() {
+        let quotas = quotas(
+            "quota = [
+                { name = 'all', per = 'organization', rate = '9/15m' },
+                { name = 'starter', per = 'organization', plans = ['starter'], rate = '2/15m' },
+                { name = 'burst', per = 'organization', plans = ['starter'], rate = '1/15m' },
+                { name = 'business', per = 'organization', plans = ['business'], rate = '9/15m' },
+                { name = 'paid', per = 'organization', plans = ['business', 'enterprise'], rate = '8/15m' },
+                { name = 'daily', per = 'organization', plans = ['enterprise'], rate = '9/1d' },
+            ]",
+        );
+        let pools = |plan| {
+            let facts = Facts { plan: Some(plan), ..facts(Environment::Sandbox) };
+            quotas.of(&facts).iter().skip(1).map(|quota| format!("{} in {}", quota.policy, quota.pool.as_ref().expect("a pool"))).collect::<Vec<_>>()
+        };
+        assert_eq!(pools("starter"), ["all in all", "starter in starter", "burst in burst"]);
+        assert_eq!(pools("business"), ["all in all", "business in starter", "paid in burst"]);
+        assert_eq!(pools("enterprise"), ["all in all", "paid in burst", "daily in daily"]);
     }
 
     #[test]

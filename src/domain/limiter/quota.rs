@@ -19,7 +19,9 @@ pub enum Policy {
 #[derive(Debug, Clone)]
 pub struct Quota {
     pub policy: Policy,
-    /// Whose it is: requests with the same policy and subject share it.
+    /// Under whose name the window is kept; none: the policy's own. Limits that take each other's place share one.
+    pub pool: Option<Policy>,
+    /// Whose it is: requests with the same pool and subject share it.
     pub subject: String,
     pub rate: Rate,
     /// How much the request takes; at least 1.
@@ -31,7 +33,11 @@ pub struct Quota {
 impl Quota {
     /// Costs one, and is forgotten at a restart.
     pub fn new(policy: impl Into<Policy>, subject: impl Into<String>, rate: Rate) -> Self {
-        Self { policy: policy.into(), subject: subject.into(), rate, cost: 1, lasting: false }
+        Self { policy: policy.into(), pool: None, subject: subject.into(), rate, cost: 1, lasting: false }
+    }
+
+    pub(super) fn pool(&self) -> &Policy {
+        self.pool.as_ref().unwrap_or(&self.policy)
     }
 }
 
