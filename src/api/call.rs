@@ -64,7 +64,7 @@ pub async fn authenticate(app: web::Data<App>, facts: Facts, request: &HttpReque
         return Err(Problem::new(StatusCode::FORBIDDEN, "suspended", detail));
     }
     if let Some(lock) = access.lock {
-        return Err(Problem::locked(lock.code().as_str(), lock.reason().as_str(), lock.unlock()));
+        return Err(Problem::locked(lock.code().as_str(), &lock.unlock(&app.catalogue, access.environment)));
     }
     app.note_use(&access, Some(facts.address), facts.now);
     let name = match &access.credential.token {

@@ -140,6 +140,8 @@ pub struct Catalogue {
     plans: Vec<Plan>,
     default_plan: usize,
     no_plan: Plan,
+    /// What unlocks more, in the vendor's words.
+    pub contact: String,
     pub admin_roles: AdminRoles,
     pub operations: OrganizationOperations,
 }
@@ -186,6 +188,7 @@ impl Catalogue {
             plans,
             default_plan,
             no_plan: Plan::unknown(),
+            contact: config.plans.contact.clone(),
             admin_roles: config.access.organization_admins,
             operations: config.keys.organization_operations,
         })

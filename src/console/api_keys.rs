@@ -57,7 +57,7 @@ pub async fn list(
         sandbox,
         production,
         production_locked: place.production_locked(),
-        production_unlock: None,
+        production_unlock: place.production_unlock(),
         can_create,
         sees_applications: place.sees_applications(),
         allowance: Some(format!("{active} of {} active keys", app.config.keys.max_active_per_organization)),
@@ -243,7 +243,7 @@ fn new_page(place: &Place, form: ApiKeyForm, workspaces: Vec<Choice>, organizati
         workspaces,
         errors: FieldErrors::default(),
         production_locked: place.production_locked(),
-        production_unlock: None,
+        production_unlock: place.production_unlock(),
         organization_scope_possible: organization_scope,
         organization_operations_possible: organization_scope,
         // a key lasts to the end of its last day: today is the first

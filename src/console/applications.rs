@@ -49,7 +49,7 @@ pub async fn list(app: web::Data<App>, visitor: Visitor, path: web::Path<String>
         sandbox: sandbox.into_iter().map(|(_, row)| row).collect(),
         production: production.into_iter().map(|(_, row)| row).collect(),
         production_locked: place.production_locked(),
-        production_unlock: None,
+        production_unlock: place.production_unlock(),
         // who may not create applications may not see the list either
         can_create: true,
         next_href: None,
@@ -278,7 +278,7 @@ fn new_page(place: &Place, form: ApplicationForm, offer: ApplicationOffer) -> Ap
         offer,
         errors: FieldErrors::default(),
         production_locked: place.production_locked(),
-        production_unlock: None,
+        production_unlock: place.production_unlock(),
     }
 }
 

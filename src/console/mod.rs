@@ -6,6 +6,7 @@ pub mod application_secrets;
 pub mod applications;
 pub mod organizations;
 pub mod pages;
+pub mod plan;
 pub mod registration;
 pub mod single_sign_on;
 

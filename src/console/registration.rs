@@ -78,7 +78,7 @@ async fn list_page(
         form,
         errors,
         production_locked: place.production_locked(),
-        production_unlock: None,
+        production_unlock: place.production_unlock(),
     })
 }
 

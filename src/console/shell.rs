@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::app::App;
 use crate::domain::identities::{self, ELSEWHERE, Entrance};
-use crate::domain::plans::{self, Lock};
+use crate::domain::plans;
 use crate::domain::{Refusal, ensure};
 use crate::store::Snapshot;
 use crate::store::organizations::Organization;
@@ -13,7 +13,7 @@ use crate::types::environment::Environment;
 use crate::types::id::{OrganizationId, UserId};
 use crate::types::state::OrganizationRole;
 use crate::web::html::{PRODUCT, PageError};
-use crate::web::page::{OrganizationLink, Section, Shell, SignedIn};
+use crate::web::page::{Link, OrganizationLink, Section, Shell, SignedIn};
 pub use crate::web::refusal::{date_or_never, field_errors, parse_id};
 use crate::web::visitor::Visitor;
 
@@ -21,7 +21,7 @@ use crate::web::visitor::Visitor;
 pub struct Place {
     pub person: UserId,
     pub organization: Organization,
-    production_lock: Option<Lock>,
+    production_lock: Option<String>,
     signed_in: SignedIn,
 }
 
@@ -47,7 +47,13 @@ impl Place {
 
     /// Why Production cannot be chosen.
     pub fn production_locked(&self) -> Option<String> {
-        self.production_lock.map(|lock| lock.unlock().to_owned())
+        self.production_lock.clone()
+    }
+
+    /// Where an admin does something about it.
+    pub fn production_unlock(&self) -> Option<Link> {
+        let href = format!("/dev-centre/{}/plan", self.organization.id);
+        self.sees_applications().then(|| Link { href, label: "See your plan".to_owned() })
     }
 }
 
@@ -70,6 +76,7 @@ where
         let organization = organizations.iter().find(|organization| organization.id == id).cloned().ok_or(PageError::NotFound)?;
         let plan = plans::plan_of(snapshot, &catalogue, id)?;
         let production_lock = plans::lock(plan, &organization, Environment::Production, now);
+        let production_lock = production_lock.map(|lock| lock.unlock(&catalogue, Environment::Production).detail);
         Ok((organizations, (organization, production_lock, role), answer))
     };
     let (organizations, (organization, production_lock, role), answer) = app.store.read(read).await?;

@@ -149,7 +149,7 @@ pub fn create_by(tx: &mut Tx, config: &Config, organization: &Organization, by: 
         tx.insert_api_key_secret(organization.id, &secret)?;
         tx.record_disclosure(secret.id.as_str(), by.user())?;
     }
-    start_trial(tx, &plan, organization)?;
+    plans::start_trial(tx, &plan, organization.id)?;
     tx.record(Some(organization.id), Some(by.user()), "api_key.created", key.id.as_str(), key.environment.as_str())?;
     Ok(key)
 }
@@ -184,16 +184,6 @@ pub fn ensure_workspace_room(tx: &mut Tx, config: &Config, workspaces: &[Workspa
         ensure(active < cap, Refusal::Coded("workspace_key_limit_reached", full.clone()))?;
     }
     Ok(())
-}
-
-/// The first key starts the trial: once per organization, ever (row 7). Whoever subscribed has none.
-pub fn start_trial(tx: &mut Tx, plan: &Plan, organization: &Organization) -> Result<(), Refusal> {
-    if plan.entry.trial_seconds == 0 || organization.trial_started_at.is_some() {
-        return Ok(());
-    }
-    let end = tx.now.plus_seconds(plan.entry.trial_seconds);
-    tx.start_trial(organization.id, end)?;
-    Ok(tx.record(Some(organization.id), None, "trial.started", organization.id.as_str(), &end.rfc3339())?)
 }
 
 /// Name and description as they are stored.

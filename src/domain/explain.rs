@@ -92,7 +92,7 @@ fn environment(asked: &Asked) -> String {
 fn plan(asked: &Asked, refusal: Option<Cause>) -> String {
     let (name, environment) = (&asked.access.plan, asked.access.environment);
     match (asked.access.lock, refusal) {
-        (Some(lock), _) => lock.unlock().to_owned(),
+        (Some(lock), _) => lock.unlock(asked.catalogue, environment).detail,
         (None, Some(_)) => format!("The plan {name:?} does not include {}: contact sales.", permission(asked)),
         (None, None) if asked.question.permission.is_none() => format!("The plan {name:?} opens {environment}."),
         (None, None) => format!("The plan {name:?} opens {environment} and includes {}.", permission(asked)),

@@ -112,7 +112,7 @@ pub fn approve(tx: &mut Tx, config: &Config, organization: OrganizationId, by: &
     api_keys::ensure_room(tx, config, &plan, organization.id, &workspaces)?;
     let key = pending_key(config, &request, by.user(), now);
     tx.insert_api_key(&key, &workspaces)?;
-    api_keys::start_trial(tx, &plan, &organization)?;
+    plans::start_trial(tx, &plan, organization.id)?;
     tx.record(Some(organization.id), Some(by.user()), "api_key.created", key.id.as_str(), key.environment.as_str())?;
     let approved = ApiKeyRequest { api_key_id: Some(key.id), ..request };
     decide(tx, approved, by.user(), KeyRequestState::Approved, None, "api_key_request.approved")

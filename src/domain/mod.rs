@@ -14,6 +14,7 @@ pub mod check;
 pub mod client_metadata;
 pub mod clients;
 pub mod consents;
+pub mod dev_centre;
 pub mod domain_checks;
 pub mod domains;
 pub mod explain;
@@ -29,7 +30,10 @@ pub mod key_requests;
 pub mod limiter;
 pub mod memory;
 pub mod operator_tokens;
+pub mod organizations;
 pub mod plans;
+pub mod production;
+pub mod provisioning;
 pub mod quickstart;
 pub mod quotas;
 pub mod refresh;
@@ -40,6 +44,7 @@ pub mod rights;
 pub mod roles;
 pub mod rotation;
 pub mod sandbox;
+pub mod seats;
 pub mod sessions;
 pub mod signing_keys;
 pub mod simulation;
@@ -68,6 +73,9 @@ pub enum Refusal {
     /// As one of the two above, with a word of its own for programs.
     #[error("{1}")]
     Coded(&'static str, String),
+    /// The plan, the approval or a switch does not allow it: 403, with what unlocks it.
+    #[error("{}", .0.detail)]
+    Locked(Box<plans::Unlock>),
     #[error(transparent)]
     Store(store::Error),
 }

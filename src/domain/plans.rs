@@ -3,12 +3,14 @@
 //! Invariant: a lock is computed from the plan, the Dev Centre's switch, the approval and the trial as they are now: a
 //! downgrade takes effect at once, deletes nothing, and coming back revives.
 
+use serde::Serialize;
+
 use crate::config::{Catalogue, Config, DevCentre, Plan};
 use crate::domain::check::Code;
 use crate::domain::factors::Reason;
 use crate::domain::{Refusal, ensure};
 use crate::store::organizations::Organization;
-use crate::store::{Error, Snapshot};
+use crate::store::{Error, Snapshot, Tx};
 use crate::types::environment::Environment;
 use crate::types::id::OrganizationId;
 use crate::types::state::{OrganizationState, ProductionAccess};
@@ -45,20 +47,51 @@ impl Lock {
         }
     }
 
-    /// What unlocks it, in words for the person who meets the lock.
-    pub fn unlock(self) -> &'static str {
-        match self {
-            Self::Plan => "This needs another plan: contact sales.",
-            Self::DevCentreOff => "The Dev Centre is switched off: an organization admin can switch it on.",
-            Self::Approval => PRODUCTION_LOCKED,
-            Self::TrialEnded => "The API trial of this organization has ended: choose a plan to go on. Nothing was deleted.",
-        }
+    /// What unlocks it: the plans that open the environment, whom to ask, and words for the person who meets the lock.
+    pub fn unlock(self, catalogue: &Catalogue, environment: Environment) -> Unlock {
+        let opens = |plan: &&Plan| plan.has(environment) && plan.entry.dev_centre != DevCentre::None;
+        let lasts = |plan: &&Plan| self != Self::TrialEnded || plan.entry.trial_seconds == 0;
+        let plans: Vec<&Plan> = match self {
+            Self::Plan | Self::TrialEnded => catalogue.plans().filter(opens).filter(lasts).collect(),
+            Self::DevCentreOff | Self::Approval => Vec::new(),
+        };
+        let part = part_of(environment.title(), &plans);
+        let contact = &catalogue.contact;
+        let detail = match self {
+            Self::Plan => format!("{part} {contact}"),
+            Self::DevCentreOff => "The Dev Centre is switched off: an organization admin can switch it on.".to_owned(),
+            Self::Approval => format!("Production needs the vendor's approval, which an organization admin can request. {contact}"),
+            Self::TrialEnded => format!("The API trial of this organization has ended; nothing was deleted. {part} {contact}"),
+        };
+        let plans = plans.iter().map(|plan| plan.entry.name.clone()).collect();
+        Unlock { reason: self.reason().as_str(), plans, contact: contact.clone(), detail }
     }
 }
 
-/// What unlocks Production.
-pub const PRODUCTION_LOCKED: &str =
-    "Production is not open for this organization yet. It needs a plan with production access and the vendor's approval: contact sales.";
+/// What opens a lock.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Unlock {
+    /// [`Lock::reason`].
+    #[serde(skip)]
+    pub reason: &'static str,
+    /// Names of `[[plan]]`; none where no plan is missing.
+    pub plans: Vec<String>,
+    /// `plans.contact`.
+    pub contact: String,
+    /// For people.
+    #[serde(skip)]
+    pub detail: String,
+}
+
+/// `Sandbox is part of Business and Enterprise.`
+fn part_of(what: &str, plans: &[&Plan]) -> String {
+    let titles: Vec<&str> = plans.iter().map(|plan| plan.entry.title.as_str()).collect();
+    match titles.as_slice() {
+        [] => format!("No plan has {what}."),
+        [only] => format!("{what} is part of {only}."),
+        [before @ .., last] => format!("{what} is part of {} and {last}.", before.join(", ")),
+    }
+}
 
 /// The plan the organization is on.
 pub fn plan_of<'c>(snapshot: &mut Snapshot, catalogue: &'c Catalogue, organization: OrganizationId) -> Result<&'c Plan, Error> {
@@ -77,7 +110,7 @@ pub fn ensure_open(
     let catalogue = config.catalogue().map_err(|error| Refusal::Blocked(error.to_string()))?;
     let plan = plan_of(snapshot, &catalogue, organization.id)?;
     match lock(plan, organization, environment, now) {
-        Some(lock) => Err(Refusal::Coded(lock.reason().as_str(), lock.unlock().to_owned())),
+        Some(lock) => Err(Refusal::Locked(Box::new(lock.unlock(&catalogue, environment)))),
         None => Ok(plan.clone()),
     }
 }
@@ -101,7 +134,9 @@ pub fn environment_lock(plan: &Plan, organization: &Organization, environment: E
         Environment::Sandbox => trial_end(plan, organization).filter(|end| *end <= now).map(|_| Lock::TrialEnded),
         Environment::Production => {
             let access = organization.production_access;
-            let open = access == ProductionAccess::Approved || (!plan.entry.production_approval && access != ProductionAccess::Withdrawn);
+            // once the vendor has decided, only an approval opens it
+            let undecided = organization.production_decided_at.is_none() && matches!(access, ProductionAccess::None | ProductionAccess::Requested);
+            let open = access == ProductionAccess::Approved || (!plan.entry.production_approval && undecided);
             (!open).then_some(Lock::Approval)
         }
     }
@@ -110,4 +145,18 @@ pub fn environment_lock(plan: &Plan, organization: &Organization, environment: E
 /// When Sandbox shuts by itself (C8): only where the plan is a trial.
 pub fn trial_end(plan: &Plan, organization: &Organization) -> Option<Timestamp> {
     organization.trial_ends_at.filter(|_| plan.entry.trial_seconds > 0)
+}
+
+/// The first key starts the trial: once per organization, ever (row 7). Whoever subscribed to a plan without one has none.
+pub fn start_trial(tx: &mut Tx, plan: &Plan, organization: OrganizationId) -> Result<(), Error> {
+    if plan.entry.trial_seconds == 0 {
+        return Ok(());
+    }
+    let end = tx.now.plus_seconds(plan.entry.trial_seconds);
+    match tx.start_trial(organization, end) {
+        // there was one before
+        Err(Error::NotFound) => Ok(()),
+        Err(other) => Err(other),
+        Ok(()) => tx.record(Some(organization), None, "trial.started", organization.as_str(), &end.rfc3339()),
+    }
 }

@@ -108,7 +108,7 @@ fn ensure_open(
 ) -> Result<(), RegistrationError> {
     match plans::ensure_open(snapshot, config, organization, environment, now) {
         Ok(_) => Ok(()),
-        Err(Refusal::Blocked(reason)) => Err(RegistrationError::Blocked(reason)),
+        Err(refused @ (Refusal::Blocked(_) | Refusal::Locked(_))) => Err(RegistrationError::Blocked(refused.to_string())),
         Err(other) => Err(other.into()),
     }
 }

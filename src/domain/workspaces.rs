@@ -60,9 +60,10 @@ pub fn create(tx: &mut Tx, catalogue: &Catalogue, organization: OrganizationId, 
     if let Some(external_id) = &external_id {
         ensure_free_external_id(tx, external_id, None)?;
     }
-    let most = plans::plan_of(tx, catalogue, organization)?.entry.max_workspaces.unwrap_or(MOST_WORKSPACES);
-    let full = format!("This organization has reached its limit of {most} workspaces.");
-    ensure(tx.count_workspaces(organization)? < most, Refusal::Blocked(full))?;
+    let plan = plans::plan_of(tx, catalogue, organization)?;
+    let cap = plan.entry.max_workspaces.map_or(MOST_WORKSPACES, |most| most.min(MOST_WORKSPACES));
+    let full = format!("This organization has reached its limit of {cap} workspaces.");
+    ensure(tx.count_workspaces(organization)? < cap, Refusal::Coded("workspace_limit_reached", full))?;
     let workspace = Workspace { external_id, ..Workspace::new(organization, name, tx.now) };
     tx.insert_workspace(&workspace)?;
     tx.record(Some(organization), Some(caller.user), "workspace.created", workspace.id.as_str(), &workspace.name)?;

@@ -17,6 +17,7 @@ use crate::domain::ensure;
 use crate::domain::explain::{Step, explain};
 use crate::domain::factors::{Cause, Factor, Reason};
 use crate::domain::limiter::{Policy, Standing};
+use crate::domain::plans::Unlock;
 use crate::domain::resource_servers::Server;
 use crate::domain::sandbox::{Obligations, RefusedRecipient};
 use crate::telemetry::metrics::DecisionLabels;
@@ -79,6 +80,9 @@ struct Answer<'a> {
     violated_policies: &'a [Policy],
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_after_seconds: Option<i64>,
+    /// What unlocks it, when the plan, the approval or the Dev Centre's switch refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unlock: Option<Unlock>,
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     explanation: Option<Explanation>,
 }
@@ -234,8 +238,14 @@ fn answer<'a>(app: &'a App, access: Option<&'a Access>, decision: &'a Decision, 
         limits: decision.limits.iter().map(limit).collect(),
         violated_policies: &decision.violated,
         retry_after_seconds: decision.retry_after_seconds,
+        unlock: found.and_then(|access| unlock(app, access, decision)),
         explanation,
     }
+}
+
+fn unlock(app: &App, access: &Access, decision: &Decision) -> Option<Unlock> {
+    let lock = access.lock.filter(|lock| decision.cause.is_some_and(|cause| cause.reason == lock.reason()))?;
+    Some(lock.unlock(&app.catalogue, access.environment))
 }
 
 /// The holder proved the secret: what the credential is may be told.

@@ -32,7 +32,7 @@ async fn whoami(app: &App, facts: &Facts, request: &HttpRequest) -> Result<HttpR
         return Err(Problem::new(StatusCode::FORBIDDEN, "suspended", "The organization or the account behind this credential is suspended."));
     }
     if let Some(lock) = access.lock {
-        return Err(Problem::locked(lock.code().as_str(), lock.reason().as_str(), lock.unlock()));
+        return Err(Problem::locked(lock.code().as_str(), &lock.unlock(&app.catalogue, access.environment)));
     }
     app.note_use(&access, Some(facts.address), facts.now);
     let id = &access.credential.id;

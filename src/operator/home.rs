@@ -8,16 +8,23 @@ use super::shell;
 use crate::app::App;
 use crate::domain::{Refusal, approval, resource_servers};
 use crate::store::Snapshot;
+use crate::store::organizations::OrganizationFilter;
+use crate::types::state::ProductionAccess;
 use crate::web::html::{self, PageError};
 use crate::web::visitor::Visitor;
+
+/// Requests that are counted one by one.
+const MOST_COUNTED: i64 = 200;
 
 /// `GET /operator`.
 pub async fn show(app: web::Data<App>, visitor: Visitor) -> Result<HttpResponse, PageError> {
     let operator = shell::enter(&visitor)?;
     let id = operator.id;
     let count = move |snapshot: &mut Snapshot| -> Result<_, Refusal> {
-        Ok((approval::list_waiting(snapshot, id)?.len(), resource_servers::list(snapshot, id)?.len()))
+        let asking = OrganizationFilter { production_access: Some(ProductionAccess::Requested), ..OrganizationFilter::default() };
+        let production = snapshot.list_organizations_page(&asking, None, MOST_COUNTED)?.len();
+        Ok((approval::list_waiting(snapshot, id)?.len(), production, resource_servers::list(snapshot, id)?.len()))
     };
-    let (waiting, resource_servers) = app.store.read(count).await?;
-    Ok(html::page(StatusCode::OK, &HomePage { shell: operator.shell("Operator"), waiting, resource_servers }, None))
+    let (waiting, production, resource_servers) = app.store.read(count).await?;
+    Ok(html::page(StatusCode::OK, &HomePage { shell: operator.shell("Operator"), waiting, production, resource_servers }, None))
 }

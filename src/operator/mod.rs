@@ -1,7 +1,8 @@
-//! The vendor's own pages: which applications other organizations may use, and the APIs that ask about credentials.
+//! The vendor's own pages: organizations, which applications others may use, and the APIs that ask about credentials.
 
 pub mod applications;
 pub mod home;
+pub mod organizations;
 pub mod pages;
 pub mod resource_servers;
 

@@ -164,6 +164,16 @@ impl Snapshot<'_> {
         })
     }
 
+    /// Those that work: active, and not expired.
+    pub fn count_working_api_keys(&mut self, organization: OrganizationId, environment: Environment, now: Timestamp) -> Result<i64, Error> {
+        use diesel::BoolExpressionMethods;
+        let working = api_keys::table
+            .filter(api_keys::organization_id.eq(organization).and(api_keys::environment.eq(environment)))
+            .filter(api_keys::state.eq(ApiKeyState::Active))
+            .filter(api_keys::expires_at.is_null().or(api_keys::expires_at.gt(now)));
+        self.run(|conn| working.count().get_result(conn))
+    }
+
     /// Keys that count against the organization's cap: pending, paused and deactivated ones too, expired and revoked ones not (C10).
     pub fn count_active_api_keys(&mut self, organization: OrganizationId, now: Timestamp) -> Result<i64, Error> {
         self.run(|conn| {

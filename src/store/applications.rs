@@ -100,6 +100,11 @@ pub struct OwnApplicationFilter {
     pub registered: Option<bool>,
 }
 
+/// A pattern for [`lower`]: `\` escapes.
+pub(super) fn containing(search: &str) -> String {
+    format!("%{}%", search.to_ascii_lowercase().replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_"))
+}
+
 diesel::define_sql_function! { fn lower(text: diesel::sql_types::Text) -> diesel::sql_types::Text; }
 
 #[derive(Insertable)]
@@ -180,7 +185,7 @@ impl Snapshot<'_> {
     /// by its id.
     pub fn list_production_applications(&mut self, filter: &ApplicationFilter, most: i64) -> Result<Vec<(Application, String)>, Error> {
         let search = filter.search.as_str();
-        let part = format!("%{}%", search.to_ascii_lowercase().replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_"));
+        let part = containing(search);
         let mut found = applications::table
             .inner_join(organizations::table)
             .filter(applications::state.eq(ApplicationState::Active))
@@ -215,6 +220,15 @@ impl Snapshot<'_> {
                 .select(application_redirect_uris::uri)
                 .load(conn)
         })
+    }
+
+    /// Those that are neither deleted nor stopped, registered ones too.
+    pub fn count_working_applications(&mut self, organization: OrganizationId, environment: Environment) -> Result<i64, Error> {
+        let working = applications::table
+            .filter(applications::organization_id.eq(organization).and(applications::environment.eq(environment)))
+            .filter(applications::state.eq(ApplicationState::Active))
+            .filter(applications::stopped_at.is_null());
+        self.run(|conn| working.count().get_result(conn))
     }
 
     /// Those that people created and nobody deleted.

@@ -5,10 +5,10 @@ use diesel::{
     SelectableHelper,
 };
 
-use super::schema::{members, workspace_members, workspaces};
+use super::schema::{members, users, workspace_members, workspaces};
 use super::{Error, Snapshot, Subject, Tx};
 use crate::types::id::{OrganizationId, UserId, WorkspaceId};
-use crate::types::state::{Licence, MemberState, OrganizationRole};
+use crate::types::state::{Licence, MemberState, OrganizationRole, UserKind};
 use crate::types::time::Timestamp;
 
 #[derive(Debug, Clone, Queryable, Selectable, Insertable)]
@@ -59,6 +59,19 @@ impl Snapshot<'_> {
                 .order(workspaces::id)
                 .select((workspace_members::workspace_id, workspace_members::role))
                 .load(conn)
+        })
+    }
+
+    /// Seats of a licence that are taken: by people whose membership is active and has not ended.
+    pub fn count_seats(&mut self, organization: OrganizationId, licence: Licence, now: Timestamp) -> Result<i64, Error> {
+        self.run(|conn| {
+            members::table
+                .inner_join(users::table)
+                .filter(members::organization_id.eq(organization).and(members::licence.eq(licence)))
+                .filter(members::state.eq(MemberState::Active).and(users::kind.eq(UserKind::Person)))
+                .filter(members::ends_at.is_null().or(members::ends_at.gt(now)))
+                .count()
+                .get_result(conn)
         })
     }
 

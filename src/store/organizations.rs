@@ -1,12 +1,13 @@
 //! Organizations.
 
 use diesel::{
-    BoolExpressionMethods, Connection, ExpressionMethods, Insertable, JoinOnDsl, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable,
-    SelectableHelper,
+    BoolExpressionMethods, Connection, EscapeExpressionMethods, ExpressionMethods, Insertable, JoinOnDsl, OptionalExtension, QueryDsl, Queryable,
+    RunQueryDsl, Selectable, SelectableHelper, TextExpressionMethods,
 };
 
+use super::applications::{containing, lower};
 use super::conn::Conn;
-use super::schema::organizations;
+use super::schema::{organizations, subscriptions};
 use super::{Error, Snapshot, Subject, Tx};
 use crate::types::id::{OrganizationId, UserId};
 use crate::types::state::{OrganizationState, ProductionAccess, UserState};
@@ -63,24 +64,67 @@ impl Organization {
     }
 }
 
+/// Which organizations a list holds.
+#[derive(Debug, Clone, Default)]
+pub struct OrganizationFilter {
+    /// Part of the name, or the whole id or external id.
+    pub search: Option<String>,
+    pub external_id: Option<String>,
+    /// Exactly this name.
+    pub name: Option<String>,
+    pub state: Option<OrganizationState>,
+    pub production_access: Option<ProductionAccess>,
+    pub plan: Option<String>,
+    /// Whether those without a subscription are on `plan`.
+    pub plan_is_default: bool,
+}
+
 impl Snapshot<'_> {
     pub fn find_organization(&mut self, id: OrganizationId) -> Result<Option<Organization>, Error> {
         self.run(|conn| organizations::table.find(id).select(Organization::as_select()).first(conn).optional())
     }
 
-    /// Of the whole installation, the newest first, those behind `after`, at most `most`; `external_id` names one.
+    /// Of the whole installation, the newest first, those behind `after`, at most `most`.
     pub fn list_organizations_page(
-        &mut self, external_id: Option<&str>, after: Option<(Timestamp, OrganizationId)>, most: i64,
+        &mut self, filter: &OrganizationFilter, after: Option<(Timestamp, OrganizationId)>, most: i64,
     ) -> Result<Vec<Organization>, Error> {
         let mut found = organizations::table.into_boxed::<<Conn as Connection>::Backend>();
-        if let Some(external_id) = external_id {
+        if let Some(search) = &filter.search {
+            let part = containing(search);
+            let is_it = organizations::id.eq(search.as_str()).or(organizations::external_id.eq(search.as_str()));
+            found = found.filter(lower(organizations::name).like(part).escape('\\').or(is_it));
+        }
+        if let Some(external_id) = &filter.external_id {
             found = found.filter(organizations::external_id.eq(external_id));
+        }
+        if let Some(name) = &filter.name {
+            found = found.filter(organizations::name.eq(name));
+        }
+        if let Some(state) = filter.state {
+            found = found.filter(organizations::state.eq(state));
+        }
+        if let Some(access) = filter.production_access {
+            found = found.filter(organizations::production_access.eq(access));
+        }
+        if let Some(plan) = &filter.plan {
+            let of_plan = subscriptions::table.filter(subscriptions::plan.eq(plan)).select(subscriptions::organization_id);
+            let subscribed = subscriptions::table.select(subscriptions::organization_id);
+            found = if filter.plan_is_default {
+                found.filter(organizations::id.eq_any(of_plan).or(organizations::id.ne_all(subscribed)))
+            } else {
+                found.filter(organizations::id.eq_any(of_plan))
+            };
         }
         if let Some((at, id)) = after {
             found = found.filter(organizations::created_at.lt(at).or(organizations::created_at.eq(at).and(organizations::id.lt(id))));
         }
         let newest_first = found.order((organizations::created_at.desc(), organizations::id.desc())).limit(most);
         self.run(|conn| newest_first.select(Organization::as_select()).load(conn))
+    }
+
+    pub fn find_organization_by_external_id(&mut self, external_id: &str) -> Result<Option<Organization>, Error> {
+        let named = organizations::table.filter(organizations::external_id.eq(external_id));
+        self.run(|conn| named.select(Organization::as_select()).first(conn).optional())
     }
 
     /// The oldest of that name.
@@ -124,6 +168,17 @@ impl Tx<'_> {
         self.run_one(|conn| diesel::insert_into(organizations::table).values(organization).execute(conn))
     }
 
+    /// Replaces its name, external id and time zone.
+    pub fn change_organization(&mut self, organization: &Organization) -> Result<(), Error> {
+        self.touch(Subject::Organization(organization.id));
+        let set = (
+            organizations::name.eq(&organization.name),
+            organizations::external_id.eq(&organization.external_id),
+            organizations::time_zone.eq(&organization.time_zone),
+        );
+        self.run_one(|conn| diesel::update(organizations::table.find(organization.id)).set(set).execute(conn))
+    }
+
     pub fn change_dev_centre(&mut self, id: OrganizationId, enabled_at: Option<Timestamp>) -> Result<(), Error> {
         self.touch(Subject::Organization(id));
         self.run_one(|conn| diesel::update(organizations::table.find(id)).set(organizations::dev_centre_enabled_at.eq(enabled_at)).execute(conn))
@@ -157,6 +212,20 @@ impl Tx<'_> {
         self.touch(Subject::Organization(id));
         let from_row = organizations::table.find(id).filter(organizations::production_access.eq(from));
         self.run_one(|conn| diesel::update(from_row).set(organizations::production_access.eq(to)).execute(conn))
+    }
+
+    /// Replaces everything about Production. Compare-and-swap: `NotFound` unless it was `from`.
+    pub fn change_production(&mut self, from: ProductionAccess, organization: &Organization) -> Result<(), Error> {
+        self.touch(Subject::Organization(organization.id));
+        let from_row = organizations::table.find(organization.id).filter(organizations::production_access.eq(from));
+        let set = (
+            organizations::production_access.eq(organization.production_access),
+            organizations::production_use_case.eq(&organization.production_use_case),
+            organizations::production_requested_at.eq(organization.production_requested_at),
+            organizations::production_decided_at.eq(organization.production_decided_at),
+            organizations::production_reason.eq(&organization.production_reason),
+        );
+        self.run_one(|conn| diesel::update(from_row).set(set).execute(conn))
     }
 
     pub fn change_organization_state(&mut self, id: OrganizationId, from: OrganizationState, to: OrganizationState) -> Result<(), Error> {

@@ -37,6 +37,10 @@ impl Snapshot<'_> {
         self.run(|conn| users::table.find(id).select(User::as_select()).first(conn).optional())
     }
 
+    pub fn find_user_by_external_id(&mut self, external_id: &str) -> Result<Option<User>, Error> {
+        self.run(|conn| users::table.filter(users::external_id.eq(external_id)).select(User::as_select()).first(conn).optional())
+    }
+
     /// `account_key`: the normal form of the address.
     pub fn find_user_by_email(&mut self, account_key: &str) -> Result<Option<User>, Error> {
         self.run(|conn| users::table.filter(users::email.eq(account_key)).select(User::as_select()).first(conn).optional())
@@ -46,6 +50,21 @@ impl Snapshot<'_> {
 impl Tx<'_> {
     pub fn insert_user(&mut self, user: &User) -> Result<(), Error> {
         self.run_one(|conn| diesel::insert_into(users::table).values(user).execute(conn))
+    }
+
+    /// Replaces the address, the name and the external id.
+    pub fn change_user(&mut self, user: &User) -> Result<(), Error> {
+        self.touch(Subject::User(user.id));
+        for organization in self.list_organizations_of(user.id)? {
+            self.touch(Subject::Organization(organization.id));
+        }
+        let set = (
+            users::email.eq(&user.email),
+            users::email_verified_at.eq(user.email_verified_at),
+            users::name.eq(&user.name),
+            users::external_id.eq(&user.external_id),
+        );
+        self.run_one(|conn| diesel::update(users::table.find(user.id)).set(set).execute(conn))
     }
 
     /// Also news for the organizations the user is in: until a domain is verified, its active members' addresses are its own.

@@ -73,12 +73,23 @@ vocabulary! {
     #[serde(rename_all = "snake_case")]
     pub enum UserKind { Person = "person", ServiceAccount = "service_account" }
 
+    #[derive(Serialize, Deserialize)]
+    #[serde(rename_all = "snake_case")]
     pub enum UserState { Active = "active", Suspended = "suspended" }
 
+    #[derive(Serialize, Deserialize)]
+    #[serde(rename_all = "snake_case")]
     pub enum OrganizationState { Active = "active", Suspended = "suspended" }
 
     /// Whether the organization may hold live production credentials. Only `Approved` opens Production.
+    #[derive(Hash, Serialize, Deserialize)]
+    #[serde(rename_all = "snake_case")]
     pub enum ProductionAccess { None = "none", Requested = "requested", Approved = "approved", Refused = "refused", Withdrawn = "withdrawn" }
+
+    /// What is done about access to Production: an organization requests and cancels, the operator does the rest.
+    #[derive(Hash, Serialize, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    pub enum ProductionStep { Request = "request", Cancel = "cancel", Approve = "approve", Refuse = "refuse", Withdraw = "withdraw" }
 
     /// `Pending` waits to be collected and has no secret yet. `Paused` is reversible. `Deactivated`: the owner was removed, or
     /// lost every workspace of it; coming back does not revive it. `Revoked` is final.
@@ -164,6 +175,20 @@ vocabulary! {
     pub enum SigningAlgorithm { Es256 = "ES256", EdDsa = "EdDSA" }
 }
 
+impl ProductionAccess {
+    /// Where a step leads; none where it makes no sense. The vendor may open and shut without being asked.
+    pub fn after(self, step: ProductionStep) -> Option<Self> {
+        match (self, step) {
+            (Self::None | Self::Refused | Self::Withdrawn, ProductionStep::Request) => Some(Self::Requested),
+            (Self::Requested, ProductionStep::Cancel) => Some(Self::None),
+            (Self::None | Self::Requested | Self::Refused | Self::Withdrawn, ProductionStep::Approve) => Some(Self::Approved),
+            (Self::Requested, ProductionStep::Refuse) => Some(Self::Refused),
+            (Self::None | Self::Approved, ProductionStep::Withdraw) => Some(Self::Withdrawn),
+            _ => None,
+        }
+    }
+}
+
 impl OrganizationRole {
     pub fn is_admin(self) -> bool {
         self >= Self::Admin
@@ -178,6 +203,17 @@ mod tests {
     fn words_survive_their_text_and_strangers_are_refused() {
         assert_eq!("read_only".parse(), Ok(Licence::ReadOnly));
         assert!("READ_ONLY".parse::<Licence>().is_err());
+        let steps = ["request", "cancel", "approve", "refuse", "withdraw"].map(|step| step.parse().expect("a step"));
+        for (from, to) in [
+            ("none", ["requested", "-", "approved", "-", "withdrawn"]),
+            ("requested", ["-", "none", "approved", "refused", "-"]),
+            ("approved", ["-", "-", "-", "-", "withdrawn"]),
+            ("refused", ["requested", "-", "approved", "-", "-"]),
+            ("withdrawn", ["requested", "-", "approved", "-", "-"]),
+        ] {
+            let from: ProductionAccess = from.parse().expect("a state");
+            assert_eq!(steps.map(|step| from.after(step).map_or("-".to_owned(), |to| to.to_string())), to, "{from}");
+        }
         assert!(OrganizationRole::Owner.is_admin() && !OrganizationRole::Member.is_admin());
     }
 }

@@ -89,6 +89,7 @@ impl From<Refusal> for PageError {
             Refusal::Invalid(errors) => {
                 Self::BadRequest(errors.into_iter().map(|(field, message)| format!("{field}: {message}")).collect::<Vec<_>>().join(" "))
             }
+            Refusal::Locked(unlock) => Self::Forbidden(unlock.detail),
             Refusal::Store(error) => error.into(),
         }
     }

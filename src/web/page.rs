@@ -44,6 +44,7 @@ pub enum Section {
     ApiKeys,
     Applications,
     SingleSignOn,
+    Plan,
 }
 
 /// A link that this server made: never a user's text in `href`.

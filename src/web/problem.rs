@@ -10,6 +10,7 @@ use super::body::BodyError;
 use super::credential::CredentialError;
 use super::facts::Facts;
 use crate::domain::Refusal;
+use crate::domain::plans::Unlock;
 use crate::store;
 
 /// Seconds after which a client may try again when the database is away.
@@ -48,11 +49,6 @@ impl Problem {
         Self { challenge: Some(challenge), ..Self::new(StatusCode::UNAUTHORIZED, code, detail) }
     }
 
-    /// The environment is shut; the detail says what opens it.
-    pub fn locked(code: &'static str, reason: &'static str, detail: &str) -> Self {
-        Self::new(StatusCode::FORBIDDEN, code, detail).with("reason", json!(reason))
-    }
-
     pub fn rate_limited(retry_after_seconds: i64) -> Self {
         let detail = "There were too many requests. Wait as long as Retry-After says.";
         Self { retry_after_seconds: Some(retry_after_seconds.max(1)), ..Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", detail) }
@@ -64,9 +60,18 @@ impl Problem {
         self
     }
 
+    /// 403, with what unlocks it.
+    pub fn locked(code: &'static str, unlock: &Unlock) -> Self {
+        Self::new(StatusCode::FORBIDDEN, code, unlock.detail.clone()).with("reason", json!(unlock.reason)).with("unlock", json!(unlock))
+    }
+
     pub fn retry_after(mut self, seconds: i64) -> Self {
         self.retry_after_seconds = Some(seconds);
         self
+    }
+
+    pub fn code(&self) -> &'static str {
+        self.code
     }
 
     pub fn status(&self) -> StatusCode {
@@ -135,6 +140,7 @@ impl From<Refusal> for Problem {
                 let status = if Refusal::Coded(code, text).is_forbidden() { StatusCode::FORBIDDEN } else { StatusCode::CONFLICT };
                 Self::new(status, code, detail)
             }
+            Refusal::Locked(unlock) => Self::locked("plan_feature", &unlock),
             // two requests at once wanted the same place
             Refusal::Store(store::Error::Constraint(_)) => {
                 Self::new(StatusCode::CONFLICT, "conflict", "Another request changed the same thing at the same time. Try again.")

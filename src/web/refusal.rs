@@ -23,6 +23,7 @@ pub fn field_errors(refusal: Refusal) -> Result<FieldErrors, PageError> {
         Refusal::Invalid(found) => found.iter().for_each(|(field, message)| errors.push(field, sentence(field, message))),
         refused @ Refusal::Coded(..) if refused.is_forbidden() => return Err(refused.into()),
         Refusal::Blocked(reason) | Refusal::Coded(_, reason) => errors.push("", reason),
+        Refusal::Locked(unlock) => errors.push("", unlock.detail),
         other => return Err(other.into()),
     }
     Ok(errors)

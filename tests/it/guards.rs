@@ -231,6 +231,7 @@ async fn sample(server: &Server, route: &Route, registered: &str) -> (String, Bo
             path.replace("{id}", tenants::resource_server(server, None, &[]).await.0.as_str())
         }
         (_, path) if path.starts_with("/operator/resource-servers/{id}") => path.replace("{id}", server.planted.resource_server.as_str()),
+        (_, "/operator/organizations/{id}") => route.path.replace("{id}", organization.as_str()),
         (_, path) if path.starts_with("/operator/applications/{id}") => path.replace("{id}", server.planted.application.as_str()),
         // an error that is told by a redirect, once the person is known
         (&Method::GET, "/oauth2/authorize") => authorize_path(server.planted.application.as_str(), crate::server::REDIRECT_URI, "nothing"),
@@ -240,7 +241,6 @@ async fn sample(server: &Server, route: &Route, registered: &str) -> (String, Bo
         (_, "/dev-centre/{organization}/registration/{id}/revoke") => {
             route.path.replace("{id}", RegistrationTokenId::generate(server.clock.now()).as_str())
         }
-        (_, "/v1/organizations/{id}") => route.path.replace("{id}", organization.as_str()),
         (_, "/v1/api-keys/{id}/secrets/{secret}/revoke") => {
             let path = route.path.replace("{id}", fresh_key(server).await.as_str());
             path.replace("{secret}", ApiKeySecretId::generate(server.clock.now()).as_str())
@@ -249,6 +249,12 @@ async fn sample(server: &Server, route: &Route, registered: &str) -> (String, Bo
         (_, path) if path.starts_with("/v1/api-key-transfers/{id}") => path.replace("{id}", &fresh_transfer(server).await),
         (_, "/hand-over/{token}") => format!("/hand-over/{}", fresh_hand_over(server).await),
         (_, path) if path.starts_with("/v1/api-keys/{id}") => route.path.replace("{id}", fresh_key(server).await.as_str()),
+        (_, "/v1/organizations/{id}/suspend" | "/v1/organizations/{id}/resume") => {
+            route.path.replace("{id}", tenants::organization(server, &fresh_address()).await.0.as_str())
+        }
+        (_, path) if path.starts_with("/v1/organizations/{id}") => path.replace("{id}", organization.as_str()),
+        (_, path) if path.starts_with("/v1/users/{id}/") => path.replace("{id}", person(server, &fresh_address(), false).await.as_str()),
+        (_, path) if path.ends_with("/by-external-id/{external_id}") => path.replace("{external_id}", "v-1"),
         (_, "/v1/workspaces/{id}") => route.path.replace("{id}", fresh_workspace(server).await.as_str()),
         (_, "/v1/applications/{id}/secrets/{secret}") => {
             let (id, secret) = second_secret(server).await;
@@ -359,6 +365,10 @@ async fn fresh_hand_over(server: &Server) -> String {
     };
     server.write(move |tx| Ok(tx.insert_hand_over(&hand_over)?)).await;
     token
+}
+
+fn fresh_address() -> String {
+    format!("p{:016x}@acme.example", rand::random::<u64>())
 }
 
 async fn fresh_workspace(server: &Server) -> WorkspaceId {

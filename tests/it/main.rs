@@ -29,4 +29,5 @@ mod stamp;
 mod store_contract;
 mod store_faults;
 mod tenants;
+mod upgrade;
 mod webdriver;

@@ -1,6 +1,7 @@
 //! The operator's pages, all under `/operator`.
 
 pub mod applications;
+pub mod organizations;
 pub mod resource_servers;
 
 use askama::Template;
@@ -14,6 +15,8 @@ pub struct HomePage {
     pub shell: Shell,
     /// Requests for approval.
     pub waiting: usize,
+    /// Requests for Production.
+    pub production: usize,
     pub resource_servers: usize,
 }
 
@@ -26,7 +29,7 @@ mod tests {
     #[test]
     fn the_home_page_keeps_the_promises() {
         for waiting in [0, 1, 14] {
-            assert_kept("operator-home", &HomePage { shell: operator("Operator"), waiting, resource_servers: waiting });
+            assert_kept("operator-home", &HomePage { shell: operator("Operator"), waiting, production: waiting, resource_servers: waiting });
         }
     }
 }

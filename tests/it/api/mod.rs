@@ -11,6 +11,8 @@ mod idempotency;
 mod openapi;
 mod operator_tokens;
 mod own_catalogue;
+mod plans;
+mod provisioning;
 mod workspaces;
 
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
@@ -53,6 +55,10 @@ impl<'s> Program<'s> {
 
     pub async fn patch(&self, path: &str, body: &Value) -> (StatusCode, Value) {
         json(self.request(Method::PATCH, path).json(body)).await
+    }
+
+    pub async fn put(&self, path: &str, body: &Value) -> (StatusCode, Value) {
+        json(self.request(Method::PUT, path).json(body)).await
     }
 
     pub async fn delete(&self, path: &str) -> (StatusCode, Value) {

@@ -213,7 +213,7 @@ async fn production_stays_locked_until_it_is_approved(db: TestDatabase) {
     let locked = [("environment", "production"), ("workspace", workspace.as_str())];
     let (status, html) = answer(browser.submit(&format!("{list}/new"), &list, &fields(&server, &locked)).await).await;
     assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
-    assert!(html.contains("Production is not open for this organization yet"), "{html}");
+    assert!(html.contains("which an organization admin can request. Contact sales."), "{html}");
     assert!(!read(&browser, &list).await.contains("rowheader"), "nothing was created");
     let open = create_and_copy(&admin(&server).await, &[("environment", "production")]).await;
     assert!(open.starts_with("cs_production_"), "{open}");

@@ -179,7 +179,7 @@ async fn production_stays_locked_until_it_is_approved(db: TestDatabase) {
     assert!(form.contains("value=\"production\" disabled") && form.contains("value=\"sandbox\" checked"), "{form}");
     let (status, html) = answer(browser.submit(&format!("{list}/new"), &list, &fields(&[("environment", "production")])).await).await;
     assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
-    assert!(html.contains("Production is not open for this organization yet"), "{html}");
+    assert!(html.contains("which an organization admin can request. Contact sales."), "{html}");
     assert!(!read(&browser, &list).await.contains("rowheader"), "nothing was created");
     created(&admin(&server).await, &[("environment", "production")]).await;
 }

@@ -2,6 +2,7 @@
 
 mod applications;
 mod approval;
+mod organizations;
 mod resource_servers;
 
 use countersign::domain::quickstart::OPERATOR;

@@ -12,6 +12,7 @@ use super::{Acme, EARLIER, LATER, NOW, digest, ends_what_is_remembered_of, is_co
 use crate::databases::{TestDatabase, both_databases};
 
 both_databases!(
+    working_keys_and_applications_are_counted_by_environment,
     an_api_key_is_found_as_it_was_written,
     a_key_is_found_by_any_of_its_candidate_digests,
     another_organizations_key_is_not_found,
@@ -326,4 +327,25 @@ async fn states_and_shown_parts_change(db: TestDatabase) {
     write(&store, move |tx| tx.change_api_key_public_id(organization, id, "cccccccccccc")).await.expect("changed");
     let found = read(&store, move |c| c.find_api_key(organization, id)).await.expect("found");
     assert_eq!((found.state, found.state_reason.as_deref(), found.public_id.as_str()), (ApiKeyState::Paused, Some("a pause"), "cccccccccccc"));
+}
+
+async fn working_keys_and_applications_are_counted_by_environment(db: TestDatabase) {
+    let store = open(&db);
+    let acme = Acme::insert(&store).await;
+    let (organization, application) = (acme.organization, acme.insert_application(&store).await);
+    let (live, mut paused, mut expired, mut sandbox) = (key(&acme), key(&acme), key(&acme), key(&acme));
+    (paused.state, expired.expires_at, sandbox.environment) = (ApiKeyState::Paused, Some(NOW), Environment::Sandbox);
+    write(&store, move |tx| [live, paused, expired, sandbox].iter().try_for_each(|key| tx.insert_api_key(key, &[]))).await.expect("keys");
+    for environment in Environment::ALL {
+        assert_eq!(read(&store, move |c| c.count_working_api_keys(organization, environment, NOW)).await, 1, "{environment}");
+    }
+    let applications = |environment| read(&store, move |c| c.count_working_applications(organization, environment));
+    assert_eq!((applications(Environment::Sandbox).await, applications(Environment::Production).await), (1, 0));
+    write(&store, move |tx| {
+        let row = tx.find_application(application)?.ok_or(Error::NotFound)?;
+        tx.set_application_stopped(&row, Some("no"))
+    })
+    .await
+    .expect("stopped");
+    assert_eq!(applications(Environment::Sandbox).await, 0);
 }

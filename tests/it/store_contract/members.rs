@@ -3,9 +3,9 @@
 use countersign::store::members::{Member, WorkspaceMember};
 use countersign::store::{Error, Subject, Tx};
 use countersign::types::id::{OrganizationId, UserId, WorkspaceId};
-use countersign::types::state::{Licence, OrganizationRole};
+use countersign::types::state::{Licence, MemberState, OrganizationRole, UserKind};
 
-use super::{Acme, NOW, ends_what_is_remembered_of, is_constraint, open, read, write};
+use super::{Acme, LATER, NOW, ends_what_is_remembered_of, is_constraint, open, person, read, write};
 use crate::databases::{TestDatabase, both_databases};
 
 both_databases!(
@@ -18,6 +18,7 @@ both_databases!(
     a_workspace_role_is_listed_in_its_organization,
     a_workspace_role_changes_from_the_expected_one_only,
     a_member_leaves_a_workspace_once,
+    seats_are_taken_by_people_whose_membership_stands,
     another_organizations_workspace_is_out_of_reach,
 );
 
@@ -150,4 +151,31 @@ async fn another_organizations_workspace_is_out_of_reach(db: TestDatabase) {
     let removed = write(&store, move |tx| tx.delete_workspace_member(ours, workspace, user)).await;
     assert_eq!(removed, Err(Error::NotFound));
     assert_eq!(read(&store, move |c| c.list_workspace_roles(theirs, user)).await, [(workspace, "viewer".to_owned())]);
+}
+
+async fn seats_are_taken_by_people_whose_membership_stands(db: TestDatabase) {
+    let store = open(&db);
+    let acme = Acme::insert(&store).await;
+    let mut robot = person();
+    (robot.kind, robot.email, robot.email_verified_at) = (UserKind::ServiceAccount, None, None);
+    let mut rows = vec![member(&acme, OrganizationRole::Member), Member { user_id: robot.id, ..member(&acme, OrganizationRole::Member) }];
+    let mut people = vec![robot];
+    for (licence, state, ends_at) in [
+        (Licence::Full, MemberState::Suspended, None),
+        (Licence::Full, MemberState::Active, Some(NOW)),
+        (Licence::Full, MemberState::Active, Some(LATER)),
+        (Licence::ReadOnly, MemberState::Active, None),
+    ] {
+        let user = person();
+        rows.push(Member { user_id: user.id, licence, state, ends_at, ..member(&acme, OrganizationRole::Member) });
+        people.push(user);
+    }
+    write(&store, move |tx| {
+        people.iter().try_for_each(|user| tx.insert_user(user))?;
+        rows.iter().try_for_each(|row| tx.insert_member(row))
+    })
+    .await
+    .expect("inserted");
+    let count = |licence| read(&store, move |c| c.count_seats(acme.organization, licence, NOW));
+    assert_eq!((count(Licence::Full).await, count(Licence::ReadOnly).await), (2, 1));
 }

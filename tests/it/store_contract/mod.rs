@@ -27,6 +27,7 @@ mod resource_servers;
 mod schema;
 mod sessions;
 mod signing_keys;
+mod subscriptions;
 mod sweep;
 mod tokens;
 mod transactions;

@@ -2,13 +2,20 @@
 
 use countersign::store::Subject;
 use countersign::store::members::Member;
+use countersign::store::organizations::OrganizationFilter;
+use countersign::store::subscriptions::Subscription;
 use countersign::types::id::{OrganizationId, UserId};
 use countersign::types::state::{Licence, OrganizationRole, OrganizationState, ProductionAccess, UserState};
 
-use super::{Acme, EARLIER, NOW, ends_what_is_remembered_of, is_constraint, open, organization, person, read, write};
+use super::{Acme, EARLIER, LATER, NOW, ends_what_is_remembered_of, is_constraint, open, organization, person, read, write};
 use crate::databases::{TestDatabase, both_databases};
 
 both_databases!(
+    organizations_are_listed_by_what_they_are,
+    a_name_an_external_id_and_a_time_zone_change_together,
+    a_trial_starts_once,
+    the_dev_centre_is_switched,
+    production_is_decided_from_the_expected_state_only,
     an_organization_is_found_as_it_was_written,
     an_external_id_belongs_to_one_organization,
     production_access_changes_from_the_expected_state_only,
@@ -17,7 +24,6 @@ both_databases!(
     only_verified_addresses_of_active_members_are_listed,
     the_organizations_of_a_user_are_listed_by_name,
     of_two_organizations_of_one_name_the_older_is_found,
-    pages_of_organizations_go_from_the_newest_to_the_oldest,
 );
 
 async fn an_organization_is_found_as_it_was_written(db: TestDatabase) {
@@ -134,17 +140,92 @@ async fn of_two_organizations_of_one_name_the_older_is_found(db: TestDatabase) {
     assert_eq!(read(&store, |c| c.find_organization_by_name("Acme")).await.expect("one of them").id, expected);
 }
 
-async fn pages_of_organizations_go_from_the_newest_to_the_oldest(db: TestDatabase) {
+async fn organizations_are_listed_by_what_they_are(db: TestDatabase) {
     let store = open(&db);
-    for (name, at) in [("Old", EARLIER), ("New", NOW), ("Twin", NOW)] {
-        let mut row = organization(name);
-        (row.id, row.created_at, row.external_id) = (OrganizationId::generate(at), at, Some(format!("vendor-{name}")));
-        write(&store, move |tx| tx.insert_organization(&row)).await.expect("inserted");
+    let (mut old, mut new, plain) = (organization("Old"), organization("New"), organization("Plain"));
+    (old.created_at, old.external_id, old.state) = (EARLIER, Some("v-1".to_owned()), OrganizationState::Suspended);
+    (new.created_at, new.production_access) = (LATER, ProductionAccess::Requested);
+    let (first, last) = (new.id, old.id);
+    write(&store, move |tx| {
+        for organization in [&old, &new, &plain] {
+            tx.insert_organization(organization)?;
+        }
+        tx.put_subscription(&Subscription::new(old.id, "business", NOW))?;
+        tx.put_subscription(&Subscription::new(new.id, "enterprise", NOW))
+    })
+    .await
+    .expect("inserted");
+    let names = |filter: OrganizationFilter| {
+        let store = &store;
+        async move { read(store, move |c| c.list_organizations_page(&filter, None, 9)).await.into_iter().map(|row| row.name).collect::<Vec<_>>() }
+    };
+    let any = OrganizationFilter::default;
+    assert_eq!(names(any()).await, ["New", "Plain", "Old"], "the newest first");
+    assert_eq!(names(OrganizationFilter { external_id: Some("v-1".to_owned()), ..any() }).await, ["Old"]);
+    assert_eq!(names(OrganizationFilter { name: Some("Plain".to_owned()), ..any() }).await, ["Plain"]);
+    assert_eq!(names(OrganizationFilter { state: Some(OrganizationState::Active), ..any() }).await, ["New", "Plain"]);
+    assert_eq!(names(OrganizationFilter { production_access: Some(ProductionAccess::Requested), ..any() }).await, ["New"]);
+    let containing = |text: &str| OrganizationFilter { search: Some(text.to_owned()), ..any() };
+    assert_eq!(names(containing("LAI")).await, ["Plain"]);
+    assert_eq!(names(containing("v-1")).await, ["Old"], "the whole external id");
+    assert_eq!(names(containing(last.as_str())).await, ["Old"]);
+    assert!(names(containing("%")).await.is_empty() && names(containing("v-")).await.is_empty());
+    let on = |plan: &str, plan_is_default| OrganizationFilter { plan: Some(plan.to_owned()), plan_is_default, ..any() };
+    assert_eq!(names(on("business", false)).await, ["Old"]);
+    assert_eq!(names(on("enterprise", true)).await, ["New", "Plain"], "without a subscription: the default plan");
+    let rest = read(&store, move |c| c.list_organizations_page(&OrganizationFilter::default(), Some((LATER, first)), 9)).await;
+    assert_eq!(rest.len(), 2);
+    assert!(read(&store, move |c| c.list_organizations_page(&OrganizationFilter::default(), Some((EARLIER, last)), 9)).await.is_empty());
+}
+
+async fn a_name_an_external_id_and_a_time_zone_change_together(db: TestDatabase) {
+    let store = open(&db);
+    let id = Acme::insert(&store).await.organization;
+    ends_what_is_remembered_of(&store, Subject::Organization(id), move |tx| {
+        let mut row = tx.find_organization(id)?.ok_or(countersign::store::Error::NotFound)?;
+        (row.name, row.external_id, row.time_zone) = ("Next".to_owned(), Some("v-2".to_owned()), "Europe/Berlin".to_owned());
+        tx.change_organization(&row)
+    })
+    .await;
+    let found = read(&store, |c| c.find_organization_by_external_id("v-2")).await.expect("found");
+    assert_eq!((found.id, found.name.as_str(), found.time_zone.as_str()), (id, "Next", "Europe/Berlin"));
+    assert!(read(&store, |c| c.find_organization_by_external_id("V-2")).await.is_none());
+    let unknown = organization("Nobody");
+    assert_eq!(write(&store, move |tx| tx.change_organization(&unknown)).await, Err(countersign::store::Error::NotFound));
+}
+
+async fn a_trial_starts_once(db: TestDatabase) {
+    let store = open(&db);
+    let id = Acme::insert(&store).await.organization;
+    ends_what_is_remembered_of(&store, Subject::Organization(id), move |tx| tx.start_trial(id, LATER)).await;
+    assert_eq!(write(&store, move |tx| tx.start_trial(id, LATER.plus_seconds(1))).await, Err(countersign::store::Error::NotFound));
+    let found = read(&store, move |c| c.find_organization(id)).await.expect("found");
+    assert_eq!((found.trial_started_at, found.trial_ends_at), (Some(NOW), Some(LATER)));
+}
+
+async fn the_dev_centre_is_switched(db: TestDatabase) {
+    let store = open(&db);
+    let id = Acme::insert(&store).await.organization;
+    for enabled in [Some(NOW), None] {
+        write(&store, move |tx| tx.change_dev_centre(id, enabled)).await.expect("switched");
+        assert_eq!(read(&store, move |c| c.find_organization(id)).await.expect("found").dev_centre_enabled_at, enabled);
     }
-    let page = |after, most| read(&store, move |c| c.list_organizations_page(None, after, most));
-    let all = page(None, 9).await;
-    assert_eq!((all.len(), all[2].name.as_str()), (3, "Old"));
-    let behind = page(Some((all[0].created_at, all[0].id)), 9).await;
-    assert_eq!(behind.iter().map(|row| row.id).collect::<Vec<_>>(), [all[1].id, all[2].id]);
-    assert_eq!(read(&store, |c| c.list_organizations_page(Some("vendor-New"), None, 9)).await.len(), 1);
+    ends_what_is_remembered_of(&store, Subject::Organization(id), move |tx| tx.change_dev_centre(id, Some(LATER))).await;
+}
+
+async fn production_is_decided_from_the_expected_state_only(db: TestDatabase) {
+    let store = open(&db);
+    let id = Acme::insert(&store).await.organization;
+    let mut decided = read(&store, move |c| c.find_organization(id)).await.expect("found");
+    decided.production_access = ProductionAccess::Refused;
+    (decided.production_use_case, decided.production_reason) = (Some("Contracts".to_owned()), Some("No.".to_owned()));
+    (decided.production_requested_at, decided.production_decided_at) = (Some(EARLIER), Some(NOW));
+    let (copy, again) = (decided.clone(), decided.clone());
+    let before = store.changes().stamp();
+    write(&store, move |tx| tx.change_production(ProductionAccess::None, &copy)).await.expect("decided");
+    assert!(!store.changes().is_current(before, [Subject::Organization(id)]), "what was remembered ends");
+    let found = read(&store, move |c| c.find_organization(id)).await.expect("found");
+    assert_eq!(format!("{found:?}"), format!("{decided:?}"));
+    let late = write(&store, move |tx| tx.change_production(ProductionAccess::None, &again)).await;
+    assert_eq!(late, Err(countersign::store::Error::NotFound));
 }

@@ -8,6 +8,7 @@ use super::{NOW, ends_what_is_remembered_of, is_constraint, open, person, read, 
 use crate::databases::{TestDatabase, both_databases};
 
 both_databases!(
+    a_user_is_found_by_external_id_and_changed,
     a_user_is_found_by_id_and_by_address,
     an_address_belongs_to_one_person_and_service_accounts_have_none,
     a_user_is_suspended_from_the_expected_state_only,
@@ -51,4 +52,23 @@ async fn a_user_is_suspended_from_the_expected_state_only(db: TestDatabase) {
     ends_what_is_remembered_of(&store, Subject::User(id), suspend).await;
     assert_eq!(write(&store, suspend).await, Err(Error::NotFound));
     assert_eq!(read(&store, move |c| c.find_user(id)).await.expect("found").state, UserState::Suspended);
+}
+
+async fn a_user_is_found_by_external_id_and_changed(db: TestDatabase) {
+    let store = open(&db);
+    let user = person();
+    let (id, copy) = (user.id, user.clone());
+    write(&store, move |tx| tx.insert_user(&copy)).await.expect("inserted");
+    assert!(read(&store, |c| c.find_user_by_external_id("u-9")).await.is_none());
+    ends_what_is_remembered_of(&store, Subject::User(id), move |tx| {
+        let mut row = tx.find_user(id)?.ok_or(Error::NotFound)?;
+        (row.email, row.name, row.external_id) = (Some(format!("next-{id}@acme.example")), "Next".to_owned(), Some("u-9".to_owned()));
+        tx.change_user(&row)
+    })
+    .await;
+    let found = read(&store, |c| c.find_user_by_external_id("u-9")).await.expect("found");
+    assert_eq!((found.id, found.name.as_str(), found.email), (id, "Next", Some(format!("next-{id}@acme.example"))));
+    let mut other = person();
+    other.external_id = Some("u-9".to_owned());
+    assert!(is_constraint(&write(&store, move |tx| tx.insert_user(&other)).await), "one person has it");
 }

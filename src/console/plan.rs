@@ -1,0 +1,127 @@
+//! What the organization's plan opens: the Dev Centre's switch, and access to Production (rows 4, 6).
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+
+use super::pages::plan::{DevCentreState, PlanPage};
+use super::shell;
+use crate::app::App;
+use crate::config::{Catalogue, DevCentre};
+use crate::domain::caller::Caller;
+use crate::domain::dev_centre::Switch;
+use crate::domain::plans::Lock;
+use crate::domain::{Refusal, dev_centre, plans, production, rights};
+use crate::store::{Snapshot, Tx, Verdict};
+use crate::types::environment::Environment;
+use crate::types::id::OrganizationId;
+use crate::types::state::{ProductionAccess, ProductionStep};
+use crate::web::facts::Facts;
+use crate::web::form::Form;
+use crate::web::html::{self, PageError};
+use crate::web::page::{FieldErrors, Section};
+use crate::web::refusal::field_errors;
+use crate::web::visitor::Visitor;
+
+/// `GET /dev-centre/{organization}/plan`.
+pub async fn show(app: web::Data<App>, visitor: Visitor, facts: Facts, path: web::Path<String>) -> Result<HttpResponse, PageError> {
+    Ok(html::page(StatusCode::OK, &page(&app, &visitor, &facts, &path).await?, None))
+}
+
+/// `POST /dev-centre/{organization}/plan` with `csrf action=enable|disable|request|cancel use_case confirm`.
+pub async fn change(
+    app: web::Data<App>, visitor: Visitor, facts: Facts, request: HttpRequest, path: web::Path<String>, payload: web::Payload,
+) -> Result<HttpResponse, PageError> {
+    let form = Form::read(&request, payload, app.config.server.max_body_bytes).await?;
+    visitor.check_csrf(&form)?;
+    form.refuse_repeated(&["action", "use_case", "confirm"])?;
+    let catalogue = app.catalogue.clone();
+    let may = move |snapshot: &mut Snapshot, organization, person| {
+        rights::ensure_organization(snapshot, &catalogue, organization, &Caller::person(person), "organization:manage")
+    };
+    // who may not learns nothing of the form
+    let (place, ()) = shell::ask(&app, &visitor, &path, may).await?;
+    let (person, organization) = (place.person, place.organization.id);
+    let (action, catalogue, caller) = (Action::read(&form)?, app.catalogue.clone(), Caller::person(person));
+    let write = move |tx: &mut Tx| action.carry_out(tx, &catalogue, organization, &caller).map(Verdict::Done);
+    match app.store.write_organization(organization, facts.now, write).await {
+        Ok(()) => Ok(html::see_other(&format!("/dev-centre/{organization}/plan"))),
+        Err(refusal) => {
+            let (errors, use_case) = (field_errors(refusal)?, form.field("use_case").to_owned());
+            let template = PlanPage { errors, use_case, ..page(&app, &visitor, &facts, &path).await? };
+            Ok(html::page(StatusCode::UNPROCESSABLE_ENTITY, &template, None))
+        }
+    }
+}
+
+/// What one button of the page does.
+enum Action {
+    Switch { enabled: bool, confirm: bool },
+    Request(String),
+    Cancel,
+}
+
+impl Action {
+    fn read(form: &Form) -> Result<Self, PageError> {
+        match form.field("action") {
+            "enable" => Ok(Self::Switch { enabled: true, confirm: false }),
+            "disable" => Ok(Self::Switch { enabled: false, confirm: form.field("confirm") == "yes" }),
+            "request" => Ok(Self::Request(form.field("use_case").to_owned())),
+            "cancel" => Ok(Self::Cancel),
+            _ => Err(PageError::BadRequest("Choose what to do.".to_owned())),
+        }
+    }
+
+    fn carry_out(self, tx: &mut Tx, catalogue: &Catalogue, organization: OrganizationId, caller: &Caller) -> Result<(), Refusal> {
+        match self {
+            Self::Switch { enabled, confirm } => dev_centre::switch(tx, catalogue, organization, caller, enabled, confirm).map(|_| ()),
+            Self::Request(use_case) => production::request(tx, catalogue, organization, caller, &use_case).map(|_| ()),
+            Self::Cancel => production::cancel(tx, catalogue, organization, caller).map(|_| ()),
+        }
+    }
+}
+
+async fn page(app: &App, visitor: &Visitor, facts: &Facts, path: &str) -> Result<PlanPage, PageError> {
+    let (catalogue, now) = (app.catalogue.clone(), facts.now);
+    let question = move |snapshot: &mut Snapshot, organization, person| -> Result<_, Refusal> {
+        let caller = Caller::person(person);
+        let standing = production::get(snapshot, &catalogue, organization, &caller, now)?;
+        let switch = dev_centre::get(snapshot, &catalogue, organization, &caller, now)?;
+        let plan = plans::plan_of(snapshot, &catalogue, organization)?;
+        let trial_end = plans::trial_end(plan, &standing.organization);
+        Ok((standing, switch, plan.entry.title.clone(), trial_end))
+    };
+    let (place, (standing, switch, plan, trial_end)) = shell::ask(app, visitor, path, question).await?;
+    let organization = standing.organization;
+    let access = organization.production_access;
+    // an approval that is missing is what the form below asks for
+    let shown = standing.lock.filter(|lock| *lock != Lock::Approval || !standing.can_request && access != ProductionAccess::Requested);
+    Ok(PlanPage {
+        shell: place.shell("Plan", Section::Plan),
+        csrf: place.csrf(),
+        organization: place.link(),
+        plan,
+        trial_end: trial_end.map(|end| end.date()),
+        trial_over: trial_end.is_some_and(|end| end <= now),
+        contact: app.catalogue.contact.clone(),
+        dev_centre: state_of(&switch),
+        stops: switch.stops_something().then(|| switch.warning()),
+        production: access,
+        open: standing.lock.is_none(),
+        locked: shown.map(|lock| lock.unlock(&app.catalogue, Environment::Production).detail),
+        can_request: standing.can_request,
+        can_cancel: access.after(ProductionStep::Cancel).is_some(),
+        requested: organization.production_requested_at.map(|at| at.date()),
+        reason: organization.production_reason.unwrap_or_default(),
+        use_case: organization.production_use_case.unwrap_or_default(),
+        errors: FieldErrors::default(),
+    })
+}
+
+fn state_of(switch: &Switch) -> DevCentreState {
+    match (switch.offered, switch.enabled) {
+        (DevCentre::None, _) => DevCentreState::NotOnThisPlan,
+        (DevCentre::Included, _) => DevCentreState::Included,
+        (DevCentre::Switch, true) => DevCentreState::On,
+        (DevCentre::Switch, false) => DevCentreState::Off,
+    }
+}
