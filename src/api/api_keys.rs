@@ -192,7 +192,7 @@ pub async fn list(call: Call, input: Input<NoPath, KeyQuery, NoBody>) -> Result<
     };
     let filter = ListFilter { rows, status: query.state.map(KeyStatus::from), name: query.name, unused_since: query.unused_since };
     let (after, limit) = (Cursor::place(query.cursor), query.limit);
-    let listed = call.read(move |snapshot| api_keys::list(snapshot, &catalogue, organization, &by, &filter, after, limit.rows(), now)).await?;
+    let listed = call.read(move |snapshot| api_keys::list(snapshot, &catalogue, organization, &by, &filter, (after, limit.rows()), now)).await?;
     Ok(Answer::of(Page::of(limit, listed, |listed| (listed.key.created_at, listed.key.id), |listed| KeyView::of(listed, now))))
 }
 

@@ -40,7 +40,7 @@ pub async fn list(
     let question = move |snapshot: &mut Snapshot, organization: OrganizationId, person: UserId| {
         let (by, wanted) = (KeyCaller::person(person), wanted(filter));
         let creates = key_admins::find(snapshot, &catalogue, organization, &by, MANAGE)?;
-        let keys = api_keys::list(snapshot, &catalogue, organization, &by, &wanted, after, ON_A_PAGE + 1, now)?;
+        let keys = api_keys::list(snapshot, &catalogue, organization, &by, &wanted, (after, ON_A_PAGE + 1), now)?;
         let can_create = creates.is_organization_admin() || !creates.workspaces.is_empty();
         Ok((keys, snapshot.count_active_api_keys(organization, now)?, can_create))
     };

@@ -219,7 +219,7 @@ fn check_reach(admin: &KeyAdmin, reach: &Reach) -> Result<(), Refusal> {
 /// A page of the keys that the caller may see: the newest first, those behind `after`, at most `most`.
 pub fn list(
     snapshot: &mut Snapshot, catalogue: &Catalogue, organization: OrganizationId, by: &KeyCaller, filter: &ListFilter,
-    after: Option<(Timestamp, ApiKeyId)>, most: i64, now: Timestamp,
+    (after, most): (Option<(Timestamp, ApiKeyId)>, i64), now: Timestamp,
 ) -> Result<Vec<ListedKey>, Refusal> {
     let admin = key_admins::key_admin(snapshot, catalogue, organization, by, READ)?;
     let (state, live) = rows_of(filter.status);
@@ -273,7 +273,7 @@ pub struct KeyMap {
 pub fn map(snapshot: &mut Snapshot, catalogue: &Catalogue, organization: OrganizationId, by: &KeyCaller, now: Timestamp) -> Result<KeyMap, Refusal> {
     let admin = key_admins::key_admin(snapshot, catalogue, organization, by, READ)?;
     let live = ListFilter { rows: ApiKeyFilter { live: true, ..ApiKeyFilter::default() }, ..ListFilter::default() };
-    let all = list(snapshot, catalogue, organization, by, &live, None, i64::MAX, now)?.into_iter();
+    let all = list(snapshot, catalogue, organization, by, &live, (None, i64::MAX), now)?.into_iter();
     let (organization_wide, named): (Vec<_>, Vec<_>) =
         all.filter(|listed| listed.status != KeyStatus::Expired).partition(|listed| listed.key.reach == ReachKind::Organization);
     let mut workspaces = Vec::new();

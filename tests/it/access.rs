@@ -113,7 +113,7 @@ async fn a_removed_owners_keys_stop_and_coming_back_does_not_revive_them(db: Tes
     let (catalogue, now) = (std::sync::Arc::clone(&server.app.catalogue), server.clock.now());
     let list = move |snapshot: &mut countersign::store::Snapshot<'_>| {
         let by = countersign::domain::key_admins::KeyCaller::person(planted_admin);
-        api_keys::list(snapshot, &catalogue, organization, &by, &ListFilter::default(), None, 99, now)
+        api_keys::list(snapshot, &catalogue, organization, &by, &ListFilter::default(), (None, 99), now)
     };
     let keys = server.app.store.read(list).await.expect("a list");
     let deactivated = KeyStatus::Stored(ApiKeyState::Deactivated);

@@ -17,6 +17,7 @@ both_databases!(
     a_leaked_secret_ends_early_and_the_last_one_does_not,
     twenty_rotations_at_once_leave_two_secrets,
     first_use_rotation_and_revocation_race_and_never_more_than_two_live,
+    ending_one_secret_races_with_its_first_use_and_never_kills_the_key,
 );
 
 /// A second later, so that the newest secret is told apart.
@@ -176,5 +177,37 @@ async fn first_use_rotation_and_revocation_race_and_never_more_than_two_live(db:
         assert_eq!(code(&server, &again["secret"]).await, "valid", "round {round}");
         let answers = [code(&server, &made["secret"]).await, code(&server, &first["secret"]).await];
         assert_eq!(answers.iter().filter(|code| *code == "valid").count(), 1, "round {round}: the one in use before has its grace");
+    }
+}
+
+async fn ending_one_secret_races_with_its_first_use_and_never_kills_the_key(db: TestDatabase) {
+    let server = Server::start(db).await;
+    let manager = manager(&server).await;
+    for round in 0..12 {
+        server.clock.step_seconds(60);
+        let made = create(&manager, &server, &json!({})).await;
+        let first = rotate(&manager, &made, 3600).await;
+        let (_, detail) = manager.get(&path(&made)).await;
+        // the one that is in use, or the one that nobody has used yet
+        let secret = text(&detail["secrets"][usize::from(round % 2 == 0)], "/id").to_owned();
+        let (rotation, body) = (format!("{}/rotate", path(&made)), json!({"grace_seconds": 3600}));
+        let (end, again) = (format!("{}/secrets/{secret}/revoke", path(&made)), round % 3 == 0);
+        let use_new = code(&server, &first["secret"]);
+        let end_one = manager.post_empty(&end);
+        let rotate_again = async { if again { Some(manager.post(&rotation, &body).await) } else { None } };
+        let (new, ended, rotated) = futures_util::future::join3(use_new, end_one, rotate_again).await;
+        assert!(["valid", "not_found"].contains(&new.as_str()), "round {round}: {new}");
+        assert!(ended.0 == StatusCode::OK || problem(ended).1 == "last_secret", "round {round}");
+        let states = states(&manager, &made).await;
+        let live = states.iter().filter(|state| *state != "revoked").count();
+        let lasting = states.iter().filter(|state| ["active", "pending"].contains(&state.as_str())).count();
+        assert!((1..=2).contains(&live) && lasting >= 1, "round {round}: {states:?}");
+        let mut secrets = vec![&made["secret"], &first["secret"]];
+        secrets.extend(rotated.iter().map(|(_, body)| &body["secret"]));
+        let mut valid = 0;
+        for secret in secrets {
+            valid += usize::from(code(&server, secret).await == "valid");
+        }
+        assert!((1..=2).contains(&valid), "round {round}: {valid}");
     }
 }

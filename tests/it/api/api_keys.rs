@@ -1,7 +1,7 @@
 //! `/v1/api-keys`.
 
 use countersign::config::{KeyName, KeyOwner};
-use countersign::types::id::{UserId, WorkspaceId};
+use countersign::types::id::{ApiKeySecretId, UserId, WorkspaceId};
 use countersign::types::state::OrganizationRole;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -457,6 +457,13 @@ async fn foreign_keys_are_not_there(db: TestDatabase) {
         manager.post_empty(&format!("{path}/pause")).await,
         manager.post(&format!("{path}/rotate"), &rotation).await,
         manager.post(&format!("{path}/simulate"), &json!({"what": "revoked", "minutes": 1})).await,
+        manager.delete(&format!("{path}/simulate")).await,
+        manager.post_empty(&format!("{path}/resume")).await,
+        manager.post_empty(&format!("{path}/secrets/{}/revoke", ApiKeySecretId::generate(server.clock.now()))).await,
+        manager.post(&format!("{path}/transfer"), &json!({"to": owner})).await,
+        manager.post(&format!("{path}/hand-over"), &json!({"email": "eve@evil.example", "expires_in_seconds": 60})).await,
+        manager.get(&format!("{path}/hand-over")).await,
+        manager.delete(&format!("{path}/hand-over")).await,
         manager.get(&format!("{path}?organization={organization}")).await,
         manager.get("/v1/api-keys/key_1").await,
     ] {
