@@ -13,6 +13,7 @@ mod operator_tokens;
 mod own_catalogue;
 mod plans;
 mod provisioning;
+mod schemathesis;
 mod workspaces;
 
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
