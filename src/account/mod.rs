@@ -4,8 +4,11 @@ pub mod connected_apps;
 pub mod hand_over;
 pub mod home;
 pub mod identity;
+pub mod invitations;
 pub mod openid;
+pub mod organizations;
 pub mod pages;
+pub mod people_pages;
 pub mod sign_in;
 pub mod sign_out;
 

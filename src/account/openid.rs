@@ -202,7 +202,8 @@ async fn sign_in(app: &App, visitor: &Visitor, facts: &Facts, realm: &Realm, pro
 
 async fn recognize(app: &App, facts: &Facts, realm: &Realm, proven: &Proven) -> Result<User, Denial> {
     let (shared, proven, create) = (realm.clone(), proven.clone(), app.config.identity.create_users);
-    let rule = move |tx: &mut Tx| identities::sign_in(tx, &shared, &proven, create).map(Verdict::Done);
+    let catalogue = std::sync::Arc::clone(&app.catalogue);
+    let rule = move |tx: &mut Tx| identities::sign_in(tx, &catalogue, &shared, &proven, create).map(Verdict::Done);
     match realm.confines_to() {
         Some(organization) => app.store.write_organization(organization, facts.now, rule).await,
         None => app.store.write(facts.now, rule).await,

@@ -42,6 +42,8 @@ pub struct Call {
     granted: PermissionSet,
     /// Names the caller for limits and idempotency keys: the same for every token of an application and a person.
     pub(super) name: String,
+    /// The key, the authorization or the operator token, for the audit log.
+    credential: String,
     pub(super) repeatable: Option<Repeatable>,
 }
 
@@ -67,12 +69,13 @@ pub async fn authenticate(app: web::Data<App>, facts: Facts, request: &HttpReque
         return Err(Problem::locked(lock.code().as_str(), &lock.unlock(&app.catalogue, access.environment)));
     }
     app.note_use(&access, Some(facts.address), facts.now);
+    let credential = access.credential.id.clone();
     let name = match &access.credential.token {
         Some(token) => format!("{} {} {}", token.application, access.actor.id, access.organization),
         None => access.credential.id.clone(),
     };
     let (caller, organization) = (Caller::person(access.actor.id), Some(access.organization));
-    Ok(Call { app, facts, caller, organization, access: Some(access), granted: PermissionSet::NONE, name, repeatable: None })
+    Ok(Call { app, facts, caller, organization, access: Some(access), granted: PermissionSet::NONE, name, credential, repeatable: None })
 }
 
 async fn of_operator(app: web::Data<App>, facts: Facts, presented: &str) -> Result<Call, Problem> {
@@ -87,7 +90,17 @@ async fn of_operator(app: web::Data<App>, facts: Facts, presented: &str) -> Resu
     app.usage.note(Used::OperatorToken(token.id), facts.now);
     let granted = operator_tokens::permissions(&app.catalogue, &token);
     let caller = Caller { user: token.user_id, operator: true };
-    Ok(Call { app, facts, caller, organization: None, access: None, granted, name: token.id.to_string(), repeatable: None })
+    Ok(Call {
+        app,
+        facts,
+        caller,
+        organization: None,
+        access: None,
+        granted,
+        name: token.id.to_string(),
+        credential: token.id.to_string(),
+        repeatable: None,
+    })
 }
 
 fn expired() -> Problem {
@@ -156,6 +169,22 @@ impl Call {
         if reaches { Ok(()) } else { Err(Problem::new(StatusCode::FORBIDDEN, "insufficient_permission", detail)) }
     }
 
+    /// Refuses a credential that does not hold `needed` in the organization itself: one of single workspaces changes those only.
+    pub fn ensure_in_organization(&self, needed: &'static str) -> Result<(), Problem> {
+        if self.holds_in_organization(needed) { Ok(()) } else { Err(insufficient(&[needed])) }
+    }
+
+    /// The workspaces in which the credential holds the permission; none: it holds it in the organization.
+    pub fn places_of(&self, permission: &str) -> Option<Vec<WorkspaceId>> {
+        let reached = self.access.as_ref().filter(|_| !self.holds_in_organization(permission))?;
+        Some(reached.workspaces().filter(|workspace| self.allows(permission, Some(*workspace))).collect())
+    }
+
+    fn holds_in_organization(&self, permission: &str) -> bool {
+        let held = self.access.as_ref().map_or(self.granted, |access| access.permissions_in_organization());
+        self.app.catalogue.permission(permission).is_some_and(|permission| held.contains(permission))
+    }
+
     /// A workspace that the credential does not reach is not there.
     pub fn ensure_reaches(&self, workspace: WorkspaceId) -> Result<(), Problem> {
         let reaches = self.access.as_ref().is_none_or(|access| access.permissions_in(workspace).is_some());
@@ -182,7 +211,12 @@ impl Call {
     pub async fn write<T: Send + 'static>(
         &self, organization: OrganizationId, change: impl FnOnce(&mut Tx) -> Result<T, Refusal> + Send + 'static,
     ) -> Result<T, Problem> {
-        Ok(self.app.store.write_organization(organization, self.facts.now, move |tx| change(tx).map(Verdict::Done)).await?)
+        let credential = self.credential.clone();
+        let change = move |tx: &mut Tx| {
+            tx.act_by(&credential);
+            change(tx).map(Verdict::Done)
+        };
+        Ok(self.app.store.write_organization(organization, self.facts.now, change).await?)
     }
 
     /// A create that may be repeated with its `Idempotency-Key`, behind the organization's lock. `create` also returns the
@@ -191,8 +225,10 @@ impl Call {
         &self, organization: OrganizationId, create: impl FnOnce(&mut Tx) -> Result<(String, T), Refusal> + Send + 'static,
         again: impl FnOnce(&mut Tx, &str) -> Result<T, Refusal> + Send + 'static,
     ) -> Result<Made<T>, Problem> {
+        let credential = self.credential.clone();
         let ticket = self.repeatable.as_ref().map(|repeatable| repeatable.ticket.clone());
         let change = move |tx: &mut Tx| {
+            tx.act_by(&credential);
             let made = match once(tx, ticket.as_ref(), create)? {
                 Once::Created(value) => Some(Made { value, replayed: false }),
                 Once::Replayed(id) => Some(Made { value: again(tx, &id)?, replayed: true }),

@@ -23,12 +23,21 @@ pub struct WorkspaceView {
     pub name: String,
     /// The vendor's own name for it.
     pub external_id: Option<String>,
+    /// For keys of organization admins.
+    pub is_service: bool,
     pub created_at: Timestamp,
 }
 
 impl From<Workspace> for WorkspaceView {
     fn from(row: Workspace) -> Self {
-        Self { id: row.id, organization: row.organization_id, name: row.name, external_id: row.external_id, created_at: row.created_at }
+        Self {
+            id: row.id,
+            organization: row.organization_id,
+            name: row.name,
+            external_id: row.external_id,
+            is_service: row.is_service,
+            created_at: row.created_at,
+        }
     }
 }
 
@@ -59,6 +68,9 @@ pub struct NewWorkspaceBody {
     /// Only an operator token sets it.
     #[schemars(length(min = 1, max = 100))]
     external_id: Option<String>,
+    /// For keys of organization admins: where the vendor says so, only keys of such workspaces do organization operations.
+    #[serde(default)]
+    is_service: bool,
 }
 
 /// What is to change of a workspace; what is left out stays.
@@ -93,9 +105,9 @@ pub async fn get(call: Call, input: Input<WorkspacePath, NoQuery, NoBody>) -> Re
 
 pub async fn create(call: Call, input: Input<NoPath, NoQuery, NewWorkspaceBody>) -> Result<Answer<WorkspaceView>, Problem> {
     let (organization, caller, catalogue) = (call.organization()?, call.caller, call.catalogue());
-    let NewWorkspaceBody { name, external_id } = input.body;
+    let NewWorkspaceBody { name, external_id, is_service } = input.body;
     let create = move |tx: &mut crate::store::Tx| {
-        let made = workspaces::create(tx, &catalogue, organization, &caller, NewWorkspace { name, external_id })?;
+        let made = workspaces::create(tx, &catalogue, organization, &caller, NewWorkspace { name, external_id, is_service })?;
         Ok((made.id.to_string(), made))
     };
     let again = move |tx: &mut crate::store::Tx, id: &str| {

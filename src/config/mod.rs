@@ -12,6 +12,7 @@ mod limits;
 mod logs;
 mod oauth;
 mod operations;
+mod people;
 mod plans;
 mod profile;
 mod quotas;
@@ -43,6 +44,7 @@ pub use limits::{Limits, Rate};
 pub use logs::{LogFormat, Logs};
 pub use oauth::OAuth;
 pub use operations::Operations;
+pub use people::{Accounts, Invitations};
 pub use plans::{DevCentre, Plan, PlanEntry, Plans};
 pub use profile::{PROFILE_VARIABLE, Profile, UnknownProfile};
 pub use quotas::{Per, QuotaEntry};
@@ -89,6 +91,8 @@ pub struct Config {
     pub secret: Secret,
     pub sessions: Sessions,
     pub identity: Identity,
+    pub accounts: Accounts,
+    pub invitations: Invitations,
     pub oauth: OAuth,
     pub registration: Registration,
     pub access: Access,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::app::App;
 use crate::domain::identities::{self, ELSEWHERE, Entrance};
+use crate::domain::members::SUSPENDED;
 use crate::domain::plans;
 use crate::domain::{Refusal, ensure};
 use crate::store::Snapshot;
@@ -11,7 +12,7 @@ use crate::store::organizations::Organization;
 use crate::store::sessions::Session;
 use crate::types::environment::Environment;
 use crate::types::id::{OrganizationId, UserId};
-use crate::types::state::OrganizationRole;
+use crate::types::state::{MemberState, OrganizationRole};
 use crate::web::html::{PRODUCT, PageError};
 use crate::web::page::{Link, OrganizationLink, Section, Shell, SignedIn};
 pub use crate::web::refusal::{date_or_never, field_errors, parse_id};
@@ -72,7 +73,9 @@ where
         ensure(organizations.iter().any(|organization| organization.id == id), Refusal::NotFound)?;
         let organizations = open_ones(snapshot, &session, organizations, id)?;
         let answer = question(snapshot, id, person)?;
-        let role = snapshot.find_member(id, person)?.map(|member| member.role);
+        let member = snapshot.find_member(id, person)?.filter(|member| !member.has_ended(now)).ok_or(PageError::NotFound)?;
+        ensure(member.state == MemberState::Active, PageError::Forbidden(SUSPENDED.to_owned()))?;
+        let role = Some(member.role);
         let organization = organizations.iter().find(|organization| organization.id == id).cloned().ok_or(PageError::NotFound)?;
         let plan = plans::plan_of(snapshot, &catalogue, id)?;
         let production_lock = plans::lock(plan, &organization, Environment::Production, now);

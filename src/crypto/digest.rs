@@ -20,6 +20,7 @@ pub enum Purpose {
     RegistrationAccessToken,
     /// What makes two registrations the same.
     ClientMetadata,
+    Invitation,
     OperatorToken,
     HandOver,
     /// What makes two requests with one idempotency key the same.
@@ -39,6 +40,7 @@ impl Purpose {
             Self::InitialAccessToken => b"initial_access_token\0",
             Self::RegistrationAccessToken => b"registration_access_token\0",
             Self::ClientMetadata => b"client_metadata\0",
+            Self::Invitation => b"invitation\0",
             Self::OperatorToken => b"operator_token\0",
             Self::HandOver => b"hand_over\0",
             Self::Request => b"request\0",

@@ -27,6 +27,8 @@ pub enum TokenKind {
     InitialAccessToken,
     /// Lets an application read and change its own registration (RFC 7592 §1.2).
     RegistrationAccessToken,
+    /// Opens an invitation.
+    Invitation,
     /// Lets a program of the vendor manage every organization.
     OperatorToken,
     /// A one-time link to a key's secret.
@@ -42,6 +44,7 @@ impl TokenKind {
             Self::ClientSecret => "cs",
             Self::InitialAccessToken => "rg",
             Self::RegistrationAccessToken => "ra",
+            Self::Invitation => "iv",
             Self::OperatorToken => "ot",
             Self::HandOver => "ho",
         }

@@ -96,6 +96,18 @@ impl PasswordQueue {
         answered.await.map_err(|_| Busy)
     }
 
+    /// What [`hash`] says of a new password, behind the same queue.
+    pub async fn hash(&self, address: IpAddr, password: String) -> Result<String, Busy> {
+        let (answer, answered) = oneshot::channel();
+        self.enqueue(
+            network(address),
+            Box::new(move || {
+                let _ = answer.send(hash(&password));
+            }),
+        )?;
+        answered.await.map_err(|_| Busy)
+    }
+
     fn enqueue(&self, address: IpAddr, job: Job) -> Result<(), Busy> {
         let mut waiting = self.shared.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let own = waiting.jobs.get(&address).map_or(0, VecDeque::len);

@@ -202,6 +202,11 @@ impl Access {
         !self.organization_role.is_empty()
     }
 
+    /// The permissions held in the organization itself.
+    pub fn permissions_in_organization(&self) -> PermissionSet {
+        self.bound & self.organization_role
+    }
+
     pub fn workspaces(&self) -> impl Iterator<Item = WorkspaceId> {
         self.roles.iter().map(|(id, _)| *id)
     }
@@ -267,7 +272,6 @@ pub fn of_api_key(
     let stand = Stand {
         organization: key.organization_id,
         actor: key.owner_id,
-        since: key.owned_since,
         environment: key.environment,
         reach: key.reach,
         workspaces,
@@ -338,7 +342,6 @@ pub fn of_token(
     let stand = Stand {
         organization: authorization.organization_id,
         actor: authorization.user_id,
-        since: authorization.created_at,
         environment: authorization.environment,
         reach: authorization.reach,
         workspaces,
@@ -371,7 +374,6 @@ pub fn is_live(snapshot: &mut Snapshot, catalogue: &Catalogue, authorization: &A
 struct Stand {
     organization: OrganizationId,
     actor: UserId,
-    since: Timestamp,
     environment: Environment,
     reach: ReachKind,
     workspaces: Vec<WorkspaceId>,
@@ -397,9 +399,9 @@ fn assemble(
 ) -> Result<Option<Access>, Error> {
     let Some(organization) = snapshot.find_organization(stand.organization)? else { return Ok(None) };
     let Some(user) = snapshot.find_user(stand.actor)? else { return Ok(None) };
-    // a removed owner's keys stop, and coming back does not revive them
-    let since = |member: &Member| member.created_at <= stand.since && !member.has_ended(stand.now);
-    let Some(member) = snapshot.find_member(stand.organization, stand.actor)?.filter(since) else { return Ok(None) };
+    // what a removed owner left was ended by the removal (domain/departures.rs): coming back does not revive it
+    let current = |member: &Member| !member.has_ended(stand.now);
+    let Some(member) = snapshot.find_member(stand.organization, stand.actor)?.filter(current) else { return Ok(None) };
     let held = roles::held(snapshot, catalogue, &member)?;
     let may_operate = application.is_none() && may_operate(snapshot, catalogue, stand, &member)?;
     let roles = reached(&held, stand);

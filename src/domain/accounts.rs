@@ -11,6 +11,7 @@ use crate::types::email::Mailbox;
 use crate::types::id::{DomainId, OrganizationId, UserId, WorkspaceId};
 use crate::types::state::{Licence, OrganizationRole, ProductionAccess, UserKind, UserState};
 use crate::types::text::parse_text;
+use crate::types::time::Timestamp;
 
 /// The shortest accepted password, in characters (NIST SP 800-63B §3.1.1.2: at least 8; 15 without a second factor).
 pub const LEAST_PASSWORD: usize = 12;
@@ -40,21 +41,33 @@ pub fn check_password(password: &str) -> Result<(), Refusal> {
 }
 
 pub fn create_person(tx: &mut Tx, person: NewPerson) -> Result<User, Refusal> {
+    let now = tx.now;
+    create(tx, person, Some(now))
+}
+
+/// The same, of whose address nobody has proven anything yet.
+pub(super) fn create_unproven_person(tx: &mut Tx, person: NewPerson) -> Result<User, Refusal> {
+    create(tx, person, None)
+}
+
+fn create(tx: &mut Tx, person: NewPerson, verified_at: Option<Timestamp>) -> Result<User, Refusal> {
     let name = parse_text(&person.name, MOST_NAME).map_err(|error| Refusal::Invalid(vec![("name", error.to_string())]))?;
     let email = person.email.account_key();
     if tx.find_user_by_email(&email)?.is_some() {
         return Err(Refusal::Invalid(vec![("email", "is taken by another account".to_owned())]));
     }
-    Ok(insert_person(tx, email, name, Some(person.password_hash), person.operator)?)
+    Ok(insert_person(tx, email, verified_at, name, Some(person.password_hash), person.operator)?)
 }
 
 /// A person whose address and name were checked; without a password somebody else's provider signs them in.
-pub(super) fn insert_person(tx: &mut Tx, email: String, name: String, password_hash: Option<String>, operator: bool) -> Result<User, Error> {
+pub(super) fn insert_person(
+    tx: &mut Tx, email: String, email_verified_at: Option<Timestamp>, name: String, password_hash: Option<String>, operator: bool,
+) -> Result<User, Error> {
     let user = User {
         id: UserId::generate(tx.now),
         kind: UserKind::Person,
         email: Some(email),
-        email_verified_at: Some(tx.now),
+        email_verified_at,
         name,
         password_hash,
         state: UserState::Active,

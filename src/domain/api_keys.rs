@@ -359,7 +359,7 @@ pub fn stands(snapshot: &mut Snapshot, key: &ApiKey, now: Timestamp) -> Result<b
 
 /// False once the owner left, or lost every workspace of it.
 fn has_ground(snapshot: &mut Snapshot, key: &ApiKey, workspaces: &[(WorkspaceId, String)], now: Timestamp) -> Result<bool, Refusal> {
-    let stands = |member: &Member| member.created_at <= key.owned_since && !member.has_ended(now);
+    let stands = |member: &Member| !member.has_ended(now);
     let Some(member) = snapshot.find_member(key.organization_id, key.owner_id)?.filter(stands) else { return Ok(false) };
     if member.role.is_admin() {
         return Ok(true);

@@ -41,6 +41,7 @@ pub fn create(
     let full = "This application has two live secrets already. Revoke the one that is not used any more first.";
     ensure(live.len() < MOST_LIVE, Refusal::Blocked(full.to_owned()))?;
     let made = tx.insert_application_secret(&application, secret)?;
+    tx.record_disclosure(made.as_str(), caller.user)?;
     tx.record(Some(organization), Some(caller.user), "application_secret.created", made.as_str(), id.as_str())?;
     Ok((application, made))
 }

@@ -3,7 +3,7 @@
 use crate::config::{ADMIN_ROLE, Config};
 use crate::domain::application_settings::{self, Settings};
 use crate::domain::caller::Caller;
-use crate::domain::{Refusal, ensure, plans};
+use crate::domain::{Refusal, departures, ensure, plans};
 use crate::store;
 use crate::store::application_secrets::{ApplicationSecret, NewSecret};
 use crate::store::applications::{Application, OwnApplicationFilter};
@@ -124,6 +124,9 @@ pub fn create(
     }
     let new = NewApplication { name: settings.name, grants: settings.grants, refresh: settings.refresh, ..new };
     let application = insert(tx, organization.id, creator.user, new, acts_as_itself)?;
+    for secret in tx.list_application_secrets(application.id)? {
+        tx.record_disclosure(secret.id.as_str(), creator.user)?;
+    }
     tx.record(Some(organization.id), Some(creator.user), "application.created", application.id.as_str(), application.environment.as_str())?;
     Ok(application)
 }
@@ -229,7 +232,12 @@ pub fn delete(tx: &mut Tx, organization: OrganizationId, caller: impl Into<Calle
     let application = tx.find_application(id)?.filter(|own| own.organization_id == organization).ok_or(Refusal::NotFound)?;
     if application.state == ApplicationState::Active {
         match tx.delete_application(organization, id) {
-            Ok(()) => tx.record(Some(organization), Some(caller.user), "application.deleted", id.as_str(), "")?,
+            Ok(()) => {
+                if let Some(account) = application.service_account_id {
+                    departures::end_service_account(tx, organization, account, caller.user)?;
+                }
+                tx.record(Some(organization), Some(caller.user), "application.deleted", id.as_str(), "")?;
+            }
             // somebody else was quicker: it is deleted, as asked
             Err(store::Error::NotFound) => {}
             Err(other) => return Err(other.into()),

@@ -14,13 +14,14 @@ use crate::store::applications::Application;
 use crate::store::authorization_requests::AuthorizationRequest;
 use crate::store::authorizations::Authorization;
 use crate::store::consents::Consent;
+use crate::store::members::Member;
 use crate::store::organizations::Organization;
 use crate::store::sessions::Session;
 use crate::store::workspaces::Workspace;
 use crate::store::{Error, Snapshot, Tx};
 use crate::types::id::{AuthorizationId, ConsentId, OrganizationId, UserId, WorkspaceId};
 use crate::types::scope::Scopes;
-use crate::types::state::{AuthorizationState, ConsentState, GrantKind, OrganizationState, ReachKind};
+use crate::types::state::{AuthorizationState, ConsentState, GrantKind, Licence, OrganizationState, ReachKind};
 use crate::types::time::Timestamp;
 
 /// Requests that one session may have open: tabs, not a table to fill.
@@ -40,7 +41,9 @@ pub fn eligible_organizations(
 ) -> Result<Vec<Organization>, Error> {
     let mut eligible = Vec::new();
     for organization in snapshot.list_organizations_of(user)? {
-        if is_eligible(snapshot, catalogue, client, &organization, now)? {
+        let member = snapshot.find_member(organization.id, user)?;
+        let acts = member.is_some_and(|member| member.acts(now));
+        if acts && is_eligible(snapshot, catalogue, client, &organization, now)? {
             eligible.push(organization);
         }
     }
@@ -97,11 +100,26 @@ pub fn allow(
     let organization = tx.find_organization(choice.organization)?.ok_or(Refusal::NotFound)?;
     let now = tx.now;
     ensure(is_eligible(tx, catalogue, &client.application, &organization, now)?, Refusal::NotFound)?;
-    ensure(tx.find_member(choice.organization, choice.user)?.is_some(), Refusal::NotFound)?;
+    let member = tx.find_member(choice.organization, choice.user)?.ok_or(Refusal::NotFound)?;
+    ensure(member.acts(now), Refusal::NotFound)?;
+    let request = &AuthorizationRequest { scopes: within_licence(catalogue, &member, &request.scopes)?, ..request.clone() };
     let (is_admin, own) = own_workspaces(tx, choice.organization, choice.user)?;
     let reach = check_choice(choice, is_admin, &own)?;
     let consent = remember(tx, client, request, choice, reach)?;
     authorize(tx, config, client, request, &consent, code)
+}
+
+/// What a read-only member can let an application do: scopes by which nothing can be read fall away (A1).
+fn within_licence(catalogue: &Catalogue, member: &Member, scopes: &Scopes) -> Result<Scopes, Refusal> {
+    if member.licence == Licence::Full {
+        return Ok(scopes.clone());
+    }
+    let of = |name: &str| catalogue.granted_by(&std::iter::once(name).collect());
+    // one that grants nothing at all only tells who signed in
+    let left: Scopes = scopes.iter().filter(|name| of(name).is_empty() || !(of(name) & catalogue.read_only()).is_empty()).collect();
+    let message = "Your licence in this organization is for reading only: you cannot let an application do what it asks for.";
+    ensure(!left.is_empty() || scopes.is_empty(), Refusal::Invalid(vec![("organization", message.to_owned())]))?;
+    Ok(left)
 }
 
 /// Writes what was allowed: workspaces are those chosen last. More scopes join those of before, but only where all of them
@@ -162,9 +180,7 @@ fn remembered(
         |own: &Authorization| own.resources == request.resources || (!request.resources.is_empty() && request.resources.is_subset_of(&own.resources));
     let alike: Vec<_> = snapshot.list_authorizations_of_consent(consent.id)?.into_iter().filter(same_target).collect();
     let shown: Scopes = alike.iter().flat_map(|own| own.scopes.iter()).collect();
-    // a member who was removed and has come back is a new one
-    let member = snapshot.find_member(organization.id, user)?.is_some_and(|member| member.created_at <= consent.created_at);
-    if !member || alike.is_empty() || !request.scopes.is_subset_of(&shown) {
+    if alike.is_empty() || !request.scopes.is_subset_of(&shown) {
         return Ok(None);
     }
     let choice = Choice {

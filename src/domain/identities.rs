@@ -9,10 +9,10 @@
 //!   organization only, recognizes them first by a *verified* address in one of the organization's *verified* domains, never
 //!   an operator; and the session opens that organization and nothing else.
 
-use crate::config;
+use crate::config::{self, Catalogue};
 use crate::crypto::seal::Sealer;
 use crate::domain::accounts::{self, MOST_NAME};
-use crate::domain::{Refusal, ensure};
+use crate::domain::{Refusal, ensure, members, seats};
 use crate::outbound::openid::Proven;
 use crate::store::identities::Identity;
 use crate::store::identity_providers::IdentityProvider;
@@ -22,7 +22,7 @@ use crate::store::users::User;
 use crate::store::{self, Snapshot, Tx};
 use crate::types::email::{Domain, Mailbox};
 use crate::types::id::{IdentityProviderId, OrganizationId, UserId};
-use crate::types::state::{OrganizationRole, UserKind, UserState};
+use crate::types::state::{Licence, MemberState, OrganizationRole, UserKind, UserState};
 use crate::types::text::parse_text;
 
 /// The realm of the operator's provider; an organization's is its provider's id.
@@ -80,12 +80,16 @@ pub enum Denial {
     LinkedAlready,
     #[error("You signed in with an organization's login, which opens that organization only. Sign in as usual to change how you sign in.")]
     Confined,
+    #[error("All seats of this organization are taken. Ask one of its admins for one.")]
+    NoSeat,
     #[error(transparent)]
     Store(#[from] store::Error),
 }
 
-/// The person whom the provider has proven, known or new.
-pub fn sign_in(tx: &mut Tx, realm: &Realm, proven: &Proven, create_users: bool) -> Result<User, Denial> {
+/// The person whom the provider has proven, known or new; for an organization's provider behind that organization's lock. Who is
+/// linked comes in although the organization may have lost the domain since: the session opens nothing but that organization,
+/// which can remove them.
+pub fn sign_in(tx: &mut Tx, catalogue: &Catalogue, realm: &Realm, proven: &Proven, create_users: bool) -> Result<User, Denial> {
     // before the link: whom another first sign-in creates in between is then found by the link, which commits with the person
     let by_address = proven.verified_email.as_ref().map(|email| tx.find_user_by_email(&email.account_key())).transpose()?.flatten();
     if let Some((identity, user)) = tx.find_identity(realm.as_str(), &proven.issuer, &proven.subject)? {
@@ -104,7 +108,7 @@ pub fn sign_in(tx: &mut Tx, realm: &Realm, proven: &Proven, create_users: bool) 
         }
         None => {
             ensure(create_users, Denial::Unknown)?;
-            create(tx, realm, proven, email)?
+            create(tx, catalogue, realm, proven, email)?
         }
     };
     insert(tx, realm, proven, user.id)?;
@@ -134,11 +138,13 @@ pub fn has_password(config: &config::Identity, user: &User) -> bool {
     user.password_hash.is_some() && (config.local_accounts || user.operator)
 }
 
-fn ensure_admitted(snapshot: &mut Snapshot, realm: &Realm, user: &User) -> Result<(), Denial> {
+fn ensure_admitted(tx: &mut Tx, realm: &Realm, user: &User) -> Result<(), Denial> {
     ensure(user.kind == UserKind::Person && user.state == UserState::Active, Denial::Suspended)?;
     let Realm::Organization(provider) = realm else { return Ok(()) };
     ensure(!user.operator, Denial::Operator)?;
-    ensure(snapshot.find_member(provider.organization_id, user.id)?.is_some(), Denial::NotMember)
+    let now = tx.now;
+    let member = tx.find_member(provider.organization_id, user.id)?.filter(|member| !member.has_ended(now)).ok_or(Denial::NotMember)?;
+    ensure(member.state == MemberState::Active, Denial::Suspended)
 }
 
 /// An organization's provider speaks for its own domains, letter by letter: sub-domains are others.
@@ -150,11 +156,17 @@ fn ensure_covered(snapshot: &mut Snapshot, realm: &Realm, email: &Mailbox) -> Re
 }
 
 /// A new person, without a password; by an organization's provider a plain member of it.
-fn create(tx: &mut Tx, realm: &Realm, proven: &Proven, email: &Mailbox) -> Result<User, Denial> {
+fn create(tx: &mut Tx, catalogue: &Catalogue, realm: &Realm, proven: &Proven, email: &Mailbox) -> Result<User, Denial> {
     let name = proven.name.as_deref().and_then(|name| parse_text(name, MOST_NAME).ok());
     let name = name.or_else(|| parse_text(email.local(), MOST_NAME).ok()).unwrap_or_else(|| "Unnamed".to_owned());
-    let user = accounts::insert_person(tx, email.account_key(), name, None, false)?;
+    let now = tx.now;
+    let user = accounts::insert_person(tx, email.account_key(), Some(now), name, None, false)?;
     if let Some(organization) = realm.confines_to() {
+        // counted behind the organization's lock
+        seats::ensure_free(tx, catalogue, organization, Licence::Full).map_err(|refusal| match refusal {
+            Refusal::Store(error) => Denial::Store(error),
+            _ => Denial::NoSeat,
+        })?;
         accounts::add_member(tx, organization, user.id, OrganizationRole::Member)?;
     }
     Ok(user)
@@ -242,7 +254,7 @@ pub struct SingleSignOn {
 
 /// Its admins see it.
 pub fn single_sign_on(snapshot: &mut Snapshot, organization: OrganizationId, user: UserId) -> Result<SingleSignOn, Refusal> {
-    let member = snapshot.find_member(organization, user)?.ok_or(Refusal::NotFound)?;
+    let member = members::find_acting(snapshot, organization, user)?;
     ensure(member.role.is_admin(), Refusal::Forbidden("Only owners and admins of the organization see how its people sign in."))?;
     Ok(SingleSignOn {
         provider: snapshot.find_identity_provider_of(organization)?,

@@ -113,7 +113,7 @@ pub fn put_workspace(
     let external_id = parse_external_id(external_id)?;
     let Some(found) = tx.find_workspace_by_external_id(&external_id)? else {
         let name = name.ok_or(Refusal::field("name", "is needed for a new workspace"))?.to_owned();
-        let new = NewWorkspace { name, external_id: Some(external_id) };
+        let new = NewWorkspace { name, external_id: Some(external_id), is_service: false };
         return Ok((workspaces::create(tx, catalogue, organization, caller, new)?, Outcome::Created));
     };
     let elsewhere = "Another organization's workspace has this external_id.";
@@ -267,7 +267,8 @@ fn check_member(
     }
     let is_owner = member.is_some_and(|member| member.role == OrganizationRole::Owner);
     if is_owner && wanted.role.is_some_and(|role| role != OrganizationRole::Owner) {
-        let others = tx.count_owners(organization)? > 1;
+        let now = tx.now;
+        let others = tx.count_owners(organization, now)? > 1;
         ensure(others, Refusal::Coded("last_owner", "The last owner of an organization stays one.".to_owned()))?;
     }
     for (workspace, role) in &wanted.workspaces {

@@ -18,7 +18,7 @@ use crate::store::registrations::Registration;
 use crate::store::{Snapshot, Tx};
 use crate::types::environment::Environment;
 use crate::types::id::{ApplicationId, OrganizationId, RegistrationTokenId, UserId};
-use crate::types::state::{AccessTokenFormat, ClientType, OrganizationState, RegistrationTokenState};
+use crate::types::state::{AccessTokenFormat, ClientType, MemberState, OrganizationState, RegistrationTokenState};
 use crate::types::time::Timestamp;
 
 /// A use is written down at most this often.
@@ -86,7 +86,7 @@ fn by_token(snapshot: &mut Snapshot, config: &Config, candidates: &[Digest], now
     ensure(live, RegistrationError::UnknownToken)?;
     // rights are those of who made it, as they are now
     let creator = snapshot.find_member(token.organization_id, token.created_by)?;
-    ensure(creator.is_some_and(|member| member.role.is_admin()), RegistrationError::UnknownToken)?;
+    ensure(creator.is_some_and(|member| member.role.is_admin() && member.state == MemberState::Active), RegistrationError::UnknownToken)?;
     let organization = snapshot.find_organization(token.organization_id)?.ok_or(RegistrationError::UnknownToken)?;
     ensure_open(snapshot, config, &organization, token.environment, now)?;
     Ok(Registrant { organization: organization.id, environment: token.environment, creator: token.created_by, token: Some(token) })
@@ -301,7 +301,7 @@ fn is_still_vouched_for(snapshot: &mut Snapshot, registration: &Registration) ->
     let Some(id) = registration.registration_token_id else { return Ok(false) };
     let Some(token) = snapshot.find_registration_token(id)? else { return Ok(false) };
     let creator = snapshot.find_member(token.organization_id, token.created_by)?;
-    Ok(token.state == RegistrationTokenState::Active && creator.is_some_and(|member| member.role.is_admin()))
+    Ok(token.state == RegistrationTokenState::Active && creator.is_some_and(|member| member.role.is_admin() && member.state == MemberState::Active))
 }
 
 /// The application ends itself (RFC 7592 §2.3): it and its tokens are dead at once.

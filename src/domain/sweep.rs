@@ -4,12 +4,17 @@
 //! consumed refresh token stays for as long as its return is to be noticed as a theft, and longer next to a live one.
 
 use crate::config::Config;
-use crate::domain::{idempotency, registration};
+use crate::domain::{departures, idempotency, registration};
 use crate::store::{Error, Tx};
+
+/// Memberships that one transaction ends: each with everything that stands on it.
+const MOST_DEPARTURES: i64 = 20;
 
 /// What is swept, in an order in which nothing hangs off what is removed.
 #[derive(Debug, Clone, Copy)]
 pub enum Kind {
+    /// Memberships that have ended by themselves: they end for good, with what stands on them.
+    EndedMemberships,
     Requests,
     Sessions,
     AccessTokens,
@@ -26,7 +31,8 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
+        Self::EndedMemberships,
         Self::Requests,
         Self::Sessions,
         Self::AccessTokens,
@@ -45,6 +51,7 @@ impl Kind {
 pub fn batch(tx: &mut Tx, kind: Kind, config: &Config) -> Result<usize, Error> {
     let (before, most) = (tx.now.plus_seconds(-config.sweep.keep_seconds), config.sweep.batch_rows);
     match kind {
+        Kind::EndedMemberships => departures::end_ended(tx, most.min(MOST_DEPARTURES)),
         Kind::Requests => tx.sweep_authorization_requests(tx.now, most),
         Kind::Sessions => tx.sweep_sessions(before, most),
         Kind::AccessTokens => tx.sweep_access_tokens(before, most),

@@ -19,6 +19,8 @@ const MOST_WORKSPACES: i64 = 1000;
 pub struct NewWorkspace {
     pub name: String,
     pub external_id: Option<String>,
+    /// For keys of organization admins alone (row 29). Chosen once: it decides what keys that are there may do.
+    pub is_service: bool,
 }
 
 /// What is to change; none stays as it is.
@@ -64,7 +66,7 @@ pub fn create(tx: &mut Tx, catalogue: &Catalogue, organization: OrganizationId, 
     let cap = plan.entry.max_workspaces.map_or(MOST_WORKSPACES, |most| most.min(MOST_WORKSPACES));
     let full = format!("This organization has reached its limit of {cap} workspaces.");
     ensure(tx.count_workspaces(organization)? < cap, Refusal::Coded("workspace_limit_reached", full))?;
-    let workspace = Workspace { external_id, ..Workspace::new(organization, name, tx.now) };
+    let workspace = Workspace { external_id, is_service: new.is_service, ..Workspace::new(organization, name, tx.now) };
     tx.insert_workspace(&workspace)?;
     tx.record(Some(organization), Some(caller.user), "workspace.created", workspace.id.as_str(), &workspace.name)?;
     Ok(workspace)

@@ -19,6 +19,8 @@ pub struct AuditEvent {
     pub subject_id: String,
     pub detail: String,
     pub created_at: Timestamp,
+    /// The key, the authorization or the operator token by which the actor acted; none in a browser.
+    pub credential_id: Option<String>,
 }
 
 impl Snapshot<'_> {
@@ -36,6 +38,11 @@ impl Snapshot<'_> {
 }
 
 impl Tx<'_> {
+    /// What this transaction records from now on is done by this credential, on behalf of whoever owns it (row 31).
+    pub fn act_by(&mut self, credential: &str) {
+        self.credential = Some(credential.to_owned());
+    }
+
     /// Records what `actor` did to `subject`, now.
     pub fn record(
         &mut self, organization: Option<OrganizationId>, actor: Option<UserId>, event: &str, subject: &str, detail: &str,
@@ -48,6 +55,7 @@ impl Tx<'_> {
             subject_id: subject.to_owned(),
             detail: detail.to_owned(),
             created_at: self.now,
+            credential_id: self.credential.clone(),
         };
         self.run_one(|conn| diesel::insert_into(audit_events::table).values(&row).execute(conn))
     }

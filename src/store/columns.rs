@@ -11,16 +11,17 @@ use crate::types::environment::Environment;
 use crate::types::grant_types::GrantTypes;
 use crate::types::id::{
     AccessTokenId, ApiKeyId, ApiKeyRequestId, ApiKeySecretId, ApiKeyTransferId, ApplicationId, AuditEventId, AuthorizationId, AuthorizationRequestId,
-    ClientSecretId, ConsentId, DomainId, HandOverId, IdentityProviderId, OperatorTokenId, OrganizationId, RefreshTokenId, RegistrationTokenId,
-    ResourceServerId, RoleId, SessionId, UserId, WorkspaceId,
+    ClientSecretId, ConsentId, DomainId, HandOverId, IdentityProviderId, InvitationId, JoinRequestId, OperatorTokenId, OrganizationId,
+    RefreshTokenId, RegistrationTokenId, ResourceServerId, RoleId, SessionId, UserId, WorkspaceId,
 };
 use crate::types::redirect_uri::RedirectUri;
 use crate::types::resource::{ResourceUri, Resources};
 use crate::types::scope::Scopes;
 use crate::types::state::{
     AccessTokenFormat, ApiKeySecretState, ApiKeyState, ApplicationState, Approval, AuthorizationState, ClientType, ConsentState, DomainFinding,
-    GrantKind, HandOverState, KeyRequestState, Licence, MemberState, OrganizationRole, OrganizationState, PermissionLevel, ProductionAccess,
-    ReachKind, RefreshTokenState, RegistrationTokenState, SecretState, SigningAlgorithm, Simulation, TransferState, UserKind, UserState,
+    GrantKind, HandOverState, InvitationState, JoinRequestState, KeyRequestState, Licence, MemberState, OrganizationRole, OrganizationState,
+    PermissionLevel, ProductionAccess, ReachKind, RefreshTokenState, RegistrationTokenState, SecretState, SigningAlgorithm, Simulation,
+    TransferState, UserKind, UserState,
 };
 use crate::types::time::Timestamp;
 
@@ -63,6 +64,7 @@ text_columns! {
     C34: GrantKind; C35: AuthorizationState; C36: RefreshTokenState; C37: SigningAlgorithm;
     C38: ConsentState; C39: Approval; C46: RegistrationTokenState; C47: ApiKeySecretState; C48: Simulation; C49: MemberState;
     C60: DomainFinding;
+    C61: InvitationId; C62: JoinRequestId; C63: InvitationState; C64: JoinRequestState;
     C40: Scopes; C41: RedirectUri; C42: Digest; C43: GrantTypes; C44: ResourceUri; C45: Resources;
 }
 

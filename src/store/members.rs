@@ -1,14 +1,16 @@
 //! Who belongs to an organization, and to its workspaces, with which role.
 
 use diesel::{
-    BoolExpressionMethods, ExpressionMethods, Insertable, JoinOnDsl, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable,
+    BoolExpressionMethods, Connection, ExpressionMethods, Insertable, JoinOnDsl, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable,
     SelectableHelper,
 };
 
+use super::conn::Conn;
 use super::schema::{members, users, workspace_members, workspaces};
+use super::users::User;
 use super::{Error, Snapshot, Subject, Tx};
 use crate::types::id::{OrganizationId, UserId, WorkspaceId};
-use crate::types::state::{Licence, MemberState, OrganizationRole, UserKind};
+use crate::types::state::{Licence, MemberState, OrganizationRole, UserKind, UserState};
 use crate::types::time::Timestamp;
 
 #[derive(Debug, Clone, Queryable, Selectable, Insertable)]
@@ -30,6 +32,11 @@ impl Member {
         Self { organization_id, user_id, role, licence, created_at: now, state: MemberState::Active, ends_at: None }
     }
 
+    /// Neither suspended nor ended.
+    pub fn acts(&self, now: Timestamp) -> bool {
+        self.state == MemberState::Active && !self.has_ended(now)
+    }
+
     pub fn has_ended(&self, now: Timestamp) -> bool {
         self.ends_at.is_some_and(|end| end <= now)
     }
@@ -45,7 +52,98 @@ pub struct WorkspaceMember {
     pub created_at: Timestamp,
 }
 
+/// Which members a list holds.
+#[derive(Debug, Clone, Default)]
+pub struct MemberFilter {
+    pub role: Option<OrganizationRole>,
+    pub state: Option<MemberState>,
+    pub licence: Option<Licence>,
+    pub kind: Option<UserKind>,
+    /// Those that have a role in this workspace.
+    pub workspace: Option<WorkspaceId>,
+    /// Those that have a role in one of these; none: all.
+    pub only: Option<Vec<WorkspaceId>>,
+    /// Exactly this address, as [`crate::types::email::Mailbox::account_key`] writes it.
+    pub email: Option<String>,
+}
+
 impl Snapshot<'_> {
+    /// The newest first, those behind `after`, at most `most`.
+    pub fn list_members_page(
+        &mut self, organization: OrganizationId, filter: &MemberFilter, after: Option<(Timestamp, UserId)>, most: i64,
+    ) -> Result<Vec<(Member, User)>, Error> {
+        let named = filter.workspace.map(|workspace| vec![workspace]);
+        let of_organization = members::organization_id.eq(organization);
+        let mut found = members::table.inner_join(users::table).filter(of_organization).into_boxed::<<Conn as Connection>::Backend>();
+        if let Some(role) = filter.role {
+            found = found.filter(members::role.eq(role));
+        }
+        if let Some(state) = filter.state {
+            found = found.filter(members::state.eq(state));
+        }
+        if let Some(licence) = filter.licence {
+            found = found.filter(members::licence.eq(licence));
+        }
+        if let Some(kind) = filter.kind {
+            found = found.filter(users::kind.eq(kind));
+        }
+        if let Some(email) = &filter.email {
+            found = found.filter(users::email.eq(email));
+        }
+        for only in named.iter().chain(&filter.only) {
+            let there = workspace_members::table.filter(workspace_members::workspace_id.eq_any(only)).select(workspace_members::user_id);
+            found = found.filter(members::user_id.eq_any(there));
+        }
+        if let Some((at, id)) = after {
+            found = found.filter(members::created_at.lt(at).or(members::created_at.eq(at).and(members::user_id.lt(id))));
+        }
+        let newest_first = found.order((members::created_at.desc(), members::user_id.desc())).limit(most);
+        self.run(|conn| newest_first.select((Member::as_select(), User::as_select())).load(conn))
+    }
+
+    /// Of a workspace, the newest first, those behind `after`, at most `most`.
+    pub fn list_workspace_members_page(
+        &mut self, organization: OrganizationId, workspace: WorkspaceId, after: Option<(Timestamp, UserId)>, most: i64,
+    ) -> Result<Vec<(WorkspaceMember, User)>, Error> {
+        let own = workspaces::id.eq(workspace_members::workspace_id).and(workspaces::organization_id.eq(organization));
+        let mut found = workspace_members::table
+            .inner_join(users::table)
+            .inner_join(workspaces::table.on(own))
+            .filter(workspace_members::workspace_id.eq(workspace))
+            .into_boxed::<<Conn as Connection>::Backend>();
+        if let Some((at, id)) = after {
+            let behind = workspace_members::created_at.eq(at).and(workspace_members::user_id.lt(id));
+            found = found.filter(workspace_members::created_at.lt(at).or(behind));
+        }
+        let newest_first = found.order((workspace_members::created_at.desc(), workspace_members::user_id.desc())).limit(most);
+        self.run(|conn| newest_first.select((WorkspaceMember::as_select(), User::as_select())).load(conn))
+    }
+
+    /// Seats of a licence that are taken: by people whose membership is active and has not ended.
+    pub fn count_seats(&mut self, organization: OrganizationId, licence: Licence, now: Timestamp) -> Result<i64, Error> {
+        self.run(|conn| {
+            members::table
+                .inner_join(users::table)
+                .filter(members::organization_id.eq(organization).and(members::licence.eq(licence)))
+                .filter(members::state.eq(MemberState::Active).and(users::kind.eq(UserKind::Person)))
+                .filter(members::ends_at.is_null().or(members::ends_at.gt(now)))
+                .count()
+                .get_result(conn)
+        })
+    }
+
+    /// Memberships that have ended by themselves and are still there, at most `most`.
+    pub fn list_ended_members(&mut self, now: Timestamp, most: i64) -> Result<Vec<Member>, Error> {
+        let ended = members::table.filter(members::ends_at.le(now)).order(members::ends_at).limit(most);
+        self.run(|conn| ended.select(Member::as_select()).load(conn))
+    }
+
+    /// Organizations that the person owns.
+    pub fn count_organizations_owned_by(&mut self, user: UserId) -> Result<i64, Error> {
+        let owned = members::table.filter(members::user_id.eq(user).and(members::role.eq(OrganizationRole::Owner)));
+        self.run(|conn| owned.count().get_result(conn))
+    }
+
     pub fn find_member(&mut self, organization: OrganizationId, user: UserId) -> Result<Option<Member>, Error> {
         self.run(|conn| members::table.find((organization, user)).select(Member::as_select()).first(conn).optional())
     }
@@ -62,19 +160,6 @@ impl Snapshot<'_> {
         })
     }
 
-    /// Seats of a licence that are taken: by people whose membership is active and has not ended.
-    pub fn count_seats(&mut self, organization: OrganizationId, licence: Licence, now: Timestamp) -> Result<i64, Error> {
-        self.run(|conn| {
-            members::table
-                .inner_join(users::table)
-                .filter(members::organization_id.eq(organization).and(members::licence.eq(licence)))
-                .filter(members::state.eq(MemberState::Active).and(users::kind.eq(UserKind::Person)))
-                .filter(members::ends_at.is_null().or(members::ends_at.gt(now)))
-                .count()
-                .get_result(conn)
-        })
-    }
-
     /// The owner who has been there the longest.
     pub fn find_oldest_owner(&mut self, organization: OrganizationId) -> Result<Option<UserId>, Error> {
         self.run(|conn| {
@@ -87,9 +172,16 @@ impl Snapshot<'_> {
         })
     }
 
-    pub fn count_owners(&mut self, organization: OrganizationId) -> Result<i64, Error> {
+    /// Owners who can act: people, neither suspended nor ended.
+    pub fn count_owners(&mut self, organization: OrganizationId, now: Timestamp) -> Result<i64, Error> {
         self.run(|conn| {
-            members::table.filter(members::organization_id.eq(organization).and(members::role.eq(OrganizationRole::Owner))).count().get_result(conn)
+            members::table
+                .inner_join(users::table)
+                .filter(members::organization_id.eq(organization).and(members::role.eq(OrganizationRole::Owner)))
+                .filter(members::state.eq(MemberState::Active).and(members::ends_at.is_null().or(members::ends_at.gt(now))))
+                .filter(users::kind.eq(UserKind::Person).and(users::state.eq(UserState::Active)))
+                .count()
+                .get_result(conn)
         })
     }
 }

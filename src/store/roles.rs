@@ -1,10 +1,14 @@
 //! Roles that an organization has made for its workspaces.
 
-use diesel::{ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper};
+use diesel::{
+    BoolExpressionMethods, Connection, ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable,
+    SelectableHelper,
+};
 
-use super::schema::roles;
+use super::conn::Conn;
+use super::schema::{roles, workspace_members, workspaces};
 use super::{Error, Snapshot, Subject, Tx};
-use crate::types::id::{OrganizationId, RoleId};
+use crate::types::id::{OrganizationId, RoleId, WorkspaceId};
 use crate::types::time::Timestamp;
 
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, Insertable, diesel::AsChangeset)]
@@ -31,6 +35,35 @@ impl Snapshot<'_> {
         self.run(|conn| {
             let own = roles::table.filter(roles::organization_id.eq(organization));
             own.order((roles::created_at, roles::id)).select(Role::as_select()).load(conn)
+        })
+    }
+
+    /// By its exact name.
+    pub fn find_role_by_name(&mut self, organization: OrganizationId, name: &str) -> Result<Option<Role>, Error> {
+        let own = roles::table.filter(roles::organization_id.eq(organization).and(roles::name.eq(name)));
+        self.run(|conn| own.select(Role::as_select()).first(conn).optional())
+    }
+
+    /// The newest first, those behind `after`, at most `most`.
+    pub fn list_roles_page(&mut self, organization: OrganizationId, after: Option<(Timestamp, RoleId)>, most: i64) -> Result<Vec<Role>, Error> {
+        let mut own = roles::table.filter(roles::organization_id.eq(organization)).into_boxed::<<Conn as Connection>::Backend>();
+        if let Some((at, id)) = after {
+            own = own.filter(roles::created_at.lt(at).or(roles::created_at.eq(at).and(roles::id.lt(id))));
+        }
+        let newest_first = own.order((roles::created_at.desc(), roles::id.desc())).limit(most);
+        self.run(|conn| newest_first.select(Role::as_select()).load(conn))
+    }
+
+    /// The workspaces in which somebody holds the role, each once, by name.
+    pub fn list_workspaces_of_role(&mut self, organization: OrganizationId, id: RoleId) -> Result<Vec<(WorkspaceId, String)>, Error> {
+        self.run(|conn| {
+            workspace_members::table
+                .inner_join(workspaces::table)
+                .filter(workspaces::organization_id.eq(organization).and(workspace_members::role.eq(id.as_str())))
+                .order((workspaces::name, workspaces::id))
+                .select((workspaces::id, workspaces::name))
+                .distinct()
+                .load(conn)
         })
     }
 }

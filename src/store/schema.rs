@@ -99,6 +99,46 @@ diesel::table! {
 }
 
 diesel::table! {
+    invitations (id) {
+        id -> Text,
+        organization_id -> Text,
+        email -> Text,
+        role -> Text,
+        licence -> Text,
+        member_ends_at -> Nullable<BigInt>,
+        digest -> Text,
+        state -> Text,
+        created_by -> Text,
+        created_at -> BigInt,
+        expires_at -> BigInt,
+        decided_at -> Nullable<BigInt>,
+        accepted_by -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    invitation_workspaces (invitation_id, workspace_id) {
+        invitation_id -> Text,
+        workspace_id -> Text,
+        role -> Text,
+    }
+}
+
+diesel::table! {
+    join_requests (id) {
+        id -> Text,
+        organization_id -> Text,
+        user_id -> Text,
+        message -> Text,
+        state -> Text,
+        created_at -> BigInt,
+        decided_by -> Nullable<Text>,
+        decided_at -> Nullable<BigInt>,
+        reason -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
     roles (id) {
         id -> Text,
         organization_id -> Text,
@@ -520,6 +560,7 @@ diesel::table! {
         subject_id -> Text,
         detail -> Text,
         created_at -> BigInt,
+        credential_id -> Nullable<Text>,
     }
 }
 
@@ -537,6 +578,10 @@ diesel::joinable!(domains -> organizations (organization_id));
 diesel::joinable!(subscriptions -> organizations (organization_id));
 diesel::joinable!(roles -> organizations (organization_id));
 diesel::joinable!(api_key_secrets -> api_keys (api_key_id));
+diesel::joinable!(invitations -> organizations (organization_id));
+diesel::joinable!(invitation_workspaces -> invitations (invitation_id));
+diesel::joinable!(join_requests -> organizations (organization_id));
+diesel::joinable!(join_requests -> users (user_id));
 diesel::joinable!(members -> organizations (organization_id));
 diesel::joinable!(members -> users (user_id));
 diesel::joinable!(workspaces -> organizations (organization_id));
@@ -581,6 +626,9 @@ diesel::allow_tables_to_appear_in_same_query!(
     workspaces,
     workspace_members,
     roles,
+    invitations,
+    invitation_workspaces,
+    join_requests,
     api_keys,
     api_key_workspaces,
     api_key_secrets,

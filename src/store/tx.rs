@@ -58,12 +58,14 @@ impl<'c> Snapshot<'c> {
 pub struct Tx<'c> {
     snapshot: Snapshot<'c>,
     pub now: Timestamp,
+    /// By which the actor acts, for the audit log.
+    pub(super) credential: Option<String>,
     touched: Vec<Subject>,
 }
 
 impl<'c> Tx<'c> {
     pub(super) fn new(conn: &'c mut Conn, now: Timestamp) -> Self {
-        Self { snapshot: Snapshot::new(conn), now, touched: Vec::new() }
+        Self { snapshot: Snapshot::new(conn), now, credential: None, touched: Vec::new() }
     }
 
     /// Says that what is remembered of `subject` ends with this transaction.

@@ -2,10 +2,10 @@
 
 use diesel::{ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper};
 
-use super::schema::users;
+use super::schema::{applications, organizations, users, workspaces};
 use super::{Error, Snapshot, Subject, Tx};
-use crate::types::id::UserId;
-use crate::types::state::{UserKind, UserState};
+use crate::types::id::{ApplicationId, OrganizationId, UserId, WorkspaceId};
+use crate::types::state::{ApplicationState, UserKind, UserState};
 use crate::types::time::Timestamp;
 
 #[derive(Clone, Queryable, Selectable, Insertable)]
@@ -47,6 +47,20 @@ impl Snapshot<'_> {
     }
 }
 
+impl Snapshot<'_> {
+    /// The id of the live application, the workspace or the organization that the service account acts for.
+    pub fn find_holder_of_service_account(&mut self, id: UserId) -> Result<Option<String>, Error> {
+        let own = applications::table.filter(applications::service_account_id.eq(id)).filter(applications::state.eq(ApplicationState::Active));
+        let application: Option<ApplicationId> = self.run(|conn| own.select(applications::id).first(conn).optional())?;
+        let own = workspaces::table.filter(workspaces::service_account_id.eq(id));
+        let workspace: Option<WorkspaceId> = self.run(|conn| own.select(workspaces::id).first(conn).optional())?;
+        let own = organizations::table.filter(organizations::service_account_id.eq(id));
+        let organization: Option<OrganizationId> = self.run(|conn| own.select(organizations::id).first(conn).optional())?;
+        let found = application.map(|id| id.to_string()).or(workspace.map(|id| id.to_string())).or(organization.map(|id| id.to_string()));
+        Ok(found)
+    }
+}
+
 impl Tx<'_> {
     pub fn insert_user(&mut self, user: &User) -> Result<(), Error> {
         self.run_one(|conn| diesel::insert_into(users::table).values(user).execute(conn))
@@ -65,6 +79,17 @@ impl Tx<'_> {
             users::external_id.eq(&user.external_id),
         );
         self.run_one(|conn| diesel::update(users::table.find(user.id)).set(set).execute(conn))
+    }
+
+    /// Locks the user's row until the end of the transaction.
+    pub fn hold_user(&mut self, id: UserId) -> Result<(), Error> {
+        self.run_one(|conn| diesel::update(users::table.find(id)).set(users::kind.eq(users::kind)).execute(conn))
+    }
+
+    /// News for what is remembered of credentials that act as the user.
+    pub fn change_user_name(&mut self, id: UserId, name: &str) -> Result<(), Error> {
+        self.touch(Subject::User(id));
+        self.run_one(|conn| diesel::update(users::table.find(id)).set(users::name.eq(name)).execute(conn))
     }
 
     /// Also news for the organizations the user is in: until a domain is verified, its active members' addresses are its own.

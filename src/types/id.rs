@@ -119,6 +119,8 @@ ids! {
     ApiKeyTransferId = "ktr";
     /// A custom role.
     RoleId = "rol";
+    InvitationId = "inv";
+    JoinRequestId = "jrq";
     /// Also the OAuth `client_id`, so that it can never equal a user's id (RFC 9700 §4.15).
     ApplicationId = "app";
     /// One live secret of an application or a resource server.

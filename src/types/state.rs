@@ -114,7 +114,16 @@ vocabulary! {
     #[derive(Hash)]
     pub enum TransferState { Open = "open", Accepted = "accepted", Declined = "declined", Withdrawn = "withdrawn" }
 
-    #[derive(Hash)]
+    #[derive(Serialize, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    pub enum InvitationState { Pending = "pending", Accepted = "accepted", Declined = "declined", Revoked = "revoked" }
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    pub enum JoinRequestState { Pending = "pending", Approved = "approved", Refused = "refused", Withdrawn = "withdrawn" }
+
+    #[derive(Hash, Serialize, Deserialize)]
+    #[serde(rename_all = "snake_case")]
     pub enum MemberState { Active = "active", Suspended = "suspended" }
 
     /// Which workspaces a key or an authorization reaches. An empty list never means the organization.

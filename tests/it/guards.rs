@@ -6,7 +6,12 @@ use actix_web::http::Method;
 use countersign::config::{Config, Rate};
 use countersign::crypto::digest::Purpose;
 use countersign::crypto::format::{TokenKind, mint_token};
-use countersign::domain::accounts;
+use countersign::domain::admission::Grant;
+use countersign::domain::caller;
+use countersign::domain::invitations::NewInvitation;
+use countersign::domain::roles::RoleSettings;
+use countersign::domain::service_accounts::NewServiceAccount;
+use countersign::domain::{accounts, invitations, join_requests, roles, service_accounts};
 use countersign::server::routes::{Guard, Route, table};
 use countersign::store::Tx;
 use countersign::store::api_key_requests::ApiKeyRequest;
@@ -17,10 +22,12 @@ use countersign::store::hand_overs::HandOver;
 use countersign::types::environment::Environment;
 use countersign::types::id::{
     ApiKeyId, ApiKeyRequestId, ApiKeySecretId, ApiKeyTransferId, ApplicationId, ClientSecretId, ConsentId, DomainId, HandOverId, RegistrationTokenId,
-    WorkspaceId,
+    UserId, WorkspaceId,
 };
 use countersign::types::resource::ResourceUri;
-use countersign::types::state::{ConsentState, HandOverState, KeyRequestState, OrganizationRole, PermissionLevel, ReachKind, TransferState};
+use countersign::types::state::{
+    ConsentState, HandOverState, KeyRequestState, Licence, OrganizationRole, PermissionLevel, ProductionAccess, ReachKind, TransferState,
+};
 use reqwest::header::{AUTHORIZATION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, LOCATION, SET_COOKIE, WWW_AUTHENTICATE};
 use reqwest::{RequestBuilder, Response, StatusCode};
 use serde_json::json;
@@ -255,6 +262,22 @@ async fn sample(server: &Server, route: &Route, registered: &str) -> (String, Bo
         (_, path) if path.starts_with("/v1/organizations/{id}") => path.replace("{id}", organization.as_str()),
         (_, path) if path.starts_with("/v1/users/{id}/") => path.replace("{id}", person(server, &fresh_address(), false).await.as_str()),
         (_, path) if path.ends_with("/by-external-id/{external_id}") => path.replace("{external_id}", "v-1"),
+        (_, path) if path.starts_with("/account/organizations/{id}") => {
+            let owner = admin(server).await;
+            let own = server.write(|tx| accounts::create_organization(tx, "Own", ProductionAccess::None)).await.id;
+            tenants::join(server, own, owner, OrganizationRole::Owner).await;
+            path.replace("{id}", own.as_str())
+        }
+        (_, path) if path.starts_with("/invitations/{token}") => path.replace("{token}", &fresh(server, Fresh::Link).await),
+        (_, path) if path.starts_with("/v1/workspaces/{id}/members") => {
+            let path = path.replace("{id}", server.planted.workspace.as_str());
+            if path.contains("{user}") { path.replace("{user}", fresh_member(server).await.as_str()) } else { path }
+        }
+        (_, path) if path.starts_with("/v1/members/{id}") => path.replace("{id}", fresh_member(server).await.as_str()),
+        (_, "/v1/service-accounts/{id}") => route.path.replace("{id}", &fresh(server, Fresh::ServiceAccount).await),
+        (_, "/v1/roles/{id}") => route.path.replace("{id}", &fresh(server, Fresh::Role).await),
+        (_, path) if path.starts_with("/v1/invitations/{id}") => path.replace("{id}", &fresh(server, Fresh::Invitation).await),
+        (_, path) if path.starts_with("/v1/join-requests/{id}") => path.replace("{id}", &fresh(server, Fresh::JoinRequest).await),
         (_, "/v1/workspaces/{id}") => route.path.replace("{id}", fresh_workspace(server).await.as_str()),
         (_, "/v1/applications/{id}/secrets/{secret}") => {
             let (id, secret) = second_secret(server).await;
@@ -283,7 +306,9 @@ async fn sample(server: &Server, route: &Route, registered: &str) -> (String, Bo
         _ if route.guard == Guard::Management => Body::Json,
         (_, "/v1/watermark") => Body::Document,
         (_, "/oauth2/authorize" | "/login" | "/logout") => Body::Form,
-        (_, path) if ["/dev-centre/", "/account/", "/operator/", "/hand-over/"].iter().any(|start| path.starts_with(start)) => Body::Form,
+        (_, path) if ["/dev-centre/", "/account/", "/operator/", "/hand-over/", "/invitations/"].iter().any(|start| path.starts_with(start)) => {
+            Body::Form
+        }
         (method, path) => panic!("{method} {path} is not listed"),
     };
     (path, body)
@@ -395,6 +420,53 @@ async fn fresh_domain(server: &Server) -> DomainId {
     let id = domain.id;
     server.write(move |tx| Ok(tx.insert_domain(&domain)?)).await;
     id
+}
+
+/// A viewer of the planted workspace.
+async fn fresh_member(server: &Server) -> UserId {
+    let user = member(server, &format!("{:032x}@acme.example", rand::random::<u128>()), OrganizationRole::Member).await;
+    join_workspace(server, server.planted.workspace, user, "viewer").await;
+    user
+}
+
+enum Fresh {
+    ServiceAccount,
+    Role,
+    Invitation,
+    /// Its token.
+    Link,
+    JoinRequest,
+}
+
+/// Made by the admin; its id.
+async fn fresh(server: &Server, what: Fresh) -> String {
+    let (organization, by) = (server.planted.organization, caller::Caller::person(admin(server).await));
+    let (catalogue, config) = (std::sync::Arc::clone(&server.app.catalogue), std::sync::Arc::clone(&server.app.config));
+    let name = mint_token("cs", TokenKind::ClientSecret).expose()[..40].to_owned();
+    let digest = server.app.digester.digest(Purpose::Invitation, &name);
+    let asking = person(server, &format!("{name}@acme.example"), false).await;
+    server
+        .write(move |tx| {
+            let role = OrganizationRole::Member;
+            Ok(match what {
+                Fresh::ServiceAccount => {
+                    let new = NewServiceAccount { name, role, workspaces: Vec::new() };
+                    service_accounts::create(tx, &catalogue, organization, &by, &new)?.user.id.to_string()
+                }
+                Fresh::Role => {
+                    let wanted = RoleSettings { name, description: String::new(), permissions: vec!["documents:read".to_owned()] };
+                    roles::create(tx, &catalogue, organization, &by, wanted)?.id.to_string()
+                }
+                Fresh::Invitation | Fresh::Link => {
+                    let grant = Grant { role, licence: Licence::Full, ends_at: None, workspaces: Vec::new() };
+                    let new = NewInvitation { email: format!("{name}@elsewhere.example"), grant, digest };
+                    let made = invitations::create(tx, &catalogue, &config.invitations, organization, &by, new)?.invitation.id;
+                    if matches!(what, Fresh::Link) { name } else { made.to_string() }
+                }
+                Fresh::JoinRequest => join_requests::ask(tx, asking, organization, "")?.id.to_string(),
+            })
+        })
+        .await
 }
 
 async fn fresh_application(server: &Server) -> ApplicationId {

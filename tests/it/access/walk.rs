@@ -3,10 +3,12 @@
 
 use countersign::app::Lookup;
 use countersign::config::{Config, PermissionEntry};
-use countersign::store::{Conn, Database};
+use countersign::domain::{Refusal, accounts, departures};
+use countersign::store::members::Member;
+use countersign::store::{Conn, Database, Error, Tx, Verdict};
 use countersign::types::id::{UserId, WorkspaceId};
-use countersign::types::state::{Licence, OrganizationRole, PermissionLevel};
-use diesel::sql_types::{BigInt, Bool, Nullable, Text};
+use countersign::types::state::{Licence, MemberState, OrganizationRole, PermissionLevel};
+use diesel::sql_types::{Bool, Nullable, Text};
 use diesel::{QueryableByName, RunQueryDsl};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -49,6 +51,11 @@ struct Credential {
     id: String,
     /// A token's; none is a key.
     scopes: Option<&'static str>,
+    owner: UserId,
+    /// Its owner has left: whatever the rows say, it never works again.
+    is_dead: bool,
+    /// For single workspaces, these of which its owner has left: it never reaches them again.
+    lost: Vec<WorkspaceId>,
 }
 
 impl<'s> Walk<'s> {
@@ -74,37 +81,53 @@ impl<'s> Walk<'s> {
         let (organization_role, role, other_role) = (self.pick(&roles), self.pick(&ROLES), self.pick(&ROLES));
         let licence = self.pick(&[Licence::Full, Licence::Full, Licence::ReadOnly]);
         self.server.clock.step_seconds(1);
-        match self.random.random_range(0..10) {
+        match self.random.random_range(0..11) {
             0 => {
-                self.attempt(move |tx| tx.delete_member(organization, user)).await;
+                // a clock that steps back must not revive anything, nor kill what is made afterwards
+                self.server.clock.step_seconds(self.random.random_range(-5..5));
+                if self.attempt(move |tx| Ok(departures::end(tx, organization, user, None, "a test")?)).await {
+                    self.credentials.iter_mut().filter(|own| own.owner == user).for_each(|own| own.is_dead = true);
+                }
                 "a member leaves"
             }
             1 => {
-                self.attempt(move |tx| countersign::domain::accounts::add_member(tx, organization, user, organization_role)).await;
+                self.attempt(move |tx| Ok(accounts::add_member(tx, organization, user, organization_role)?)).await;
                 "a member joins"
+            }
+            10 => {
+                let to = self.pick(&[MemberState::Active, MemberState::Active, MemberState::Suspended]);
+                self.attempt(move |tx| {
+                    let Some(member) = tx.find_member(organization, user)? else { return Ok(()) };
+                    Ok(tx.change_member_state(organization, user, member.state, to)?)
+                })
+                .await;
+                "a member rests or comes back"
             }
             2 | 3 => {
                 self.attempt(move |tx| {
                     let Some(member) = tx.find_member(organization, user)? else { return Ok(()) };
                     tx.change_member_role(organization, user, member.role, organization_role)?;
-                    tx.change_member_licence(organization, user, member.licence, licence)
+                    Ok(tx.change_member_licence(organization, user, member.licence, licence)?)
                 })
                 .await;
                 "a member changes"
             }
             4 => {
-                let add = move |tx: &mut countersign::store::Tx<'_>| {
-                    countersign::domain::accounts::add_workspace_member(tx, organization, workspace, user, role)
-                };
-                self.attempt(add).await;
+                self.attempt(move |tx| Ok(accounts::add_workspace_member(tx, organization, workspace, user, role)?)).await;
                 "a workspace is joined"
             }
             5 => {
-                self.attempt(move |tx| tx.delete_workspace_member(organization, workspace, user)).await;
+                let catalogue = std::sync::Arc::clone(&self.server.app.catalogue);
+                let is_admin = self.server.app.store.read(move |snapshot| snapshot.find_member(organization, user)).await;
+                let is_admin = is_admin.is_ok_and(|member: Option<_>| member.is_some_and(|member: Member| member.role.is_admin()));
+                let leave = move |tx: &mut Tx<'_>| departures::leave_workspace(tx, &catalogue, organization, workspace, user, user);
+                if self.attempt(leave).await && !is_admin {
+                    self.credentials.iter_mut().filter(|own| own.owner == user).for_each(|own| own.lost.push(workspace));
+                }
                 "a workspace is left"
             }
             6 => {
-                self.attempt(move |tx| tx.change_workspace_role(organization, workspace, user, other_role, role)).await;
+                self.attempt(move |tx| Ok(tx.change_workspace_role(organization, workspace, user, other_role, role)?)).await;
                 "a role in a workspace changes"
             }
             7 if self.workspaces.len() < 4 => {
@@ -124,10 +147,10 @@ impl<'s> Walk<'s> {
     }
 
     /// A change that need not be possible: what is not there is not found, what is there stays.
-    async fn attempt(&self, change: impl FnOnce(&mut countersign::store::Tx<'_>) -> Result<(), countersign::store::Error> + Send + 'static) {
-        use countersign::store::{Error, Verdict};
+    async fn attempt(&self, change: impl FnOnce(&mut Tx<'_>) -> Result<(), Refusal> + Send + 'static) -> bool {
         let done = self.server.app.store.write(self.server.clock.now(), move |tx| change(tx).map(Verdict::Done)).await;
-        assert!(matches!(done, Ok(()) | Err(Error::NotFound | Error::Constraint(_))), "{done:?}");
+        assert!(matches!(done, Ok(()) | Err(Refusal::NotFound | Refusal::Store(Error::Constraint(_)))), "{done:?}");
+        done.is_ok()
     }
 
     async fn make_credential(&mut self, owner: UserId) {
@@ -139,11 +162,12 @@ impl<'s> Walk<'s> {
         let ground = Key { workspaces: reach, level, operations, ..Key::of(server, owner).production() };
         let credential = if self.random.random_bool(0.6) {
             let made = tenants::key(server, ground).await;
-            Credential { secret: made.secret, id: made.id.to_string(), scopes: None }
+            Credential { secret: made.secret, id: made.id.to_string(), scopes: None, owner, is_dead: false, lost: Vec::new() }
         } else {
             let scopes = self.pick(&["read", "write send", "read webhooks", "read write send webhooks nothing"]);
             let allowed = tenants::token(server, server.planted.application, ground, scopes).await;
-            Credential { secret: allowed.token, id: allowed.authorization.id.to_string(), scopes: Some(scopes) }
+            let id = allowed.authorization.id.to_string();
+            Credential { secret: allowed.token, id, scopes: Some(scopes), owner, is_dead: false, lost: Vec::new() }
         };
         self.credentials.push(credential);
         if self.credentials.len() > 10 {
@@ -158,10 +182,10 @@ impl<'s> Walk<'s> {
         let is_key = oldest.scopes.is_none();
         self.attempt(move |tx| {
             if is_key {
-                return tx.revoke_api_key(organization, id.parse().expect("a key's"), by);
+                return Ok(tx.revoke_api_key(organization, id.parse().expect("a key's"), by)?);
             }
             let authorization = tx.find_authorization(id.parse().expect("an authorization's"))?.expect("made");
-            tx.revoke_authorization(&authorization, "a test")
+            Ok(tx.revoke_authorization(&authorization, "a test")?)
         })
         .await;
     }
@@ -173,7 +197,9 @@ impl<'s> Walk<'s> {
         let places = self.workspaces.iter().copied().chain([nowhere]).map(Some).chain([None]);
         for (place, permission) in places.flat_map(|place| app.config.permission.iter().map(move |permission| (place, permission))) {
             let asked = app.catalogue.permission(&permission.name).expect("configured");
-            let held = matches!(&lookup, Lookup::Found(access) if access.allows(asked, place));
+            let held = matches!(&lookup, Lookup::Found(access) if access.suspended.is_none() && access.allows(asked, place));
+            let is_over = credential.is_dead || (rows.is_narrow(credential) && place.is_some_and(|place| credential.lost.contains(&place)));
+            assert!(!(held && is_over), "{step}: {} of {} in {place:?} came back", permission.name, credential.id);
             let naive = rows.allows(&app.config, credential, permission, place.map(|id| id.to_string()).as_deref());
             assert_eq!(held, naive, "{step}: {} of {} in {place:?}", permission.name, credential.id);
             answers[usize::from(held)] += 1;
@@ -197,8 +223,6 @@ struct Ground {
     operations: bool,
     #[diesel(sql_type = Text)]
     state: String,
-    #[diesel(sql_type = BigInt)]
-    created_at: i64,
 }
 
 #[derive(QueryableByName)]
@@ -219,8 +243,8 @@ struct MemberRow {
     role: String,
     #[diesel(sql_type = Text)]
     licence: String,
-    #[diesel(sql_type = BigInt)]
-    created_at: i64,
+    #[diesel(sql_type = Text)]
+    state: String,
 }
 
 /// The tables, of the one organization there is.
@@ -237,8 +261,8 @@ struct Rows {
 impl Rows {
     fn load(database: &Database) -> Self {
         let mut conn = Conn::open(database).expect("a connection");
-        let grounds = "SELECT id, owner_id AS owner, reach, permission_level AS level, organization_operations AS operations, state, created_at \
-                       FROM api_keys UNION ALL SELECT id, user_id, reach, 'full', FALSE, state, created_at FROM authorizations";
+        let grounds = "SELECT id, owner_id AS owner, reach, permission_level AS level, organization_operations AS operations, state \
+                       FROM api_keys UNION ALL SELECT id, user_id, reach, 'full', FALSE, state FROM authorizations";
         let reaches = "SELECT api_key_id AS \"left\", workspace_id AS \"right\", NULL AS role FROM api_key_workspaces \
                        UNION ALL SELECT authorization_id, workspace_id, NULL FROM authorization_workspaces";
         let workspaces: Vec<Pair> =
@@ -246,7 +270,7 @@ impl Rows {
         Self {
             grounds: diesel::sql_query(grounds).load(&mut conn).expect("rows"),
             reaches: diesel::sql_query(reaches).load(&mut conn).expect("rows"),
-            members: diesel::sql_query("SELECT user_id, role, licence, created_at FROM members").load(&mut conn).expect("rows"),
+            members: diesel::sql_query("SELECT user_id, role, licence, state FROM members").load(&mut conn).expect("rows"),
             roles: diesel::sql_query("SELECT user_id AS \"left\", workspace_id AS \"right\", role FROM workspace_members")
                 .load(&mut conn)
                 .expect("rows"),
@@ -258,7 +282,7 @@ impl Rows {
         let ground = self.ground(credential);
         let Some(member) = self.member(ground) else { return false };
         let whole = ground.reach == "organization" && is_admin(member);
-        if permission.management || permission.operator {
+        if member.state != "active" || permission.management || permission.operator {
             return false;
         }
         if ground.state != "active" || (permission.organization && !(whole && ground.operations)) {
@@ -298,9 +322,12 @@ impl Rows {
         self.grounds.iter().find(|ground| ground.id == credential.id).expect("nothing is ever deleted")
     }
 
-    /// The membership under which the credential was made.
+    fn is_narrow(&self, credential: &Credential) -> bool {
+        self.ground(credential).reach == "workspaces"
+    }
+
     fn member(&self, ground: &Ground) -> Option<&MemberRow> {
-        self.members.iter().find(|member| member.user_id == ground.owner && member.created_at <= ground.created_at)
+        self.members.iter().find(|member| member.user_id == ground.owner)
     }
 
     fn role(&self, user: &str, workspace: &str) -> Option<&str> {

@@ -2,6 +2,7 @@
 
 mod connected_apps;
 mod hand_over;
+mod organizations;
 mod sign_in;
 mod sign_out;
 

@@ -5,21 +5,27 @@ mod api_key_rotation;
 mod api_key_transfers;
 pub mod api_keys;
 mod applications;
+mod departures;
 mod domains;
 mod frame;
 mod idempotency;
+mod invitations;
+mod members;
 mod openapi;
 mod operator_tokens;
 mod own_catalogue;
 mod plans;
 mod provisioning;
-mod schemathesis;
+mod roles;
+mod service_accounts;
 mod workspaces;
 
+use countersign::types::id::UserId;
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::Value;
 
 use crate::server::Server;
+use crate::tenants::management_token;
 
 /// A program with one credential.
 pub struct Program<'s> {
@@ -35,6 +41,11 @@ impl<'s> Program<'s> {
 
     pub fn operator(server: &'s Server) -> Self {
         Self::new(server, &server.secrets.operator_token)
+    }
+
+    /// A first-party application that the person lets manage everything they may.
+    pub async fn of(server: &'s Server, person: UserId) -> Self {
+        Self::new(server, &management_token(server, person, "management:read management:write").await)
     }
 
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
@@ -81,8 +92,8 @@ pub async fn manager(server: &Server) -> Program<'_> {
 }
 
 /// The same for another member.
-pub async fn manager_of(server: &Server, person: countersign::types::id::UserId) -> Program<'_> {
-    Program::new(server, &crate::tenants::management_token(server, person, "management:read management:write").await)
+pub async fn manager_of(server: &Server, person: UserId) -> Program<'_> {
+    Program::new(server, &management_token(server, person, "management:read management:write").await)
 }
 
 /// Status and code of a problem.

@@ -16,10 +16,18 @@ async fn the_newest_events_are_listed_up_to_the_limit(db: TestDatabase) {
     }
     write(&store, move |tx| tx.record(Some(other.organization), None, "other", "", "")).await.expect("another organization's");
     write(&store, |tx| tx.record(None, None, "installation", "", "")).await.expect("nobody's");
+    write_at(&store, LATER.plus_seconds(1), move |tx| {
+        tx.act_by("key_1");
+        tx.record(Some(organization), Some(actor), "fourth", "", "")
+    })
+    .await
+    .expect("by a key");
     let events = read(&store, move |c| c.list_audit_events(organization, 9)).await;
     let names: Vec<&str> = events.iter().map(|event| event.event.as_str()).collect();
-    assert_eq!(names, ["third", "second", "first"]);
-    let newest = &events[0];
+    assert_eq!(names, ["fourth", "third", "second", "first"]);
+    assert!(events[0].credential_id.as_deref() == Some("key_1") && events[0].actor_id == Some(actor), "the key and its owner");
+    assert_eq!(events[1].credential_id, None);
+    let newest = &events[1];
     assert!(newest.created_at == LATER && newest.actor_id == Some(actor) && newest.subject_id == "key_1" && newest.detail == "a detail");
     assert_eq!(read(&store, move |c| c.list_audit_events(organization, 2)).await.len(), 2);
 }

@@ -18,7 +18,7 @@ both_databases!(
     another_organizations_workspace_is_refused,
 );
 
-fn consent(acme: &Acme, application: ApplicationId) -> Consent {
+pub fn consent(acme: &Acme, application: ApplicationId) -> Consent {
     Consent {
         id: ConsentId::generate(NOW),
         user_id: acme.person,

@@ -1,6 +1,7 @@
 //! What else decides about a credential: two secrets of a key, its state, plans, custom roles, endings, and who saw a secret.
 
 use countersign::store::api_key_secrets::ApiKeySecret;
+use countersign::store::members::WorkspaceMember;
 use countersign::store::roles::Role;
 use countersign::store::subscriptions::Subscription;
 use countersign::store::{Error, Subject};
@@ -131,7 +132,15 @@ async fn a_role_is_its_organizations_own(db: TestDatabase) {
     assert!(!store.changes().is_current(before, [Subject::Organization(organization)]));
     assert_eq!(read(&store, move |c| c.find_role(organization, id)).await, Some(changed.clone()));
     assert_eq!(read(&store, move |c| c.find_role(other.organization, id)).await, None);
-    assert_eq!(read(&store, move |c| c.list_roles(organization)).await, [changed]);
+    assert_eq!(read(&store, move |c| c.list_roles(organization)).await, [changed.clone()]);
+    assert_eq!(read(&store, move |c| c.find_role_by_name(organization, "Sender")).await, Some(changed.clone()));
+    assert_eq!(read(&store, move |c| c.find_role_by_name(other.organization, "Sender")).await, None);
+    assert_eq!(read(&store, move |c| c.list_roles_page(organization, None, 1)).await, [changed.clone()]);
+    assert_eq!(read(&store, move |c| c.list_roles_page(organization, Some((changed.created_at, changed.id)), 1)).await, []);
+    let seat = WorkspaceMember { workspace_id: acme.workspace, user_id: acme.person, role: id.to_string(), created_at: NOW };
+    write(&store, move |tx| tx.insert_workspace_member(organization, &seat)).await.expect("somebody holds it");
+    assert_eq!(read(&store, move |c| c.list_workspaces_of_role(organization, id)).await, [(acme.workspace, "Main".to_owned())]);
+    assert_eq!(read(&store, move |c| c.list_workspaces_of_role(other.organization, id)).await, []);
     assert_eq!(write(&store, move |tx| tx.delete_role(other.organization, id)).await, Err(Error::NotFound));
     ends_what_is_remembered_of(&store, Subject::Organization(organization), move |tx| tx.delete_role(organization, id)).await;
 }

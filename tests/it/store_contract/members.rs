@@ -1,11 +1,13 @@
 //! Membership of organizations and workspaces.
 
-use countersign::store::members::{Member, WorkspaceMember};
-use countersign::store::{Error, Subject, Tx};
+use countersign::store::members::{Member, MemberFilter, WorkspaceMember};
+use countersign::store::users::User;
+use countersign::store::{Error, Store, Subject, Tx};
 use countersign::types::id::{OrganizationId, UserId, WorkspaceId};
-use countersign::types::state::{Licence, MemberState, OrganizationRole, UserKind};
+use countersign::types::state::{Licence, MemberState, OrganizationRole, UserKind, UserState};
+use countersign::types::time::Timestamp;
 
-use super::{Acme, LATER, NOW, ends_what_is_remembered_of, is_constraint, open, person, read, write};
+use super::{Acme, EARLIER, LATER, NOW, ends_what_is_remembered_of, is_constraint, open, person, read, write};
 use crate::databases::{TestDatabase, both_databases};
 
 both_databases!(
@@ -20,6 +22,9 @@ both_databases!(
     a_member_leaves_a_workspace_once,
     seats_are_taken_by_people_whose_membership_stands,
     another_organizations_workspace_is_out_of_reach,
+    members_are_listed_by_page_and_by_what_they_are,
+    only_active_people_take_seats_and_only_they_keep_an_organization,
+    a_workspaces_members_are_listed_by_page,
 );
 
 fn member(acme: &Acme, role: OrganizationRole) -> Member {
@@ -88,8 +93,8 @@ async fn owners_are_counted_per_organization(db: TestDatabase) {
     for row in [member(&acme, OrganizationRole::Owner), member(&other, OrganizationRole::Owner), admin] {
         write(&store, move |tx| tx.insert_member(&row)).await.expect("inserted");
     }
-    assert_eq!(read(&store, move |c| c.count_owners(acme.organization)).await, 1);
-    assert_eq!(read(&store, |c| c.count_owners(OrganizationId::generate(NOW))).await, 0);
+    assert_eq!(read(&store, move |c| c.count_owners(acme.organization, NOW)).await, 1);
+    assert_eq!(read(&store, |c| c.count_owners(OrganizationId::generate(NOW), NOW)).await, 0);
 }
 
 async fn a_member_leaves_once(db: TestDatabase) {
@@ -178,4 +183,113 @@ async fn seats_are_taken_by_people_whose_membership_stands(db: TestDatabase) {
     .expect("inserted");
     let count = |licence| read(&store, move |c| c.count_seats(acme.organization, licence, NOW));
     assert_eq!((count(Licence::Full).await, count(Licence::ReadOnly).await), (2, 1));
+}
+
+/// A new user who joins at `at`, changed by `edit`.
+async fn join(store: &Store, acme: &Acme, at: Timestamp, edit: impl Fn(&mut Member, &mut User)) -> UserId {
+    let mut user = person();
+    let mut row = Member::new(acme.organization, user.id, OrganizationRole::Member, Licence::Full, at);
+    edit(&mut row, &mut user);
+    let id = user.id;
+    write(store, move |tx| tx.insert_user(&user).and_then(|()| tx.insert_member(&row))).await.expect("a member");
+    id
+}
+
+fn robot(_: &mut Member, user: &mut User) {
+    (user.kind, user.email, user.password_hash) = (UserKind::ServiceAccount, None, None);
+}
+
+async fn members_are_listed_by_page_and_by_what_they_are(db: TestDatabase) {
+    let store = open(&db);
+    let (acme, other) = (Acme::insert(&store).await, Acme::insert(&store).await);
+    join(&store, &other, NOW, |_, _| {}).await;
+    let old = join(&store, &acme, EARLIER, |row, _| row.role = OrganizationRole::Admin).await;
+    let viewer = join(&store, &acme, NOW, |row, _| row.licence = Licence::ReadOnly).await;
+    let resting = join(&store, &acme, NOW, |row, _| row.state = MemberState::Suspended).await;
+    let robot = join(&store, &acme, LATER, robot).await;
+    let (organization, workspace) = (acme.organization, acme.workspace);
+    write(&store, move |tx| tx.insert_workspace_member(organization, &seat(workspace, viewer))).await.expect("a role");
+    let page = |filter: MemberFilter, after, most| {
+        let store = &store;
+        async move {
+            let rows = read(store, move |c| c.list_members_page(organization, &filter, after, most)).await;
+            rows.into_iter().map(|(member, user)| (member.created_at, user.id)).collect::<Vec<_>>()
+        }
+    };
+    let all = page(MemberFilter::default(), None, 9).await;
+    assert_eq!((all.len(), all[0].1, all[3].1), (4, robot, old), "the newest first");
+    assert_eq!(page(MemberFilter::default(), None, 2).await, all[..2]);
+    assert_eq!(page(MemberFilter::default(), Some(all[1]), 9).await, all[2..], "two of one instant are parted by their ids");
+    let email = read(&store, move |c| c.find_user(viewer)).await.expect("found").email;
+    for (filter, only) in [
+        (MemberFilter { role: Some(OrganizationRole::Admin), ..MemberFilter::default() }, old),
+        (MemberFilter { licence: Some(Licence::ReadOnly), ..MemberFilter::default() }, viewer),
+        (MemberFilter { state: Some(MemberState::Suspended), ..MemberFilter::default() }, resting),
+        (MemberFilter { kind: Some(UserKind::ServiceAccount), ..MemberFilter::default() }, robot),
+        (MemberFilter { workspace: Some(workspace), ..MemberFilter::default() }, viewer),
+        (MemberFilter { only: Some(vec![workspace]), ..MemberFilter::default() }, viewer),
+        (MemberFilter { email, ..MemberFilter::default() }, viewer),
+    ] {
+        let found: Vec<_> = page(filter.clone(), None, 9).await.into_iter().map(|(_, id)| id).collect();
+        assert_eq!(found, [only], "{filter:?}");
+    }
+    assert_eq!(page(MemberFilter { only: Some(Vec::new()), ..MemberFilter::default() }, None, 9).await, []);
+}
+
+async fn only_active_people_take_seats_and_only_they_keep_an_organization(db: TestDatabase) {
+    let store = open(&db);
+    let acme = Acme::insert(&store).await;
+    let organization = acme.organization;
+    let owner = |row: &mut Member| row.role = OrganizationRole::Owner;
+    let sound = join(&store, &acme, NOW, |row, _| owner(row)).await;
+    let ended = join(&store, &acme, EARLIER, |row, _| {
+        owner(row);
+        row.ends_at = Some(NOW);
+    })
+    .await;
+    join(&store, &acme, NOW, |row, _| {
+        owner(row);
+        row.state = MemberState::Suspended;
+    })
+    .await;
+    join(&store, &acme, NOW, |row, user| {
+        owner(row);
+        robot(row, user);
+    })
+    .await;
+    assert_eq!(read(&store, move |c| c.count_seats(organization, Licence::Full, NOW)).await, 1);
+    assert_eq!(read(&store, move |c| c.count_seats(organization, Licence::ReadOnly, NOW)).await, 0);
+    assert_eq!(read(&store, move |c| c.count_seats(organization, Licence::Full, EARLIER)).await, 2, "it had not ended yet");
+    assert_eq!(read(&store, move |c| c.count_owners(organization, NOW)).await, 1);
+    let listed = read(&store, move |c| c.list_ended_members(NOW, 9)).await;
+    assert_eq!(listed.iter().map(|member| member.user_id).collect::<Vec<_>>(), [ended]);
+    assert_eq!(read(&store, move |c| c.list_ended_members(NOW, 0)).await.len(), 0);
+    assert_eq!(read(&store, move |c| c.count_organizations_owned_by(sound)).await, 1);
+    assert_eq!(read(&store, |c| c.count_organizations_owned_by(UserId::generate(NOW))).await, 0);
+    write(&store, move |tx| tx.change_user_state(sound, UserState::Active, UserState::Suspended)).await.expect("suspended");
+    assert_eq!(read(&store, move |c| c.count_owners(organization, NOW)).await, 0, "who cannot sign in keeps nothing");
+}
+
+async fn a_workspaces_members_are_listed_by_page(db: TestDatabase) {
+    let store = open(&db);
+    let (acme, other) = (Acme::insert(&store).await, Acme::insert(&store).await);
+    let (organization, workspace) = (acme.organization, acme.workspace);
+    let mut rows = Vec::new();
+    for at in [EARLIER, NOW, NOW] {
+        let id = join(&store, &acme, at, |_, _| {}).await;
+        let row = WorkspaceMember { created_at: at, ..seat(workspace, id) };
+        write(&store, move |tx| tx.insert_workspace_member(organization, &row)).await.expect("a role");
+        rows.push((at, id));
+    }
+    rows.sort_by(|one, other| other.cmp(one));
+    let page = |organization, after, most| {
+        let store = &store;
+        async move {
+            let found = read(store, move |c| c.list_workspace_members_page(organization, workspace, after, most)).await;
+            found.into_iter().map(|(member, user)| (member.created_at, user.id)).collect::<Vec<_>>()
+        }
+    };
+    assert_eq!(page(organization, None, 9).await, rows);
+    assert_eq!(page(organization, Some(rows[0]), 1).await, rows[1..2]);
+    assert_eq!(page(other.organization, None, 9).await, []);
 }

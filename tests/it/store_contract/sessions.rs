@@ -16,7 +16,7 @@ both_databases!(
     the_sessions_of_one_organizations_provider_end_together,
 );
 
-fn session(user: UserId, digest: Digest, expires_at: Timestamp) -> Session {
+pub fn session(user: UserId, digest: Digest, expires_at: Timestamp) -> Session {
     Session { id: SessionId::generate(NOW), digest, user_id: user, created_at: NOW, last_seen_at: NOW, expires_at, confined_to: None }
 }
 

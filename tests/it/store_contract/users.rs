@@ -4,7 +4,7 @@ use countersign::store::{Error, Subject, Tx};
 use countersign::types::id::UserId;
 use countersign::types::state::{UserKind, UserState};
 
-use super::{NOW, ends_what_is_remembered_of, is_constraint, open, person, read, write};
+use super::{Acme, NOW, ends_what_is_remembered_of, is_constraint, open, person, read, write};
 use crate::databases::{TestDatabase, both_databases};
 
 both_databases!(
@@ -12,6 +12,8 @@ both_databases!(
     a_user_is_found_by_id_and_by_address,
     an_address_belongs_to_one_person_and_service_accounts_have_none,
     a_user_is_suspended_from_the_expected_state_only,
+    a_user_is_held_and_renamed,
+    a_service_account_belongs_to_what_it_acts_for,
 );
 
 async fn a_user_is_found_by_id_and_by_address(db: TestDatabase) {
@@ -71,4 +73,28 @@ async fn a_user_is_found_by_external_id_and_changed(db: TestDatabase) {
     let mut other = person();
     other.external_id = Some("u-9".to_owned());
     assert!(is_constraint(&write(&store, move |tx| tx.insert_user(&other)).await), "one person has it");
+}
+
+async fn a_user_is_held_and_renamed(db: TestDatabase) {
+    let store = open(&db);
+    let user = person();
+    let id = user.id;
+    write(&store, move |tx| tx.insert_user(&user)).await.expect("inserted");
+    write(&store, move |tx| tx.hold_user(id)).await.expect("held");
+    ends_what_is_remembered_of(&store, Subject::User(id), move |tx: &mut Tx| tx.change_user_name(id, "Grace")).await;
+    assert_eq!(read(&store, move |c| c.find_user(id)).await.expect("found").name, "Grace");
+    let nobody = UserId::generate(NOW);
+    assert_eq!(write(&store, move |tx| tx.hold_user(nobody)).await, Err(Error::NotFound));
+    assert_eq!(write(&store, move |tx| tx.change_user_name(nobody, "Grace")).await, Err(Error::NotFound));
+}
+
+async fn a_service_account_belongs_to_what_it_acts_for(db: TestDatabase) {
+    let store = open(&db);
+    let acme = Acme::insert(&store).await;
+    let (organization, person) = (acme.organization, acme.person);
+    assert_eq!(read(&store, move |c| c.find_holder_of_service_account(person)).await, None);
+    let application = acme.insert_application(&store).await;
+    assert_eq!(read(&store, move |c| c.find_holder_of_service_account(person)).await, Some(application.to_string()));
+    write(&store, move |tx| tx.delete_application(organization, application)).await.expect("deleted");
+    assert_eq!(read(&store, move |c| c.find_holder_of_service_account(person)).await, None, "it belongs to nothing any more");
 }

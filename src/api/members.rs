@@ -1,0 +1,414 @@
+//! `/v1/members` and `/v1/workspaces/{id}/members`: who belongs to the organization, and where with which role.
+
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::answer::{Answer, NoContent};
+use super::call::Call;
+use super::input::NoPath;
+use super::input::{Change, Input, NoBody, NoQuery, present};
+use super::page::{Cursor, Limit, Page};
+use crate::app::App;
+use crate::crypto::digest::Purpose;
+use crate::crypto::format::mint_key;
+use crate::domain::Refusal;
+use crate::domain::departures::{self, Departure, Minted, Removed, Shown};
+use crate::domain::members::{self, Listed, MANAGE, MemberChange, READ};
+use crate::store::api_keys::ApiKey;
+use crate::store::members::{MemberFilter, WorkspaceMember};
+use crate::store::users::User;
+use crate::types::email::Mailbox;
+use crate::types::environment::Environment;
+use crate::types::id::{ApiKeyId, ApplicationId, ClientSecretId, OrganizationId, UserId, WorkspaceId};
+use crate::types::state::{Licence, MemberState, OrganizationRole, UserKind};
+use crate::types::time::Timestamp;
+use crate::web::problem::Problem;
+
+/// A member of the organization: a person or a service account.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Member")]
+pub struct MemberView {
+    /// Of the user.
+    pub id: UserId,
+    pub organization: OrganizationId,
+    pub kind: UserKind,
+    pub name: String,
+    /// Of a person.
+    pub email: Option<String>,
+    pub role: OrganizationRole,
+    pub licence: Licence,
+    pub state: MemberState,
+    /// When the membership ends by itself.
+    pub ends_at: Option<Timestamp>,
+    /// The roles in workspaces, as far as the caller may see them. Owners and admins of the organization need none.
+    pub workspaces: Vec<WorkspaceRole>,
+    pub created_at: Timestamp,
+}
+
+/// A role in one workspace.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WorkspaceRole {
+    pub workspace: WorkspaceId,
+    /// One of the configured roles, or the id of one of the organization's own.
+    #[schemars(length(min = 1, max = 100))]
+    pub role: String,
+}
+
+impl WorkspaceRole {
+    pub(super) fn pairs(roles: Vec<Self>) -> Vec<(WorkspaceId, String)> {
+        roles.into_iter().map(|own| (own.workspace, own.role)).collect()
+    }
+
+    pub(super) fn of(pairs: Vec<(WorkspaceId, String)>) -> Vec<Self> {
+        pairs.into_iter().map(|(workspace, role)| Self { workspace, role }).collect()
+    }
+}
+
+impl From<Listed> for MemberView {
+    fn from(listed: Listed) -> Self {
+        let (member, user) = (listed.member, listed.user);
+        Self {
+            id: member.user_id,
+            organization: member.organization_id,
+            kind: user.kind,
+            name: user.name,
+            email: user.email,
+            role: member.role,
+            licence: member.licence,
+            state: member.state,
+            ends_at: member.ends_at,
+            workspaces: WorkspaceRole::of(listed.workspaces),
+            created_at: member.created_at,
+        }
+    }
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MemberPath {
+    pub(super) id: UserId,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MemberQuery {
+    #[serde(default)]
+    limit: Limit,
+    cursor: Option<Cursor<UserId>>,
+    role: Option<OrganizationRole>,
+    licence: Option<Licence>,
+    state: Option<MemberState>,
+    kind: Option<UserKind>,
+    /// Those that have a role in this workspace.
+    workspace: Option<WorkspaceId>,
+    /// Exactly this address.
+    email: Option<String>,
+}
+
+/// What is to change of a member; what is left out stays.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "MemberChange")]
+pub struct MemberChangeBody {
+    #[serde(default, deserialize_with = "present")]
+    #[schemars(with = "OrganizationRole")]
+    role: Option<OrganizationRole>,
+    #[serde(default, deserialize_with = "present")]
+    #[schemars(with = "Licence")]
+    licence: Option<Licence>,
+    /// `suspended` is reversible: the member's keys answer `suspended`, and work again afterwards.
+    #[serde(default, deserialize_with = "present")]
+    #[schemars(with = "MemberState")]
+    state: Option<MemberState>,
+    /// null: the membership does not end by itself.
+    #[serde(default)]
+    ends_at: Change<Timestamp>,
+}
+
+/// What happens to secrets of others that the member was shown.
+#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Secrets {
+    #[default]
+    Keep,
+    /// Keys get a new secret, which the answer shows once.
+    Rotate,
+    /// Keys and application secrets end at once.
+    Revoke,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RemovalQuery {
+    /// What happens to secrets of others that the member was shown; the member's own keys are deactivated in any case.
+    #[serde(default)]
+    secrets: Secrets,
+    /// Of a rotation: seconds that the former secret lives on once the new one is used.
+    #[schemars(with = "Option<u32>")]
+    grace_seconds: Option<String>,
+}
+
+impl RemovalQuery {
+    pub(super) fn shown(&self) -> Result<Shown, Problem> {
+        let wrong = || Problem::bad_request("invalid_query", "grace_seconds: a whole number, with secrets=rotate only");
+        let grace_seconds = self.grace_seconds.as_deref().map(|text| text.parse().map_err(|_| wrong())).transpose()?;
+        match (self.secrets, grace_seconds) {
+            (Secrets::Rotate, grace) => Ok(Shown::Rotate { grace_seconds: grace.unwrap_or(0) }),
+            (_, Some(_)) => Err(wrong()),
+            (Secrets::Keep, None) => Ok(Shown::Keep),
+            (Secrets::Revoke, None) => Ok(Shown::Revoke),
+        }
+    }
+}
+
+/// A key, by what may be shown of it.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "KeySummary")]
+pub struct KeyView {
+    pub id: ApiKeyId,
+    pub name: String,
+    pub public_id: String,
+    pub environment: Environment,
+}
+
+impl From<&ApiKey> for KeyView {
+    fn from(key: &ApiKey) -> Self {
+        Self { id: key.id, name: key.name.clone(), public_id: key.public_id.clone(), environment: key.environment }
+    }
+}
+
+/// A secret of an application, by what may be shown of it.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ApplicationSecretSummary")]
+pub struct SecretView {
+    pub application: ApplicationId,
+    pub application_name: String,
+    pub id: ClientSecretId,
+    pub hint: String,
+}
+
+/// What stops when this member leaves.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Departure")]
+pub struct DepartureView {
+    /// In words: `3 live production keys`.
+    pub stops: Vec<String>,
+    /// Live keys that act as the member: they are deactivated for good.
+    pub keys: Vec<KeyView>,
+    /// Keys of others of which the member was shown a secret that still lives.
+    pub shown_keys: Vec<KeyView>,
+    /// Live secrets of applications that the member was shown.
+    pub shown_application_secrets: Vec<SecretView>,
+    /// Applications that the member let act in their name: they are disconnected.
+    pub consents: i64,
+    /// Connections of applications that act as the member.
+    pub authorizations: i64,
+    /// Single sign-on sessions.
+    pub sessions: i64,
+    pub workspaces: i64,
+    /// Invitations that the member has made and nobody has answered.
+    pub invitations: i64,
+}
+
+impl From<&Departure> for DepartureView {
+    fn from(departure: &Departure) -> Self {
+        let secret = |(application, secret): &(crate::store::applications::Application, crate::store::application_secrets::ApplicationSecret)| {
+            SecretView { application: application.id, application_name: application.name.clone(), id: secret.id, hint: secret.hint.clone() }
+        };
+        Self {
+            stops: departure.in_words(),
+            keys: departure.keys.iter().map(KeyView::from).collect(),
+            shown_keys: departure.shown_keys.iter().map(KeyView::from).collect(),
+            shown_application_secrets: departure.shown_application_secrets.iter().map(secret).collect(),
+            consents: departure.consents,
+            authorizations: departure.authorizations,
+            sessions: departure.sessions,
+            workspaces: departure.workspaces,
+            invitations: departure.invitations,
+        }
+    }
+}
+
+/// A key that was rotated: its new secret, shown once.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "RotatedKey")]
+pub struct RotatedView {
+    pub id: ApiKeyId,
+    pub secret: String,
+}
+
+/// What a removal has done.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Removal")]
+pub struct RemovalView {
+    pub removed: DepartureView,
+    pub rotated: Vec<RotatedView>,
+    pub revoked_keys: Vec<ApiKeyId>,
+    pub revoked_application_secrets: Vec<ClientSecretId>,
+}
+
+impl From<Removed> for RemovalView {
+    fn from(removed: Removed) -> Self {
+        Self {
+            removed: DepartureView::from(&removed.departure),
+            rotated: removed.rotated.iter().map(|(id, minted)| RotatedView { id: *id, secret: minted.secret.expose().to_owned() }).collect(),
+            revoked_keys: removed.revoked_keys,
+            revoked_application_secrets: removed.revoked_application_secrets.iter().map(|(_, secret)| secret.id).collect(),
+        }
+    }
+}
+
+pub async fn list(call: Call, input: Input<NoPath, MemberQuery, NoBody>) -> Result<Answer<Page<MemberView>>, Problem> {
+    let kind = input.query.kind;
+    page(call, input.query, kind).await
+}
+
+pub(super) async fn page(call: Call, query: MemberQuery, kind: Option<UserKind>) -> Result<Answer<Page<MemberView>>, Problem> {
+    let (organization, caller, catalogue) = (call.organization()?, call.caller, call.catalogue());
+    let MemberQuery { limit, cursor, role, licence, state, kind: _, workspace, email } = query;
+    // what is no address is nobody's
+    let email = email.map(|email| Mailbox::parse(&email).map_or(email, |mailbox| mailbox.account_key()));
+    let filter = MemberFilter { role, state, licence, kind, workspace, only: call.places_of(READ), email };
+    let rows =
+        call.read(move |snapshot| members::list(snapshot, &catalogue, organization, &caller, filter, Cursor::place(cursor), limit.rows())).await?;
+    Ok(Answer::of(Page::of(limit, rows, |row| (row.member.created_at, row.member.user_id), MemberView::from)))
+}
+
+pub async fn get(call: Call, input: Input<MemberPath, NoQuery, NoBody>) -> Result<Answer<MemberView>, Problem> {
+    let (organization, caller, catalogue, within) = (call.organization()?, call.caller, call.catalogue(), call.places_of(READ));
+    let found = call.read(move |snapshot| members::get(snapshot, &catalogue, organization, &caller, input.path.id, within)).await?;
+    Ok(Answer::of(found.into()))
+}
+
+pub async fn change(call: Call, input: Input<MemberPath, NoQuery, MemberChangeBody>) -> Result<Answer<MemberView>, Problem> {
+    let (organization, caller, catalogue) = (call.organization()?, call.caller, call.catalogue());
+    call.ensure_in_organization(MANAGE)?;
+    let MemberChangeBody { role, licence, state, ends_at } = input.body;
+    let wanted = MemberChange { role, licence, state, ends_at: ends_at.into_option() };
+    let changed = call.write(organization, move |tx| members::change(tx, &catalogue, organization, &caller, input.path.id, &wanted)).await?;
+    Ok(Answer::of(changed.into()))
+}
+
+pub async fn departure(call: Call, input: Input<MemberPath, NoQuery, NoBody>) -> Result<Answer<DepartureView>, Problem> {
+    let (organization, caller, catalogue) = (call.organization()?, call.caller, call.catalogue());
+    call.ensure_in_organization(MANAGE)?;
+    let found = call.read(move |snapshot| departures::preview(snapshot, &catalogue, organization, &caller, input.path.id)).await?;
+    Ok(Answer::of(DepartureView::from(&found)))
+}
+
+pub async fn delete(call: Call, input: Input<MemberPath, RemovalQuery, NoBody>) -> Result<Answer<RemovalView>, Problem> {
+    remove(call, input.path.id, input.query.shown()?, None).await
+}
+
+pub(super) async fn remove(call: Call, id: UserId, shown: Shown, kind: Option<UserKind>) -> Result<Answer<RemovalView>, Problem> {
+    let (organization, caller, catalogue) = (call.organization()?, call.caller, call.catalogue());
+    call.ensure_in_organization(MANAGE)?;
+    if shown != Shown::Keep {
+        call.ensure_in_organization("api_keys:manage")?;
+        call.ensure_in_organization("applications:manage")?;
+    }
+    let app = call.app.clone().into_inner();
+    let removed = call
+        .write(organization, move |tx| {
+            let known = kind.is_none() || tx.find_user(id)?.map(|user| user.kind) == kind;
+            crate::domain::ensure(known, Refusal::NotFound)?;
+            departures::remove(tx, &catalogue, organization, &caller, id, shown, |key| mint(&app, key))
+        })
+        .await?;
+    Ok(Answer::of(removed.into()))
+}
+
+fn mint(app: &Arc<App>, key: &ApiKey) -> Minted {
+    let (public_id, secret) = mint_key(&key.prefix, &key.marker);
+    Minted { public_id, digest: app.digester.digest(Purpose::ApiKey, secret.expose()), secret }
+}
+
+/// A member of a workspace.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "WorkspaceMember")]
+pub struct WorkspaceMemberView {
+    /// Of the user.
+    pub id: UserId,
+    pub workspace: WorkspaceId,
+    pub kind: UserKind,
+    pub name: String,
+    pub email: Option<String>,
+    pub role: String,
+    pub created_at: Timestamp,
+}
+
+impl From<(WorkspaceMember, User)> for WorkspaceMemberView {
+    fn from((member, user): (WorkspaceMember, User)) -> Self {
+        Self {
+            id: user.id,
+            workspace: member.workspace_id,
+            kind: user.kind,
+            name: user.name,
+            email: user.email,
+            role: member.role,
+            created_at: member.created_at,
+        }
+    }
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WorkspaceMembersPath {
+    id: WorkspaceId,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WorkspaceMembersQuery {
+    #[serde(default)]
+    limit: Limit,
+    cursor: Option<Cursor<UserId>>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WorkspaceMemberPath {
+    id: WorkspaceId,
+    user: UserId,
+}
+
+/// The role that the member is to have in the workspace.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "WorkspaceMemberRole")]
+pub struct WorkspaceMemberBody {
+    /// One of the configured roles, or the id of one of the organization's own.
+    #[schemars(length(min = 1, max = 100))]
+    role: String,
+}
+
+pub async fn list_of_workspace(
+    call: Call, input: Input<WorkspaceMembersPath, WorkspaceMembersQuery, NoBody>,
+) -> Result<Answer<Page<WorkspaceMemberView>>, Problem> {
+    let (organization, caller, catalogue, workspace) = (call.organization()?, call.caller, call.catalogue(), input.path.id);
+    call.ensure_in(READ, workspace)?;
+    let WorkspaceMembersQuery { limit, cursor } = input.query;
+    let rows = call
+        .read(move |snapshot| members::list_of_workspace(snapshot, &catalogue, organization, &caller, workspace, Cursor::place(cursor), limit.rows()))
+        .await?;
+    Ok(Answer::of(Page::of(limit, rows, |(member, _)| (member.created_at, member.user_id), WorkspaceMemberView::from)))
+}
+
+pub async fn put_role(call: Call, input: Input<WorkspaceMemberPath, NoQuery, WorkspaceMemberBody>) -> Result<Answer<NoContent>, Problem> {
+    let (organization, caller, catalogue) = (call.organization()?, call.caller, call.catalogue());
+    let (workspace, user, role) = (input.path.id, input.path.user, input.body.role);
+    call.ensure_in(MANAGE, workspace)?;
+    call.write(organization, move |tx| members::put_workspace_role(tx, &catalogue, organization, &caller, workspace, user, &role)).await?;
+    Ok(Answer::none())
+}
+
+pub async fn leave_workspace(call: Call, input: Input<WorkspaceMemberPath, NoQuery, NoBody>) -> Result<Answer<NoContent>, Problem> {
+    let (organization, caller, catalogue) = (call.organization()?, call.caller, call.catalogue());
+    let (workspace, user) = (input.path.id, input.path.user);
+    call.ensure_in(MANAGE, workspace)?;
+    call.write(organization, move |tx| members::remove_from_workspace(tx, &catalogue, organization, &caller, workspace, user)).await?;
+    Ok(Answer::none())
+}
