@@ -29,6 +29,9 @@ pub const REDIRECT_URI: &str = "http://127.0.0.1:8976/callback";
 /// 2026-11-20 12:00 UTC.
 pub const NOON: Timestamp = Timestamp::from_seconds(1_795_176_000);
 
+/// Less than the server keeps a connection open: on a slow machine a request would be sent into one that closes.
+const IDLE: std::time::Duration = std::time::Duration::from_secs(2);
+
 /// What was planted, in the clear.
 pub struct Secrets {
     pub password: String,
@@ -86,7 +89,7 @@ impl Server {
         let clock = Clock::manual(NOON);
         let (app, handle, base) = run(config, clock.clone());
         let (planted, secrets) = plant(&app).await;
-        let client = Client::builder().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
+        let client = Client::builder().pool_idle_timeout(IDLE).redirect(reqwest::redirect::Policy::none()).build().expect("a client");
         Self { base, app, clock, planted, secrets, client, handle, database, _folder: folder }
     }
 
@@ -159,7 +162,8 @@ impl Server {
     }
 
     pub fn browser(&self) -> Browser<'_> {
-        let cookies = Client::builder().redirect(reqwest::redirect::Policy::none()).cookie_store(true).build().expect("a client");
+        let cookies =
+            Client::builder().pool_idle_timeout(IDLE).redirect(reqwest::redirect::Policy::none()).cookie_store(true).build().expect("a client");
         Browser { server: self, client: cookies }
     }
 
