@@ -46,4 +46,5 @@ pub mod roles;
 pub mod service_accounts;
 pub mod subscriptions;
 pub mod users;
+pub mod samples;
 pub mod workspaces;

@@ -41,7 +41,7 @@ pub fn document(entries: &[Entry], catalogue: &Catalogue, issuer: &Issuer) -> Va
         "info": {
             "title": "Management API",
             "version": "1",
-            "description": "Organizations, workspaces, members, keys and applications. Lists are pages, newest first; errors are application/problem+json with a stable code.",
+            "description": "Organizations, workspaces, members, keys and applications. Lists are pages, newest first; errors are application/problem+json with a stable code. [Examples in curl, Python, JavaScript, Go and Rust](/v1/docs/examples).",
         },
         "servers": [{"url": issuer.as_str()}],
         "paths": paths,

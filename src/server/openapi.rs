@@ -1,18 +1,44 @@
-//! `GET /v1/openapi.json`: the description of the management API, made of the route table.
+//! `GET /v1/openapi.json`: the description of the management API, made of the route table; and its examples as a page.
 
+use actix_web::http::StatusCode;
 use actix_web::http::header::CACHE_CONTROL;
 use actix_web::{HttpResponse, web};
+use serde::Deserialize;
 
 use super::routes::table;
 use crate::api::openapi::{Entry, document};
+use crate::api::samples::{self, Language};
 use crate::app::App;
+use crate::web::facts::Facts;
+use crate::web::html::{PRODUCT, error_page, page};
 
-pub async fn get(app: web::Data<App>) -> HttpResponse {
-    let text = app.openapi.get_or_init(|| {
+fn description(app: &App) -> &str {
+    app.openapi.get_or_init(|| {
         let entry =
             |route: super::routes::Route| route.operation.map(|operation| Entry { method: route.method, path: route.path, operation: operation() });
         let entries: Vec<Entry> = table().into_iter().filter_map(entry).collect();
-        document(&entries, &app.catalogue, &app.issuer).to_string()
-    });
-    HttpResponse::Ok().content_type("application/json").insert_header((CACHE_CONTROL, "no-store")).body(text.clone())
+        let mut description = document(&entries, &app.catalogue, &app.issuer);
+        samples::add(&mut description);
+        description.to_string()
+    })
+}
+
+pub async fn get(app: web::Data<App>) -> HttpResponse {
+    HttpResponse::Ok().content_type("application/json").insert_header((CACHE_CONTROL, "no-store")).body(description(&app).to_owned())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExamplesQuery {
+    #[serde(default)]
+    language: Language,
+}
+
+/// `GET /v1/docs/examples?language=curl|python|javascript|go|rust`
+pub async fn examples(app: web::Data<App>, query: Result<web::Query<ExamplesQuery>, actix_web::Error>, facts: Facts) -> HttpResponse {
+    let Ok(query) = query else {
+        return error_page(StatusCode::BAD_REQUEST, "Another language", "There are curl, python, javascript, go and rust.", None, &facts);
+    };
+    let document = serde_json::from_str(description(&app)).unwrap_or_default();
+    page(StatusCode::OK, &samples::page(PRODUCT.to_owned(), &document, query.language), None)
 }

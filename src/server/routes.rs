@@ -114,6 +114,7 @@ pub fn table() -> Vec<Route> {
         route!(GET "/v1/whoami", Holder, "whoami", gateway::whoami::get),
         route!(GET "/v1/openapi.json", Anyone, "management", openapi::get),
         route!(GET "/v1/docs", Anyone, "management", api::docs::page),
+        route!(GET "/v1/docs/examples", Anyone, "management", openapi::examples),
         route!(GET "/v1/docs/{name}", Anyone, "management", api::docs::file),
         operation!(GET "/v1/organizations", ["organization:read"], 200, organizations::list, "List organizations"),
         operation!(GET "/v1/organizations/{id}", ["organization:read"], 200, organizations::get, "Read an organization"),

@@ -18,6 +18,7 @@ mod plans;
 mod provisioning;
 mod roles;
 mod service_accounts;
+mod samples;
 mod workspaces;
 
 use countersign::types::id::UserId;
