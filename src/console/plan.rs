@@ -65,7 +65,8 @@ impl Action {
         match form.field("action") {
             "enable" => Ok(Self::Switch { enabled: true, confirm: false }),
             "disable" => Ok(Self::Switch { enabled: false, confirm: form.field("confirm") == "yes" }),
-            "request" => Ok(Self::Request(form.field("use_case").to_owned())),
+            // it is one line wherever it is shown
+            "request" => Ok(Self::Request(form.field("use_case").split_whitespace().collect::<Vec<_>>().join(" "))),
             "cancel" => Ok(Self::Cancel),
             _ => Err(PageError::BadRequest("Choose what to do.".to_owned())),
         }

@@ -55,7 +55,6 @@ mod samples {
             let mut errors = FieldErrors::default();
             if production == ProductionAccess::Refused {
                 errors.push("use_case", format!("Something is wrong here: {name}"));
-                errors.push("confirm", "Confirm it.");
             }
             Self {
                 shell: signed_in("Plan", Some(Section::Plan)),
