@@ -68,7 +68,6 @@ pub struct NewRequestBody {
     /// What it is for: admins read it.
     #[schemars(length(min = 1, max = 500))]
     reason: String,
-    #[schemars(with = "String")]
     environment: Environment,
     /// In each of which the member has a role.
     #[schemars(length(min = 1, max = 1000))]
@@ -99,7 +98,6 @@ pub struct RequestView {
     requester: PersonView,
     name: String,
     reason: String,
-    #[schemars(with = "String")]
     environment: Environment,
     workspaces: Vec<WorkspaceId>,
     permission_level: PermissionLevel,

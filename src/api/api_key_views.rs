@@ -49,7 +49,6 @@ pub struct KeyView {
     /// May be empty where names are optional.
     pub name: String,
     pub description: String,
-    #[schemars(with = "String")]
     pub environment: Environment,
     /// pending, active, paused, deactivated, expired or revoked.
     pub state: &'static str,

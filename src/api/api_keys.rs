@@ -38,7 +38,6 @@ pub struct KeyQuery {
     #[serde(default)]
     limit: Limit,
     cursor: Option<Cursor<ApiKeyId>>,
-    #[schemars(with = "Option<String>")]
     environment: Option<Environment>,
     /// pending, active, paused, deactivated, expired or revoked.
     state: Option<StateWord>,
@@ -97,7 +96,6 @@ pub struct NewKeyBody {
     #[serde(default)]
     #[schemars(length(max = 500))]
     description: String,
-    #[schemars(with = "String")]
     environment: Environment,
     scope: ScopeWord,
     /// With the scope workspaces: at least one.

@@ -124,9 +124,64 @@ pub(super) async fn bytes<B: 'static>(request: &HttpRequest, payload: Payload, m
 
 pub(super) fn parse<B: DeserializeOwned>(bytes: Option<&[u8]>) -> Result<B, Problem> {
     let bytes = bytes.unwrap_or(b"{}");
-    serde_json::from_slice(bytes).map_err(|error| {
-        let readable = serde_json::from_slice::<IgnoredAny>(bytes).is_ok();
-        let code = if readable { "invalid_body" } else { "invalid_json" };
-        Problem::bad_request(code, format!("The body cannot be read: {error}."))
-    })
+    // serde would take a list for the fields in their order
+    if bytes.trim_ascii_start().first() == Some(&b'[') {
+        return Err(Problem::bad_request("invalid_body", "The body must be an object."));
+    }
+    serde_json::from_slice(bytes).or_else(|error| serde_json::from_slice(&whole_numbers(bytes)).map_err(|_| unreadable(bytes, &error)))
+}
+
+fn unreadable(bytes: &[u8], error: &serde_json::Error) -> Problem {
+    let readable = serde_json::from_slice::<IgnoredAny>(bytes).is_ok();
+    let code = if readable { "invalid_body" } else { "invalid_json" };
+    Problem::bad_request(code, format!("The body cannot be read: {error}."))
+}
+
+/// `37.0` is an integer (JSON Schema, validation §6.1.1): it becomes `37`. What stands in quotes stays as it is.
+fn whole_numbers(json: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(json.len());
+    let (mut rest, mut quoted) = (json, false);
+    while let Some((&byte, after)) = rest.split_first() {
+        rest = after;
+        match byte {
+            b'\\' if quoted => {
+                out.push(byte);
+                out.extend(rest.first());
+                rest = rest.get(1..).unwrap_or_default();
+                continue;
+            }
+            b'"' => quoted = !quoted,
+            b'.' if !quoted => {
+                let zeros = rest.iter().take_while(|digit| **digit == b'0').count();
+                let more = rest.get(zeros).is_some_and(|next| matches!(next, b'0'..=b'9' | b'e' | b'E'));
+                if zeros > 0 && !more {
+                    rest = &rest[zeros..];
+                    continue;
+                }
+            }
+            _ => {}
+        }
+        out.push(byte);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_whole_number_may_have_a_point_and_text_keeps_its_own() {
+        for (json, read) in [
+            (r#"{"a": 37.0, "b": [1.00, -2.0]}"#, r#"{"a": 37, "b": [1, -2]}"#),
+            (r#"{"a": 1.5, "b": 1.05, "c": 1.0e3}"#, r#"{"a": 1.5, "b": 1.05, "c": 1.0e3}"#),
+            (r#"{"1.0": "v1.0 \"2.0\" \\"}"#, r#"{"1.0": "v1.0 \"2.0\" \\"}"#),
+            ("1.", "1."),
+            ("", ""),
+        ] {
+            assert_eq!(String::from_utf8(whole_numbers(json.as_bytes())).expect("UTF-8"), read);
+        }
+        assert_eq!(parse::<u8>(Some(b"7.0")).ok(), Some(7));
+        assert!(parse::<u8>(Some(b"7.5")).is_err() && parse::<u8>(Some(b"\"7.0\"")).is_err());
+    }
 }

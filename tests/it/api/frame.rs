@@ -134,6 +134,7 @@ async fn bad_input_of_every_kind_is_refused_and_changes_nothing(db: TestDatabase
         ("application/json", String::new(), (400, "invalid_json")),
         ("application/json", "{".to_owned(), (400, "invalid_json")),
         ("application/json", "[]".to_owned(), (400, "invalid_body")),
+        ("application/json", r#"["A"]"#.to_owned(), (400, "invalid_body")),
         ("application/json", "{}".to_owned(), (400, "invalid_body")),
         ("application/json", r#"{"name": 7}"#.to_owned(), (400, "invalid_body")),
         ("application/json", r#"{"name": null}"#.to_owned(), (400, "invalid_body")),

@@ -17,8 +17,9 @@ mod own_catalogue;
 mod plans;
 mod provisioning;
 mod roles;
-mod service_accounts;
 mod samples;
+mod schemathesis;
+mod service_accounts;
 mod workspaces;
 
 use countersign::types::id::UserId;
