@@ -29,7 +29,7 @@ both_databases!(
 
 const LIST: &str = "/account/organizations";
 const GUEST: &str = "guest@elsewhere.example";
-const PASSWORD: &str = "a few words that belong together";
+const PASSWORD: &str = "correct horse battery staple";
 
 struct Invited {
     path: String,

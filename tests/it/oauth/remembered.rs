@@ -329,7 +329,7 @@ async fn who_was_removed_and_comes_back_is_asked_again(db: TestDatabase) {
     assert!(silent(&browser, &path(&client, &[])).await.is_some());
     server.clock.step_seconds(1);
     let returns = move |tx: &mut Tx| {
-        tx.delete_member(organization, person)?;
+        countersign::domain::departures::end(tx, organization, person, None, "a test")?;
         Ok(countersign::domain::accounts::add_member(tx, organization, person, countersign::types::state::OrganizationRole::Member)?)
     };
     server.write(returns).await;

@@ -132,10 +132,10 @@ async fn a_role_is_its_organizations_own(db: TestDatabase) {
     assert!(!store.changes().is_current(before, [Subject::Organization(organization)]));
     assert_eq!(read(&store, move |c| c.find_role(organization, id)).await, Some(changed.clone()));
     assert_eq!(read(&store, move |c| c.find_role(other.organization, id)).await, None);
-    assert_eq!(read(&store, move |c| c.list_roles(organization)).await, [changed.clone()]);
+    assert_eq!(read(&store, move |c| c.list_roles(organization)).await, std::slice::from_ref(&changed));
     assert_eq!(read(&store, move |c| c.find_role_by_name(organization, "Sender")).await, Some(changed.clone()));
     assert_eq!(read(&store, move |c| c.find_role_by_name(other.organization, "Sender")).await, None);
-    assert_eq!(read(&store, move |c| c.list_roles_page(organization, None, 1)).await, [changed.clone()]);
+    assert_eq!(read(&store, move |c| c.list_roles_page(organization, None, 1)).await, std::slice::from_ref(&changed));
     assert_eq!(read(&store, move |c| c.list_roles_page(organization, Some((changed.created_at, changed.id)), 1)).await, []);
     let seat = WorkspaceMember { workspace_id: acme.workspace, user_id: acme.person, role: id.to_string(), created_at: NOW };
     write(&store, move |tx| tx.insert_workspace_member(organization, &seat)).await.expect("somebody holds it");
