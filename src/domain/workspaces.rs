@@ -1,9 +1,9 @@
 //! Workspaces: who may see, create, change and delete them.
 
-use crate::config::Catalogue;
+use crate::config::{ADMIN_ROLE, AdminRoles, Catalogue};
 use crate::domain::accounts::MOST_NAME;
 use crate::domain::caller::Caller;
-use crate::domain::{Refusal, applications, ensure, plans, rights};
+use crate::domain::{Refusal, accounts, applications, ensure, plans, rights};
 use crate::store::workspaces::{Workspace, WorkspaceFilter};
 use crate::store::{Snapshot, Tx};
 use crate::types::id::{OrganizationId, WorkspaceId};
@@ -69,6 +69,10 @@ pub fn create(tx: &mut Tx, catalogue: &Catalogue, organization: OrganizationId, 
     let workspace = Workspace { external_id, is_service: new.is_service, ..Workspace::new(organization, name, tx.now) };
     tx.insert_workspace(&workspace)?;
     tx.record(Some(organization), Some(caller.user), "workspace.created", workspace.id.as_str(), &workspace.name)?;
+    // where nobody has a role by implication, somebody must be able to give the first ones
+    if catalogue.admin_roles == AdminRoles::OwnRoles && !caller.operator {
+        accounts::add_workspace_member(tx, organization, workspace.id, caller.user, ADMIN_ROLE)?;
+    }
     Ok(workspace)
 }
 
