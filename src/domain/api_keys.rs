@@ -1,11 +1,12 @@
 //! API keys: creating, listing and reading them. What changes a key stands in `key_changes`, `rotation` and `simulation`.
 
-use crate::config::{Catalogue, Config, KeyName, KeyOwner, Plan};
+use crate::config::{Catalogue, Config, KeyName, KeyOwner, OrganizationOperations, Plan};
 use crate::crypto::digest::Digest;
+use crate::domain::caller::Caller;
 use crate::domain::key_admins::{self, KeyAdmin, KeyCaller, READ};
 use crate::domain::key_expiry::Expiry;
 use crate::domain::key_owners::{self, Ground};
-use crate::domain::{Refusal, ensure, plans};
+use crate::domain::{Refusal, ensure, members, plans, rights};
 use crate::store::api_key_secrets::ApiKeySecret;
 use crate::store::api_keys::{ApiKey, ApiKeyFilter};
 use crate::store::members::Member;
@@ -13,7 +14,7 @@ use crate::store::organizations::Organization;
 use crate::store::{Snapshot, Tx};
 use crate::types::environment::Environment;
 use crate::types::id::{ApiKeyId, OrganizationId, UserId, WorkspaceId};
-use crate::types::state::{ApiKeySecretState, ApiKeyState, PermissionLevel, ReachKind};
+use crate::types::state::{ApiKeySecretState, ApiKeyState, PermissionLevel, ReachKind, UserKind};
 use crate::types::text::{TextError, parse_text};
 use crate::types::time::Timestamp;
 
@@ -100,13 +101,30 @@ pub fn create(tx: &mut Tx, config: &Config, organization: &Organization, creator
     create_by(tx, config, organization, &KeyCaller::person(creator), new)
 }
 
+/// The switch is refused where it would switch nothing (C4).
+fn check_operations(rule: OrganizationOperations, reach: &Reach) -> Result<(), Refusal> {
+    let message = match rule {
+        OrganizationOperations::Switch => return Ok(()),
+        OrganizationOperations::ServiceWorkspace => "is not needed: keys of service workspaces create workspaces and users",
+        OrganizationOperations::Never => "is not possible: here no key creates workspaces or users",
+    };
+    let wanted = matches!(reach, Reach::Organization { operations: true });
+    ensure(!wanted, Refusal::Invalid(vec![("organization_operations", message.to_owned())]))
+}
+
 /// Creates a key that acts with its owner's rights. Runs behind the organization's lock: the caps are counted.
 pub fn create_by(tx: &mut Tx, config: &Config, organization: &Organization, by: &KeyCaller, new: NewApiKey) -> Result<ApiKey, Refusal> {
     let catalogue = config.catalogue().map_err(|error| Refusal::Blocked(error.to_string()))?;
-    let by = stand_in(config, by, new.owner)?;
+    let (by, acting) = stand_in(tx, &catalogue, config, organization.id, by, new.owner)?;
     let admin = key_admins::key_admin(tx, &catalogue, organization.id, &by, key_admins::MANAGE)?;
     let (name, description) = check_texts(config.keys.key_name, &new.name, &new.description)?;
     check_reach(&admin, &new.reach)?;
+    if acting.user != by.user() {
+        let owner = key_admins::key_admin(tx, &catalogue, organization.id, &KeyCaller::person(acting.user), key_admins::MANAGE);
+        let none = |_| Refusal::field("owner", "The service account must be an admin where the key is to work.");
+        check_reach(&owner.map_err(none)?, &new.reach).map_err(none)?;
+    }
+    check_operations(config.keys.organization_operations, &new.reach)?;
     let now = tx.now;
     let expires_at = new.expiry.resolve(&config.keys, &organization.time_zone, now)?;
     let plan = plans::ensure_open(tx, config, organization, new.environment, now)?;
@@ -116,7 +134,7 @@ pub fn create_by(tx: &mut Tx, config: &Config, organization: &Organization, by: 
     };
     ensure_room(tx, config, &plan, organization.id, &workspaces)?;
     let ground = Ground { reach, workspaces: &workspaces, level: new.permission_level };
-    let owner_id = key_owners::owner(tx, &catalogue, config.keys.owner, organization, &by.caller, &ground)?;
+    let owner_id = key_owners::owner(tx, &catalogue, config.keys.owner, organization, &acting, &ground)?;
     let key = ApiKey {
         id: ApiKeyId::generate(now),
         organization_id: organization.id,
@@ -154,15 +172,25 @@ pub fn create_by(tx: &mut Tx, config: &Config, organization: &Organization, by: 
     Ok(key)
 }
 
-/// An operator is no member: it creates in the name of one, or for the organization itself.
-fn stand_in(config: &Config, by: &KeyCaller, owner: Option<UserId>) -> Result<KeyCaller, Refusal> {
+/// Who is asked for the right to create, and who the key acts as. An operator is no member: it creates in the name of one, or for
+/// the organization itself. A person creates for themselves, or for a service account that holds no more than they do (row 28).
+fn stand_in(
+    tx: &mut Tx, catalogue: &Catalogue, config: &Config, organization: OrganizationId, by: &KeyCaller, owner: Option<UserId>,
+) -> Result<(KeyCaller, Caller), Refusal> {
     match owner {
+        Some(owner) if owner != by.user() && by.caller.operator => Ok((KeyCaller::person(owner), Caller::person(owner))),
         Some(owner) if owner != by.user() => {
-            ensure(by.caller.operator, Refusal::field("owner", "Only an operator token creates keys for others."))?;
-            Ok(KeyCaller::person(owner))
+            ensure(config.keys.owner == KeyOwner::User, Refusal::field("owner", "Keys belong to the workspace or the organization here."))?;
+            let account = tx.find_user(owner)?.filter(|user| user.kind == UserKind::ServiceAccount);
+            let member = account.map_or(Ok(None), |user| tx.find_member(organization, user.id))?;
+            ensure(member.is_some(), Refusal::field("owner", "Keys are created for yourself, or for a service account of the organization."))?;
+            members::ensure_free_standing(tx, owner)?;
+            let held = rights::of_user(tx, catalogue, organization, owner)?;
+            rights::ensure_holds(tx, catalogue, organization, &by.caller, &held)?;
+            Ok((by.clone(), Caller::person(owner)))
         }
         _ if by.caller.operator && config.keys.owner == KeyOwner::User => Err(Refusal::field("owner", "An operator token names the owner.")),
-        _ => Ok(by.clone()),
+        _ => Ok((by.clone(), by.caller)),
     }
 }
 
