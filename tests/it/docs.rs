@@ -30,9 +30,9 @@ fn the_configuration_page_names_every_key_its_variable_and_its_default() {
     assert_eq!(rows, known + single.len(), "docs/configuration.md has a row for a key that does not exist");
 }
 
-/// What a test cites (`9700-19`), by number: its file and name.
-fn citations() -> BTreeMap<u32, BTreeSet<String>> {
-    let mut found: BTreeMap<u32, BTreeSet<String>> = BTreeMap::new();
+/// What tests cite, as `cited` reads it from a line: file and name of each test.
+fn citations<N: Ord>(cited: impl Fn(&str) -> Vec<N>) -> BTreeMap<N, BTreeSet<String>> {
+    let mut found: BTreeMap<N, BTreeSet<String>> = BTreeMap::new();
     for path in rust_files("tests/it").into_iter().chain(rust_files("src")) {
         let source = std::fs::read_to_string(&path).expect("a source file");
         // in src/ only what stands in a test module counts
@@ -40,7 +40,7 @@ fn citations() -> BTreeMap<u32, BTreeSet<String>> {
         let name = path.strip_prefix("tests/it").unwrap_or(&path).display().to_string();
         let (mut function, mut above) = (String::new(), Vec::new());
         for line in tests.lines().map(str::trim_start) {
-            let cited: Vec<u32> = line.split("9700-").skip(1).filter_map(leading_number).collect();
+            let cited = cited(line);
             let is_function = ["fn ", "async fn ", "pub fn ", "pub async fn "].iter().any(|start| line.starts_with(start));
             if is_function {
                 function = line.split_once("fn ").map_or("", |(_, rest)| rest).split('(').next().unwrap_or_default().to_owned();
@@ -90,7 +90,7 @@ fn with_section(page: &str, name: &str, make: impl FnOnce(&str) -> String) -> St
 
 /// Every statement has a promise, and every promise the tests that try it.
 fn statements(old: &str) -> String {
-    let cited = citations();
+    let cited = citations(|line| line.split("9700-").skip(1).filter_map(leading_number).collect());
     let wanted = (1..=27).chain(29..=44).chain(47..=52);
     let promise = |number: u32| {
         let start = format!("| 9700-{number} | ");
@@ -103,6 +103,32 @@ fn statements(old: &str) -> String {
         format!("| 9700-{number} | {} | {} |\n", promise(number), tests.join("; "))
     });
     format!("| statement | promise | tests |\n|---|---|---|\n{}", rows.collect::<String>())
+}
+
+/// What a comment cites of the guides, before any colon: `// rows 2, 18, C2: …`.
+fn rules(line: &str) -> Vec<String> {
+    let Some(comment) = line.strip_prefix("//") else { return Vec::new() };
+    let head = comment.trim_start_matches('/').split(':').next().unwrap_or_default();
+    let words: Vec<&str> = head.split([' ', ',']).filter(|word| !word.is_empty()).collect();
+    let is_number = |word: &str| !word.is_empty() && word.len() <= 2 && word.bytes().all(|byte| byte.is_ascii_digit());
+    let is_lettered = |word: &str| word.strip_prefix(['A', 'C']).is_some_and(is_number);
+    let first = words.iter().position(|word| ["row", "rows"].contains(word) || is_lettered(word));
+    let cited = first
+        .map_or(&[][..], |at| &words[at..])
+        .iter()
+        .take_while(|word| ["row", "rows", "and"].contains(word) || is_number(word) || is_lettered(word));
+    cited.filter(|word| word.ends_with(|last: char| last.is_ascii_digit())).map(|word| (*word).to_owned()).collect()
+}
+
+/// Every rule of the guides, and the tests that try it.
+fn tested(old: &str) -> String {
+    let cited = citations(rules);
+    let rows = old.lines().filter_map(|line| line.strip_prefix("| ")?.split_once(" | ")).filter(|(rule, _)| *rule != "rule").map(|(rule, rest)| {
+        let tests = cited.get(rule).unwrap_or_else(|| panic!("no test cites {rule} of docs/guides.md"));
+        let tests: Vec<&str> = tests.iter().map(String::as_str).collect();
+        format!("| {rule} | {} | {} |\n", rest.split(" |").next().unwrap_or_default(), tests.join("; "))
+    });
+    format!("| rule | what it comes to | tests |\n|---|---|---|\n{}", rows.collect::<String>())
 }
 
 /// Every `Code::X.because("…")` of the OAuth doors: the error and what it says.
@@ -136,12 +162,28 @@ fn snake_case(variant: &str) -> String {
 }
 
 /// `COUNTERSIGN_TEST_BLESS=1` writes the page instead of complaining.
+fn is_current(path: &str, make: impl FnOnce(&str) -> String) {
+    let page = std::fs::read_to_string(path).expect("the page");
+    let made = make(&page);
+    let bless = std::env::var_os("COUNTERSIGN_TEST_BLESS").is_some();
+    if bless {
+        std::fs::write(path, &made).expect("written");
+    }
+    assert!(page == made || bless, "{path} is old: run with COUNTERSIGN_TEST_BLESS=1");
+}
+
 #[test]
 fn the_oauth_page_lists_every_error_and_the_tests_of_every_statement() {
-    let page = std::fs::read_to_string("docs/oauth.md").expect("the page");
-    let made = with_section(&with_section(&page, "errors", errors), "statements", statements);
-    if std::env::var_os("COUNTERSIGN_TEST_BLESS").is_some() {
-        std::fs::write("docs/oauth.md", &made).expect("written");
+    is_current("docs/oauth.md", |page| with_section(&with_section(page, "errors", errors), "statements", statements));
+}
+
+#[test]
+fn the_guides_page_lists_every_rule_and_the_tests_that_try_it() {
+    is_current("docs/guides.md", |page| with_section(&with_section(page, "conflicts", tested), "demands", tested));
+    let page = std::fs::read_to_string("docs/guides.md").expect("the page");
+    let numbered = (1..=51).chain([59]).map(|row| row.to_string());
+    let lettered = (1..=12).map(|row| format!("C{row}")).chain([1, 2, 3, 4, 5, 6, 10, 11, 12].map(|row| format!("A{row}")));
+    for rule in numbered.chain(lettered) {
+        assert!(page.contains(&format!("\n| {rule} | ")), "docs/guides.md lacks {rule}");
     }
-    assert!(page == made || std::env::var_os("COUNTERSIGN_TEST_BLESS").is_some(), "docs/oauth.md is old: run with COUNTERSIGN_TEST_BLESS=1");
 }

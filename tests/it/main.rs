@@ -12,6 +12,7 @@ mod docs;
 mod domains;
 mod gateway;
 mod guards;
+mod guides;
 mod hot_path;
 mod layers;
 mod limiter;

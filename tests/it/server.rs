@@ -292,7 +292,7 @@ pub async fn plant(app: &App) -> (Planted, Secrets) {
         (plaintext.expose().to_owned(), (public_id, digest))
     };
     let secret = || {
-        let plaintext = mint_token("cs", TokenKind::ClientSecret).expose().to_owned();
+        let plaintext = mint_token(&app.config.keys.prefix, TokenKind::ClientSecret).expose().to_owned();
         let digest = app.digester.digest(Purpose::ClientSecret, &plaintext);
         (plaintext, digest)
     };
@@ -302,8 +302,8 @@ pub async fn plant(app: &App) -> (Planted, Secrets) {
     let keys = [(Environment::Sandbox, sandbox), (Environment::Production, production)].into_iter();
     let keys = keys.filter(|(environment, _)| planted.contains(environment)).map(|(environment, (id, digest))| (environment, id, digest)).collect();
     let ((client_secret, client), (resource_server_secret, server)) = (secret(), secret());
-    let registration_token = mint_token("cs", TokenKind::InitialAccessToken).expose().to_owned();
-    let operator_token = mint_token("cs", TokenKind::OperatorToken);
+    let registration_token = mint_token(&app.config.keys.prefix, TokenKind::InitialAccessToken).expose().to_owned();
+    let operator_token = mint_token(&app.config.keys.prefix, TokenKind::OperatorToken);
     let seed = Seed {
         password_hash: PASSWORD.1.clone(),
         operator_password_hash: PASSWORD.1.clone(),

@@ -176,7 +176,7 @@ pub async fn key(server: &Server, key: Key) -> Made {
 pub async fn resource_server(
     server: &Server, environment: Option<Environment>, obligations: &'static [ObligationKind],
 ) -> (ResourceServerId, String) {
-    let secret = mint_token("cs", TokenKind::ClientSecret).expose().to_owned();
+    let secret = mint_token(&server.app.config.keys.prefix, TokenKind::ClientSecret).expose().to_owned();
     let digest = server.app.digester.digest(Purpose::ClientSecret, &secret);
     let made = server.write(move |tx| Ok(resource_servers::create(tx, "Another API", environment, obligations, &digest)?)).await;
     (made.id, secret)
@@ -198,7 +198,7 @@ pub async fn own_token(server: &Server) -> String {
 
 /// An access token of `application` for what `ground` says of a key, as if its owner had allowed `scopes`.
 pub async fn token(server: &Server, application: ApplicationId, ground: Key, scopes: &str) -> Allowed {
-    let token = mint_token("cs", TokenKind::AccessToken).expose().to_owned();
+    let token = mint_token(&server.app.config.keys.prefix, TokenKind::AccessToken).expose().to_owned();
     let digest = server.app.digester.digest(Purpose::AccessToken, &token);
     let (now, scopes): (_, Scopes) = (server.clock.now(), scopes.parse().expect("scopes"));
     let authorization = Authorization {
@@ -253,7 +253,7 @@ pub struct Allowed {
 
 /// What is asked for by [`application`].
 pub fn new_application(server: &Server, environment: Environment, role: &str) -> NewApplication {
-    let digest = server.app.digester.digest(Purpose::ClientSecret, mint_token("cs", TokenKind::ClientSecret).expose());
+    let digest = server.app.digester.digest(Purpose::ClientSecret, mint_token(&server.app.config.keys.prefix, TokenKind::ClientSecret).expose());
     NewApplication {
         name: "Robots".to_owned(),
         environment,
@@ -309,11 +309,20 @@ pub async fn grant_every_scope(server: &Server, application: ApplicationId) {
         .await;
 }
 
+/// The vendor's own application, by which people manage the planted organization.
+pub async fn management_application(server: &Server) -> ApplicationId {
+    let made = application(server, server.planted.organization, admin(server).await, first_environment(server), "admin").await;
+    make_first_party(server, made.id).await;
+    made.id
+}
+
+/// A profile without Sandbox has everything in Production.
+pub fn first_environment(server: &Server) -> Environment {
+    countersign::domain::quickstart::environments(&server.app.config).expect("a valid configuration")[0]
+}
+
 /// A token of a new first-party application by which `person` manages the whole planted organization.
 pub async fn management_token(server: &Server, person: UserId, scopes: &str) -> String {
-    // a profile without Sandbox has its applications in Production
-    let environment = countersign::domain::quickstart::environments(&server.app.config).expect("a valid configuration")[0];
-    let made = application(server, server.planted.organization, admin(server).await, environment, "viewer").await;
-    make_first_party(server, made.id).await;
-    token(server, made.id, Key { environment, ..Key::of(server, person).for_organization() }, scopes).await.token
+    let ground = Key { environment: first_environment(server), ..Key::of(server, person).for_organization() };
+    token(server, management_application(server).await, ground, scopes).await.token
 }

@@ -133,6 +133,7 @@ async fn another_environment_is_named(db: TestDatabase) {
 }
 
 async fn a_resource_server_of_one_environment_knows_no_other(db: TestDatabase) {
+    // C12: each environment may have an API of its own
     let server = Server::start(db).await;
     let live = tenants::resource_server(&server, Some(Environment::Production), &[]).await;
     assert_eq!(verify_as(&server, &live, json!({"credential": server.secrets.production_key})).await["code"], "valid");
