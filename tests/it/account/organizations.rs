@@ -10,7 +10,7 @@ use reqwest::{Response, StatusCode};
 
 use crate::databases::{TestDatabase, both_databases};
 use crate::people;
-use crate::server::{Browser, Server, location};
+use crate::server::{Browser, Server, hidden, location};
 use crate::tenants::{Key, key};
 
 both_databases!(
@@ -78,11 +78,13 @@ async fn the_invited_person_creates_the_account_and_joins(db: TestDatabase) {
     for part in ["Acme", GUEST, "member", "Sales", "viewer", &ends.date(), "Create the account"] {
         assert!(html.contains(part), "{part}: {html}");
     }
+    assert_eq!(hidden(&html, "name").as_deref(), Some(""), "nothing is typed yet");
     let action = format!("{}/account", invited.path);
     for (name, password, message) in [("", PASSWORD, "Name "), ("Guest", "short", "at least"), ("a\u{202e}b", PASSWORD, "Name ")] {
         let (status, html) = text(browser.submit(&invited.path, &action, &[("name", name), ("password", password)]).await).await;
         assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{html}");
         assert!(html.contains(message) && !html.contains(PASSWORD), "{message}: {html}");
+        assert_eq!(hidden(&html, "name").as_deref(), Some(name), "what was typed stays");
     }
     let made = browser.submit(&invited.path, &action, &[("name", "Guest"), ("password", PASSWORD)]).await;
     assert_eq!((made.status(), location(made.headers())), (StatusCode::SEE_OTHER, invited.path.clone()), "signed in, and back");
