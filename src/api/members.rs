@@ -147,17 +147,17 @@ pub struct RemovalQuery {
     #[serde(default)]
     secrets: Secrets,
     /// Of a rotation: seconds that the former secret lives on once the new one is used.
-    #[schemars(with = "Option<u32>")]
+    #[schemars(with = "Option<u32>", range(min = 0, max = 604800))]
     grace_seconds: Option<String>,
 }
 
 impl RemovalQuery {
     pub(super) fn shown(&self) -> Result<Shown, Problem> {
-        let wrong = || Problem::bad_request("invalid_query", "grace_seconds: a whole number, with secrets=rotate only");
+        let wrong = || Problem::bad_request("invalid_query", "grace_seconds: a whole number");
         let grace_seconds = self.grace_seconds.as_deref().map(|text| text.parse().map_err(|_| wrong())).transpose()?;
         match (self.secrets, grace_seconds) {
             (Secrets::Rotate, grace) => Ok(Shown::Rotate { grace_seconds: grace.unwrap_or(0) }),
-            (_, Some(_)) => Err(wrong()),
+            (_, Some(_)) => Err(Refusal::field("grace_seconds", "goes with secrets=rotate only").into()),
             (Secrets::Keep, None) => Ok(Shown::Keep),
             (Secrets::Revoke, None) => Ok(Shown::Revoke),
         }

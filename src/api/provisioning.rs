@@ -169,6 +169,7 @@ pub struct UserItem {
 /// A workspace of the organization, and the role there.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "ProvisionedWorkspaceRole")]
 pub struct WorkspaceRole {
     external_id: String,
     role: String,

@@ -109,8 +109,15 @@ async fn no_verify_is_valid_once_its_revoke_was_answered(db: TestDatabase) {
     });
     let revokers = keys.chunks(8).map(async |own| {
         for (made, revoked) in own {
-            let response = browser.client.post(server.url(&revoke_path(&server, made.id))).form(&[("csrf", &csrf)]).send().await.expect("an answer");
-            assert_eq!(response.status(), StatusCode::SEE_OTHER);
+            let revoke = || browser.client.post(server.url(&revoke_path(&server, made.id))).form(&[("csrf", &csrf)]).send();
+            let mut status = revoke().await.expect("an answer").status();
+            // a machine that is busy elsewhere may be too slow for the database: nothing was promised then
+            for _ in 0..20 {
+                if status == StatusCode::SERVICE_UNAVAILABLE {
+                    status = revoke().await.expect("an answer").status();
+                }
+            }
+            assert_eq!(status, StatusCode::SEE_OTHER);
             revoked.store(true, Ordering::SeqCst);
         }
     });
