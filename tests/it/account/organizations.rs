@@ -193,7 +193,7 @@ async fn a_viewer_reads_and_lets_applications_read_and_no_more(db: TestDatabase)
     let (status, token) = server.redeem(&code).await;
     assert_eq!((status, &token["scope"]), (StatusCode::OK, &serde_json::json!("read")), "narrowed: {token}");
     let html = browser.get(&server.authorize_path("send")).await.text().await.expect("text");
-    let (csrf, request) = (crate::server::hidden(&html, "csrf"), crate::server::hidden(&html, "request"));
+    let (csrf, request) = (hidden(&html, "csrf"), hidden(&html, "request"));
     let form = [
         ("csrf", csrf.expect("a token")),
         ("request", request.expect("a request")),
@@ -215,7 +215,7 @@ async fn a_person_asks_to_join_and_takes_it_back(db: TestDatabase) {
     done(&browser, LIST, &format!("{LIST}/ask"), &[("organization", &organization), ("message", "Hello")]).await;
     let html = read(&browser, LIST).await;
     assert!(html.contains("Take it back") && !html.contains("Ask to join"), "{html}");
-    let request = crate::server::hidden(&html, "request").expect("its id");
+    let request = hidden(&html, "request").expect("its id");
     let (status, html) = text(browser.submit(LIST, &format!("{LIST}/ask"), &[("organization", &organization)]).await).await;
     assert!(status == StatusCode::UNPROCESSABLE_ENTITY && html.contains("You have asked this organization already"), "{html}");
     let long = "x".repeat(10_000);
