@@ -11,10 +11,21 @@ use countersign::types::state::SigningAlgorithm;
 use countersign::types::time::{Clock, Timestamp};
 
 fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
-    match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+    let arguments: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|argument| argument != "--bench")
+        .collect();
+    match arguments
+        .iter()
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .as_slice()
+    {
         ["serve", address] => serve(address),
-        ["sign", algorithm] => println!("{}", signs_a_second(algorithm.parse().expect("ES256 or EdDSA"))),
+        ["sign", algorithm] => println!(
+            "{}",
+            signs_a_second(algorithm.parse().expect("ES256 or EdDSA"))
+        ),
         // `cargo bench` without arguments, and `cargo test --benches`
         _ => println!("Run benches/run: it needs a load generator beside the server."),
     }
@@ -22,18 +33,32 @@ fn main() {
 
 /// `POST /SIZE` reads the body and answers with SIZE bytes of JSON type, on one worker.
 fn serve(address: &str) {
-    let server = HttpServer::new(|| App::new().route("/{size}", web::post().to(answer))).workers(1).bind(address).expect("a free port").run();
-    actix_web::rt::System::new().block_on(server).expect("the server runs");
+    let server = HttpServer::new(|| App::new().route("/{size}", web::post().to(answer)))
+        .workers(1)
+        .bind(address)
+        .expect("a free port")
+        .run();
+    actix_web::rt::System::new()
+        .block_on(server)
+        .expect("the server runs");
 }
 
 async fn answer(size: web::Path<usize>, body: web::Bytes) -> HttpResponse {
     std::hint::black_box(&body);
-    HttpResponse::Ok().content_type("application/json").body("x".repeat(*size))
+    HttpResponse::Ok()
+        .content_type("application/json")
+        .body("x".repeat(*size))
 }
 
 fn signs_a_second(algorithm: SigningAlgorithm) -> u64 {
-    let signer =
-        Signer::new("http://127.0.0.1:8080", &[(PrivateKey::generate(algorithm).expect("a key"), Timestamp::from_seconds(0))]).expect("a signer");
+    let signer = Signer::new(
+        "http://127.0.0.1:8080",
+        &[(
+            PrivateKey::generate(algorithm).expect("a key"),
+            Timestamp::from_seconds(0),
+        )],
+    )
+    .expect("a signer");
     let now = Clock::System.now();
     let claims = claims(now);
     let (start, mut count) = (Instant::now(), 0);

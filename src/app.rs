@@ -68,7 +68,9 @@ pub enum BuildError {
     Open(#[from] OpenError),
     #[error(transparent)]
     Store(#[from] store::Error),
-    #[error("the signing keys in the database cannot be used: {0}. Is this the secret key that belongs to this database?")]
+    #[error(
+        "the signing keys in the database cannot be used: {0}. Is this the secret key that belongs to this database?"
+    )]
     SealedKeys(#[from] CannotOpen),
     #[error(transparent)]
     Signer(#[from] SignerError),
@@ -136,7 +138,11 @@ pub struct App {
 
 impl App {
     /// Opens everything that `config` names. `stamp_program` is this very binary: it is started again to stamp PDFs.
-    pub async fn build(config: Config, clock: Clock, stamp_program: PathBuf) -> Result<Self, BuildError> {
+    pub async fn build(
+        config: Config,
+        clock: Clock,
+        stamp_program: PathBuf,
+    ) -> Result<Self, BuildError> {
         let secret_keys = secret_keys(&config)?;
         let database: Database = config.database.url.parse()?;
         let store = Store::open(&database, config.database.connections)?;
@@ -145,7 +151,10 @@ impl App {
         let keys = keep_signing_keys(&store, &sealer, &config.oauth, clock.now()).await?;
         let limiter = restore_limits(&store, clock.now()).await?;
         let signer = Signer::new(issuer.as_str(), &open_signing_keys(&keys, &sealer)?)?;
-        let openid = OpenId::new(format!("{}{OPENID_CALLBACK}", issuer.as_str()), config.identity.allow_private_providers);
+        let openid = OpenId::new(
+            format!("{}{OPENID_CALLBACK}", issuer.as_str()),
+            config.identity.allow_private_providers,
+        );
         Ok(Self {
             catalogue: Arc::new(config.catalogue().map_err(ConfigError::from)?),
             policy: config.sandbox.clone(),
@@ -164,7 +173,12 @@ impl App {
             usage_flush: Mutex::default(),
             usage: Usage::default(),
             stamper: Stamper::new(stamp_program, stamp_limits(&config)),
-            stamp_places: Semaphore::new(config.watermark.concurrency.saturating_mul(PLACES_PER_PROCESS)),
+            stamp_places: Semaphore::new(
+                config
+                    .watermark
+                    .concurrency
+                    .saturating_mul(PLACES_PER_PROCESS),
+            ),
             metrics: Metrics::default(),
             in_flight: InFlight::default(),
             openapi: OnceLock::new(),
@@ -179,39 +193,74 @@ impl App {
     }
 
     pub fn rules(&self) -> Rules<'_> {
-        Rules { catalogue: &self.catalogue, policy: &self.policy, quotas: &self.quotas }
+        Rules {
+            catalogue: &self.catalogue,
+            policy: &self.policy,
+            quotas: &self.quotas,
+        }
     }
 
     /// The access behind a presented key or token: from memory, or by one query. `address`: on whose account unknown ones
     /// go. Without one there is no budget: a stranger at a resource server that tells no addresses must not use up what
     /// everybody else there needs.
-    pub async fn access(&self, presented: &str, address: Option<IpAddr>, now: Timestamp) -> Result<Lookup, store::Error> {
+    pub async fn access(
+        &self,
+        presented: &str,
+        address: Option<IpAddr>,
+        now: Timestamp,
+    ) -> Result<Lookup, store::Error> {
         let found = self.look_up(presented, address, now).await?;
         match &found {
             // a Sandbox key that plays revoked
-            Lookup::Found(access) if access.simulation == Some(Simulation::Revoked) => Ok(Lookup::Unknown),
-            Lookup::Found(access) if !self.note_receipt(access, now).await? || !self.note_rotation(access, now).await? => Ok(Lookup::Unknown),
+            Lookup::Found(access) if access.simulation == Some(Simulation::Revoked) => {
+                Ok(Lookup::Unknown)
+            }
+            Lookup::Found(access)
+                if !self.note_receipt(access, now).await?
+                    || !self.note_rotation(access, now).await? =>
+            {
+                Ok(Lookup::Unknown)
+            }
             _ => Ok(found),
         }
     }
 
     /// The same without a trace: a secret that waits for its first use goes on waiting.
-    pub async fn peek(&self, presented: &str, address: Option<IpAddr>, now: Timestamp) -> Result<Lookup, store::Error> {
+    pub async fn peek(
+        &self,
+        presented: &str,
+        address: Option<IpAddr>,
+        now: Timestamp,
+    ) -> Result<Lookup, store::Error> {
         match self.look_up(presented, address, now).await? {
-            Lookup::Found(access) if access.simulation == Some(Simulation::Revoked) => Ok(Lookup::Unknown),
+            Lookup::Found(access) if access.simulation == Some(Simulation::Revoked) => {
+                Ok(Lookup::Unknown)
+            }
             found => Ok(found),
         }
     }
 
     /// The operator token behind what was presented, read at every request: no memory holds one, so that a command beside the
     /// server may make and revoke them. It may have expired.
-    pub async fn operator_token(&self, presented: &str, address: IpAddr, now: Timestamp) -> Result<OperatorLookup, store::Error> {
+    pub async fn operator_token(
+        &self,
+        presented: &str,
+        address: IpAddr,
+        now: Timestamp,
+    ) -> Result<OperatorLookup, store::Error> {
         let budget = match self.admit_stranger(address, now) {
             Ok(budget) => budget,
-            Err(retry_after_seconds) => return Ok(OperatorLookup::Throttled { retry_after_seconds }),
+            Err(retry_after_seconds) => {
+                return Ok(OperatorLookup::Throttled {
+                    retry_after_seconds,
+                });
+            }
         };
         let candidates = self.digester.candidates(Purpose::OperatorToken, presented);
-        let found = self.store.read(move |snapshot| operator_tokens::find_live(snapshot, &candidates)).await?;
+        let found = self
+            .store
+            .read(move |snapshot| operator_tokens::find_live(snapshot, &candidates))
+            .await?;
         if found.is_none() {
             self.count_stranger(budget, now);
         }
@@ -220,15 +269,33 @@ impl App {
 
     /// Whether it has the shape of an operator token.
     pub fn is_operator_token(&self, presented: &str) -> bool {
-        format::is_token(&self.config.keys.prefix, TokenKind::OperatorToken, presented)
+        format::is_token(
+            &self.config.keys.prefix,
+            TokenKind::OperatorToken,
+            presented,
+        )
     }
 
     /// The first time that anybody shows an access token which came with a refresh token: its client has both. Written
     /// before the answer, because the refresh rule asks for it. False when the pair was replaced meanwhile, and is dead.
     async fn note_receipt(&self, access: &Access, now: Timestamp) -> Result<bool, store::Error> {
-        let Some(token) = access.credential.token.as_ref().filter(|token| token.unseen.load(Ordering::Acquire)) else { return Ok(true) };
-        let Ok(id) = access.credential.id.parse::<AccessTokenId>() else { return Ok(true) };
-        let noted = self.store.write(now, move |tx| tx.note_receipt(id).map(Verdict::<_, store::Error>::Done)).await?;
+        let Some(token) = access
+            .credential
+            .token
+            .as_ref()
+            .filter(|token| token.unseen.load(Ordering::Acquire))
+        else {
+            return Ok(true);
+        };
+        let Ok(id) = access.credential.id.parse::<AccessTokenId>() else {
+            return Ok(true);
+        };
+        let noted = self
+            .store
+            .write(now, move |tx| {
+                tx.note_receipt(id).map(Verdict::<_, store::Error>::Done)
+            })
+            .await?;
         if noted {
             token.unseen.store(false, Ordering::Release);
         }
@@ -237,32 +304,68 @@ impl App {
 
     /// The first use of a secret that a rotation made: the grace of the older one begins. False when it was revoked meanwhile.
     async fn note_rotation(&self, access: &Access, now: Timestamp) -> Result<bool, store::Error> {
-        let Some(key) = access.credential.key.as_ref().filter(|key| key.pending.load(Ordering::Acquire)) else { return Ok(true) };
+        let Some(key) = access
+            .credential
+            .key
+            .as_ref()
+            .filter(|key| key.pending.load(Ordering::Acquire))
+        else {
+            return Ok(true);
+        };
         let (organization, secret) = (access.organization, key.secret);
-        let promote = move |tx: &mut store::Tx| rotation::promote(tx, organization, secret).map(Verdict::<_, store::Error>::Done);
-        let promoted = self.store.write_organization(organization, now, promote).await?;
+        let promote = move |tx: &mut store::Tx| {
+            rotation::promote(tx, organization, secret).map(Verdict::<_, store::Error>::Done)
+        };
+        let promoted = self
+            .store
+            .write_organization(organization, now, promote)
+            .await?;
         if promoted {
             key.pending.store(false, Ordering::Release);
         }
         Ok(promoted)
     }
 
-    async fn look_up(&self, presented: &str, address: Option<IpAddr>, now: Timestamp) -> Result<Lookup, store::Error> {
-        let Some(shape) = self.shape(presented) else { return Ok(Lookup::Unknown) };
+    async fn look_up(
+        &self,
+        presented: &str,
+        address: Option<IpAddr>,
+        now: Timestamp,
+    ) -> Result<Lookup, store::Error> {
+        let Some(shape) = self.shape(presented) else {
+            return Ok(Lookup::Unknown);
+        };
         let fingerprint = self.digester.fingerprint(shape.purpose(), presented);
         let current = |access: &Arc<Access>| access.reload_at.is_none_or(|at| now < at);
-        if let Some(access) = self.accesses.get(&fingerprint, self.store.changes()).filter(current) {
-            self.metrics.access_memory.get_or_create(&MemoryLabels { result: "hit" }).inc();
+        if let Some(access) = self
+            .accesses
+            .get(&fingerprint, self.store.changes())
+            .filter(current)
+        {
+            self.metrics
+                .access_memory
+                .get_or_create(&MemoryLabels { result: "hit" })
+                .inc();
             return Ok(Lookup::Found(access));
         }
         if self.unknown.contains(&fingerprint, self.store.changes()) {
             return Ok(Lookup::Unknown);
         }
-        let budget = match address.map(|address| self.admit_stranger(address, now)).transpose() {
+        let budget = match address
+            .map(|address| self.admit_stranger(address, now))
+            .transpose()
+        {
             Ok(budget) => budget,
-            Err(retry_after_seconds) => return Ok(Lookup::Throttled { retry_after_seconds }),
+            Err(retry_after_seconds) => {
+                return Ok(Lookup::Throttled {
+                    retry_after_seconds,
+                });
+            }
         };
-        self.metrics.access_memory.get_or_create(&MemoryLabels { result: "miss" }).inc();
+        self.metrics
+            .access_memory
+            .get_or_create(&MemoryLabels { result: "miss" })
+            .inc();
         // before the SELECT: what is written from here on ends the entry
         let stamp = self.store.changes().stamp();
         let Some(access) = self.load(shape, presented, now).await?.map(Arc::new) else {
@@ -280,7 +383,11 @@ impl App {
     pub fn admit_stranger(&self, address: IpAddr, now: Timestamp) -> Result<Quota, i64> {
         let rate = self.config.limits.unknown_credentials;
         let budget = Quota::new("unknown_credentials", network(address).to_string(), rate);
-        if self.limiter.is_free(&budget.subject, &budget, now) { Ok(budget) } else { Err(budget.rate.window_seconds) }
+        if self.limiter.is_free(&budget.subject, &budget, now) {
+            Ok(budget)
+        } else {
+            Err(budget.rate.window_seconds)
+        }
     }
 
     /// The look-up found nobody: it counts.
@@ -293,12 +400,18 @@ impl App {
     pub fn note_use(&self, access: &Access, from: Option<IpAddr>, now: Timestamp) {
         if let Some(key) = &access.credential.key {
             self.usage.note(Used::ApiKey(key.id), now);
-            self.usage.note_from(Used::ApiKeySecret(key.secret), (now, from));
+            self.usage
+                .note_from(Used::ApiKeySecret(key.secret), (now, from));
         }
     }
 
     /// Remembers that the client was here, and by which secret it proved itself.
-    pub fn note_client(&self, client: ApplicationId, secret: Option<ClientSecretId>, now: Timestamp) {
+    pub fn note_client(
+        &self,
+        client: ApplicationId,
+        secret: Option<ClientSecretId>,
+        now: Timestamp,
+    ) {
         self.usage.note(Used::Application(client), now);
         if let Some(secret) = secret {
             self.usage.note(Used::ApplicationSecret(secret), now);
@@ -315,16 +428,24 @@ impl App {
 
     /// The live client with this id, if it needs no query.
     pub fn remembered_client(&self, id: ApplicationId) -> Option<Arc<Client>> {
-        self.clients.get(&id, self.store.changes()).filter(|client| client.application.is_live())
+        self.clients
+            .get(&id, self.store.changes())
+            .filter(|client| client.application.is_live())
     }
 
     /// The live client with this id.
     pub async fn client(&self, id: ApplicationId) -> Result<Option<Arc<Client>>, store::Error> {
-        Ok(self.client_or_stopped(id).await?.filter(|client| client.application.is_live()))
+        Ok(self
+            .client_or_stopped(id)
+            .await?
+            .filter(|client| client.application.is_live()))
     }
 
     /// The client with this id, also one that the operator has stopped: only to tell a person so.
-    pub async fn client_or_stopped(&self, id: ApplicationId) -> Result<Option<Arc<Client>>, store::Error> {
+    pub async fn client_or_stopped(
+        &self,
+        id: ApplicationId,
+    ) -> Result<Option<Arc<Client>>, store::Error> {
         if let Some(client) = self.clients.get(&id, self.store.changes()) {
             return Ok(Some(client));
         }
@@ -333,7 +454,11 @@ impl App {
         }
         let stamp = self.store.changes().stamp();
         let (catalogue, now) = (Arc::clone(&self.catalogue), self.clock.now());
-        let client = self.store.read(move |snapshot| clients::find(snapshot, &catalogue, id, now)).await?.map(Arc::new);
+        let client = self
+            .store
+            .read(move |snapshot| clients::find(snapshot, &catalogue, id, now))
+            .await?
+            .map(Arc::new);
         match &client {
             Some(client) => self.clients.put(id, stamp, client),
             None => self.unknown_clients.put(id, stamp),
@@ -342,13 +467,22 @@ impl App {
     }
 
     /// Writes down, once a day, that an application which registered by itself is used: what nobody uses ends.
-    pub async fn note_client_use(&self, client: &Client, now: Timestamp) -> Result<(), store::Error> {
-        let due = client.registration_used_at.is_some_and(|at| at.plus_seconds(registration::NOTED_SECONDS) <= now);
+    pub async fn note_client_use(
+        &self,
+        client: &Client,
+        now: Timestamp,
+    ) -> Result<(), store::Error> {
+        let due = client
+            .registration_used_at
+            .is_some_and(|at| at.plus_seconds(registration::NOTED_SECONDS) <= now);
         if !due {
             return Ok(());
         }
         let (organization, id) = (client.application.organization_id, client.application.id);
-        let write = move |tx: &mut store::Tx| tx.record_registration_use(organization, id).map(Verdict::Done);
+        let write = move |tx: &mut store::Tx| {
+            tx.record_registration_use(organization, id)
+                .map(Verdict::Done)
+        };
         match self.store.write(now, write).await {
             // it has ended meanwhile: whoever asks next finds out
             Err(store::Error::NotFound) => Ok(()),
@@ -362,7 +496,10 @@ impl App {
     }
 
     /// The resource server with this id.
-    pub async fn resource_server(&self, id: ResourceServerId) -> Result<Option<Arc<Server>>, store::Error> {
+    pub async fn resource_server(
+        &self,
+        id: ResourceServerId,
+    ) -> Result<Option<Arc<Server>>, store::Error> {
         if let Some(server) = self.remembered_server(id) {
             return Ok(Some(server));
         }
@@ -370,7 +507,11 @@ impl App {
             return Ok(None);
         }
         let stamp = self.store.changes().stamp();
-        let server = self.store.read(move |snapshot| resource_servers::find(snapshot, id)).await?.map(Arc::new);
+        let server = self
+            .store
+            .read(move |snapshot| resource_servers::find(snapshot, id))
+            .await?
+            .map(Arc::new);
         match &server {
             Some(server) => self.servers.put(id, stamp, server),
             None => self.unknown_servers.put(id, stamp),
@@ -381,14 +522,27 @@ impl App {
     /// Which of the `live` secrets `secret` is. Failures are counted per client and address, before the comparison: what
     /// is over the limit learns nothing.
     pub fn proves<'d, I>(
-        &self, client: &str, secret: &str, live: impl IntoIterator<Item = (I, &'d Digest)>, address: IpAddr, now: Timestamp,
+        &self,
+        client: &str,
+        secret: &str,
+        live: impl IntoIterator<Item = (I, &'d Digest)>,
+        address: IpAddr,
+        now: Timestamp,
     ) -> Proof<I> {
         let rate = self.config.limits.client_failures;
-        let failures = Quota::new("client_failures", format!("{client} {}", network(address)), rate);
+        let failures = Quota::new(
+            "client_failures",
+            format!("{client} {}", network(address)),
+            rate,
+        );
         if !self.limiter.is_free(client, &failures, now) {
-            return Proof::Throttled { retry_after_seconds: rate.window_seconds };
+            return Proof::Throttled {
+                retry_after_seconds: rate.window_seconds,
+            };
         }
-        let matches = |(_, digest): &(I, &Digest)| self.digester.matches(Purpose::ClientSecret, secret, digest);
+        let matches = |(_, digest): &(I, &Digest)| {
+            self.digester.matches(Purpose::ClientSecret, secret, digest)
+        };
         if let Some((which, _)) = live.into_iter().find(matches) {
             return Proof::Proven(which);
         }
@@ -398,9 +552,19 @@ impl App {
 
     /// Keeps the signing keys on their schedule, and takes over what another process changed.
     pub async fn tend_signing_keys(&self) -> Result<(), BuildError> {
-        let keys = keep_signing_keys(&self.store, &self.sealer, &self.config.oauth, self.clock.now()).await?;
-        if !self.signer.holds(keys.iter().map(|key| (key.kid.as_str(), key.signs_from))) {
-            self.signer.replace(&open_signing_keys(&keys, &self.sealer)?)?;
+        let keys = keep_signing_keys(
+            &self.store,
+            &self.sealer,
+            &self.config.oauth,
+            self.clock.now(),
+        )
+        .await?;
+        if !self
+            .signer
+            .holds(keys.iter().map(|key| (key.kid.as_str(), key.signs_from)))
+        {
+            self.signer
+                .replace(&open_signing_keys(&keys, &self.sealer)?)?;
             // the tokens of a key that was removed
             self.store.changes().forget_all();
             tracing::info!(keys = keys.len(), "The signing keys have changed");
@@ -419,20 +583,31 @@ impl App {
         format::key_public_id(presented).map(|_| Shape::ApiKey)
     }
 
-    async fn load(&self, shape: Shape, presented: &str, now: Timestamp) -> Result<Option<Access>, store::Error> {
+    async fn load(
+        &self,
+        shape: Shape,
+        presented: &str,
+        now: Timestamp,
+    ) -> Result<Option<Access>, store::Error> {
         let candidates = self.digester.candidates(shape.purpose(), presented);
         let catalogue = Arc::clone(&self.catalogue);
         match shape {
             Shape::ApiKey => {
-                let load = move |snapshot: &mut Snapshot| match snapshot.find_api_key_by_digest(&candidates)? {
-                    Some((key, secret)) => access::of_api_key(snapshot, &catalogue, &key, &secret, now),
+                let load = move |snapshot: &mut Snapshot| match snapshot
+                    .find_api_key_by_digest(&candidates)?
+                {
+                    Some((key, secret)) => {
+                        access::of_api_key(snapshot, &catalogue, &key, &secret, now)
+                    }
                     None => Ok(None),
                 };
                 self.store.read(load).await
             }
             Shape::AccessToken => {
                 let load = move |snapshot: &mut Snapshot| {
-                    let Some(row) = snapshot.find_access_token_by_digest(&candidates)? else { return Ok(None) };
+                    let Some(row) = snapshot.find_access_token_by_digest(&candidates)? else {
+                        return Ok(None);
+                    };
                     let token = PresentedToken {
                         id: row.id.to_string(),
                         scopes: row.scopes,
@@ -441,18 +616,41 @@ impl App {
                         resources: row.resources,
                         unseen: snapshot.is_receipt_open(row.id)?,
                     };
-                    of_live_token(snapshot, &catalogue, row.authorization_id, row.id, &token, now)
+                    of_live_token(
+                        snapshot,
+                        &catalogue,
+                        row.authorization_id,
+                        row.id,
+                        &token,
+                        now,
+                    )
                 };
                 self.store.read(load).await
             }
             Shape::Jwt => {
-                let Ok(claims) = self.signer.verify(presented) else { return Ok(None) };
-                let (Ok(id), Ok(scopes)) = (claims.jti.parse::<AccessTokenId>(), claims.scope.parse::<Scopes>()) else { return Ok(None) };
+                let Ok(claims) = self.signer.verify(presented) else {
+                    return Ok(None);
+                };
+                let (Ok(id), Ok(scopes)) = (
+                    claims.jti.parse::<AccessTokenId>(),
+                    claims.scope.parse::<Scopes>(),
+                ) else {
+                    return Ok(None);
+                };
                 let issued_at = Timestamp::from_seconds(claims.iat);
-                let Some(resources) = claims.resources(self.issuer.as_str()) else { return Ok(None) };
+                let Some(resources) = claims.resources(self.issuer.as_str()) else {
+                    return Ok(None);
+                };
                 let load = move |snapshot: &mut Snapshot| {
                     let unseen = snapshot.is_receipt_open(id)?;
-                    let token = PresentedToken { id: claims.jti.clone(), scopes, issued_at, expires_at: claims.expires_at(), resources, unseen };
+                    let token = PresentedToken {
+                        id: claims.jti.clone(),
+                        scopes,
+                        issued_at,
+                        expires_at: claims.expires_at(),
+                        resources,
+                        unseen,
+                    };
                     of_live_token(snapshot, &catalogue, claims.authorization, id, &token, now)
                 };
                 self.store.read(load).await
@@ -486,23 +684,37 @@ impl Shape {
 }
 
 fn of_live_token(
-    snapshot: &mut Snapshot, catalogue: &Catalogue, authorization: crate::types::id::AuthorizationId, id: AccessTokenId, token: &PresentedToken,
+    snapshot: &mut Snapshot,
+    catalogue: &Catalogue,
+    authorization: crate::types::id::AuthorizationId,
+    id: AccessTokenId,
+    token: &PresentedToken,
     now: Timestamp,
 ) -> Result<Option<Access>, store::Error> {
     if snapshot.is_token_revoked(id)? {
         return Ok(None);
     }
-    let Some(authorization) = snapshot.find_authorization(authorization)? else { return Ok(None) };
+    let Some(authorization) = snapshot.find_authorization(authorization)? else {
+        return Ok(None);
+    };
     access::of_token(snapshot, catalogue, &authorization, token, now)
 }
 
 pub fn secret_keys(config: &Config) -> Result<SecretKeys, SecretKeyError> {
-    if config.secret.key.is_empty() { SecretKeys::load_or_create(config.secret.key_file.as_ref()) } else { SecretKeys::parse(&config.secret.key) }
+    if config.secret.key.is_empty() {
+        SecretKeys::load_or_create(config.secret.key_file.as_ref())
+    } else {
+        SecretKeys::parse(&config.secret.key)
+    }
 }
 
 /// For a command beside the server: it makes no key of its own.
 pub fn existing_secret_keys(config: &Config) -> Result<SecretKeys, SecretKeyError> {
-    if config.secret.key.is_empty() { SecretKeys::load(config.secret.key_file.as_ref()) } else { SecretKeys::parse(&config.secret.key) }
+    if config.secret.key.is_empty() {
+        SecretKeys::load(config.secret.key_file.as_ref())
+    } else {
+        SecretKeys::parse(&config.secret.key)
+    }
 }
 
 fn stamp_limits(config: &Config) -> StampLimits {
@@ -522,24 +734,41 @@ fn stamp_limits(config: &Config) -> StampLimits {
 async fn restore_limits(store: &Store, now: Timestamp) -> Result<Limiter, store::Error> {
     let (limiter, mut last) = (Limiter::default(), String::new());
     loop {
-        let page = store.read(move |snapshot| snapshot.list_limit_windows(&last, now, LIMITS_PAGE)).await?;
-        let Some(newest) = page.last() else { return Ok(limiter) };
+        let page = store
+            .read(move |snapshot| snapshot.list_limit_windows(&last, now, LIMITS_PAGE))
+            .await?;
+        let Some(newest) = page.last() else {
+            return Ok(limiter);
+        };
         last = newest.name.clone();
         if let Err(unreadable) = limiter.restore(&page, now) {
-            tracing::warn!(unreadable, "Limits in the database are not as they were written, and start afresh");
+            tracing::warn!(
+                unreadable,
+                "Limits in the database are not as they were written, and start afresh"
+            );
         }
     }
 }
 
 /// Brings the stored signing keys up to their schedule; the first is made when there is none.
-async fn keep_signing_keys(store: &Store, sealer: &Sealer, oauth: &OAuth, now: Timestamp) -> Result<Vec<StoredSigningKey>, BuildError> {
+async fn keep_signing_keys(
+    store: &Store,
+    sealer: &Sealer,
+    oauth: &OAuth,
+    now: Timestamp,
+) -> Result<Vec<StoredSigningKey>, BuildError> {
     let schedule = Schedule::of(oauth);
     let keys = store.read(|snapshot| snapshot.list_signing_keys()).await?;
     if signing_keys::is_on_schedule(&keys, schedule, now) {
         return Ok(keys);
     }
     let fresh = Fresh::generate(signing_algorithm(oauth)?, sealer)?;
-    match store.write(now, move |tx| signing_keys::tend(tx, schedule, fresh).map(Verdict::Done)).await {
+    match store
+        .write(now, move |tx| {
+            signing_keys::tend(tx, schedule, fresh).map(Verdict::Done)
+        })
+        .await
+    {
         // another rotation was first
         Ok(()) | Err(store::Error::Constraint(_) | store::Error::NotFound) => {}
         Err(error) => return Err(error.into()),
@@ -548,15 +777,27 @@ async fn keep_signing_keys(store: &Store, sealer: &Sealer, oauth: &OAuth, now: T
 }
 
 pub fn signing_algorithm(oauth: &OAuth) -> Result<SigningAlgorithm, ConfigError> {
-    let unknown = |error: crate::types::state::UnknownWord| ConfigError::Value("[oauth] signing_algorithm".to_owned(), error.to_string());
+    let unknown = |error: crate::types::state::UnknownWord| {
+        ConfigError::Value("[oauth] signing_algorithm".to_owned(), error.to_string())
+    };
     oauth.signing_algorithm.parse().map_err(unknown)
 }
 
 /// Opens what is stored under the key outside the database.
-pub fn open_signing_keys(keys: &[StoredSigningKey], sealer: &Sealer) -> Result<Vec<ScheduledKey>, CannotOpen> {
+pub fn open_signing_keys(
+    keys: &[StoredSigningKey],
+    sealer: &Sealer,
+) -> Result<Vec<ScheduledKey>, CannotOpen> {
     let open = |row: &StoredSigningKey| {
         let pkcs8 = sealer.open(&row.kid, &row.sealed_private_key)?;
-        Ok((PrivateKey { kid: row.kid.clone(), algorithm: row.algorithm, pkcs8 }, row.signs_from))
+        Ok((
+            PrivateKey {
+                kid: row.kid.clone(),
+                algorithm: row.algorithm,
+                pkcs8,
+            },
+            row.signs_from,
+        ))
     };
     keys.iter().map(open).collect()
 }

@@ -23,10 +23,14 @@ const PLACES: usize = 256;
 /// SQLite's WAL does after a checkpoint, and PostgreSQL's with its segments.
 pub fn syncs_a_second(folder: &Path, time: Duration) -> f64 {
     let file = File::create(folder.join("syncs")).expect("a file");
-    file.write_all_at(&[0; PLACES * PAGE], 0).and_then(|()| file.sync_all()).expect("written");
+    file.write_all_at(&[0; PLACES * PAGE], 0)
+        .and_then(|()| file.sync_all())
+        .expect("written");
     let (start, mut count) = (Instant::now(), 0);
     while start.elapsed() < time {
-        file.write_all_at(&[0x5A; PAGE], (count % PLACES * PAGE) as u64).and_then(|()| file.sync_data()).expect("written");
+        file.write_all_at(&[0x5A; PAGE], (count % PLACES * PAGE) as u64)
+            .and_then(|()| file.sync_data())
+            .expect("written");
         count += 1;
     }
     count as f64 / start.elapsed().as_secs_f64()
@@ -38,7 +42,8 @@ pub fn database(url: &str, folder: &Path) -> Database {
         Database::Sqlite(_) => Database::Sqlite(folder.join("limit.db").display().to_string()),
         Database::Postgres(url) => {
             let mut conn = PgConnection::establish(&url).expect("PostgreSQL answers");
-            conn.batch_execute("CREATE DATABASE commit_limit").expect("a superuser");
+            conn.batch_execute("CREATE DATABASE commit_limit")
+                .expect("a superuser");
             let mut url = url::Url::parse(&url).expect("a URL");
             url.set_path("commit_limit");
             Database::Postgres(url.to_string())
@@ -57,8 +62,12 @@ pub fn commits_a_second(database: &Database, at_once: usize, time: Duration) -> 
         let (store, count) = (Rc::clone(&store), Rc::clone(&count));
         tasks.spawn_local(async move {
             while start.elapsed() < time {
-                let kept: Result<(), store::Error> =
-                    store.write(Clock::System.now(), |tx| tx.record(None, None, "bench.committed", "one", "").map(Verdict::Done)).await;
+                let kept: Result<(), store::Error> = store
+                    .write(Clock::System.now(), |tx| {
+                        tx.record(None, None, "bench.committed", "one", "")
+                            .map(Verdict::Done)
+                    })
+                    .await;
                 kept.expect("committed");
                 count.set(count.get() + 1);
             }

@@ -17,7 +17,9 @@ use countersign::types::email::Mailbox;
 use countersign::types::environment::Environment;
 use countersign::types::grant_types::GrantTypes;
 use countersign::types::id::{ApplicationId, WorkspaceId};
-use countersign::types::state::{AccessTokenFormat, ClientType, OrganizationRole, ProductionAccess};
+use countersign::types::state::{
+    AccessTokenFormat, ClientType, OrganizationRole, ProductionAccess,
+};
 use countersign::types::time::Clock;
 use countersign::web::visitor::mint_session_token;
 
@@ -37,7 +39,9 @@ pub fn plant(url: &str, folder: &Path, persons: usize, together: bool) -> Vec<Cr
     let variables = server::variables(url, folder, "127.0.0.1:8080").into_iter();
     let mut config = Config::load(None, variables).expect("a valid configuration");
     config.database.connections = CONNECTIONS;
-    let app = runtime().block_on(App::build(config, Clock::System, PathBuf::new())).expect("the database opens");
+    let app = runtime()
+        .block_on(App::build(config, Clock::System, PathBuf::new()))
+        .expect("the database opens");
     let mut home = None;
     let mut one = |number| {
         let credentials = runtime().block_on(plant_one(&app, number, &mut home));
@@ -50,34 +54,65 @@ pub fn plant(url: &str, folder: &Path, persons: usize, together: bool) -> Vec<Cr
 }
 
 pub fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread().build().expect("a runtime")
+    tokio::runtime::Builder::new_current_thread()
+        .build()
+        .expect("a runtime")
 }
 
 async fn plant_one(app: &App, number: usize, shared: &mut Option<Home>) -> Credentials {
-    let (session, secret) = (mint_session_token(), mint_token(&app.config.keys.prefix, TokenKind::ClientSecret));
+    let (session, secret) = (
+        mint_session_token(),
+        mint_token(&app.config.keys.prefix, TokenKind::ClientSecret),
+    );
     let session_digest = app.digester.digest(Purpose::Session, &session);
     let secret_digest = app.digester.digest(Purpose::ClientSecret, secret.expose());
     let (config, existing) = (Arc::clone(&app.config), shared.clone());
-    let write = move |tx: &mut Tx| person(tx, &config, number, existing, session_digest, secret_digest).map(Verdict::Done);
+    let write = move |tx: &mut Tx| {
+        person(tx, &config, number, existing, session_digest, secret_digest).map(Verdict::Done)
+    };
     let planted: Result<_, Refusal> = app.store.write(app.clock.now(), write).await;
     let (home, application) = planted.expect("planted");
     let (organization, workspace) = (home.organization.id.to_string(), home.workspace.to_string());
     *shared = Some(home);
-    Credentials { session, organization, workspace, client_id: application.to_string(), client_secret: secret.expose().to_owned() }
+    Credentials {
+        session,
+        organization,
+        workspace,
+        client_id: application.to_string(),
+        client_secret: secret.expose().to_owned(),
+    }
 }
 
 fn person(
-    tx: &mut Tx, config: &Config, number: usize, existing: Option<Home>, session: Digest, secret: Digest,
+    tx: &mut Tx,
+    config: &Config,
+    number: usize,
+    existing: Option<Home>,
+    session: Digest,
+    secret: Digest,
 ) -> Result<(Home, ApplicationId), Refusal> {
-    let email = Mailbox::parse(&format!("person-{number}@bench.example")).map_err(|error| Refusal::Blocked(error.to_string()))?;
-    let new = NewPerson { email, name: format!("Person {number}"), password_hash: "none".to_owned(), operator: false };
+    let email = Mailbox::parse(&format!("person-{number}@bench.example"))
+        .map_err(|error| Refusal::Blocked(error.to_string()))?;
+    let new = NewPerson {
+        email,
+        name: format!("Person {number}"),
+        password_hash: "none".to_owned(),
+        operator: false,
+    };
     let user = accounts::create_person(tx, new)?.id;
     let home = match existing {
         Some(home) => home,
         None => {
-            let organization = accounts::create_organization(tx, &format!("Bench {number}"), ProductionAccess::None)?;
+            let organization = accounts::create_organization(
+                tx,
+                &format!("Bench {number}"),
+                ProductionAccess::None,
+            )?;
             let workspace = accounts::create_workspace(tx, organization.id, "Main")?.id;
-            Home { organization, workspace }
+            Home {
+                organization,
+                workspace,
+            }
         }
     };
     accounts::add_member(tx, home.organization.id, user, OrganizationRole::Owner)?;
@@ -88,7 +123,10 @@ fn person(
         client_type: ClientType::Confidential,
         access_token_format: AccessTokenFormat::Jwt,
         redirect_uris: vec![REDIRECT_URI.parse().map_err(|_| Refusal::NotFound)?],
-        scopes: config.public_scopes().map(|scope| scope.name.as_str()).collect(),
+        scopes: config
+            .public_scopes()
+            .map(|scope| scope.name.as_str())
+            .collect(),
         role: ADMIN_ROLE.to_owned(),
         secret: secret.into(),
         grants: GrantTypes::ALL,

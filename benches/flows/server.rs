@@ -13,17 +13,30 @@ pub struct Server {
 /// The configuration that the seed and the server share.
 pub fn variables(url: &str, folder: &Path, listen: &str) -> Vec<(String, String)> {
     let key_file = folder.join("secret.key").display().to_string();
-    let settings = [("DATABASE_URL", url), ("SECRET_KEY_FILE", &key_file), ("SERVER_LISTEN", listen), ("LOGS_LEVEL", "warn")];
-    settings.map(|(name, value)| (format!("COUNTERSIGN_{name}"), value.to_owned())).into()
+    let settings = [
+        ("DATABASE_URL", url),
+        ("SECRET_KEY_FILE", &key_file),
+        ("SERVER_LISTEN", listen),
+        ("LOGS_LEVEL", "warn"),
+    ];
+    settings
+        .map(|(name, value)| (format!("COUNTERSIGN_{name}"), value.to_owned()))
+        .into()
 }
 
 impl Server {
     /// Tries again while the seed's lock on the database is being given back.
     pub fn start(binary: &Path, folder: &Path, url: &str) -> Self {
-        let address = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port");
+        let address = TcpListener::bind("127.0.0.1:0")
+            .and_then(|listener| listener.local_addr())
+            .expect("a free port");
         for _ in 0..20 {
             let mut command = Command::new(binary);
-            let mut child = command.arg("serve").envs(variables(url, folder, &address.to_string())).spawn().expect("the binary starts");
+            let mut child = command
+                .arg("serve")
+                .envs(variables(url, folder, &address.to_string()))
+                .spawn()
+                .expect("the binary starts");
             while child.try_wait().expect("its state").is_none() {
                 if TcpStream::connect(address).is_ok() {
                     return Self { address, child };
@@ -40,7 +53,10 @@ impl Server {
     }
 
     pub fn stop(mut self) {
-        self.child.kill().and_then(|()| self.child.wait()).expect("it ends");
+        self.child
+            .kill()
+            .and_then(|()| self.child.wait())
+            .expect("it ends");
     }
 }
 
@@ -63,7 +79,14 @@ impl Processor {
         let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).expect("a process");
         // behind the name in parentheses, user and system time are the 12th and 13th
         let fields = stat.rsplit_once(") ").map_or("", |(_, fields)| fields);
-        Self(fields.split(' ').skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum())
+        Self(
+            fields
+                .split(' ')
+                .skip(11)
+                .take(2)
+                .filter_map(|ticks| ticks.parse::<u64>().ok())
+                .sum(),
+        )
     }
 
     /// Seconds.

@@ -23,21 +23,40 @@ const LIST: &str = "/account/applications";
 const REVOKED: &str = "revoked";
 
 /// `GET /account/applications`.
-pub async fn list(app: web::Data<App>, visitor: Visitor, facts: Facts, request: HttpRequest) -> Result<HttpResponse, PageError> {
-    let (user, only) = (visitor.require()?.user.id, visitor.require()?.session.confined_to);
+pub async fn list(
+    app: web::Data<App>,
+    visitor: Visitor,
+    facts: Facts,
+    request: HttpRequest,
+) -> Result<HttpResponse, PageError> {
+    let (user, only) = (
+        visitor.require()?.user.id,
+        visitor.require()?.session.confined_to,
+    );
     let query = Form::of_query(&request)?;
-    let mut connected = app.store.read(move |snapshot| consents::list_connected(snapshot, user)).await?;
+    let mut connected = app
+        .store
+        .read(move |snapshot| consents::list_connected(snapshot, user))
+        .await?;
     connected.retain(|own| only.is_none_or(|only| only == own.consent.organization_id));
     let template = ConnectedAppsPage {
         shell: visitor.shell("Connected applications"),
         revoked: query.field("done") == REVOKED,
-        applications: connected.into_iter().map(|own| row(&app.catalogue, own, facts.now)).collect(),
+        applications: connected
+            .into_iter()
+            .map(|own| row(&app.catalogue, own, facts.now))
+            .collect(),
     };
     Ok(html::page(StatusCode::OK, &template, None))
 }
 
 /// `GET /account/applications/{id}/revoke`.
-pub async fn confirm_revoke(app: web::Data<App>, visitor: Visitor, facts: Facts, path: web::Path<String>) -> Result<HttpResponse, PageError> {
+pub async fn confirm_revoke(
+    app: web::Data<App>,
+    visitor: Visitor,
+    facts: Facts,
+    path: web::Path<String>,
+) -> Result<HttpResponse, PageError> {
     let session = visitor.require()?.session.clone();
     let id = parse_id(&path)?;
     let find = move |snapshot: &mut Snapshot| {
@@ -55,7 +74,12 @@ pub async fn confirm_revoke(app: web::Data<App>, visitor: Visitor, facts: Facts,
 
 /// `POST /account/applications/{id}/revoke`. What was taken back already stays so.
 pub async fn revoke(
-    app: web::Data<App>, visitor: Visitor, facts: Facts, request: HttpRequest, path: web::Path<String>, payload: web::Payload,
+    app: web::Data<App>,
+    visitor: Visitor,
+    facts: Facts,
+    request: HttpRequest,
+    path: web::Path<String>,
+    payload: web::Payload,
 ) -> Result<HttpResponse, PageError> {
     let form = Form::read(&request, payload, app.config.server.max_body_bytes).await?;
     visitor.check_csrf(&form)?;
@@ -74,7 +98,15 @@ fn parse_id(text: &str) -> Result<ConsentId, PageError> {
 }
 
 fn row(catalogue: &Catalogue, connected: Connected, now: Timestamp) -> ConnectedApp {
-    let Connected { consent, application, made_by, is_own, organization_name, workspaces, last_used_at } = connected;
+    let Connected {
+        consent,
+        application,
+        made_by,
+        is_own,
+        organization_name,
+        workspaces,
+        last_used_at,
+    } = connected;
     ConnectedApp {
         maker: if is_own {
             Maker::Own

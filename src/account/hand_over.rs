@@ -26,7 +26,12 @@ use crate::web::visitor::Visitor;
 const WRONG: &str = "The link is not for this address. Enter the one it was made for.";
 
 /// `GET /hand-over/{token}`: what it is; nothing happens yet.
-pub async fn show(app: web::Data<App>, visitor: Visitor, facts: Facts, path: web::Path<String>) -> Result<HttpResponse, PageError> {
+pub async fn show(
+    app: web::Data<App>,
+    visitor: Visitor,
+    facts: Facts,
+    path: web::Path<String>,
+) -> Result<HttpResponse, PageError> {
     let shown = look(&app, candidates(&app, &path)?, facts.now).await?;
     match shown.standing {
         Standing::Open => page(&visitor, &path, shown, None),
@@ -36,7 +41,12 @@ pub async fn show(app: web::Data<App>, visitor: Visitor, facts: Facts, path: web
 
 /// `POST /hand-over/{token}` with `csrf email`: makes the secret and shows it.
 pub async fn collect(
-    app: web::Data<App>, visitor: Visitor, facts: Facts, request: HttpRequest, path: web::Path<String>, payload: web::Payload,
+    app: web::Data<App>,
+    visitor: Visitor,
+    facts: Facts,
+    request: HttpRequest,
+    path: web::Path<String>,
+    payload: web::Payload,
 ) -> Result<HttpResponse, PageError> {
     let form = Form::read(&request, payload, app.config.server.max_body_bytes).await?;
     visitor.check_csrf(&form)?;
@@ -47,15 +57,30 @@ pub async fn collect(
         return Ok(closed_page(&shown.standing));
     }
     let network = network(facts.address).to_string();
-    let guesses = Quota::new("hand_over_address", network.as_str(), app.config.sessions.failures_per_address);
+    let guesses = Quota::new(
+        "hand_over_address",
+        network.as_str(),
+        app.config.sessions.failures_per_address,
+    );
     if !app.limiter.is_free(&network, &guesses, facts.now) {
-        return Err(PageError::TooMany { retry_after_seconds: guesses.rate.window_seconds });
+        return Err(PageError::TooMany {
+            retry_after_seconds: guesses.rate.window_seconds,
+        });
     }
     let (public_id, secret) = mint_key(&shown.key.prefix, &shown.key.marker);
-    let minted = Minted { public_id, digest: app.digester.digest(Purpose::ApiKey, secret.expose()) };
+    let minted = Minted {
+        public_id,
+        digest: app.digester.digest(Purpose::ApiKey, secret.expose()),
+    };
     let (catalogue, email) = (Arc::clone(&app.catalogue), form.field("email").to_owned());
-    let collect = move |tx: &mut Tx| hand_overs::collect(tx, &catalogue, &candidates, &email, minted).map(Verdict::Done);
-    match app.store.write_organization(shown.organization, facts.now, collect).await {
+    let collect = move |tx: &mut Tx| {
+        hand_overs::collect(tx, &catalogue, &candidates, &email, minted).map(Verdict::Done)
+    };
+    match app
+        .store
+        .write_organization(shown.organization, facts.now, collect)
+        .await
+    {
         Ok(Tried::Collected(key)) => {
             let template = HandOverDonePage {
                 shell: shell("Your API key"),
@@ -79,21 +104,41 @@ pub async fn collect(
 /// What is no link is not looked up.
 fn candidates(app: &App, token: &str) -> Result<Vec<Digest>, PageError> {
     let shaped = is_token(&app.config.keys.prefix, TokenKind::HandOver, token);
-    if shaped { Ok(app.digester.candidates(Purpose::HandOver, token)) } else { Err(PageError::NotFound) }
+    if shaped {
+        Ok(app.digester.candidates(Purpose::HandOver, token))
+    } else {
+        Err(PageError::NotFound)
+    }
 }
 
 async fn look(app: &App, candidates: Vec<Digest>, now: Timestamp) -> Result<Shown, Refusal> {
     let catalogue = Arc::clone(&app.catalogue);
-    app.store.read(move |snapshot| hand_overs::look(snapshot, &catalogue, &candidates, now)).await
+    app.store
+        .read(move |snapshot| hand_overs::look(snapshot, &catalogue, &candidates, now))
+        .await
 }
 
 /// Whoever is signed in here is not who the link is for: the page says nothing of it.
 fn shell(title: &str) -> Shell {
-    Shell { title: title.to_owned(), product_name: PRODUCT.to_owned(), signed_in: None, active_section: None }
+    Shell {
+        title: title.to_owned(),
+        product_name: PRODUCT.to_owned(),
+        signed_in: None,
+        active_section: None,
+    }
 }
 
-fn page(visitor: &Visitor, token: &str, shown: Shown, error: Option<String>) -> Result<HttpResponse, PageError> {
-    let status = if error.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+fn page(
+    visitor: &Visitor,
+    token: &str,
+    shown: Shown,
+    error: Option<String>,
+) -> Result<HttpResponse, PageError> {
+    let status = if error.is_some() {
+        StatusCode::UNPROCESSABLE_ENTITY
+    } else {
+        StatusCode::OK
+    };
     let template = HandOverPage {
         shell: shell("An API key for you"),
         csrf: visitor.csrf(),
@@ -108,9 +153,26 @@ fn page(visitor: &Visitor, token: &str, shown: Shown, error: Option<String>) -> 
 
 fn closed_page(standing: &Standing) -> HttpResponse {
     let (title, text) = match standing {
-        Standing::Used => ("This link has been used", "It works once. If that was not you, tell whoever sent it at once: the key can be revoked."),
-        Standing::Expired => ("This link has expired", "Ask whoever sent it for a new one."),
-        Standing::Open | Standing::Void => ("This link does not work any more", "It was taken back or replaced. Ask whoever sent it for a new one."),
+        Standing::Used => (
+            "This link has been used",
+            "It works once. If that was not you, tell whoever sent it at once: the key can be revoked.",
+        ),
+        Standing::Expired => (
+            "This link has expired",
+            "Ask whoever sent it for a new one.",
+        ),
+        Standing::Open | Standing::Void => (
+            "This link does not work any more",
+            "It was taken back or replaced. Ask whoever sent it for a new one.",
+        ),
     };
-    html::page(StatusCode::GONE, &HandOverClosedPage { shell: shell(title), title: title.to_owned(), text: text.to_owned() }, None)
+    html::page(
+        StatusCode::GONE,
+        &HandOverClosedPage {
+            shell: shell(title),
+            title: title.to_owned(),
+            text: text.to_owned(),
+        },
+        None,
+    )
 }

@@ -26,14 +26,22 @@ const NO_PROVIDER: &str = "There is no other way to sign in here.";
 pub async fn show(app: web::Data<App>, visitor: Visitor) -> Result<HttpResponse, PageError> {
     let person = visitor.require()?;
     let (user, issuer) = (person.user.id, app.config.identity.issuer.clone());
-    let linked = app.store.read(move |snapshot| snapshot.list_identities(OPERATOR, &issuer, user)).await?;
+    let linked = app
+        .store
+        .read(move |snapshot| snapshot.list_identities(OPERATOR, &issuer, user))
+        .await?;
     let template = IdentityPage {
         shell: shell(&visitor)?,
         csrf: visitor.csrf(),
         provider: Provider::operator(&app).map(|provider| provider.name),
-        linked: linked.first().map(|identity| Timestamp::date(identity.created_at)),
+        linked: linked
+            .first()
+            .map(|identity| Timestamp::date(identity.created_at)),
         with_password: identities::has_password(&app.config.identity, &person.user),
-        locked: person.session.confined_to.map(|_| Denial::Confined.to_string()),
+        locked: person
+            .session
+            .confined_to
+            .map(|_| Denial::Confined.to_string()),
     };
     Ok(html::page(StatusCode::OK, &template, None))
 }
@@ -41,34 +49,48 @@ pub async fn show(app: web::Data<App>, visitor: Visitor) -> Result<HttpResponse,
 /// `POST /account/identity/link`. The answer is a page that goes on to the provider: a redirect behind a form would have to be
 /// allowed by the page's policy, wherever the provider then sends the browser.
 pub async fn link(
-    app: web::Data<App>, visitor: Visitor, facts: Facts, request: HttpRequest, payload: web::Payload,
+    app: web::Data<App>,
+    visitor: Visitor,
+    facts: Facts,
+    request: HttpRequest,
+    payload: web::Payload,
 ) -> Result<HttpResponse, PageError> {
     let form = Form::read(&request, payload, app.config.server.max_body_bytes).await?;
     visitor.check_csrf(&form)?;
     let person = visitor.require()?;
-    let provider = Provider::operator(&app).ok_or_else(|| PageError::BadRequest(NO_PROVIDER.to_owned()))?;
+    let provider =
+        Provider::operator(&app).ok_or_else(|| PageError::BadRequest(NO_PROVIDER.to_owned()))?;
     if person.session.confined_to.is_some() {
         return Err(PageError::Forbidden(Denial::Confined.to_string()));
     }
-    let (url, cookie) = match openid::begin(&app, &facts, &provider, PATH, Some(person.session.id)).await? {
-        Ok(begun) => begun,
-        Err(failure) => return Ok(openid::failed(&facts, OPERATOR, failure)),
-    };
+    let (url, cookie) =
+        match openid::begin(&app, &facts, &provider, PATH, Some(person.session.id)).await? {
+            Ok(begun) => begun,
+            Err(failure) => return Ok(openid::failed(&facts, OPERATOR, failure)),
+        };
     let template = NoticePage {
         shell: shell(&visitor)?,
         heading: "One moment".to_owned(),
         message: format!("You go on to {} and come back here.", provider.name),
-        way_out: Some(Link { href: url.to_string(), label: format!("Go on to {}", provider.name) }),
+        way_out: Some(Link {
+            href: url.to_string(),
+            label: format!("Go on to {}", provider.name),
+        }),
     };
     let mut response = html::page(StatusCode::OK, &template, None);
-    let refresh = HeaderValue::try_from(format!("0; url={url}")).map_err(|error| PageError::Unavailable(error.to_string()))?;
+    let refresh = HeaderValue::try_from(format!("0; url={url}"))
+        .map_err(|error| PageError::Unavailable(error.to_string()))?;
     response.headers_mut().insert(REFRESH, refresh);
     with_cookies(response, [cookie])
 }
 
 /// `POST /account/identity/unlink`.
 pub async fn unlink(
-    app: web::Data<App>, visitor: Visitor, facts: Facts, request: HttpRequest, payload: web::Payload,
+    app: web::Data<App>,
+    visitor: Visitor,
+    facts: Facts,
+    request: HttpRequest,
+    payload: web::Payload,
 ) -> Result<HttpResponse, PageError> {
     let form = Form::read(&request, payload, app.config.server.max_body_bytes).await?;
     visitor.check_csrf(&form)?;
@@ -76,13 +98,30 @@ pub async fn unlink(
     if app.config.identity.issuer.is_empty() {
         return Err(PageError::BadRequest(NO_PROVIDER.to_owned()));
     }
-    let (config, session, user) = (Arc::clone(&app.config), person.session.clone(), person.user.clone());
-    app.store.write(facts.now, move |tx| identities::unlink(tx, &config.identity, &session, &user).map(Verdict::Done)).await?;
+    let (config, session, user) = (
+        Arc::clone(&app.config),
+        person.session.clone(),
+        person.user.clone(),
+    );
+    app.store
+        .write(facts.now, move |tx| {
+            identities::unlink(tx, &config.identity, &session, &user).map(Verdict::Done)
+        })
+        .await?;
     Ok(html::see_other(PATH))
 }
 
 fn shell(visitor: &Visitor) -> Result<Shell, PageError> {
     let email = visitor.require()?.user.email.clone().unwrap_or_default();
-    let signed_in = Some(SignedIn { email, csrf: visitor.csrf(), ..SignedIn::default() });
-    Ok(Shell { title: "How you sign in".to_owned(), product_name: PRODUCT.to_owned(), signed_in, active_section: None })
+    let signed_in = Some(SignedIn {
+        email,
+        csrf: visitor.csrf(),
+        ..SignedIn::default()
+    });
+    Ok(Shell {
+        title: "How you sign in".to_owned(),
+        product_name: PRODUCT.to_owned(),
+        signed_in,
+        active_section: None,
+    })
 }

@@ -36,24 +36,47 @@ fn candidates(app: &App, token: &str) -> Result<Vec<Digest>, PageError> {
 
 async fn find(app: &App, facts: &Facts, token: &str) -> Result<Offer, PageError> {
     let (candidates, now) = (candidates(app, token)?, facts.now);
-    Ok(app.store.read(move |snapshot| invitations::find_by_link(snapshot, &candidates, now)).await?)
+    Ok(app
+        .store
+        .read(move |snapshot| invitations::find_by_link(snapshot, &candidates, now))
+        .await?)
 }
 
 /// `GET /invitations/{token}`.
-pub async fn show(app: web::Data<App>, visitor: Visitor, facts: Facts, path: web::Path<String>) -> Result<HttpResponse, PageError> {
+pub async fn show(
+    app: web::Data<App>,
+    visitor: Visitor,
+    facts: Facts,
+    path: web::Path<String>,
+) -> Result<HttpResponse, PageError> {
     let offer = find(&app, &facts, &path).await?;
     page(&app, &visitor, &path, offer, "", FieldErrors::default())
 }
 
-fn page(app: &App, visitor: &Visitor, token: &str, offer: Offer, name: &str, errors: FieldErrors) -> Result<HttpResponse, PageError> {
+fn page(
+    app: &App,
+    visitor: &Visitor,
+    token: &str,
+    offer: Offer,
+    name: &str,
+    errors: FieldErrors,
+) -> Result<HttpResponse, PageError> {
     let path = format!("/invitations/{token}");
-    let query = url::form_urlencoded::Serializer::new(String::new()).append_pair("return_to", &path).finish();
+    let query = url::form_urlencoded::Serializer::new(String::new())
+        .append_pair("return_to", &path)
+        .finish();
     let who = match visitor.signed_in() {
         None => Visitors::Nobody,
-        Some(person) if person.user.email.as_deref() == Some(offer.invitation.email.as_str()) => Visitors::Invited,
+        Some(person) if person.user.email.as_deref() == Some(offer.invitation.email.as_str()) => {
+            Visitors::Invited
+        }
         Some(_) => Visitors::Somebody,
     };
-    let status = if errors.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+    let status = if errors.is_empty() {
+        StatusCode::OK
+    } else {
+        StatusCode::UNPROCESSABLE_ENTITY
+    };
     let template = InvitationPage {
         shell: visitor.shell("Invitation"),
         csrf: visitor.csrf(),
@@ -70,7 +93,12 @@ fn page(app: &App, visitor: &Visitor, token: &str, offer: Offer, name: &str, err
 
 impl OfferView {
     pub(super) fn of(offer: Offer) -> Self {
-        let Offer { invitation, organization, inviter_name, workspaces } = offer;
+        let Offer {
+            invitation,
+            organization,
+            inviter_name,
+            workspaces,
+        } = offer;
         Self {
             id: invitation.id.to_string(),
             email: invitation.email,
@@ -98,17 +126,37 @@ pub(super) fn role_name(role: OrganizationRole) -> &'static str {
 
 /// `POST /invitations/{token}/account` with `csrf name password`: an account for the invited address, signed in.
 pub async fn create_account(
-    app: web::Data<App>, visitor: Visitor, facts: Facts, request: HttpRequest, path: web::Path<String>, payload: web::Payload,
+    app: web::Data<App>,
+    visitor: Visitor,
+    facts: Facts,
+    request: HttpRequest,
+    path: web::Path<String>,
+    payload: web::Payload,
 ) -> Result<HttpResponse, PageError> {
     let form = Form::read(&request, payload, app.config.server.max_body_bytes).await?;
     visitor.check_csrf(&form)?;
     form.refuse_repeated(&["name", "password"])?;
-    ensure(app.config.identity.local_accounts, PageError::Forbidden("Accounts are not made here: sign in with your provider.".to_owned()))?;
+    ensure(
+        app.config.identity.local_accounts,
+        PageError::Forbidden("Accounts are not made here: sign in with your provider.".to_owned()),
+    )?;
     let offer = find(&app, &facts, &path).await?;
     let (name, password) = (form.field("name"), form.field("password"));
     match sign_up(&app, &facts, &path, name, password).await {
-        Ok(person) => sign_in::start(&app, &visitor, facts.now, person, None, &format!("/invitations/{path}")).await,
-        Err(SignUp::Refused(refusal)) => page(&app, &visitor, &path, offer, name, field_errors(refusal)?),
+        Ok(person) => {
+            sign_in::start(
+                &app,
+                &visitor,
+                facts.now,
+                person,
+                None,
+                &format!("/invitations/{path}"),
+            )
+            .await
+        }
+        Err(SignUp::Refused(refusal)) => {
+            page(&app, &visitor, &path, offer, name, field_errors(refusal)?)
+        }
         Err(SignUp::Page(error)) => Err(error),
     }
 }
@@ -125,21 +173,48 @@ impl From<Refusal> for SignUp {
     }
 }
 
-async fn sign_up(app: &App, facts: &Facts, token: &str, name: &str, password: &str) -> Result<crate::types::id::UserId, SignUp> {
+async fn sign_up(
+    app: &App,
+    facts: &Facts,
+    token: &str,
+    name: &str,
+    password: &str,
+) -> Result<crate::types::id::UserId, SignUp> {
     let candidates = candidates(app, token).map_err(SignUp::Page)?;
-    ensure(password.len() <= MOST_PASSWORD, Refusal::Invalid(vec![("password", format!("must be at most {MOST_PASSWORD} bytes"))]))?;
+    ensure(
+        password.len() <= MOST_PASSWORD,
+        Refusal::Invalid(vec![(
+            "password",
+            format!("must be at most {MOST_PASSWORD} bytes"),
+        )]),
+    )?;
     check_password(password)?;
-    let busy = |_| SignUp::Page(PageError::TooMany { retry_after_seconds: RETRY_SECONDS });
-    let hash = app.passwords.hash(facts.address, password.to_owned()).await.map_err(busy)?;
+    let busy = |_| {
+        SignUp::Page(PageError::TooMany {
+            retry_after_seconds: RETRY_SECONDS,
+        })
+    };
+    let hash = app
+        .passwords
+        .hash(facts.address, password.to_owned())
+        .await
+        .map_err(busy)?;
     let name = name.to_owned();
-    let create = move |tx: &mut Tx| invitations::create_account(tx, &candidates, name, hash).map(|user| Verdict::Done(user.id));
+    let create = move |tx: &mut Tx| {
+        invitations::create_account(tx, &candidates, name, hash).map(|user| Verdict::Done(user.id))
+    };
     let made: Result<_, Refusal> = app.store.write(facts.now, create).await;
     Ok(made?)
 }
 
 /// `POST /invitations/{token}/accept`.
 pub async fn accept(
-    app: web::Data<App>, visitor: Visitor, facts: Facts, request: HttpRequest, path: web::Path<String>, payload: web::Payload,
+    app: web::Data<App>,
+    visitor: Visitor,
+    facts: Facts,
+    request: HttpRequest,
+    path: web::Path<String>,
+    payload: web::Payload,
 ) -> Result<HttpResponse, PageError> {
     let form = Form::read(&request, payload, app.config.server.max_body_bytes).await?;
     visitor.check_csrf(&form)?;
@@ -152,12 +227,27 @@ pub async fn accept(
 }
 
 /// The signed-in person accepts, behind the organization's lock.
-pub(super) async fn accept_by(app: &App, visitor: &Visitor, facts: &Facts, by: By) -> Result<OrganizationId, Refusal> {
-    let Some(person) = visitor.signed_in() else { return Err(Refusal::NotFound) };
+pub(super) async fn accept_by(
+    app: &App,
+    visitor: &Visitor,
+    facts: &Facts,
+    by: By,
+) -> Result<OrganizationId, Refusal> {
+    let Some(person) = visitor.signed_in() else {
+        return Err(Refusal::NotFound);
+    };
     let (user, now, confined) = (person.user.id, facts.now, person.session.confined_to);
     let asked = by.clone();
-    let organization = app.store.read(move |snapshot: &mut Snapshot| invitations::organization_of(snapshot, user, &asked, now)).await?;
-    ensure(confined.is_none_or(|only| only == organization), Refusal::Coded("confined", CONFINED.to_owned()))?;
+    let organization = app
+        .store
+        .read(move |snapshot: &mut Snapshot| {
+            invitations::organization_of(snapshot, user, &asked, now)
+        })
+        .await?;
+    ensure(
+        confined.is_none_or(|only| only == organization),
+        Refusal::Coded("confined", CONFINED.to_owned()),
+    )?;
     let catalogue = Arc::clone(&app.catalogue);
     let rule = move |tx: &mut Tx| invitations::accept(tx, &catalogue, user, &by).map(Verdict::Done);
     app.store.write_organization(organization, now, rule).await
@@ -167,14 +257,24 @@ pub(super) const CONFINED: &str = "You signed in with an organization's login, w
 
 /// `POST /invitations/{token}/decline`.
 pub async fn decline(
-    app: web::Data<App>, visitor: Visitor, facts: Facts, request: HttpRequest, path: web::Path<String>, payload: web::Payload,
+    app: web::Data<App>,
+    visitor: Visitor,
+    facts: Facts,
+    request: HttpRequest,
+    path: web::Path<String>,
+    payload: web::Payload,
 ) -> Result<HttpResponse, PageError> {
     let form = Form::read(&request, payload, app.config.server.max_body_bytes).await?;
     visitor.check_csrf(&form)?;
     let user = visitor.require()?.user.id;
     let offer = find(&app, &facts, &path).await?;
     let by = By::Link(candidates(&app, &path)?);
-    let declined: Result<(), Refusal> = app.store.write(facts.now, move |tx: &mut Tx| invitations::decline(tx, user, &by).map(Verdict::Done)).await;
+    let declined: Result<(), Refusal> = app
+        .store
+        .write(facts.now, move |tx: &mut Tx| {
+            invitations::decline(tx, user, &by).map(Verdict::Done)
+        })
+        .await;
     match declined {
         Ok(()) => Ok(html::see_other(ORGANIZATIONS)),
         Err(refusal) => page(&app, &visitor, &path, offer, "", field_errors(refusal)?),

@@ -17,9 +17,14 @@ use actix_web::cookie::Cookie;
 
 use crate::web::html::PageError;
 
-fn with_cookies(mut response: HttpResponse, cookies: impl IntoIterator<Item = Cookie<'static>>) -> Result<HttpResponse, PageError> {
+fn with_cookies(
+    mut response: HttpResponse,
+    cookies: impl IntoIterator<Item = Cookie<'static>>,
+) -> Result<HttpResponse, PageError> {
     for cookie in cookies {
-        response.add_cookie(&cookie).map_err(|error| PageError::Unavailable(error.to_string()))?;
+        response
+            .add_cookie(&cookie)
+            .map_err(|error| PageError::Unavailable(error.to_string()))?;
     }
     Ok(response)
 }

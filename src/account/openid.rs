@@ -72,23 +72,47 @@ impl From<Denial> for Rejection {
 }
 
 /// `GET /login/oidc?return_to=`: to the operator's provider.
-pub async fn start(app: web::Data<App>, facts: Facts, request: HttpRequest) -> Result<HttpResponse, PageError> {
+pub async fn start(
+    app: web::Data<App>,
+    facts: Facts,
+    request: HttpRequest,
+) -> Result<HttpResponse, PageError> {
     leave(&app, &facts, &request, OPERATOR).await
 }
 
 /// `GET /login/oidc/{provider}?return_to=`: to an organization's.
-pub async fn start_at(app: web::Data<App>, facts: Facts, request: HttpRequest, path: web::Path<String>) -> Result<HttpResponse, PageError> {
+pub async fn start_at(
+    app: web::Data<App>,
+    facts: Facts,
+    request: HttpRequest,
+    path: web::Path<String>,
+) -> Result<HttpResponse, PageError> {
     leave(&app, &facts, &request, &path).await
 }
 
-async fn leave(app: &App, facts: &Facts, request: &HttpRequest, realm: &str) -> Result<HttpResponse, PageError> {
+async fn leave(
+    app: &App,
+    facts: &Facts,
+    request: &HttpRequest,
+    realm: &str,
+) -> Result<HttpResponse, PageError> {
     let query = Form::of_query(request)?;
     let return_to = local_path(query.field("return_to"));
     let Some(provider) = Provider::find(app, realm).await? else {
-        return Ok(error_page(StatusCode::BAD_REQUEST, "This link cannot be used", "Nobody can sign in by it, or not any more.", None, facts));
+        return Ok(error_page(
+            StatusCode::BAD_REQUEST,
+            "This link cannot be used",
+            "Nobody can sign in by it, or not any more.",
+            None,
+            facts,
+        ));
     };
     // login CSRF: a link elsewhere must not sign somebody in as somebody else, unasked
-    if request.headers().get("sec-fetch-site").is_some_and(|site| site == "cross-site") {
+    if request
+        .headers()
+        .get("sec-fetch-site")
+        .is_some_and(|site| site == "cross-site")
+    {
         return Ok(ask_first(request, &provider));
     }
     match begin(app, facts, &provider, return_to, None).await? {
@@ -101,19 +125,35 @@ async fn leave(app: &App, facts: &Facts, request: &HttpRequest, realm: &str) -> 
 fn ask_first(request: &HttpRequest, provider: &Provider) -> HttpResponse {
     let title = format!("Sign in with {}?", provider.name);
     let template = NoticePage {
-        shell: Shell { title: title.clone(), product_name: html::PRODUCT.to_owned(), signed_in: None, active_section: None },
+        shell: Shell {
+            title: title.clone(),
+            product_name: html::PRODUCT.to_owned(),
+            signed_in: None,
+            active_section: None,
+        },
         heading: title,
         message: "Another site sent you here. Go on only if you meant to sign in.".to_owned(),
-        way_out: Some(Link { href: request.uri().to_string(), label: "Go on".to_owned() }),
+        way_out: Some(Link {
+            href: request.uri().to_string(),
+            label: "Go on".to_owned(),
+        }),
     };
     html::page(StatusCode::OK, &template, None)
 }
 
 /// Where the browser goes, and what it takes along.
 pub(super) async fn begin(
-    app: &App, facts: &Facts, provider: &Provider, return_to: &str, link: Option<SessionId>,
+    app: &App,
+    facts: &Facts,
+    provider: &Provider,
+    return_to: &str,
+    link: Option<SessionId>,
 ) -> Result<Result<(url::Url, actix_web::cookie::Cookie<'static>), Failure>, PageError> {
-    let budget = app.admit_stranger(facts.address, facts.now).map_err(|retry_after_seconds| PageError::TooMany { retry_after_seconds })?;
+    let budget = app
+        .admit_stranger(facts.address, facts.now)
+        .map_err(|retry_after_seconds| PageError::TooMany {
+            retry_after_seconds,
+        })?;
     let (url, flow) = match app.openid.begin(&provider.registration, facts.now).await {
         Ok(begun) => begun,
         Err(failure) => {
@@ -134,16 +174,25 @@ pub(super) async fn begin(
         "/".clone_into(&mut started.return_to);
         sealed = seal(app, &started)?;
     }
-    Ok(Ok((url, sign_in_cookie(app.issuer.is_secure(), sealed, STARTED_SECONDS))))
+    Ok(Ok((
+        url,
+        sign_in_cookie(app.issuer.is_secure(), sealed, STARTED_SECONDS),
+    )))
 }
 
 fn seal(app: &App, started: &Started) -> Result<String, PageError> {
-    let text = serde_json::to_vec(started).map_err(|error| PageError::Unavailable(error.to_string()))?;
+    let text =
+        serde_json::to_vec(started).map_err(|error| PageError::Unavailable(error.to_string()))?;
     Ok(app.sealer.seal(CONTEXT, &text))
 }
 
 /// `GET /login/oidc/callback`: every provider sends the browser back to here.
-pub async fn callback(app: web::Data<App>, visitor: Visitor, facts: Facts, request: HttpRequest) -> Result<HttpResponse, PageError> {
+pub async fn callback(
+    app: web::Data<App>,
+    visitor: Visitor,
+    facts: Facts,
+    request: HttpRequest,
+) -> Result<HttpResponse, PageError> {
     let query = Form::of_query(&request)?;
     query.refuse_repeated(&["code", "state", "iss", "error"])?;
     let Some(started) = started(&app, &request, &query, facts.now) else {
@@ -163,32 +212,81 @@ fn started(app: &App, request: &HttpRequest, query: &Form, now: Timestamp) -> Op
     let text = app.sealer.open(CONTEXT, &sealed).ok()?;
     let started: Started = serde_json::from_slice(&text).ok()?;
     let state = query.one("state").ok()??;
-    let equal = aws_lc_rs::constant_time::verify_slices_are_equal(state.as_bytes(), started.flow.state.as_bytes()).is_ok();
+    let equal = aws_lc_rs::constant_time::verify_slices_are_equal(
+        state.as_bytes(),
+        started.flow.state.as_bytes(),
+    )
+    .is_ok();
     (equal && Timestamp::from_millis(started.ends_at) > now).then_some(started)
 }
 
-async fn come_back(app: &App, visitor: &Visitor, facts: &Facts, query: &Form, started: &Started) -> Result<HttpResponse, Rejection> {
-    let budget = app.admit_stranger(facts.address, facts.now).map_err(|retry_after_seconds| PageError::TooMany { retry_after_seconds })?;
-    let provider = Provider::find(app, &started.realm).await?.filter(|provider| provider.registration.issuer == started.issuer);
+async fn come_back(
+    app: &App,
+    visitor: &Visitor,
+    facts: &Facts,
+    query: &Form,
+    started: &Started,
+) -> Result<HttpResponse, Rejection> {
+    let budget = app
+        .admit_stranger(facts.address, facts.now)
+        .map_err(|retry_after_seconds| PageError::TooMany {
+            retry_after_seconds,
+        })?;
+    let provider = Provider::find(app, &started.realm)
+        .await?
+        .filter(|provider| provider.registration.issuer == started.issuer);
     let provider = provider.ok_or(Rejection::NotStarted)?;
     let redeemed = redeem(app, facts, query, started, &provider).await;
     let proven = redeemed.inspect_err(|_| app.count_stranger(budget, facts.now))?;
     match started.link {
         Some(session) => link(app, visitor, facts, session, proven).await,
-        None => sign_in(app, visitor, facts, &provider.realm, proven, &started.return_to).await,
+        None => {
+            sign_in(
+                app,
+                visitor,
+                facts,
+                &provider.realm,
+                proven,
+                &started.return_to,
+            )
+            .await
+        }
     }
 }
 
-async fn redeem(app: &App, facts: &Facts, query: &Form, started: &Started, provider: &Provider) -> Result<Proven, Rejection> {
+async fn redeem(
+    app: &App,
+    facts: &Facts,
+    query: &Form,
+    started: &Started,
+    provider: &Provider,
+) -> Result<Proven, Rejection> {
     if let Some(error) = query.one("error").ok().flatten() {
         return Err(Rejection::AtProvider(error.chars().take(60).collect()));
     }
-    let code = query.one("code").ok().flatten().ok_or_else(|| Rejection::AtProvider("it sent no code".to_owned()))?;
-    let answer = Answer { code, iss: query.one("iss").ok().flatten() };
-    Ok(app.openid.finish(&provider.registration, &started.flow, &answer, facts.now).await?)
+    let code = query
+        .one("code")
+        .ok()
+        .flatten()
+        .ok_or_else(|| Rejection::AtProvider("it sent no code".to_owned()))?;
+    let answer = Answer {
+        code,
+        iss: query.one("iss").ok().flatten(),
+    };
+    Ok(app
+        .openid
+        .finish(&provider.registration, &started.flow, &answer, facts.now)
+        .await?)
 }
 
-async fn sign_in(app: &App, visitor: &Visitor, facts: &Facts, realm: &Realm, proven: Proven, return_to: &str) -> Result<HttpResponse, Rejection> {
+async fn sign_in(
+    app: &App,
+    visitor: &Visitor,
+    facts: &Facts,
+    realm: &Realm,
+    proven: Proven,
+    return_to: &str,
+) -> Result<HttpResponse, Rejection> {
     let mut recognized = recognize(app, facts, realm, &proven).await;
     if let Err(Denial::Store(store::Error::Constraint(_))) = recognized {
         // the same person's other first sign-in was faster: now there is somebody to find
@@ -196,22 +294,57 @@ async fn sign_in(app: &App, visitor: &Visitor, facts: &Facts, realm: &Realm, pro
     }
     let user = recognized?;
     // whoever is signed in is not exchanged for somebody else
-    ensure(visitor.signed_in().is_none_or(|own| own.user.id == user.id), Rejection::SomebodyElse)?;
-    Ok(sign_in::start(app, visitor, facts.now, user.id, realm.confines_to(), return_to).await?)
+    ensure(
+        visitor.signed_in().is_none_or(|own| own.user.id == user.id),
+        Rejection::SomebodyElse,
+    )?;
+    Ok(sign_in::start(
+        app,
+        visitor,
+        facts.now,
+        user.id,
+        realm.confines_to(),
+        return_to,
+    )
+    .await?)
 }
 
-async fn recognize(app: &App, facts: &Facts, realm: &Realm, proven: &Proven) -> Result<User, Denial> {
-    let (shared, proven, create) = (realm.clone(), proven.clone(), app.config.identity.create_users);
+async fn recognize(
+    app: &App,
+    facts: &Facts,
+    realm: &Realm,
+    proven: &Proven,
+) -> Result<User, Denial> {
+    let (shared, proven, create) = (
+        realm.clone(),
+        proven.clone(),
+        app.config.identity.create_users,
+    );
     let catalogue = std::sync::Arc::clone(&app.catalogue);
-    let rule = move |tx: &mut Tx| identities::sign_in(tx, &catalogue, &shared, &proven, create).map(Verdict::Done);
+    let rule = move |tx: &mut Tx| {
+        identities::sign_in(tx, &catalogue, &shared, &proven, create).map(Verdict::Done)
+    };
     match realm.confines_to() {
-        Some(organization) => app.store.write_organization(organization, facts.now, rule).await,
+        Some(organization) => {
+            app.store
+                .write_organization(organization, facts.now, rule)
+                .await
+        }
         None => app.store.write(facts.now, rule).await,
     }
 }
 
-async fn link(app: &App, visitor: &Visitor, facts: &Facts, asked_by: SessionId, proven: Proven) -> Result<HttpResponse, Rejection> {
-    let signed_in = visitor.signed_in().filter(|signed_in| signed_in.session.id == asked_by).ok_or(Rejection::NotStarted)?;
+async fn link(
+    app: &App,
+    visitor: &Visitor,
+    facts: &Facts,
+    asked_by: SessionId,
+    proven: Proven,
+) -> Result<HttpResponse, Rejection> {
+    let signed_in = visitor
+        .signed_in()
+        .filter(|signed_in| signed_in.session.id == asked_by)
+        .ok_or(Rejection::NotStarted)?;
     let (session, user) = (signed_in.session.clone(), signed_in.user.id);
     let rule = move |tx: &mut Tx| identities::link(tx, &session, user, &proven).map(Verdict::Done);
     app.store.write(facts.now, rule).await?;
@@ -231,7 +364,9 @@ fn rejected(facts: &Facts, realm: &str, rejection: &Rejection) -> HttpResponse {
 }
 
 fn words(rejection: &Rejection) -> (StatusCode, &'static str, String) {
-    let again = |text: &str| format!("{text} Nothing was changed. Go back to the sign-in page and start again.");
+    let again = |text: &str| {
+        format!("{text} Nothing was changed. Go back to the sign-in page and start again.")
+    };
     match rejection {
         Rejection::NotStarted => (
             StatusCode::BAD_REQUEST,

@@ -29,26 +29,45 @@ struct Own {
     asked: Vec<(JoinRequestId, String)>,
 }
 
-fn read(snapshot: &mut Snapshot, user: &User, only: Option<OrganizationId>, now: Timestamp) -> Result<Own, Refusal> {
+fn read(
+    snapshot: &mut Snapshot,
+    user: &User,
+    only: Option<OrganizationId>,
+    now: Timestamp,
+) -> Result<Own, Refusal> {
     let mut organizations = Vec::new();
     for organization in snapshot.list_organizations_of(user.id)? {
-        let Some(member) = snapshot.find_member(organization.id, user.id)? else { continue };
+        let Some(member) = snapshot.find_member(organization.id, user.id)? else {
+            continue;
+        };
         if only.is_none_or(|only| only == organization.id) {
             organizations.push(row(&member, organization.name));
         }
     }
     if only.is_some() {
-        return Ok(Own { organizations, offers: Vec::new(), joinable: Vec::new(), asked: Vec::new() });
+        return Ok(Own {
+            organizations,
+            offers: Vec::new(),
+            joinable: Vec::new(),
+            asked: Vec::new(),
+        });
     }
     let mut asked = Vec::new();
     for request in snapshot.list_join_requests_of(user.id)? {
-        let name = snapshot.find_organization(request.organization_id)?.map(|organization| organization.name);
+        let name = snapshot
+            .find_organization(request.organization_id)?
+            .map(|organization| organization.name);
         asked.extend(name.map(|name| (request.id, request.organization_id, name)));
     }
     let mut joinable = join_requests::list_joinable(snapshot, user)?;
     joinable.retain(|(id, _)| asked.iter().all(|(_, asked, _)| asked != id));
     let asked = asked.into_iter().map(|(id, _, name)| (id, name)).collect();
-    Ok(Own { organizations, offers: invitations::list_offers(snapshot, user, now)?, joinable, asked })
+    Ok(Own {
+        organizations,
+        offers: invitations::list_offers(snapshot, user, now)?,
+        joinable,
+        asked,
+    })
 }
 
 fn row(member: &Member, name: String) -> OrganizationRow {
@@ -61,23 +80,50 @@ fn row(member: &Member, name: String) -> OrganizationRow {
 }
 
 /// `GET /account/organizations`.
-pub async fn list(app: web::Data<App>, visitor: Visitor, facts: Facts) -> Result<HttpResponse, PageError> {
+pub async fn list(
+    app: web::Data<App>,
+    visitor: Visitor,
+    facts: Facts,
+) -> Result<HttpResponse, PageError> {
     page(&app, &visitor, &facts, "", FieldErrors::default()).await
 }
 
-async fn page(app: &App, visitor: &Visitor, facts: &Facts, name: &str, errors: FieldErrors) -> Result<HttpResponse, PageError> {
+async fn page(
+    app: &App,
+    visitor: &Visitor,
+    facts: &Facts,
+    name: &str,
+    errors: FieldErrors,
+) -> Result<HttpResponse, PageError> {
     let person = visitor.require()?;
     let (user, only, now) = (person.user.clone(), person.session.confined_to, facts.now);
-    let own = app.store.read(move |snapshot| read(snapshot, &user, only, now)).await?;
-    let status = if errors.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+    let own = app
+        .store
+        .read(move |snapshot| read(snapshot, &user, only, now))
+        .await?;
+    let status = if errors.is_empty() {
+        StatusCode::OK
+    } else {
+        StatusCode::UNPROCESSABLE_ENTITY
+    };
     let template = OrganizationsPage {
         shell: visitor.shell("Organizations"),
         csrf: visitor.csrf(),
         organizations: own.organizations,
         offers: own.offers.into_iter().map(OfferView::of).collect(),
-        joinable: own.joinable.into_iter().map(|(id, name)| (id.to_string(), name)).collect(),
-        asked: own.asked.into_iter().map(|(id, name)| (id.to_string(), name)).collect(),
-        can_create: only.is_none() && person.user.email_verified_at.is_some() && app.config.accounts.create_organizations,
+        joinable: own
+            .joinable
+            .into_iter()
+            .map(|(id, name)| (id.to_string(), name))
+            .collect(),
+        asked: own
+            .asked
+            .into_iter()
+            .map(|(id, name)| (id.to_string(), name))
+            .collect(),
+        can_create: only.is_none()
+            && person.user.email_verified_at.is_some()
+            && app.config.accounts.create_organizations,
         locked: only.map(|_| CONFINED.to_owned()),
         name: name.to_owned(),
         errors,
@@ -86,16 +132,30 @@ async fn page(app: &App, visitor: &Visitor, facts: &Facts, name: &str, errors: F
 }
 
 /// The form, of a person whose session is not confined to one organization.
-async fn form_of_free(app: &App, visitor: &Visitor, request: &HttpRequest, payload: web::Payload) -> Result<(Form, User), PageError> {
+async fn form_of_free(
+    app: &App,
+    visitor: &Visitor,
+    request: &HttpRequest,
+    payload: web::Payload,
+) -> Result<(Form, User), PageError> {
     let form = Form::read(request, payload, app.config.server.max_body_bytes).await?;
     visitor.check_csrf(&form)?;
     let person = visitor.require()?;
-    ensure(person.session.confined_to.is_none(), PageError::Forbidden(CONFINED.to_owned()))?;
+    ensure(
+        person.session.confined_to.is_none(),
+        PageError::Forbidden(CONFINED.to_owned()),
+    )?;
     Ok((form, person.user.clone()))
 }
 
 /// Back to the page: as it is now, or with what was refused.
-async fn done(app: &App, visitor: &Visitor, facts: &Facts, name: &str, answer: Result<(), Refusal>) -> Result<HttpResponse, PageError> {
+async fn done(
+    app: &App,
+    visitor: &Visitor,
+    facts: &Facts,
+    name: &str,
+    answer: Result<(), Refusal>,
+) -> Result<HttpResponse, PageError> {
     match answer {
         Ok(()) => Ok(html::see_other(ORGANIZATIONS)),
         Err(refusal) => page(app, visitor, facts, name, field_errors(refusal)?).await,
@@ -103,48 +163,85 @@ async fn done(app: &App, visitor: &Visitor, facts: &Facts, name: &str, answer: R
 }
 
 fn id_in<I: std::str::FromStr>(form: &Form, field: &str) -> Result<I, PageError> {
-    ensure(!form.field(field).is_empty(), PageError::BadRequest(format!("The form has no {field}.")))?;
+    ensure(
+        !form.field(field).is_empty(),
+        PageError::BadRequest(format!("The form has no {field}.")),
+    )?;
     form.refuse_repeated(&[field])?;
     parse_id(form.field(field))
 }
 
 /// `POST /account/organizations` with `csrf name`: a new one, owned by the person.
 pub async fn create(
-    app: web::Data<App>, visitor: Visitor, facts: Facts, request: HttpRequest, payload: web::Payload,
+    app: web::Data<App>,
+    visitor: Visitor,
+    facts: Facts,
+    request: HttpRequest,
+    payload: web::Payload,
 ) -> Result<HttpResponse, PageError> {
     let (form, user) = form_of_free(&app, &visitor, &request, payload).await?;
     form.refuse_repeated(&["name"])?;
-    let (config, wanted) = (std::sync::Arc::clone(&app.config), form.field("name").to_owned());
-    let found = move |tx: &mut Tx| founding::found(tx, &config.accounts, user.id, &wanted).map(|_| Verdict::Done(()));
+    let (config, wanted) = (
+        std::sync::Arc::clone(&app.config),
+        form.field("name").to_owned(),
+    );
+    let found = move |tx: &mut Tx| {
+        founding::found(tx, &config.accounts, user.id, &wanted).map(|_| Verdict::Done(()))
+    };
     let answer = app.store.write(facts.now, found).await;
     done(&app, &visitor, &facts, form.field("name"), answer).await
 }
 
 /// `POST /account/organizations/ask` with `csrf organization message`.
 pub async fn ask(
-    app: web::Data<App>, visitor: Visitor, facts: Facts, request: HttpRequest, payload: web::Payload,
+    app: web::Data<App>,
+    visitor: Visitor,
+    facts: Facts,
+    request: HttpRequest,
+    payload: web::Payload,
 ) -> Result<HttpResponse, PageError> {
     let (form, user) = form_of_free(&app, &visitor, &request, payload).await?;
     form.refuse_repeated(&["message"])?;
-    let (organization, message): (OrganizationId, _) = (id_in(&form, "organization")?, form.field("message").to_owned());
-    let rule = move |tx: &mut Tx| join_requests::ask(tx, user.id, organization, &message).map(|_| Verdict::Done(()));
-    let answer = app.store.write_organization(organization, facts.now, rule).await;
+    let (organization, message): (OrganizationId, _) = (
+        id_in(&form, "organization")?,
+        form.field("message").to_owned(),
+    );
+    let rule = move |tx: &mut Tx| {
+        join_requests::ask(tx, user.id, organization, &message).map(|_| Verdict::Done(()))
+    };
+    let answer = app
+        .store
+        .write_organization(organization, facts.now, rule)
+        .await;
     done(&app, &visitor, &facts, "", answer).await
 }
 
 /// `POST /account/organizations/withdraw` with `csrf request`.
 pub async fn withdraw(
-    app: web::Data<App>, visitor: Visitor, facts: Facts, request: HttpRequest, payload: web::Payload,
+    app: web::Data<App>,
+    visitor: Visitor,
+    facts: Facts,
+    request: HttpRequest,
+    payload: web::Payload,
 ) -> Result<HttpResponse, PageError> {
     let (form, user) = form_of_free(&app, &visitor, &request, payload).await?;
     let id = id_in(&form, "request")?;
-    let answer = app.store.write(facts.now, move |tx: &mut Tx| join_requests::withdraw(tx, user.id, id).map(Verdict::Done)).await;
+    let answer = app
+        .store
+        .write(facts.now, move |tx: &mut Tx| {
+            join_requests::withdraw(tx, user.id, id).map(Verdict::Done)
+        })
+        .await;
     done(&app, &visitor, &facts, "", answer).await
 }
 
 /// `POST /account/organizations/accept` with `csrf invitation`.
 pub async fn accept(
-    app: web::Data<App>, visitor: Visitor, facts: Facts, request: HttpRequest, payload: web::Payload,
+    app: web::Data<App>,
+    visitor: Visitor,
+    facts: Facts,
+    request: HttpRequest,
+    payload: web::Payload,
 ) -> Result<HttpResponse, PageError> {
     let (form, _) = form_of_free(&app, &visitor, &request, payload).await?;
     let by = By::Id(id_in(&form, "invitation")?);
@@ -154,29 +251,60 @@ pub async fn accept(
 
 /// `POST /account/organizations/decline` with `csrf invitation`.
 pub async fn decline(
-    app: web::Data<App>, visitor: Visitor, facts: Facts, request: HttpRequest, payload: web::Payload,
+    app: web::Data<App>,
+    visitor: Visitor,
+    facts: Facts,
+    request: HttpRequest,
+    payload: web::Payload,
 ) -> Result<HttpResponse, PageError> {
     let (form, user) = form_of_free(&app, &visitor, &request, payload).await?;
     let by = By::Id(id_in(&form, "invitation")?);
-    let answer = app.store.write(facts.now, move |tx: &mut Tx| invitations::decline(tx, user.id, &by).map(Verdict::Done)).await;
+    let answer = app
+        .store
+        .write(facts.now, move |tx: &mut Tx| {
+            invitations::decline(tx, user.id, &by).map(Verdict::Done)
+        })
+        .await;
     done(&app, &visitor, &facts, "", answer).await
 }
 
 /// `GET /account/organizations/{id}/leave`.
-pub async fn confirm_leave(app: web::Data<App>, visitor: Visitor, path: web::Path<String>) -> Result<HttpResponse, PageError> {
+pub async fn confirm_leave(
+    app: web::Data<App>,
+    visitor: Visitor,
+    path: web::Path<String>,
+) -> Result<HttpResponse, PageError> {
     leave_page(&app, &visitor, parse_id(&path)?, FieldErrors::default()).await
 }
 
-async fn leave_page(app: &App, visitor: &Visitor, id: OrganizationId, errors: FieldErrors) -> Result<HttpResponse, PageError> {
+async fn leave_page(
+    app: &App,
+    visitor: &Visitor,
+    id: OrganizationId,
+    errors: FieldErrors,
+) -> Result<HttpResponse, PageError> {
     let person = visitor.require()?;
-    ensure(person.session.confined_to.is_none(), PageError::Forbidden(CONFINED.to_owned()))?;
-    let (caller, catalogue) = (Caller::person(person.user.id), std::sync::Arc::clone(&app.catalogue));
+    ensure(
+        person.session.confined_to.is_none(),
+        PageError::Forbidden(CONFINED.to_owned()),
+    )?;
+    let (caller, catalogue) = (
+        Caller::person(person.user.id),
+        std::sync::Arc::clone(&app.catalogue),
+    );
     let found = app.store.read(move |snapshot| {
         let organization = snapshot.find_organization(id)?.ok_or(Refusal::NotFound)?;
-        Ok::<_, Refusal>((organization.name, departures::preview(snapshot, &catalogue, id, &caller, caller.user)?))
+        Ok::<_, Refusal>((
+            organization.name,
+            departures::preview(snapshot, &catalogue, id, &caller, caller.user)?,
+        ))
     });
     let (name, departure) = found.await?;
-    let status = if errors.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+    let status = if errors.is_empty() {
+        StatusCode::OK
+    } else {
+        StatusCode::UNPROCESSABLE_ENTITY
+    };
     let template = LeavePage {
         shell: visitor.shell("Leave an organization"),
         csrf: visitor.csrf(),
@@ -189,12 +317,21 @@ async fn leave_page(app: &App, visitor: &Visitor, id: OrganizationId, errors: Fi
 
 /// `POST /account/organizations/{id}/leave`.
 pub async fn leave(
-    app: web::Data<App>, visitor: Visitor, facts: Facts, request: HttpRequest, path: web::Path<String>, payload: web::Payload,
+    app: web::Data<App>,
+    visitor: Visitor,
+    facts: Facts,
+    request: HttpRequest,
+    path: web::Path<String>,
+    payload: web::Payload,
 ) -> Result<HttpResponse, PageError> {
     let (_, user) = form_of_free(&app, &visitor, &request, payload).await?;
     let id: OrganizationId = parse_id(&path)?;
-    let answer: Result<(), Refusal> =
-        app.store.write_organization(id, facts.now, move |tx: &mut Tx| departures::leave(tx, id, user.id).map(Verdict::Done)).await;
+    let answer: Result<(), Refusal> = app
+        .store
+        .write_organization(id, facts.now, move |tx: &mut Tx| {
+            departures::leave(tx, id, user.id).map(Verdict::Done)
+        })
+        .await;
     match answer {
         Ok(()) => Ok(html::see_other(ORGANIZATIONS)),
         Err(refusal) => leave_page(&app, &visitor, id, field_errors(refusal)?).await,

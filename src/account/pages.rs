@@ -149,31 +149,65 @@ mod tests {
         fn sample_unused(name: &str) -> Self {
             let named = || Some(vec![name.to_owned()]);
             let (organization, made_by) = (name.to_owned(), name.to_owned());
-            let (scopes, environment) = (scopes().into_iter().take(1).collect(), Environment::Sandbox);
-            Self { organization, made_by, maker: Maker::Unverified, workspaces: named(), last_used: None, scopes, environment, ..Self::sample(name) }
+            let (scopes, environment) =
+                (scopes().into_iter().take(1).collect(), Environment::Sandbox);
+            Self {
+                organization,
+                made_by,
+                maker: Maker::Unverified,
+                workspaces: named(),
+                last_used: None,
+                scopes,
+                environment,
+                ..Self::sample(name)
+            }
         }
     }
 
     impl ConnectedAppsPage {
         fn sample(name: &str) -> Self {
-            let own =
-                ConnectedApp { maker: Maker::Own, workspaces: None, stopped: true, scopes: Vec::new(), ..ConnectedApp::sample("Warehouse robot") };
-            let applications = vec![ConnectedApp::sample("Northwind CRM"), ConnectedApp::sample_unused(name), own];
-            Self { shell: signed_in("Connected applications", None), revoked: true, applications }
+            let own = ConnectedApp {
+                maker: Maker::Own,
+                workspaces: None,
+                stopped: true,
+                scopes: Vec::new(),
+                ..ConnectedApp::sample("Warehouse robot")
+            };
+            let applications = vec![
+                ConnectedApp::sample("Northwind CRM"),
+                ConnectedApp::sample_unused(name),
+                own,
+            ];
+            Self {
+                shell: signed_in("Connected applications", None),
+                revoked: true,
+                applications,
+            }
         }
 
         fn sample_empty() -> Self {
-            Self { revoked: false, applications: Vec::new(), ..Self::sample("") }
+            Self {
+                revoked: false,
+                applications: Vec::new(),
+                ..Self::sample("")
+            }
         }
     }
 
     impl ConnectedAppRevokePage {
         fn sample(name: &str) -> Self {
-            Self { shell: signed_in("Take access back", None), csrf: "csrf-token".into(), application: ConnectedApp::sample(name) }
+            Self {
+                shell: signed_in("Take access back", None),
+                csrf: "csrf-token".into(),
+                application: ConnectedApp::sample(name),
+            }
         }
 
         fn sample_unused(name: &str) -> Self {
-            Self { application: ConnectedApp::sample_unused(name), ..Self::sample(name) }
+            Self {
+                application: ConnectedApp::sample_unused(name),
+                ..Self::sample(name)
+            }
         }
     }
 
@@ -205,23 +239,60 @@ mod tests {
 
     #[test]
     fn hand_over_pages_keep_the_promises() {
-        for (kind, name) in [("", "Acme".to_owned()), ("-script", SCRIPT.to_owned()), ("-long", long()), ("-rtl", RIGHT_TO_LEFT.to_owned())] {
-            assert_kept(&format!("hand-over{kind}"), &HandOverPage::sample(&name, None));
-            assert_kept(&format!("hand-over-refused{kind}"), &HandOverPage::sample(&name, Some("The link is not for this address.")));
-            assert_kept(&format!("hand-over-done{kind}"), &HandOverDonePage::sample(&name));
+        for (kind, name) in [
+            ("", "Acme".to_owned()),
+            ("-script", SCRIPT.to_owned()),
+            ("-long", long()),
+            ("-rtl", RIGHT_TO_LEFT.to_owned()),
+        ] {
+            assert_kept(
+                &format!("hand-over{kind}"),
+                &HandOverPage::sample(&name, None),
+            );
+            assert_kept(
+                &format!("hand-over-refused{kind}"),
+                &HandOverPage::sample(&name, Some("The link is not for this address.")),
+            );
+            assert_kept(
+                &format!("hand-over-done{kind}"),
+                &HandOverDonePage::sample(&name),
+            );
         }
-        let (title, text) = ("This link has expired".to_owned(), "Ask for a new one.".to_owned());
-        assert_kept("hand-over-closed", &HandOverClosedPage { shell: signed_out("This link has expired"), title, text });
+        let (title, text) = (
+            "This link has expired".to_owned(),
+            "Ask for a new one.".to_owned(),
+        );
+        assert_kept(
+            "hand-over-closed",
+            &HandOverClosedPage {
+                shell: signed_out("This link has expired"),
+                title,
+                text,
+            },
+        );
     }
 
     #[test]
     fn connected_applications_keep_the_promises() {
         assert_kept("connected-apps", &ConnectedAppsPage::sample("Phone app"));
         assert_kept("connected-apps-none", &ConnectedAppsPage::sample_empty());
-        assert_kept("connected-app-revoke", &ConnectedAppRevokePage::sample("Northwind CRM"));
-        for (kind, name) in [("script", SCRIPT.to_owned()), ("long", long()), ("rtl", RIGHT_TO_LEFT.to_owned())] {
-            assert_kept(&format!("connected-apps-{kind}"), &ConnectedAppsPage::sample(&name));
-            assert_kept(&format!("connected-app-revoke-{kind}"), &ConnectedAppRevokePage::sample_unused(&name));
+        assert_kept(
+            "connected-app-revoke",
+            &ConnectedAppRevokePage::sample("Northwind CRM"),
+        );
+        for (kind, name) in [
+            ("script", SCRIPT.to_owned()),
+            ("long", long()),
+            ("rtl", RIGHT_TO_LEFT.to_owned()),
+        ] {
+            assert_kept(
+                &format!("connected-apps-{kind}"),
+                &ConnectedAppsPage::sample(&name),
+            );
+            assert_kept(
+                &format!("connected-app-revoke-{kind}"),
+                &ConnectedAppRevokePage::sample_unused(&name),
+            );
         }
     }
 
@@ -234,7 +305,10 @@ mod tests {
                 error: None,
                 return_to: "/dev-centre".into(),
                 on_behalf_of: None,
-                providers: vec![Link { href: "/login/oidc?return_to=%2F".into(), label: "Sign in with Acme".into() }],
+                providers: vec![Link {
+                    href: "/login/oidc?return_to=%2F".into(),
+                    label: "Sign in with Acme".into(),
+                }],
                 with_password: true,
                 password_href: None,
                 reset_href: Some("/account/reset".into()),
@@ -248,7 +322,10 @@ mod tests {
                 error: Some("E-mail address or password is wrong.".into()),
                 return_to: "/oauth2/authorize/consent?request=a&b=\"c\"".into(),
                 on_behalf_of: Some(application.into()),
-                providers: vec![Link { href: "/login/oidc?return_to=%2F".into(), label: application.into() }],
+                providers: vec![Link {
+                    href: "/login/oidc?return_to=%2F".into(),
+                    label: application.into(),
+                }],
                 reset_href: None,
                 sign_up_href: None,
                 ..Self::sample()
@@ -273,18 +350,34 @@ mod tests {
     fn the_page_about_signing_in_keeps_the_promises() {
         assert_kept("identity-none", &IdentityPage::sample(None, None, None));
         for name in [SCRIPT, RIGHT_TO_LEFT, &long()] {
-            assert_kept("identity-free", &IdentityPage::sample(Some(name), None, None));
-            assert_kept("identity-linked", &IdentityPage::sample(Some(name), Some("31 Jan 2026"), None));
-            assert_kept("identity-locked", &IdentityPage::sample(Some(name), None, Some("Not now.")));
+            assert_kept(
+                "identity-free",
+                &IdentityPage::sample(Some(name), None, None),
+            );
+            assert_kept(
+                "identity-linked",
+                &IdentityPage::sample(Some(name), Some("31 Jan 2026"), None),
+            );
+            assert_kept(
+                "identity-locked",
+                &IdentityPage::sample(Some(name), None, Some("Not now.")),
+            );
         }
-        let without = SignInPage { with_password: false, password_href: Some("/login?with=password".into()), ..SignInPage::sample() };
+        let without = SignInPage {
+            with_password: false,
+            password_href: Some("/login?with=password".into()),
+            ..SignInPage::sample()
+        };
         assert_kept("sign-in-without-password", &without);
     }
 
     #[test]
     fn account_pages_keep_the_promises() {
         assert_kept("sign-in", &SignInPage::sample());
-        assert_kept("sign-in-refused", &SignInPage::sample_refused("Northwind CRM"));
+        assert_kept(
+            "sign-in-refused",
+            &SignInPage::sample_refused("Northwind CRM"),
+        );
         for name in [SCRIPT, RIGHT_TO_LEFT, &long()] {
             assert_kept("sign-in-hostile", &SignInPage::sample_refused(name));
         }

@@ -120,7 +120,11 @@ mod tests {
 
     fn invitation(name: &str, who: Visitors, errors: FieldErrors) -> InvitationPage {
         InvitationPage {
-            shell: if who == Visitors::Nobody { signed_out("Invitation") } else { signed_in("Invitation", None) },
+            shell: if who == Visitors::Nobody {
+                signed_out("Invitation")
+            } else {
+                signed_in("Invitation", None)
+            },
             csrf: "csrf-token".into(),
             path: "/invitations/cs_iv_1".into(),
             offer: offer(name),
@@ -158,14 +162,22 @@ mod tests {
 
     #[test]
     fn pages_about_organizations_keep_the_promises() {
-        for (kind, name) in [("plain", "Northwind".to_owned()), ("script", SCRIPT.to_owned()), ("long", long()), ("rtl", RIGHT_TO_LEFT.to_owned())] {
+        for (kind, name) in [
+            ("plain", "Northwind".to_owned()),
+            ("script", SCRIPT.to_owned()),
+            ("long", long()),
+            ("rtl", RIGHT_TO_LEFT.to_owned()),
+        ] {
             for (state, who, errors) in [
                 ("stranger", Visitors::Nobody, FieldErrors::default()),
                 ("refused", Visitors::Nobody, errors("password")),
                 ("invited", Visitors::Invited, FieldErrors::default()),
                 ("other", Visitors::Somebody, errors("")),
             ] {
-                assert_kept(&format!("invitation-{state}-{kind}"), &invitation(&name, who, errors));
+                assert_kept(
+                    &format!("invitation-{state}-{kind}"),
+                    &invitation(&name, who, errors),
+                );
             }
             assert_kept(&format!("organizations-{kind}"), &organizations(&name));
             let stops = vec!["3 live production keys".into()];
@@ -176,8 +188,14 @@ mod tests {
                 stops: stops.clone(),
                 errors,
             };
-            assert_kept(&format!("organization-leave-{kind}"), &leave(FieldErrors::default()));
-            assert_kept(&format!("organization-leave-refused-{kind}"), &leave(errors("")));
+            assert_kept(
+                &format!("organization-leave-{kind}"),
+                &leave(FieldErrors::default()),
+            );
+            assert_kept(
+                &format!("organization-leave-refused-{kind}"),
+                &leave(errors("")),
+            );
         }
         let bare = OrganizationsPage {
             organizations: Vec::new(),

@@ -13,14 +13,25 @@ use crate::web::visitor::{Visitor, removal_cookies};
 
 /// `POST /logout`. A browser that is signed out already ends at the same page.
 pub async fn submit(
-    app: web::Data<App>, visitor: Visitor, facts: Facts, request: HttpRequest, payload: web::Payload,
+    app: web::Data<App>,
+    visitor: Visitor,
+    facts: Facts,
+    request: HttpRequest,
+    payload: web::Payload,
 ) -> Result<HttpResponse, PageError> {
     let form = Form::read(&request, payload, app.config.server.max_body_bytes).await?;
     // without a session there is nothing to protect, and the page may be older than the session's end
     if let Some(signed_in) = visitor.signed_in() {
         visitor.check_csrf(&form)?;
         let session = signed_in.session.clone();
-        app.store.write(facts.now, move |tx| sessions::end(tx, &session).map(Verdict::<(), store::Error>::Done)).await?;
+        app.store
+            .write(facts.now, move |tx| {
+                sessions::end(tx, &session).map(Verdict::<(), store::Error>::Done)
+            })
+            .await?;
     }
-    with_cookies(html::see_other("/login"), removal_cookies(app.issuer.is_secure()))
+    with_cookies(
+        html::see_other("/login"),
+        removal_cookies(app.issuer.is_secure()),
+    )
 }

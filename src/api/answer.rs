@@ -24,13 +24,25 @@ pub struct Answer<A> {
 
 impl<A: Serialize> Answer<A> {
     pub fn of(body: A) -> Self {
-        Self { body: Some(body), replayed: false, location: None }
+        Self {
+            body: Some(body),
+            replayed: false,
+            location: None,
+        }
     }
 
     /// What was created, shown by `view`, at `location`.
-    pub fn made<T>(made: Made<T>, location: impl FnOnce(&T) -> String, view: impl FnOnce(T) -> A) -> Self {
+    pub fn made<T>(
+        made: Made<T>,
+        location: impl FnOnce(&T) -> String,
+        view: impl FnOnce(T) -> A,
+    ) -> Self {
         let location = location(&made.value);
-        Self { replayed: made.replayed, location: Some(location), body: Some(view(made.value)) }
+        Self {
+            replayed: made.replayed,
+            location: Some(location),
+            body: Some(view(made.value)),
+        }
     }
 
     pub(super) fn respond(self, status: StatusCode, standings: &[Standing]) -> HttpResponse {
@@ -52,6 +64,10 @@ impl<A: Serialize> Answer<A> {
 
 impl Answer<NoContent> {
     pub fn none() -> Self {
-        Self { body: None, replayed: false, location: None }
+        Self {
+            body: None,
+            replayed: false,
+            location: None,
+        }
     }
 }

@@ -13,7 +13,9 @@ use crate::domain::rotation::{self, By, Rotation};
 use crate::domain::{Refusal, api_keys, key_changes, simulation};
 use crate::store::api_keys::ApiKey;
 use crate::store::{Snapshot, Tx};
-use crate::types::id::{ApiKeyId, ApiKeySecretId, ApplicationId, OrganizationId, UserId, WorkspaceId};
+use crate::types::id::{
+    ApiKeyId, ApiKeySecretId, ApplicationId, OrganizationId, UserId, WorkspaceId,
+};
 use crate::types::state::Simulation;
 use crate::types::time::Timestamp;
 use crate::web::problem::Problem;
@@ -31,12 +33,27 @@ pub struct RotationBody {
 }
 
 /// By who manages the key, or by the key itself.
-pub async fn rotate(call: Call, input: Input<KeyPath, NoQuery, RotationBody>) -> Result<Answer<KeyWithSecretView>, Problem> {
-    let (organization, by, catalogue, now, id) = (call.organization()?, call.key_caller(), call.catalogue(), call.facts.now, input.path.id);
+pub async fn rotate(
+    call: Call,
+    input: Input<KeyPath, NoQuery, RotationBody>,
+) -> Result<Answer<KeyWithSecretView>, Problem> {
+    let (organization, by, catalogue, now, id) = (
+        call.organization()?,
+        call.key_caller(),
+        call.catalogue(),
+        call.facts.now,
+        input.path.id,
+    );
     let own = call.own_key(id)?;
-    let key = call.read(move |snapshot| find(snapshot, organization, id)).await?;
+    let key = call
+        .read(move |snapshot| find(snapshot, organization, id))
+        .await?;
     let (minted, secret) = call.mint_for(&key);
-    let wanted = Rotation { grace_seconds: input.body.grace_seconds, expires_at: input.body.expires_at, minted };
+    let wanted = Rotation {
+        grace_seconds: input.body.grace_seconds,
+        expires_at: input.body.expires_at,
+        minted,
+    };
     let rotate = move |tx: &mut Tx| {
         let by = own.map_or(By::Admin(&by), By::Itself);
         let (key, _) = rotation::rotate(tx, &catalogue, organization, &by, id, wanted)?;
@@ -48,11 +65,21 @@ pub async fn rotate(call: Call, input: Input<KeyPath, NoQuery, RotationBody>) ->
     };
     let made = call.create(organization, rotate, again).await?;
     let replayed = made.replayed;
-    Ok(Answer::made(made, |listed| format!("/v1/api-keys/{}", listed.key.id), |listed| KeyWithSecretView::of(listed, Some(secret), replayed, now)))
+    Ok(Answer::made(
+        made,
+        |listed| format!("/v1/api-keys/{}", listed.key.id),
+        |listed| KeyWithSecretView::of(listed, Some(secret), replayed, now),
+    ))
 }
 
-fn find(snapshot: &mut Snapshot, organization: OrganizationId, id: ApiKeyId) -> Result<ApiKey, Refusal> {
-    snapshot.find_api_key(organization, id)?.ok_or(Refusal::NotFound)
+fn find(
+    snapshot: &mut Snapshot,
+    organization: OrganizationId,
+    id: ApiKeyId,
+) -> Result<ApiKey, Refusal> {
+    snapshot
+        .find_api_key(organization, id)?
+        .ok_or(Refusal::NotFound)
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -64,7 +91,8 @@ pub struct SecretPath {
 
 /// A change that gives the key as it is then.
 async fn changed(
-    call: Call, change: impl FnOnce(&mut Tx, OrganizationId) -> Result<ApiKey, Refusal> + Send + 'static,
+    call: Call,
+    change: impl FnOnce(&mut Tx, OrganizationId) -> Result<ApiKey, Refusal> + Send + 'static,
 ) -> Result<Answer<KeyView>, Problem> {
     let (organization, now) = (call.organization()?, call.facts.now);
     let change = move |tx: &mut Tx| {
@@ -73,22 +101,44 @@ async fn changed(
         let key = find(tx, organization, key.id)?;
         api_keys::listed_key(tx, key, now)
     };
-    Ok(Answer::of(KeyView::of(call.write(organization, change).await?, now)))
+    Ok(Answer::of(KeyView::of(
+        call.write(organization, change).await?,
+        now,
+    )))
 }
 
-pub async fn revoke_secret(call: Call, input: Input<SecretPath, NoQuery, NoBody>) -> Result<Answer<KeyView>, Problem> {
-    let (by, catalogue, SecretPath { id, secret }) = (call.key_caller(), call.catalogue(), input.path);
-    changed(call, move |tx, organization| rotation::revoke_secret(tx, &catalogue, organization, &by, id, secret)).await
+pub async fn revoke_secret(
+    call: Call,
+    input: Input<SecretPath, NoQuery, NoBody>,
+) -> Result<Answer<KeyView>, Problem> {
+    let (by, catalogue, SecretPath { id, secret }) =
+        (call.key_caller(), call.catalogue(), input.path);
+    changed(call, move |tx, organization| {
+        rotation::revoke_secret(tx, &catalogue, organization, &by, id, secret)
+    })
+    .await
 }
 
-pub async fn pause(call: Call, input: Input<KeyPath, NoQuery, NoBody>) -> Result<Answer<KeyView>, Problem> {
+pub async fn pause(
+    call: Call,
+    input: Input<KeyPath, NoQuery, NoBody>,
+) -> Result<Answer<KeyView>, Problem> {
     let (by, catalogue, id) = (call.key_caller(), call.catalogue(), input.path.id);
-    changed(call, move |tx, organization| key_changes::pause(tx, &catalogue, organization, &by, id)).await
+    changed(call, move |tx, organization| {
+        key_changes::pause(tx, &catalogue, organization, &by, id)
+    })
+    .await
 }
 
-pub async fn resume(call: Call, input: Input<KeyPath, NoQuery, NoBody>) -> Result<Answer<KeyView>, Problem> {
+pub async fn resume(
+    call: Call,
+    input: Input<KeyPath, NoQuery, NoBody>,
+) -> Result<Answer<KeyView>, Problem> {
     let (by, catalogue, id) = (call.key_caller(), call.catalogue(), input.path.id);
-    changed(call, move |tx, organization| key_changes::resume(tx, &catalogue, organization, &by, id)).await
+    changed(call, move |tx, organization| {
+        key_changes::resume(tx, &catalogue, organization, &by, id)
+    })
+    .await
 }
 
 /// What a Sandbox key is to play, and for how long.
@@ -121,15 +171,27 @@ impl From<SimulationWord> for Simulation {
     }
 }
 
-pub async fn simulate(call: Call, input: Input<KeyPath, NoQuery, SimulationBody>) -> Result<Answer<KeyView>, Problem> {
+pub async fn simulate(
+    call: Call,
+    input: Input<KeyPath, NoQuery, SimulationBody>,
+) -> Result<Answer<KeyView>, Problem> {
     let (by, catalogue, id) = (call.key_caller(), call.catalogue(), input.path.id);
     let wanted = (input.body.what.into(), input.body.minutes);
-    changed(call, move |tx, organization| simulation::start(tx, &catalogue, organization, &by, id, wanted)).await
+    changed(call, move |tx, organization| {
+        simulation::start(tx, &catalogue, organization, &by, id, wanted)
+    })
+    .await
 }
 
-pub async fn stop_simulation(call: Call, input: Input<KeyPath, NoQuery, NoBody>) -> Result<Answer<KeyView>, Problem> {
+pub async fn stop_simulation(
+    call: Call,
+    input: Input<KeyPath, NoQuery, NoBody>,
+) -> Result<Answer<KeyView>, Problem> {
     let (by, catalogue, id) = (call.key_caller(), call.catalogue(), input.path.id);
-    changed(call, move |tx, organization| simulation::stop(tx, &catalogue, organization, &by, id)).await
+    changed(call, move |tx, organization| {
+        simulation::stop(tx, &catalogue, organization, &by, id)
+    })
+    .await
 }
 
 /// Which keys end; all conditions together, at least one. `application` stands alone: its tokens end.
@@ -160,11 +222,36 @@ pub struct BulkView {
     api_key_ids: Vec<ApiKeyId>,
 }
 
-pub async fn bulk_revoke(call: Call, input: Input<NoPath, NoQuery, BulkBody>) -> Result<Answer<BulkView>, Problem> {
+pub async fn bulk_revoke(
+    call: Call,
+    input: Input<NoPath, NoQuery, BulkBody>,
+) -> Result<Answer<BulkView>, Problem> {
     let (organization, by, catalogue) = (call.organization()?, call.key_caller(), call.catalogue());
-    let BulkBody { owner, workspace, created_before, unused_since, application, dry_run } = input.body;
-    let which = Which { owner, workspace, created_before, unused_since, application };
-    let revoked = call.write(organization, move |tx| bulk_revocation::revoke(tx, &catalogue, organization, &by, &which, dry_run)).await?;
+    let BulkBody {
+        owner,
+        workspace,
+        created_before,
+        unused_since,
+        application,
+        dry_run,
+    } = input.body;
+    let which = Which {
+        owner,
+        workspace,
+        created_before,
+        unused_since,
+        application,
+    };
+    let revoked = call
+        .write(organization, move |tx| {
+            bulk_revocation::revoke(tx, &catalogue, organization, &by, &which, dry_run)
+        })
+        .await?;
     let (api_keys, authorizations) = (revoked.api_keys.len(), revoked.authorizations);
-    Ok(Answer::of(BulkView { dry_run, api_keys, authorizations, api_key_ids: revoked.api_keys }))
+    Ok(Answer::of(BulkView {
+        dry_run,
+        api_keys,
+        authorizations,
+        api_key_ids: revoked.api_keys,
+    }))
 }

@@ -114,10 +114,18 @@ pub struct RequestView {
 }
 
 impl From<ListedRequest> for RequestView {
-    fn from(ListedRequest { request, requester_name }: ListedRequest) -> Self {
+    fn from(
+        ListedRequest {
+            request,
+            requester_name,
+        }: ListedRequest,
+    ) -> Self {
         Self {
             id: request.id,
-            requester: PersonView { id: request.requester_id, name: requester_name },
+            requester: PersonView {
+                id: request.requester_id,
+                name: requester_name,
+            },
             workspaces: request.workspaces(),
             name: request.name,
             reason: request.reason,
@@ -134,46 +142,112 @@ impl From<ListedRequest> for RequestView {
     }
 }
 
-pub async fn list(call: Call, input: Input<NoPath, RequestQuery, NoBody>) -> Result<Answer<Page<RequestView>>, Problem> {
-    let (organization, by, config) = (call.organization()?, call.key_caller(), Arc::clone(&call.app.config));
-    let RequestQuery { limit, cursor, state } = input.query;
+pub async fn list(
+    call: Call,
+    input: Input<NoPath, RequestQuery, NoBody>,
+) -> Result<Answer<Page<RequestView>>, Problem> {
+    let (organization, by, config) = (
+        call.organization()?,
+        call.key_caller(),
+        Arc::clone(&call.app.config),
+    );
+    let RequestQuery {
+        limit,
+        cursor,
+        state,
+    } = input.query;
     let state = state.map(KeyRequestState::from);
-    let list = move |snapshot: &mut Snapshot| key_requests::list(snapshot, &config, organization, &by, state, Cursor::place(cursor), limit.rows());
+    let list = move |snapshot: &mut Snapshot| {
+        key_requests::list(
+            snapshot,
+            &config,
+            organization,
+            &by,
+            state,
+            Cursor::place(cursor),
+            limit.rows(),
+        )
+    };
     let rows = call.read(list).await?;
-    Ok(Answer::of(Page::of(limit, rows, |listed| (listed.request.created_at, listed.request.id), RequestView::from)))
+    Ok(Answer::of(Page::of(
+        limit,
+        rows,
+        |listed| (listed.request.created_at, listed.request.id),
+        RequestView::from,
+    )))
 }
 
-pub async fn get(call: Call, input: Input<RequestPath, NoQuery, NoBody>) -> Result<Answer<RequestView>, Problem> {
-    let (organization, by, config) = (call.organization()?, call.key_caller(), Arc::clone(&call.app.config));
-    let listed = call.read(move |snapshot| key_requests::get(snapshot, &config, organization, &by, input.path.id)).await?;
+pub async fn get(
+    call: Call,
+    input: Input<RequestPath, NoQuery, NoBody>,
+) -> Result<Answer<RequestView>, Problem> {
+    let (organization, by, config) = (
+        call.organization()?,
+        call.key_caller(),
+        Arc::clone(&call.app.config),
+    );
+    let listed = call
+        .read(move |snapshot| {
+            key_requests::get(snapshot, &config, organization, &by, input.path.id)
+        })
+        .await?;
     Ok(Answer::of(listed.into()))
 }
 
-pub async fn create(call: Call, input: Input<NoPath, NoQuery, NewRequestBody>) -> Result<Answer<RequestView>, Problem> {
-    let (organization, by, config, body) = (call.organization()?, call.key_caller(), Arc::clone(&call.app.config), input.body);
+pub async fn create(
+    call: Call,
+    input: Input<NoPath, NoQuery, NewRequestBody>,
+) -> Result<Answer<RequestView>, Problem> {
+    let (organization, by, config, body) = (
+        call.organization()?,
+        call.key_caller(),
+        Arc::clone(&call.app.config),
+        input.body,
+    );
     let new = NewKeyRequest {
         name: body.name,
         reason: body.reason,
         environment: body.environment,
         workspaces: body.workspaces,
         permission_level: body.permission_level,
-        expiry: expiry(body.expires_in_days, body.expires_on, body.expires_at, body.never_expires)?,
+        expiry: expiry(
+            body.expires_in_days,
+            body.expires_on,
+            body.expires_at,
+            body.never_expires,
+        )?,
     };
     let ask = move |tx: &mut Tx| {
         let request = key_requests::ask(tx, &config, organization, &by, new)?;
-        Ok((request.id.to_string(), key_requests::with_name(tx, request)?))
+        Ok((
+            request.id.to_string(),
+            key_requests::with_name(tx, request)?,
+        ))
     };
     let again = move |tx: &mut Tx, id: &str| {
         let id = id.parse().map_err(|_| Refusal::NotFound)?;
-        let request = tx.find_api_key_request(organization, id)?.ok_or(Refusal::NotFound)?;
+        let request = tx
+            .find_api_key_request(organization, id)?
+            .ok_or(Refusal::NotFound)?;
         key_requests::with_name(tx, request)
     };
     let made = call.create(organization, ask, again).await?;
-    Ok(Answer::made(made, |listed| format!("/v1/api-key-requests/{}", listed.request.id), RequestView::from))
+    Ok(Answer::made(
+        made,
+        |listed| format!("/v1/api-key-requests/{}", listed.request.id),
+        RequestView::from,
+    ))
 }
 
-pub async fn approve(call: Call, input: Input<RequestPath, NoQuery, NoBody>) -> Result<Answer<RequestView>, Problem> {
-    let (organization, by, config) = (call.organization()?, call.key_caller(), Arc::clone(&call.app.config));
+pub async fn approve(
+    call: Call,
+    input: Input<RequestPath, NoQuery, NoBody>,
+) -> Result<Answer<RequestView>, Problem> {
+    let (organization, by, config) = (
+        call.organization()?,
+        call.key_caller(),
+        Arc::clone(&call.app.config),
+    );
     let approve = move |tx: &mut Tx| {
         let request = key_requests::approve(tx, &config, organization, &by, input.path.id)?;
         key_requests::with_name(tx, request)
@@ -181,43 +255,88 @@ pub async fn approve(call: Call, input: Input<RequestPath, NoQuery, NoBody>) -> 
     Ok(Answer::of(call.write(organization, approve).await?.into()))
 }
 
-pub async fn refuse(call: Call, input: Input<RequestPath, NoQuery, RefusalBody>) -> Result<Answer<RequestView>, Problem> {
-    let (organization, by, config) = (call.organization()?, call.key_caller(), Arc::clone(&call.app.config));
+pub async fn refuse(
+    call: Call,
+    input: Input<RequestPath, NoQuery, RefusalBody>,
+) -> Result<Answer<RequestView>, Problem> {
+    let (organization, by, config) = (
+        call.organization()?,
+        call.key_caller(),
+        Arc::clone(&call.app.config),
+    );
     let refuse = move |tx: &mut Tx| {
-        let request = key_requests::refuse(tx, &config, organization, &by, input.path.id, &input.body.reason)?;
+        let request = key_requests::refuse(
+            tx,
+            &config,
+            organization,
+            &by,
+            input.path.id,
+            &input.body.reason,
+        )?;
         key_requests::with_name(tx, request)
     };
     Ok(Answer::of(call.write(organization, refuse).await?.into()))
 }
 
 /// Withdraws it.
-pub async fn delete(call: Call, input: Input<RequestPath, NoQuery, NoBody>) -> Result<Answer<NoContent>, Problem> {
-    let (organization, by, config) = (call.organization()?, call.key_caller(), Arc::clone(&call.app.config));
-    call.write(organization, move |tx| key_requests::withdraw(tx, &config, organization, &by, input.path.id).map(drop)).await?;
+pub async fn delete(
+    call: Call,
+    input: Input<RequestPath, NoQuery, NoBody>,
+) -> Result<Answer<NoContent>, Problem> {
+    let (organization, by, config) = (
+        call.organization()?,
+        call.key_caller(),
+        Arc::clone(&call.app.config),
+    );
+    call.write(organization, move |tx| {
+        key_requests::withdraw(tx, &config, organization, &by, input.path.id).map(drop)
+    })
+    .await?;
     Ok(Answer::none())
 }
 
 /// The key with its secret, which is made now.
-pub async fn collect(call: Call, input: Input<RequestPath, NoQuery, NoBody>) -> Result<Answer<KeyWithSecretView>, Problem> {
-    let (organization, by, now, id) = (call.organization()?, call.key_caller(), call.facts.now, input.path.id);
+pub async fn collect(
+    call: Call,
+    input: Input<RequestPath, NoQuery, NoBody>,
+) -> Result<Answer<KeyWithSecretView>, Problem> {
+    let (organization, by, now, id) = (
+        call.organization()?,
+        call.key_caller(),
+        call.facts.now,
+        input.path.id,
+    );
     let find = move |snapshot: &mut Snapshot| {
-        let request = snapshot.find_api_key_request(organization, id)?.ok_or(Refusal::NotFound)?;
-        let key = request.api_key_id.map(|key| snapshot.find_api_key(organization, key)).transpose()?.flatten();
+        let request = snapshot
+            .find_api_key_request(organization, id)?
+            .ok_or(Refusal::NotFound)?;
+        let key = request
+            .api_key_id
+            .map(|key| snapshot.find_api_key(organization, key))
+            .transpose()?
+            .flatten();
         Ok((request.environment, key))
     };
     let (environment, key) = call.read(find).await?;
-    let (minted, secret) = key.map_or_else(|| call.mint_key(environment), |key| call.mint_for(&key));
+    let (minted, secret) =
+        key.map_or_else(|| call.mint_key(environment), |key| call.mint_for(&key));
     let collect = move |tx: &mut Tx| {
         let key = key_requests::collect(tx, organization, &by, id, minted)?;
         Ok((key.id.to_string(), api_keys::listed_key(tx, key, now)?))
     };
     let again = move |tx: &mut Tx, id: &str| {
         let id = id.parse().map_err(|_| Refusal::NotFound)?;
-        let key = tx.find_api_key(organization, id)?.ok_or(Refusal::NotFound)?;
+        let key = tx
+            .find_api_key(organization, id)?
+            .ok_or(Refusal::NotFound)?;
         api_keys::listed_key(tx, key, now)
     };
     let made = call.create(organization, collect, again).await?;
     let replayed = made.replayed;
     let view = |listed| KeyWithSecretView::of(listed, Some(secret), replayed, now);
-    Ok(Answer::made(made, |listed| format!("/v1/api-keys/{}", listed.key.id), view))
+    Ok(Answer::made(
+        made,
+        |listed| format!("/v1/api-keys/{}", listed.key.id),
+        view,
+    ))
 }

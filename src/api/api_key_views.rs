@@ -75,8 +75,16 @@ pub struct KeyView {
 
 impl KeyView {
     pub fn of(listed: ListedKey, now: Timestamp) -> Self {
-        let ListedKey { key, owner_name, workspaces, status } = listed;
-        let simulation = key.simulates.zip(key.simulates_until).filter(|(_, until)| *until > now);
+        let ListedKey {
+            key,
+            owner_name,
+            workspaces,
+            status,
+        } = listed;
+        let simulation = key
+            .simulates
+            .zip(key.simulates_until)
+            .filter(|(_, until)| *until > now);
         Self {
             id: key.id,
             organization: key.organization_id,
@@ -91,11 +99,17 @@ impl KeyView {
             name: key.name,
             description: key.description,
             scope: key.reach,
-            workspaces: workspaces.into_iter().map(|(id, name)| WorkspaceNameView { id, name }).collect(),
+            workspaces: workspaces
+                .into_iter()
+                .map(|(id, name)| WorkspaceNameView { id, name })
+                .collect(),
             permission_level: key.permission_level,
             organization_operations: key.organization_operations,
             self_rotation: key.self_rotation,
-            owner: PersonView { id: key.owner_id, name: owner_name },
+            owner: PersonView {
+                id: key.owner_id,
+                name: owner_name,
+            },
             created_by: key.created_by,
             created_at: key.created_at,
             expires_at: key.expires_at,
@@ -135,8 +149,17 @@ pub struct SecretView {
 }
 
 impl From<SecretDetail> for SecretView {
-    fn from(SecretDetail { secret, state, shown_to }: SecretDetail) -> Self {
-        let shown = |(id, name, at)| DisclosureView { user: PersonView { id, name }, at };
+    fn from(
+        SecretDetail {
+            secret,
+            state,
+            shown_to,
+        }: SecretDetail,
+    ) -> Self {
+        let shown = |(id, name, at)| DisclosureView {
+            user: PersonView { id, name },
+            at,
+        };
         Self {
             id: secret.id,
             public_id: secret.public_id,
@@ -166,8 +189,13 @@ pub struct KeyDetailView {
 
 impl KeyDetailView {
     pub fn of(detail: KeyDetail, now: Timestamp) -> Self {
-        let live = detail.secrets.iter().filter(|secret| secret.state != ApiKeySecretState::Revoked);
-        let in_use = live.filter(|secret| secret.secret.last_used_at.is_some()).max_by_key(|secret| secret.secret.last_used_at);
+        let live = detail
+            .secrets
+            .iter()
+            .filter(|secret| secret.state != ApiKeySecretState::Revoked);
+        let in_use = live
+            .filter(|secret| secret.secret.last_used_at.is_some())
+            .max_by_key(|secret| secret.secret.last_used_at);
         Self {
             secret_in_use: in_use.map(|secret| secret.secret.id),
             key: KeyView::of(detail.listed, now),
@@ -190,7 +218,12 @@ pub struct KeyWithSecretView {
 }
 
 impl KeyWithSecretView {
-    pub fn of(listed: ListedKey, secret: Option<Plaintext>, replayed: bool, now: Timestamp) -> Self {
+    pub fn of(
+        listed: ListedKey,
+        secret: Option<Plaintext>,
+        replayed: bool,
+        now: Timestamp,
+    ) -> Self {
         let mut warnings = Vec::new();
         if listed.key.expires_at.is_none() {
             warnings.push("never_expires");
@@ -200,7 +233,13 @@ impl KeyWithSecretView {
         } else if secret.is_none() {
             warnings.push("secret_waits_for_collection");
         }
-        let secret = secret.filter(|_| !replayed).map(|secret| secret.expose().to_owned());
-        Self { key: KeyView::of(listed, now), secret, warnings }
+        let secret = secret
+            .filter(|_| !replayed)
+            .map(|secret| secret.expose().to_owned());
+        Self {
+            key: KeyView::of(listed, now),
+            secret,
+            warnings,
+        }
     }
 }

@@ -158,28 +158,60 @@ pub struct KeyChangeBody {
 impl Call {
     /// The caller as the rules about keys ask for it.
     pub fn key_caller(&self) -> KeyCaller {
-        let narrow = self.access.as_ref().filter(|access| !access.is_organization_wide());
-        KeyCaller { caller: self.caller, within: narrow.map(|access| access.workspaces().collect()) }
+        let narrow = self
+            .access
+            .as_ref()
+            .filter(|access| !access.is_organization_wide());
+        KeyCaller {
+            caller: self.caller,
+            within: narrow.map(|access| access.workspaces().collect()),
+        }
     }
 
     /// A new key, and what is stored of it.
     pub fn mint_key(&self, environment: Environment) -> (Minted, Plaintext) {
         let keys = &self.app.config.keys;
         let (public_id, secret) = mint_key(&keys.prefix, keys.marker(environment));
-        (Minted { public_id, digest: self.app.digester.digest(Purpose::ApiKey, secret.expose()) }, secret)
+        (
+            Minted {
+                public_id,
+                digest: self.app.digester.digest(Purpose::ApiKey, secret.expose()),
+            },
+            secret,
+        )
     }
 
     /// Another secret of a key that there is: it begins as the key's others do.
     pub fn mint_for(&self, key: &ApiKey) -> (Minted, Plaintext) {
         let (public_id, secret) = mint_key(&key.prefix, &key.marker);
-        (Minted { public_id, digest: self.app.digester.digest(Purpose::ApiKey, secret.expose()) }, secret)
+        (
+            Minted {
+                public_id,
+                digest: self.app.digester.digest(Purpose::ApiKey, secret.expose()),
+            },
+            secret,
+        )
     }
 }
 
-pub async fn list(call: Call, input: Input<NoPath, KeyQuery, NoBody>) -> Result<Answer<Page<KeyView>>, Problem> {
-    let (organization, by, catalogue, now) = (call.organization()?, call.key_caller(), call.catalogue(), call.facts.now);
+pub async fn list(
+    call: Call,
+    input: Input<NoPath, KeyQuery, NoBody>,
+) -> Result<Answer<Page<KeyView>>, Problem> {
+    let (organization, by, catalogue, now) = (
+        call.organization()?,
+        call.key_caller(),
+        call.catalogue(),
+        call.facts.now,
+    );
     let query = input.query;
-    let scope = query.scope.map(|scope| if scope == ScopeWord::Organization { ReachKind::Organization } else { ReachKind::Workspaces });
+    let scope = query.scope.map(|scope| {
+        if scope == ScopeWord::Organization {
+            ReachKind::Organization
+        } else {
+            ReachKind::Workspaces
+        }
+    });
     let rows = ApiKeyFilter {
         environment: query.environment,
         owner: query.owner,
@@ -188,47 +220,108 @@ pub async fn list(call: Call, input: Input<NoPath, KeyQuery, NoBody>) -> Result<
         workspace: query.workspace,
         ..ApiKeyFilter::default()
     };
-    let filter = ListFilter { rows, status: query.state.map(KeyStatus::from), name: query.name, unused_since: query.unused_since };
+    let filter = ListFilter {
+        rows,
+        status: query.state.map(KeyStatus::from),
+        name: query.name,
+        unused_since: query.unused_since,
+    };
     let (after, limit) = (Cursor::place(query.cursor), query.limit);
-    let listed = call.read(move |snapshot| api_keys::list(snapshot, &catalogue, organization, &by, &filter, (after, limit.rows()), now)).await?;
-    Ok(Answer::of(Page::of(limit, listed, |listed| (listed.key.created_at, listed.key.id), |listed| KeyView::of(listed, now))))
+    let listed = call
+        .read(move |snapshot| {
+            api_keys::list(
+                snapshot,
+                &catalogue,
+                organization,
+                &by,
+                &filter,
+                (after, limit.rows()),
+                now,
+            )
+        })
+        .await?;
+    Ok(Answer::of(Page::of(
+        limit,
+        listed,
+        |listed| (listed.key.created_at, listed.key.id),
+        |listed| KeyView::of(listed, now),
+    )))
 }
 
-pub async fn get(call: Call, input: Input<KeyPath, NoQuery, NoBody>) -> Result<Answer<KeyDetailView>, Problem> {
-    let (organization, by, catalogue, now, id) = (call.organization()?, call.key_caller(), call.catalogue(), call.facts.now, input.path.id);
-    let detail = call.read(move |snapshot| api_keys::detail(snapshot, &catalogue, organization, &by, id, now)).await?;
+pub async fn get(
+    call: Call,
+    input: Input<KeyPath, NoQuery, NoBody>,
+) -> Result<Answer<KeyDetailView>, Problem> {
+    let (organization, by, catalogue, now, id) = (
+        call.organization()?,
+        call.key_caller(),
+        call.catalogue(),
+        call.facts.now,
+        input.path.id,
+    );
+    let detail = call
+        .read(move |snapshot| api_keys::detail(snapshot, &catalogue, organization, &by, id, now))
+        .await?;
     Ok(Answer::of(KeyDetailView::of(detail, now)))
 }
 
-pub async fn create(call: Call, input: Input<NoPath, NoQuery, NewKeyBody>) -> Result<Answer<KeyWithSecretView>, Problem> {
-    let (organization, by, config, now) = (call.organization()?, call.key_caller(), Arc::clone(&call.app.config), call.facts.now);
+pub async fn create(
+    call: Call,
+    input: Input<NoPath, NoQuery, NewKeyBody>,
+) -> Result<Answer<KeyWithSecretView>, Problem> {
+    let (organization, by, config, now) = (
+        call.organization()?,
+        call.key_caller(),
+        Arc::clone(&call.app.config),
+        call.facts.now,
+    );
     let (minted, secret) = call.mint_key(input.body.environment);
-    let (minted, secret) = if input.body.pending { (None, None) } else { (Some(minted), Some(secret)) };
+    let (minted, secret) = if input.body.pending {
+        (None, None)
+    } else {
+        (Some(minted), Some(secret))
+    };
     let new = new_key(input.body, minted)?;
     let create = move |tx: &mut Tx| {
-        let organization = tx.find_organization(organization)?.ok_or(Refusal::NotFound)?;
+        let organization = tx
+            .find_organization(organization)?
+            .ok_or(Refusal::NotFound)?;
         let key = api_keys::create_by(tx, &config, &organization, &by, new)?;
         Ok((key.id.to_string(), api_keys::listed_key(tx, key, now)?))
     };
     let again = move |tx: &mut Tx, id: &str| {
         let id = id.parse().map_err(|_| Refusal::NotFound)?;
-        let key = tx.find_api_key(organization, id)?.ok_or(Refusal::NotFound)?;
+        let key = tx
+            .find_api_key(organization, id)?
+            .ok_or(Refusal::NotFound)?;
         api_keys::listed_key(tx, key, now)
     };
     let made = call.create(organization, create, again).await?;
     let replayed = made.replayed;
-    Ok(Answer::made(made, |listed| format!("/v1/api-keys/{}", listed.key.id), |listed| KeyWithSecretView::of(listed, secret, replayed, now)))
+    Ok(Answer::made(
+        made,
+        |listed| format!("/v1/api-keys/{}", listed.key.id),
+        |listed| KeyWithSecretView::of(listed, secret, replayed, now),
+    ))
 }
 
 fn new_key(body: NewKeyBody, secret: Option<Minted>) -> Result<NewApiKey, Refusal> {
     let reach = match body.scope {
         ScopeWord::Organization => {
-            ensure(body.workspaces.is_empty(), Refusal::field("workspaces", "belongs to the scope workspaces"))?;
-            Reach::Organization { operations: body.organization_operations }
+            ensure(
+                body.workspaces.is_empty(),
+                Refusal::field("workspaces", "belongs to the scope workspaces"),
+            )?;
+            Reach::Organization {
+                operations: body.organization_operations,
+            }
         }
         ScopeWord::Workspaces => {
             let own = "belongs to the scope organization";
-            ensure(!body.organization_operations, Refusal::field("organization_operations", own))?;
+            ensure(
+                !body.organization_operations,
+                Refusal::field("organization_operations", own),
+            )?;
             let mut workspaces = body.workspaces;
             workspaces.sort_unstable();
             workspaces.dedup();
@@ -237,7 +330,12 @@ fn new_key(body: NewKeyBody, secret: Option<Minted>) -> Result<NewApiKey, Refusa
     };
     Ok(NewApiKey {
         owner: body.owner,
-        expiry: expiry(body.expires_in_days, body.expires_on, body.expires_at, body.never_expires)?,
+        expiry: expiry(
+            body.expires_in_days,
+            body.expires_on,
+            body.expires_at,
+            body.never_expires,
+        )?,
         name: body.name,
         description: body.description,
         environment: body.environment,
@@ -249,7 +347,12 @@ fn new_key(body: NewKeyBody, secret: Option<Minted>) -> Result<NewApiKey, Refusa
 }
 
 /// An end is never guessed.
-pub fn expiry(in_days: Option<i64>, on: Option<String>, at: Option<Timestamp>, never: bool) -> Result<Expiry, Refusal> {
+pub fn expiry(
+    in_days: Option<i64>,
+    on: Option<String>,
+    at: Option<Timestamp>,
+    never: bool,
+) -> Result<Expiry, Refusal> {
     let one = "Say exactly one of expires_in_days, expires_on, expires_at and never_expires.";
     match (in_days, on, at, never) {
         (Some(days), None, None, false) => Ok(Expiry::InDays(days)),
@@ -260,23 +363,68 @@ pub fn expiry(in_days: Option<i64>, on: Option<String>, at: Option<Timestamp>, n
     }
 }
 
-pub async fn change(call: Call, input: Input<KeyPath, NoQuery, KeyChangeBody>) -> Result<Answer<KeyView>, Problem> {
-    let (organization, by, config, now) = (call.organization()?, call.key_caller(), Arc::clone(&call.app.config), call.facts.now);
-    let KeyChangeBody { name, description, permission_level, workspaces, expires_at, organization_operations, self_rotation } = input.body;
-    let wanted = KeyChange { name, description, permission_level, workspaces, expires_at, organization_operations, self_rotation };
+pub async fn change(
+    call: Call,
+    input: Input<KeyPath, NoQuery, KeyChangeBody>,
+) -> Result<Answer<KeyView>, Problem> {
+    let (organization, by, config, now) = (
+        call.organization()?,
+        call.key_caller(),
+        Arc::clone(&call.app.config),
+        call.facts.now,
+    );
+    let KeyChangeBody {
+        name,
+        description,
+        permission_level,
+        workspaces,
+        expires_at,
+        organization_operations,
+        self_rotation,
+    } = input.body;
+    let wanted = KeyChange {
+        name,
+        description,
+        permission_level,
+        workspaces,
+        expires_at,
+        organization_operations,
+        self_rotation,
+    };
     let change = move |tx: &mut Tx| {
         let key = key_changes::change(tx, &config, organization, &by, input.path.id, wanted)?;
         api_keys::listed_key(tx, key, now)
     };
-    Ok(Answer::of(KeyView::of(call.write(organization, change).await?, now)))
+    Ok(Answer::of(KeyView::of(
+        call.write(organization, change).await?,
+        now,
+    )))
 }
 
 /// By who manages it, or by the key itself.
-pub async fn delete(call: Call, input: Input<KeyPath, NoQuery, NoBody>) -> Result<Answer<NoContent>, Problem> {
-    let (organization, by, catalogue, id) = (call.organization()?, call.key_caller(), call.catalogue(), input.path.id);
+pub async fn delete(
+    call: Call,
+    input: Input<KeyPath, NoQuery, NoBody>,
+) -> Result<Answer<NoContent>, Problem> {
+    let (organization, by, catalogue, id) = (
+        call.organization()?,
+        call.key_caller(),
+        call.catalogue(),
+        input.path.id,
+    );
     match call.own_key(id)? {
-        Some(_) => call.write(organization, move |tx| key_changes::revoke_itself(tx, organization, id)).await?,
-        None => call.write(organization, move |tx| key_changes::revoke(tx, &catalogue, organization, &by, id).map(drop)).await?,
+        Some(_) => {
+            call.write(organization, move |tx| {
+                key_changes::revoke_itself(tx, organization, id)
+            })
+            .await?
+        }
+        None => {
+            call.write(organization, move |tx| {
+                key_changes::revoke(tx, &catalogue, organization, &by, id).map(drop)
+            })
+            .await?
+        }
     }
     Ok(Answer::none())
 }
@@ -298,10 +446,30 @@ pub struct KeyMapView {
     organization_wide: Vec<KeyView>,
 }
 
-pub async fn workspaces(call: Call, _: Input<NoPath, NoQuery, NoBody>) -> Result<Answer<KeyMapView>, Problem> {
-    let (organization, by, catalogue, now) = (call.organization()?, call.key_caller(), call.catalogue(), call.facts.now);
-    let map = call.read(move |snapshot| api_keys::map(snapshot, &catalogue, organization, &by, now)).await?;
-    let views = |keys: Vec<api_keys::ListedKey>| keys.into_iter().map(|listed| KeyView::of(listed, now)).collect();
-    let row = |(id, name, keys)| WorkspaceKeysView { workspace: WorkspaceNameView { id, name }, api_keys: views(keys) };
-    Ok(Answer::of(KeyMapView { data: map.workspaces.into_iter().map(row).collect(), organization_wide: views(map.organization_wide) }))
+pub async fn workspaces(
+    call: Call,
+    _: Input<NoPath, NoQuery, NoBody>,
+) -> Result<Answer<KeyMapView>, Problem> {
+    let (organization, by, catalogue, now) = (
+        call.organization()?,
+        call.key_caller(),
+        call.catalogue(),
+        call.facts.now,
+    );
+    let map = call
+        .read(move |snapshot| api_keys::map(snapshot, &catalogue, organization, &by, now))
+        .await?;
+    let views = |keys: Vec<api_keys::ListedKey>| {
+        keys.into_iter()
+            .map(|listed| KeyView::of(listed, now))
+            .collect()
+    };
+    let row = |(id, name, keys)| WorkspaceKeysView {
+        workspace: WorkspaceNameView { id, name },
+        api_keys: views(keys),
+    };
+    Ok(Answer::of(KeyMapView {
+        data: map.workspaces.into_iter().map(row).collect(),
+        organization_wide: views(map.organization_wide),
+    }))
 }

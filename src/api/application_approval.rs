@@ -24,35 +24,58 @@ pub struct ReasonBody {
     reason: String,
 }
 
-pub async fn request(call: Call, input: Input<ApplicationPath, NoQuery, NoBody>) -> Result<Answer<DetailView>, Problem> {
+pub async fn request(
+    call: Call,
+    input: Input<ApplicationPath, NoQuery, NoBody>,
+) -> Result<Answer<DetailView>, Problem> {
     let (organization, caller, id) = (call.organization()?, call.caller, input.path.id);
     call.ensure_for_organization()?;
-    then(&call, id, move |tx| approval::request(tx, organization, caller, id)).await
+    then(&call, id, move |tx| {
+        approval::request(tx, organization, caller, id)
+    })
+    .await
 }
 
-pub async fn approve(call: Call, input: Input<ApplicationPath, NoQuery, NoBody>) -> Result<Answer<DetailView>, Problem> {
+pub async fn approve(
+    call: Call,
+    input: Input<ApplicationPath, NoQuery, NoBody>,
+) -> Result<Answer<DetailView>, Problem> {
     let (caller, id) = (call.caller, input.path.id);
     then(&call, id, move |tx| approval::approve(tx, caller, id)).await
 }
 
-pub async fn refuse(call: Call, input: Input<ApplicationPath, NoQuery, ReasonBody>) -> Result<Answer<DetailView>, Problem> {
+pub async fn refuse(
+    call: Call,
+    input: Input<ApplicationPath, NoQuery, ReasonBody>,
+) -> Result<Answer<DetailView>, Problem> {
     let (caller, id, reason) = (call.caller, input.path.id, input.body.reason);
-    then(&call, id, move |tx| approval::refuse(tx, caller, id, &reason)).await
+    then(&call, id, move |tx| {
+        approval::refuse(tx, caller, id, &reason)
+    })
+    .await
 }
 
-pub async fn stop(call: Call, input: Input<ApplicationPath, NoQuery, ReasonBody>) -> Result<Answer<DetailView>, Problem> {
+pub async fn stop(
+    call: Call,
+    input: Input<ApplicationPath, NoQuery, ReasonBody>,
+) -> Result<Answer<DetailView>, Problem> {
     let (caller, id, reason) = (call.caller, input.path.id, input.body.reason);
     then(&call, id, move |tx| approval::stop(tx, caller, id, &reason)).await
 }
 
-pub async fn resume(call: Call, input: Input<ApplicationPath, NoQuery, NoBody>) -> Result<Answer<DetailView>, Problem> {
+pub async fn resume(
+    call: Call,
+    input: Input<ApplicationPath, NoQuery, NoBody>,
+) -> Result<Answer<DetailView>, Problem> {
     let (caller, id) = (call.caller, input.path.id);
     then(&call, id, move |tx| approval::resume(tx, caller, id)).await
 }
 
 /// Decides about an application of the organization that was named, and shows it.
 async fn then(
-    call: &Call, id: ApplicationId, decide: impl FnOnce(&mut Tx) -> Result<(), Refusal> + Send + 'static,
+    call: &Call,
+    id: ApplicationId,
+    decide: impl FnOnce(&mut Tx) -> Result<(), Refusal> + Send + 'static,
 ) -> Result<Answer<DetailView>, Problem> {
     let (organization, caller) = (call.organization()?, call.caller);
     let change = move |tx: &mut Tx| {

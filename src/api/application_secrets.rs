@@ -43,10 +43,17 @@ pub struct CreatedSecretView {
     client_secret: Option<String>,
 }
 
-pub async fn create(call: Call, input: Input<ApplicationPath, NoQuery, NewSecretBody>) -> Result<Answer<CreatedSecretView>, Problem> {
+pub async fn create(
+    call: Call,
+    input: Input<ApplicationPath, NoQuery, NewSecretBody>,
+) -> Result<Answer<CreatedSecretView>, Problem> {
     let (organization, caller, id) = (call.organization()?, call.caller, input.path.id);
     call.ensure_for_organization()?;
-    let others = if input.body.revoke_others { Others::Revoke } else { Others::Keep };
+    let others = if input.body.revoke_others {
+        Others::Revoke
+    } else {
+        Others::Keep
+    };
     let (secret, stored) = call.app.mint_client_secret();
     let create = move |tx: &mut Tx| {
         let (_, made) = application_secrets::create(tx, organization, caller, id, &stored, others)?;
@@ -54,23 +61,44 @@ pub async fn create(call: Call, input: Input<ApplicationPath, NoQuery, NewSecret
     };
     let again = move |tx: &mut Tx, made: &str| {
         applications::ensure_manager(tx, organization, caller)?;
-        find(tx, organization, id, made.parse().map_err(|_| Refusal::NotFound)?)
+        find(
+            tx,
+            organization,
+            id,
+            made.parse().map_err(|_| Refusal::NotFound)?,
+        )
     };
     let made = call.create(organization, create, again).await?;
     let client_secret = (!made.replayed).then(|| secret.expose().to_owned());
     let location = |row: &ApplicationSecret| format!("/v1/applications/{id}/secrets/{}", row.id);
-    Ok(Answer::made(made, location, |row| CreatedSecretView { secret: row.into(), client_secret }))
+    Ok(Answer::made(made, location, |row| CreatedSecretView {
+        secret: row.into(),
+        client_secret,
+    }))
 }
 
-fn find(snapshot: &mut Snapshot, organization: OrganizationId, id: ApplicationId, secret: ClientSecretId) -> Result<ApplicationSecret, Refusal> {
+fn find(
+    snapshot: &mut Snapshot,
+    organization: OrganizationId,
+    id: ApplicationId,
+    secret: ClientSecretId,
+) -> Result<ApplicationSecret, Refusal> {
     applications::find_own(snapshot, organization, id)?;
-    snapshot.find_application_secret(id, secret)?.ok_or(Refusal::NotFound)
+    snapshot
+        .find_application_secret(id, secret)?
+        .ok_or(Refusal::NotFound)
 }
 
-pub async fn delete(call: Call, input: Input<SecretPath, NoQuery, NoBody>) -> Result<Answer<NoContent>, Problem> {
+pub async fn delete(
+    call: Call,
+    input: Input<SecretPath, NoQuery, NoBody>,
+) -> Result<Answer<NoContent>, Problem> {
     let (organization, caller) = (call.organization()?, call.caller);
     call.ensure_for_organization()?;
     let SecretPath { id, secret } = input.path;
-    call.write(organization, move |tx| application_secrets::revoke(tx, organization, caller, id, secret)).await?;
+    call.write(organization, move |tx| {
+        application_secrets::revoke(tx, organization, caller, id, secret)
+    })
+    .await?;
     Ok(Answer::none())
 }

@@ -74,13 +74,21 @@ impl Default for Refresh {
 
 impl From<RefreshPolicy> for Refresh {
     fn from(policy: RefreshPolicy) -> Self {
-        Self { rotation: policy.rotation, idle_seconds: policy.idle_seconds, absolute_seconds: policy.absolute_seconds }
+        Self {
+            rotation: policy.rotation,
+            idle_seconds: policy.idle_seconds,
+            absolute_seconds: policy.absolute_seconds,
+        }
     }
 }
 
 impl From<Refresh> for RefreshPolicy {
     fn from(refresh: Refresh) -> Self {
-        Self { rotation: refresh.rotation, idle_seconds: refresh.idle_seconds, absolute_seconds: refresh.absolute_seconds }
+        Self {
+            rotation: refresh.rotation,
+            idle_seconds: refresh.idle_seconds,
+            absolute_seconds: refresh.absolute_seconds,
+        }
     }
 }
 
@@ -148,8 +156,14 @@ impl From<Application> for ApplicationView {
 impl From<Detail> for DetailView {
     fn from(detail: Detail) -> Self {
         Self {
-            redirect_uris: detail.redirect_uris.iter().map(RedirectUri::to_string).collect(),
-            role: detail.role.filter(|_| detail.application.may_use(GrantType::ClientCredentials)),
+            redirect_uris: detail
+                .redirect_uris
+                .iter()
+                .map(RedirectUri::to_string)
+                .collect(),
+            role: detail
+                .role
+                .filter(|_| detail.application.may_use(GrantType::ClientCredentials)),
             secrets: detail.secrets.into_iter().map(SecretView::from).collect(),
             connected_people: detail.people,
             application: detail.application.into(),
@@ -159,7 +173,12 @@ impl From<Detail> for DetailView {
 
 impl From<ApplicationSecret> for SecretView {
     fn from(row: ApplicationSecret) -> Self {
-        Self { id: row.id, hint: row.hint, created_at: row.created_at, last_used_at: row.last_used_at }
+        Self {
+            id: row.id,
+            hint: row.hint,
+            created_at: row.created_at,
+            last_used_at: row.last_used_at,
+        }
     }
 }
 
@@ -247,9 +266,15 @@ impl ApplicationChangeBody {
     pub fn apply(self, current: Settings) -> Result<Settings, Refusal> {
         Ok(Settings {
             name: self.name.unwrap_or(current.name),
-            redirect_uris: self.redirect_uris.map_or(Ok(current.redirect_uris), |uris| redirect_uris(&uris))?,
-            scopes: self.scopes.map_or(Ok(current.scopes), |names| scopes(&names))?,
-            grants: self.grants.map_or(current.grants, |grants| grants.into_iter().collect()),
+            redirect_uris: self
+                .redirect_uris
+                .map_or(Ok(current.redirect_uris), |uris| redirect_uris(&uris))?,
+            scopes: self
+                .scopes
+                .map_or(Ok(current.scopes), |names| scopes(&names))?,
+            grants: self
+                .grants
+                .map_or(current.grants, |grants| grants.into_iter().collect()),
             role: self.role.unwrap_or(current.role),
             refresh: self.refresh.map_or(current.refresh, RefreshPolicy::from),
         })
@@ -266,12 +291,19 @@ fn redirect_uris(texts: &[String]) -> Result<Vec<RedirectUri>, Refusal> {
             Err(error) => errors.push(("redirect_uris", format!("number {number} {error}"))),
         }
     }
-    if errors.is_empty() { Ok(uris) } else { Err(Refusal::Invalid(errors)) }
+    if errors.is_empty() {
+        Ok(uris)
+    } else {
+        Err(Refusal::Invalid(errors))
+    }
 }
 
 fn scopes(names: &[String]) -> Result<Scopes, Refusal> {
     match names.iter().find(|name| !is_scope_token(name)) {
-        Some(_) => Err(Refusal::Invalid(vec![("scopes", "one of them is not a scope".to_owned())])),
+        Some(_) => Err(Refusal::Invalid(vec![(
+            "scopes",
+            "one of them is not a scope".to_owned(),
+        )])),
         None => Ok(names.iter().map(String::as_str).collect()),
     }
 }
@@ -280,7 +312,8 @@ fn scopes(names: &[String]) -> Result<Scopes, Refusal> {
 pub fn as_fields(refusal: Refusal) -> Refusal {
     match refusal {
         Refusal::Invalid(errors) => {
-            let named = |(field, message)| (if field == "scope" { "scopes" } else { field }, message);
+            let named =
+                |(field, message)| (if field == "scope" { "scopes" } else { field }, message);
             Refusal::Invalid(errors.into_iter().map(named).collect())
         }
         other => other,

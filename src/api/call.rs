@@ -48,15 +48,24 @@ pub struct Call {
 }
 
 /// Proves the credential. Unknown, mistyped and revoked ones read the same.
-pub async fn authenticate(app: web::Data<App>, facts: Facts, request: &HttpRequest) -> Result<Call, Problem> {
+pub async fn authenticate(
+    app: web::Data<App>,
+    facts: Facts,
+    request: &HttpRequest,
+) -> Result<Call, Problem> {
     let presented = credential(request, &app.config.keys.header_scheme)?;
     if app.is_operator_token(&presented) {
         return of_operator(app, facts, &presented).await;
     }
-    let access = match app.access(&presented, Some(facts.address), facts.now).await? {
+    let access = match app
+        .access(&presented, Some(facts.address), facts.now)
+        .await?
+    {
         Lookup::Found(access) => access,
         Lookup::Unknown => return Err(unknown_credential()),
-        Lookup::Throttled { retry_after_seconds } => return Err(Problem::rate_limited(retry_after_seconds)),
+        Lookup::Throttled {
+            retry_after_seconds,
+        } => return Err(Problem::rate_limited(retry_after_seconds)),
     };
     if access.is_expired(facts.now) {
         return Err(expired());
@@ -66,30 +75,54 @@ pub async fn authenticate(app: web::Data<App>, facts: Facts, request: &HttpReque
         return Err(Problem::new(StatusCode::FORBIDDEN, "suspended", detail));
     }
     if let Some(lock) = access.lock {
-        return Err(Problem::locked(lock.code().as_str(), &lock.unlock(&app.catalogue, access.environment)));
+        return Err(Problem::locked(
+            lock.code().as_str(),
+            &lock.unlock(&app.catalogue, access.environment),
+        ));
     }
     app.note_use(&access, Some(facts.address), facts.now);
     let credential = access.credential.id.clone();
     let name = match &access.credential.token {
-        Some(token) => format!("{} {} {}", token.application, access.actor.id, access.organization),
+        Some(token) => format!(
+            "{} {} {}",
+            token.application, access.actor.id, access.organization
+        ),
         None => access.credential.id.clone(),
     };
     let (caller, organization) = (Caller::person(access.actor.id), Some(access.organization));
-    Ok(Call { app, facts, caller, organization, access: Some(access), granted: PermissionSet::NONE, name, credential, repeatable: None })
+    Ok(Call {
+        app,
+        facts,
+        caller,
+        organization,
+        access: Some(access),
+        granted: PermissionSet::NONE,
+        name,
+        credential,
+        repeatable: None,
+    })
 }
 
 async fn of_operator(app: web::Data<App>, facts: Facts, presented: &str) -> Result<Call, Problem> {
-    let token = match app.operator_token(presented, facts.address, facts.now).await? {
+    let token = match app
+        .operator_token(presented, facts.address, facts.now)
+        .await?
+    {
         OperatorLookup::Found(token) => token,
         OperatorLookup::Unknown => return Err(unknown_credential()),
-        OperatorLookup::Throttled { retry_after_seconds } => return Err(Problem::rate_limited(retry_after_seconds)),
+        OperatorLookup::Throttled {
+            retry_after_seconds,
+        } => return Err(Problem::rate_limited(retry_after_seconds)),
     };
     if token.expires_at.is_some_and(|end| end <= facts.now) {
         return Err(expired());
     }
     app.usage.note(Used::OperatorToken(token.id), facts.now);
     let granted = operator_tokens::permissions(&app.catalogue, &token);
-    let caller = Caller { user: token.user_id, operator: true };
+    let caller = Caller {
+        user: token.user_id,
+        operator: true,
+    };
     Ok(Call {
         app,
         facts,
@@ -105,19 +138,27 @@ async fn of_operator(app: web::Data<App>, facts: Facts, presented: &str) -> Resu
 
 fn expired() -> Problem {
     let challenge = Challenge::Credential(Some("invalid_token"));
-    Problem::unauthorized("credential_expired", "The credential has expired: create a new one.", challenge)
+    Problem::unauthorized(
+        "credential_expired",
+        "The credential has expired: create a new one.",
+        challenge,
+    )
 }
 
 impl Call {
     /// The organization that the call is about. An operator token has to name it.
     pub fn organization(&self) -> Result<OrganizationId, Problem> {
-        let detail = "An operator token reaches every organization: name one with ?organization=org_….";
-        self.organization.ok_or_else(|| Problem::bad_request("organization_required", detail))
+        let detail =
+            "An operator token reaches every organization: name one with ?organization=org_….";
+        self.organization
+            .ok_or_else(|| Problem::bad_request("organization_required", detail))
     }
 
     /// The workspaces that the credential reaches; none: all of the organization's.
     pub fn reach(&self) -> Option<Vec<WorkspaceId>> {
-        self.access.as_ref().map(|access| access.workspaces().collect())
+        self.access
+            .as_ref()
+            .map(|access| access.workspaces().collect())
     }
 
     pub fn catalogue(&self) -> Arc<Catalogue> {
@@ -129,20 +170,38 @@ impl Call {
         let held = match (&self.access, workspace) {
             (None, _) => self.granted,
             (Some(access), None) => access.permissions_anywhere(),
-            (Some(access), Some(workspace)) => access.permissions_in(workspace).unwrap_or(PermissionSet::NONE),
+            (Some(access), Some(workspace)) => access
+                .permissions_in(workspace)
+                .unwrap_or(PermissionSet::NONE),
         };
-        self.app.catalogue.permission(permission).is_some_and(|permission| held.contains(permission))
+        self.app
+            .catalogue
+            .permission(permission)
+            .is_some_and(|permission| held.contains(permission))
     }
 
     /// A person's token that manages, as far as that person may: of a first-party application, with a scope for it.
     fn is_for_management(&self) -> bool {
-        let persons = self.access.as_ref().filter(|access| access.credential.token.as_ref().is_some_and(|token| !token.is_own));
-        persons.is_some_and(|access| !(access.factors.scopes & access.factors.kind & self.app.catalogue.management()).is_empty())
+        let persons = self.access.as_ref().filter(|access| {
+            access
+                .credential
+                .token
+                .as_ref()
+                .is_some_and(|token| !token.is_own)
+        });
+        persons.is_some_and(|access| {
+            !(access.factors.scopes & access.factors.kind & self.app.catalogue.management())
+                .is_empty()
+        })
     }
 
     /// Which secret of this very key is the credential. Any other key manages none (row 24).
     pub fn own_key(&self, id: ApiKeyId) -> Result<Option<ApiKeySecretId>, Problem> {
-        match self.access.as_ref().and_then(|access| access.credential.key.as_ref()) {
+        match self
+            .access
+            .as_ref()
+            .and_then(|access| access.credential.key.as_ref())
+        {
             None => Ok(None),
             Some(key) if key.id == id => Ok(Some(key.secret)),
             Some(_) => Err(Refusal::NotFound.into()),
@@ -151,92 +210,179 @@ impl Call {
 
     /// Refuses a credential that holds none of `needed` anywhere.
     pub(super) fn ensure_any(&self, needed: &[&str]) -> Result<(), Problem> {
-        let itself = needed.contains(&ITSELF) && self.access.as_ref().is_some_and(|access| access.credential.key.is_some());
+        let itself = needed.contains(&ITSELF)
+            && self
+                .access
+                .as_ref()
+                .is_some_and(|access| access.credential.key.is_some());
         let member = needed.contains(&MEMBER) && self.is_for_management();
-        if itself || member || needed.is_empty() || needed.iter().any(|name| self.allows(name, None)) { Ok(()) } else { Err(insufficient(needed)) }
+        if itself
+            || member
+            || needed.is_empty()
+            || needed.iter().any(|name| self.allows(name, None))
+        {
+            Ok(())
+        } else {
+            Err(insufficient(needed))
+        }
     }
 
     /// Refuses a credential that does not hold `needed` in this workspace. One that does not reach it learns nothing of it.
     pub fn ensure_in(&self, needed: &'static str, workspace: WorkspaceId) -> Result<(), Problem> {
         self.ensure_reaches(workspace)?;
-        if self.allows(needed, Some(workspace)) { Ok(()) } else { Err(insufficient(&[needed])) }
+        if self.allows(needed, Some(workspace)) {
+            Ok(())
+        } else {
+            Err(insufficient(&[needed]))
+        }
     }
 
     /// Refuses a credential that was given for single workspaces: what it asks for is the organization's.
     pub fn ensure_for_organization(&self) -> Result<(), Problem> {
-        let reaches = self.access.as_ref().is_none_or(|access| access.is_organization_wide());
-        let detail = "The credential was given for single workspaces, and this is the organization's.";
-        if reaches { Ok(()) } else { Err(Problem::new(StatusCode::FORBIDDEN, "insufficient_permission", detail)) }
+        let reaches = self
+            .access
+            .as_ref()
+            .is_none_or(|access| access.is_organization_wide());
+        let detail =
+            "The credential was given for single workspaces, and this is the organization's.";
+        if reaches {
+            Ok(())
+        } else {
+            Err(Problem::new(
+                StatusCode::FORBIDDEN,
+                "insufficient_permission",
+                detail,
+            ))
+        }
     }
 
     /// Refuses a credential that does not hold `needed` in the organization itself: one of single workspaces changes those only.
     pub fn ensure_in_organization(&self, needed: &'static str) -> Result<(), Problem> {
-        if self.holds_in_organization(needed) { Ok(()) } else { Err(insufficient(&[needed])) }
+        if self.holds_in_organization(needed) {
+            Ok(())
+        } else {
+            Err(insufficient(&[needed]))
+        }
     }
 
     /// The workspaces in which the credential holds the permission; none: it holds it in the organization.
     pub fn places_of(&self, permission: &str) -> Option<Vec<WorkspaceId>> {
-        let reached = self.access.as_ref().filter(|_| !self.holds_in_organization(permission))?;
-        Some(reached.workspaces().filter(|workspace| self.allows(permission, Some(*workspace))).collect())
+        let reached = self
+            .access
+            .as_ref()
+            .filter(|_| !self.holds_in_organization(permission))?;
+        Some(
+            reached
+                .workspaces()
+                .filter(|workspace| self.allows(permission, Some(*workspace)))
+                .collect(),
+        )
     }
 
     fn holds_in_organization(&self, permission: &str) -> bool {
-        let held = self.access.as_ref().map_or(self.granted, |access| access.permissions_in_organization());
-        self.app.catalogue.permission(permission).is_some_and(|permission| held.contains(permission))
+        let held = self
+            .access
+            .as_ref()
+            .map_or(self.granted, |access| access.permissions_in_organization());
+        self.app
+            .catalogue
+            .permission(permission)
+            .is_some_and(|permission| held.contains(permission))
     }
 
     /// A workspace that the credential does not reach is not there.
     pub fn ensure_reaches(&self, workspace: WorkspaceId) -> Result<(), Problem> {
-        let reaches = self.access.as_ref().is_none_or(|access| access.permissions_in(workspace).is_some());
-        if reaches { Ok(()) } else { Err(Refusal::NotFound.into()) }
+        let reaches = self
+            .access
+            .as_ref()
+            .is_none_or(|access| access.permissions_in(workspace).is_some());
+        if reaches {
+            Ok(())
+        } else {
+            Err(Refusal::NotFound.into())
+        }
     }
 
     /// Takes one request from the caller's own limit.
     pub(super) fn take(&self) -> Result<Vec<Standing>, Problem> {
-        let quota = Quota { lasting: true, ..Quota::new("management", self.name.as_str(), self.app.config.limits.management) };
+        let quota = Quota {
+            lasting: true,
+            ..Quota::new(
+                "management",
+                self.name.as_str(),
+                self.app.config.limits.management,
+            )
+        };
         match self.app.limiter.take(&self.name, &[quota], self.facts.now) {
             Taken::All(standings) => Ok(standings),
-            Taken::None { violated, retry_after_seconds, .. } => {
-                Err(Problem::rate_limited(retry_after_seconds.unwrap_or(1)).with("violated_policies", json!(violated)))
-            }
+            Taken::None {
+                violated,
+                retry_after_seconds,
+                ..
+            } => Err(Problem::rate_limited(retry_after_seconds.unwrap_or(1))
+                .with("violated_policies", json!(violated))),
         }
     }
 
     /// A question in one snapshot.
-    pub async fn read<T: Send + 'static>(&self, question: impl FnOnce(&mut Snapshot) -> Result<T, Refusal> + Send + 'static) -> Result<T, Problem> {
+    pub async fn read<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&mut Snapshot) -> Result<T, Refusal> + Send + 'static,
+    ) -> Result<T, Problem> {
         Ok(self.app.store.read(question).await?)
     }
 
     /// A change, behind the organization's lock.
     pub async fn write<T: Send + 'static>(
-        &self, organization: OrganizationId, change: impl FnOnce(&mut Tx) -> Result<T, Refusal> + Send + 'static,
+        &self,
+        organization: OrganizationId,
+        change: impl FnOnce(&mut Tx) -> Result<T, Refusal> + Send + 'static,
     ) -> Result<T, Problem> {
         let credential = self.credential.clone();
         let change = move |tx: &mut Tx| {
             tx.act_by(&credential);
             change(tx).map(Verdict::Done)
         };
-        Ok(self.app.store.write_organization(organization, self.facts.now, change).await?)
+        Ok(self
+            .app
+            .store
+            .write_organization(organization, self.facts.now, change)
+            .await?)
     }
 
     /// A create that may be repeated with its `Idempotency-Key`, behind the organization's lock. `create` also returns the
     /// new id; `again` finds what an earlier twin created, in the same transaction.
     pub async fn create<T: Send + 'static>(
-        &self, organization: OrganizationId, create: impl FnOnce(&mut Tx) -> Result<(String, T), Refusal> + Send + 'static,
+        &self,
+        organization: OrganizationId,
+        create: impl FnOnce(&mut Tx) -> Result<(String, T), Refusal> + Send + 'static,
         again: impl FnOnce(&mut Tx, &str) -> Result<T, Refusal> + Send + 'static,
     ) -> Result<Made<T>, Problem> {
         let credential = self.credential.clone();
-        let ticket = self.repeatable.as_ref().map(|repeatable| repeatable.ticket.clone());
+        let ticket = self
+            .repeatable
+            .as_ref()
+            .map(|repeatable| repeatable.ticket.clone());
         let change = move |tx: &mut Tx| {
             tx.act_by(&credential);
             let made = match once(tx, ticket.as_ref(), create)? {
-                Once::Created(value) => Some(Made { value, replayed: false }),
-                Once::Replayed(id) => Some(Made { value: again(tx, &id)?, replayed: true }),
+                Once::Created(value) => Some(Made {
+                    value,
+                    replayed: false,
+                }),
+                Once::Replayed(id) => Some(Made {
+                    value: again(tx, &id)?,
+                    replayed: true,
+                }),
                 Once::Reused => None,
             };
             Ok::<_, Refusal>(Verdict::Done(made))
         };
-        let made = self.app.store.write_organization(organization, self.facts.now, change).await?;
+        let made = self
+            .app
+            .store
+            .write_organization(organization, self.facts.now, change)
+            .await?;
         made.ok_or_else(idempotency::reused)
     }
 }
@@ -252,5 +398,6 @@ pub struct Made<T> {
 /// RFC 6750 §3.1: the credential is good, and not for this.
 fn insufficient(needed: &[&str]) -> Problem {
     let detail = format!("The credential does not hold {}.", needed.join(" or "));
-    Problem::new(StatusCode::FORBIDDEN, "insufficient_permission", detail).with("permissions", json!(needed))
+    Problem::new(StatusCode::FORBIDDEN, "insufficient_permission", detail)
+        .with("permissions", json!(needed))
 }

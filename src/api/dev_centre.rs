@@ -46,21 +46,46 @@ pub struct SwitchBody {
 
 impl From<Switch> for DevCentreView {
     fn from(switch: Switch) -> Self {
-        let suspends =
-            switch.suspends.iter().map(|at| SuspendsView { environment: at.environment, api_keys: at.api_keys, applications: at.applications });
-        Self { enabled: switch.enabled, offered: plans::dev_centre(switch.offered), enabled_at: switch.enabled_at, suspends: suspends.collect() }
+        let suspends = switch.suspends.iter().map(|at| SuspendsView {
+            environment: at.environment,
+            api_keys: at.api_keys,
+            applications: at.applications,
+        });
+        Self {
+            enabled: switch.enabled,
+            offered: plans::dev_centre(switch.offered),
+            enabled_at: switch.enabled_at,
+            suspends: suspends.collect(),
+        }
     }
 }
 
-pub async fn get(call: Call, input: Input<OrganizationPath, NoQuery, NoBody>) -> Result<Answer<DevCentreView>, Problem> {
-    let (id, caller, catalogue, now) = (reached(&call, &input.path)?, call.caller, call.catalogue(), call.facts.now);
-    let found = call.read(move |snapshot| dev_centre::get(snapshot, &catalogue, id, &caller, now)).await?;
+pub async fn get(
+    call: Call,
+    input: Input<OrganizationPath, NoQuery, NoBody>,
+) -> Result<Answer<DevCentreView>, Problem> {
+    let (id, caller, catalogue, now) = (
+        reached(&call, &input.path)?,
+        call.caller,
+        call.catalogue(),
+        call.facts.now,
+    );
+    let found = call
+        .read(move |snapshot| dev_centre::get(snapshot, &catalogue, id, &caller, now))
+        .await?;
     Ok(Answer::of(found.into()))
 }
 
-pub async fn put(call: Call, input: Input<OrganizationPath, NoQuery, SwitchBody>) -> Result<Answer<DevCentreView>, Problem> {
+pub async fn put(
+    call: Call,
+    input: Input<OrganizationPath, NoQuery, SwitchBody>,
+) -> Result<Answer<DevCentreView>, Problem> {
     let (id, caller, catalogue) = (reached(&call, &input.path)?, call.caller, call.catalogue());
     let SwitchBody { enabled, confirm } = input.body;
-    let switched = call.write(id, move |tx| dev_centre::switch(tx, &catalogue, id, &caller, enabled, confirm)).await?;
+    let switched = call
+        .write(id, move |tx| {
+            dev_centre::switch(tx, &catalogue, id, &caller, enabled, confirm)
+        })
+        .await?;
     Ok(Answer::of(switched.into()))
 }

@@ -45,9 +45,16 @@ pub async fn page() -> HttpResponse {
 pub async fn file(name: web::Path<String>, facts: Facts) -> HttpResponse {
     let page = |name: &str| name.ends_with(".html");
     match serve(&name, Arc::new(Config::from(DOCUMENT))) {
-        Ok(Some(file)) if !page(&name) => {
-            HttpResponse::Ok().content_type(file.content_type).insert_header((CACHE_CONTROL, "no-store")).body(file.bytes.into_owned())
-        }
-        _ => error_page(StatusCode::NOT_FOUND, "Not found", "The explorer has no such file.", None, &facts),
+        Ok(Some(file)) if !page(&name) => HttpResponse::Ok()
+            .content_type(file.content_type)
+            .insert_header((CACHE_CONTROL, "no-store"))
+            .body(file.bytes.into_owned()),
+        _ => error_page(
+            StatusCode::NOT_FOUND,
+            "Not found",
+            "The explorer has no such file.",
+            None,
+            &facts,
+        ),
     }
 }

@@ -56,25 +56,72 @@ fn config(call: &Call) -> Arc<Config> {
     Arc::clone(&call.app.config)
 }
 
-pub async fn list(call: Call, input: Input<NoPath, DomainQuery, NoBody>) -> Result<Answer<Page<Shown>>, Problem> {
+pub async fn list(
+    call: Call,
+    input: Input<NoPath, DomainQuery, NoBody>,
+) -> Result<Answer<Page<Shown>>, Problem> {
     let (organization, caller, config) = (call.organization()?, call.caller, config(&call));
     let DomainQuery { limit, cursor } = input.query;
-    let rows = call.read(move |snapshot| domains::list(snapshot, &config, organization, caller, Cursor::place(cursor), limit.rows())).await?;
-    Ok(Answer::of(Page::of(limit, rows, |row| (row.created_at, row.id), |row| row)))
+    let rows = call
+        .read(move |snapshot| {
+            domains::list(
+                snapshot,
+                &config,
+                organization,
+                caller,
+                Cursor::place(cursor),
+                limit.rows(),
+            )
+        })
+        .await?;
+    Ok(Answer::of(Page::of(
+        limit,
+        rows,
+        |row| (row.created_at, row.id),
+        |row| row,
+    )))
 }
 
-pub async fn get(call: Call, input: Input<DomainPath, NoQuery, NoBody>) -> Result<Answer<Shown>, Problem> {
-    let (organization, caller, config, id) = (call.organization()?, call.caller, config(&call), input.path.id);
-    Ok(Answer::of(call.read(move |snapshot| domains::get(snapshot, &config, organization, caller, id)).await?))
+pub async fn get(
+    call: Call,
+    input: Input<DomainPath, NoQuery, NoBody>,
+) -> Result<Answer<Shown>, Problem> {
+    let (organization, caller, config, id) = (
+        call.organization()?,
+        call.caller,
+        config(&call),
+        input.path.id,
+    );
+    Ok(Answer::of(
+        call.read(move |snapshot| domains::get(snapshot, &config, organization, caller, id))
+            .await?,
+    ))
 }
 
-pub async fn create(call: Call, input: Input<NoPath, NoQuery, NewDomainBody>) -> Result<Answer<Shown>, Problem> {
+pub async fn create(
+    call: Call,
+    input: Input<NoPath, NoQuery, NewDomainBody>,
+) -> Result<Answer<Shown>, Problem> {
     let (organization, caller, config) = (call.organization()?, call.caller, config(&call));
-    let NewDomainBody { name, include_subdomains } = input.body;
+    let NewDomainBody {
+        name,
+        include_subdomains,
+    } = input.body;
     let settings = Arc::clone(&config);
     let create = move |tx: &mut Tx| {
-        let owner = tx.find_organization(organization)?.ok_or(Refusal::NotFound)?;
-        let made = domains::add(tx, &settings, &owner, caller, &NewDomain { name, include_subdomains })?;
+        let owner = tx
+            .find_organization(organization)?
+            .ok_or(Refusal::NotFound)?;
+        let made = domains::add(
+            tx,
+            &settings,
+            &owner,
+            caller,
+            &NewDomain {
+                name,
+                include_subdomains,
+            },
+        )?;
         Ok((made.id.to_string(), made))
     };
     let again = move |tx: &mut Tx, id: &str| {
@@ -82,11 +129,23 @@ pub async fn create(call: Call, input: Input<NoPath, NoQuery, NewDomainBody>) ->
         domains::get(tx, &config, organization, caller, id)
     };
     let made = call.create(organization, create, again).await?;
-    Ok(Answer::made(made, |row| format!("/v1/domains/{}", row.id), |row| row))
+    Ok(Answer::made(
+        made,
+        |row| format!("/v1/domains/{}", row.id),
+        |row| row,
+    ))
 }
 
-pub async fn change(call: Call, input: Input<DomainPath, NoQuery, DomainChangeBody>) -> Result<Answer<Shown>, Problem> {
-    let (organization, caller, config, id) = (call.organization()?, call.caller, config(&call), input.path.id);
+pub async fn change(
+    call: Call,
+    input: Input<DomainPath, NoQuery, DomainChangeBody>,
+) -> Result<Answer<Shown>, Problem> {
+    let (organization, caller, config, id) = (
+        call.organization()?,
+        call.caller,
+        config(&call),
+        input.path.id,
+    );
     let wanted = input.body.include_subdomains.into_option();
     let change = move |tx: &mut Tx| match wanted {
         Some(include) => domains::choose_subdomains(tx, &config, organization, caller, id, include),
@@ -95,14 +154,32 @@ pub async fn change(call: Call, input: Input<DomainPath, NoQuery, DomainChangeBo
     Ok(Answer::of(call.write(organization, change).await?))
 }
 
-pub async fn delete(call: Call, input: Input<DomainPath, NoQuery, NoBody>) -> Result<Answer<NoContent>, Problem> {
-    let (organization, caller, config, id) = (call.organization()?, call.caller, config(&call), input.path.id);
-    call.write(organization, move |tx| domains::remove(tx, &config, organization, caller, id)).await?;
+pub async fn delete(
+    call: Call,
+    input: Input<DomainPath, NoQuery, NoBody>,
+) -> Result<Answer<NoContent>, Problem> {
+    let (organization, caller, config, id) = (
+        call.organization()?,
+        call.caller,
+        config(&call),
+        input.path.id,
+    );
+    call.write(organization, move |tx| {
+        domains::remove(tx, &config, organization, caller, id)
+    })
+    .await?;
     Ok(Answer::none())
 }
 
 /// Looks for the record now.
-pub async fn check(call: Call, input: Input<DomainPath, NoQuery, NoBody>) -> Result<Answer<Shown>, Problem> {
+pub async fn check(
+    call: Call,
+    input: Input<DomainPath, NoQuery, NoBody>,
+) -> Result<Answer<Shown>, Problem> {
     let organization = call.organization()?;
-    Ok(Answer::of(call.app.check_domain(organization, call.caller, input.path.id).await?))
+    Ok(Answer::of(
+        call.app
+            .check_domain(organization, call.caller, input.path.id)
+            .await?,
+    ))
 }

@@ -92,36 +92,76 @@ pub struct HandOversView {
     data: Vec<HandOverView>,
 }
 
-pub async fn create(call: Call, input: Input<KeyPath, NoQuery, NewHandOverBody>) -> Result<Answer<HandOverWithLinkView>, Problem> {
-    let (organization, by, catalogue, id) = (call.organization()?, call.key_caller(), call.catalogue(), input.path.id);
+pub async fn create(
+    call: Call,
+    input: Input<KeyPath, NoQuery, NewHandOverBody>,
+) -> Result<Answer<HandOverWithLinkView>, Problem> {
+    let (organization, by, catalogue, id) = (
+        call.organization()?,
+        call.key_caller(),
+        call.catalogue(),
+        input.path.id,
+    );
     let token = mint_token(&call.app.config.keys.prefix, TokenKind::HandOver);
     let digest = call.app.digester.digest(Purpose::HandOver, token.expose());
-    let NewHandOverBody { email, expires_in_seconds, grace_seconds } = input.body;
-    let new = NewHandOver { email, expires_in_seconds, grace_seconds, digest };
+    let NewHandOverBody {
+        email,
+        expires_in_seconds,
+        grace_seconds,
+    } = input.body;
+    let new = NewHandOver {
+        email,
+        expires_in_seconds,
+        grace_seconds,
+        digest,
+    };
     let create = move |tx: &mut Tx| {
         let made = hand_overs::create(tx, &catalogue, organization, &by, id, new)?;
         Ok((made.id.to_string(), made))
     };
     let again = move |tx: &mut Tx, id: &str| {
         let id = id.parse().map_err(|_| Refusal::NotFound)?;
-        tx.find_hand_over(organization, id)?.ok_or(Refusal::NotFound)
+        tx.find_hand_over(organization, id)?
+            .ok_or(Refusal::NotFound)
     };
     let link = format!("{}/hand-over/{}", call.app.issuer.as_str(), token.expose());
     let made = call.create(organization, create, again).await?;
     let link = (!made.replayed).then_some(link);
-    let view = |row: HandOver| HandOverWithLinkView { hand_over: row.into(), link };
-    Ok(Answer::made(made, |row| format!("/v1/api-keys/{}/hand-over", row.api_key_id), view))
+    let view = |row: HandOver| HandOverWithLinkView {
+        hand_over: row.into(),
+        link,
+    };
+    Ok(Answer::made(
+        made,
+        |row| format!("/v1/api-keys/{}/hand-over", row.api_key_id),
+        view,
+    ))
 }
 
-pub async fn list(call: Call, input: Input<KeyPath, NoQuery, NoBody>) -> Result<Answer<HandOversView>, Problem> {
+pub async fn list(
+    call: Call,
+    input: Input<KeyPath, NoQuery, NoBody>,
+) -> Result<Answer<HandOversView>, Problem> {
     let (organization, by, catalogue) = (call.organization()?, call.key_caller(), call.catalogue());
-    let rows = call.read(move |snapshot| hand_overs::list(snapshot, &catalogue, organization, &by, input.path.id)).await?;
-    Ok(Answer::of(HandOversView { data: rows.into_iter().map(HandOverView::from).collect() }))
+    let rows = call
+        .read(move |snapshot| {
+            hand_overs::list(snapshot, &catalogue, organization, &by, input.path.id)
+        })
+        .await?;
+    Ok(Answer::of(HandOversView {
+        data: rows.into_iter().map(HandOverView::from).collect(),
+    }))
 }
 
 /// Ends the open link.
-pub async fn delete(call: Call, input: Input<KeyPath, NoQuery, NoBody>) -> Result<Answer<NoContent>, Problem> {
+pub async fn delete(
+    call: Call,
+    input: Input<KeyPath, NoQuery, NoBody>,
+) -> Result<Answer<NoContent>, Problem> {
     let (organization, by, catalogue) = (call.organization()?, call.key_caller(), call.catalogue());
-    call.write(organization, move |tx| hand_overs::revoke(tx, &catalogue, organization, &by, input.path.id)).await?;
+    call.write(organization, move |tx| {
+        hand_overs::revoke(tx, &catalogue, organization, &by, input.path.id)
+    })
+    .await?;
     Ok(Answer::none())
 }

@@ -79,7 +79,9 @@ impl<T: JsonSchema> JsonSchema for Change<T> {
 
 /// For an optional field that is not null when it is there: `#[serde(default, deserialize_with = "present")]`, with
 /// `#[schemars(with = "T")]`.
-pub fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+pub fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
 }
 
@@ -89,11 +91,16 @@ pub(super) fn is_none<T: 'static, None: 'static>() -> bool {
 
 /// An id that cannot be one is nobody's: 404.
 pub(super) fn path<P: DeserializeOwned>(request: &HttpRequest) -> Result<P, Problem> {
-    request.match_info().load().map_err(|_| Refusal::NotFound.into())
+    request
+        .match_info()
+        .load()
+        .map_err(|_| Refusal::NotFound.into())
 }
 
 /// The organization that the query names, and the rest of the query. A parameter stands once.
-pub(super) fn query<Q: DeserializeOwned>(request: &HttpRequest) -> Result<(Option<OrganizationId>, Q), Problem> {
+pub(super) fn query<Q: DeserializeOwned>(
+    request: &HttpRequest,
+) -> Result<(Option<OrganizationId>, Q), Problem> {
     let wrong = |error: FormError| Problem::bad_request("invalid_query", error.to_string());
     let form = Form::of_query(request).map_err(wrong)?;
     let mut rest = url::form_urlencoded::Serializer::new(String::new());
@@ -102,38 +109,61 @@ pub(super) fn query<Q: DeserializeOwned>(request: &HttpRequest) -> Result<(Optio
         form.one(name).map_err(wrong)?;
         if name == ORGANIZATION {
             let text = "organization: not an organization's id";
-            organization = Some(value.parse().map_err(|_| Problem::bad_request("invalid_query", text))?);
+            organization = Some(
+                value
+                    .parse()
+                    .map_err(|_| Problem::bad_request("invalid_query", text))?,
+            );
         } else {
             rest.append_pair(name, value);
         }
     }
-    let query = Query::<Q>::from_query(&rest.finish()).map_err(|error| Problem::bad_request("invalid_query", error.to_string()))?;
+    let query = Query::<Q>::from_query(&rest.finish())
+        .map_err(|error| Problem::bad_request("invalid_query", error.to_string()))?;
     Ok((organization, query.into_inner()))
 }
 
 /// The bytes of the body; none where the operation takes none: what is sent anyway is not read.
-pub(super) async fn bytes<B: 'static>(request: &HttpRequest, payload: Payload, most: usize) -> Result<Option<web::Bytes>, Problem> {
+pub(super) async fn bytes<B: 'static>(
+    request: &HttpRequest,
+    payload: Payload,
+    most: usize,
+) -> Result<Option<web::Bytes>, Problem> {
     if is_none::<B, NoBody>() {
-        let length = request.headers().get(header::CONTENT_LENGTH).is_some_and(|length| length.as_bytes() != b"0");
+        let length = request
+            .headers()
+            .get(header::CONTENT_LENGTH)
+            .is_some_and(|length| length.as_bytes() != b"0");
         let sent = length || request.headers().contains_key(header::TRANSFER_ENCODING);
         let refused = || Problem::bad_request("invalid_body", "This operation takes no body.");
         return if sent { Err(refused()) } else { Ok(None) };
     }
-    Ok(Some(body::read(request, payload, "application/json", most).await?))
+    Ok(Some(
+        body::read(request, payload, "application/json", most).await?,
+    ))
 }
 
 pub(super) fn parse<B: DeserializeOwned>(bytes: Option<&[u8]>) -> Result<B, Problem> {
     let bytes = bytes.unwrap_or(b"{}");
     // serde would take a list for the fields in their order
     if bytes.trim_ascii_start().first() == Some(&b'[') {
-        return Err(Problem::bad_request("invalid_body", "The body must be an object."));
+        return Err(Problem::bad_request(
+            "invalid_body",
+            "The body must be an object.",
+        ));
     }
-    serde_json::from_slice(bytes).or_else(|error| serde_json::from_slice(&whole_numbers(bytes)).map_err(|_| unreadable(bytes, &error)))
+    serde_json::from_slice(bytes).or_else(|error| {
+        serde_json::from_slice(&whole_numbers(bytes)).map_err(|_| unreadable(bytes, &error))
+    })
 }
 
 fn unreadable(bytes: &[u8], error: &serde_json::Error) -> Problem {
     let readable = serde_json::from_slice::<IgnoredAny>(bytes).is_ok();
-    let code = if readable { "invalid_body" } else { "invalid_json" };
+    let code = if readable {
+        "invalid_body"
+    } else {
+        "invalid_json"
+    };
     Problem::bad_request(code, format!("The body cannot be read: {error}."))
 }
 
@@ -153,7 +183,9 @@ fn whole_numbers(json: &[u8]) -> Vec<u8> {
             b'"' => quoted = !quoted,
             b'.' if !quoted => {
                 let zeros = rest.iter().take_while(|digit| **digit == b'0').count();
-                let more = rest.get(zeros).is_some_and(|next| matches!(next, b'0'..=b'9' | b'e' | b'E'));
+                let more = rest
+                    .get(zeros)
+                    .is_some_and(|next| matches!(next, b'0'..=b'9' | b'e' | b'E'));
                 if zeros > 0 && !more {
                     rest = &rest[zeros..];
                     continue;
@@ -173,13 +205,25 @@ mod tests {
     #[test]
     fn a_whole_number_may_have_a_point_and_text_keeps_its_own() {
         for (json, read) in [
-            (r#"{"a": 37.0, "b": [1.00, -2.0]}"#, r#"{"a": 37, "b": [1, -2]}"#),
-            (r#"{"a": 1.5, "b": 1.05, "c": 1.0e3}"#, r#"{"a": 1.5, "b": 1.05, "c": 1.0e3}"#),
-            (r#"{"1.0": "v1.0 \"2.0\" \\"}"#, r#"{"1.0": "v1.0 \"2.0\" \\"}"#),
+            (
+                r#"{"a": 37.0, "b": [1.00, -2.0]}"#,
+                r#"{"a": 37, "b": [1, -2]}"#,
+            ),
+            (
+                r#"{"a": 1.5, "b": 1.05, "c": 1.0e3}"#,
+                r#"{"a": 1.5, "b": 1.05, "c": 1.0e3}"#,
+            ),
+            (
+                r#"{"1.0": "v1.0 \"2.0\" \\"}"#,
+                r#"{"1.0": "v1.0 \"2.0\" \\"}"#,
+            ),
             ("1.", "1."),
             ("", ""),
         ] {
-            assert_eq!(String::from_utf8(whole_numbers(json.as_bytes())).expect("UTF-8"), read);
+            assert_eq!(
+                String::from_utf8(whole_numbers(json.as_bytes())).expect("UTF-8"),
+                read
+            );
         }
         assert_eq!(parse::<u8>(Some(b"7.0")).ok(), Some(7));
         assert!(parse::<u8>(Some(b"7.5")).is_err() && parse::<u8>(Some(b"\"7.0\"")).is_err());

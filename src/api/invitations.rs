@@ -105,39 +105,106 @@ pub(super) fn full() -> Licence {
 /// The link's token, and what is stored of it.
 fn mint(call: &Call) -> (Plaintext, Digest) {
     let token = mint_token(&call.app.config.keys.prefix, TokenKind::Invitation);
-    let digest = call.app.digester.digest(Purpose::Invitation, token.expose());
+    let digest = call
+        .app
+        .digester
+        .digest(Purpose::Invitation, token.expose());
     (token, digest)
 }
 
 fn link(call: &Call, token: &Plaintext) -> String {
-    format!("{}/invitations/{}", call.app.issuer.as_str(), token.expose())
+    format!(
+        "{}/invitations/{}",
+        call.app.issuer.as_str(),
+        token.expose()
+    )
 }
 
-pub async fn list(call: Call, input: Input<NoPath, InvitationQuery, NoBody>) -> Result<Answer<Page<InvitationView>>, Problem> {
+pub async fn list(
+    call: Call,
+    input: Input<NoPath, InvitationQuery, NoBody>,
+) -> Result<Answer<Page<InvitationView>>, Problem> {
     let (organization, caller, catalogue) = (call.organization()?, call.caller, call.catalogue());
     call.ensure_in_organization(READ)?;
-    let InvitationQuery { limit, cursor, state } = input.query;
-    let rows =
-        call.read(move |snapshot| invitations::list(snapshot, &catalogue, organization, &caller, state, Cursor::place(cursor), limit.rows())).await?;
-    Ok(Answer::of(Page::of(limit, rows, |row| (row.invitation.created_at, row.invitation.id), InvitationView::from)))
+    let InvitationQuery {
+        limit,
+        cursor,
+        state,
+    } = input.query;
+    let rows = call
+        .read(move |snapshot| {
+            invitations::list(
+                snapshot,
+                &catalogue,
+                organization,
+                &caller,
+                state,
+                Cursor::place(cursor),
+                limit.rows(),
+            )
+        })
+        .await?;
+    Ok(Answer::of(Page::of(
+        limit,
+        rows,
+        |row| (row.invitation.created_at, row.invitation.id),
+        InvitationView::from,
+    )))
 }
 
-pub async fn get(call: Call, input: Input<InvitationPath, NoQuery, NoBody>) -> Result<Answer<InvitationView>, Problem> {
+pub async fn get(
+    call: Call,
+    input: Input<InvitationPath, NoQuery, NoBody>,
+) -> Result<Answer<InvitationView>, Problem> {
     let (organization, caller, catalogue) = (call.organization()?, call.caller, call.catalogue());
     call.ensure_in_organization(READ)?;
-    let found = call.read(move |snapshot| invitations::get(snapshot, &catalogue, organization, &caller, input.path.id)).await?;
+    let found = call
+        .read(move |snapshot| {
+            invitations::get(snapshot, &catalogue, organization, &caller, input.path.id)
+        })
+        .await?;
     Ok(Answer::of(found.into()))
 }
 
-pub async fn create(call: Call, input: Input<NoPath, NoQuery, NewInvitationBody>) -> Result<Answer<InvitationView>, Problem> {
-    let (organization, caller, catalogue, config) = (call.organization()?, call.caller, call.catalogue(), call.app.config.clone());
+pub async fn create(
+    call: Call,
+    input: Input<NoPath, NoQuery, NewInvitationBody>,
+) -> Result<Answer<InvitationView>, Problem> {
+    let (organization, caller, catalogue, config) = (
+        call.organization()?,
+        call.caller,
+        call.catalogue(),
+        call.app.config.clone(),
+    );
     call.ensure_in_organization(MANAGE)?;
-    let NewInvitationBody { email, role, licence, member_ends_at, workspaces } = input.body;
+    let NewInvitationBody {
+        email,
+        role,
+        licence,
+        member_ends_at,
+        workspaces,
+    } = input.body;
     let (token, digest) = mint(&call);
-    let grant = Grant { role, licence, ends_at: member_ends_at, workspaces: WorkspaceRole::pairs(workspaces) };
+    let grant = Grant {
+        role,
+        licence,
+        ends_at: member_ends_at,
+        workspaces: WorkspaceRole::pairs(workspaces),
+    };
     let shared = call.catalogue();
     let create = move |tx: &mut Tx| {
-        let made = invitations::create(tx, &catalogue, &config.invitations, organization, &caller, NewInvitation { email, grant, digest })?;
+        let made = invitations::create(
+            tx,
+            &catalogue,
+            &config.invitations,
+            organization,
+            &caller,
+            NewInvitation {
+                email,
+                grant,
+                digest,
+            },
+        )?;
         Ok((made.invitation.id.to_string(), made))
     };
     let again = move |tx: &mut Tx, id: &str| {
@@ -147,22 +214,53 @@ pub async fn create(call: Call, input: Input<NoPath, NoQuery, NewInvitationBody>
     let made = call.create(organization, create, again).await?;
     // the answer to a repetition does not show it again
     let link = (!made.replayed).then(|| link(&call, &token));
-    Ok(Answer::made(made, |row| format!("/v1/invitations/{}", row.invitation.id), |row| InvitationView { link, ..row.into() }))
+    Ok(Answer::made(
+        made,
+        |row| format!("/v1/invitations/{}", row.invitation.id),
+        |row| InvitationView { link, ..row.into() },
+    ))
 }
 
-pub async fn resend(call: Call, input: Input<InvitationPath, NoQuery, NoBody>) -> Result<Answer<InvitationView>, Problem> {
-    let (organization, caller, catalogue, config) = (call.organization()?, call.caller, call.catalogue(), call.app.config.clone());
+pub async fn resend(
+    call: Call,
+    input: Input<InvitationPath, NoQuery, NoBody>,
+) -> Result<Answer<InvitationView>, Problem> {
+    let (organization, caller, catalogue, config) = (
+        call.organization()?,
+        call.caller,
+        call.catalogue(),
+        call.app.config.clone(),
+    );
     call.ensure_in_organization(MANAGE)?;
     let (token, digest) = mint(&call);
     let sent = call
-        .write(organization, move |tx| invitations::resend(tx, &catalogue, &config.invitations, organization, &caller, input.path.id, &digest))
+        .write(organization, move |tx| {
+            invitations::resend(
+                tx,
+                &catalogue,
+                &config.invitations,
+                organization,
+                &caller,
+                input.path.id,
+                &digest,
+            )
+        })
         .await?;
-    Ok(Answer::of(InvitationView { link: Some(link(&call, &token)), ..sent.into() }))
+    Ok(Answer::of(InvitationView {
+        link: Some(link(&call, &token)),
+        ..sent.into()
+    }))
 }
 
-pub async fn delete(call: Call, input: Input<InvitationPath, NoQuery, NoBody>) -> Result<Answer<NoContent>, Problem> {
+pub async fn delete(
+    call: Call,
+    input: Input<InvitationPath, NoQuery, NoBody>,
+) -> Result<Answer<NoContent>, Problem> {
     let (organization, caller, catalogue) = (call.organization()?, call.caller, call.catalogue());
     call.ensure_in_organization(MANAGE)?;
-    call.write(organization, move |tx| invitations::revoke(tx, &catalogue, organization, &caller, input.path.id)).await?;
+    call.write(organization, move |tx| {
+        invitations::revoke(tx, &catalogue, organization, &caller, input.path.id)
+    })
+    .await?;
     Ok(Answer::none())
 }

@@ -97,35 +97,105 @@ pub struct RefusalBody {
     reason: String,
 }
 
-pub async fn list(call: Call, input: Input<NoPath, JoinRequestQuery, NoBody>) -> Result<Answer<Page<JoinRequestView>>, Problem> {
+pub async fn list(
+    call: Call,
+    input: Input<NoPath, JoinRequestQuery, NoBody>,
+) -> Result<Answer<Page<JoinRequestView>>, Problem> {
     let (organization, caller, catalogue) = (call.organization()?, call.caller, call.catalogue());
     call.ensure_in_organization(READ)?;
-    let JoinRequestQuery { limit, cursor, state } = input.query;
+    let JoinRequestQuery {
+        limit,
+        cursor,
+        state,
+    } = input.query;
     let rows = call
-        .read(move |snapshot| join_requests::list(snapshot, &catalogue, organization, &caller, state, Cursor::place(cursor), limit.rows()))
+        .read(move |snapshot| {
+            join_requests::list(
+                snapshot,
+                &catalogue,
+                organization,
+                &caller,
+                state,
+                Cursor::place(cursor),
+                limit.rows(),
+            )
+        })
         .await?;
-    Ok(Answer::of(Page::of(limit, rows, |(row, _)| (row.created_at, row.id), JoinRequestView::from)))
+    Ok(Answer::of(Page::of(
+        limit,
+        rows,
+        |(row, _)| (row.created_at, row.id),
+        JoinRequestView::from,
+    )))
 }
 
-pub async fn get(call: Call, input: Input<JoinRequestPath, NoQuery, NoBody>) -> Result<Answer<JoinRequestView>, Problem> {
+pub async fn get(
+    call: Call,
+    input: Input<JoinRequestPath, NoQuery, NoBody>,
+) -> Result<Answer<JoinRequestView>, Problem> {
     let (organization, caller, catalogue) = (call.organization()?, call.caller, call.catalogue());
     call.ensure_in_organization(READ)?;
-    let found = call.read(move |snapshot| join_requests::get(snapshot, &catalogue, organization, &caller, input.path.id)).await?;
+    let found = call
+        .read(move |snapshot| {
+            join_requests::get(snapshot, &catalogue, organization, &caller, input.path.id)
+        })
+        .await?;
     Ok(Answer::of(found.into()))
 }
 
-pub async fn approve(call: Call, input: Input<JoinRequestPath, NoQuery, ApprovalBody>) -> Result<Answer<JoinRequestView>, Problem> {
-    let (organization, caller, catalogue, id) = (call.organization()?, call.caller, call.catalogue(), input.path.id);
+pub async fn approve(
+    call: Call,
+    input: Input<JoinRequestPath, NoQuery, ApprovalBody>,
+) -> Result<Answer<JoinRequestView>, Problem> {
+    let (organization, caller, catalogue, id) = (
+        call.organization()?,
+        call.caller,
+        call.catalogue(),
+        input.path.id,
+    );
     call.ensure_in_organization(MANAGE)?;
-    let ApprovalBody { role, licence, member_ends_at, workspaces } = input.body;
-    let grant = Grant { role, licence, ends_at: member_ends_at, workspaces: WorkspaceRole::pairs(workspaces) };
-    let decided = call.write(organization, move |tx| join_requests::approve(tx, &catalogue, organization, &caller, id, &grant)).await?;
+    let ApprovalBody {
+        role,
+        licence,
+        member_ends_at,
+        workspaces,
+    } = input.body;
+    let grant = Grant {
+        role,
+        licence,
+        ends_at: member_ends_at,
+        workspaces: WorkspaceRole::pairs(workspaces),
+    };
+    let decided = call
+        .write(organization, move |tx| {
+            join_requests::approve(tx, &catalogue, organization, &caller, id, &grant)
+        })
+        .await?;
     Ok(Answer::of(decided.into()))
 }
 
-pub async fn refuse(call: Call, input: Input<JoinRequestPath, NoQuery, RefusalBody>) -> Result<Answer<JoinRequestView>, Problem> {
-    let (organization, caller, catalogue, id) = (call.organization()?, call.caller, call.catalogue(), input.path.id);
+pub async fn refuse(
+    call: Call,
+    input: Input<JoinRequestPath, NoQuery, RefusalBody>,
+) -> Result<Answer<JoinRequestView>, Problem> {
+    let (organization, caller, catalogue, id) = (
+        call.organization()?,
+        call.caller,
+        call.catalogue(),
+        input.path.id,
+    );
     call.ensure_in_organization(MANAGE)?;
-    let decided = call.write(organization, move |tx| join_requests::refuse(tx, &catalogue, organization, &caller, id, &input.body.reason)).await?;
+    let decided = call
+        .write(organization, move |tx| {
+            join_requests::refuse(
+                tx,
+                &catalogue,
+                organization,
+                &caller,
+                id,
+                &input.body.reason,
+            )
+        })
+        .await?;
     Ok(Answer::of(decided.into()))
 }

@@ -21,7 +21,9 @@ use crate::store::members::{MemberFilter, WorkspaceMember};
 use crate::store::users::User;
 use crate::types::email::Mailbox;
 use crate::types::environment::Environment;
-use crate::types::id::{ApiKeyId, ApplicationId, ClientSecretId, OrganizationId, UserId, WorkspaceId};
+use crate::types::id::{
+    ApiKeyId, ApplicationId, ClientSecretId, OrganizationId, UserId, WorkspaceId,
+};
 use crate::types::state::{Licence, MemberState, OrganizationRole, UserKind};
 use crate::types::time::Timestamp;
 use crate::web::problem::Problem;
@@ -59,11 +61,17 @@ pub struct WorkspaceRole {
 
 impl WorkspaceRole {
     pub(super) fn pairs(roles: Vec<Self>) -> Vec<(WorkspaceId, String)> {
-        roles.into_iter().map(|own| (own.workspace, own.role)).collect()
+        roles
+            .into_iter()
+            .map(|own| (own.workspace, own.role))
+            .collect()
     }
 
     pub(super) fn of(pairs: Vec<(WorkspaceId, String)>) -> Vec<Self> {
-        pairs.into_iter().map(|(workspace, role)| Self { workspace, role }).collect()
+        pairs
+            .into_iter()
+            .map(|(workspace, role)| Self { workspace, role })
+            .collect()
     }
 }
 
@@ -154,10 +162,18 @@ pub struct RemovalQuery {
 impl RemovalQuery {
     pub(super) fn shown(&self) -> Result<Shown, Problem> {
         let wrong = || Problem::bad_request("invalid_query", "grace_seconds: a whole number");
-        let grace_seconds = self.grace_seconds.as_deref().map(|text| text.parse().map_err(|_| wrong())).transpose()?;
+        let grace_seconds = self
+            .grace_seconds
+            .as_deref()
+            .map(|text| text.parse().map_err(|_| wrong()))
+            .transpose()?;
         match (self.secrets, grace_seconds) {
-            (Secrets::Rotate, grace) => Ok(Shown::Rotate { grace_seconds: grace.unwrap_or(0) }),
-            (_, Some(_)) => Err(Refusal::field("grace_seconds", "goes with secrets=rotate only").into()),
+            (Secrets::Rotate, grace) => Ok(Shown::Rotate {
+                grace_seconds: grace.unwrap_or(0),
+            }),
+            (_, Some(_)) => {
+                Err(Refusal::field("grace_seconds", "goes with secrets=rotate only").into())
+            }
             (Secrets::Keep, None) => Ok(Shown::Keep),
             (Secrets::Revoke, None) => Ok(Shown::Revoke),
         }
@@ -176,7 +192,12 @@ pub struct KeyView {
 
 impl From<&ApiKey> for KeyView {
     fn from(key: &ApiKey) -> Self {
-        Self { id: key.id, name: key.name.clone(), public_id: key.public_id.clone(), environment: key.environment }
+        Self {
+            id: key.id,
+            name: key.name.clone(),
+            public_id: key.public_id.clone(),
+            environment: key.environment,
+        }
     }
 }
 
@@ -215,14 +236,26 @@ pub struct DepartureView {
 
 impl From<&Departure> for DepartureView {
     fn from(departure: &Departure) -> Self {
-        let secret = |(application, secret): &(crate::store::applications::Application, crate::store::application_secrets::ApplicationSecret)| {
-            SecretView { application: application.id, application_name: application.name.clone(), id: secret.id, hint: secret.hint.clone() }
+        let secret = |(application, secret): &(
+            crate::store::applications::Application,
+            crate::store::application_secrets::ApplicationSecret,
+        )| {
+            SecretView {
+                application: application.id,
+                application_name: application.name.clone(),
+                id: secret.id,
+                hint: secret.hint.clone(),
+            }
         };
         Self {
             stops: departure.in_words(),
             keys: departure.keys.iter().map(KeyView::from).collect(),
             shown_keys: departure.shown_keys.iter().map(KeyView::from).collect(),
-            shown_application_secrets: departure.shown_application_secrets.iter().map(secret).collect(),
+            shown_application_secrets: departure
+                .shown_application_secrets
+                .iter()
+                .map(secret)
+                .collect(),
             consents: departure.consents,
             authorizations: departure.authorizations,
             sessions: departure.sessions,
@@ -254,56 +287,166 @@ impl From<Removed> for RemovalView {
     fn from(removed: Removed) -> Self {
         Self {
             removed: DepartureView::from(&removed.departure),
-            rotated: removed.rotated.iter().map(|(id, minted)| RotatedView { id: *id, secret: minted.secret.expose().to_owned() }).collect(),
+            rotated: removed
+                .rotated
+                .iter()
+                .map(|(id, minted)| RotatedView {
+                    id: *id,
+                    secret: minted.secret.expose().to_owned(),
+                })
+                .collect(),
             revoked_keys: removed.revoked_keys,
-            revoked_application_secrets: removed.revoked_application_secrets.iter().map(|(_, secret)| secret.id).collect(),
+            revoked_application_secrets: removed
+                .revoked_application_secrets
+                .iter()
+                .map(|(_, secret)| secret.id)
+                .collect(),
         }
     }
 }
 
-pub async fn list(call: Call, input: Input<NoPath, MemberQuery, NoBody>) -> Result<Answer<Page<MemberView>>, Problem> {
+pub async fn list(
+    call: Call,
+    input: Input<NoPath, MemberQuery, NoBody>,
+) -> Result<Answer<Page<MemberView>>, Problem> {
     let kind = input.query.kind;
     page(call, input.query, kind).await
 }
 
-pub(super) async fn page(call: Call, query: MemberQuery, kind: Option<UserKind>) -> Result<Answer<Page<MemberView>>, Problem> {
+pub(super) async fn page(
+    call: Call,
+    query: MemberQuery,
+    kind: Option<UserKind>,
+) -> Result<Answer<Page<MemberView>>, Problem> {
     let (organization, caller, catalogue) = (call.organization()?, call.caller, call.catalogue());
-    let MemberQuery { limit, cursor, role, licence, state, kind: _, workspace, email } = query;
+    let MemberQuery {
+        limit,
+        cursor,
+        role,
+        licence,
+        state,
+        kind: _,
+        workspace,
+        email,
+    } = query;
     // what is no address is nobody's
-    let email = email.map(|email| Mailbox::parse(&email).map_or(email, |mailbox| mailbox.account_key()));
-    let filter = MemberFilter { role, state, licence, kind, workspace, only: call.places_of(READ), email };
-    let rows =
-        call.read(move |snapshot| members::list(snapshot, &catalogue, organization, &caller, filter, Cursor::place(cursor), limit.rows())).await?;
-    Ok(Answer::of(Page::of(limit, rows, |row| (row.member.created_at, row.member.user_id), MemberView::from)))
+    let email =
+        email.map(|email| Mailbox::parse(&email).map_or(email, |mailbox| mailbox.account_key()));
+    let filter = MemberFilter {
+        role,
+        state,
+        licence,
+        kind,
+        workspace,
+        only: call.places_of(READ),
+        email,
+    };
+    let rows = call
+        .read(move |snapshot| {
+            members::list(
+                snapshot,
+                &catalogue,
+                organization,
+                &caller,
+                filter,
+                Cursor::place(cursor),
+                limit.rows(),
+            )
+        })
+        .await?;
+    Ok(Answer::of(Page::of(
+        limit,
+        rows,
+        |row| (row.member.created_at, row.member.user_id),
+        MemberView::from,
+    )))
 }
 
-pub async fn get(call: Call, input: Input<MemberPath, NoQuery, NoBody>) -> Result<Answer<MemberView>, Problem> {
-    let (organization, caller, catalogue, within) = (call.organization()?, call.caller, call.catalogue(), call.places_of(READ));
-    let found = call.read(move |snapshot| members::get(snapshot, &catalogue, organization, &caller, input.path.id, within)).await?;
+pub async fn get(
+    call: Call,
+    input: Input<MemberPath, NoQuery, NoBody>,
+) -> Result<Answer<MemberView>, Problem> {
+    let (organization, caller, catalogue, within) = (
+        call.organization()?,
+        call.caller,
+        call.catalogue(),
+        call.places_of(READ),
+    );
+    let found = call
+        .read(move |snapshot| {
+            members::get(
+                snapshot,
+                &catalogue,
+                organization,
+                &caller,
+                input.path.id,
+                within,
+            )
+        })
+        .await?;
     Ok(Answer::of(found.into()))
 }
 
-pub async fn change(call: Call, input: Input<MemberPath, NoQuery, MemberChangeBody>) -> Result<Answer<MemberView>, Problem> {
+pub async fn change(
+    call: Call,
+    input: Input<MemberPath, NoQuery, MemberChangeBody>,
+) -> Result<Answer<MemberView>, Problem> {
     let (organization, caller, catalogue) = (call.organization()?, call.caller, call.catalogue());
     call.ensure_in_organization(MANAGE)?;
-    let MemberChangeBody { role, licence, state, ends_at } = input.body;
-    let wanted = MemberChange { role, licence, state, ends_at: ends_at.into_option() };
-    let changed = call.write(organization, move |tx| members::change(tx, &catalogue, organization, &caller, input.path.id, &wanted)).await?;
+    let MemberChangeBody {
+        role,
+        licence,
+        state,
+        ends_at,
+    } = input.body;
+    let wanted = MemberChange {
+        role,
+        licence,
+        state,
+        ends_at: ends_at.into_option(),
+    };
+    let changed = call
+        .write(organization, move |tx| {
+            members::change(
+                tx,
+                &catalogue,
+                organization,
+                &caller,
+                input.path.id,
+                &wanted,
+            )
+        })
+        .await?;
     Ok(Answer::of(changed.into()))
 }
 
-pub async fn departure(call: Call, input: Input<MemberPath, NoQuery, NoBody>) -> Result<Answer<DepartureView>, Problem> {
+pub async fn departure(
+    call: Call,
+    input: Input<MemberPath, NoQuery, NoBody>,
+) -> Result<Answer<DepartureView>, Problem> {
     let (organization, caller, catalogue) = (call.organization()?, call.caller, call.catalogue());
     call.ensure_in_organization(MANAGE)?;
-    let found = call.read(move |snapshot| departures::preview(snapshot, &catalogue, organization, &caller, input.path.id)).await?;
+    let found = call
+        .read(move |snapshot| {
+            departures::preview(snapshot, &catalogue, organization, &caller, input.path.id)
+        })
+        .await?;
     Ok(Answer::of(DepartureView::from(&found)))
 }
 
-pub async fn delete(call: Call, input: Input<MemberPath, RemovalQuery, NoBody>) -> Result<Answer<RemovalView>, Problem> {
+pub async fn delete(
+    call: Call,
+    input: Input<MemberPath, RemovalQuery, NoBody>,
+) -> Result<Answer<RemovalView>, Problem> {
     remove(call, input.path.id, input.query.shown()?, None).await
 }
 
-pub(super) async fn remove(call: Call, id: UserId, shown: Shown, kind: Option<UserKind>) -> Result<Answer<RemovalView>, Problem> {
+pub(super) async fn remove(
+    call: Call,
+    id: UserId,
+    shown: Shown,
+    kind: Option<UserKind>,
+) -> Result<Answer<RemovalView>, Problem> {
     let (organization, caller, catalogue) = (call.organization()?, call.caller, call.catalogue());
     call.ensure_in_organization(MANAGE)?;
     if shown != Shown::Keep {
@@ -315,7 +458,9 @@ pub(super) async fn remove(call: Call, id: UserId, shown: Shown, kind: Option<Us
         .write(organization, move |tx| {
             let known = kind.is_none() || tx.find_user(id)?.map(|user| user.kind) == kind;
             crate::domain::ensure(known, Refusal::NotFound)?;
-            departures::remove(tx, &catalogue, organization, &caller, id, shown, |key| mint(&app, key))
+            departures::remove(tx, &catalogue, organization, &caller, id, shown, |key| {
+                mint(&app, key)
+            })
         })
         .await?;
     Ok(Answer::of(removed.into()))
@@ -323,7 +468,11 @@ pub(super) async fn remove(call: Call, id: UserId, shown: Shown, kind: Option<Us
 
 fn mint(app: &Arc<App>, key: &ApiKey) -> Minted {
     let (public_id, secret) = mint_key(&key.prefix, &key.marker);
-    Minted { public_id, digest: app.digester.digest(Purpose::ApiKey, secret.expose()), secret }
+    Minted {
+        public_id,
+        digest: app.digester.digest(Purpose::ApiKey, secret.expose()),
+        secret,
+    }
 }
 
 /// A member of a workspace.
@@ -386,29 +535,70 @@ pub struct WorkspaceMemberBody {
 }
 
 pub async fn list_of_workspace(
-    call: Call, input: Input<WorkspaceMembersPath, WorkspaceMembersQuery, NoBody>,
+    call: Call,
+    input: Input<WorkspaceMembersPath, WorkspaceMembersQuery, NoBody>,
 ) -> Result<Answer<Page<WorkspaceMemberView>>, Problem> {
-    let (organization, caller, catalogue, workspace) = (call.organization()?, call.caller, call.catalogue(), input.path.id);
+    let (organization, caller, catalogue, workspace) = (
+        call.organization()?,
+        call.caller,
+        call.catalogue(),
+        input.path.id,
+    );
     call.ensure_in(READ, workspace)?;
     let WorkspaceMembersQuery { limit, cursor } = input.query;
     let rows = call
-        .read(move |snapshot| members::list_of_workspace(snapshot, &catalogue, organization, &caller, workspace, Cursor::place(cursor), limit.rows()))
+        .read(move |snapshot| {
+            members::list_of_workspace(
+                snapshot,
+                &catalogue,
+                organization,
+                &caller,
+                workspace,
+                Cursor::place(cursor),
+                limit.rows(),
+            )
+        })
         .await?;
-    Ok(Answer::of(Page::of(limit, rows, |(member, _)| (member.created_at, member.user_id), WorkspaceMemberView::from)))
+    Ok(Answer::of(Page::of(
+        limit,
+        rows,
+        |(member, _)| (member.created_at, member.user_id),
+        WorkspaceMemberView::from,
+    )))
 }
 
-pub async fn put_role(call: Call, input: Input<WorkspaceMemberPath, NoQuery, WorkspaceMemberBody>) -> Result<Answer<NoContent>, Problem> {
+pub async fn put_role(
+    call: Call,
+    input: Input<WorkspaceMemberPath, NoQuery, WorkspaceMemberBody>,
+) -> Result<Answer<NoContent>, Problem> {
     let (organization, caller, catalogue) = (call.organization()?, call.caller, call.catalogue());
     let (workspace, user, role) = (input.path.id, input.path.user, input.body.role);
     call.ensure_in(MANAGE, workspace)?;
-    call.write(organization, move |tx| members::put_workspace_role(tx, &catalogue, organization, &caller, workspace, user, &role)).await?;
+    call.write(organization, move |tx| {
+        members::put_workspace_role(
+            tx,
+            &catalogue,
+            organization,
+            &caller,
+            workspace,
+            user,
+            &role,
+        )
+    })
+    .await?;
     Ok(Answer::none())
 }
 
-pub async fn leave_workspace(call: Call, input: Input<WorkspaceMemberPath, NoQuery, NoBody>) -> Result<Answer<NoContent>, Problem> {
+pub async fn leave_workspace(
+    call: Call,
+    input: Input<WorkspaceMemberPath, NoQuery, NoBody>,
+) -> Result<Answer<NoContent>, Problem> {
     let (organization, caller, catalogue) = (call.organization()?, call.caller, call.catalogue());
     let (workspace, user) = (input.path.id, input.path.user);
     call.ensure_in(MANAGE, workspace)?;
-    call.write(organization, move |tx| members::remove_from_workspace(tx, &catalogue, organization, &caller, workspace, user)).await?;
+    call.write(organization, move |tx| {
+        members::remove_from_workspace(tx, &catalogue, organization, &caller, workspace, user)
+    })
+    .await?;
     Ok(Answer::none())
 }

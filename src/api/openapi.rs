@@ -22,8 +22,13 @@ pub struct Entry {
 /// The document.
 pub fn document(entries: &[Entry], catalogue: &Catalogue, issuer: &Issuer) -> Value {
     // inputs as they are read, answers as they are written
-    let mut inputs = SchemaSettings::draft2020_12().with(settings).into_generator();
-    let mut answers = SchemaSettings::draft2020_12().with(settings).for_serialize().into_generator();
+    let mut inputs = SchemaSettings::draft2020_12()
+        .with(settings)
+        .into_generator();
+    let mut answers = SchemaSettings::draft2020_12()
+        .with(settings)
+        .for_serialize()
+        .into_generator();
     let mut paths: Map<String, Value> = Map::new();
     for entry in entries {
         let operation = operation(entry, catalogue, &mut inputs, &mut answers);
@@ -66,8 +71,19 @@ fn settings(settings: &mut SchemaSettings) {
     settings.meta_schema = None;
 }
 
-fn operation(entry: &Entry, catalogue: &Catalogue, inputs: &mut SchemaGenerator, answers: &mut SchemaGenerator) -> Value {
-    let Operation { rule, path, query, body, answer } = &entry.operation;
+fn operation(
+    entry: &Entry,
+    catalogue: &Catalogue,
+    inputs: &mut SchemaGenerator,
+    answers: &mut SchemaGenerator,
+) -> Value {
+    let Operation {
+        rule,
+        path,
+        query,
+        body,
+        answer,
+    } = &entry.operation;
     let noun = rule.handler.split("::").next().unwrap_or_default();
     let mut parameters = parameters("path", path(inputs).to_value());
     if let Some(query) = query {
@@ -90,14 +106,19 @@ fn operation(entry: &Entry, catalogue: &Catalogue, inputs: &mut SchemaGenerator,
     }
     if creates {
         let replayed = "true when an earlier request with this key created it.";
-        success["headers"]["Idempotency-Replayed"] = json!({"description": replayed, "schema": {"type": "string", "const": "true"}});
-        success["headers"]["Location"] = json!({"schema": {"type": "string", "format": "uri-reference"}});
+        success["headers"]["Idempotency-Replayed"] =
+            json!({"description": replayed, "schema": {"type": "string", "const": "true"}});
+        success["headers"]["Location"] =
+            json!({"schema": {"type": "string", "format": "uri-reference"}});
     }
     let mut responses = Map::new();
     responses.insert(rule.status.to_string(), success);
     for (status, description) in problems(entry, body.is_some()) {
         let content = json!({"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}});
-        responses.insert(status.to_string(), json!({"description": description, "content": content}));
+        responses.insert(
+            status.to_string(),
+            json!({"description": description, "content": content}),
+        );
     }
     let mut operation = json!({
         "operationId": rule.handler.replace("::", "_"),
@@ -116,10 +137,19 @@ fn operation(entry: &Entry, catalogue: &Catalogue, inputs: &mut SchemaGenerator,
 
 /// The fields of an object, each a parameter.
 fn parameters(place: &str, schema: Value) -> Vec<Value> {
-    let required = |name: &str| schema["required"].as_array().is_some_and(|names| names.iter().any(|own| own == name));
-    let fields = schema["properties"].as_object().cloned().unwrap_or_default();
+    let required = |name: &str| {
+        schema["required"]
+            .as_array()
+            .is_some_and(|names| names.iter().any(|own| own == name))
+    };
+    let fields = schema["properties"]
+        .as_object()
+        .cloned()
+        .unwrap_or_default();
     let parameter = |(name, mut schema): (String, Value)| {
-        let description = schema.as_object_mut().and_then(|schema| schema.remove("description"));
+        let description = schema
+            .as_object_mut()
+            .and_then(|schema| schema.remove("description"));
         let required = place == "path" || required(&name);
         let mut parameter = json!({"name": name, "in": place, "required": required, "schema": without_null(schema)});
         if let Some(description) = description {
@@ -133,13 +163,21 @@ fn parameters(place: &str, schema: Value) -> Vec<Value> {
 /// A parameter that is not there is not null.
 fn without_null(mut schema: Value) -> Value {
     if let Some(types) = schema["type"].as_array() {
-        let mut types: Vec<Value> = types.iter().filter(|name| *name != "null").cloned().collect();
+        let mut types: Vec<Value> = types
+            .iter()
+            .filter(|name| *name != "null")
+            .cloned()
+            .collect();
         if types.len() == 1 {
             schema["type"] = types.remove(0);
         }
     }
     if let Some(any) = schema["anyOf"].as_array() {
-        let mut any: Vec<Value> = any.iter().filter(|one| one["type"] != "null").cloned().collect();
+        let mut any: Vec<Value> = any
+            .iter()
+            .filter(|one| one["type"] != "null")
+            .cloned()
+            .collect();
         if any.len() == 1 {
             return any.remove(0);
         }
@@ -159,28 +197,47 @@ fn problems(entry: &Entry, has_body: bool) -> Vec<(u16, &'static str)> {
         (403, "The credential does not hold the permission", true),
         (404, "It is not there, or not yours to see", true),
         (408, "The body took too long to arrive", has_body),
-        (409, "It is not possible now, or a twin is being worked on", changes),
+        (
+            409,
+            "It is not possible now, or a twin is being worked on",
+            changes,
+        ),
         (413, "The body is too large", has_body),
         (415, "The body is not application/json", has_body),
-        (422, "Some fields are wrong, or the idempotency key came with another request", changes),
+        (
+            422,
+            "Some fields are wrong, or the idempotency key came with another request",
+            changes,
+        ),
         (429, "Too many requests", true),
         (503, "The database is away", true),
     ];
-    all.into_iter().filter(|(_, _, applies)| *applies).map(|(status, description, _)| (status, description)).collect()
+    all.into_iter()
+        .filter(|(_, _, applies)| *applies)
+        .map(|(status, description, _)| (status, description))
+        .collect()
 }
 
 /// Which credentials hold one of the permissions.
 fn security(needs: &[&str], catalogue: &Catalogue) -> Vec<Value> {
     let mut ways = vec![json!({"operatorToken": []})];
     for scope in catalogue.scopes() {
-        let for_members = needs.contains(&super::call::MEMBER) && catalogue.is_management(&scope.name);
-        if for_members || needs.iter().any(|name| scope.permissions.iter().any(|own| own == name)) {
+        let for_members =
+            needs.contains(&super::call::MEMBER) && catalogue.is_management(&scope.name);
+        if for_members
+            || needs
+                .iter()
+                .any(|name| scope.permissions.iter().any(|own| own == name))
+        {
             ways.push(json!({"oauth2": [scope.name]}));
         }
     }
     let above = catalogue.management() | catalogue.operator();
     let for_keys = needs.contains(&super::call::ITSELF)
-        || needs.iter().filter_map(|name| catalogue.permission(name)).any(|permission| !above.contains(permission));
+        || needs
+            .iter()
+            .filter_map(|name| catalogue.permission(name))
+            .any(|permission| !above.contains(permission));
     if for_keys {
         ways.push(json!({"apiKey": []}));
     }
@@ -188,9 +245,16 @@ fn security(needs: &[&str], catalogue: &Catalogue) -> Vec<Value> {
 }
 
 fn security_schemes(catalogue: &Catalogue, issuer: &Issuer) -> Value {
-    let management = catalogue.scopes().filter(|scope| catalogue.is_management(&scope.name));
-    let scopes: Map<String, Value> = management.map(|scope| (scope.name.clone(), json!(scope.title))).collect();
-    let (authorize, token) = (format!("{}/oauth2/authorize", issuer.as_str()), format!("{}/oauth2/token", issuer.as_str()));
+    let management = catalogue
+        .scopes()
+        .filter(|scope| catalogue.is_management(&scope.name));
+    let scopes: Map<String, Value> = management
+        .map(|scope| (scope.name.clone(), json!(scope.title)))
+        .collect();
+    let (authorize, token) = (
+        format!("{}/oauth2/authorize", issuer.as_str()),
+        format!("{}/oauth2/token", issuer.as_str()),
+    );
     json!({
         "operatorToken": {"type": "http", "scheme": "bearer", "description": "Made with `countersign operator token create`."},
         "apiKey": {"type": "http", "scheme": "bearer", "description": "Only of an organization's admin, with organization operations switched on."},

@@ -68,7 +68,12 @@ where
 }
 
 /// Answers a request: credential, limit, permission, headers, path, query, body, and then the handler.
-pub async fn serve<P, Q, B, A, F, R>(rule: Rule, handler: F, request: HttpRequest, payload: Payload) -> HttpResponse
+pub async fn serve<P, Q, B, A, F, R>(
+    rule: Rule,
+    handler: F,
+    request: HttpRequest,
+    payload: Payload,
+) -> HttpResponse
 where
     P: DeserializeOwned,
     Q: DeserializeOwned,
@@ -82,7 +87,13 @@ where
     answered.unwrap_or_else(|problem| problem.respond(&facts))
 }
 
-async fn answer<P, Q, B, A, F, R>(rule: Rule, handler: F, request: &HttpRequest, payload: Payload, facts: Facts) -> Result<HttpResponse, Problem>
+async fn answer<P, Q, B, A, F, R>(
+    rule: Rule,
+    handler: F,
+    request: &HttpRequest,
+    payload: Payload,
+    facts: Facts,
+) -> Result<HttpResponse, Problem>
 where
     P: DeserializeOwned,
     Q: DeserializeOwned,
@@ -91,25 +102,41 @@ where
     F: Fn(Call, Input<P, Q, B>) -> R,
     R: Future<Output = Result<Answer<A>, Problem>>,
 {
-    let app = request.app_data::<web::Data<App>>().cloned().ok_or_else(unavailable)?;
+    let app = request
+        .app_data::<web::Data<App>>()
+        .cloned()
+        .ok_or_else(unavailable)?;
     let mut call = authenticate(app, facts, request).await?;
     let standings = call.take()?;
     call.ensure_any(rule.needs)?;
-    let key = if creates(request.method(), rule) { idempotency::key(request)? } else { None };
+    let key = if creates(request.method(), rule) {
+        idempotency::key(request)?
+    } else {
+        None
+    };
     let path = input::path(request)?;
     let (organization, query) = input::query(request)?;
     match (organization, call.organization) {
         (None, _) => {}
         (Some(named), None) => call.organization = Some(named),
         (Some(named), Some(own)) => {
-            let detail = "The credential belongs to another organization. Only an operator token names one.";
-            ensure(named == own, Problem::new(StatusCode::NOT_FOUND, "not_found", detail))?;
+            let detail =
+                "The credential belongs to another organization. Only an operator token names one.";
+            ensure(
+                named == own,
+                Problem::new(StatusCode::NOT_FOUND, "not_found", detail),
+            )?;
         }
     }
     let bytes = input::bytes::<B>(request, payload, call.app.config.server.max_body_bytes).await?;
     let body = input::parse(bytes.as_deref())?;
     if let Some(key) = key {
-        call.repeatable = Some(idempotency::begin(&call, request, key, bytes.as_deref().unwrap_or_default())?);
+        call.repeatable = Some(idempotency::begin(
+            &call,
+            request,
+            key,
+            bytes.as_deref().unwrap_or_default(),
+        )?);
     }
     let answered = handler(call, Input { path, query, body }).await?;
     let status = StatusCode::from_u16(rule.status).unwrap_or(StatusCode::OK);

@@ -32,8 +32,25 @@ pub struct OrganizationView {
 
 impl From<Organization> for OrganizationView {
     fn from(row: Organization) -> Self {
-        let Organization { id, name, external_id, state, production_access, time_zone, created_at, .. } = row;
-        Self { id, name, external_id, state, production_access, time_zone, created_at }
+        let Organization {
+            id,
+            name,
+            external_id,
+            state,
+            production_access,
+            time_zone,
+            created_at,
+            ..
+        } = row;
+        Self {
+            id,
+            name,
+            external_id,
+            state,
+            production_access,
+            time_zone,
+            created_at,
+        }
     }
 }
 
@@ -72,62 +89,136 @@ pub struct OrganizationChangeBody {
     time_zone: Option<String>,
 }
 
-pub async fn list(call: Call, input: Input<NoPath, OrganizationQuery, NoBody>) -> Result<Answer<Page<OrganizationView>>, Problem> {
-    let OrganizationQuery { limit, cursor, external_id, name, state, production_access, plan } = input.query;
-    let plan_is_default = plan.as_deref() == Some(call.app.catalogue.plan(None).entry.name.as_str());
-    let filter = OrganizationFilter { external_id, name, state, production_access, plan, plan_is_default, search: None };
+pub async fn list(
+    call: Call,
+    input: Input<NoPath, OrganizationQuery, NoBody>,
+) -> Result<Answer<Page<OrganizationView>>, Problem> {
+    let OrganizationQuery {
+        limit,
+        cursor,
+        external_id,
+        name,
+        state,
+        production_access,
+        plan,
+    } = input.query;
+    let plan_is_default =
+        plan.as_deref() == Some(call.app.catalogue.plan(None).entry.name.as_str());
+    let filter = OrganizationFilter {
+        external_id,
+        name,
+        state,
+        production_access,
+        plan,
+        plan_is_default,
+        search: None,
+    };
     let own = call.organization;
     let rows = call
         .read(move |snapshot| {
-            let Some(own) = own else { return Ok(snapshot.list_organizations_page(&filter, Cursor::place(cursor), limit.rows())?) };
+            let Some(own) = own else {
+                return Ok(snapshot.list_organizations_page(
+                    &filter,
+                    Cursor::place(cursor),
+                    limit.rows(),
+                )?);
+            };
             // one is a page
             if cursor.is_some() {
                 return Ok(Vec::new());
             }
             let subscription = snapshot.find_subscription(own)?;
-            let on_plan = filter.plan.is_none() || subscription.map_or(filter.plan_is_default, |subscription| Some(subscription.plan) == filter.plan);
+            let on_plan = filter.plan.is_none()
+                || subscription.map_or(filter.plan_is_default, |subscription| {
+                    Some(subscription.plan) == filter.plan
+                });
             let wanted = |row: &Organization| {
                 on_plan
                     && (filter.external_id.is_none() || row.external_id == filter.external_id)
                     && filter.name.as_ref().is_none_or(|name| row.name == *name)
                     && filter.state.is_none_or(|state| row.state == state)
-                    && filter.production_access.is_none_or(|access| row.production_access == access)
+                    && filter
+                        .production_access
+                        .is_none_or(|access| row.production_access == access)
             };
-            Ok::<_, Refusal>(snapshot.find_organization(own)?.filter(wanted).into_iter().collect())
+            Ok::<_, Refusal>(
+                snapshot
+                    .find_organization(own)?
+                    .filter(wanted)
+                    .into_iter()
+                    .collect(),
+            )
         })
         .await?;
-    Ok(Answer::of(Page::of(limit, rows, |row| (row.created_at, row.id), OrganizationView::from)))
+    Ok(Answer::of(Page::of(
+        limit,
+        rows,
+        |row| (row.created_at, row.id),
+        OrganizationView::from,
+    )))
 }
 
 /// The organization of the path, if it is the credential's own.
 pub(super) fn reached(call: &Call, path: &OrganizationPath) -> Result<OrganizationId, Problem> {
-    ensure(call.organization.is_none_or(|own| own == path.id), Problem::from(Refusal::NotFound))?;
+    ensure(
+        call.organization.is_none_or(|own| own == path.id),
+        Problem::from(Refusal::NotFound),
+    )?;
     Ok(path.id)
 }
 
-pub async fn get(call: Call, input: Input<OrganizationPath, NoQuery, NoBody>) -> Result<Answer<OrganizationView>, Problem> {
+pub async fn get(
+    call: Call,
+    input: Input<OrganizationPath, NoQuery, NoBody>,
+) -> Result<Answer<OrganizationView>, Problem> {
     let id = reached(&call, &input.path)?;
-    let found = call.read(move |snapshot| snapshot.find_organization(id)?.ok_or(Refusal::NotFound)).await?;
+    let found = call
+        .read(move |snapshot| snapshot.find_organization(id)?.ok_or(Refusal::NotFound))
+        .await?;
     Ok(Answer::of(found.into()))
 }
 
-pub async fn change(call: Call, input: Input<OrganizationPath, NoQuery, OrganizationChangeBody>) -> Result<Answer<OrganizationView>, Problem> {
+pub async fn change(
+    call: Call,
+    input: Input<OrganizationPath, NoQuery, OrganizationChangeBody>,
+) -> Result<Answer<OrganizationView>, Problem> {
     let (id, caller, catalogue) = (reached(&call, &input.path)?, call.caller, call.catalogue());
-    let wanted = OrganizationChange { name: input.body.name, time_zone: input.body.time_zone };
-    let changed = call.write(id, move |tx| organizations::change(tx, &catalogue, id, &caller, &wanted)).await?;
+    let wanted = OrganizationChange {
+        name: input.body.name,
+        time_zone: input.body.time_zone,
+    };
+    let changed = call
+        .write(id, move |tx| {
+            organizations::change(tx, &catalogue, id, &caller, &wanted)
+        })
+        .await?;
     Ok(Answer::of(changed.into()))
 }
 
-pub async fn suspend(call: Call, input: Input<OrganizationPath, NoQuery, NoBody>) -> Result<Answer<OrganizationView>, Problem> {
+pub async fn suspend(
+    call: Call,
+    input: Input<OrganizationPath, NoQuery, NoBody>,
+) -> Result<Answer<OrganizationView>, Problem> {
     set_state(call, &input.path, OrganizationState::Suspended).await
 }
 
-pub async fn resume(call: Call, input: Input<OrganizationPath, NoQuery, NoBody>) -> Result<Answer<OrganizationView>, Problem> {
+pub async fn resume(
+    call: Call,
+    input: Input<OrganizationPath, NoQuery, NoBody>,
+) -> Result<Answer<OrganizationView>, Problem> {
     set_state(call, &input.path, OrganizationState::Active).await
 }
 
-async fn set_state(call: Call, path: &OrganizationPath, to: OrganizationState) -> Result<Answer<OrganizationView>, Problem> {
+async fn set_state(
+    call: Call,
+    path: &OrganizationPath,
+    to: OrganizationState,
+) -> Result<Answer<OrganizationView>, Problem> {
     let (id, caller, catalogue) = (reached(&call, path)?, call.caller, call.catalogue());
-    let changed = call.write(id, move |tx| organizations::set_state(tx, &catalogue, id, &caller, to)).await?;
+    let changed = call
+        .write(id, move |tx| {
+            organizations::set_state(tx, &catalogue, id, &caller, to)
+        })
+        .await?;
     Ok(Answer::of(changed.into()))
 }

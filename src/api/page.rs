@@ -33,10 +33,18 @@ impl Limit {
 
 impl<'de> Deserialize<'de> for Limit {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let wrong = || serde::de::Error::custom(format!("limit must be a whole number from {LEAST} to {MOST}"));
+        let wrong = || {
+            serde::de::Error::custom(format!(
+                "limit must be a whole number from {LEAST} to {MOST}"
+            ))
+        };
         let text = String::deserialize(deserializer)?;
         let limit: u16 = text.parse().map_err(|_| wrong())?;
-        if (LEAST..=MOST).contains(&limit) { Ok(Self(limit)) } else { Err(wrong()) }
+        if (LEAST..=MOST).contains(&limit) {
+            Ok(Self(limit))
+        } else {
+            Err(wrong())
+        }
     }
 }
 
@@ -81,13 +89,18 @@ fn decode<I: FromStr>(text: &str) -> Option<Cursor<I>> {
     let (at, id) = body.split_once(' ')?;
     let intact = checksum == format!("{:08x}", crc32fast::hash(body.as_bytes()));
     intact.then_some(())?;
-    Some(Cursor { at: Timestamp::from_millis(at.parse().ok()?), id: id.parse().ok()? })
+    Some(Cursor {
+        at: Timestamp::from_millis(at.parse().ok()?),
+        id: id.parse().ok()?,
+    })
 }
 
 impl<'de, I: FromStr> Deserialize<'de> for Cursor<I> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        decode(&text).ok_or_else(|| serde::de::Error::custom("cursor must be the next_cursor of an earlier page, unchanged"))
+        decode(&text).ok_or_else(|| {
+            serde::de::Error::custom("cursor must be the next_cursor of an earlier page, unchanged")
+        })
     }
 }
 
@@ -116,11 +129,19 @@ pub struct Page<T> {
 
 impl<T> Page<T> {
     /// Of [`Limit::rows`] rows, newest first. `place` is what the list is ordered by.
-    pub fn of<R, I: AsRef<str>>(limit: Limit, mut rows: Vec<R>, place: impl Fn(&R) -> (Timestamp, I), view: impl Fn(R) -> T) -> Self {
+    pub fn of<R, I: AsRef<str>>(
+        limit: Limit,
+        mut rows: Vec<R>,
+        place: impl Fn(&R) -> (Timestamp, I),
+        view: impl Fn(R) -> T,
+    ) -> Self {
         let more = rows.len() > usize::from(limit.0);
         rows.truncate(usize::from(limit.0));
         let last = rows.last().filter(|_| more).map(place);
-        Self { next_cursor: last.map(|(at, id)| encode(at, id.as_ref())), data: rows.into_iter().map(view).collect() }
+        Self {
+            next_cursor: last.map(|(at, id)| encode(at, id.as_ref())),
+            data: rows.into_iter().map(view).collect(),
+        }
     }
 }
 
@@ -131,14 +152,21 @@ mod tests {
 
     #[test]
     fn a_cursor_survives_its_text_and_nothing_else_is_one() {
-        let (at, id) = (Timestamp::from_millis(1_800_000_000_123), WorkspaceId::generate(Timestamp::from_millis(0)));
+        let (at, id) = (
+            Timestamp::from_millis(1_800_000_000_123),
+            WorkspaceId::generate(Timestamp::from_millis(0)),
+        );
         let text = encode(at, id.as_str());
         assert_eq!(decode(&text), Some(Cursor { at, id }));
         assert_eq!(decode::<ApiKeyId>(&text), None, "of another list");
         for index in 0..text.len() {
             let mut changed = text.clone().into_bytes();
             changed[index] = if changed[index] == b'A' { b'B' } else { b'A' };
-            assert_eq!(decode::<WorkspaceId>(&String::from_utf8(changed).expect("ASCII")), None, "{index}");
+            assert_eq!(
+                decode::<WorkspaceId>(&String::from_utf8(changed).expect("ASCII")),
+                None,
+                "{index}"
+            );
         }
         for garbage in ["", "x", "%%%", &"A".repeat(10_000), &text[1..]] {
             assert_eq!(decode::<WorkspaceId>(garbage), None, "{garbage}");

@@ -39,7 +39,12 @@ pub struct Plans {
 pub async fn list(call: Call, _: Input<NoPath, NoQuery, NoBody>) -> Result<Answer<Plans>, Problem> {
     let default = &call.app.catalogue.plan(None).entry.name;
     let cap = call.app.config.keys.max_active_per_organization;
-    let data = call.app.catalogue.plans().map(|plan| view(plan, plan.entry.name == *default, cap)).collect();
+    let data = call
+        .app
+        .catalogue
+        .plans()
+        .map(|plan| view(plan, plan.entry.name == *default, cap))
+        .collect();
     Ok(Answer::of(Plans { data }))
 }
 

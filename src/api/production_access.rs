@@ -72,7 +72,9 @@ pub struct DecisionBody {
 
 fn view(catalogue: &Catalogue, standing: Standing) -> ProductionAccessView {
     let organization = standing.organization;
-    let locked = standing.lock.map(|lock| lock.unlock(catalogue, Environment::Production));
+    let locked = standing
+        .lock
+        .map(|lock| lock.unlock(catalogue, Environment::Production));
     ProductionAccessView {
         state: organization.production_access,
         open: locked.is_none(),
@@ -80,35 +82,88 @@ fn view(catalogue: &Catalogue, standing: Standing) -> ProductionAccessView {
         requested_at: organization.production_requested_at,
         decided_at: organization.production_decided_at,
         reason: organization.production_reason,
-        locked: locked.map(|Unlock { reason, plans, contact, detail }| LockView { reason, detail, plans, contact }),
+        locked: locked.map(
+            |Unlock {
+                 reason,
+                 plans,
+                 contact,
+                 detail,
+             }| LockView {
+                reason,
+                detail,
+                plans,
+                contact,
+            },
+        ),
     }
 }
 
-pub async fn get(call: Call, input: Input<OrganizationPath, NoQuery, NoBody>) -> Result<Answer<ProductionAccessView>, Problem> {
-    let (id, caller, catalogue, now) = (reached(&call, &input.path)?, call.caller, call.catalogue(), call.facts.now);
-    let found = call.read(move |snapshot| production::get(snapshot, &catalogue, id, &caller, now)).await?;
+pub async fn get(
+    call: Call,
+    input: Input<OrganizationPath, NoQuery, NoBody>,
+) -> Result<Answer<ProductionAccessView>, Problem> {
+    let (id, caller, catalogue, now) = (
+        reached(&call, &input.path)?,
+        call.caller,
+        call.catalogue(),
+        call.facts.now,
+    );
+    let found = call
+        .read(move |snapshot| production::get(snapshot, &catalogue, id, &caller, now))
+        .await?;
     Ok(Answer::of(view(&call.app.catalogue, found)))
 }
 
-pub async fn request(call: Call, input: Input<OrganizationPath, NoQuery, RequestBody>) -> Result<Answer<ProductionAccessView>, Problem> {
-    let (id, caller, catalogue, use_case) = (reached(&call, &input.path)?, call.caller, call.catalogue(), input.body.use_case);
-    let done = call.write(id, move |tx| production::request(tx, &catalogue, id, &caller, &use_case)).await?;
+pub async fn request(
+    call: Call,
+    input: Input<OrganizationPath, NoQuery, RequestBody>,
+) -> Result<Answer<ProductionAccessView>, Problem> {
+    let (id, caller, catalogue, use_case) = (
+        reached(&call, &input.path)?,
+        call.caller,
+        call.catalogue(),
+        input.body.use_case,
+    );
+    let done = call
+        .write(id, move |tx| {
+            production::request(tx, &catalogue, id, &caller, &use_case)
+        })
+        .await?;
     Ok(Answer::of(view(&call.app.catalogue, done)))
 }
 
-pub async fn cancel(call: Call, input: Input<OrganizationPath, NoQuery, NoBody>) -> Result<Answer<ProductionAccessView>, Problem> {
+pub async fn cancel(
+    call: Call,
+    input: Input<OrganizationPath, NoQuery, NoBody>,
+) -> Result<Answer<ProductionAccessView>, Problem> {
     let (id, caller, catalogue) = (reached(&call, &input.path)?, call.caller, call.catalogue());
-    let done = call.write(id, move |tx| production::cancel(tx, &catalogue, id, &caller)).await?;
+    let done = call
+        .write(id, move |tx| {
+            production::cancel(tx, &catalogue, id, &caller)
+        })
+        .await?;
     Ok(Answer::of(view(&call.app.catalogue, done)))
 }
 
-pub async fn decide(call: Call, input: Input<OrganizationPath, NoQuery, DecisionBody>) -> Result<Answer<ProductionAccessView>, Problem> {
-    let (id, caller, catalogue, reason) = (reached(&call, &input.path)?, call.caller, call.catalogue(), input.body.reason);
+pub async fn decide(
+    call: Call,
+    input: Input<OrganizationPath, NoQuery, DecisionBody>,
+) -> Result<Answer<ProductionAccessView>, Problem> {
+    let (id, caller, catalogue, reason) = (
+        reached(&call, &input.path)?,
+        call.caller,
+        call.catalogue(),
+        input.body.reason,
+    );
     let step = match input.body.decision {
         Decision::Approve => ProductionStep::Approve,
         Decision::Refuse => ProductionStep::Refuse,
         Decision::Withdraw => ProductionStep::Withdraw,
     };
-    let done = call.write(id, move |tx| production::decide(tx, &catalogue, id, &caller, step, &reason)).await?;
+    let done = call
+        .write(id, move |tx| {
+            production::decide(tx, &catalogue, id, &caller, step, &reason)
+        })
+        .await?;
     Ok(Answer::of(view(&call.app.catalogue, done)))
 }

@@ -39,23 +39,38 @@ pub struct Put<T> {
 
 impl<T> Put<T> {
     pub(super) fn of(outcome: Outcome, it: T) -> Self {
-        Self { outcome: outcome.as_str(), it }
+        Self {
+            outcome: outcome.as_str(),
+            it,
+        }
     }
 }
 
 /// A change that may meet its twin: who loses the race for a unique name finds what the winner made.
 pub(super) async fn upsert<T: Send + 'static>(
-    call: &Call, change: impl Fn(&mut Tx) -> Result<T, Refusal> + Clone + Send + 'static,
+    call: &Call,
+    change: impl Fn(&mut Tx) -> Result<T, Refusal> + Clone + Send + 'static,
 ) -> Result<T, Problem> {
     Ok(attempt_twice(call, change).await?)
 }
 
 async fn attempt_twice<T: Send + 'static>(
-    call: &Call, change: impl Fn(&mut Tx) -> Result<T, Refusal> + Clone + Send + 'static,
+    call: &Call,
+    change: impl Fn(&mut Tx) -> Result<T, Refusal> + Clone + Send + 'static,
 ) -> Result<T, Refusal> {
     let first = change.clone();
-    match call.app.store.write(call.facts.now, move |tx| first(tx).map(Verdict::Done)).await {
-        Err(Refusal::Store(store::Error::Constraint(_))) => call.app.store.write(call.facts.now, move |tx| change(tx).map(Verdict::Done)).await,
+    match call
+        .app
+        .store
+        .write(call.facts.now, move |tx| first(tx).map(Verdict::Done))
+        .await
+    {
+        Err(Refusal::Store(store::Error::Constraint(_))) => {
+            call.app
+                .store
+                .write(call.facts.now, move |tx| change(tx).map(Verdict::Done))
+                .await
+        }
         answer => answer,
     }
 }
@@ -86,21 +101,46 @@ pub struct WorkspaceUpsert {
     name: Option<String>,
 }
 
-pub async fn put_organization(call: Call, input: Input<ExternalPath, NoQuery, OrganizationUpsert>) -> Result<Answer<Put<OrganizationView>>, Problem> {
+pub async fn put_organization(
+    call: Call,
+    input: Input<ExternalPath, NoQuery, OrganizationUpsert>,
+) -> Result<Answer<Put<OrganizationView>>, Problem> {
     let (caller, catalogue, external_id) = (call.caller, call.catalogue(), input.path.external_id);
-    let OrganizationUpsert { name, time_zone, state } = input.body;
-    let wanted = WantedOrganization { name, time_zone, state, subscription: None };
-    let (row, outcome) = upsert(&call, move |tx| provisioning::put_organization(tx, &catalogue, &caller, &external_id, &wanted)).await?;
+    let OrganizationUpsert {
+        name,
+        time_zone,
+        state,
+    } = input.body;
+    let wanted = WantedOrganization {
+        name,
+        time_zone,
+        state,
+        subscription: None,
+    };
+    let (row, outcome) = upsert(&call, move |tx| {
+        provisioning::put_organization(tx, &catalogue, &caller, &external_id, &wanted)
+    })
+    .await?;
     Ok(Answer::of(Put::of(outcome, row.into())))
 }
 
 /// `?organization=` names whose it is.
-pub async fn put_workspace(call: Call, input: Input<ExternalPath, NoQuery, WorkspaceUpsert>) -> Result<Answer<Put<WorkspaceView>>, Problem> {
+pub async fn put_workspace(
+    call: Call,
+    input: Input<ExternalPath, NoQuery, WorkspaceUpsert>,
+) -> Result<Answer<Put<WorkspaceView>>, Problem> {
     let (organization, caller, catalogue) = (call.organization()?, call.caller, call.catalogue());
     let (external_id, name) = (input.path.external_id, input.body.name);
     let change = move |tx: &mut Tx| {
         tx.advance_generation(organization)?;
-        provisioning::put_workspace(tx, &catalogue, &caller, organization, &external_id, name.as_deref())
+        provisioning::put_workspace(
+            tx,
+            &catalogue,
+            &caller,
+            organization,
+            &external_id,
+            name.as_deref(),
+        )
     };
     let (row, outcome) = upsert(&call, change).await?;
     Ok(Answer::of(Put::of(outcome, row.into())))
@@ -205,29 +245,60 @@ pub struct ItemResult {
 
 impl ItemResult {
     fn done(external_id: &str, id: &str, outcome: Outcome) -> Self {
-        Self { external_id: external_id.to_owned(), outcome: outcome.as_str(), id: Some(id.to_owned()), code: None, detail: None }
+        Self {
+            external_id: external_id.to_owned(),
+            outcome: outcome.as_str(),
+            id: Some(id.to_owned()),
+            code: None,
+            detail: None,
+        }
     }
 
     fn skipped(external_id: &str) -> Self {
-        Self { external_id: external_id.to_owned(), outcome: "skipped", id: None, code: None, detail: None }
+        Self {
+            external_id: external_id.to_owned(),
+            outcome: "skipped",
+            id: None,
+            code: None,
+            detail: None,
+        }
     }
 
     fn refused(external_id: &str, refusal: &Refusal) -> Self {
         let detail = match refusal {
-            Refusal::Invalid(errors) => errors.iter().map(|(field, message)| format!("{field} {message}")).collect::<Vec<_>>().join("; "),
+            Refusal::Invalid(errors) => errors
+                .iter()
+                .map(|(field, message)| format!("{field} {message}"))
+                .collect::<Vec<_>>()
+                .join("; "),
             other => other.to_string(),
         };
         let code = Problem::from(refusal.clone()).code();
-        Self { external_id: external_id.to_owned(), outcome: "refused", id: None, code: Some(code), detail: Some(detail) }
+        Self {
+            external_id: external_id.to_owned(),
+            outcome: "refused",
+            id: None,
+            code: Some(code),
+            detail: Some(detail),
+        }
     }
 }
 
 /// One transaction per organization. An item that is refused changes nothing and leaves the others alone.
-pub async fn bulk(call: Call, input: Input<NoPath, NoQuery, ProvisioningBody>) -> Result<Answer<Results>, Problem> {
+pub async fn bulk(
+    call: Call,
+    input: Input<NoPath, NoQuery, ProvisioningBody>,
+) -> Result<Answer<Results>, Problem> {
     let items = input.body.organizations;
-    let count: usize = items.iter().map(|item| 1 + item.workspaces.len() + item.users.len()).sum();
+    let count: usize = items
+        .iter()
+        .map(|item| 1 + item.workspaces.len() + item.users.len())
+        .sum();
     let detail = format!("There are {count} items; at most {MOST_ITEMS} fit into one request.");
-    ensure(count <= MOST_ITEMS, Problem::bad_request("too_many_items", detail))?;
+    ensure(
+        count <= MOST_ITEMS,
+        Problem::bad_request("too_many_items", detail),
+    )?;
     if items.iter().any(|item| item.subscription.is_some()) {
         call.ensure_any(&["operator:subscriptions"])?;
     }
@@ -246,30 +317,61 @@ async fn provision(call: &Call, item: OrganizationItem) -> Result<OrganizationRe
         Err(Refusal::Store(error @ store::Error::Unavailable(_))) => Err(error.into()),
         Err(refusal) => Ok(OrganizationResult {
             result: ItemResult::refused(&item.external_id, &refusal),
-            workspaces: item.workspaces.iter().map(|item| ItemResult::skipped(&item.external_id)).collect(),
-            users: item.users.iter().map(|item| ItemResult::skipped(&item.external_id)).collect(),
+            workspaces: item
+                .workspaces
+                .iter()
+                .map(|item| ItemResult::skipped(&item.external_id))
+                .collect(),
+            users: item
+                .users
+                .iter()
+                .map(|item| ItemResult::skipped(&item.external_id))
+                .collect(),
         }),
     }
 }
 
-fn put_all(tx: &mut Tx, catalogue: &Catalogue, caller: &Caller, item: &OrganizationItem) -> Result<OrganizationResult, Refusal> {
+fn put_all(
+    tx: &mut Tx,
+    catalogue: &Catalogue,
+    caller: &Caller,
+    item: &OrganizationItem,
+) -> Result<OrganizationResult, Refusal> {
     let wanted = WantedOrganization {
         name: item.name.clone(),
         time_zone: item.time_zone.clone(),
         // nothing can be made in a suspended organization: that comes last, resuming first
-        state: item.state.filter(|state| *state == OrganizationState::Active),
+        state: item
+            .state
+            .filter(|state| *state == OrganizationState::Active),
         subscription: item.subscription.clone().map(SubscriptionBody::wanted),
     };
-    let (organization, mut outcome) = provisioning::put_organization(tx, catalogue, caller, &item.external_id, &wanted)?;
-    let workspaces = item.workspaces.iter().map(|item| put_workspace_item(tx, catalogue, caller, organization.id, item));
+    let (organization, mut outcome) =
+        provisioning::put_organization(tx, catalogue, caller, &item.external_id, &wanted)?;
+    let workspaces = item
+        .workspaces
+        .iter()
+        .map(|item| put_workspace_item(tx, catalogue, caller, organization.id, item));
     let workspaces = workspaces.collect::<Result<_, Refusal>>()?;
-    let users = item.users.iter().map(|item| put_user_item(tx, catalogue, caller, organization.id, item)).collect::<Result<_, Refusal>>()?;
+    let users = item
+        .users
+        .iter()
+        .map(|item| put_user_item(tx, catalogue, caller, organization.id, item))
+        .collect::<Result<_, Refusal>>()?;
     if item.state == Some(OrganizationState::Suspended) {
-        let suspend = WantedOrganization { state: item.state, ..WantedOrganization::default() };
-        let done = provisioning::put_organization(tx, catalogue, caller, &item.external_id, &suspend)?.1;
+        let suspend = WantedOrganization {
+            state: item.state,
+            ..WantedOrganization::default()
+        };
+        let done =
+            provisioning::put_organization(tx, catalogue, caller, &item.external_id, &suspend)?.1;
         outcome = outcome.max(done);
     }
-    Ok(OrganizationResult { result: ItemResult::done(&item.external_id, organization.id.as_str(), outcome), workspaces, users })
+    Ok(OrganizationResult {
+        result: ItemResult::done(&item.external_id, organization.id.as_str(), outcome),
+        workspaces,
+        users,
+    })
 }
 
 /// A refusal is told of the item; a failing database ends the transaction.
@@ -282,16 +384,59 @@ fn told(external_id: &str, done: Result<ItemResult, Refusal>) -> Result<ItemResu
 }
 
 fn put_workspace_item(
-    tx: &mut Tx, catalogue: &Catalogue, caller: &Caller, organization: OrganizationId, item: &WorkspaceItem,
+    tx: &mut Tx,
+    catalogue: &Catalogue,
+    caller: &Caller,
+    organization: OrganizationId,
+    item: &WorkspaceItem,
 ) -> Result<ItemResult, Refusal> {
-    let done = provisioning::put_workspace(tx, catalogue, caller, organization, &item.external_id, item.name.as_deref());
-    told(&item.external_id, done.map(|(row, outcome)| ItemResult::done(&item.external_id, row.id.as_str(), outcome)))
+    let done = provisioning::put_workspace(
+        tx,
+        catalogue,
+        caller,
+        organization,
+        &item.external_id,
+        item.name.as_deref(),
+    );
+    told(
+        &item.external_id,
+        done.map(|(row, outcome)| ItemResult::done(&item.external_id, row.id.as_str(), outcome)),
+    )
 }
 
-fn put_user_item(tx: &mut Tx, catalogue: &Catalogue, caller: &Caller, organization: OrganizationId, item: &UserItem) -> Result<ItemResult, Refusal> {
-    let user = WantedUser { email: item.email.clone(), name: item.name.clone(), state: None };
-    let roles = item.workspaces.iter().map(|at| (at.external_id.clone(), at.role.clone())).collect();
-    let member = WantedMember { role: item.role, licence: item.licence, workspaces: roles };
-    let done = provisioning::put_person(tx, catalogue, caller, organization, &item.external_id, &user, &member);
-    told(&item.external_id, done.map(|(row, outcome)| ItemResult::done(&item.external_id, row.id.as_str(), outcome)))
+fn put_user_item(
+    tx: &mut Tx,
+    catalogue: &Catalogue,
+    caller: &Caller,
+    organization: OrganizationId,
+    item: &UserItem,
+) -> Result<ItemResult, Refusal> {
+    let user = WantedUser {
+        email: item.email.clone(),
+        name: item.name.clone(),
+        state: None,
+    };
+    let roles = item
+        .workspaces
+        .iter()
+        .map(|at| (at.external_id.clone(), at.role.clone()))
+        .collect();
+    let member = WantedMember {
+        role: item.role,
+        licence: item.licence,
+        workspaces: roles,
+    };
+    let done = provisioning::put_person(
+        tx,
+        catalogue,
+        caller,
+        organization,
+        &item.external_id,
+        &user,
+        &member,
+    );
+    told(
+        &item.external_id,
+        done.map(|(row, outcome)| ItemResult::done(&item.external_id, row.id.as_str(), outcome)),
+    )
 }

@@ -37,7 +37,12 @@ impl From<Role> for RoleView {
             organization: role.organization_id,
             name: role.name,
             description: role.description,
-            permissions: role.permissions.split(' ').filter(|name| !name.is_empty()).map(str::to_owned).collect(),
+            permissions: role
+                .permissions
+                .split(' ')
+                .filter(|name| !name.is_empty())
+                .map(str::to_owned)
+                .collect(),
             created_at: role.created_at,
         }
     }
@@ -88,25 +93,68 @@ pub struct RoleChangeBody {
     permissions: Option<Vec<String>>,
 }
 
-pub async fn list(call: Call, input: Input<NoPath, RoleQuery, NoBody>) -> Result<Answer<Page<RoleView>>, Problem> {
+pub async fn list(
+    call: Call,
+    input: Input<NoPath, RoleQuery, NoBody>,
+) -> Result<Answer<Page<RoleView>>, Problem> {
     let (organization, caller, catalogue) = (call.organization()?, call.caller, call.catalogue());
     let RoleQuery { limit, cursor } = input.query;
-    let rows = call.read(move |snapshot| roles::list(snapshot, &catalogue, organization, &caller, Cursor::place(cursor), limit.rows())).await?;
-    Ok(Answer::of(Page::of(limit, rows, |row| (row.created_at, row.id), RoleView::from)))
+    let rows = call
+        .read(move |snapshot| {
+            roles::list(
+                snapshot,
+                &catalogue,
+                organization,
+                &caller,
+                Cursor::place(cursor),
+                limit.rows(),
+            )
+        })
+        .await?;
+    Ok(Answer::of(Page::of(
+        limit,
+        rows,
+        |row| (row.created_at, row.id),
+        RoleView::from,
+    )))
 }
 
-pub async fn get(call: Call, input: Input<RolePath, NoQuery, NoBody>) -> Result<Answer<RoleView>, Problem> {
+pub async fn get(
+    call: Call,
+    input: Input<RolePath, NoQuery, NoBody>,
+) -> Result<Answer<RoleView>, Problem> {
     let (organization, caller, catalogue) = (call.organization()?, call.caller, call.catalogue());
-    let found = call.read(move |snapshot| roles::get(snapshot, &catalogue, organization, &caller, input.path.id)).await?;
+    let found = call
+        .read(move |snapshot| {
+            roles::get(snapshot, &catalogue, organization, &caller, input.path.id)
+        })
+        .await?;
     Ok(Answer::of(found.into()))
 }
 
-pub async fn create(call: Call, input: Input<NoPath, NoQuery, NewRoleBody>) -> Result<Answer<RoleView>, Problem> {
+pub async fn create(
+    call: Call,
+    input: Input<NoPath, NoQuery, NewRoleBody>,
+) -> Result<Answer<RoleView>, Problem> {
     let (organization, caller, catalogue) = (call.organization()?, call.caller, call.catalogue());
     call.ensure_in_organization(MANAGE)?;
-    let NewRoleBody { name, description, permissions } = input.body;
+    let NewRoleBody {
+        name,
+        description,
+        permissions,
+    } = input.body;
     let create = move |tx: &mut Tx| {
-        let made = roles::create(tx, &catalogue, organization, &caller, RoleSettings { name, description, permissions })?;
+        let made = roles::create(
+            tx,
+            &catalogue,
+            organization,
+            &caller,
+            RoleSettings {
+                name,
+                description,
+                permissions,
+            },
+        )?;
         Ok((made.id.to_string(), made))
     };
     let again = move |tx: &mut Tx, id: &str| {
@@ -114,13 +162,29 @@ pub async fn create(call: Call, input: Input<NoPath, NoQuery, NewRoleBody>) -> R
         tx.find_role(organization, id)?.ok_or(Refusal::NotFound)
     };
     let made = call.create(organization, create, again).await?;
-    Ok(Answer::made(made, |row| format!("/v1/roles/{}", row.id), RoleView::from))
+    Ok(Answer::made(
+        made,
+        |row| format!("/v1/roles/{}", row.id),
+        RoleView::from,
+    ))
 }
 
-pub async fn change(call: Call, input: Input<RolePath, NoQuery, RoleChangeBody>) -> Result<Answer<RoleView>, Problem> {
-    let (organization, caller, catalogue, id) = (call.organization()?, call.caller, call.catalogue(), input.path.id);
+pub async fn change(
+    call: Call,
+    input: Input<RolePath, NoQuery, RoleChangeBody>,
+) -> Result<Answer<RoleView>, Problem> {
+    let (organization, caller, catalogue, id) = (
+        call.organization()?,
+        call.caller,
+        call.catalogue(),
+        input.path.id,
+    );
     call.ensure_in_organization(MANAGE)?;
-    let RoleChangeBody { name, description, permissions } = input.body;
+    let RoleChangeBody {
+        name,
+        description,
+        permissions,
+    } = input.body;
     let change = move |tx: &mut Tx| {
         let before = RoleView::from(tx.find_role(organization, id)?.ok_or(Refusal::NotFound)?);
         let wanted = RoleSettings {
@@ -134,9 +198,15 @@ pub async fn change(call: Call, input: Input<RolePath, NoQuery, RoleChangeBody>)
     Ok(Answer::of(changed.into()))
 }
 
-pub async fn delete(call: Call, input: Input<RolePath, NoQuery, NoBody>) -> Result<Answer<NoContent>, Problem> {
+pub async fn delete(
+    call: Call,
+    input: Input<RolePath, NoQuery, NoBody>,
+) -> Result<Answer<NoContent>, Problem> {
     let (organization, caller, catalogue) = (call.organization()?, call.caller, call.catalogue());
     call.ensure_in_organization(MANAGE)?;
-    call.write(organization, move |tx| roles::delete(tx, &catalogue, organization, &caller, input.path.id)).await?;
+    call.write(organization, move |tx| {
+        roles::delete(tx, &catalogue, organization, &caller, input.path.id)
+    })
+    .await?;
     Ok(Answer::none())
 }

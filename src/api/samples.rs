@@ -23,7 +23,13 @@ pub enum Language {
 }
 
 impl Language {
-    pub const ALL: [Self; 5] = [Self::Curl, Self::Python, Self::JavaScript, Self::Go, Self::Rust];
+    pub const ALL: [Self; 5] = [
+        Self::Curl,
+        Self::Python,
+        Self::JavaScript,
+        Self::Go,
+        Self::Rust,
+    ];
 
     /// As `x-codeSamples` names it, and as people do.
     fn names(self) -> (&'static str, &'static str) {
@@ -65,7 +71,11 @@ impl Request {
 /// Adds `x-codeSamples` to every operation of the description.
 pub fn add(document: &mut Value) {
     let known = document["components"]["schemas"].take();
-    let base = document.pointer("/servers/0/url").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let base = document
+        .pointer("/servers/0/url")
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .to_owned();
     for (path, methods) in document["paths"].as_object_mut().into_iter().flatten() {
         for (method, operation) in methods.as_object_mut().into_iter().flatten() {
             let request = request(&known, &base, path, method, operation);
@@ -87,37 +97,73 @@ fn request(known: &Value, base: &str, path: &str, method: &str, operation: &Valu
         let value = || plain(&example(known, &parameter["schema"], 0));
         match parameter["in"].as_str() {
             Some("path") => path = path.replace(&format!("{{{name}}}"), &value()),
-            Some("query") if parameter["required"] == true => query.push(format!("{name}={}", value())),
+            Some("query") if parameter["required"] == true => {
+                query.push(format!("{name}={}", value()))
+            }
             Some("header") if name == HEADER => creates = true,
             _ => {}
         }
     }
-    let query = if query.is_empty() { String::new() } else { format!("?{}", query.join("&")) };
-    let body = operation.pointer("/requestBody/content/application~1json/schema").map(|schema| example(known, schema, 0));
-    Request { method: method.to_ascii_uppercase(), url: format!("{base}{path}{query}"), creates, body }
+    let query = if query.is_empty() {
+        String::new()
+    } else {
+        format!("?{}", query.join("&"))
+    };
+    let body = operation
+        .pointer("/requestBody/content/application~1json/schema")
+        .map(|schema| example(known, schema, 0));
+    Request {
+        method: method.to_ascii_uppercase(),
+        url: format!("{base}{path}{query}"),
+        creates,
+        body,
+    }
 }
 
 fn plain(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+    value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned)
 }
 
 /// A value that the schema admits, as small as it may be.
 fn example(known: &Value, schema: &Value, depth: usize) -> Value {
-    if let Some(name) = schema["$ref"].as_str().and_then(|target| target.rsplit('/').next()) {
-        return if depth < 8 { example(known, &known[name], depth + 1) } else { Value::Null };
+    if let Some(name) = schema["$ref"]
+        .as_str()
+        .and_then(|target| target.rsplit('/').next())
+    {
+        return if depth < 8 {
+            example(known, &known[name], depth + 1)
+        } else {
+            Value::Null
+        };
     }
-    if let Some(given) = schema.get("examples").and_then(|all| all.get(0)).or_else(|| schema.get("const")).or_else(|| schema["enum"].get(0)) {
+    if let Some(given) = schema
+        .get("examples")
+        .and_then(|all| all.get(0))
+        .or_else(|| schema.get("const"))
+        .or_else(|| schema["enum"].get(0))
+    {
         return given.clone();
     }
-    if let Some(choice) = schema["oneOf"].get(0).or_else(|| schema["anyOf"].get(0)).or_else(|| schema["allOf"].get(0)) {
+    if let Some(choice) = schema["oneOf"]
+        .get(0)
+        .or_else(|| schema["anyOf"].get(0))
+        .or_else(|| schema["allOf"].get(0))
+    {
         return example(known, choice, depth + 1);
     }
-    let kind = schema["type"].as_str().or_else(|| schema["type"][0].as_str()).unwrap_or("object");
+    let kind = schema["type"]
+        .as_str()
+        .or_else(|| schema["type"][0].as_str())
+        .unwrap_or("object");
     match kind {
         "string" => json!(string(schema)),
         "integer" | "number" => schema.get("minimum").cloned().unwrap_or_else(|| json!(1)),
         "boolean" => json!(true),
-        "array" if schema["minItems"].as_u64().unwrap_or_default() > 0 => json!([example(known, &schema["items"], depth + 1)]),
+        "array" if schema["minItems"].as_u64().unwrap_or_default() > 0 => {
+            json!([example(known, &schema["items"], depth + 1)])
+        }
         "array" => json!([]),
         _ => Value::Object(object(known, schema, depth)),
     }
@@ -126,15 +172,34 @@ fn example(known: &Value, schema: &Value, depth: usize) -> Value {
 /// The required fields; where none is, the first, so that a change changes something.
 fn object(known: &Value, schema: &Value, depth: usize) -> Map<String, Value> {
     let fields = schema["properties"].as_object();
-    let mut names: Vec<&str> = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let mut names: Vec<&str> = schema["required"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
     if names.is_empty() {
-        names.extend(fields.and_then(|fields| fields.keys().next()).map(String::as_str));
+        names.extend(
+            fields
+                .and_then(|fields| fields.keys().next())
+                .map(String::as_str),
+        );
     }
-    names.into_iter().map(|name| (name.to_owned(), example(known, &schema["properties"][name], depth + 1))).collect()
+    names
+        .into_iter()
+        .map(|name| {
+            (
+                name.to_owned(),
+                example(known, &schema["properties"][name], depth + 1),
+            )
+        })
+        .collect()
 }
 
 fn string(schema: &Value) -> String {
-    let id = schema["pattern"].as_str().and_then(|pattern| pattern.strip_prefix('^')?.split_once("_[0-9A-Za-z]{22}$"));
+    let id = schema["pattern"]
+        .as_str()
+        .and_then(|pattern| pattern.strip_prefix('^')?.split_once("_[0-9A-Za-z]{22}$"));
     match (id, schema["format"].as_str()) {
         (Some((kind, _)), _) => format!("{kind}_{}", "0".repeat(22)),
         (None, Some("date-time")) => "2030-01-01T00:00:00Z".to_owned(),
@@ -145,7 +210,10 @@ fn string(schema: &Value) -> String {
 }
 
 fn curl(request: &Request) -> String {
-    let mut lines = vec![format!("curl -X {} '{}'", request.method, request.url), format!("-H \"Authorization: Bearer ${VARIABLE}\"")];
+    let mut lines = vec![
+        format!("curl -X {} '{}'", request.method, request.url),
+        format!("-H \"Authorization: Bearer ${VARIABLE}\""),
+    ];
     if request.creates {
         lines.push(format!("-H \"{HEADER}: $(openssl rand -hex 16)\""));
     }
@@ -163,8 +231,13 @@ fn python(request: &Request) -> String {
         imports.push("uuid");
         headers.push_str(&format!(", \"{HEADER}\": str(uuid.uuid4())"));
     }
-    let imports: String = imports.iter().map(|name| format!("import {name}\n")).collect();
-    let body = request.body.as_ref().map_or_else(String::new, |body| format!("    json={},\n", python_value(body)));
+    let imports: String = imports
+        .iter()
+        .map(|name| format!("import {name}\n"))
+        .collect();
+    let body = request.body.as_ref().map_or_else(String::new, |body| {
+        format!("    json={},\n", python_value(body))
+    });
     format!(
         "{imports}\nimport requests\n\nanswer = requests.request(\n    \"{}\",\n    \"{}\",\n    headers={{{headers}}},\n{body}    timeout=10,\n)\n\
          answer.raise_for_status()\nprint(answer.text)",
@@ -177,9 +250,19 @@ fn python_value(value: &Value) -> String {
         Value::Null => "None".to_owned(),
         Value::Bool(true) => "True".to_owned(),
         Value::Bool(false) => "False".to_owned(),
-        Value::Array(values) => format!("[{}]", values.iter().map(python_value).collect::<Vec<_>>().join(", ")),
+        Value::Array(values) => format!(
+            "[{}]",
+            values
+                .iter()
+                .map(python_value)
+                .collect::<Vec<_>>()
+                .join(", ")
+        ),
         Value::Object(fields) => {
-            let fields: Vec<_> = fields.iter().map(|(name, value)| format!("{}: {}", json!(name), python_value(value))).collect();
+            let fields: Vec<_> = fields
+                .iter()
+                .map(|(name, value)| format!("{}: {}", json!(name), python_value(value)))
+                .collect();
             format!("{{{}}}", fields.join(", "))
         }
         other => other.to_string(),
@@ -187,7 +270,9 @@ fn python_value(value: &Value) -> String {
 }
 
 fn javascript(request: &Request) -> String {
-    let mut headers = vec![format!("Authorization: `Bearer ${{process.env.{VARIABLE}}}`")];
+    let mut headers = vec![format!(
+        "Authorization: `Bearer ${{process.env.{VARIABLE}}}`"
+    )];
     if request.creates {
         headers.push(format!("\"{HEADER}\": crypto.randomUUID()"));
     }
@@ -209,17 +294,23 @@ fn go(request: &Request) -> String {
         Some(body) => (format!("strings.NewReader(`{body}`)"), vec!["strings"]),
         None => ("nil".to_owned(), Vec::new()),
     };
-    let mut headers = format!("\trequest.Header.Set(\"Authorization\", \"Bearer \"+os.Getenv(\"{VARIABLE}\"))\n");
+    let mut headers =
+        format!("\trequest.Header.Set(\"Authorization\", \"Bearer \"+os.Getenv(\"{VARIABLE}\"))\n");
     if request.creates {
         imports.push("time");
-        headers.push_str(&format!("\trequest.Header.Set(\"{HEADER}\", fmt.Sprint(time.Now().UnixNano()))\n"));
+        headers.push_str(&format!(
+            "\trequest.Header.Set(\"{HEADER}\", fmt.Sprint(time.Now().UnixNano()))\n"
+        ));
     }
     if request.body.is_some() {
         headers.push_str("\trequest.Header.Set(\"Content-Type\", \"application/json\")\n");
     }
     imports.extend(["fmt", "io", "net/http", "os"]);
     imports.sort_unstable();
-    let imports: String = imports.iter().map(|name| format!("\t\"{name}\"\n")).collect();
+    let imports: String = imports
+        .iter()
+        .map(|name| format!("\t\"{name}\"\n"))
+        .collect();
     format!(
         "package main\n\nimport (\n{imports})\n\nfunc main() {{\n\trequest, err := http.NewRequest(\"{}\", \"{}\", {reader})\n\tif err != nil {{\n\t\tpanic(err)\n\t}}\n\
          {headers}\tanswer, err := http.DefaultClient.Do(request)\n\tif err != nil {{\n\t\tpanic(err)\n\t}}\n\tdefer answer.Body.Close()\n\
@@ -231,7 +322,9 @@ fn go(request: &Request) -> String {
 fn rust(request: &Request) -> String {
     let (mut more, mut needs) = (String::new(), "reqwest (blocking)".to_owned());
     if request.creates {
-        more.push_str(&format!("        .header(\"{HEADER}\", uuid::Uuid::new_v4().to_string())\n"));
+        more.push_str(&format!(
+            "        .header(\"{HEADER}\", uuid::Uuid::new_v4().to_string())\n"
+        ));
         needs.push_str(", uuid (v4)");
     }
     if let Some(body) = request.json() {
@@ -265,9 +358,18 @@ pub struct Page {
 
 /// All operations of the description in one language.
 pub fn page(product_name: String, document: &Value, language: Language) -> Page {
-    let index = Language::ALL.iter().position(|one| *one == language).unwrap_or_default();
+    let index = Language::ALL
+        .iter()
+        .position(|one| *one == language)
+        .unwrap_or_default();
     let paths = document["paths"].as_object().into_iter().flatten();
-    let operations = paths.flat_map(|(path, methods)| methods.as_object().into_iter().flatten().map(move |(method, one)| (path, method, one)));
+    let operations = paths.flat_map(|(path, methods)| {
+        methods
+            .as_object()
+            .into_iter()
+            .flatten()
+            .map(move |(method, one)| (path, method, one))
+    });
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let samples = operations.map(|(path, method, operation)| Sample {
         id: text(&operation["operationId"]),
@@ -275,7 +377,21 @@ pub fn page(product_name: String, document: &Value, language: Language) -> Page 
         call: format!("{} {path}", method.to_ascii_uppercase()),
         code: text(&operation["x-codeSamples"][index]["source"]),
     });
-    let languages = Language::ALL.map(|one| (one.names().1, one.names().1.to_ascii_lowercase(), one == language));
-    let shell = Shell { title: "Examples".to_owned(), product_name, ..Shell::default() };
-    Page { shell, languages: languages.to_vec(), samples: samples.collect() }
+    let languages = Language::ALL.map(|one| {
+        (
+            one.names().1,
+            one.names().1.to_ascii_lowercase(),
+            one == language,
+        )
+    });
+    let shell = Shell {
+        title: "Examples".to_owned(),
+        product_name,
+        ..Shell::default()
+    };
+    Page {
+        shell,
+        languages: languages.to_vec(),
+        samples: samples.collect(),
+    }
 }

@@ -84,57 +84,140 @@ pub struct SubscriptionUpsert {
     read_only_seats: Change<i64>,
 }
 
-fn view(catalogue: &Catalogue, organization: &Organization, row: Option<Subscription>) -> SubscriptionView {
-    let default = || Subscription::new(organization.id, &catalogue.plan(None).entry.name, organization.created_at);
-    let Subscription { external_id, plan, full_seats, read_only_seats, .. } = row.unwrap_or_else(default);
-    let Organization { id, trial_started_at, trial_ends_at, .. } = *organization;
-    SubscriptionView { organization: id, external_id, plan, full_seats, read_only_seats, trial_started_at, trial_ends_at }
+fn view(
+    catalogue: &Catalogue,
+    organization: &Organization,
+    row: Option<Subscription>,
+) -> SubscriptionView {
+    let default = || {
+        Subscription::new(
+            organization.id,
+            &catalogue.plan(None).entry.name,
+            organization.created_at,
+        )
+    };
+    let Subscription {
+        external_id,
+        plan,
+        full_seats,
+        read_only_seats,
+        ..
+    } = row.unwrap_or_else(default);
+    let Organization {
+        id,
+        trial_started_at,
+        trial_ends_at,
+        ..
+    } = *organization;
+    SubscriptionView {
+        organization: id,
+        external_id,
+        plan,
+        full_seats,
+        read_only_seats,
+        trial_started_at,
+        trial_ends_at,
+    }
 }
 
-pub async fn get(call: Call, input: Input<OrganizationPath, NoQuery, NoBody>) -> Result<Answer<SubscriptionView>, Problem> {
+pub async fn get(
+    call: Call,
+    input: Input<OrganizationPath, NoQuery, NoBody>,
+) -> Result<Answer<SubscriptionView>, Problem> {
     let id = reached(&call, &input.path)?;
     let question = move |snapshot: &mut crate::store::Snapshot| {
         let organization = snapshot.find_organization(id)?.ok_or(Refusal::NotFound)?;
         Ok((organization, snapshot.find_subscription(id)?))
     };
     let (organization, subscription) = call.read(question).await?;
-    Ok(Answer::of(view(&call.app.catalogue, &organization, subscription)))
+    Ok(Answer::of(view(
+        &call.app.catalogue,
+        &organization,
+        subscription,
+    )))
 }
 
-pub async fn put(call: Call, input: Input<OrganizationPath, NoQuery, SubscriptionBody>) -> Result<Answer<SubscriptionView>, Problem> {
-    let (id, caller, catalogue, wanted) = (reached(&call, &input.path)?, call.caller, call.catalogue(), input.body.wanted());
+pub async fn put(
+    call: Call,
+    input: Input<OrganizationPath, NoQuery, SubscriptionBody>,
+) -> Result<Answer<SubscriptionView>, Problem> {
+    let (id, caller, catalogue, wanted) = (
+        reached(&call, &input.path)?,
+        call.caller,
+        call.catalogue(),
+        input.body.wanted(),
+    );
     let change = move |tx: &mut crate::store::Tx| {
         let (subscription, _) = organizations::subscribe(tx, &catalogue, id, &caller, &wanted)?;
-        Ok((tx.find_organization(id)?.ok_or(Refusal::NotFound)?, subscription))
+        Ok((
+            tx.find_organization(id)?.ok_or(Refusal::NotFound)?,
+            subscription,
+        ))
     };
     let (organization, subscription) = call.write(id, change).await?;
-    Ok(Answer::of(view(&call.app.catalogue, &organization, Some(subscription))))
+    Ok(Answer::of(view(
+        &call.app.catalogue,
+        &organization,
+        Some(subscription),
+    )))
 }
 
 pub async fn put_by_external_id(
-    call: Call, input: Input<ExternalPath, NoQuery, SubscriptionUpsert>,
+    call: Call,
+    input: Input<ExternalPath, NoQuery, SubscriptionUpsert>,
 ) -> Result<Answer<Put<SubscriptionView>>, Problem> {
-    let (caller, catalogue, external_id, body) = (call.caller, call.catalogue(), input.path.external_id, input.body);
+    let (caller, catalogue, external_id, body) = (
+        call.caller,
+        call.catalogue(),
+        input.path.external_id,
+        input.body,
+    );
     let change = move |tx: &mut crate::store::Tx| {
         let named = match &body.organization_external_id {
             None => None,
             Some(name) => {
-                let unknown = || Refusal::field("organization_external_id", "names no organization");
-                Some(tx.find_organization_by_external_id(name)?.ok_or_else(unknown)?.id)
+                let unknown =
+                    || Refusal::field("organization_external_id", "names no organization");
+                Some(
+                    tx.find_organization_by_external_id(name)?
+                        .ok_or_else(unknown)?
+                        .id,
+                )
             }
         };
-        let same = body.organization.zip(named).is_none_or(|(id, named)| id == named);
-        crate::domain::ensure(same, Refusal::field("organization", "is another one than organization_external_id"))?;
+        let same = body
+            .organization
+            .zip(named)
+            .is_none_or(|(id, named)| id == named);
+        crate::domain::ensure(
+            same,
+            Refusal::field(
+                "organization",
+                "is another one than organization_external_id",
+            ),
+        )?;
         let wanted = Wanted {
             external_id: None,
             plan: body.plan.clone(),
             full_seats: body.full_seats.clone().into_option(),
             read_only_seats: body.read_only_seats.clone().into_option(),
         };
-        let (subscription, outcome) = provisioning::put_subscription(tx, &catalogue, &caller, &external_id, body.organization.or(named), wanted)?;
-        let organization = tx.find_organization(subscription.organization_id)?.ok_or(Refusal::NotFound)?;
+        let (subscription, outcome) = provisioning::put_subscription(
+            tx,
+            &catalogue,
+            &caller,
+            &external_id,
+            body.organization.or(named),
+            wanted,
+        )?;
+        let organization = tx
+            .find_organization(subscription.organization_id)?
+            .ok_or(Refusal::NotFound)?;
         Ok((organization, subscription, outcome))
     };
     let (organization, subscription, outcome) = upsert(&call, change).await?;
-    Ok(Answer::of(Put::of(outcome, view(&call.app.catalogue, &organization, Some(subscription)))))
+    Ok(Answer::of(Put::of(
+        outcome,
+        view(&call.app.catalogue, &organization, Some(subscription)),
+    )))
 }

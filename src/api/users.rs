@@ -30,8 +30,23 @@ pub struct UserView {
 
 impl From<User> for UserView {
     fn from(row: User) -> Self {
-        let User { id, external_id, email, name, state, created_at, .. } = row;
-        Self { id, external_id, email, name, state, created_at }
+        let User {
+            id,
+            external_id,
+            email,
+            name,
+            state,
+            created_at,
+            ..
+        } = row;
+        Self {
+            id,
+            external_id,
+            email,
+            name,
+            state,
+            created_at,
+        }
     }
 }
 
@@ -58,19 +73,31 @@ pub struct UserUpsert {
     state: Option<UserState>,
 }
 
-pub async fn put_by_external_id(call: Call, input: Input<ExternalPath, NoQuery, UserUpsert>) -> Result<Answer<Put<UserView>>, Problem> {
+pub async fn put_by_external_id(
+    call: Call,
+    input: Input<ExternalPath, NoQuery, UserUpsert>,
+) -> Result<Answer<Put<UserView>>, Problem> {
     let (caller, external_id) = (call.caller, input.path.external_id);
     let UserUpsert { email, name, state } = input.body;
     let wanted = WantedUser { email, name, state };
-    let (user, outcome) = upsert(&call, move |tx| provisioning::put_user(tx, &caller, &external_id, &wanted)).await?;
+    let (user, outcome) = upsert(&call, move |tx| {
+        provisioning::put_user(tx, &caller, &external_id, &wanted)
+    })
+    .await?;
     Ok(Answer::of(Put::of(outcome, user.into())))
 }
 
-pub async fn suspend(call: Call, input: Input<UserPath, NoQuery, NoBody>) -> Result<Answer<UserView>, Problem> {
+pub async fn suspend(
+    call: Call,
+    input: Input<UserPath, NoQuery, NoBody>,
+) -> Result<Answer<UserView>, Problem> {
     set_state(&call, input.path.id, UserState::Suspended).await
 }
 
-pub async fn resume(call: Call, input: Input<UserPath, NoQuery, NoBody>) -> Result<Answer<UserView>, Problem> {
+pub async fn resume(
+    call: Call,
+    input: Input<UserPath, NoQuery, NoBody>,
+) -> Result<Answer<UserView>, Problem> {
     set_state(&call, input.path.id, UserState::Active).await
 }
 

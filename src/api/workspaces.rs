@@ -86,49 +86,134 @@ pub struct WorkspaceChangeBody {
     external_id: Change<String>,
 }
 
-pub async fn list(call: Call, input: Input<NoPath, WorkspaceQuery, NoBody>) -> Result<Answer<Page<WorkspaceView>>, Problem> {
+pub async fn list(
+    call: Call,
+    input: Input<NoPath, WorkspaceQuery, NoBody>,
+) -> Result<Answer<Page<WorkspaceView>>, Problem> {
     let (organization, caller, catalogue) = (call.organization()?, call.caller, call.catalogue());
-    let WorkspaceQuery { limit, cursor, name, external_id } = input.query;
-    let filter = WorkspaceFilter { name, external_id, only: call.reach() };
+    let WorkspaceQuery {
+        limit,
+        cursor,
+        name,
+        external_id,
+    } = input.query;
+    let filter = WorkspaceFilter {
+        name,
+        external_id,
+        only: call.reach(),
+    };
     let rows = call
-        .read(move |snapshot| workspaces::list(snapshot, &catalogue, organization, &caller, &filter, Cursor::place(cursor), limit.rows()))
+        .read(move |snapshot| {
+            workspaces::list(
+                snapshot,
+                &catalogue,
+                organization,
+                &caller,
+                &filter,
+                Cursor::place(cursor),
+                limit.rows(),
+            )
+        })
         .await?;
-    Ok(Answer::of(Page::of(limit, rows, |row| (row.created_at, row.id), WorkspaceView::from)))
+    Ok(Answer::of(Page::of(
+        limit,
+        rows,
+        |row| (row.created_at, row.id),
+        WorkspaceView::from,
+    )))
 }
 
-pub async fn get(call: Call, input: Input<WorkspacePath, NoQuery, NoBody>) -> Result<Answer<WorkspaceView>, Problem> {
-    let (organization, caller, catalogue, id) = (call.organization()?, call.caller, call.catalogue(), input.path.id);
+pub async fn get(
+    call: Call,
+    input: Input<WorkspacePath, NoQuery, NoBody>,
+) -> Result<Answer<WorkspaceView>, Problem> {
+    let (organization, caller, catalogue, id) = (
+        call.organization()?,
+        call.caller,
+        call.catalogue(),
+        input.path.id,
+    );
     call.ensure_reaches(id)?;
-    let found = call.read(move |snapshot| workspaces::get(snapshot, &catalogue, organization, &caller, id)).await?;
+    let found = call
+        .read(move |snapshot| workspaces::get(snapshot, &catalogue, organization, &caller, id))
+        .await?;
     Ok(Answer::of(found.into()))
 }
 
-pub async fn create(call: Call, input: Input<NoPath, NoQuery, NewWorkspaceBody>) -> Result<Answer<WorkspaceView>, Problem> {
+pub async fn create(
+    call: Call,
+    input: Input<NoPath, NoQuery, NewWorkspaceBody>,
+) -> Result<Answer<WorkspaceView>, Problem> {
     let (organization, caller, catalogue) = (call.organization()?, call.caller, call.catalogue());
-    let NewWorkspaceBody { name, external_id, is_service } = input.body;
+    let NewWorkspaceBody {
+        name,
+        external_id,
+        is_service,
+    } = input.body;
     let create = move |tx: &mut crate::store::Tx| {
-        let made = workspaces::create(tx, &catalogue, organization, &caller, NewWorkspace { name, external_id, is_service })?;
+        let made = workspaces::create(
+            tx,
+            &catalogue,
+            organization,
+            &caller,
+            NewWorkspace {
+                name,
+                external_id,
+                is_service,
+            },
+        )?;
         Ok((made.id.to_string(), made))
     };
     let again = move |tx: &mut crate::store::Tx, id: &str| {
         let id = id.parse().map_err(|_| Refusal::NotFound)?;
-        tx.find_workspace(organization, id)?.ok_or(Refusal::NotFound)
+        tx.find_workspace(organization, id)?
+            .ok_or(Refusal::NotFound)
     };
     let made = call.create(organization, create, again).await?;
-    Ok(Answer::made(made, |row| format!("/v1/workspaces/{}", row.id), WorkspaceView::from))
+    Ok(Answer::made(
+        made,
+        |row| format!("/v1/workspaces/{}", row.id),
+        WorkspaceView::from,
+    ))
 }
 
-pub async fn change(call: Call, input: Input<WorkspacePath, NoQuery, WorkspaceChangeBody>) -> Result<Answer<WorkspaceView>, Problem> {
-    let (organization, caller, catalogue, id) = (call.organization()?, call.caller, call.catalogue(), input.path.id);
+pub async fn change(
+    call: Call,
+    input: Input<WorkspacePath, NoQuery, WorkspaceChangeBody>,
+) -> Result<Answer<WorkspaceView>, Problem> {
+    let (organization, caller, catalogue, id) = (
+        call.organization()?,
+        call.caller,
+        call.catalogue(),
+        input.path.id,
+    );
     call.ensure_reaches(id)?;
-    let wanted = WorkspaceChange { name: input.body.name, external_id: input.body.external_id.into_option() };
-    let changed = call.write(organization, move |tx| workspaces::change(tx, &catalogue, organization, &caller, id, wanted)).await?;
+    let wanted = WorkspaceChange {
+        name: input.body.name,
+        external_id: input.body.external_id.into_option(),
+    };
+    let changed = call
+        .write(organization, move |tx| {
+            workspaces::change(tx, &catalogue, organization, &caller, id, wanted)
+        })
+        .await?;
     Ok(Answer::of(changed.into()))
 }
 
-pub async fn delete(call: Call, input: Input<WorkspacePath, NoQuery, NoBody>) -> Result<Answer<NoContent>, Problem> {
-    let (organization, caller, catalogue, id) = (call.organization()?, call.caller, call.catalogue(), input.path.id);
+pub async fn delete(
+    call: Call,
+    input: Input<WorkspacePath, NoQuery, NoBody>,
+) -> Result<Answer<NoContent>, Problem> {
+    let (organization, caller, catalogue, id) = (
+        call.organization()?,
+        call.caller,
+        call.catalogue(),
+        input.path.id,
+    );
     call.ensure_reaches(id)?;
-    call.write(organization, move |tx| workspaces::delete(tx, &catalogue, organization, &caller, id)).await?;
+    call.write(organization, move |tx| {
+        workspaces::delete(tx, &catalogue, organization, &caller, id)
+    })
+    .await?;
     Ok(Answer::none())
 }

@@ -18,16 +18,34 @@ pub fn run(command: &Command) -> Result<(), Failure> {
     if config.database.url.starts_with("postgres") {
         config.database.url = without_password(&config.database.url);
     }
-    config.secret.key = if config.secret.key.is_empty() { String::new() } else { "(set)".to_owned() };
-    config.identity.client_secret = if config.identity.client_secret.is_empty() { String::new() } else { "(set)".to_owned() };
+    config.secret.key = if config.secret.key.is_empty() {
+        String::new()
+    } else {
+        "(set)".to_owned()
+    };
+    config.identity.client_secret = if config.identity.client_secret.is_empty() {
+        String::new()
+    } else {
+        "(set)".to_owned()
+    };
     println!("{}", toml::to_string_pretty(&config)?);
-    println!("# The configuration is valid. The profile is {}, the issuer {}", config.profile.as_str(), config.server.issuer()?.as_str());
+    println!(
+        "# The configuration is valid. The profile is {}, the issuer {}",
+        config.profile.as_str(),
+        config.server.issuer()?.as_str()
+    );
     if !config.built_in.is_empty() {
-        println!("# Added to [[permission]] and [[scope]], because the management API needs them: {}", config.built_in.join(", "));
+        println!(
+            "# Added to [[permission]] and [[scope]], because the management API needs them: {}",
+            config.built_in.join(", ")
+        );
     }
     let unmanaged = config.unmanaged();
     if !unmanaged.is_empty() {
-        println!("# Organization admins do not hold these, because the [[role]] \"admin\" does not name them: {}", unmanaged.join(", "));
+        println!(
+            "# Organization admins do not hold these, because the [[role]] \"admin\" does not name them: {}",
+            unmanaged.join(", ")
+        );
     }
     for setting in weak {
         println!("# Weak: {}: {}", setting.name, setting.why);
@@ -37,13 +55,17 @@ pub fn run(command: &Command) -> Result<(), Failure> {
 
 /// `postgres://user:***@host/database`. libpq reads passwords from the query too.
 fn without_password(url: &str) -> String {
-    let Ok(mut parsed) = url::Url::parse(url) else { return url.to_owned() };
+    let Ok(mut parsed) = url::Url::parse(url) else {
+        return url.to_owned();
+    };
     if parsed.password().is_some() && parsed.set_password(Some(HIDDEN)).is_err() {
         return HIDDEN.to_owned();
     }
     if parsed.query_pairs().any(|(name, _)| is_secret(&name)) {
         let pairs: Vec<(String, String)> = parsed.query_pairs().into_owned().collect();
-        let shown = pairs.iter().map(|(name, value)| (name, if is_secret(name) { HIDDEN } else { value }));
+        let shown = pairs
+            .iter()
+            .map(|(name, value)| (name, if is_secret(name) { HIDDEN } else { value }));
         parsed.query_pairs_mut().clear().extend_pairs(shown);
     }
     parsed.to_string()

@@ -72,7 +72,10 @@ type Failure = Box<dyn std::error::Error>;
 impl ConfigArguments {
     fn load(&self) -> Result<Config, Failure> {
         let default = PathBuf::from("countersign.toml");
-        let file = self.config.clone().or_else(|| default.exists().then_some(default));
+        let file = self
+            .config
+            .clone()
+            .or_else(|| default.exists().then_some(default));
         Ok(Config::load(file.as_deref(), self.profile.variables())?)
     }
 }
@@ -80,13 +83,17 @@ impl ConfigArguments {
 impl ProfileArgument {
     /// The environment, with what was typed instead of its profile.
     fn variables(&self) -> impl Iterator<Item = (String, String)> {
-        variables().chain(self.profile.map(|profile| (PROFILE_VARIABLE.to_owned(), profile.as_str().to_owned())))
+        variables().chain(
+            self.profile
+                .map(|profile| (PROFILE_VARIABLE.to_owned(), profile.as_str().to_owned())),
+        )
     }
 }
 
 /// The environment; what is not UTF-8 cannot be a setting of ours.
 fn variables() -> impl Iterator<Item = (String, String)> {
-    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
 /// Runs the command that was typed.
@@ -112,10 +119,19 @@ pub fn run() -> ExitCode {
 
 /// Makes the folder of an SQLite file, readable by its owner only.
 fn make_data_folder(database: &crate::store::Database) -> Result<(), Failure> {
-    let crate::store::Database::Sqlite(path) = database else { return Ok(()) };
-    let Some(folder) = std::path::Path::new(path).parent().filter(|folder| !folder.as_os_str().is_empty()) else { return Ok(()) };
+    let crate::store::Database::Sqlite(path) = database else {
+        return Ok(());
+    };
+    let Some(folder) = std::path::Path::new(path)
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+    else {
+        return Ok(());
+    };
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder).map_err(|error| format!("cannot create {}: {error}", folder.display()).into())
+    builder
+        .create(folder)
+        .map_err(|error| format!("cannot create {}: {error}", folder.display()).into())
 }

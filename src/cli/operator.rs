@@ -62,7 +62,9 @@ pub struct Revoke {
 
 #[expect(clippy::print_stdout, reason = "it is what was asked for")]
 pub fn run(Command::Token(command): &Command) -> Result<(), Failure> {
-    let (Token::Create(Create { config, .. }) | Token::List(config) | Token::Revoke(Revoke { config, .. })) = command;
+    let (Token::Create(Create { config, .. })
+    | Token::List(config)
+    | Token::Revoke(Revoke { config, .. })) = command;
     let config = config.load()?;
     let store = Store::open_as_guest(&config.database.url.parse()?)?;
     let now = Clock::System.now();
@@ -77,7 +79,12 @@ pub fn run(Command::Token(command): &Command) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn create(store: &Store, config: &Config, arguments: &Create, now: Timestamp) -> Result<String, Failure> {
+async fn create(
+    store: &Store,
+    config: &Config,
+    arguments: &Create,
+    now: Timestamp,
+) -> Result<String, Failure> {
     let digester = Digester::new(&existing_secret_keys(config)?);
     let catalogue = config.catalogue()?;
     let token = format::mint_token(&config.keys.prefix, TokenKind::OperatorToken);
@@ -92,13 +99,26 @@ async fn create(store: &Store, config: &Config, arguments: &Create, now: Timesta
     let write = move |tx: &mut Tx| operator_tokens::create(tx, &catalogue, new).map(Verdict::Done);
     let made: Result<OperatorToken, Refusal> = store.write(now, write).await;
     let made = made.map_err(|refusal| words(&refusal))?;
-    let until = made.expires_at.map_or_else(|| "never expires".to_owned(), |end| format!("expires {}", end.rfc3339()));
-    Ok(format!("Created {} ({}), which {until}.\nToken, shown once: {}\n", made.id, made.name, token.expose()))
+    let until = made.expires_at.map_or_else(
+        || "never expires".to_owned(),
+        |end| format!("expires {}", end.rfc3339()),
+    );
+    Ok(format!(
+        "Created {} ({}), which {until}.\nToken, shown once: {}\n",
+        made.id,
+        made.name,
+        token.expose()
+    ))
 }
 
 async fn list(store: &Store, now: Timestamp) -> Result<String, Failure> {
-    let tokens: Result<_, store::Error> = store.read(|snapshot| snapshot.list_operator_tokens(MOST_LISTED)).await;
-    let mut text = format!("{:<26}  {:<8}  {:<10}  {:<24}  {:<24}  {}\n", "ID", "STATE", "STARTS", "EXPIRES", "LAST USED", "NAME");
+    let tokens: Result<_, store::Error> = store
+        .read(|snapshot| snapshot.list_operator_tokens(MOST_LISTED))
+        .await;
+    let mut text = format!(
+        "{:<26}  {:<8}  {:<10}  {:<24}  {:<24}  {}\n",
+        "ID", "STATE", "STARTS", "EXPIRES", "LAST USED", "NAME"
+    );
     let date = |at: Option<Timestamp>| at.map_or_else(|| "never".to_owned(), Timestamp::rfc3339);
     for token in tokens? {
         let state = match (token.revoked_at, token.expires_at) {
@@ -107,7 +127,13 @@ async fn list(store: &Store, now: Timestamp) -> Result<String, Failure> {
             _ => "active",
         };
         let (expires, used) = (date(token.expires_at), date(token.last_used_at));
-        writeln!(text, "{:<26}  {state:<8}  {:<10}  {expires:<24}  {used:<24}  {}", token.id.as_str(), token.hint, token.name)?;
+        writeln!(
+            text,
+            "{:<26}  {state:<8}  {:<10}  {expires:<24}  {used:<24}  {}",
+            token.id.as_str(),
+            token.hint,
+            token.name
+        )?;
     }
     Ok(text)
 }
@@ -115,7 +141,11 @@ async fn list(store: &Store, now: Timestamp) -> Result<String, Failure> {
 async fn revoke(store: &Store, id: &str, now: Timestamp) -> Result<String, Failure> {
     let unknown = || format!("There is no operator token {id}.");
     let id: OperatorTokenId = id.parse().map_err(|_| unknown())?;
-    let revoked: Result<(), Refusal> = store.write(now, move |tx| operator_tokens::revoke(tx, id).map(Verdict::Done)).await;
+    let revoked: Result<(), Refusal> = store
+        .write(now, move |tx| {
+            operator_tokens::revoke(tx, id).map(Verdict::Done)
+        })
+        .await;
     match revoked {
         Ok(()) => Ok(format!("Revoked {id}: it opens nothing any more.\n")),
         Err(Refusal::NotFound) => Err(unknown().into()),

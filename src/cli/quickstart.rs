@@ -63,17 +63,26 @@ struct Secrets {
 
 impl Secrets {
     fn key(&self, environment: Environment) -> Option<&str> {
-        self.keys.iter().find(|(own, _)| *own == environment).map(|(_, key)| key.expose())
+        self.keys
+            .iter()
+            .find(|(own, _)| *own == environment)
+            .map(|(_, key)| key.expose())
     }
 }
 
 pub fn run(arguments: Arguments) -> Result<(), Failure> {
     let mut config = Config::load(None, arguments.profile.variables())?;
-    config.database.url = format!("sqlite:{}", arguments.data_dir.join("countersign.db").display());
+    config.database.url = format!(
+        "sqlite:{}",
+        arguments.data_dir.join("countersign.db").display()
+    );
     config.secret.key_file = arguments.data_dir.join("secret.key").display().to_string();
     config.server.listen.clone_from(&arguments.listen);
     // before anything is made
-    config.server.issuer().map_err(|error| format!("{error}. {REACHABLE}"))?;
+    config
+        .server
+        .issuer()
+        .map_err(|error| format!("{error}. {REACHABLE}"))?;
     logs::start(&config.logs.level, config.logs.format == LogFormat::Json)?;
     let database: Database = config.database.url.parse()?;
     make_data_folder(&database)?;
@@ -83,10 +92,17 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
         let running = start(config, Clock::System, program).await?;
         let (kept, made) = plant(&running.app).await?;
         let text = if arguments.json {
-            format!("{}\n", summary(&running, &kept, made.as_ref().map(|made| &made.secrets)))
+            format!(
+                "{}\n",
+                summary(&running, &kept, made.as_ref().map(|made| &made.secrets))
+            )
         } else {
             std::fs::write(arguments.data_dir.join("sample.pdf"), SAMPLE_PDF)?;
-            guide(&running, made.as_ref(), &std::path::absolute(&arguments.data_dir)?)?
+            guide(
+                &running,
+                made.as_ref(),
+                &std::path::absolute(&arguments.data_dir)?,
+            )?
         };
         let announce = move || {
             let mut output = std::io::stdout();
@@ -99,11 +115,17 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
 
 /// Finds what an earlier run made, or makes it.
 async fn plant(app: &App) -> Result<(Kept, Option<Made>), Failure> {
-    if let Some(kept) = app.store.read(quickstart_find).await.map_err(|refusal| refusal.to_string())? {
+    if let Some(kept) = app
+        .store
+        .read(quickstart_find)
+        .await
+        .map_err(|refusal| refusal.to_string())?
+    {
         return Ok((kept, None));
     }
     let prefix = &app.config.keys.prefix;
-    let environments = quickstart::environments(&app.config).map_err(|refusal| refusal.to_string())?;
+    let environments =
+        quickstart::environments(&app.config).map_err(|refusal| refusal.to_string())?;
     let keys = environments.into_iter().map(|environment| {
         let (public_id, plaintext) = mint_key(prefix, app.config.keys.marker(environment));
         let digest = app.digester.digest(Purpose::ApiKey, plaintext.expose());
@@ -127,8 +149,15 @@ async fn plant(app: &App) -> Result<(Kept, Option<Made>), Failure> {
         keys: digests,
         client_secret: client,
         resource_server_secret: server.digest,
-        registration_token: app.digester.digest(Purpose::InitialAccessToken, secrets.registration_token.expose()),
-        operator_token: (app.digester.digest(Purpose::OperatorToken, secrets.operator_token.expose()), hint(&secrets.operator_token)),
+        registration_token: app.digester.digest(
+            Purpose::InitialAccessToken,
+            secrets.registration_token.expose(),
+        ),
+        operator_token: (
+            app.digester
+                .digest(Purpose::OperatorToken, secrets.operator_token.expose()),
+            hint(&secrets.operator_token),
+        ),
         redirect_uri: REDIRECT_URI.parse()?,
     };
     let config = std::sync::Arc::clone(&app.config);
@@ -170,35 +199,72 @@ fn summary(running: &Running, kept: &Kept, secrets: Option<&Secrets>) -> Value {
     })
 }
 
-fn guide(running: &Running, made: Option<&Made>, data_dir: &Path) -> Result<String, std::fmt::Error> {
+fn guide(
+    running: &Running,
+    made: Option<&Made>,
+    data_dir: &Path,
+) -> Result<String, std::fmt::Error> {
     let issuer = running.app.issuer.as_str();
     let mut text = String::new();
     writeln!(text, "\nCountersign is ready at {issuer}\n")?;
     let Some(Made { planted, secrets }) = made else {
-        writeln!(text, "  The data in {} was kept. Its secrets were shown on the first run and cannot be shown again.", data_dir.display())?;
+        writeln!(
+            text,
+            "  The data in {} was kept. Its secrets were shown on the first run and cannot be shown again.",
+            data_dir.display()
+        )?;
         writeln!(text, "  Console:  {issuer}/  as {ADMIN}")?;
         writeln!(text, "  Operator: {issuer}/operator  as {OPERATOR}")?;
-        writeln!(text, "  To start over, stop this, and remove or name another folder with --data-dir.\n")?;
+        writeln!(
+            text,
+            "  To start over, stop this, and remove or name another folder with --data-dir.\n"
+        )?;
         return Ok(text);
     };
     writeln!(text, "  Shown once: copy what you need.\n")?;
     for (label, value) in [
         ("Console", format!("{issuer}/")),
         ("Admin", format!("{ADMIN}  password {}", secrets.password)),
-        ("Operator", format!("{OPERATOR}  password {}  at {issuer}/operator", secrets.operator_password)),
+        (
+            "Operator",
+            format!(
+                "{OPERATOR}  password {}  at {issuer}/operator",
+                secrets.operator_password
+            ),
+        ),
     ] {
         writeln!(text, "  {label:<16}{value}")?;
     }
     for (environment, key) in &secrets.keys {
-        writeln!(text, "  {:<16}{}", format!("{} key", environment.title()), key.expose())?;
+        writeln!(
+            text,
+            "  {:<16}{}",
+            format!("{} key", environment.title()),
+            key.expose()
+        )?;
     }
     for (label, value) in [
         ("Application", format!("client id {}", planted.application)),
-        ("", format!("client secret {}", secrets.client_secret.expose())),
+        (
+            "",
+            format!("client secret {}", secrets.client_secret.expose()),
+        ),
         ("Resource server", format!("id {}", planted.resource_server)),
-        ("", format!("secret {}", secrets.resource_server_secret.expose())),
-        ("Registration", format!("initial access token {}", secrets.registration_token.expose())),
-        ("Management API", format!("operator token {}", secrets.operator_token.expose())),
+        (
+            "",
+            format!("secret {}", secrets.resource_server_secret.expose()),
+        ),
+        (
+            "Registration",
+            format!(
+                "initial access token {}",
+                secrets.registration_token.expose()
+            ),
+        ),
+        (
+            "Management API",
+            format!("operator token {}", secrets.operator_token.expose()),
+        ),
         ("", format!("explorer {issuer}/v1/docs")),
     ] {
         writeln!(text, "  {label:<16}{value}")?;
@@ -208,9 +274,19 @@ fn guide(running: &Running, made: Option<&Made>, data_dir: &Path) -> Result<Stri
 }
 
 /// Commands that work when pasted into a POSIX shell, one after the other.
-fn commands(text: &mut String, app: &App, planted: &Planted, secrets: &Secrets, data_dir: &Path) -> std::fmt::Result {
+fn commands(
+    text: &mut String,
+    app: &App,
+    planted: &Planted,
+    secrets: &Secrets,
+    data_dir: &Path,
+) -> std::fmt::Result {
     let (issuer, scheme) = (app.issuer.as_str(), &app.config.keys.header_scheme);
-    let server = format!("{}:{}", planted.resource_server, secrets.resource_server_secret.expose());
+    let server = format!(
+        "{}:{}",
+        planted.resource_server,
+        secrets.resource_server_secret.expose()
+    );
     let client = format!("{}:{}", planted.application, secrets.client_secret.expose());
     let is_sandbox = secrets.key(Environment::Sandbox).is_some();
     let key = secrets.keys.first().map_or("", |(_, key)| key.expose());
@@ -287,14 +363,22 @@ fn commands(text: &mut String, app: &App, planted: &Planted, secrets: &Secrets, 
     for (number, (purpose, command)) in steps.iter().enumerate() {
         writeln!(text, "\n  {}. {purpose}\n\n{command}", number + 1)?;
     }
-    writeln!(text, "\n  Ctrl-C stops it. The data stays in {}.\n", data_dir.display())
+    writeln!(
+        text,
+        "\n  Ctrl-C stops it. The data stays in {}.\n",
+        data_dir.display()
+    )
 }
 
 /// As a POSIX shell reads it back: in single quotes, unless every character is harmless.
 fn quoted(path: &Path) -> String {
     let text = path.display().to_string();
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
-    if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
+    if text.chars().all(plain) {
+        text
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
 }
 
 /// One page, Helvetica, "Offer".

@@ -7,7 +7,9 @@ use super::{ConfigArguments, Failure};
 use crate::app::{existing_secret_keys, open_signing_keys, signing_algorithm};
 use crate::config::Config;
 use crate::crypto::seal::Sealer;
-use crate::domain::signing_keys::{self, CannotRemove, Fresh, Rotation, Schedule, last_token_ends, turns};
+use crate::domain::signing_keys::{
+    self, CannotRemove, Fresh, Rotation, Schedule, last_token_ends, turns,
+};
 use crate::store::signing_keys::StoredSigningKey;
 use crate::store::{self, Store, Tx, Verdict};
 use crate::types::time::Clock;
@@ -42,7 +44,13 @@ pub struct Remove {
 
 #[expect(clippy::print_stdout, reason = "it is what was asked for")]
 pub fn run(command: &Command) -> Result<(), Failure> {
-    let (Command::List(arguments) | Command::Rotate(Rotate { config: arguments, .. }) | Command::Remove(Remove { config: arguments, .. })) = command;
+    let (Command::List(arguments)
+    | Command::Rotate(Rotate {
+        config: arguments, ..
+    })
+    | Command::Remove(Remove {
+        config: arguments, ..
+    })) = command;
     let config = arguments.load()?;
     let store = Store::open_as_guest(&config.database.url.parse()?)?;
     let text = actix_web::rt::System::new().block_on(async {
@@ -62,14 +70,28 @@ async fn stored(store: &Store) -> Result<Vec<StoredSigningKey>, store::Error> {
 
 async fn list(store: &Store) -> Result<String, Failure> {
     let keys = stored(store).await?;
-    let mut text = format!("{:<43}  {:<9}  {:<8}  {:<24}  {}\n", "KID", "ALGORITHM", "STATE", "SIGNS FROM", "UNTIL");
+    let mut text = format!(
+        "{:<43}  {:<9}  {:<8}  {:<24}  {}\n",
+        "KID", "ALGORITHM", "STATE", "SIGNS FROM", "UNTIL"
+    );
     let mut successor: Option<&StoredSigningKey> = None;
     for (key, turn) in turns(&keys, Clock::System.now()) {
         // the first time is provisional until a server has published the key
         let from = key.signs_from.rfc3339();
-        let until =
-            successor.map_or_else(String::new, |next| format!("{}, kept until {}", next.signs_from.rfc3339(), last_token_ends(key, next).rfc3339()));
-        writeln!(text, "{:<43}  {:<9}  {:<8}  {from:<24}  {until}", key.kid, key.algorithm.as_str(), turn.as_str())?;
+        let until = successor.map_or_else(String::new, |next| {
+            format!(
+                "{}, kept until {}",
+                next.signs_from.rfc3339(),
+                last_token_ends(key, next).rfc3339()
+            )
+        });
+        writeln!(
+            text,
+            "{:<43}  {:<9}  {:<8}  {from:<24}  {until}",
+            key.kid,
+            key.algorithm.as_str(),
+            turn.as_str()
+        )?;
         successor = Some(key);
     }
     if keys.is_empty() {
@@ -84,15 +106,26 @@ const NONE_YET: &str = "There is no signing key yet: the server makes the first 
 async fn rotate(store: &Store, config: &Config, urgent: bool) -> Result<String, Failure> {
     let sealer = Sealer::new(&existing_secret_keys(config)?);
     let keys = stored(store).await?;
-    let Some(seen) = keys.first().map(|key| key.kid.clone()) else { return Err(NONE_YET.into()) };
+    let Some(seen) = keys.first().map(|key| key.kid.clone()) else {
+        return Err(NONE_YET.into());
+    };
     // a key that the server cannot open would stop it from starting
-    open_signing_keys(&keys, &sealer).map_err(|error| format!("{error}. Is this the secret key that belongs to this database?"))?;
+    open_signing_keys(&keys, &sealer).map_err(|error| {
+        format!("{error}. Is this the secret key that belongs to this database?")
+    })?;
     let fresh = Fresh::generate(signing_algorithm(&config.oauth)?, &sealer)?;
     let schedule = Schedule::of(&config.oauth);
-    let write = move |tx: &mut Tx| signing_keys::rotate(tx, schedule, fresh, &seen, urgent).map(Verdict::Done);
+    let write = move |tx: &mut Tx| {
+        signing_keys::rotate(tx, schedule, fresh, &seen, urgent).map(Verdict::Done)
+    };
     let rotation = match store.write(Clock::System.now(), write).await {
         // the database let only one of two through
-        Err(store::Error::Constraint(_)) => stored(store).await?.into_iter().next().map(Rotation::Overtaken).ok_or(NONE_YET)?,
+        Err(store::Error::Constraint(_)) => stored(store)
+            .await?
+            .into_iter()
+            .next()
+            .map(Rotation::Overtaken)
+            .ok_or(NONE_YET)?,
         answer => answer?,
     };
     Ok(told(&rotation, urgent, schedule))
@@ -116,16 +149,28 @@ fn told(rotation: &Rotation, urgent: bool, schedule: Schedule) -> String {
             key.signs_from.rfc3339(),
             schedule.publish_seconds
         ),
-        Rotation::Waiting(key) => format!("Nothing was made: {} is the next key already, and signs from {}.\n", key.kid, key.signs_from.rfc3339()),
+        Rotation::Waiting(key) => format!(
+            "Nothing was made: {} is the next key already, and signs from {}.\n",
+            key.kid,
+            key.signs_from.rfc3339()
+        ),
         Rotation::Overtaken(key) => {
-            format!("Nothing was made: another rotation has just made {}, which signs from {}.\n", key.kid, key.signs_from.rfc3339())
+            format!(
+                "Nothing was made: another rotation has just made {}, which signs from {}.\n",
+                key.kid,
+                key.signs_from.rfc3339()
+            )
         }
     }
 }
 
 async fn remove(store: &Store, kid: &str) -> Result<String, Failure> {
     let name = kid.to_owned();
-    let removed: Result<(), CannotRemove> = store.write(Clock::System.now(), move |tx| signing_keys::remove(tx, &name).map(Verdict::Done)).await;
+    let removed: Result<(), CannotRemove> = store
+        .write(Clock::System.now(), move |tx| {
+            signing_keys::remove(tx, &name).map(Verdict::Done)
+        })
+        .await;
     removed.map_err(|reason| format!("{kid} was not removed: {reason}"))?;
     Ok(format!(
         "Removed {kid}. A running server forgets it within 10 seconds, and then refuses every token it signed.\n\

@@ -48,16 +48,30 @@ pub fn run(command: Command) -> Result<(), Failure> {
     let Command::Create(arguments) = command;
     let config = arguments.config.load()?;
     let email = Mailbox::parse(&arguments.email).map_err(|error| format!("--email: {error}"))?;
-    let role: OrganizationRole = arguments.role.parse().map_err(|error| format!("--role: {error}"))?;
-    let password = if arguments.password_stdin { read_password()? } else { password::generate() };
+    let role: OrganizationRole = arguments
+        .role
+        .parse()
+        .map_err(|error| format!("--role: {error}"))?;
+    let password = if arguments.password_stdin {
+        read_password()?
+    } else {
+        password::generate()
+    };
     accounts::check_password(&password).map_err(|refusal| words(&refusal))?;
     secret_keys(&config)?;
     let database: Database = config.database.url.parse()?;
     let store = Store::open(&database, 1)?;
-    let person = NewPerson { email, name: arguments.name, password_hash: password::hash(&password), operator: arguments.operator };
+    let person = NewPerson {
+        email,
+        name: arguments.name,
+        password_hash: password::hash(&password),
+        operator: arguments.operator,
+    };
     let organization = arguments.organization;
-    let write = move |tx: &mut Tx| create(tx, person, organization.as_deref(), role).map(Verdict::Done);
-    let created: Result<String, Refusal> = actix_web::rt::System::new().block_on(store.write(Clock::System.now(), write));
+    let write =
+        move |tx: &mut Tx| create(tx, person, organization.as_deref(), role).map(Verdict::Done);
+    let created: Result<String, Refusal> =
+        actix_web::rt::System::new().block_on(store.write(Clock::System.now(), write));
     println!("{}", created.map_err(|refusal| words(&refusal))?);
     if !arguments.password_stdin {
         println!("Password: {password}");
@@ -65,9 +79,16 @@ pub fn run(command: Command) -> Result<(), Failure> {
     Ok(())
 }
 
-fn create(tx: &mut Tx, person: NewPerson, organization: Option<&str>, role: OrganizationRole) -> Result<String, Refusal> {
+fn create(
+    tx: &mut Tx,
+    person: NewPerson,
+    organization: Option<&str>,
+    role: OrganizationRole,
+) -> Result<String, Refusal> {
     let user = accounts::create_person(tx, person)?;
-    let Some(name) = organization else { return Ok(format!("Created {}.", user.id)) };
+    let Some(name) = organization else {
+        return Ok(format!("Created {}.", user.id));
+    };
     let found = tx.find_organization_by_name(name)?;
     let organization = match found {
         Some(organization) => organization,
@@ -78,7 +99,10 @@ fn create(tx: &mut Tx, person: NewPerson, organization: Option<&str>, role: Orga
         }
     };
     accounts::add_member(tx, organization.id, user.id, role)?;
-    Ok(format!("Created {} as {role} of {} ({}).", user.id, organization.name, organization.id))
+    Ok(format!(
+        "Created {} as {role} of {} ({}).",
+        user.id, organization.name, organization.id
+    ))
 }
 
 /// One line, without its end.
@@ -90,7 +114,11 @@ fn read_password() -> Result<String, Failure> {
 
 pub(super) fn words(refusal: &Refusal) -> String {
     match refusal {
-        Refusal::Invalid(errors) => errors.iter().map(|(field, message)| format!("{field} {message}")).collect::<Vec<_>>().join("; "),
+        Refusal::Invalid(errors) => errors
+            .iter()
+            .map(|(field, message)| format!("{field} {message}"))
+            .collect::<Vec<_>>()
+            .join("; "),
         other => other.to_string(),
     }
 }

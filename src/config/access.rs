@@ -157,23 +157,39 @@ impl Catalogue {
         }
         let mut by_name = HashMap::new();
         for (index, entry) in (0u8..).zip(permissions) {
-            if by_name.insert(entry.name.clone(), Permission(index)).is_some() {
+            if by_name
+                .insert(entry.name.clone(), Permission(index))
+                .is_some()
+            {
                 return Err(CatalogueError::Twice("permission", entry.name.clone()));
             }
         }
         let having = |wanted: fn(&PermissionEntry) -> bool| -> PermissionSet {
-            permissions.iter().filter(|entry| wanted(entry)).map(|entry| by_name[&entry.name]).collect()
+            permissions
+                .iter()
+                .filter(|entry| wanted(entry))
+                .map(|entry| by_name[&entry.name])
+                .collect()
         };
-        let (read, organization, sends) =
-            (having(|entry| entry.access == AccessKind::Read), having(|entry| entry.organization), having(|entry| entry.sends));
-        let (management, operator) = (having(|entry| entry.management), having(|entry| entry.operator));
+        let (read, organization, sends) = (
+            having(|entry| entry.access == AccessKind::Read),
+            having(|entry| entry.organization),
+            having(|entry| entry.sends),
+        );
+        let (management, operator) = (
+            having(|entry| entry.management),
+            having(|entry| entry.operator),
+        );
         let all = having(|_| true) & !operator;
         let scopes = compile_scopes(scopes, &by_name, all & !management)?;
         let role_names = roles.iter().map(|role| role.name.clone()).collect();
         let roles = compile_roles(roles, &by_name, all)?;
         let plans = compile_plans(config, &by_name, all)?;
         let default = &config.plans.default;
-        let default_plan = plans.iter().position(|plan| plan.entry.name == *default).ok_or_else(|| CatalogueError::NoDefaultPlan(default.clone()))?;
+        let default_plan = plans
+            .iter()
+            .position(|plan| plan.entry.name == *default)
+            .ok_or_else(|| CatalogueError::NoDefaultPlan(default.clone()))?;
         Ok(Self {
             permissions: permissions.clone(),
             by_name,
@@ -253,7 +269,11 @@ impl Catalogue {
     pub fn plan(&self, name: Option<&str>) -> &Plan {
         match name {
             None => &self.plans[self.default_plan],
-            Some(name) => self.plans.iter().find(|plan| plan.entry.name == name).unwrap_or(&self.no_plan),
+            Some(name) => self
+                .plans
+                .iter()
+                .find(|plan| plan.entry.name == name)
+                .unwrap_or(&self.no_plan),
         }
     }
 
@@ -268,12 +288,17 @@ impl Catalogue {
 
     /// The role with the fewest permissions: the careful choice.
     pub fn least_role(&self) -> &str {
-        self.roles().min_by_key(|role| self.names(self.role(role)).len()).unwrap_or_default()
+        self.roles()
+            .min_by_key(|role| self.names(self.role(role)).len())
+            .unwrap_or_default()
     }
 
     /// A scope that is not configured any more grants nothing.
     pub fn granted_by(&self, scopes: &Scopes) -> PermissionSet {
-        self.scopes.iter().filter(|(entry, _)| scopes.contains(&entry.name)).fold(PermissionSet::NONE, |set, (_, granted)| set | *granted)
+        self.scopes
+            .iter()
+            .filter(|(entry, _)| scopes.contains(&entry.name))
+            .fold(PermissionSet::NONE, |set, (_, granted)| set | *granted)
     }
 
     pub fn scopes(&self) -> impl Iterator<Item = &ScopeEntry> {
@@ -287,39 +312,59 @@ impl Catalogue {
     /// Whether only first-party applications may have this scope.
     pub fn is_management(&self, scope: &str) -> bool {
         let above = self.management | self.operator;
-        self.scopes.iter().any(|(entry, granted)| entry.name == scope && !(*granted & above).is_empty())
+        self.scopes
+            .iter()
+            .any(|(entry, granted)| entry.name == scope && !(*granted & above).is_empty())
     }
 
     /// Those of `scopes` that an application may have.
     pub fn open_to(&self, scopes: &Scopes, first_party: bool) -> Scopes {
-        scopes.iter().filter(|name| first_party || !self.is_management(name)).collect()
+        scopes
+            .iter()
+            .filter(|name| first_party || !self.is_management(name))
+            .collect()
     }
 
     /// The scopes that every application may ask for.
     pub fn public_scopes(&self) -> impl Iterator<Item = &ScopeEntry> {
-        self.scopes().filter(|scope| !self.is_management(&scope.name))
+        self.scopes()
+            .filter(|scope| !self.is_management(&scope.name))
     }
 
     /// The harm a scope can do: that of its worst permission.
     pub fn risk(&self, scope: &ScopeEntry) -> Risk {
-        let risks = scope.permissions.iter().filter_map(|name| self.permission(name)).map(|permission| self.entry(permission).risk);
+        let risks = scope
+            .permissions
+            .iter()
+            .filter_map(|name| self.permission(name))
+            .map(|permission| self.entry(permission).risk);
         risks.max().unwrap_or(Risk::Low)
     }
 }
 
 /// `all`: what `["*"]` means.
 fn compile(
-    kind: &'static str, owner: &str, names: &[String], by_name: &HashMap<String, Permission>, all: PermissionSet,
+    kind: &'static str,
+    owner: &str,
+    names: &[String],
+    by_name: &HashMap<String, Permission>,
+    all: PermissionSet,
 ) -> Result<PermissionSet, CatalogueError> {
     if names == ["*"] {
         return Ok(all);
     }
-    let unknown = |name: &String| CatalogueError::UnknownPermission(kind, owner.to_owned(), name.clone());
-    names.iter().map(|name| by_name.get(name).copied().ok_or_else(|| unknown(name))).collect()
+    let unknown =
+        |name: &String| CatalogueError::UnknownPermission(kind, owner.to_owned(), name.clone());
+    names
+        .iter()
+        .map(|name| by_name.get(name).copied().ok_or_else(|| unknown(name)))
+        .collect()
 }
 
 fn compile_scopes(
-    scopes: &[ScopeEntry], by_name: &HashMap<String, Permission>, all: PermissionSet,
+    scopes: &[ScopeEntry],
+    by_name: &HashMap<String, Permission>,
+    all: PermissionSet,
 ) -> Result<Vec<(ScopeEntry, PermissionSet)>, CatalogueError> {
     let mut compiled: Vec<(ScopeEntry, PermissionSet)> = Vec::new();
     for scope in scopes {
@@ -329,25 +374,37 @@ fn compile_scopes(
         if compiled.iter().any(|(other, _)| other.name == scope.name) {
             return Err(CatalogueError::Twice("scope", scope.name.clone()));
         }
-        compiled.push((scope.clone(), compile("scope", &scope.name, &scope.permissions, by_name, all)?));
+        compiled.push((
+            scope.clone(),
+            compile("scope", &scope.name, &scope.permissions, by_name, all)?,
+        ));
     }
     Ok(compiled)
 }
 
-fn compile_plans(config: &Config, by_name: &HashMap<String, Permission>, all: PermissionSet) -> Result<Vec<Plan>, CatalogueError> {
+fn compile_plans(
+    config: &Config,
+    by_name: &HashMap<String, Permission>,
+    all: PermissionSet,
+) -> Result<Vec<Plan>, CatalogueError> {
     let mut compiled: Vec<Plan> = Vec::new();
     for entry in &config.plan {
         if compiled.iter().any(|other| other.entry.name == entry.name) {
             return Err(CatalogueError::Twice("plan", entry.name.clone()));
         }
         let permissions = compile("plan", &entry.name, &entry.permissions, by_name, all)? & all;
-        compiled.push(Plan { entry: entry.clone(), permissions });
+        compiled.push(Plan {
+            entry: entry.clone(),
+            permissions,
+        });
     }
     Ok(compiled)
 }
 
 fn compile_roles(
-    roles: &[RoleEntry], by_name: &HashMap<String, Permission>, all: PermissionSet,
+    roles: &[RoleEntry],
+    by_name: &HashMap<String, Permission>,
+    all: PermissionSet,
 ) -> Result<HashMap<String, PermissionSet>, CatalogueError> {
     let mut compiled = HashMap::new();
     for role in roles {
@@ -357,7 +414,11 @@ fn compile_roles(
             return Err(CatalogueError::Twice("role", role.name.clone()));
         }
     }
-    if compiled.contains_key(ADMIN_ROLE) { Ok(compiled) } else { Err(CatalogueError::NoAdminRole) }
+    if compiled.contains_key(ADMIN_ROLE) {
+        Ok(compiled)
+    } else {
+        Err(CatalogueError::NoAdminRole)
+    }
 }
 
 #[cfg(test)]
@@ -367,6 +428,9 @@ mod tests {
     #[test]
     fn the_least_role_is_the_weakest() {
         let config = Config::load(None, std::iter::empty()).expect("the defaults");
-        assert_eq!(config.catalogue().expect("the defaults").least_role(), "viewer");
+        assert_eq!(
+            config.catalogue().expect("the defaults").least_role(),
+            "viewer"
+        );
     }
 }

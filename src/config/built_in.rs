@@ -14,9 +14,18 @@ struct Lists {
 
 /// Adds what the lists leave out, and remembers its names. Refuses a list that takes a mark away.
 pub(super) fn complete(config: &mut Config) -> Result<(), ConfigError> {
-    let wrong = |error: toml::de::Error| ConfigError::Toml("the default profile".to_owned(), error.message().to_owned());
-    let lists: Lists = Profile::Default.table().and_then(toml::Table::try_into).map_err(wrong)?;
-    let own: Vec<PermissionEntry> = lists.permission.into_iter().filter(|entry| entry.organization || entry.management || entry.operator).collect();
+    let wrong = |error: toml::de::Error| {
+        ConfigError::Toml("the default profile".to_owned(), error.message().to_owned())
+    };
+    let lists: Lists = Profile::Default
+        .table()
+        .and_then(toml::Table::try_into)
+        .map_err(wrong)?;
+    let own: Vec<PermissionEntry> = lists
+        .permission
+        .into_iter()
+        .filter(|entry| entry.organization || entry.management || entry.operator)
+        .collect();
     let is_own = |name: &String| own.iter().any(|entry| entry.name == *name);
     for scope in lists.scope {
         let missing = config.scope.iter().all(|known| known.name != scope.name);
@@ -26,7 +35,11 @@ pub(super) fn complete(config: &mut Config) -> Result<(), ConfigError> {
         }
     }
     for entry in own {
-        match config.permission.iter().find(|known| known.name == entry.name) {
+        match config
+            .permission
+            .iter()
+            .find(|known| known.name == entry.name)
+        {
             None => {
                 config.built_in.push(entry.name.clone());
                 config.permission.push(entry);
@@ -44,9 +57,15 @@ fn ensure_marked(known: &PermissionEntry, own: &PermissionEntry) -> Result<(), C
         ("management", own.management, known.management),
         ("operator", own.operator, known.operator),
     ];
-    match marks.into_iter().find(|(_, needed, there)| *needed && !there) {
+    match marks
+        .into_iter()
+        .find(|(_, needed, there)| *needed && !there)
+    {
         None => Ok(()),
-        Some((mark, ..)) => Err(ConfigError::Value(format!("[[permission]] {:?}", known.name), format!("must have {mark} = true"))),
+        Some((mark, ..)) => Err(ConfigError::Value(
+            format!("[[permission]] {:?}", known.name),
+            format!("must have {mark} = true"),
+        )),
     }
 }
 
@@ -54,9 +73,19 @@ impl Config {
     /// The permissions of the management API that organization admins do not hold, because their role does not name them.
     pub fn unmanaged(&self) -> Vec<&str> {
         let admin = self.role.iter().find(|role| role.name == ADMIN_ROLE);
-        let holds = |name: &str| admin.is_some_and(|role| role.permissions == ["*"] || role.permissions.iter().any(|own| own == name));
-        let managed = self.permission.iter().filter(|entry| (entry.management || entry.organization) && !entry.operator);
-        managed.map(|entry| entry.name.as_str()).filter(|name| !holds(name)).collect()
+        let holds = |name: &str| {
+            admin.is_some_and(|role| {
+                role.permissions == ["*"] || role.permissions.iter().any(|own| own == name)
+            })
+        };
+        let managed = self
+            .permission
+            .iter()
+            .filter(|entry| (entry.management || entry.organization) && !entry.operator);
+        managed
+            .map(|entry| entry.name.as_str())
+            .filter(|name| !holds(name))
+            .collect()
     }
 }
 
@@ -76,13 +105,29 @@ mod tests {
     fn a_list_of_ones_own_keeps_the_permissions_of_the_management_api() {
         let config = parse(OWN).expect("valid");
         let catalogue = config.catalogue().expect("compiles");
-        for name in ["files:read", "api_keys:manage", "applications:read", "domains:manage", "workspaces:manage", "operator:approvals"] {
+        for name in [
+            "files:read",
+            "api_keys:manage",
+            "applications:read",
+            "domains:manage",
+            "workspaces:manage",
+            "operator:approvals",
+        ] {
             assert!(catalogue.permission(name).is_some(), "{name}");
         }
-        assert!(catalogue.permission("documents:read").is_none(), "what is sold is the vendor's to say");
+        assert!(
+            catalogue.permission("documents:read").is_none(),
+            "what is sold is the vendor's to say"
+        );
         assert!(catalogue.scope("management:write").is_some() && catalogue.scope("read").is_none());
-        assert!(config.built_in.iter().any(|name| name == "domains:read") && config.unmanaged().is_empty());
-        assert!(parse("").expect("valid").built_in.is_empty(), "the default profile leaves nothing out");
+        assert!(
+            config.built_in.iter().any(|name| name == "domains:read")
+                && config.unmanaged().is_empty()
+        );
+        assert!(
+            parse("").expect("valid").built_in.is_empty(),
+            "the default profile leaves nothing out"
+        );
     }
 
     #[test]
@@ -91,13 +136,20 @@ mod tests {
             scope = []
             role = [{ name = 'admin', permissions = ['*'] }]";
         let message = parse(weak).expect_err("refused").to_string();
-        assert_eq!(message, "[[permission]] \"api_keys:manage\": must have management = true");
+        assert_eq!(
+            message,
+            "[[permission]] \"api_keys:manage\": must have management = true"
+        );
     }
 
     #[test]
     fn an_admin_role_that_names_its_permissions_is_told_what_it_lacks() {
         let config = parse(&OWN.replace("['*']", "['files:read', 'domains:read']")).expect("valid");
         let unmanaged = config.unmanaged();
-        assert!(unmanaged.contains(&"domains:manage") && !unmanaged.contains(&"domains:read") && !unmanaged.contains(&"operator:read"));
+        assert!(
+            unmanaged.contains(&"domains:manage")
+                && !unmanaged.contains(&"domains:read")
+                && !unmanaged.contains(&"operator:read")
+        );
     }
 }

@@ -13,6 +13,9 @@ pub struct Database {
 
 impl Default for Database {
     fn default() -> Self {
-        Self { url: "sqlite:countersign-data/countersign.db".to_owned(), connections: 4 }
+        Self {
+            url: "sqlite:countersign-data/countersign.db".to_owned(),
+            connections: 4,
+        }
     }
 }

@@ -21,7 +21,13 @@ pub struct Domains {
 
 impl Default for Domains {
     fn default() -> Self {
-        Self { nameservers: Vec::new(), timeout_seconds: 5, recheck_seconds: 24 * 60 * 60, lost_after_checks: 3, max_per_organization: 50 }
+        Self {
+            nameservers: Vec::new(),
+            timeout_seconds: 5,
+            recheck_seconds: 24 * 60 * 60,
+            lost_after_checks: 3,
+            max_per_organization: 50,
+        }
     }
 }
 
@@ -29,12 +35,35 @@ impl Domains {
     /// The first rule that is broken: the field and what it must be.
     pub(super) fn check(&self) -> Option<(&'static str, &'static str)> {
         let rules = [
-            ("domains.nameservers", self.nameservers.len() <= 8, "must be at most 8"),
-            ("domains.timeout_seconds", (1..=30).contains(&self.timeout_seconds), "must be 1 to 30"),
-            ("domains.recheck_seconds", (60..=30 * 24 * 60 * 60).contains(&self.recheck_seconds), "must be 60 to 2592000 (30 days)"),
-            ("domains.lost_after_checks", (2..=100).contains(&self.lost_after_checks), "must be 2 to 100: one answer may be a mistake"),
-            ("domains.max_per_organization", (1..=1000).contains(&self.max_per_organization), "must be 1 to 1000"),
+            (
+                "domains.nameservers",
+                self.nameservers.len() <= 8,
+                "must be at most 8",
+            ),
+            (
+                "domains.timeout_seconds",
+                (1..=30).contains(&self.timeout_seconds),
+                "must be 1 to 30",
+            ),
+            (
+                "domains.recheck_seconds",
+                (60..=30 * 24 * 60 * 60).contains(&self.recheck_seconds),
+                "must be 60 to 2592000 (30 days)",
+            ),
+            (
+                "domains.lost_after_checks",
+                (2..=100).contains(&self.lost_after_checks),
+                "must be 2 to 100: one answer may be a mistake",
+            ),
+            (
+                "domains.max_per_organization",
+                (1..=1000).contains(&self.max_per_organization),
+                "must be 1 to 1000",
+            ),
         ];
-        rules.into_iter().find(|(_, holds, _)| !holds).map(|(key, _, rule)| (key, rule))
+        rules
+            .into_iter()
+            .find(|(_, holds, _)| !holds)
+            .map(|(key, _, rule)| (key, rule))
     }
 }

@@ -55,21 +55,54 @@ impl Identity {
                 off || is_issuer(&self.issuer, true),
                 "must be an https URL without query and fragment; http for a loopback address only",
             ),
-            ("identity.client_id", off || !self.client_id.is_empty(), "must be set together with issuer"),
-            ("identity.issuer", !off || self.client_id.is_empty() && self.client_secret.is_empty(), "must be set together with client_id"),
-            ("identity.local_accounts", self.local_accounts || !off, "can be false with an issuer only: nobody could sign in"),
-            ("identity.scopes", self.scopes.iter().any(|scope| scope == "openid"), "must contain openid"),
-            ("identity.name", !self.name.trim().is_empty() && self.name.chars().count() <= 60, "must be 1 to 60 characters"),
+            (
+                "identity.client_id",
+                off || !self.client_id.is_empty(),
+                "must be set together with issuer",
+            ),
+            (
+                "identity.issuer",
+                !off || self.client_id.is_empty() && self.client_secret.is_empty(),
+                "must be set together with client_id",
+            ),
+            (
+                "identity.local_accounts",
+                self.local_accounts || !off,
+                "can be false with an issuer only: nobody could sign in",
+            ),
+            (
+                "identity.scopes",
+                self.scopes.iter().any(|scope| scope == "openid"),
+                "must contain openid",
+            ),
+            (
+                "identity.name",
+                !self.name.trim().is_empty() && self.name.chars().count() <= 60,
+                "must be 1 to 60 characters",
+            ),
         ];
-        rules.into_iter().find(|(_, holds, _)| !holds).map(|(key, _, rule)| (key, rule))
+        rules
+            .into_iter()
+            .find(|(_, holds, _)| !holds)
+            .map(|(key, _, rule)| (key, rule))
     }
 }
 
 /// Whether this can be an issuer (OpenID Connect Discovery §3): https, no query, no fragment, nobody's name in it.
 pub fn is_issuer(text: &str, loopback_allowed: bool) -> bool {
-    let Ok(url) = Url::parse(text) else { return false };
-    let bare = url.query().is_none() && url.fragment().is_none() && url.username().is_empty() && url.password().is_none();
-    bare && url.has_host() && if loopback_allowed { is_secure_or_loopback(&url) } else { url.scheme() == "https" }
+    let Ok(url) = Url::parse(text) else {
+        return false;
+    };
+    let bare = url.query().is_none()
+        && url.fragment().is_none()
+        && url.username().is_empty()
+        && url.password().is_none();
+    bare && url.has_host()
+        && if loopback_allowed {
+            is_secure_or_loopback(&url)
+        } else {
+            url.scheme() == "https"
+        }
 }
 
 #[cfg(test)]
@@ -78,10 +111,23 @@ mod tests {
 
     #[test]
     fn an_issuer_is_an_https_url_and_nothing_behind_it() {
-        for issuer in ["https://id.example", "https://id.example/", "https://id.example/realms/main", "http://127.0.0.1:9000"] {
+        for issuer in [
+            "https://id.example",
+            "https://id.example/",
+            "https://id.example/realms/main",
+            "http://127.0.0.1:9000",
+        ] {
             assert!(is_issuer(issuer, true), "{issuer}");
         }
-        for issuer in ["http://id.example", "https://u@id.example", "https://id.example?x", "https://id.example#x", "id.example", "file:///etc", ""] {
+        for issuer in [
+            "http://id.example",
+            "https://u@id.example",
+            "https://id.example?x",
+            "https://id.example#x",
+            "id.example",
+            "file:///etc",
+            "",
+        ] {
             assert!(!is_issuer(issuer, true), "{issuer}");
         }
         assert!(!is_issuer("http://127.0.0.1:9000", false));

@@ -12,7 +12,10 @@ pub struct Rate {
 
 impl Rate {
     /// Admits everything.
-    pub const NONE: Self = Self { quota: u64::MAX, window_seconds: 1 };
+    pub const NONE: Self = Self {
+        quota: u64::MAX,
+        window_seconds: 1,
+    };
 
     pub fn is_none(self) -> bool {
         self.quota == u64::MAX
@@ -26,7 +29,8 @@ impl TryFrom<String> for Rate {
         if text == "none" {
             return Ok(Self::NONE);
         }
-        parse(&text).ok_or_else(|| format!("{text:?} is not a limit such as 10/1m, 2000/15m or none"))
+        parse(&text)
+            .ok_or_else(|| format!("{text:?} is not a limit such as 10/1m, 2000/15m or none"))
     }
 }
 
@@ -42,7 +46,11 @@ fn parse(text: &str) -> Option<Rate> {
     let count: i64 = window[..window.len() - 1].parse().ok()?;
     let quota: u64 = quota.parse().ok()?;
     let window_seconds = count.checked_mul(unit)?;
-    (quota > 0 && quota <= 1_000_000_000 && (1..=31 * 24 * 60 * 60).contains(&window_seconds)).then_some(Rate { quota, window_seconds })
+    (quota > 0 && quota <= 1_000_000_000 && (1..=31 * 24 * 60 * 60).contains(&window_seconds))
+        .then_some(Rate {
+            quota,
+            window_seconds,
+        })
 }
 
 impl From<Rate> for String {
@@ -80,13 +88,34 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            sandbox: Rate { quota: 10, window_seconds: 60 },
-            production: Rate { quota: 10_000, window_seconds: 15 * 60 },
-            whoami: Rate { quota: 60, window_seconds: 60 },
-            management: Rate { quota: 600, window_seconds: 60 },
-            unknown_credentials: Rate { quota: 300, window_seconds: 60 },
-            client_failures: Rate { quota: 30, window_seconds: 60 },
-            registrations: Rate { quota: 60, window_seconds: 60 * 60 },
+            sandbox: Rate {
+                quota: 10,
+                window_seconds: 60,
+            },
+            production: Rate {
+                quota: 10_000,
+                window_seconds: 15 * 60,
+            },
+            whoami: Rate {
+                quota: 60,
+                window_seconds: 60,
+            },
+            management: Rate {
+                quota: 600,
+                window_seconds: 60,
+            },
+            unknown_credentials: Rate {
+                quota: 300,
+                window_seconds: 60,
+            },
+            client_failures: Rate {
+                quota: 30,
+                window_seconds: 60,
+            },
+            registrations: Rate {
+                quota: 60,
+                window_seconds: 60 * 60,
+            },
         }
     }
 }
@@ -98,9 +127,22 @@ mod tests {
     #[test]
     fn a_rate_survives_its_text() {
         for text in ["10/1m", "2000/15m", "7/90s", "1/2h", "5/1d", "none"] {
-            assert_eq!(Rate::try_from(text.to_owned()).map(String::from), Ok(text.to_owned()));
+            assert_eq!(
+                Rate::try_from(text.to_owned()).map(String::from),
+                Ok(text.to_owned())
+            );
         }
-        for text in ["", "10", "0/1m", "10/m", "10/1w", "10/0s", "-1/1m", "10/99999d", "10/1ä"] {
+        for text in [
+            "",
+            "10",
+            "0/1m",
+            "10/m",
+            "10/1w",
+            "10/0s",
+            "-1/1m",
+            "10/99999d",
+            "10/1ä",
+        ] {
             assert!(Rate::try_from(text.to_owned()).is_err(), "{text}");
         }
     }

@@ -23,6 +23,9 @@ pub struct Logs {
 
 impl Default for Logs {
     fn default() -> Self {
-        Self { format: LogFormat::Text, level: "info,actix_server=warn".to_owned() }
+        Self {
+            format: LogFormat::Text,
+            level: "info,actix_server=warn".to_owned(),
+        }
     }
 }

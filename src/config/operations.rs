@@ -14,14 +14,21 @@ pub struct Operations {
 
 impl Operations {
     pub fn allows(&self, address: IpAddr) -> bool {
-        self.allowed_networks.iter().any(|network| network.contains(&address))
+        self.allowed_networks
+            .iter()
+            .any(|network| network.contains(&address))
     }
 }
 
 impl Default for Operations {
     fn default() -> Self {
         let loopback = [[127, 0, 0, 0].into(), std::net::Ipv6Addr::LOCALHOST.into()];
-        let networks = loopback.into_iter().zip([8, 128]).filter_map(|(address, length)| IpNet::new(address, length).ok());
-        Self { allowed_networks: networks.collect() }
+        let networks = loopback
+            .into_iter()
+            .zip([8, 128])
+            .filter_map(|(address, length)| IpNet::new(address, length).ok());
+        Self {
+            allowed_networks: networks.collect(),
+        }
     }
 }

@@ -13,7 +13,10 @@ pub struct Accounts {
 
 impl Default for Accounts {
     fn default() -> Self {
-        Self { create_organizations: true, max_owned_organizations: 5 }
+        Self {
+            create_organizations: true,
+            max_owned_organizations: 5,
+        }
     }
 }
 
@@ -28,6 +31,9 @@ pub struct Invitations {
 
 impl Default for Invitations {
     fn default() -> Self {
-        Self { expire_seconds: 14 * 24 * 60 * 60, max_pending_per_organization: 500 }
+        Self {
+            expire_seconds: 14 * 24 * 60 * 60,
+            max_pending_per_organization: 500,
+        }
     }
 }

@@ -69,7 +69,10 @@ pub struct Plans {
 
 impl Default for Plans {
     fn default() -> Self {
-        Self { default: "enterprise".to_owned(), contact: "Contact sales.".to_owned() }
+        Self {
+            default: "enterprise".to_owned(),
+            contact: "Contact sales.".to_owned(),
+        }
     }
 }
 
@@ -96,7 +99,10 @@ impl Plan {
             max_active_keys: Some(0),
             max_workspaces: Some(0),
         };
-        Self { entry, permissions: PermissionSet::NONE }
+        Self {
+            entry,
+            permissions: PermissionSet::NONE,
+        }
     }
 
     pub fn has(&self, environment: Environment) -> bool {

@@ -24,7 +24,13 @@ pub enum Profile {
 pub struct UnknownProfile(String);
 
 impl Profile {
-    pub const ALL: [Self; 5] = [Self::Default, Self::Pandadoc, Self::Penvio, Self::Documenso, Self::Yousign];
+    pub const ALL: [Self; 5] = [
+        Self::Default,
+        Self::Pandadoc,
+        Self::Penvio,
+        Self::Documenso,
+        Self::Yousign,
+    ];
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -65,7 +71,10 @@ impl std::str::FromStr for Profile {
     type Err = UnknownProfile;
 
     fn from_str(name: &str) -> Result<Self, UnknownProfile> {
-        Self::ALL.into_iter().find(|profile| profile.as_str() == name).ok_or_else(|| UnknownProfile(name.to_owned()))
+        Self::ALL
+            .into_iter()
+            .find(|profile| profile.as_str() == name)
+            .ok_or_else(|| UnknownProfile(name.to_owned()))
     }
 }
 
@@ -82,15 +91,24 @@ pub(super) fn overlay(base: &mut Table, over: Table) {
 }
 
 /// Which profile is meant: the last variable wins over the file. Takes the choice out of both.
-pub(super) fn choose(table: &mut Table, variables: &mut Vec<(String, String)>) -> Result<Profile, String> {
+pub(super) fn choose(
+    table: &mut Table,
+    variables: &mut Vec<(String, String)>,
+) -> Result<Profile, String> {
     let written = match table.remove("profile") {
         None => None,
         Some(Value::String(name)) => Some(name),
         Some(_) => return Err("expected a name".to_owned()),
     };
-    let chosen = variables.iter().rfind(|(name, _)| name == PROFILE_VARIABLE).map(|(_, value)| value.clone());
+    let chosen = variables
+        .iter()
+        .rfind(|(name, _)| name == PROFILE_VARIABLE)
+        .map(|(_, value)| value.clone());
     variables.retain(|(name, _)| name != PROFILE_VARIABLE);
-    chosen.or(written).map_or(Ok(Profile::Default), |name| name.parse().map_err(|error: UnknownProfile| error.to_string()))
+    chosen.or(written).map_or(Ok(Profile::Default), |name| {
+        name.parse()
+            .map_err(|error: UnknownProfile| error.to_string())
+    })
 }
 
 #[cfg(test)]
@@ -115,30 +133,62 @@ mod tests {
             let weak: Vec<_> = config.weaknesses().map(|weak| weak.name).collect();
             assert!(weak.is_empty(), "{}: {weak:?}", profile.as_str());
             let catalogue = config.catalogue().expect("compiles");
-            assert!(catalogue.plans().any(|plan| plan.has(Environment::Production)), "{}", profile.as_str());
+            assert!(
+                catalogue
+                    .plans()
+                    .any(|plan| plan.has(Environment::Production)),
+                "{}",
+                profile.as_str()
+            );
         }
     }
 
     #[test]
     fn a_file_overrides_a_profile_key_by_key_and_list_by_list() {
         let penvio = load("penvio", "");
-        assert_eq!((penvio.keys.prefix.as_str(), penvio.keys.production_marker.as_str()), ("penv", ""));
+        assert_eq!(
+            (
+                penvio.keys.prefix.as_str(),
+                penvio.keys.production_marker.as_str()
+            ),
+            ("penv", "")
+        );
         let config = load(
             "penvio",
             "[keys]\nprefix = 'acme'\n[[plan]]\nname = 'enterprise'\ntitle = 'One'\nenvironments = ['production']\n[plans]\ndefault = 'enterprise'",
         );
-        assert_eq!((config.keys.prefix.as_str(), config.keys.production_marker.as_str()), ("acme", ""), "the other keys stay");
+        assert_eq!(
+            (
+                config.keys.prefix.as_str(),
+                config.keys.production_marker.as_str()
+            ),
+            ("acme", ""),
+            "the other keys stay"
+        );
         assert_eq!(config.plan.len(), 1, "a list is replaced whole");
-        assert_eq!(config.permission, load("default", "").permission, "a list that nobody names is the default profile's");
+        assert_eq!(
+            config.permission,
+            load("default", "").permission,
+            "a list that nobody names is the default profile's"
+        );
     }
 
     #[test]
     fn the_variable_wins_over_the_file_and_an_unknown_name_tells_the_known_ones() {
-        assert_eq!(load("yousign", "profile = 'penvio'").profile, Profile::Yousign);
+        assert_eq!(
+            load("yousign", "profile = 'penvio'").profile,
+            Profile::Yousign
+        );
         let parse = |text: &str| Config::parse("test.toml", text, std::iter::empty());
-        assert_eq!(parse("profile = 'penvio'").expect("valid").profile, Profile::Penvio);
+        assert_eq!(
+            parse("profile = 'penvio'").expect("valid").profile,
+            Profile::Penvio
+        );
         for (text, part) in [
-            ("profile = 'penvoi'", "test.toml: profile: there is no profile \"penvoi\"; there are default, pandadoc, penvio, documenso, yousign"),
+            (
+                "profile = 'penvoi'",
+                "test.toml: profile: there is no profile \"penvoi\"; there are default, pandadoc, penvio, documenso, yousign",
+            ),
             ("profile = 5", "test.toml: profile: expected a name"),
             ("profil = 'penvio'", "did you mean `profile`?"),
         ] {

@@ -13,7 +13,10 @@ pub struct Secret {
 
 impl Default for Secret {
     fn default() -> Self {
-        Self { key_file: "countersign-data/secret.key".to_owned(), key: String::new() }
+        Self {
+            key_file: "countersign-data/secret.key".to_owned(),
+            key: String::new(),
+        }
     }
 }
 

@@ -55,13 +55,23 @@ impl TryFrom<String> for Alias {
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
         let is_path = |path: &str| {
-            path.len() <= 200 && path.starts_with('/') && path.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/-_.".contains(&byte))
+            path.len() <= 200
+                && path.starts_with('/')
+                && path
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || b"/-_.".contains(&byte))
         };
-        let (path, of) = text.split_once('=').map(|(path, of)| (path.trim(), of.trim())).ok_or("an alias is written /new/path=/path")?;
+        let (path, of) = text
+            .split_once('=')
+            .map(|(path, of)| (path.trim(), of.trim()))
+            .ok_or("an alias is written /new/path=/path")?;
         if !is_path(path) || !is_path(of) {
             return Err("an alias is two paths of letters, digits and - _ . /");
         }
-        Ok(Self { path: path.to_owned(), of: of.to_owned() })
+        Ok(Self {
+            path: path.to_owned(),
+            of: of.to_owned(),
+        })
     }
 }
 
@@ -114,7 +124,11 @@ pub fn is_secure_or_loopback(url: &Url) -> bool {
 impl Issuer {
     pub fn parse(text: &str) -> Result<Self, IssuerError> {
         let url = Url::parse(text).map_err(|_| IssuerError::NotAUrl(text.to_owned()))?;
-        let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none() && url.username().is_empty() && url.password().is_none();
+        let bare = url.path() == "/"
+            && url.query().is_none()
+            && url.fragment().is_none()
+            && url.username().is_empty()
+            && url.password().is_none();
         if !bare || text.ends_with('/') {
             return Err(IssuerError::Parts(text.to_owned()));
         }
@@ -127,8 +141,14 @@ impl Issuer {
             return Err(IssuerError::NotCanonical(text.to_owned(), canonical));
         }
         let host = url.host_str().unwrap_or_default();
-        let host = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
-        Ok(Self { url: text.to_owned(), host, secure: url.scheme() == "https" })
+        let host = url
+            .port()
+            .map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+        Ok(Self {
+            url: text.to_owned(),
+            host,
+            secure: url.scheme() == "https",
+        })
     }
 
     pub fn as_str(&self) -> &str {
@@ -148,7 +168,11 @@ impl Issuer {
 impl Server {
     /// The issuer, made from the listening address when none is configured.
     pub fn issuer(&self) -> Result<Issuer, IssuerError> {
-        if self.issuer.is_empty() { Issuer::parse(&format!("http://{}", self.listen)) } else { Issuer::parse(&self.issuer) }
+        if self.issuer.is_empty() {
+            Issuer::parse(&format!("http://{}", self.listen))
+        } else {
+            Issuer::parse(&self.issuer)
+        }
     }
 }
 
@@ -158,16 +182,43 @@ mod tests {
 
     #[test]
     fn only_https_or_a_loopback_address_can_be_the_issuer() {
-        assert!(Issuer::parse("https://id.example").is_ok_and(|issuer| issuer.is_secure() && issuer.host() == "id.example"));
-        assert!(Issuer::parse("http://127.0.0.1:8080").is_ok_and(|issuer| !issuer.is_secure() && issuer.host() == "127.0.0.1:8080"));
+        assert!(
+            Issuer::parse("https://id.example")
+                .is_ok_and(|issuer| issuer.is_secure() && issuer.host() == "id.example")
+        );
+        assert!(
+            Issuer::parse("http://127.0.0.1:8080")
+                .is_ok_and(|issuer| !issuer.is_secure() && issuer.host() == "127.0.0.1:8080")
+        );
         assert!(Issuer::parse("http://[::1]").is_ok_and(|issuer| issuer.host() == "[::1]"));
-        assert!(matches!(Issuer::parse("http://id.example"), Err(IssuerError::Insecure(_))));
-        assert!(matches!(Issuer::parse("http://0.0.0.0:8080"), Err(IssuerError::Insecure(_))));
-        for text in ["https://Id.example", "https://id.example:443", "http://127.0.0.1:80"] {
-            assert!(matches!(Issuer::parse(text), Err(IssuerError::NotCanonical(..))), "{text}");
+        assert!(matches!(
+            Issuer::parse("http://id.example"),
+            Err(IssuerError::Insecure(_))
+        ));
+        assert!(matches!(
+            Issuer::parse("http://0.0.0.0:8080"),
+            Err(IssuerError::Insecure(_))
+        ));
+        for text in [
+            "https://Id.example",
+            "https://id.example:443",
+            "http://127.0.0.1:80",
+        ] {
+            assert!(
+                matches!(Issuer::parse(text), Err(IssuerError::NotCanonical(..))),
+                "{text}"
+            );
         }
-        for text in ["https://id.example/", "https://id.example/t1", "https://u@id.example", "https://id.example?x"] {
-            assert!(matches!(Issuer::parse(text), Err(IssuerError::Parts(_))), "{text}");
+        for text in [
+            "https://id.example/",
+            "https://id.example/t1",
+            "https://u@id.example",
+            "https://id.example?x",
+        ] {
+            assert!(
+                matches!(Issuer::parse(text), Err(IssuerError::Parts(_))),
+                "{text}"
+            );
         }
     }
 }

@@ -22,8 +22,14 @@ impl Default for Sessions {
         Self {
             idle_seconds: 2 * 60 * 60,
             absolute_seconds: 24 * 60 * 60,
-            failures_per_address: Rate { quota: 30, window_seconds: 15 * 60 },
-            failures_per_account: Rate { quota: 5, window_seconds: 15 * 60 },
+            failures_per_address: Rate {
+                quota: 30,
+                window_seconds: 15 * 60,
+            },
+            failures_per_account: Rate {
+                quota: 5,
+                window_seconds: 15 * 60,
+            },
         }
     }
 }

@@ -17,6 +17,11 @@ pub struct Sweep {
 
 impl Default for Sweep {
     fn default() -> Self {
-        Self { enabled: true, every_seconds: 60, batch_rows: 500, keep_seconds: 24 * 60 * 60 }
+        Self {
+            enabled: true,
+            every_seconds: 60,
+            batch_rows: 500,
+            keep_seconds: 24 * 60 * 60,
+        }
     }
 }

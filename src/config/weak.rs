@@ -65,24 +65,40 @@ pub fn is_everybody(network: &IpNet) -> bool {
 
 /// Wider than the widest private network.
 fn is_wide(network: &IpNet) -> bool {
-    network.prefix_len() < if matches!(network, IpNet::V4(_)) { 8 } else { 7 }
+    network.prefix_len()
+        < if matches!(network, IpNet::V4(_)) {
+            8
+        } else {
+            7
+        }
 }
 
 /// Admits ten times as much a second.
 fn is_looser(rate: Rate, default: Rate) -> bool {
-    let quota = |rate: Rate, other: Rate| u128::from(rate.quota) * u128::from(other.window_seconds.unsigned_abs());
+    let quota = |rate: Rate, other: Rate| {
+        u128::from(rate.quota) * u128::from(other.window_seconds.unsigned_abs())
+    };
     rate.is_none() || quota(rate, default) > 10 * quota(default, rate)
 }
 
 fn is_in_the_clear(url: &str) -> bool {
-    let Ok(url) = url::Url::parse(url) else { return false };
+    let Ok(url) = url::Url::parse(url) else {
+        return false;
+    };
     let is_here = match url.host() {
         Some(url::Host::Ipv4(address)) => address.is_loopback(),
         Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        Some(url::Host::Domain(name)) => name == "localhost" || name.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback()),
+        Some(url::Host::Domain(name)) => {
+            name == "localhost"
+                || name
+                    .parse()
+                    .is_ok_and(|address: std::net::IpAddr| address.is_loopback())
+        }
         None => true,
     };
-    let demanded = url.query_pairs().any(|(name, value)| name == "sslmode" && ["require", "verify-ca", "verify-full"].contains(&value.as_ref()));
+    let demanded = url.query_pairs().any(|(name, value)| {
+        name == "sslmode" && ["require", "verify-ca", "verify-full"].contains(&value.as_ref())
+    });
     url.scheme().starts_with("postgres") && !is_here && !demanded
 }
 
@@ -98,8 +114,14 @@ mod tests {
     #[test]
     fn no_default_is_weak() {
         assert_eq!(names(""), Vec::<&str>::new());
-        assert_eq!(names("[database]\nurl = 'postgres://u:p@127.0.0.1/x'"), Vec::<&str>::new());
-        assert_eq!(names("[database]\nurl = 'postgres://u:p@db.example/x?sslmode=verify-full'"), Vec::<&str>::new());
+        assert_eq!(
+            names("[database]\nurl = 'postgres://u:p@127.0.0.1/x'"),
+            Vec::<&str>::new()
+        );
+        assert_eq!(
+            names("[database]\nurl = 'postgres://u:p@db.example/x?sslmode=verify-full'"),
+            Vec::<&str>::new()
+        );
     }
 
     #[test]
@@ -126,7 +148,10 @@ mod tests {
             pkce_optional_for = ['app_0000000000000000000001']
             refresh_replay_seconds = 60
         ";
-        assert_eq!(names(text), WEAK.iter().map(|weak| weak.name).collect::<Vec<_>>());
+        assert_eq!(
+            names(text),
+            WEAK.iter().map(|weak| weak.name).collect::<Vec<_>>()
+        );
         let defaults = toml::Table::try_from(Config::default()).expect("TOML");
         for weak in WEAK {
             let (section, field) = weak.name.split_once('.').expect("a section");

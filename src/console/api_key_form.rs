@@ -10,8 +10,16 @@ use crate::types::state::{PermissionLevel, ReachKind};
 use crate::web::form::Form;
 
 /// Everything but `workspace` stands once.
-pub const SINGLE_FIELDS: [&str; 8] =
-    ["name", "description", "environment", "scope", "permission_level", "expiry", "expires_on", "organization_operations"];
+pub const SINGLE_FIELDS: [&str; 8] = [
+    "name",
+    "description",
+    "environment",
+    "scope",
+    "permission_level",
+    "expiry",
+    "expires_on",
+    "organization_operations",
+];
 
 type Errors = Vec<(&'static str, String)>;
 
@@ -28,8 +36,25 @@ pub struct Wanted {
 
 impl Wanted {
     pub fn with_secret(self, minted: Minted) -> NewApiKey {
-        let Self { name, description, environment, reach, permission_level, expiry } = self;
-        NewApiKey { owner: None, name, description, environment, reach, permission_level, expiry, self_rotation: false, secret: Some(minted) }
+        let Self {
+            name,
+            description,
+            environment,
+            reach,
+            permission_level,
+            expiry,
+        } = self;
+        NewApiKey {
+            owner: None,
+            name,
+            description,
+            environment,
+            reach,
+            permission_level,
+            expiry,
+            self_rotation: false,
+            secret: Some(minted),
+        }
     }
 }
 
@@ -51,26 +76,46 @@ pub fn typed(form: &Form) -> ApiKeyForm {
 pub fn parse(form: &Form) -> Result<Wanted, Refusal> {
     let typed = typed(form);
     let mut errors = Errors::new();
-    let environment = note(typed.environment.parse().map_err(|_| ("environment", "Choose an environment.")), &mut errors);
+    let environment = note(
+        typed
+            .environment
+            .parse()
+            .map_err(|_| ("environment", "Choose an environment.")),
+        &mut errors,
+    );
     let reach = note(reach(form, &typed), &mut errors);
-    let level = note(typed.permission_level.parse().map_err(|_| ("permission_level", "Choose a permission level.")), &mut errors);
+    let level = note(
+        typed
+            .permission_level
+            .parse()
+            .map_err(|_| ("permission_level", "Choose a permission level.")),
+        &mut errors,
+    );
     let expiry = note(expiry(&typed.expiry, &typed.expires_on), &mut errors);
     match (environment, reach, level, expiry) {
-        (Some(environment), Some(reach), Some(permission_level), Some(expiry)) => {
-            Ok(Wanted { name: typed.name, description: typed.description, environment, reach, permission_level, expiry })
-        }
+        (Some(environment), Some(reach), Some(permission_level), Some(expiry)) => Ok(Wanted {
+            name: typed.name,
+            description: typed.description,
+            environment,
+            reach,
+            permission_level,
+            expiry,
+        }),
         _ => Err(Refusal::Invalid(errors)),
     }
 }
 
 fn note<T>(read: Result<T, (&'static str, &'static str)>, errors: &mut Errors) -> Option<T> {
-    read.map_err(|(field, message)| errors.push((field, message.to_owned()))).ok()
+    read.map_err(|(field, message)| errors.push((field, message.to_owned())))
+        .ok()
 }
 
 /// What belongs to the other choice is not looked at.
 fn reach(form: &Form, typed: &ApiKeyForm) -> Result<Reach, (&'static str, &'static str)> {
     match typed.scope.parse() {
-        Ok(ReachKind::Organization) => Ok(Reach::Organization { operations: typed.organization_operations }),
+        Ok(ReachKind::Organization) => Ok(Reach::Organization {
+            operations: typed.organization_operations,
+        }),
         Ok(ReachKind::Workspaces) => {
             let mut workspaces: Vec<WorkspaceId> = form
                 .all("workspace")
@@ -106,7 +151,9 @@ mod tests {
     }
 
     fn fields(refusal: Refusal) -> Vec<&'static str> {
-        let Refusal::Invalid(errors) = refusal else { unreachable!("a form error") };
+        let Refusal::Invalid(errors) = refusal else {
+            unreachable!("a form error")
+        };
         errors.into_iter().map(|(field, _)| field).collect()
     }
 
@@ -115,22 +162,37 @@ mod tests {
         for choice in ["", "0", "-30", "60"] {
             assert!(expiry(choice, "2027-01-01").is_err(), "{choice}");
         }
-        assert_eq!(expiry("date", "2027-01-01"), Ok(Expiry::OnDate("2027-01-01".to_owned())));
+        assert_eq!(
+            expiry("date", "2027-01-01"),
+            Ok(Expiry::OnDate("2027-01-01".to_owned()))
+        );
     }
 
     #[test]
     fn what_belongs_to_the_other_scope_is_not_looked_at() {
         let base = "name=CRM&environment=sandbox&permission_level=full&expiry=never&organization_operations=true";
-        let organization = parse(&form(&format!("{base}&scope=organization&workspace=nonsense"))).expect("valid");
+        let organization = parse(&form(&format!(
+            "{base}&scope=organization&workspace=nonsense"
+        )))
+        .expect("valid");
         assert_eq!(organization.reach, Reach::Organization { operations: true });
-        let workspaces = parse(&form(&format!("{base}&scope=workspaces"))).expect("the rule refuses it");
+        let workspaces =
+            parse(&form(&format!("{base}&scope=workspaces"))).expect("the rule refuses it");
         assert_eq!(workspaces.reach, Reach::Workspaces(Vec::new()));
     }
 
     #[test]
     fn every_wrong_field_is_named_at_once() {
         let refused = |text| fields(parse(&form(text)).expect_err("refused"));
-        assert_eq!(refused("name=CRM"), ["environment", "scope", "permission_level", "expiry"]);
-        assert_eq!(refused("environment=live&scope=workspaces&workspace=ws_1&permission_level=full&expiry=30"), ["environment", "workspace"]);
+        assert_eq!(
+            refused("name=CRM"),
+            ["environment", "scope", "permission_level", "expiry"]
+        );
+        assert_eq!(
+            refused(
+                "environment=live&scope=workspaces&workspace=ws_1&permission_level=full&expiry=30"
+            ),
+            ["environment", "workspace"]
+        );
     }
 }

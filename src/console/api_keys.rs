@@ -6,7 +6,10 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::api_key_form;
-use super::pages::api_keys::{ApiKeyCreatedPage, ApiKeyFilter, ApiKeyForm, ApiKeyListPage, ApiKeyNewPage, ApiKeyRevokePage, ApiKeyRow, ApiKeyStatus};
+use super::pages::api_keys::{
+    ApiKeyCreatedPage, ApiKeyFilter, ApiKeyForm, ApiKeyListPage, ApiKeyNewPage, ApiKeyRevokePage,
+    ApiKeyRow, ApiKeyStatus,
+};
 use super::shell::{self, Place, date_or_never, parse_id};
 use crate::app::App;
 use crate::config::Catalogue;
@@ -32,22 +35,47 @@ const ON_A_PAGE: i64 = 100;
 
 /// `GET /dev-centre/{organization}/api-keys?environment=&status=&after=`.
 pub async fn list(
-    app: web::Data<App>, visitor: Visitor, facts: Facts, request: HttpRequest, path: web::Path<String>,
+    app: web::Data<App>,
+    visitor: Visitor,
+    facts: Facts,
+    request: HttpRequest,
+    path: web::Path<String>,
 ) -> Result<HttpResponse, PageError> {
     visitor.require()?;
     let query = Form::of_query(&request)?;
-    let (filter, after, now, catalogue) = (filter(&query), place_of(query.field("after")), facts.now, Arc::clone(&app.catalogue));
+    let (filter, after, now, catalogue) = (
+        filter(&query),
+        place_of(query.field("after")),
+        facts.now,
+        Arc::clone(&app.catalogue),
+    );
     let question = move |snapshot: &mut Snapshot, organization: OrganizationId, person: UserId| {
         let (by, wanted) = (KeyCaller::person(person), wanted(filter));
         let creates = key_admins::find(snapshot, &catalogue, organization, &by, MANAGE)?;
-        let keys = api_keys::list(snapshot, &catalogue, organization, &by, &wanted, (after, ON_A_PAGE + 1), now)?;
+        let keys = api_keys::list(
+            snapshot,
+            &catalogue,
+            organization,
+            &by,
+            &wanted,
+            (after, ON_A_PAGE + 1),
+            now,
+        )?;
         let can_create = creates.is_organization_admin() || !creates.workspaces.is_empty();
-        Ok((keys, snapshot.count_active_api_keys(organization, now)?, can_create))
+        Ok((
+            keys,
+            snapshot.count_active_api_keys(organization, now)?,
+            can_create,
+        ))
     };
-    let (place, (mut keys, active, can_create)) = shell::ask(&app, &visitor, &path, question).await?;
+    let (place, (mut keys, active, can_create)) =
+        shell::ask(&app, &visitor, &path, question).await?;
     let more = i64::try_from(keys.len()).unwrap_or(ON_A_PAGE) > ON_A_PAGE;
     keys.truncate(usize::try_from(ON_A_PAGE).unwrap_or(usize::MAX));
-    let next_href = keys.last().filter(|_| more).map(|last| next_href(place.organization.id, filter, &last.key));
+    let next_href = keys
+        .last()
+        .filter(|_| more)
+        .map(|last| next_href(place.organization.id, filter, &last.key));
     let rows = keys.iter().map(|listed| row(listed, can_create));
     let (sandbox, production) = rows.partition(|row| row.environment == Environment::Sandbox);
     let template = ApiKeyListPage {
@@ -60,7 +88,10 @@ pub async fn list(
         production_unlock: place.production_unlock(),
         can_create,
         sees_applications: place.sees_applications(),
-        allowance: Some(format!("{active} of {} active keys", app.config.keys.max_active_per_organization)),
+        allowance: Some(format!(
+            "{active} of {} active keys",
+            app.config.keys.max_active_per_organization
+        )),
         next_href,
     };
     Ok(html::page(StatusCode::OK, &template, None))
@@ -68,23 +99,44 @@ pub async fn list(
 
 /// `GET /dev-centre/{organization}/api-keys/new?environment=`.
 pub async fn new(
-    app: web::Data<App>, visitor: Visitor, facts: Facts, request: HttpRequest, path: web::Path<String>,
+    app: web::Data<App>,
+    visitor: Visitor,
+    facts: Facts,
+    request: HttpRequest,
+    path: web::Path<String>,
 ) -> Result<HttpResponse, PageError> {
     visitor.require()?;
     let asked = Form::of_query(&request)?;
     let (place, offer) = shell::ask(&app, &visitor, &path, Offer::question(&app)).await?;
     let mut form = ApiKeyForm::default();
-    if asked.field("environment") == Environment::Production.as_str() && place.production_locked().is_none() {
+    if asked.field("environment") == Environment::Production.as_str()
+        && place.production_locked().is_none()
+    {
         form.environment = Environment::Production.to_string();
     }
-    let only = if let [only] = offer.workspaces.as_slice() { Some(only.0) } else { None };
-    let template = new_page(&place, form, offer.choices(|id| only == Some(id)), offer.organization_scope, facts.now);
+    let only = if let [only] = offer.workspaces.as_slice() {
+        Some(only.0)
+    } else {
+        None
+    };
+    let template = new_page(
+        &place,
+        form,
+        offer.choices(|id| only == Some(id)),
+        offer.organization_scope,
+        facts.now,
+    );
     Ok(html::page(StatusCode::OK, &template, None))
 }
 
 /// `POST /dev-centre/{organization}/api-keys`. The answer is the only page that ever shows the key.
 pub async fn create(
-    app: web::Data<App>, visitor: Visitor, facts: Facts, request: HttpRequest, path: web::Path<String>, payload: web::Payload,
+    app: web::Data<App>,
+    visitor: Visitor,
+    facts: Facts,
+    request: HttpRequest,
+    path: web::Path<String>,
+    payload: web::Payload,
 ) -> Result<HttpResponse, PageError> {
     let form = Form::read(&request, payload, app.config.server.max_body_bytes).await?;
     visitor.check_csrf(&form)?;
@@ -92,25 +144,52 @@ pub async fn create(
     // before the key exists: once it does, nothing may keep its page from being shown
     let (place, offer) = shell::ask(&app, &visitor, &path, Offer::question(&app)).await?;
     match make(&app, &place, &form, facts.now).await {
-        Ok((key, secret)) => Ok(html::page(StatusCode::OK, &created_page(&app, &place, &key, &secret), None)),
+        Ok((key, secret)) => Ok(html::page(
+            StatusCode::OK,
+            &created_page(&app, &place, &key, &secret),
+            None,
+        )),
         Err(refusal) => {
             let chosen = offer.choices(|id| form.all("workspace").any(|text| text == id.as_str()));
-            let template = new_page(&place, api_key_form::typed(&form), chosen, offer.organization_scope, facts.now);
-            let template = ApiKeyNewPage { errors: shell::field_errors(refusal)?, ..template };
-            Ok(html::page(StatusCode::UNPROCESSABLE_ENTITY, &template, None))
+            let template = new_page(
+                &place,
+                api_key_form::typed(&form),
+                chosen,
+                offer.organization_scope,
+                facts.now,
+            );
+            let template = ApiKeyNewPage {
+                errors: shell::field_errors(refusal)?,
+                ..template
+            };
+            Ok(html::page(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                &template,
+                None,
+            ))
         }
     }
 }
 
 /// `GET /dev-centre/{organization}/api-keys/{id}/revoke`.
 pub async fn confirm_revoke(
-    app: web::Data<App>, visitor: Visitor, facts: Facts, path: web::Path<(String, String)>,
+    app: web::Data<App>,
+    visitor: Visitor,
+    facts: Facts,
+    path: web::Path<(String, String)>,
 ) -> Result<HttpResponse, PageError> {
     visitor.require()?;
     let id: ApiKeyId = parse_id(&path.1)?;
     let (catalogue, now) = (Arc::clone(&app.catalogue), facts.now);
     let question = move |snapshot: &mut Snapshot, organization: OrganizationId, person: UserId| {
-        let (key, ..) = api_keys::find(snapshot, &catalogue, organization, &KeyCaller::person(person), MANAGE, id)?;
+        let (key, ..) = api_keys::find(
+            snapshot,
+            &catalogue,
+            organization,
+            &KeyCaller::person(person),
+            MANAGE,
+            id,
+        )?;
         api_keys::listed_key(snapshot, key, now)
     };
     let (place, listed) = shell::ask(&app, &visitor, &path.0, question).await?;
@@ -128,14 +207,23 @@ pub async fn confirm_revoke(
 
 /// `POST /dev-centre/{organization}/api-keys/{id}/revoke`.
 pub async fn revoke(
-    app: web::Data<App>, visitor: Visitor, facts: Facts, request: HttpRequest, path: web::Path<(String, String)>, payload: web::Payload,
+    app: web::Data<App>,
+    visitor: Visitor,
+    facts: Facts,
+    request: HttpRequest,
+    path: web::Path<(String, String)>,
+    payload: web::Payload,
 ) -> Result<HttpResponse, PageError> {
     let form = Form::read(&request, payload, app.config.server.max_body_bytes).await?;
     visitor.check_csrf(&form)?;
     let (person, organization) = shell::enter(&app, &visitor, &path.0).await?;
     let id: ApiKeyId = parse_id(&path.1)?;
     let catalogue = Arc::clone(&app.catalogue);
-    app.store.write(facts.now, move |tx| key_changes::revoke_as(tx, &catalogue, organization, person, id).map(Verdict::Done)).await?;
+    app.store
+        .write(facts.now, move |tx| {
+            key_changes::revoke_as(tx, &catalogue, organization, person, id).map(Verdict::Done)
+        })
+        .await?;
     Ok(html::see_other(&list_path(organization)))
 }
 
@@ -144,8 +232,13 @@ fn list_path(organization: OrganizationId) -> String {
 }
 
 fn filter(query: &Form) -> ApiKeyFilter {
-    let status = ApiKeyStatus::ALL.into_iter().find(|status| status.as_str() == query.field("status"));
-    ApiKeyFilter { environment: query.field("environment").parse().ok(), status }
+    let status = ApiKeyStatus::ALL
+        .into_iter()
+        .find(|status| status.as_str() == query.field("status"));
+    ApiKeyFilter {
+        environment: query.field("environment").parse().ok(),
+        status,
+    }
 }
 
 fn wanted(filter: ApiKeyFilter) -> ListFilter {
@@ -157,26 +250,45 @@ fn wanted(filter: ApiKeyFilter) -> ListFilter {
         ApiKeyStatus::Paused => KeyStatus::Stored(ApiKeyState::Paused),
         ApiKeyStatus::Pending => KeyStatus::Stored(ApiKeyState::Pending),
     });
-    let rows = store::api_keys::ApiKeyFilter { environment: filter.environment, ..store::api_keys::ApiKeyFilter::default() };
-    ListFilter { rows, status, ..ListFilter::default() }
+    let rows = store::api_keys::ApiKeyFilter {
+        environment: filter.environment,
+        ..store::api_keys::ApiKeyFilter::default()
+    };
+    ListFilter {
+        rows,
+        status,
+        ..ListFilter::default()
+    }
 }
 
 /// Where the page before ended: `1795176000000.key_…`. Anything else is the beginning.
 fn place_of(after: &str) -> Option<(Timestamp, ApiKeyId)> {
     let (millis, id) = after.split_once('.')?;
-    Some((Timestamp::from_millis(millis.parse().ok()?), id.parse().ok()?))
+    Some((
+        Timestamp::from_millis(millis.parse().ok()?),
+        id.parse().ok()?,
+    ))
 }
 
 fn next_href(organization: OrganizationId, filter: ApiKeyFilter, last: &ApiKey) -> String {
-    let environment = filter.environment.map(|environment| environment.to_string()).unwrap_or_default();
+    let environment = filter
+        .environment
+        .map(|environment| environment.to_string())
+        .unwrap_or_default();
     let status = filter.status.map(ApiKeyStatus::as_str).unwrap_or_default();
-    format!("{}?environment={environment}&status={status}&after={}.{}", list_path(organization), last.created_at.millis(), last.id)
+    format!(
+        "{}?environment={environment}&status={status}&after={}.{}",
+        list_path(organization),
+        last.created_at.millis(),
+        last.id
+    )
 }
 
 fn row(listed: &ListedKey, can_revoke: bool) -> ApiKeyRow {
     let key = &listed.key;
     let status = status(listed);
-    let may_still_be_used = can_revoke && !matches!(status, ApiKeyStatus::Revoked | ApiKeyStatus::Expired);
+    let may_still_be_used =
+        can_revoke && !matches!(status, ApiKeyStatus::Revoked | ApiKeyStatus::Expired);
     ApiKeyRow {
         id: key.id.to_string(),
         name: key.title(),
@@ -185,14 +297,20 @@ fn row(listed: &ListedKey, can_revoke: bool) -> ApiKeyRow {
         permission_level: key.permission_level,
         scope: match key.reach {
             ReachKind::Organization => "Organization".to_owned(),
-            ReachKind::Workspaces => listed.workspaces.iter().map(|(_, name)| name.as_str()).collect::<Vec<_>>().join(", "),
+            ReachKind::Workspaces => listed
+                .workspaces
+                .iter()
+                .map(|(_, name)| name.as_str())
+                .collect::<Vec<_>>()
+                .join(", "),
         },
         owner: listed.owner_name.clone(),
         created: key.created_at.date(),
         expires: date_or_never(key.expires_at),
         last_used: date_or_never(key.last_used_at),
         status,
-        revoke_href: may_still_be_used.then(|| format!("{}/{}/revoke", list_path(key.organization_id), key.id)),
+        revoke_href: may_still_be_used
+            .then(|| format!("{}/{}/revoke", list_path(key.organization_id), key.id)),
     }
 }
 
@@ -216,25 +334,55 @@ struct Offer {
 }
 
 impl Offer {
-    fn question(app: &App) -> impl FnOnce(&mut Snapshot, OrganizationId, UserId) -> Result<Self, Refusal> + Send + 'static {
+    fn question(
+        app: &App,
+    ) -> impl FnOnce(&mut Snapshot, OrganizationId, UserId) -> Result<Self, Refusal> + Send + 'static
+    {
         let catalogue = Arc::clone(&app.catalogue);
         move |snapshot, organization, person| Self::read(snapshot, &catalogue, organization, person)
     }
 
-    fn read(snapshot: &mut Snapshot, catalogue: &Catalogue, organization: OrganizationId, person: UserId) -> Result<Self, Refusal> {
-        let admin = key_admins::key_admin(snapshot, catalogue, organization, &KeyCaller::person(person), MANAGE)?;
+    fn read(
+        snapshot: &mut Snapshot,
+        catalogue: &Catalogue,
+        organization: OrganizationId,
+        person: UserId,
+    ) -> Result<Self, Refusal> {
+        let admin = key_admins::key_admin(
+            snapshot,
+            catalogue,
+            organization,
+            &KeyCaller::person(person),
+            MANAGE,
+        )?;
         let all = snapshot.list_workspaces(organization)?.into_iter();
-        let workspaces = all.filter(|workspace| admin.workspaces.contains(&workspace.id)).map(|workspace| (workspace.id, workspace.name)).collect();
-        Ok(Self { workspaces, organization_scope: admin.is_organization_admin() })
+        let workspaces = all
+            .filter(|workspace| admin.workspaces.contains(&workspace.id))
+            .map(|workspace| (workspace.id, workspace.name))
+            .collect();
+        Ok(Self {
+            workspaces,
+            organization_scope: admin.is_organization_admin(),
+        })
     }
 
     fn choices(&self, is_selected: impl Fn(WorkspaceId) -> bool) -> Vec<Choice> {
-        let choice = |(id, name): &(WorkspaceId, String)| Choice { id: id.to_string(), name: name.clone(), selected: is_selected(*id) };
+        let choice = |(id, name): &(WorkspaceId, String)| Choice {
+            id: id.to_string(),
+            name: name.clone(),
+            selected: is_selected(*id),
+        };
         self.workspaces.iter().map(choice).collect()
     }
 }
 
-fn new_page(place: &Place, form: ApiKeyForm, workspaces: Vec<Choice>, organization_scope: bool, now: Timestamp) -> ApiKeyNewPage {
+fn new_page(
+    place: &Place,
+    form: ApiKeyForm,
+    workspaces: Vec<Choice>,
+    organization_scope: bool,
+    now: Timestamp,
+) -> ApiKeyNewPage {
     ApiKeyNewPage {
         shell: place.shell("New API key", Section::ApiKeys),
         csrf: place.csrf(),
@@ -252,17 +400,33 @@ fn new_page(place: &Place, form: ApiKeyForm, workspaces: Vec<Choice>, organizati
 }
 
 /// Mints the key and stores its digest.
-async fn make(app: &App, place: &Place, form: &Form, now: Timestamp) -> Result<(ApiKey, Plaintext), Refusal> {
+async fn make(
+    app: &App,
+    place: &Place,
+    form: &Form,
+    now: Timestamp,
+) -> Result<(ApiKey, Plaintext), Refusal> {
     let wanted = api_key_form::parse(form)?;
     let keys = &app.config.keys;
     let (public_id, secret) = mint_key(&keys.prefix, keys.marker(wanted.environment));
-    let new = wanted.with_secret(Minted { public_id, digest: app.digester.digest(Purpose::ApiKey, secret.expose()) });
-    let (config, organization, person) = (Arc::clone(&app.config), place.organization.id, place.person);
+    let new = wanted.with_secret(Minted {
+        public_id,
+        digest: app.digester.digest(Purpose::ApiKey, secret.expose()),
+    });
+    let (config, organization, person) =
+        (Arc::clone(&app.config), place.organization.id, place.person);
     let insert = move |tx: &mut store::Tx| -> Result<_, Refusal> {
-        let organization = tx.find_organization(organization)?.ok_or(Refusal::NotFound)?;
+        let organization = tx
+            .find_organization(organization)?
+            .ok_or(Refusal::NotFound)?;
         api_keys::create(tx, &config, &organization, person, new).map(Verdict::Done)
     };
-    Ok((app.store.write_organization(organization, now, insert).await?, secret))
+    Ok((
+        app.store
+            .write_organization(organization, now, insert)
+            .await?,
+        secret,
+    ))
 }
 
 fn created_page(app: &App, place: &Place, key: &ApiKey, secret: &Plaintext) -> ApiKeyCreatedPage {
@@ -285,10 +449,19 @@ mod tests {
     fn a_filter_that_is_none_shows_all() {
         let filter = |query| filter(&Form::parse(query).expect("parses"));
         let both = filter("environment=production&status=deactivated");
-        assert_eq!((both.environment, both.status), (Some(Environment::Production), Some(ApiKeyStatus::Deactivated)));
+        assert_eq!(
+            (both.environment, both.status),
+            (
+                Some(Environment::Production),
+                Some(ApiKeyStatus::Deactivated)
+            )
+        );
         for query in ["", "environment=&status=", "environment=live&status=Active"] {
             let none = filter(query);
-            assert!(none.environment.is_none() && none.status.is_none(), "{query}");
+            assert!(
+                none.environment.is_none() && none.status.is_none(),
+                "{query}"
+            );
         }
     }
 }

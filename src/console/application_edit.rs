@@ -25,41 +25,103 @@ use crate::web::page::{FieldErrors, Section};
 use crate::web::visitor::Visitor;
 
 /// `GET /dev-centre/{organization}/applications/{id}/edit`.
-pub async fn form(app: web::Data<App>, visitor: Visitor, path: web::Path<(String, String)>) -> Result<HttpResponse, PageError> {
+pub async fn form(
+    app: web::Data<App>,
+    visitor: Visitor,
+    path: web::Path<(String, String)>,
+) -> Result<HttpResponse, PageError> {
     let (place, found) = get(&app, &visitor, &path).await?;
-    let role = found.role.as_deref().unwrap_or_else(|| app.catalogue.least_role());
-    let offer = offer(&app, found.application.first_party, |scope| found.application.scopes.contains(&scope.name), role);
-    Ok(html::page(StatusCode::OK, &page(&place, &found.application, as_typed(&found), offer), None))
+    let role = found
+        .role
+        .as_deref()
+        .unwrap_or_else(|| app.catalogue.least_role());
+    let offer = offer(
+        &app,
+        found.application.first_party,
+        |scope| found.application.scopes.contains(&scope.name),
+        role,
+    );
+    Ok(html::page(
+        StatusCode::OK,
+        &page(&place, &found.application, as_typed(&found), offer),
+        None,
+    ))
 }
 
 /// `POST /dev-centre/{organization}/applications/{id}/edit`.
 pub async fn save(
-    app: web::Data<App>, visitor: Visitor, facts: Facts, request: HttpRequest, path: web::Path<(String, String)>, payload: web::Payload,
+    app: web::Data<App>,
+    visitor: Visitor,
+    facts: Facts,
+    request: HttpRequest,
+    path: web::Path<(String, String)>,
+    payload: web::Payload,
 ) -> Result<HttpResponse, PageError> {
     let form = Form::read(&request, payload, app.config.server.max_body_bytes).await?;
     visitor.check_csrf(&form)?;
     form.refuse_repeated(&application_form::SINGLE_FIELDS)?;
     let (place, found) = get(&app, &visitor, &path).await?;
     match change(&app, &place, &found.application, &form, facts.now).await {
-        Ok(changed) => Ok(html::see_other(&own_path(place.organization.id, changed.id))),
+        Ok(changed) => Ok(html::see_other(&own_path(
+            place.organization.id,
+            changed.id,
+        ))),
         Err(refusal) => {
             let fixed = as_typed(&found);
             let (environment, client_type) = (fixed.environment, fixed.client_type);
-            let typed = ApplicationForm { environment, client_type, ..application_form::typed(&form) };
-            let template = page(&place, &found.application, typed, typed_offer(&app, found.application.first_party, &form));
-            let template = ApplicationEditPage { errors: shell::field_errors(refusal)?, ..template };
-            Ok(html::page(StatusCode::UNPROCESSABLE_ENTITY, &template, None))
+            let typed = ApplicationForm {
+                environment,
+                client_type,
+                ..application_form::typed(&form)
+            };
+            let template = page(
+                &place,
+                &found.application,
+                typed,
+                typed_offer(&app, found.application.first_party, &form),
+            );
+            let template = ApplicationEditPage {
+                errors: shell::field_errors(refusal)?,
+                ..template
+            };
+            Ok(html::page(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                &template,
+                None,
+            ))
         }
     }
 }
 
-async fn change(app: &App, place: &Place, application: &Application, form: &Form, now: Timestamp) -> Result<Application, Refusal> {
+async fn change(
+    app: &App,
+    place: &Place,
+    application: &Application,
+    form: &Form,
+    now: Timestamp,
+) -> Result<Application, Refusal> {
     // who sends these means to change them, and is told that they stay
-    let fixed = ["environment", "client_type", "access_token_format"].into_iter().any(|name| form.contains(name));
-    ensure(!fixed, Refusal::Blocked("Environment, client type and token format stay. Create another application.".to_owned()))?;
+    let fixed = ["environment", "client_type", "access_token_format"]
+        .into_iter()
+        .any(|name| form.contains(name));
+    ensure(
+        !fixed,
+        Refusal::Blocked(
+            "Environment, client type and token format stay. Create another application."
+                .to_owned(),
+        ),
+    )?;
     let settings = application_form::parse_settings(form, &app.catalogue)?;
-    let (config, organization, person, id) = (Arc::clone(&app.config), place.organization.id, place.person, application.id);
-    let write = move |tx: &mut store::Tx| application_settings::change(tx, &config, organization, person, id, settings).map(Verdict::Done);
+    let (config, organization, person, id) = (
+        Arc::clone(&app.config),
+        place.organization.id,
+        place.person,
+        application.id,
+    );
+    let write = move |tx: &mut store::Tx| {
+        application_settings::change(tx, &config, organization, person, id, settings)
+            .map(Verdict::Done)
+    };
     app.store.write_organization(organization, now, write).await
 }
 
@@ -71,7 +133,12 @@ fn as_typed(found: &Detail) -> ApplicationForm {
         name: application.name.clone(),
         environment: application.environment.to_string(),
         client_type: application.client_type.to_string(),
-        redirect_uris: found.redirect_uris.iter().map(RedirectUri::as_str).collect::<Vec<_>>().join("\n"),
+        redirect_uris: found
+            .redirect_uris
+            .iter()
+            .map(RedirectUri::as_str)
+            .collect::<Vec<_>>()
+            .join("\n"),
         access_token_format: application.access_token_format.to_string(),
         grants: application.grants,
         keep_refresh_token: !application.rotates(),
@@ -80,7 +147,12 @@ fn as_typed(found: &Detail) -> ApplicationForm {
     }
 }
 
-fn page(place: &Place, application: &Application, form: ApplicationForm, offer: ApplicationOffer) -> ApplicationEditPage {
+fn page(
+    place: &Place,
+    application: &Application,
+    form: ApplicationForm,
+    offer: ApplicationOffer,
+) -> ApplicationEditPage {
     ApplicationEditPage {
         shell: place.shell("Edit application", Section::Applications),
         csrf: place.csrf(),

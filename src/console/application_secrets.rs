@@ -19,7 +19,12 @@ use crate::web::visitor::Visitor;
 
 /// `POST /dev-centre/{organization}/applications/{id}/secrets`. The answer is the only page that ever shows the secret.
 pub async fn create(
-    app: web::Data<App>, visitor: Visitor, facts: Facts, request: HttpRequest, path: web::Path<(String, String)>, payload: web::Payload,
+    app: web::Data<App>,
+    visitor: Visitor,
+    facts: Facts,
+    request: HttpRequest,
+    path: web::Path<(String, String)>,
+    payload: web::Payload,
 ) -> Result<HttpResponse, PageError> {
     let form = Form::read(&request, payload, app.config.server.max_body_bytes).await?;
     visitor.check_csrf(&form)?;
@@ -27,8 +32,14 @@ pub async fn create(
     let (place, found) = get(&app, &visitor, &path).await?;
     let (secret, stored) = app.mint_client_secret();
     let (organization, person, id) = (place.organization.id, place.person, found.application.id);
-    let insert = move |tx: &mut store::Tx| application_secrets::create(tx, organization, person, id, &stored, Others::Keep).map(Verdict::Done);
-    let (application, _) = app.store.write_organization(organization, facts.now, insert).await?;
+    let insert = move |tx: &mut store::Tx| {
+        application_secrets::create(tx, organization, person, id, &stored, Others::Keep)
+            .map(Verdict::Done)
+    };
+    let (application, _) = app
+        .store
+        .write_organization(organization, facts.now, insert)
+        .await?;
     let template = ApplicationCreatedPage {
         is_second: true,
         shell: place.shell("Secret created", Section::Applications),
@@ -39,14 +50,19 @@ pub async fn create(
 
 /// `GET /dev-centre/{organization}/applications/{id}/secrets/{secret}/revoke`.
 pub async fn confirm_revoke(
-    app: web::Data<App>, visitor: Visitor, facts: Facts, path: web::Path<(String, String, String)>,
+    app: web::Data<App>,
+    visitor: Visitor,
+    facts: Facts,
+    path: web::Path<(String, String, String)>,
 ) -> Result<HttpResponse, PageError> {
     let (organization, id, secret) = path.into_inner();
     let (place, mut found) = get(&app, &visitor, &(organization, id)).await?;
     let secret: ClientSecretId = parse_id(&secret)?;
     found.secrets.retain(|live| live.id == secret);
     let own = own_path(place.organization.id, found.application.id);
-    let Some(row) = secret_rows(&own, &found.secrets, facts.now).pop() else { return Err(PageError::NotFound) };
+    let Some(row) = secret_rows(&own, &found.secrets, facts.now).pop() else {
+        return Err(PageError::NotFound);
+    };
     let template = ApplicationSecretRevokePage {
         shell: place.shell("Revoke secret", Section::Applications),
         csrf: place.csrf(),
@@ -62,14 +78,23 @@ pub async fn confirm_revoke(
 
 /// `POST /dev-centre/{organization}/applications/{id}/secrets/{secret}/revoke`.
 pub async fn revoke(
-    app: web::Data<App>, visitor: Visitor, facts: Facts, request: HttpRequest, path: web::Path<(String, String, String)>, payload: web::Payload,
+    app: web::Data<App>,
+    visitor: Visitor,
+    facts: Facts,
+    request: HttpRequest,
+    path: web::Path<(String, String, String)>,
+    payload: web::Payload,
 ) -> Result<HttpResponse, PageError> {
     let form = Form::read(&request, payload, app.config.server.max_body_bytes).await?;
     visitor.check_csrf(&form)?;
     let (person, organization) = shell::enter(&app, &visitor, &path.0).await?;
     let id: ApplicationId = parse_id(&path.1)?;
     let secret: ClientSecretId = parse_id(&path.2)?;
-    let end = move |tx: &mut store::Tx| application_secrets::revoke(tx, organization, person, id, secret).map(Verdict::Done);
-    app.store.write_organization(organization, facts.now, end).await?;
+    let end = move |tx: &mut store::Tx| {
+        application_secrets::revoke(tx, organization, person, id, secret).map(Verdict::Done)
+    };
+    app.store
+        .write_organization(organization, facts.now, end)
+        .await?;
     Ok(html::see_other(&own_path(organization, id)))
 }

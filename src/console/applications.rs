@@ -7,8 +7,9 @@ use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::application_form::{self, life_in_words};
 use super::pages::applications::{
-    ApplicationCreatedPage, ApplicationDeletePage, ApplicationDetail, ApplicationForm, ApplicationListPage, ApplicationNewPage, ApplicationOffer,
-    ApplicationPage, ApplicationRow, ApprovalFacts, RefreshFacts, ScopeChoice, SecretRow,
+    ApplicationCreatedPage, ApplicationDeletePage, ApplicationDetail, ApplicationForm,
+    ApplicationListPage, ApplicationNewPage, ApplicationOffer, ApplicationPage, ApplicationRow,
+    ApprovalFacts, RefreshFacts, ScopeChoice, SecretRow,
 };
 use super::shell::{self, Place, date_or_never, parse_id};
 use crate::app::App;
@@ -34,15 +35,34 @@ use crate::web::page::{Choice, FieldErrors, ScopeRow, Section};
 use crate::web::visitor::Visitor;
 
 /// `GET /dev-centre/{organization}/applications`.
-pub async fn list(app: web::Data<App>, visitor: Visitor, path: web::Path<String>) -> Result<HttpResponse, PageError> {
+pub async fn list(
+    app: web::Data<App>,
+    visitor: Visitor,
+    path: web::Path<String>,
+) -> Result<HttpResponse, PageError> {
     let question = |snapshot: &mut Snapshot, organization: OrganizationId, person: UserId| {
         let created = applications::list(snapshot, organization, person)?;
-        Ok((created, applications::list_registered(snapshot, organization, person)?))
+        Ok((
+            created,
+            applications::list_registered(snapshot, organization, person)?,
+        ))
     };
     let (place, (created, registered)) = shell::ask(&app, &visitor, &path, question).await?;
-    let registered = registered.iter().map(|application| (application.environment, ApplicationRow { registered: true, ..row(application) }));
-    let rows = created.iter().map(|application| (application.environment, row(application))).chain(registered);
-    let (sandbox, production): (Vec<_>, Vec<_>) = rows.partition(|(environment, _)| *environment == Environment::Sandbox);
+    let registered = registered.iter().map(|application| {
+        (
+            application.environment,
+            ApplicationRow {
+                registered: true,
+                ..row(application)
+            },
+        )
+    });
+    let rows = created
+        .iter()
+        .map(|application| (application.environment, row(application)))
+        .chain(registered);
+    let (sandbox, production): (Vec<_>, Vec<_>) =
+        rows.partition(|(environment, _)| *environment == Environment::Sandbox);
     let template = ApplicationListPage {
         shell: place.shell("Applications", Section::Applications),
         organization: place.link(),
@@ -58,21 +78,42 @@ pub async fn list(app: web::Data<App>, visitor: Visitor, path: web::Path<String>
 }
 
 /// `GET /dev-centre/{organization}/applications/new?environment=`.
-pub async fn new(app: web::Data<App>, visitor: Visitor, request: HttpRequest, path: web::Path<String>) -> Result<HttpResponse, PageError> {
+pub async fn new(
+    app: web::Data<App>,
+    visitor: Visitor,
+    request: HttpRequest,
+    path: web::Path<String>,
+) -> Result<HttpResponse, PageError> {
     visitor.require()?;
     let asked = Form::of_query(&request)?;
     let (place, ()) = shell::ask(&app, &visitor, &path, applications::ensure_admin).await?;
     let mut form = ApplicationForm::default();
-    if asked.field("environment") == Environment::Production.as_str() && place.production_locked().is_none() {
+    if asked.field("environment") == Environment::Production.as_str()
+        && place.production_locked().is_none()
+    {
         form.environment = Environment::Production.to_string();
     }
-    let template = new_page(&place, form, offer(&app, false, |scope| scope.default, app.catalogue.least_role()));
+    let template = new_page(
+        &place,
+        form,
+        offer(
+            &app,
+            false,
+            |scope| scope.default,
+            app.catalogue.least_role(),
+        ),
+    );
     Ok(html::page(StatusCode::OK, &template, None))
 }
 
 /// `POST /dev-centre/{organization}/applications`. The answer is the only page that ever shows the secret.
 pub async fn create(
-    app: web::Data<App>, visitor: Visitor, facts: Facts, request: HttpRequest, path: web::Path<String>, payload: web::Payload,
+    app: web::Data<App>,
+    visitor: Visitor,
+    facts: Facts,
+    request: HttpRequest,
+    path: web::Path<String>,
+    payload: web::Payload,
 ) -> Result<HttpResponse, PageError> {
     let form = Form::read(&request, payload, app.config.server.max_body_bytes).await?;
     visitor.check_csrf(&form)?;
@@ -80,21 +121,45 @@ pub async fn create(
     // before the secret exists: once it does, nothing may keep its page from being shown
     let (place, ()) = shell::ask(&app, &visitor, &path, applications::ensure_admin).await?;
     match make(&app, &place, &form, facts.now).await {
-        Ok((application, secret)) => Ok(html::page(StatusCode::OK, &created_page(&place, &application, &secret), None)),
+        Ok((application, secret)) => Ok(html::page(
+            StatusCode::OK,
+            &created_page(&place, &application, &secret),
+            None,
+        )),
         Err(refusal) => {
-            let template = new_page(&place, application_form::typed(&form), typed_offer(&app, false, &form));
-            let template = ApplicationNewPage { errors: shell::field_errors(refusal)?, ..template };
-            Ok(html::page(StatusCode::UNPROCESSABLE_ENTITY, &template, None))
+            let template = new_page(
+                &place,
+                application_form::typed(&form),
+                typed_offer(&app, false, &form),
+            );
+            let template = ApplicationNewPage {
+                errors: shell::field_errors(refusal)?,
+                ..template
+            };
+            Ok(html::page(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                &template,
+                None,
+            ))
         }
     }
 }
 
 /// `GET /dev-centre/{organization}/applications/{id}`.
-pub async fn show(app: web::Data<App>, visitor: Visitor, facts: Facts, path: web::Path<(String, String)>) -> Result<HttpResponse, PageError> {
+pub async fn show(
+    app: web::Data<App>,
+    visitor: Visitor,
+    facts: Facts,
+    path: web::Path<(String, String)>,
+) -> Result<HttpResponse, PageError> {
     let (place, found) = get(&app, &visitor, &path).await?;
-    let (issuer, own) = (app.issuer.as_str(), own_path(place.organization.id, found.application.id));
+    let (issuer, own) = (
+        app.issuer.as_str(),
+        own_path(place.organization.id, found.application.id),
+    );
     let application = &found.application;
-    let may_add = application.client_type == ClientType::Confidential && found.secrets.len() < MOST_LIVE;
+    let may_add =
+        application.client_type == ClientType::Confidential && found.secrets.len() < MOST_LIVE;
     let template = ApplicationPage {
         shell: place.shell("Application", Section::Applications),
         csrf: place.csrf(),
@@ -104,7 +169,9 @@ pub async fn show(app: web::Data<App>, visitor: Visitor, facts: Facts, path: web
         token_endpoint: format!("{issuer}/oauth2/token"),
         new_secret_action: may_add.then(|| format!("{own}/secrets")),
         approval: approval_facts(&own, application),
-        stopped: application.stopped_at.map(|_| application.stopped_because.clone().unwrap_or_default()),
+        stopped: application
+            .stopped_at
+            .map(|_| application.stopped_because.clone().unwrap_or_default()),
         weak: is_weak(&app.config.oauth, application),
         edit_href: Some(format!("{own}/edit")),
         delete_href: Some(format!("{own}/delete")),
@@ -115,19 +182,32 @@ pub async fn show(app: web::Data<App>, visitor: Visitor, facts: Facts, path: web
 
 /// `POST /dev-centre/{organization}/applications/{id}/request-approval`.
 pub async fn request_approval(
-    app: web::Data<App>, visitor: Visitor, facts: Facts, request: HttpRequest, path: web::Path<(String, String)>, payload: web::Payload,
+    app: web::Data<App>,
+    visitor: Visitor,
+    facts: Facts,
+    request: HttpRequest,
+    path: web::Path<(String, String)>,
+    payload: web::Payload,
 ) -> Result<HttpResponse, PageError> {
     let form = Form::read(&request, payload, app.config.server.max_body_bytes).await?;
     visitor.check_csrf(&form)?;
     let (person, organization) = shell::enter(&app, &visitor, &path.0).await?;
     let id: ApplicationId = parse_id(&path.1)?;
-    let ask = move |tx: &mut store::Tx| approval::request(tx, organization, person, id).map(Verdict::Done);
-    app.store.write_organization(organization, facts.now, ask).await?;
+    let ask = move |tx: &mut store::Tx| {
+        approval::request(tx, organization, person, id).map(Verdict::Done)
+    };
+    app.store
+        .write_organization(organization, facts.now, ask)
+        .await?;
     Ok(html::see_other(&own_path(organization, id)))
 }
 
 /// `GET /dev-centre/{organization}/applications/{id}/delete`.
-pub async fn confirm_delete(app: web::Data<App>, visitor: Visitor, path: web::Path<(String, String)>) -> Result<HttpResponse, PageError> {
+pub async fn confirm_delete(
+    app: web::Data<App>,
+    visitor: Visitor,
+    path: web::Path<(String, String)>,
+) -> Result<HttpResponse, PageError> {
     let (place, found) = get(&app, &visitor, &path).await?;
     let template = ApplicationDeletePage {
         shell: place.shell("Delete application", Section::Applications),
@@ -142,13 +222,22 @@ pub async fn confirm_delete(app: web::Data<App>, visitor: Visitor, path: web::Pa
 
 /// `POST /dev-centre/{organization}/applications/{id}/delete`.
 pub async fn delete(
-    app: web::Data<App>, visitor: Visitor, facts: Facts, request: HttpRequest, path: web::Path<(String, String)>, payload: web::Payload,
+    app: web::Data<App>,
+    visitor: Visitor,
+    facts: Facts,
+    request: HttpRequest,
+    path: web::Path<(String, String)>,
+    payload: web::Payload,
 ) -> Result<HttpResponse, PageError> {
     let form = Form::read(&request, payload, app.config.server.max_body_bytes).await?;
     visitor.check_csrf(&form)?;
     let (person, organization) = shell::enter(&app, &visitor, &path.0).await?;
     let id: ApplicationId = parse_id(&path.1)?;
-    app.store.write(facts.now, move |tx| applications::delete(tx, organization, person, id).map(Verdict::Done)).await?;
+    app.store
+        .write(facts.now, move |tx| {
+            applications::delete(tx, organization, person, id).map(Verdict::Done)
+        })
+        .await?;
     Ok(html::see_other(&list_path(organization)))
 }
 
@@ -160,10 +249,16 @@ pub(super) fn own_path(organization: OrganizationId, application: ApplicationId)
     format!("{}/{application}", list_path(organization))
 }
 
-pub(super) async fn get(app: &App, visitor: &Visitor, path: &(String, String)) -> Result<(Place, Detail), PageError> {
+pub(super) async fn get(
+    app: &App,
+    visitor: &Visitor,
+    path: &(String, String),
+) -> Result<(Place, Detail), PageError> {
     visitor.require()?;
     let id: ApplicationId = parse_id(&path.1)?;
-    let question = move |snapshot: &mut Snapshot, organization: OrganizationId, person: UserId| applications::get(snapshot, organization, person, id);
+    let question = move |snapshot: &mut Snapshot, organization: OrganizationId, person: UserId| {
+        applications::get(snapshot, organization, person, id)
+    };
     shell::ask(app, visitor, &path.0, question).await
 }
 
@@ -189,10 +284,18 @@ fn detail(app: &App, found: Detail, now: Timestamp) -> ApplicationDetail {
         environment: application.environment,
         client_type: application.client_type,
         access_token_format: application.access_token_format,
-        redirect_uris: found.redirect_uris.iter().map(RedirectUri::to_string).collect(),
-        scopes: ScopeRow::list(&app.catalogue, |scope| application.scopes.contains(&scope.name)),
+        redirect_uris: found
+            .redirect_uris
+            .iter()
+            .map(RedirectUri::to_string)
+            .collect(),
+        scopes: ScopeRow::list(&app.catalogue, |scope| {
+            application.scopes.contains(&scope.name)
+        }),
         grants: application.grants.iter().map(grant_title).collect(),
-        refresh: application.may_use(GrantType::RefreshToken).then(|| refresh_facts(&app.config.oauth, &application)),
+        refresh: application
+            .may_use(GrantType::RefreshToken)
+            .then(|| refresh_facts(&app.config.oauth, &application)),
         role: found.role.filter(|_| acts_as_itself),
         created: application.created_at.date(),
         created_by: found.creator_name,
@@ -212,7 +315,11 @@ fn grant_title(grant: GrantType) -> &'static str {
 
 fn refresh_facts(config: &OAuth, application: &Application) -> RefreshFacts {
     let terms = Terms::of(config, application);
-    RefreshFacts { rotates: terms.rotates, idle: life_in_words(terms.idle_seconds), absolute: life_in_words(terms.absolute_seconds) }
+    RefreshFacts {
+        rotates: terms.rotates,
+        idle: life_in_words(terms.idle_seconds),
+        absolute: life_in_words(terms.absolute_seconds),
+    }
 }
 
 fn people(count: i64) -> String {
@@ -224,9 +331,17 @@ fn people(count: i64) -> String {
 }
 
 /// The secrets as its page lists them; the last one cannot be revoked.
-pub(super) fn secret_rows(own: &str, secrets: &[ApplicationSecret], now: Timestamp) -> Vec<SecretRow> {
+pub(super) fn secret_rows(
+    own: &str,
+    secrets: &[ApplicationSecret],
+    now: Timestamp,
+) -> Vec<SecretRow> {
     let row = |secret: &ApplicationSecret| SecretRow {
-        display: if secret.hint.is_empty() { "An older secret".to_owned() } else { format!("{}…", secret.hint) },
+        display: if secret.hint.is_empty() {
+            "An older secret".to_owned()
+        } else {
+            format!("{}…", secret.hint)
+        },
         created: secret.created_at.date(),
         last_used: when(secret.last_used_at, now),
         revoke_href: (secrets.len() > 1).then(|| format!("{own}/secrets/{}/revoke", secret.id)),
@@ -235,7 +350,10 @@ pub(super) fn secret_rows(own: &str, secrets: &[ApplicationSecret], now: Timesta
 }
 
 fn when(at: Option<Timestamp>, now: Timestamp) -> String {
-    at.map_or_else(|| "Never".to_owned(), |at| format!("{} ({})", at.date_time(), at.ago(now)))
+    at.map_or_else(
+        || "Never".to_owned(),
+        |at| format!("{} ({})", at.date_time(), at.ago(now)),
+    )
 }
 
 fn approval_facts(own: &str, application: &Application) -> Option<ApprovalFacts> {
@@ -250,20 +368,49 @@ fn approval_facts(own: &str, application: &Application) -> Option<ApprovalFacts>
 
 /// The operator lets it leave out PKCE (RFC 9700 §2.1.1).
 fn is_weak(config: &OAuth, application: &Application) -> bool {
-    application.client_type == ClientType::Confidential && config.pkce_optional_for.iter().any(|id| id == application.id.as_str())
+    application.client_type == ClientType::Confidential
+        && config
+            .pkce_optional_for
+            .iter()
+            .any(|id| id == application.id.as_str())
 }
 
 /// What the form offers, as it was filled in.
 pub(super) fn typed_offer(app: &App, first_party: bool, form: &Form) -> ApplicationOffer {
-    offer(app, first_party, |scope| form.all("scope").any(|name| name == scope.name), form.field("role"))
+    offer(
+        app,
+        first_party,
+        |scope| form.all("scope").any(|name| name == scope.name),
+        form.field("role"),
+    )
 }
 
-pub(super) fn offer(app: &App, first_party: bool, is_selected: impl Fn(&ScopeEntry) -> bool, role: &str) -> ApplicationOffer {
-    let scope = |scope: &ScopeEntry| ScopeChoice { scope: ScopeRow::of(&app.catalogue, scope), selected: is_selected(scope) };
-    let choice = |name: String| Choice { selected: name == role, id: name.clone(), name };
+pub(super) fn offer(
+    app: &App,
+    first_party: bool,
+    is_selected: impl Fn(&ScopeEntry) -> bool,
+    role: &str,
+) -> ApplicationOffer {
+    let scope = |scope: &ScopeEntry| ScopeChoice {
+        scope: ScopeRow::of(&app.catalogue, scope),
+        selected: is_selected(scope),
+    };
+    let choice = |name: String| Choice {
+        selected: name == role,
+        id: name.clone(),
+        name,
+    };
     ApplicationOffer {
-        scopes: app.catalogue.scopes().filter(|own| first_party || !app.catalogue.is_management(&own.name)).map(scope).collect(),
-        roles: applications::roles(&app.config).into_iter().map(choice).collect(),
+        scopes: app
+            .catalogue
+            .scopes()
+            .filter(|own| first_party || !app.catalogue.is_management(&own.name))
+            .map(scope)
+            .collect(),
+        roles: applications::roles(&app.config)
+            .into_iter()
+            .map(choice)
+            .collect(),
         default_idle: life_in_words(app.config.oauth.refresh_token_seconds),
         default_absolute: life_in_words(app.config.oauth.authorization_seconds),
     }
@@ -283,19 +430,36 @@ fn new_page(place: &Place, form: ApplicationForm, offer: ApplicationOffer) -> Ap
 }
 
 /// Mints the secret and stores its digest and how it starts; that of a public application is stored nowhere.
-async fn make(app: &App, place: &Place, form: &Form, now: Timestamp) -> Result<(Application, Plaintext), Refusal> {
+async fn make(
+    app: &App,
+    place: &Place,
+    form: &Form,
+    now: Timestamp,
+) -> Result<(Application, Plaintext), Refusal> {
     let wanted = application_form::parse(form, &app.catalogue)?;
     let (secret, stored) = app.mint_client_secret();
     let new = wanted.with_secret(stored);
-    let (config, organization, person) = (Arc::clone(&app.config), place.organization.id, place.person);
+    let (config, organization, person) =
+        (Arc::clone(&app.config), place.organization.id, place.person);
     let insert = move |tx: &mut store::Tx| -> Result<_, Refusal> {
-        let organization = tx.find_organization(organization)?.ok_or(Refusal::NotFound)?;
+        let organization = tx
+            .find_organization(organization)?
+            .ok_or(Refusal::NotFound)?;
         applications::create(tx, &config, &organization, person, new).map(Verdict::Done)
     };
-    Ok((app.store.write_organization(organization, now, insert).await?, secret))
+    Ok((
+        app.store
+            .write_organization(organization, now, insert)
+            .await?,
+        secret,
+    ))
 }
 
-pub(super) fn created_page(place: &Place, application: &Application, secret: &Plaintext) -> ApplicationCreatedPage {
+pub(super) fn created_page(
+    place: &Place,
+    application: &Application,
+    secret: &Plaintext,
+) -> ApplicationCreatedPage {
     let confidential = application.client_type == ClientType::Confidential;
     ApplicationCreatedPage {
         shell: place.shell("Application created", Section::Applications),

@@ -23,8 +23,14 @@ use crate::web::visitor::Visitor;
 
 /// `GET /dev-centre`. A single organization is not asked for.
 pub async fn list(app: web::Data<App>, visitor: Visitor) -> Result<HttpResponse, PageError> {
-    let (session, catalogue) = (visitor.require()?.session.clone(), Arc::clone(&app.catalogue));
-    let Administered { open, rows, asking } = app.store.read(move |snapshot| administered(snapshot, &catalogue, &session)).await?;
+    let (session, catalogue) = (
+        visitor.require()?.session.clone(),
+        Arc::clone(&app.catalogue),
+    );
+    let Administered { open, rows, asking } = app
+        .store
+        .read(move |snapshot| administered(snapshot, &catalogue, &session))
+        .await?;
     if let ([only], true) = (rows.as_slice(), asking.is_empty()) {
         return Ok(html::see_other(&api_keys_path(&only.id)));
     }
@@ -32,7 +38,15 @@ pub async fn list(app: web::Data<App>, visitor: Visitor) -> Result<HttpResponse,
         return Ok(html::see_other("/operator"));
     }
     let shell = shell::outside(&visitor, "Organizations", &open)?;
-    Ok(html::page(StatusCode::OK, &OrganizationsPage { shell, organizations: rows, asking }, None))
+    Ok(html::page(
+        StatusCode::OK,
+        &OrganizationsPage {
+            shell,
+            organizations: rows,
+            asking,
+        },
+        None,
+    ))
 }
 
 /// `GET /dev-centre/{organization}`.
@@ -56,27 +70,53 @@ struct Administered {
     asking: Vec<Link>,
 }
 
-fn administered(snapshot: &mut Snapshot, catalogue: &Catalogue, session: &Session) -> Result<Administered, Refusal> {
+fn administered(
+    snapshot: &mut Snapshot,
+    catalogue: &Catalogue,
+    session: &Session,
+) -> Result<Administered, Refusal> {
     let all = snapshot.list_organizations_of(session.user_id)?;
     let entrances = identities::sort_out(snapshot, session, all)?;
     let mut rows = Vec::new();
     for organization in &entrances.open {
-        rows.extend(key_admin_role(snapshot, catalogue, organization, session.user_id)?.map(|role| row(organization, role)));
+        rows.extend(
+            key_admin_role(snapshot, catalogue, organization, session.user_id)?
+                .map(|role| row(organization, role)),
+        );
     }
     let mut asking = Vec::new();
     for (organization, provider) in &entrances.asking {
         if key_admin_role(snapshot, catalogue, organization, session.user_id)?.is_some() {
-            let href = Provider::href(provider.id.as_str(), &api_keys_path(organization.id.as_str()));
-            asking.push(Link { href, label: format!("{}: sign in with {}", organization.name, provider.name) });
+            let href = Provider::href(
+                provider.id.as_str(),
+                &api_keys_path(organization.id.as_str()),
+            );
+            asking.push(Link {
+                href,
+                label: format!("{}: sign in with {}", organization.name, provider.name),
+            });
         }
     }
-    Ok(Administered { open: entrances.open, rows, asking })
+    Ok(Administered {
+        open: entrances.open,
+        rows,
+        asking,
+    })
 }
 
 fn key_admin_role(
-    snapshot: &mut Snapshot, catalogue: &Catalogue, organization: &Organization, person: UserId,
+    snapshot: &mut Snapshot,
+    catalogue: &Catalogue,
+    organization: &Organization,
+    person: UserId,
 ) -> Result<Option<OrganizationRole>, Refusal> {
-    match key_admins::key_admin(snapshot, catalogue, organization.id, &KeyCaller::person(person), READ) {
+    match key_admins::key_admin(
+        snapshot,
+        catalogue,
+        organization.id,
+        &KeyCaller::person(person),
+        READ,
+    ) {
         Ok(admin) => Ok(admin.role),
         Err(refusal) if refusal.is_forbidden() => Ok(None),
         Err(other) => Err(other),
@@ -89,5 +129,9 @@ fn row(organization: &Organization, role: OrganizationRole) -> OrganizationRow {
         OrganizationRole::Admin => "Admin",
         OrganizationRole::Member => "Workspace admin",
     };
-    OrganizationRow { id: organization.id.to_string(), name: organization.name.clone(), role: role.to_owned() }
+    OrganizationRow {
+        id: organization.id.to_string(),
+        name: organization.name.clone(),
+        role: role.to_owned(),
+    }
 }

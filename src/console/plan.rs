@@ -23,32 +23,72 @@ use crate::web::refusal::field_errors;
 use crate::web::visitor::Visitor;
 
 /// `GET /dev-centre/{organization}/plan`.
-pub async fn show(app: web::Data<App>, visitor: Visitor, facts: Facts, path: web::Path<String>) -> Result<HttpResponse, PageError> {
-    Ok(html::page(StatusCode::OK, &page(&app, &visitor, &facts, &path).await?, None))
+pub async fn show(
+    app: web::Data<App>,
+    visitor: Visitor,
+    facts: Facts,
+    path: web::Path<String>,
+) -> Result<HttpResponse, PageError> {
+    Ok(html::page(
+        StatusCode::OK,
+        &page(&app, &visitor, &facts, &path).await?,
+        None,
+    ))
 }
 
 /// `POST /dev-centre/{organization}/plan` with `csrf action=enable|disable|request|cancel use_case confirm`.
 pub async fn change(
-    app: web::Data<App>, visitor: Visitor, facts: Facts, request: HttpRequest, path: web::Path<String>, payload: web::Payload,
+    app: web::Data<App>,
+    visitor: Visitor,
+    facts: Facts,
+    request: HttpRequest,
+    path: web::Path<String>,
+    payload: web::Payload,
 ) -> Result<HttpResponse, PageError> {
     let form = Form::read(&request, payload, app.config.server.max_body_bytes).await?;
     visitor.check_csrf(&form)?;
     form.refuse_repeated(&["action", "use_case", "confirm"])?;
     let catalogue = app.catalogue.clone();
     let may = move |snapshot: &mut Snapshot, organization, person| {
-        rights::ensure_organization(snapshot, &catalogue, organization, &Caller::person(person), "organization:manage")
+        rights::ensure_organization(
+            snapshot,
+            &catalogue,
+            organization,
+            &Caller::person(person),
+            "organization:manage",
+        )
     };
     // who may not learns nothing of the form
     let (place, ()) = shell::ask(&app, &visitor, &path, may).await?;
     let (person, organization) = (place.person, place.organization.id);
-    let (action, catalogue, caller) = (Action::read(&form)?, app.catalogue.clone(), Caller::person(person));
-    let write = move |tx: &mut Tx| action.carry_out(tx, &catalogue, organization, &caller).map(Verdict::Done);
-    match app.store.write_organization(organization, facts.now, write).await {
+    let (action, catalogue, caller) = (
+        Action::read(&form)?,
+        app.catalogue.clone(),
+        Caller::person(person),
+    );
+    let write = move |tx: &mut Tx| {
+        action
+            .carry_out(tx, &catalogue, organization, &caller)
+            .map(Verdict::Done)
+    };
+    match app
+        .store
+        .write_organization(organization, facts.now, write)
+        .await
+    {
         Ok(()) => Ok(html::see_other(&format!("/dev-centre/{organization}/plan"))),
         Err(refusal) => {
             let (errors, use_case) = (field_errors(refusal)?, form.field("use_case").to_owned());
-            let template = PlanPage { errors, use_case, ..page(&app, &visitor, &facts, &path).await? };
-            Ok(html::page(StatusCode::UNPROCESSABLE_ENTITY, &template, None))
+            let template = PlanPage {
+                errors,
+                use_case,
+                ..page(&app, &visitor, &facts, &path).await?
+            };
+            Ok(html::page(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                &template,
+                None,
+            ))
         }
     }
 }
@@ -63,25 +103,52 @@ enum Action {
 impl Action {
     fn read(form: &Form) -> Result<Self, PageError> {
         match form.field("action") {
-            "enable" => Ok(Self::Switch { enabled: true, confirm: false }),
-            "disable" => Ok(Self::Switch { enabled: false, confirm: form.field("confirm") == "yes" }),
+            "enable" => Ok(Self::Switch {
+                enabled: true,
+                confirm: false,
+            }),
+            "disable" => Ok(Self::Switch {
+                enabled: false,
+                confirm: form.field("confirm") == "yes",
+            }),
             // it is one line wherever it is shown
-            "request" => Ok(Self::Request(form.field("use_case").split_whitespace().collect::<Vec<_>>().join(" "))),
+            "request" => Ok(Self::Request(
+                form.field("use_case")
+                    .split_whitespace()
+                    .collect::<Vec<_>>()
+                    .join(" "),
+            )),
             "cancel" => Ok(Self::Cancel),
             _ => Err(PageError::BadRequest("Choose what to do.".to_owned())),
         }
     }
 
-    fn carry_out(self, tx: &mut Tx, catalogue: &Catalogue, organization: OrganizationId, caller: &Caller) -> Result<(), Refusal> {
+    fn carry_out(
+        self,
+        tx: &mut Tx,
+        catalogue: &Catalogue,
+        organization: OrganizationId,
+        caller: &Caller,
+    ) -> Result<(), Refusal> {
         match self {
-            Self::Switch { enabled, confirm } => dev_centre::switch(tx, catalogue, organization, caller, enabled, confirm).map(|_| ()),
-            Self::Request(use_case) => production::request(tx, catalogue, organization, caller, &use_case).map(|_| ()),
+            Self::Switch { enabled, confirm } => {
+                dev_centre::switch(tx, catalogue, organization, caller, enabled, confirm)
+                    .map(|_| ())
+            }
+            Self::Request(use_case) => {
+                production::request(tx, catalogue, organization, caller, &use_case).map(|_| ())
+            }
             Self::Cancel => production::cancel(tx, catalogue, organization, caller).map(|_| ()),
         }
     }
 }
 
-async fn page(app: &App, visitor: &Visitor, facts: &Facts, path: &str) -> Result<PlanPage, PageError> {
+async fn page(
+    app: &App,
+    visitor: &Visitor,
+    facts: &Facts,
+    path: &str,
+) -> Result<PlanPage, PageError> {
     let (catalogue, now) = (app.catalogue.clone(), facts.now);
     let question = move |snapshot: &mut Snapshot, organization, person| -> Result<_, Refusal> {
         let caller = Caller::person(person);
@@ -91,11 +158,14 @@ async fn page(app: &App, visitor: &Visitor, facts: &Facts, path: &str) -> Result
         let trial_end = plans::trial_end(plan, &standing.organization);
         Ok((standing, switch, plan.entry.title.clone(), trial_end))
     };
-    let (place, (standing, switch, plan, trial_end)) = shell::ask(app, visitor, path, question).await?;
+    let (place, (standing, switch, plan, trial_end)) =
+        shell::ask(app, visitor, path, question).await?;
     let organization = standing.organization;
     let access = organization.production_access;
     // an approval that is missing is what the form below asks for
-    let shown = standing.lock.filter(|lock| *lock != Lock::Approval || !standing.can_request && access != ProductionAccess::Requested);
+    let shown = standing.lock.filter(|lock| {
+        *lock != Lock::Approval || !standing.can_request && access != ProductionAccess::Requested
+    });
     Ok(PlanPage {
         shell: place.shell("Plan", Section::Plan),
         csrf: place.csrf(),

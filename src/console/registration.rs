@@ -26,14 +26,32 @@ use crate::web::visitor::Visitor;
 const FIELDS: [&str; 4] = ["name", "environment", "max_clients", "expiry"];
 
 /// `GET /dev-centre/{organization}/registration`.
-pub async fn list(app: web::Data<App>, visitor: Visitor, facts: Facts, path: web::Path<String>) -> Result<HttpResponse, PageError> {
-    let template = list_page(&app, &visitor, &path, TokenForm::default(), FieldErrors::default(), facts.now).await?;
+pub async fn list(
+    app: web::Data<App>,
+    visitor: Visitor,
+    facts: Facts,
+    path: web::Path<String>,
+) -> Result<HttpResponse, PageError> {
+    let template = list_page(
+        &app,
+        &visitor,
+        &path,
+        TokenForm::default(),
+        FieldErrors::default(),
+        facts.now,
+    )
+    .await?;
     Ok(html::page(StatusCode::OK, &template, None))
 }
 
 /// `POST /dev-centre/{organization}/registration`. The answer is the only page that ever shows the token.
 pub async fn create(
-    app: web::Data<App>, visitor: Visitor, facts: Facts, request: HttpRequest, path: web::Path<String>, payload: web::Payload,
+    app: web::Data<App>,
+    visitor: Visitor,
+    facts: Facts,
+    request: HttpRequest,
+    path: web::Path<String>,
+    payload: web::Payload,
 ) -> Result<HttpResponse, PageError> {
     let form = Form::read(&request, payload, app.config.server.max_body_bytes).await?;
     visitor.check_csrf(&form)?;
@@ -41,23 +59,48 @@ pub async fn create(
     // before the token exists: once it does, nothing may keep its page from being shown
     let (place, _) = shell::ask(&app, &visitor, &path, registration_tokens::list).await?;
     match make(&app, &place, &form, facts.now).await {
-        Ok((token, plaintext)) => Ok(html::page(StatusCode::OK, &created_page(&app, &place, &token, &plaintext), None)),
+        Ok((token, plaintext)) => Ok(html::page(
+            StatusCode::OK,
+            &created_page(&app, &place, &token, &plaintext),
+            None,
+        )),
         Err(refusal) => {
-            let template = list_page(&app, &visitor, &path, typed(&form), shell::field_errors(refusal)?, facts.now).await?;
-            Ok(html::page(StatusCode::UNPROCESSABLE_ENTITY, &template, None))
+            let template = list_page(
+                &app,
+                &visitor,
+                &path,
+                typed(&form),
+                shell::field_errors(refusal)?,
+                facts.now,
+            )
+            .await?;
+            Ok(html::page(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                &template,
+                None,
+            ))
         }
     }
 }
 
 /// `POST /dev-centre/{organization}/registration/{id}/revoke`.
 pub async fn revoke(
-    app: web::Data<App>, visitor: Visitor, facts: Facts, request: HttpRequest, path: web::Path<(String, String)>, payload: web::Payload,
+    app: web::Data<App>,
+    visitor: Visitor,
+    facts: Facts,
+    request: HttpRequest,
+    path: web::Path<(String, String)>,
+    payload: web::Payload,
 ) -> Result<HttpResponse, PageError> {
     let form = Form::read(&request, payload, app.config.server.max_body_bytes).await?;
     visitor.check_csrf(&form)?;
     let (person, organization) = shell::enter(&app, &visitor, &path.0).await?;
     let id: RegistrationTokenId = parse_id(&path.1)?;
-    app.store.write(facts.now, move |tx| registration_tokens::revoke(tx, organization, person, id).map(Verdict::Done)).await?;
+    app.store
+        .write(facts.now, move |tx| {
+            registration_tokens::revoke(tx, organization, person, id).map(Verdict::Done)
+        })
+        .await?;
     Ok(html::see_other(&list_path(organization)))
 }
 
@@ -66,7 +109,12 @@ fn list_path(organization: OrganizationId) -> String {
 }
 
 async fn list_page(
-    app: &App, visitor: &Visitor, path: &str, form: TokenForm, errors: FieldErrors, now: Timestamp,
+    app: &App,
+    visitor: &Visitor,
+    path: &str,
+    form: TokenForm,
+    errors: FieldErrors,
+    now: Timestamp,
 ) -> Result<RegistrationPage, PageError> {
     let (place, tokens) = shell::ask(app, visitor, path, registration_tokens::list).await?;
     Ok(RegistrationPage {
@@ -74,7 +122,10 @@ async fn list_page(
         csrf: place.csrf(),
         organization: place.link(),
         registration_endpoint: endpoint(app),
-        tokens: tokens.iter().map(|listed| row(place.organization.id, listed, now)).collect(),
+        tokens: tokens
+            .iter()
+            .map(|listed| row(place.organization.id, listed, now))
+            .collect(),
         form,
         errors,
         production_locked: place.production_locked(),
@@ -90,7 +141,11 @@ fn row(organization: OrganizationId, listed: &ListedToken, now: Timestamp) -> To
         environment: token.environment,
         clients: format!("{} of {}", listed.clients, token.max_clients),
         created: token.created_at.date(),
-        expires: if expired { "Expired".to_owned() } else { date_or_never(token.expires_at) },
+        expires: if expired {
+            "Expired".to_owned()
+        } else {
+            date_or_never(token.expires_at)
+        },
         last_used: date_or_never(token.last_used_at),
         revoke_action: format!("{}/{}/revoke", list_path(organization), token.id),
     }
@@ -102,40 +157,87 @@ fn endpoint(app: &App) -> String {
 
 fn typed(form: &Form) -> TokenForm {
     let text = |name| form.field(name).to_owned();
-    TokenForm { name: text("name"), environment: text("environment"), max_clients: text("max_clients"), expiry: text("expiry") }
+    TokenForm {
+        name: text("name"),
+        environment: text("environment"),
+        max_clients: text("max_clients"),
+        expiry: text("expiry"),
+    }
 }
 
-async fn make(app: &App, place: &Place, form: &Form, now: Timestamp) -> Result<(RegistrationToken, Plaintext), Refusal> {
+async fn make(
+    app: &App,
+    place: &Place,
+    form: &Form,
+    now: Timestamp,
+) -> Result<(RegistrationToken, Plaintext), Refusal> {
     let plaintext = mint_token(&app.config.keys.prefix, TokenKind::InitialAccessToken);
-    let new = parse(form, now, app.digester.digest(Purpose::InitialAccessToken, plaintext.expose()))?;
-    let (config, organization, person) = (Arc::clone(&app.config), place.organization.id, place.person);
+    let new = parse(
+        form,
+        now,
+        app.digester
+            .digest(Purpose::InitialAccessToken, plaintext.expose()),
+    )?;
+    let (config, organization, person) =
+        (Arc::clone(&app.config), place.organization.id, place.person);
     let insert = move |tx: &mut store::Tx| -> Result<_, Refusal> {
-        let organization = tx.find_organization(organization)?.ok_or(Refusal::NotFound)?;
+        let organization = tx
+            .find_organization(organization)?
+            .ok_or(Refusal::NotFound)?;
         registration_tokens::create(tx, &config, &organization, person, new).map(Verdict::Done)
     };
-    Ok((app.store.write_organization(organization, now, insert).await?, plaintext))
+    Ok((
+        app.store
+            .write_organization(organization, now, insert)
+            .await?,
+        plaintext,
+    ))
 }
 
-fn parse(form: &Form, now: Timestamp, digest: crate::crypto::digest::Digest) -> Result<NewRegistrationToken, Refusal> {
+fn parse(
+    form: &Form,
+    now: Timestamp,
+    digest: crate::crypto::digest::Digest,
+) -> Result<NewRegistrationToken, Refusal> {
     let mut errors = Vec::new();
-    let environment = form.field("environment").parse().map_err(|_| errors.push(("environment", "Choose an environment.".to_owned())));
-    let max_clients = form.field("max_clients").trim().parse().map_err(|_| errors.push(("max_clients", "Type a number.".to_owned())));
+    let environment = form
+        .field("environment")
+        .parse()
+        .map_err(|_| errors.push(("environment", "Choose an environment.".to_owned())));
+    let max_clients = form
+        .field("max_clients")
+        .trim()
+        .parse()
+        .map_err(|_| errors.push(("max_clients", "Type a number.".to_owned())));
     let expires_at = match form.field("expiry") {
         "never" => Some(None),
-        days => ["30", "90", "365"].contains(&days).then(|| days.parse().ok().map(|days: i64| now.plus_seconds(days * 24 * 60 * 60))),
+        days => ["30", "90", "365"].contains(&days).then(|| {
+            days.parse()
+                .ok()
+                .map(|days: i64| now.plus_seconds(days * 24 * 60 * 60))
+        }),
     };
     if expires_at.is_none() {
         errors.push(("expiry", "Choose when it expires.".to_owned()));
     }
     match (environment, max_clients, expires_at) {
-        (Ok(environment), Ok(max_clients), Some(expires_at)) => {
-            Ok(NewRegistrationToken { name: form.field("name").to_owned(), environment, max_clients, expires_at, digest })
-        }
+        (Ok(environment), Ok(max_clients), Some(expires_at)) => Ok(NewRegistrationToken {
+            name: form.field("name").to_owned(),
+            environment,
+            max_clients,
+            expires_at,
+            digest,
+        }),
         _ => Err(Refusal::Invalid(errors)),
     }
 }
 
-fn created_page(app: &App, place: &Place, token: &RegistrationToken, plaintext: &Plaintext) -> TokenCreatedPage {
+fn created_page(
+    app: &App,
+    place: &Place,
+    token: &RegistrationToken,
+    plaintext: &Plaintext,
+) -> TokenCreatedPage {
     TokenCreatedPage {
         shell: place.shell("Token created", Section::Applications),
         organization: place.link(),

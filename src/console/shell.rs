@@ -28,8 +28,16 @@ pub struct Place {
 
 impl Place {
     pub fn shell(&self, title: &str, section: Section) -> Shell {
-        let signed_in = SignedIn { organization: Some(self.link()), ..self.signed_in.clone() };
-        Shell { title: title.to_owned(), product_name: PRODUCT.to_owned(), signed_in: Some(signed_in), active_section: Some(section) }
+        let signed_in = SignedIn {
+            organization: Some(self.link()),
+            ..self.signed_in.clone()
+        };
+        Shell {
+            title: title.to_owned(),
+            product_name: PRODUCT.to_owned(),
+            signed_in: Some(signed_in),
+            active_section: Some(section),
+        }
     }
 
     pub fn link(&self) -> OrganizationLink {
@@ -54,49 +62,95 @@ impl Place {
     /// Where an admin does something about it.
     pub fn production_unlock(&self) -> Option<Link> {
         let href = format!("/dev-centre/{}/plan", self.organization.id);
-        self.sees_applications().then(|| Link { href, label: "See your plan".to_owned() })
+        self.sees_applications().then(|| Link {
+            href,
+            label: "See your plan".to_owned(),
+        })
     }
 }
 
 /// Asks one question about the organization named in the path, in one snapshot with what surrounds its page. The
 /// organizations of others are not found.
-pub async fn ask<T, F>(app: &App, visitor: &Visitor, organization: &str, question: F) -> Result<(Place, T), PageError>
+pub async fn ask<T, F>(
+    app: &App,
+    visitor: &Visitor,
+    organization: &str,
+    question: F,
+) -> Result<(Place, T), PageError>
 where
     F: FnOnce(&mut Snapshot, OrganizationId, UserId) -> Result<T, Refusal> + Send + 'static,
     T: Send + 'static,
 {
-    let (person, session) = (visitor.require()?.user.id, visitor.require()?.session.clone());
+    let (person, session) = (
+        visitor.require()?.user.id,
+        visitor.require()?.session.clone(),
+    );
     let id: OrganizationId = parse_id(organization)?;
     let (catalogue, now) = (Arc::clone(&app.catalogue), app.clock.now());
     let read = move |snapshot: &mut Snapshot| -> Result<_, PageError> {
         let organizations = snapshot.list_organizations_of(person)?;
-        ensure(organizations.iter().any(|organization| organization.id == id), Refusal::NotFound)?;
+        ensure(
+            organizations
+                .iter()
+                .any(|organization| organization.id == id),
+            Refusal::NotFound,
+        )?;
         let organizations = open_ones(snapshot, &session, organizations, id)?;
         let answer = question(snapshot, id, person)?;
-        let member = snapshot.find_member(id, person)?.filter(|member| !member.has_ended(now)).ok_or(PageError::NotFound)?;
-        ensure(member.state == MemberState::Active, PageError::Forbidden(SUSPENDED.to_owned()))?;
+        let member = snapshot
+            .find_member(id, person)?
+            .filter(|member| !member.has_ended(now))
+            .ok_or(PageError::NotFound)?;
+        ensure(
+            member.state == MemberState::Active,
+            PageError::Forbidden(SUSPENDED.to_owned()),
+        )?;
         let role = Some(member.role);
-        let organization = organizations.iter().find(|organization| organization.id == id).cloned().ok_or(PageError::NotFound)?;
+        let organization = organizations
+            .iter()
+            .find(|organization| organization.id == id)
+            .cloned()
+            .ok_or(PageError::NotFound)?;
         let plan = plans::plan_of(snapshot, &catalogue, id)?;
         let production_lock = plans::lock(plan, &organization, Environment::Production, now);
-        let production_lock = production_lock.map(|lock| lock.unlock(&catalogue, Environment::Production).detail);
+        let production_lock =
+            production_lock.map(|lock| lock.unlock(&catalogue, Environment::Production).detail);
         Ok((organizations, (organization, production_lock, role), answer))
     };
-    let (organizations, (organization, production_lock, role), answer) = app.store.read(read).await?;
+    let (organizations, (organization, production_lock, role), answer) =
+        app.store.read(read).await?;
     let sees_applications = role.is_some_and(OrganizationRole::is_admin);
-    let signed_in = SignedIn { sees_applications, ..signed_in(visitor, &organizations)? };
-    Ok((Place { person, organization, production_lock, signed_in }, answer))
+    let signed_in = SignedIn {
+        sees_applications,
+        ..signed_in(visitor, &organizations)?
+    };
+    Ok((
+        Place {
+            person,
+            organization,
+            production_lock,
+            signed_in,
+        },
+        answer,
+    ))
 }
 
 /// Whether the session opens the organization: before every change that asks nothing else first.
-pub async fn enter(app: &App, visitor: &Visitor, organization: &str) -> Result<(UserId, OrganizationId), PageError> {
+pub async fn enter(
+    app: &App,
+    visitor: &Visitor,
+    organization: &str,
+) -> Result<(UserId, OrganizationId), PageError> {
     let (place, ()) = ask(app, visitor, organization, |_, _, _| Ok(())).await?;
     Ok((place.person, place.organization.id))
 }
 
 /// The organizations that the session opens, `wanted` among them.
 fn open_ones(
-    snapshot: &mut Snapshot, session: &Session, organizations: Vec<Organization>, wanted: OrganizationId,
+    snapshot: &mut Snapshot,
+    session: &Session,
+    organizations: Vec<Organization>,
+    wanted: OrganizationId,
 ) -> Result<Vec<Organization>, PageError> {
     match identities::find_entrance(snapshot, session, wanted)? {
         Entrance::Open => Ok(identities::sort_out(snapshot, session, organizations)?.open),
@@ -106,9 +160,18 @@ fn open_ones(
 }
 
 /// The shell of a page that belongs to no organization.
-pub fn outside(visitor: &Visitor, title: &str, organizations: &[Organization]) -> Result<Shell, PageError> {
+pub fn outside(
+    visitor: &Visitor,
+    title: &str,
+    organizations: &[Organization],
+) -> Result<Shell, PageError> {
     let signed_in = Some(signed_in(visitor, organizations)?);
-    Ok(Shell { title: title.to_owned(), product_name: PRODUCT.to_owned(), signed_in, active_section: None })
+    Ok(Shell {
+        title: title.to_owned(),
+        product_name: PRODUCT.to_owned(),
+        signed_in,
+        active_section: None,
+    })
 }
 
 fn signed_in(visitor: &Visitor, organizations: &[Organization]) -> Result<SignedIn, PageError> {
@@ -123,5 +186,8 @@ fn signed_in(visitor: &Visitor, organizations: &[Organization]) -> Result<Signed
 }
 
 fn link(organization: &Organization) -> OrganizationLink {
-    OrganizationLink { id: organization.id.to_string(), name: organization.name.clone() }
+    OrganizationLink {
+        id: organization.id.to_string(),
+        name: organization.name.clone(),
+    }
 }

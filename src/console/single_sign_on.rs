@@ -22,56 +22,111 @@ use crate::web::provider::registration;
 use crate::web::visitor::Visitor;
 
 const FIELDS: [&str; 5] = ["issuer", "client_id", "client_secret", "name", "enforced"];
-const NO_PROVIDER: &str = "There is no OpenID Connect provider at this issuer, or it cannot be reached from here.";
+const NO_PROVIDER: &str =
+    "There is no OpenID Connect provider at this issuer, or it cannot be reached from here.";
 
 /// `GET /dev-centre/{organization}/single-sign-on`.
-pub async fn show(app: web::Data<App>, visitor: Visitor, path: web::Path<String>) -> Result<HttpResponse, PageError> {
+pub async fn show(
+    app: web::Data<App>,
+    visitor: Visitor,
+    path: web::Path<String>,
+) -> Result<HttpResponse, PageError> {
     let (place, found) = shell::ask(&app, &visitor, &path, identities::single_sign_on).await?;
     let form = found.provider.as_ref().map(stored).unwrap_or_default();
-    Ok(html::page(StatusCode::OK, &page(&app, &place, found, form, FieldErrors::default()), None))
+    Ok(html::page(
+        StatusCode::OK,
+        &page(&app, &place, found, form, FieldErrors::default()),
+        None,
+    ))
 }
 
 /// `POST /dev-centre/{organization}/single-sign-on` with `csrf issuer client_id client_secret name enforced`.
 pub async fn configure(
-    app: web::Data<App>, visitor: Visitor, facts: Facts, request: HttpRequest, path: web::Path<String>, payload: web::Payload,
+    app: web::Data<App>,
+    visitor: Visitor,
+    facts: Facts,
+    request: HttpRequest,
+    path: web::Path<String>,
+    payload: web::Payload,
 ) -> Result<HttpResponse, PageError> {
     let form = Form::read(&request, payload, app.config.server.max_body_bytes).await?;
     visitor.check_csrf(&form)?;
     form.refuse_repeated(&FIELDS)?;
     let (place, found) = shell::ask(&app, &visitor, &path, identities::single_sign_on).await?;
     match save(&app, &place, settings(&form), facts.now).await {
-        Ok(_) => Ok(html::see_other(&format!("/dev-centre/{}/single-sign-on", place.organization.id))),
+        Ok(_) => Ok(html::see_other(&format!(
+            "/dev-centre/{}/single-sign-on",
+            place.organization.id
+        ))),
         Err(refusal) => {
-            let template = page(&app, &place, found, typed(&form), shell::field_errors(refusal)?);
-            Ok(html::page(StatusCode::UNPROCESSABLE_ENTITY, &template, None))
+            let template = page(
+                &app,
+                &place,
+                found,
+                typed(&form),
+                shell::field_errors(refusal)?,
+            );
+            Ok(html::page(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                &template,
+                None,
+            ))
         }
     }
 }
 
 /// `POST /dev-centre/{organization}/single-sign-on/remove`.
 pub async fn remove(
-    app: web::Data<App>, visitor: Visitor, facts: Facts, request: HttpRequest, path: web::Path<String>, payload: web::Payload,
+    app: web::Data<App>,
+    visitor: Visitor,
+    facts: Facts,
+    request: HttpRequest,
+    path: web::Path<String>,
+    payload: web::Payload,
 ) -> Result<HttpResponse, PageError> {
     let form = Form::read(&request, payload, app.config.server.max_body_bytes).await?;
     visitor.check_csrf(&form)?;
     let (place, _) = shell::ask(&app, &visitor, &path, identities::single_sign_on).await?;
     let (organization, person) = (place.organization.id, place.person);
-    app.store.write_organization(organization, facts.now, move |tx| identities::remove(tx, organization, person).map(Verdict::Done)).await?;
-    Ok(html::see_other(&format!("/dev-centre/{organization}/single-sign-on")))
+    app.store
+        .write_organization(organization, facts.now, move |tx| {
+            identities::remove(tx, organization, person).map(Verdict::Done)
+        })
+        .await?;
+    Ok(html::see_other(&format!(
+        "/dev-centre/{organization}/single-sign-on"
+    )))
 }
 
 /// Nothing is saved that nobody could sign in by.
-async fn save(app: &App, place: &Place, new: Settings, now: Timestamp) -> Result<IdentityProvider, Refusal> {
+async fn save(
+    app: &App,
+    place: &Place,
+    new: Settings,
+    now: Timestamp,
+) -> Result<IdentityProvider, Refusal> {
     let (organization, person): (OrganizationId, _) = (place.organization.id, place.person);
     let (config, asked) = (Arc::clone(&app.config), new.clone());
-    app.store.read(move |snapshot| identities::check(snapshot, &config.identity, organization, person, &asked)).await?;
-    let probed = registration(&app.config.identity, &new.issuer, &new.client_id, String::new());
+    app.store
+        .read(move |snapshot| {
+            identities::check(snapshot, &config.identity, organization, person, &asked)
+        })
+        .await?;
+    let probed = registration(
+        &app.config.identity,
+        &new.issuer,
+        &new.client_id,
+        String::new(),
+    );
     if let Err(failure) = app.openid.probe(&probed, now).await {
         tracing::warn!(organization.id = %organization, "Refused single sign-on settings: {failure}");
         return Err(Refusal::Invalid(vec![("issuer", NO_PROVIDER.to_owned())]));
     }
     let (config, sealer) = (Arc::clone(&app.config), Arc::clone(&app.sealer));
-    let write = move |tx: &mut Tx| identities::configure(tx, &config.identity, &sealer, organization, person, &new).map(Verdict::Done);
+    let write = move |tx: &mut Tx| {
+        identities::configure(tx, &config.identity, &sealer, organization, person, &new)
+            .map(Verdict::Done)
+    };
     app.store.write_organization(organization, now, write).await
 }
 
@@ -79,7 +134,13 @@ fn settings(form: &Form) -> Settings {
     let text = |name| form.field(name).trim().to_owned();
     // an empty one leaves what is there
     let client_secret = Some(text("client_secret")).filter(|secret| !secret.is_empty());
-    Settings { issuer: text("issuer"), client_id: text("client_id"), client_secret, name: text("name"), enforced: form.contains("enforced") }
+    Settings {
+        issuer: text("issuer"),
+        client_id: text("client_id"),
+        client_secret,
+        name: text("name"),
+        enforced: form.contains("enforced"),
+    }
 }
 
 fn stored(provider: &IdentityProvider) -> SingleSignOnForm {
@@ -92,12 +153,30 @@ fn stored(provider: &IdentityProvider) -> SingleSignOnForm {
 }
 
 fn typed(form: &Form) -> SingleSignOnForm {
-    let Settings { issuer, client_id, name, enforced, .. } = settings(form);
-    SingleSignOnForm { issuer, client_id, name, enforced }
+    let Settings {
+        issuer,
+        client_id,
+        name,
+        enforced,
+        ..
+    } = settings(form);
+    SingleSignOnForm {
+        issuer,
+        client_id,
+        name,
+        enforced,
+    }
 }
 
-fn page(app: &App, place: &Place, found: SingleSignOn, form: SingleSignOnForm, errors: FieldErrors) -> SingleSignOnPage {
-    let sign_in = |provider: &IdentityProvider| format!("{}/login/oidc/{}", app.issuer.as_str(), provider.id);
+fn page(
+    app: &App,
+    place: &Place,
+    found: SingleSignOn,
+    form: SingleSignOnForm,
+    errors: FieldErrors,
+) -> SingleSignOnPage {
+    let sign_in =
+        |provider: &IdentityProvider| format!("{}/login/oidc/{}", app.issuer.as_str(), provider.id);
     SingleSignOnPage {
         shell: place.shell("Single sign-on", Section::SingleSignOn),
         csrf: place.csrf(),

@@ -80,7 +80,15 @@ pub struct Digester {
 
 impl Digester {
     pub fn new(keys: &SecretKeys) -> Self {
-        Self { keys: keys.iter().map(|key| Key { id: key.id.clone(), hmac: derive(key, b"countersign digest v1") }).collect() }
+        Self {
+            keys: keys
+                .iter()
+                .map(|key| Key {
+                    id: key.id.clone(),
+                    hmac: derive(key, b"countersign digest v1"),
+                })
+                .collect(),
+        }
     }
 
     /// The digest to store, under the current key.
@@ -90,7 +98,10 @@ impl Digester {
 
     /// Every digest under which the secret may be stored: one, or two while the key is being rotated.
     pub fn candidates(&self, purpose: Purpose, secret: &str) -> Vec<Digest> {
-        self.keys.iter().map(|key| encode(key, &tag(key, purpose, secret))).collect()
+        self.keys
+            .iter()
+            .map(|key| encode(key, &tag(key, purpose, secret)))
+            .collect()
     }
 
     /// Names the secret in memory; the same for every process with the same current key.
@@ -100,9 +111,15 @@ impl Digester {
 
     /// Whether `stored` is the digest of `secret`, compared in constant time.
     pub fn matches(&self, purpose: Purpose, secret: &str, stored: &Digest) -> bool {
-        let Some((id, encoded)) = stored.0.split_once(':') else { return false };
-        let Some(key) = self.keys.iter().find(|key| key.id == id) else { return false };
-        let Ok(stored) = URL_SAFE_NO_PAD.decode(encoded) else { return false };
+        let Some((id, encoded)) = stored.0.split_once(':') else {
+            return false;
+        };
+        let Some(key) = self.keys.iter().find(|key| key.id == id) else {
+            return false;
+        };
+        let Ok(stored) = URL_SAFE_NO_PAD.decode(encoded) else {
+            return false;
+        };
         hmac::verify(&key.hmac, &message(purpose, secret), &stored).is_ok()
     }
 }
@@ -141,17 +158,28 @@ mod tests {
         assert!(digester.matches(Purpose::ApiKey, "secret", &digest));
         assert!(!digester.matches(Purpose::ApiKey, "Secret", &digest));
         assert!(!digester.matches(Purpose::ClientSecret, "secret", &digest));
-        assert!(!Digester::new(&SecretKeys::generate()).matches(Purpose::ApiKey, "secret", &digest));
+        assert!(!Digester::new(&SecretKeys::generate()).matches(
+            Purpose::ApiKey,
+            "secret",
+            &digest
+        ));
     }
 
     #[test]
     fn a_digest_under_the_outgoing_key_still_matches() {
-        let lines = ["new ".to_owned() + &"01".repeat(32), "old ".to_owned() + &"02".repeat(32)];
+        let lines = [
+            "new ".to_owned() + &"01".repeat(32),
+            "old ".to_owned() + &"02".repeat(32),
+        ];
         let before = Digester::new(&SecretKeys::parse(&lines[1]).expect("one key"));
         let after = Digester::new(&SecretKeys::parse(&lines.join("\n")).expect("two keys"));
         let stored = before.digest(Purpose::RefreshToken, "secret");
         assert!(after.matches(Purpose::RefreshToken, "secret", &stored));
-        assert!(after.candidates(Purpose::RefreshToken, "secret").contains(&stored));
+        assert!(
+            after
+                .candidates(Purpose::RefreshToken, "secret")
+                .contains(&stored)
+        );
         assert_ne!(after.digest(Purpose::RefreshToken, "secret"), stored);
     }
 }

@@ -54,17 +54,29 @@ impl TokenKind {
 /// A new key: the public id that lists, logs and mails show, and the whole key, shown once.
 pub fn mint_key(prefix: &str, marker: &str) -> (String, Plaintext) {
     let public_id = random_base62(PUBLIC_ID);
-    let body = format!("{}{public_id}{}", key_start(prefix, marker), random_base62(SECRET));
+    let body = format!(
+        "{}{public_id}{}",
+        key_start(prefix, marker),
+        random_base62(SECRET)
+    );
     (public_id, Plaintext::new(with_checksum(body)))
 }
 
 /// What stands before the public id: `cs_sandbox_`.
 pub fn key_start(prefix: &str, marker: &str) -> String {
-    if marker.is_empty() { format!("{prefix}_") } else { format!("{prefix}_{marker}_") }
+    if marker.is_empty() {
+        format!("{prefix}_")
+    } else {
+        format!("{prefix}_{marker}_")
+    }
 }
 
 pub fn mint_token(prefix: &str, kind: TokenKind) -> Plaintext {
-    Plaintext::new(with_checksum(format!("{prefix}_{}_{}", kind.marker(), random_base62(SECRET))))
+    Plaintext::new(with_checksum(format!(
+        "{prefix}_{}_{}",
+        kind.marker(),
+        random_base62(SECRET)
+    )))
 }
 
 /// How a new token starts, for people to tell two of them apart: 28 characters, 166 random bits, stay secret.
@@ -83,12 +95,22 @@ pub fn is_token(prefix: &str, kind: TokenKind, text: &str) -> bool {
 pub fn key_public_id(text: &str) -> Option<&str> {
     let tail = PUBLIC_ID + SECRET + CHECKSUM;
     let start = text.len().checked_sub(tail)?;
-    let shaped = text.len() <= MOST_BYTES && start > 0 && text.is_char_boundary(start) && text[..start].ends_with('_');
-    if shaped && text[start..].bytes().all(is_base62) && has_checksum(text) { Some(&text[start..start + PUBLIC_ID]) } else { None }
+    let shaped = text.len() <= MOST_BYTES
+        && start > 0
+        && text.is_char_boundary(start)
+        && text[..start].ends_with('_');
+    if shaped && text[start..].bytes().all(is_base62) && has_checksum(text) {
+        Some(&text[start..start + PUBLIC_ID])
+    } else {
+        None
+    }
 }
 
 fn token_body<'t>(prefix: &str, kind: TokenKind, text: &'t str) -> Option<&'t str> {
-    text.strip_prefix(prefix)?.strip_prefix('_')?.strip_prefix(kind.marker())?.strip_prefix('_')
+    text.strip_prefix(prefix)?
+        .strip_prefix('_')?
+        .strip_prefix(kind.marker())?
+        .strip_prefix('_')
 }
 
 fn with_checksum(mut body: String) -> String {
@@ -98,7 +120,9 @@ fn with_checksum(mut body: String) -> String {
 }
 
 fn has_checksum(text: &str) -> bool {
-    text.len() > CHECKSUM && text.is_ascii() && text.as_bytes()[text.len() - CHECKSUM..] == checksum(&text[..text.len() - CHECKSUM])
+    text.len() > CHECKSUM
+        && text.is_ascii()
+        && text.as_bytes()[text.len() - CHECKSUM..] == checksum(&text[..text.len() - CHECKSUM])
 }
 
 fn checksum(body: &str) -> [u8; CHECKSUM] {
@@ -135,7 +159,11 @@ mod tests {
         let token = mint_token("cs", TokenKind::AccessToken);
         assert!(is_token("cs", TokenKind::AccessToken, token.expose()));
         assert!(!is_token("cs", TokenKind::RefreshToken, token.expose()));
-        assert!(!is_token("cs", TokenKind::AccessToken, &token.expose()[..token.expose().len() - 1]));
+        assert!(!is_token(
+            "cs",
+            TokenKind::AccessToken,
+            &token.expose()[..token.expose().len() - 1]
+        ));
         assert_eq!(key_public_id(token.expose()), None);
         // a right checksum over what we never mint
         let foreign = with_checksum(format!("cs_at_{}", "-".repeat(SECRET)));
@@ -146,7 +174,10 @@ mod tests {
     fn a_hint_leaves_160_bits_secret() {
         let token = mint_token("acme_live", TokenKind::ClientSecret);
         let hint = hint(&token);
-        assert!(hint.starts_with("acme_live_cs_") && token.expose().starts_with(&hint), "{hint}");
+        assert!(
+            hint.starts_with("acme_live_cs_") && token.expose().starts_with(&hint),
+            "{hint}"
+        );
         assert_eq!(hint.len(), "acme_live_cs_".len() + 4);
         // the checksum is made of what is shown and what is not: it is not shown
         let hidden = token.expose().len() - hint.len() - CHECKSUM;

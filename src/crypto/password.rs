@@ -27,11 +27,18 @@ pub struct Busy;
 
 /// A PHC string `$argon2id$v=19$m=19456,t=2,p=1$…`. Slow: call it outside transactions.
 pub fn hash(password: &str) -> String {
-    Argon2::default().hash_password(password.as_bytes()).expect("argon2 refuses only passwords over 4 GB").to_string()
+    Argon2::default()
+        .hash_password(password.as_bytes())
+        .expect("argon2 refuses only passwords over 4 GB")
+        .to_string()
 }
 
 fn verify(password: &str, stored: &str) -> bool {
-    PasswordHash::new(stored).is_ok_and(|parsed| Argon2::default().verify_password(password.as_bytes(), &parsed).is_ok())
+    PasswordHash::new(stored).is_ok_and(|parsed| {
+        Argon2::default()
+            .verify_password(password.as_bytes(), &parsed)
+            .is_ok()
+    })
 }
 
 type Job = Box<dyn FnOnce() + Send>;
@@ -49,7 +56,9 @@ impl Waiting {
     /// Sends the newest attempt of the address with the most waiting away, if that one has more than the newcomer would:
     /// a few busy addresses must not shut everybody else out.
     fn make_room(&mut self, own: usize) -> bool {
-        let Some((_, busiest)) = self.jobs.iter_mut().max_by_key(|(_, jobs)| jobs.len()) else { return false };
+        let Some((_, busiest)) = self.jobs.iter_mut().max_by_key(|(_, jobs)| jobs.len()) else {
+            return false;
+        };
         if busiest.len() <= own + 1 {
             return false;
         }
@@ -74,16 +83,29 @@ pub struct PasswordQueue {
 
 impl PasswordQueue {
     pub fn start() -> std::io::Result<Self> {
-        let shared = Arc::new(Shared { waiting: Mutex::default(), arrived: Condvar::new() });
+        let shared = Arc::new(Shared {
+            waiting: Mutex::default(),
+            arrived: Condvar::new(),
+        });
         for _ in 0..THREADS {
             let shared = Arc::clone(&shared);
-            std::thread::Builder::new().name("passwords".to_owned()).spawn(move || work(&shared))?;
+            std::thread::Builder::new()
+                .name("passwords".to_owned())
+                .spawn(move || work(&shared))?;
         }
-        Ok(Self { shared, decoy: decoy() })
+        Ok(Self {
+            shared,
+            decoy: decoy(),
+        })
     }
 
     /// Whether `password` is the one behind `stored`; `None` (an unknown account) takes as long and is never true.
-    pub async fn verify(&self, address: IpAddr, password: String, stored: Option<String>) -> Result<bool, Busy> {
+    pub async fn verify(
+        &self,
+        address: IpAddr,
+        password: String,
+        stored: Option<String>,
+    ) -> Result<bool, Busy> {
         let known = stored.is_some();
         let stored = stored.unwrap_or_else(|| self.decoy.clone());
         let (answer, answered) = oneshot::channel();
@@ -109,9 +131,15 @@ impl PasswordQueue {
     }
 
     fn enqueue(&self, address: IpAddr, job: Job) -> Result<(), Busy> {
-        let mut waiting = self.shared.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self
+            .shared
+            .waiting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let own = waiting.jobs.get(&address).map_or(0, VecDeque::len);
-        if own >= MOST_WAITING_PER_ADDRESS || (waiting.count >= MOST_WAITING && !waiting.make_room(own)) {
+        if own >= MOST_WAITING_PER_ADDRESS
+            || (waiting.count >= MOST_WAITING && !waiting.make_room(own))
+        {
             return Err(Busy);
         }
         if own == 0 {
@@ -126,7 +154,11 @@ impl PasswordQueue {
 
 impl Drop for PasswordQueue {
     fn drop(&mut self) {
-        self.shared.waiting.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
+        self.shared
+            .waiting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .closed = true;
         self.shared.arrived.notify_all();
     }
 }
@@ -140,7 +172,10 @@ fn work(shared: &Shared) {
 
 /// Takes one job of the address whose turn it is, and puts that address at the end of the line if it has more.
 fn next(shared: &Shared) -> Option<Job> {
-    let mut waiting = shared.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut waiting = shared
+        .waiting
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
     loop {
         if waiting.closed {
             return None;
@@ -156,7 +191,10 @@ fn next(shared: &Shared) -> Option<Job> {
             waiting.count -= 1;
             return job;
         }
-        waiting = shared.arrived.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+        waiting = shared
+            .arrived
+            .wait(waiting)
+            .unwrap_or_else(PoisonError::into_inner);
     }
 }
 
@@ -173,7 +211,11 @@ fn decoy() -> String {
     use base64::Engine;
     use base64::engine::general_purpose::STANDARD_NO_PAD;
     let (salt, output): ([u8; 16], [u8; 32]) = (rand::random(), rand::random());
-    format!("$argon2id$v=19$m=19456,t=2,p=1${}${}", STANDARD_NO_PAD.encode(salt), STANDARD_NO_PAD.encode(output))
+    format!(
+        "$argon2id$v=19$m=19456,t=2,p=1${}${}",
+        STANDARD_NO_PAD.encode(salt),
+        STANDARD_NO_PAD.encode(output)
+    )
 }
 
 /// A password for people, 119 random bits.
@@ -188,15 +230,28 @@ mod tests {
     #[test]
     fn a_hash_is_argon2id_at_the_minimum_of_owasp_or_above() {
         let stored = hash("correct horse");
-        assert!(stored.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{stored}");
-        assert!(verify("correct horse", &stored) && !verify("correct horsf", &stored) && !verify("x", "not a hash"));
+        assert!(
+            stored.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"),
+            "{stored}"
+        );
+        assert!(
+            verify("correct horse", &stored)
+                && !verify("correct horsf", &stored)
+                && !verify("x", "not a hash")
+        );
         assert!(PasswordHash::new(&decoy()).is_ok());
     }
 
     #[test]
     fn one_address_cannot_push_another_to_the_end_of_the_line() {
-        let shared = Shared { waiting: Mutex::default(), arrived: Condvar::new() };
-        let queue = PasswordQueue { shared: Arc::new(shared), decoy: String::new() };
+        let shared = Shared {
+            waiting: Mutex::default(),
+            arrived: Condvar::new(),
+        };
+        let queue = PasswordQueue {
+            shared: Arc::new(shared),
+            decoy: String::new(),
+        };
         let order = Arc::new(Mutex::new(Vec::new()));
         let job = |name: &'static str| {
             let order = Arc::clone(&order);
@@ -211,19 +266,35 @@ mod tests {
         for _ in 0..3 {
             next(&queue.shared).expect("a job")();
         }
-        assert_eq!(*order.lock().expect("unpoisoned"), ["flood", "calm", "flood"]);
+        assert_eq!(
+            *order.lock().expect("unpoisoned"),
+            ["flood", "calm", "flood"]
+        );
     }
 
     #[test]
     fn a_few_busy_addresses_do_not_shut_a_newcomer_out() {
-        let queue = PasswordQueue { shared: Arc::new(Shared { waiting: Mutex::default(), arrived: Condvar::new() }), decoy: String::new() };
+        let queue = PasswordQueue {
+            shared: Arc::new(Shared {
+                waiting: Mutex::default(),
+                arrived: Condvar::new(),
+            }),
+            decoy: String::new(),
+        };
         for busy in 0..8 {
             for _ in 0..MOST_WAITING_PER_ADDRESS {
-                queue.enqueue(IpAddr::from([192, 0, 2, busy]), Box::new(|| ())).expect("fits");
+                queue
+                    .enqueue(IpAddr::from([192, 0, 2, busy]), Box::new(|| ()))
+                    .expect("fits");
             }
         }
-        queue.enqueue(IpAddr::from([198, 51, 100, 1]), Box::new(|| ())).expect("a newcomer takes the place of a busy address");
-        assert_eq!(queue.shared.waiting.lock().expect("unpoisoned").count, MOST_WAITING);
+        queue
+            .enqueue(IpAddr::from([198, 51, 100, 1]), Box::new(|| ()))
+            .expect("a newcomer takes the place of a busy address");
+        assert_eq!(
+            queue.shared.waiting.lock().expect("unpoisoned").count,
+            MOST_WAITING
+        );
     }
 
     #[test]
@@ -231,6 +302,9 @@ mod tests {
         let one: IpAddr = "2001:db8::1".parse().expect("an address");
         let other: IpAddr = "2001:db8::ffff".parse().expect("an address");
         assert_eq!(network(one), network(other));
-        assert_eq!(network("::ffff:192.0.2.1".parse().expect("an address")), IpAddr::from([192, 0, 2, 1]));
+        assert_eq!(
+            network("::ffff:192.0.2.1".parse().expect("an address")),
+            IpAddr::from([192, 0, 2, 1])
+        );
     }
 }

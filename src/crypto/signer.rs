@@ -8,7 +8,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use aws_lc_rs::error::KeyRejected;
 use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, Signature};
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, Signature,
+};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::jwk::{Jwk, KeyAlgorithm, PublicKeyUse, ThumbprintHash};
@@ -99,13 +101,24 @@ impl PrivateKey {
         let refused = |error: aws_lc_rs::error::Unspecified| SignerError::Key(error.to_string());
         let random = SystemRandom::new();
         let pkcs8 = match algorithm {
-            SigningAlgorithm::Es256 => EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).map_err(refused)?,
-            SigningAlgorithm::EdDsa => Ed25519KeyPair::generate_pkcs8v1(&random).map_err(refused)?,
+            SigningAlgorithm::Es256 => {
+                EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random)
+                    .map_err(refused)?
+            }
+            SigningAlgorithm::EdDsa => {
+                Ed25519KeyPair::generate_pkcs8v1(&random).map_err(refused)?
+            }
         };
         let pkcs8 = pkcs8.as_ref().to_vec();
         let jwk = public_jwk(algorithm, &pkcs8)?;
-        let kid = jwk.thumbprint(ThumbprintHash::SHA256).map_err(|error| SignerError::Key(error.to_string()))?;
-        Ok(Self { kid, algorithm, pkcs8 })
+        let kid = jwk
+            .thumbprint(ThumbprintHash::SHA256)
+            .map_err(|error| SignerError::Key(error.to_string()))?;
+        Ok(Self {
+            kid,
+            algorithm,
+            pkcs8,
+        })
     }
 }
 
@@ -133,7 +146,12 @@ pub type ScheduledKey = (PrivateKey, Timestamp);
 /// all of them, when the clock was set back, the earliest.
 pub fn due(signs_from: impl ExactSizeIterator<Item = Timestamp>, now: Timestamp) -> Option<usize> {
     let last = signs_from.len().checked_sub(1)?;
-    Some(signs_from.into_iter().position(|from| from <= now).unwrap_or(last))
+    Some(
+        signs_from
+            .into_iter()
+            .position(|from| from <= now)
+            .unwrap_or(last),
+    )
 }
 
 /// The keys in use: time decides which one signs, all verify and are published.
@@ -150,7 +168,10 @@ struct Keys {
 
 impl Signer {
     pub fn new(issuer: &str, keys: &[ScheduledKey]) -> Result<Self, SignerError> {
-        Ok(Self { issuer: issuer.to_owned(), keys: RwLock::new(Arc::new(Keys::load(keys)?)) })
+        Ok(Self {
+            issuer: issuer.to_owned(),
+            keys: RwLock::new(Arc::new(Keys::load(keys)?)),
+        })
     }
 
     /// From here on these are the keys.
@@ -163,7 +184,12 @@ impl Signer {
     /// Whether these keys, at these times, are the ones in use. Named in the order of their times, the latest first.
     pub fn holds<'k>(&self, keys: impl ExactSizeIterator<Item = (&'k str, Timestamp)>) -> bool {
         let own = self.keys();
-        own.list.len() == keys.len() && own.list.iter().zip(keys).all(|(key, (kid, from))| key.kid == kid && key.signs_from == from)
+        own.list.len() == keys.len()
+            && own
+                .list
+                .iter()
+                .zip(keys)
+                .all(|(key, (kid, from))| key.kid == kid && key.signs_from == from)
     }
 
     fn keys(&self) -> Arc<Keys> {
@@ -173,9 +199,14 @@ impl Signer {
     /// Signs with the key that is due at the claims' `iat`.
     pub fn sign(&self, claims: &Claims) -> Result<String, SignerError> {
         let keys = self.keys();
-        let index = due(keys.list.iter().map(|key| key.signs_from), Timestamp::from_seconds(claims.iat)).ok_or(SignerError::NoKey)?;
+        let index = due(
+            keys.list.iter().map(|key| key.signs_from),
+            Timestamp::from_seconds(claims.iat),
+        )
+        .ok_or(SignerError::NoKey)?;
         let key = &keys.list[index];
-        let claims = serde_json::to_vec(claims).map_err(|error| SignerError::Key(error.to_string()))?;
+        let claims =
+            serde_json::to_vec(claims).map_err(|error| SignerError::Key(error.to_string()))?;
         let mut token = String::with_capacity(key.header.len() + claims.len() * 4 / 3 + 96);
         token.push_str(&key.header);
         token.push('.');
@@ -192,9 +223,16 @@ impl Signer {
             return Err(NotOurs);
         }
         let header = jsonwebtoken::decode_header(token).map_err(|_| NotOurs)?;
-        let typed = header.typ.as_deref().is_some_and(|typ| typ.eq_ignore_ascii_case(TYPE));
+        let typed = header
+            .typ
+            .as_deref()
+            .is_some_and(|typ| typ.eq_ignore_ascii_case(TYPE));
         let keys = self.keys();
-        let key = header.kid.and_then(|kid| keys.by_kid.get(&kid)).map(|index| &keys.list[*index]).ok_or(NotOurs)?;
+        let key = header
+            .kid
+            .and_then(|kid| keys.by_kid.get(&kid))
+            .map(|index| &keys.list[*index])
+            .ok_or(NotOurs)?;
         if !typed || header.alg != key.algorithm {
             return Err(NotOurs);
         }
@@ -203,7 +241,9 @@ impl Signer {
         validation.validate_aud = false;
         validation.set_issuer(&[&self.issuer]);
         validation.set_required_spec_claims(&["exp", "iss", "sub", "aud"]);
-        jsonwebtoken::decode::<Claims>(token, &key.decoding, &validation).map(|data| data.claims).map_err(|_| NotOurs)
+        jsonwebtoken::decode::<Claims>(token, &key.decoding, &validation)
+            .map(|data| data.claims)
+            .map_err(|_| NotOurs)
     }
 
     /// RFC 7517 §5: what `/.well-known/jwks.json` answers.
@@ -212,7 +252,18 @@ impl Signer {
     }
 
     pub fn algorithms(&self) -> Vec<&'static str> {
-        let mut names: Vec<_> = self.keys().list.iter().map(|key| if key.algorithm == Algorithm::EdDSA { "EdDSA" } else { "ES256" }).collect();
+        let mut names: Vec<_> = self
+            .keys()
+            .list
+            .iter()
+            .map(|key| {
+                if key.algorithm == Algorithm::EdDSA {
+                    "EdDSA"
+                } else {
+                    "ES256"
+                }
+            })
+            .collect();
         names.sort_unstable();
         names.dedup();
         names
@@ -225,8 +276,17 @@ impl Keys {
         if list.is_empty() {
             return Err(SignerError::NoKey);
         }
-        list.sort_by(|one, other| other.signs_from.cmp(&one.signs_from).then_with(|| one.kid.cmp(&other.kid)));
-        let by_kid = list.iter().enumerate().map(|(index, key)| (key.kid.clone(), index)).collect();
+        list.sort_by(|one, other| {
+            other
+                .signs_from
+                .cmp(&one.signs_from)
+                .then_with(|| one.kid.cmp(&other.kid))
+        });
+        let by_kid = list
+            .iter()
+            .enumerate()
+            .map(|(index, key)| (key.kid.clone(), index))
+            .collect();
         Ok(Self { list, by_kid })
     }
 }
@@ -235,14 +295,21 @@ impl Private {
     fn parse(algorithm: SigningAlgorithm, pkcs8: &[u8]) -> Result<Self, SignerError> {
         let refused = |error: KeyRejected| SignerError::Key(error.to_string());
         Ok(match algorithm {
-            SigningAlgorithm::Es256 => Self::Es256(Box::new(EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8).map_err(refused)?)),
-            SigningAlgorithm::EdDsa => Self::EdDsa(Box::new(Ed25519KeyPair::from_pkcs8(pkcs8).map_err(refused)?)),
+            SigningAlgorithm::Es256 => Self::Es256(Box::new(
+                EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8)
+                    .map_err(refused)?,
+            )),
+            SigningAlgorithm::EdDsa => Self::EdDsa(Box::new(
+                Ed25519KeyPair::from_pkcs8(pkcs8).map_err(refused)?,
+            )),
         })
     }
 
     fn sign(&self, message: &[u8]) -> Result<Signature, SignerError> {
         match self {
-            Self::Es256(pair) => pair.sign(&SystemRandom::new(), message).map_err(|error| SignerError::Key(error.to_string())),
+            Self::Es256(pair) => pair
+                .sign(&SystemRandom::new(), message)
+                .map_err(|error| SignerError::Key(error.to_string())),
             Self::EdDsa(pair) => Ok(pair.sign(message)),
         }
     }
@@ -255,7 +322,11 @@ impl Claims {
         if self.aud == Audience::One(issuer.to_owned()) {
             return Some(Resources::default());
         }
-        let resources = self.aud.iter().map(|uri| uri.parse::<ResourceUri>().ok()).collect::<Option<Resources>>()?;
+        let resources = self
+            .aud
+            .iter()
+            .map(|uri| uri.parse::<ResourceUri>().ok())
+            .collect::<Option<Resources>>()?;
         (!resources.is_empty()).then_some(resources)
     }
 
@@ -272,7 +343,8 @@ fn load((key, signs_from): &ScheduledKey) -> Result<Key, SignerError> {
         SigningAlgorithm::Es256 => KeyAlgorithm::ES256,
         SigningAlgorithm::EdDsa => KeyAlgorithm::EdDSA,
     });
-    let decoding = DecodingKey::from_jwk(&jwk).map_err(|error| SignerError::Key(error.to_string()))?;
+    let decoding =
+        DecodingKey::from_jwk(&jwk).map_err(|error| SignerError::Key(error.to_string()))?;
     let (algorithm, _) = encoding_key(key.algorithm, &key.pkcs8);
     let header = serde_json::json!({ "typ": TYPE, "alg": key.algorithm.as_str(), "kid": key.kid });
     Ok(Key {
@@ -295,7 +367,8 @@ fn encoding_key(algorithm: SigningAlgorithm, pkcs8: &[u8]) -> (Algorithm, Encodi
 
 fn public_jwk(algorithm: SigningAlgorithm, pkcs8: &[u8]) -> Result<Jwk, SignerError> {
     let (algorithm, encoding) = encoding_key(algorithm, pkcs8);
-    Jwk::from_encoding_key(&encoding, algorithm).map_err(|error| SignerError::Key(error.to_string()))
+    Jwk::from_encoding_key(&encoding, algorithm)
+        .map_err(|error| SignerError::Key(error.to_string()))
 }
 
 #[cfg(test)]
@@ -322,7 +395,10 @@ mod tests {
     }
 
     fn key(algorithm: SigningAlgorithm, signs_from_seconds: i64) -> ScheduledKey {
-        (PrivateKey::generate(algorithm).expect("a key"), Timestamp::from_seconds(signs_from_seconds))
+        (
+            PrivateKey::generate(algorithm).expect("a key"),
+            Timestamp::from_seconds(signs_from_seconds),
+        )
     }
 
     fn signer(algorithm: SigningAlgorithm) -> Signer {
@@ -337,28 +413,54 @@ mod tests {
             let token = signer.sign(&claims).expect("signed");
             assert_eq!(signer.verify(&token), Ok(claims));
             let header = jsonwebtoken::decode_header(&token).expect("a header");
-            assert_eq!((header.typ.as_deref(), header.kid.is_some()), (Some("at+jwt"), true));
+            assert_eq!(
+                (header.typ.as_deref(), header.kid.is_some()),
+                (Some("at+jwt"), true)
+            );
         }
     }
 
     #[test]
     fn time_alone_decides_which_key_signs() {
         // 9700-44: a prepared key takes over by itself, and gives the turn back when the clock steps back
-        let (first, second) = (key(SigningAlgorithm::Es256, 100), key(SigningAlgorithm::EdDsa, 200));
+        let (first, second) = (
+            key(SigningAlgorithm::Es256, 100),
+            key(SigningAlgorithm::EdDsa, 200),
+        );
         let kids = [first.0.kid.clone(), second.0.kid.clone()];
         let signer = Signer::new("https://id.example", &[first, second]).expect("a signer");
         for (iat, expected) in [(100, 0), (199, 0), (200, 1), (201, 1), (199, 0), (50, 0)] {
             let claims = Claims { iat, ..claims() };
             let token = signer.sign(&claims).expect("signed");
-            assert_eq!(jsonwebtoken::decode_header(&token).expect("a header").kid.as_ref(), Some(&kids[expected]), "{iat}");
+            assert_eq!(
+                jsonwebtoken::decode_header(&token)
+                    .expect("a header")
+                    .kid
+                    .as_ref(),
+                Some(&kids[expected]),
+                "{iat}"
+            );
             assert_eq!(signer.verify(&token), Ok(claims));
         }
-        assert!(signer.holds([(kids[1].as_str(), Timestamp::from_seconds(200)), (&kids[0], Timestamp::from_seconds(100))].into_iter()));
+        assert!(
+            signer.holds(
+                [
+                    (kids[1].as_str(), Timestamp::from_seconds(200)),
+                    (&kids[0], Timestamp::from_seconds(100))
+                ]
+                .into_iter()
+            )
+        );
         let token = signer.sign(&claims()).expect("signed");
-        signer.replace(&[key(SigningAlgorithm::Es256, 300)]).expect("keys");
+        signer
+            .replace(&[key(SigningAlgorithm::Es256, 300)])
+            .expect("keys");
         assert_eq!(signer.verify(&token), Err(NotOurs), "its key has left");
         assert!(matches!(signer.replace(&[]), Err(SignerError::NoKey)));
-        assert!(signer.sign(&claims()).is_ok(), "what was refused changed nothing");
+        assert!(
+            signer.sign(&claims()).is_ok(),
+            "what was refused changed nothing"
+        );
     }
 
     #[test]
@@ -368,10 +470,15 @@ mod tests {
         let token = signer.sign(&claims()).expect("signed");
         let (head, rest) = token.split_once('.').expect("three parts");
         let (body, signature) = rest.split_once('.').expect("three parts");
-        let with_header = |json: &str| format!("{}.{body}.{signature}", URL_SAFE_NO_PAD.encode(json));
+        let with_header =
+            |json: &str| format!("{}.{body}.{signature}", URL_SAFE_NO_PAD.encode(json));
         let keys = signer.keys();
         let kid = &keys.list[0].kid;
-        let hmac = EncodingKey::from_secret(serde_json::to_string(&keys.list[0].jwk).expect("JSON").as_bytes());
+        let hmac = EncodingKey::from_secret(
+            serde_json::to_string(&keys.list[0].jwk)
+                .expect("JSON")
+                .as_bytes(),
+        );
         let mut header = Header::new(Algorithm::HS256);
         header.typ = Some("at+jwt".to_owned());
         header.kid = Some(kid.clone());
@@ -384,7 +491,9 @@ mod tests {
             format!("{head}.{body}"),
             format!("{head}.{}.{signature}", URL_SAFE_NO_PAD.encode("{}")),
             jsonwebtoken::encode(&header, &claims(), &hmac).expect("signed"),
-            self::signer(SigningAlgorithm::Es256).sign(&claims()).expect("signed"),
+            self::signer(SigningAlgorithm::Es256)
+                .sign(&claims())
+                .expect("signed"),
             "a".repeat(MOST_TOKEN_BYTES + 1),
             String::new(),
         ] {

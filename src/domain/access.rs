@@ -28,13 +28,15 @@ use crate::store::{Error, Snapshot, Subject};
 use crate::types::email::{Domain, Mailbox};
 use crate::types::environment::Environment;
 use crate::types::grant_types::GrantType;
-use crate::types::id::{ApiKeyId, ApiKeySecretId, ApplicationId, AuthorizationId, OrganizationId, UserId, WorkspaceId};
+use crate::types::id::{
+    ApiKeyId, ApiKeySecretId, ApplicationId, AuthorizationId, OrganizationId, UserId, WorkspaceId,
+};
 use crate::types::permission::{Permission, PermissionSet};
 use crate::types::resource::Resources;
 use crate::types::scope::Scopes;
 use crate::types::state::{
-    ApiKeySecretState, ApiKeyState, AuthorizationState, GrantKind, Licence, MemberState, OrganizationState, PermissionLevel, ReachKind, Simulation,
-    UserKind, UserState,
+    ApiKeySecretState, ApiKeyState, AuthorizationState, GrantKind, Licence, MemberState,
+    OrganizationState, PermissionLevel, ReachKind, Simulation, UserKind, UserState,
 };
 use crate::types::time::Timestamp;
 
@@ -137,7 +139,13 @@ pub struct Factors {
 
 impl Factors {
     pub fn named(&self) -> [(&'static str, PermissionSet); 5] {
-        [("plan", self.plan), ("licence", self.licence), ("kind", self.kind), ("permission_level", self.level), ("scopes", self.scopes)]
+        [
+            ("plan", self.plan),
+            ("licence", self.licence),
+            ("kind", self.kind),
+            ("permission_level", self.level),
+            ("scopes", self.scopes),
+        ]
     }
 
     fn bound(&self) -> PermissionSet {
@@ -177,7 +185,9 @@ impl Access {
     /// Whether `permission` is held: in `workspace`, or without one in *all* of the credential's.
     pub fn allows(&self, permission: Permission, workspace: Option<WorkspaceId>) -> bool {
         match workspace {
-            Some(workspace) => self.permissions_in(workspace).is_some_and(|held| held.contains(permission)),
+            Some(workspace) => self
+                .permissions_in(workspace)
+                .is_some_and(|held| held.contains(permission)),
             None => self.permissions_everywhere().contains(permission),
         }
     }
@@ -194,7 +204,11 @@ impl Access {
 
     /// The permissions held in the organization or in any workspace that is reached.
     pub fn permissions_anywhere(&self) -> PermissionSet {
-        self.roles.iter().fold(self.bound & self.organization_role, |all, (_, role)| all | (self.bound & *role))
+        self.roles
+            .iter()
+            .fold(self.bound & self.organization_role, |all, (_, role)| {
+                all | (self.bound & *role)
+            })
     }
 
     /// Whether it reaches the organization itself, and not only workspaces of it.
@@ -213,23 +227,40 @@ impl Access {
 
     /// Whether the resource server is in the token's audience (RFC 8707 §2.2, 9700-40); a key has none.
     pub fn is_for(&self, server: &Server) -> bool {
-        let Some(token) = &self.credential.token else { return true };
-        if token.resources.is_empty() { server.default_audience } else { server.resources.iter().any(|uri| token.resources.contains(uri.as_str())) }
+        let Some(token) = &self.credential.token else {
+            return true;
+        };
+        if token.resources.is_empty() {
+            server.default_audience
+        } else {
+            server
+                .resources
+                .iter()
+                .any(|uri| token.resources.contains(uri.as_str()))
+        }
     }
 
     pub fn is_expired(&self, now: Timestamp) -> bool {
-        self.simulation == Some(Simulation::Expired) || self.credential.expires_at.is_some_and(|end| end <= now)
+        self.simulation == Some(Simulation::Expired)
+            || self.credential.expires_at.is_some_and(|end| end <= now)
     }
 
     /// The permissions that the actor's role grants in one workspace, before anything is intersected with it.
     pub fn role_in(&self, workspace: WorkspaceId) -> Option<PermissionSet> {
-        let index = self.roles.binary_search_by_key(&workspace, |(id, _)| *id).ok()?;
+        let index = self
+            .roles
+            .binary_search_by_key(&workspace, |(id, _)| *id)
+            .ok()?;
         Some(self.roles[index].1 | self.organization_role)
     }
 
     /// The permissions that the actor's roles grant in every workspace that is reached.
     pub fn role_everywhere(&self) -> PermissionSet {
-        let shared = self.roles.iter().map(|(_, role)| *role).reduce(|all, role| all & role);
+        let shared = self
+            .roles
+            .iter()
+            .map(|(_, role)| *role)
+            .reduce(|all, role| all & role);
         shared.unwrap_or(PermissionSet::NONE) | self.organization_role
     }
 }
@@ -237,19 +268,32 @@ impl Access {
 impl Depends for Access {
     fn subjects(&self) -> impl Iterator<Item = Subject> {
         let application = self.application_organization.map(Subject::Organization);
-        [Subject::Organization(self.organization), Subject::User(self.actor.id)].into_iter().chain(application)
+        [
+            Subject::Organization(self.organization),
+            Subject::User(self.actor.id),
+        ]
+        .into_iter()
+        .chain(application)
     }
 }
 
 /// The access of a key by one of its secrets; none when either is revoked, or its owner lost what it stands on.
 pub fn of_api_key(
-    snapshot: &mut Snapshot, catalogue: &Catalogue, key: &ApiKey, secret: &ApiKeySecret, now: Timestamp,
+    snapshot: &mut Snapshot,
+    catalogue: &Catalogue,
+    key: &ApiKey,
+    secret: &ApiKeySecret,
+    now: Timestamp,
 ) -> Result<Option<Access>, Error> {
     let paused = key.state == ApiKeyState::Paused;
     if !(paused || key.state == ApiKeyState::Active) || !secret.is_live(now) {
         return Ok(None);
     }
-    let workspaces = snapshot.list_api_key_workspaces(key.id)?.into_iter().map(|(id, _)| id).collect();
+    let workspaces = snapshot
+        .list_api_key_workspaces(key.id)?
+        .into_iter()
+        .map(|(id, _)| id)
+        .collect();
     let level = match key.permission_level {
         PermissionLevel::Full => catalogue.all(),
         PermissionLevel::ReadOnly => catalogue.read_only(),
@@ -268,7 +312,9 @@ pub fn of_api_key(
         }),
         token: None,
     };
-    let simulates = key.simulates_until.filter(|until| *until > now && key.environment == Environment::Sandbox);
+    let simulates = key
+        .simulates_until
+        .filter(|until| *until > now && key.environment == Environment::Sandbox);
     let stand = Stand {
         organization: key.organization_id,
         actor: key.owner_id,
@@ -282,7 +328,11 @@ pub fn of_api_key(
         now,
     };
     // no key ever manages anything (row 24)
-    let own = OwnBound { scopes: catalogue.all(), level, kind: catalogue.all() & !catalogue.management() };
+    let own = OwnBound {
+        scopes: catalogue.all(),
+        level,
+        kind: catalogue.all() & !catalogue.management(),
+    };
     assemble(snapshot, catalogue, credential, &stand, own, None)
 }
 
@@ -300,7 +350,11 @@ pub struct PresentedToken {
 
 /// The access of a token; none when its authorization or application is not live.
 pub fn of_token(
-    snapshot: &mut Snapshot, catalogue: &Catalogue, authorization: &Authorization, token: &PresentedToken, now: Timestamp,
+    snapshot: &mut Snapshot,
+    catalogue: &Catalogue,
+    authorization: &Authorization,
+    token: &PresentedToken,
+    now: Timestamp,
 ) -> Result<Option<Access>, Error> {
     let application = snapshot.find_application(authorization.application_id)?;
     // a grant that is taken away stops, from that moment
@@ -309,8 +363,15 @@ pub fn of_token(
         GrantKind::ClientCredentials => GrantType::ClientCredentials,
     };
     let may = |application: &Application| application.may_use(grant);
-    let live = |application: &Application| application.is_live() && application.is_open_to(authorization.organization_id) && may(application);
-    let Some(application) = application.filter(live).filter(|_| authorization.state == AuthorizationState::Active) else {
+    let live = |application: &Application| {
+        application.is_live()
+            && application.is_open_to(authorization.organization_id)
+            && may(application)
+    };
+    let Some(application) = application
+        .filter(live)
+        .filter(|_| authorization.state == AuthorizationState::Active)
+    else {
         return Ok(None);
     };
     let workspaces = snapshot.list_authorization_workspaces(authorization.id)?;
@@ -322,7 +383,9 @@ pub fn of_token(
     };
     let allowed = catalogue.open_to(&application.scopes, application.first_party);
     // RFC 6749 §3.3: never more than was authorized, whatever the token says
-    let granted = catalogue.granted_by(&token.scopes) & catalogue.granted_by(&authorization.scopes) & catalogue.granted_by(&allowed);
+    let granted = catalogue.granted_by(&token.scopes)
+        & catalogue.granted_by(&authorization.scopes)
+        & catalogue.granted_by(&allowed);
     let credential = Credential {
         kind: CredentialKind::AccessToken,
         id: token.id.clone(),
@@ -333,7 +396,10 @@ pub fn of_token(
         token: Some(TokenFacts {
             application: application.id,
             authorization: authorization.id,
-            scopes: token.scopes.intersection(&authorization.scopes).intersection(&allowed),
+            scopes: token
+                .scopes
+                .intersection(&authorization.scopes)
+                .intersection(&allowed),
             is_own: authorization.kind == GrantKind::ClientCredentials,
             resources: token.resources.clone(),
             unseen: Arc::new(AtomicBool::new(token.unseen)),
@@ -351,14 +417,33 @@ pub fn of_token(
         reload_at: None,
         now,
     };
-    let own = OwnBound { scopes: granted, level: catalogue.all(), kind: catalogue.all() & kind };
-    assemble(snapshot, catalogue, credential, &stand, own, Some(&application))
+    let own = OwnBound {
+        scopes: granted,
+        level: catalogue.all(),
+        kind: catalogue.all() & kind,
+    };
+    assemble(
+        snapshot,
+        catalogue,
+        credential,
+        &stand,
+        own,
+        Some(&application),
+    )
 }
 
 /// Whether tokens of this authorization would be good for anything now. Asked before minting: a resource server that checks
 /// a JWT alone would never learn of a suspension, a removal or a withdrawal.
-pub fn is_live(snapshot: &mut Snapshot, catalogue: &Catalogue, authorization: &Authorization, now: Timestamp) -> Result<bool, Error> {
-    let active = Authorization { state: AuthorizationState::Active, ..authorization.clone() };
+pub fn is_live(
+    snapshot: &mut Snapshot,
+    catalogue: &Catalogue,
+    authorization: &Authorization,
+    now: Timestamp,
+) -> Result<bool, Error> {
+    let active = Authorization {
+        state: AuthorizationState::Active,
+        ..authorization.clone()
+    };
     let token = PresentedToken {
         id: String::new(),
         scopes: active.scopes.clone(),
@@ -367,7 +452,8 @@ pub fn is_live(snapshot: &mut Snapshot, catalogue: &Catalogue, authorization: &A
         resources: active.resources.clone(),
         unseen: false,
     };
-    Ok(of_token(snapshot, catalogue, &active, &token, now)?.is_some_and(|access| access.suspended.is_none() && access.lock.is_none()))
+    Ok(of_token(snapshot, catalogue, &active, &token, now)?
+        .is_some_and(|access| access.suspended.is_none() && access.lock.is_none()))
 }
 
 /// Where a credential stands: for whom it acts, and what it was given to reach.
@@ -395,17 +481,35 @@ struct OwnBound {
 }
 
 fn assemble(
-    snapshot: &mut Snapshot, catalogue: &Catalogue, credential: Credential, stand: &Stand, own: OwnBound, application: Option<&Application>,
+    snapshot: &mut Snapshot,
+    catalogue: &Catalogue,
+    credential: Credential,
+    stand: &Stand,
+    own: OwnBound,
+    application: Option<&Application>,
 ) -> Result<Option<Access>, Error> {
-    let Some(organization) = snapshot.find_organization(stand.organization)? else { return Ok(None) };
-    let Some(user) = snapshot.find_user(stand.actor)? else { return Ok(None) };
+    let Some(organization) = snapshot.find_organization(stand.organization)? else {
+        return Ok(None);
+    };
+    let Some(user) = snapshot.find_user(stand.actor)? else {
+        return Ok(None);
+    };
     // what a removed owner left was ended by the removal (domain/departures.rs): coming back does not revive it
     let current = |member: &Member| !member.has_ended(stand.now);
-    let Some(member) = snapshot.find_member(stand.organization, stand.actor)?.filter(current) else { return Ok(None) };
+    let Some(member) = snapshot
+        .find_member(stand.organization, stand.actor)?
+        .filter(current)
+    else {
+        return Ok(None);
+    };
     let held = roles::held(snapshot, catalogue, &member)?;
     let may_operate = application.is_none() && may_operate(snapshot, catalogue, stand, &member)?;
     let roles = reached(&held, stand);
-    let organization_role = if stand.reach == ReachKind::Organization || may_operate { held.organization } else { PermissionSet::NONE };
+    let organization_role = if stand.reach == ReachKind::Organization || may_operate {
+        held.organization
+    } else {
+        PermissionSet::NONE
+    };
     if roles.is_empty() && organization_role.is_empty() {
         return Ok(None);
     }
@@ -419,11 +523,19 @@ fn assemble(
         scopes: own.scopes,
         level: own.level,
         // row 24: a key does nothing to the organization itself, but for the one exception (row 25)
-        kind: if may_operate || application.is_some() { own.kind } else { own.kind & !catalogue.organization() },
+        kind: if may_operate || application.is_some() {
+            own.kind
+        } else {
+            own.kind & !catalogue.organization()
+        },
         plan: sold(catalogue, plan.permissions, application),
     };
     // the Dev Centre's switch is about what was made in it
-    let lock = if home.is_some() { plans::environment_lock } else { plans::lock };
+    let lock = if home.is_some() {
+        plans::environment_lock
+    } else {
+        plans::lock
+    };
     let trial_end = plans::trial_end(plan, &organization).filter(|end| *end > stand.now);
     Ok(Some(Access {
         credential,
@@ -434,11 +546,17 @@ fn assemble(
         // the vendor's own applications manage an organization whatever it has bought
         lock: match application.is_some_and(|application| application.first_party) {
             true => None,
-            false => lock(plan, &organization, stand.environment, stand.now).or(home.as_ref().and_then(|home| home.lock)),
+            false => lock(plan, &organization, stand.environment, stand.now)
+                .or(home.as_ref().and_then(|home| home.lock)),
         },
         plan: plan.entry.name.clone(),
         simulation: stand.simulation,
-        reload_at: earliest([stand.reload_at, member.ends_at, trial_end, home.as_ref().and_then(|home| home.reload_at)]),
+        reload_at: earliest([
+            stand.reload_at,
+            member.ends_at,
+            trial_end,
+            home.as_ref().and_then(|home| home.reload_at),
+        ]),
         factors,
         bound: factors.bound(),
         roles,
@@ -449,9 +567,15 @@ fn assemble(
 }
 
 /// What the plan sells. Management is not for sale: whoever may do it, may whatever was bought.
-fn sold(catalogue: &Catalogue, permissions: PermissionSet, application: Option<&Application>) -> PermissionSet {
+fn sold(
+    catalogue: &Catalogue,
+    permissions: PermissionSet,
+    application: Option<&Application>,
+) -> PermissionSet {
     match application {
-        Some(application) if application.first_party => permissions | catalogue.management() | catalogue.organization(),
+        Some(application) if application.first_party => {
+            permissions | catalogue.management() | catalogue.organization()
+        }
         _ => permissions,
     }
 }
@@ -464,9 +588,21 @@ struct Home {
     reload_at: Option<Timestamp>,
 }
 
-fn home(snapshot: &mut Snapshot, catalogue: &Catalogue, stand: &Stand, application: Option<&Application>) -> Result<Option<Home>, Error> {
-    let Some(id) = application.map(|application| application.organization_id).filter(|home| *home != stand.organization) else { return Ok(None) };
-    let Some(organization) = snapshot.find_organization(id)? else { return Ok(None) };
+fn home(
+    snapshot: &mut Snapshot,
+    catalogue: &Catalogue,
+    stand: &Stand,
+    application: Option<&Application>,
+) -> Result<Option<Home>, Error> {
+    let Some(id) = application
+        .map(|application| application.organization_id)
+        .filter(|home| *home != stand.organization)
+    else {
+        return Ok(None);
+    };
+    let Some(organization) = snapshot.find_organization(id)? else {
+        return Ok(None);
+    };
     let plan = plans::plan_of(snapshot, catalogue, id)?;
     Ok(Some(Home {
         id,
@@ -476,8 +612,15 @@ fn home(snapshot: &mut Snapshot, catalogue: &Catalogue, stand: &Stand, applicati
     }))
 }
 
-fn suspension(organization: &Organization, user: &User, member: &Member, home: Option<&Home>, stand: &Stand) -> Option<Suspension> {
-    if organization.state == OrganizationState::Suspended || home.is_some_and(|home| home.suspended) {
+fn suspension(
+    organization: &Organization,
+    user: &User,
+    member: &Member,
+    home: Option<&Home>,
+    stand: &Stand,
+) -> Option<Suspension> {
+    if organization.state == OrganizationState::Suspended || home.is_some_and(|home| home.suspended)
+    {
         return Some(Suspension::Organization);
     }
     if user.state == UserState::Suspended {
@@ -490,17 +633,29 @@ fn suspension(organization: &Organization, user: &User, member: &Member, home: O
 }
 
 /// Row 25: only an organization admin's key, and only the way that the profile allows it (C4).
-fn may_operate(snapshot: &mut Snapshot, catalogue: &Catalogue, stand: &Stand, member: &Member) -> Result<bool, Error> {
+fn may_operate(
+    snapshot: &mut Snapshot,
+    catalogue: &Catalogue,
+    stand: &Stand,
+    member: &Member,
+) -> Result<bool, Error> {
     if !member.role.is_admin() {
         return Ok(false);
     }
     Ok(match catalogue.operations {
         OrganizationOperations::Never => false,
-        OrganizationOperations::Switch => stand.operations && stand.reach == ReachKind::Organization,
+        OrganizationOperations::Switch => {
+            stand.operations && stand.reach == ReachKind::Organization
+        }
         OrganizationOperations::ServiceWorkspace => {
-            let services = snapshot.list_workspaces(stand.organization)?.into_iter().filter(|workspace| workspace.is_service);
+            let services = snapshot
+                .list_workspaces(stand.organization)?
+                .into_iter()
+                .filter(|workspace| workspace.is_service);
             let services: Vec<WorkspaceId> = services.map(|workspace| workspace.id).collect();
-            stand.reach == ReachKind::Workspaces && !stand.workspaces.is_empty() && stand.workspaces.iter().all(|id| services.contains(id))
+            stand.reach == ReachKind::Workspaces
+                && !stand.workspaces.is_empty()
+                && stand.workspaces.iter().all(|id| services.contains(id))
         }
     })
 }
@@ -510,13 +665,22 @@ fn earliest<const N: usize>(instants: [Option<Timestamp>; N]) -> Option<Timestam
 }
 
 fn actor(user: &User) -> Actor {
-    Actor { id: user.id, kind: user.kind, name: user.name.clone() }
+    Actor {
+        id: user.id,
+        kind: user.kind,
+        name: user.name.clone(),
+    }
 }
 
 /// The workspaces that the credential was given *and* the actor has a role in now.
 fn reached(held: &HeldRoles, stand: &Stand) -> Vec<(WorkspaceId, PermissionSet)> {
-    let given = |id: &WorkspaceId| stand.reach == ReachKind::Organization || stand.workspaces.contains(id);
-    held.workspaces.iter().filter(|(id, _)| given(id)).copied().collect()
+    let given =
+        |id: &WorkspaceId| stand.reach == ReachKind::Organization || stand.workspaces.contains(id);
+    held.workspaces
+        .iter()
+        .filter(|(id, _)| given(id))
+        .copied()
+        .collect()
 }
 
 /// Until a domain is verified, own addresses are the verified ones of active members.
@@ -527,10 +691,18 @@ fn own_addresses(snapshot: &mut Snapshot, stand: &Stand) -> Result<Own, Error> {
     let domains = snapshot.list_own_domains(stand.organization)?;
     if !domains.is_empty() {
         let own = |(name, include_subdomains): &(String, Option<bool>)| {
-            Some(OwnDomain { name: Domain::parse(name).ok()?, include_subdomains: *include_subdomains })
+            Some(OwnDomain {
+                name: Domain::parse(name).ok()?,
+                include_subdomains: *include_subdomains,
+            })
         };
         return Ok(Own::Domains(domains.iter().filter_map(own).collect()));
     }
     let addresses = snapshot.list_verified_member_addresses(stand.organization)?;
-    Ok(Own::Addresses(addresses.iter().filter_map(|address| Mailbox::parse(address).ok()).collect()))
+    Ok(Own::Addresses(
+        addresses
+            .iter()
+            .filter_map(|address| Mailbox::parse(address).ok())
+            .collect(),
+    ))
 }

@@ -51,17 +51,33 @@ pub(super) fn create_unproven_person(tx: &mut Tx, person: NewPerson) -> Result<U
 }
 
 fn create(tx: &mut Tx, person: NewPerson, verified_at: Option<Timestamp>) -> Result<User, Refusal> {
-    let name = parse_text(&person.name, MOST_NAME).map_err(|error| Refusal::Invalid(vec![("name", error.to_string())]))?;
+    let name = parse_text(&person.name, MOST_NAME)
+        .map_err(|error| Refusal::Invalid(vec![("name", error.to_string())]))?;
     let email = person.email.account_key();
     if tx.find_user_by_email(&email)?.is_some() {
-        return Err(Refusal::Invalid(vec![("email", "is taken by another account".to_owned())]));
+        return Err(Refusal::Invalid(vec![(
+            "email",
+            "is taken by another account".to_owned(),
+        )]));
     }
-    Ok(insert_person(tx, email, verified_at, name, Some(person.password_hash), person.operator)?)
+    Ok(insert_person(
+        tx,
+        email,
+        verified_at,
+        name,
+        Some(person.password_hash),
+        person.operator,
+    )?)
 }
 
 /// A person whose address and name were checked; without a password somebody else's provider signs them in.
 pub(super) fn insert_person(
-    tx: &mut Tx, email: String, email_verified_at: Option<Timestamp>, name: String, password_hash: Option<String>, operator: bool,
+    tx: &mut Tx,
+    email: String,
+    email_verified_at: Option<Timestamp>,
+    name: String,
+    password_hash: Option<String>,
+    operator: bool,
 ) -> Result<User, Error> {
     let user = User {
         id: UserId::generate(tx.now),
@@ -76,7 +92,13 @@ pub(super) fn insert_person(
         created_at: tx.now,
     };
     tx.insert_user(&user)?;
-    tx.record(None, None, "user.created", user.id.as_str(), if user.operator { "operator" } else { "" })?;
+    tx.record(
+        None,
+        None,
+        "user.created",
+        user.id.as_str(),
+        if user.operator { "operator" } else { "" },
+    )?;
     Ok(user)
 }
 
@@ -87,7 +109,11 @@ pub fn find_person(snapshot: &mut Snapshot, account_key: &str) -> Result<Option<
 }
 
 /// A service account: a member of the organization that nobody signs in as.
-pub fn create_service_account(tx: &mut Tx, organization: OrganizationId, name: &str) -> Result<User, Error> {
+pub fn create_service_account(
+    tx: &mut Tx,
+    organization: OrganizationId,
+    name: &str,
+) -> Result<User, Error> {
     let user = User {
         id: UserId::generate(tx.now),
         kind: UserKind::ServiceAccount,
@@ -105,36 +131,93 @@ pub fn create_service_account(tx: &mut Tx, organization: OrganizationId, name: &
     Ok(user)
 }
 
-pub fn create_organization(tx: &mut Tx, name: &str, production_access: ProductionAccess) -> Result<Organization, Refusal> {
-    let name = parse_text(name, MOST_NAME).map_err(|error| Refusal::Invalid(vec![("name", error.to_string())]))?;
-    let organization = Organization { production_access, ..Organization::new(OrganizationId::generate(tx.now), name, tx.now) };
+pub fn create_organization(
+    tx: &mut Tx,
+    name: &str,
+    production_access: ProductionAccess,
+) -> Result<Organization, Refusal> {
+    let name = parse_text(name, MOST_NAME)
+        .map_err(|error| Refusal::Invalid(vec![("name", error.to_string())]))?;
+    let organization = Organization {
+        production_access,
+        ..Organization::new(OrganizationId::generate(tx.now), name, tx.now)
+    };
     tx.insert_organization(&organization)?;
-    tx.record(Some(organization.id), None, "organization.created", organization.id.as_str(), &organization.name)?;
+    tx.record(
+        Some(organization.id),
+        None,
+        "organization.created",
+        organization.id.as_str(),
+        &organization.name,
+    )?;
     Ok(organization)
 }
 
-pub fn create_workspace(tx: &mut Tx, organization: OrganizationId, name: &str) -> Result<Workspace, Refusal> {
-    let name = parse_text(name, MOST_NAME).map_err(|error| Refusal::Invalid(vec![("name", error.to_string())]))?;
+pub fn create_workspace(
+    tx: &mut Tx,
+    organization: OrganizationId,
+    name: &str,
+) -> Result<Workspace, Refusal> {
+    let name = parse_text(name, MOST_NAME)
+        .map_err(|error| Refusal::Invalid(vec![("name", error.to_string())]))?;
     let workspace = Workspace::new(organization, name, tx.now);
     tx.insert_workspace(&workspace)?;
-    tx.record(Some(organization), None, "workspace.created", workspace.id.as_str(), &workspace.name)?;
+    tx.record(
+        Some(organization),
+        None,
+        "workspace.created",
+        workspace.id.as_str(),
+        &workspace.name,
+    )?;
     Ok(workspace)
 }
 
-pub fn add_member(tx: &mut Tx, organization: OrganizationId, user: UserId, role: OrganizationRole) -> Result<(), Error> {
+pub fn add_member(
+    tx: &mut Tx,
+    organization: OrganizationId,
+    user: UserId,
+    role: OrganizationRole,
+) -> Result<(), Error> {
     let member = Member::new(organization, user, role, Licence::Full, tx.now);
     tx.insert_member(&member)?;
-    tx.record(Some(organization), None, "member.added", user.as_str(), role.as_str())
+    tx.record(
+        Some(organization),
+        None,
+        "member.added",
+        user.as_str(),
+        role.as_str(),
+    )
 }
 
-pub fn add_workspace_member(tx: &mut Tx, organization: OrganizationId, workspace: WorkspaceId, user: UserId, role: &str) -> Result<(), Error> {
-    let member = WorkspaceMember { workspace_id: workspace, user_id: user, role: role.to_owned(), created_at: tx.now };
+pub fn add_workspace_member(
+    tx: &mut Tx,
+    organization: OrganizationId,
+    workspace: WorkspaceId,
+    user: UserId,
+    role: &str,
+) -> Result<(), Error> {
+    let member = WorkspaceMember {
+        workspace_id: workspace,
+        user_id: user,
+        role: role.to_owned(),
+        created_at: tx.now,
+    };
     tx.insert_workspace_member(organization, &member)?;
-    tx.record(Some(organization), None, "workspace_member.added", user.as_str(), role)
+    tx.record(
+        Some(organization),
+        None,
+        "workspace_member.added",
+        user.as_str(),
+        role,
+    )
 }
 
 /// A domain that whoever runs the server vouches for: nothing is looked up. `Constraint`: another organization has it.
-pub fn add_verified_domain(tx: &mut Tx, organization: OrganizationId, name: &crate::types::email::Domain) -> Result<(), Error> {
+pub fn add_verified_domain(
+    tx: &mut Tx,
+    organization: OrganizationId,
+    name: &crate::types::email::Domain,
+) -> Result<(), Error> {
     let domain = Domain {
         id: DomainId::generate(tx.now),
         organization_id: organization,
@@ -150,5 +233,11 @@ pub fn add_verified_domain(tx: &mut Tx, organization: OrganizationId, name: &cra
         next_check_at: None,
     };
     tx.insert_domain(&domain)?;
-    tx.record(Some(organization), None, "domain.verified", domain.id.as_str(), name.as_str())
+    tx.record(
+        Some(organization),
+        None,
+        "domain.verified",
+        domain.id.as_str(),
+        name.as_str(),
+    )
 }

@@ -35,42 +35,99 @@ pub struct Settings {
 impl Settings {
     /// Whether the application acts as itself, too. A public one never does: it cannot prove itself.
     pub fn acts_as_itself(&self, client_type: ClientType) -> bool {
-        client_type == ClientType::Confidential && self.grants.contains(GrantType::ClientCredentials)
+        client_type == ClientType::Confidential
+            && self.grants.contains(GrantType::ClientCredentials)
     }
 
     /// As they are kept: named, and without what a public application can never have.
-    pub fn check(self, config: &Config, client_type: ClientType, first_party: bool) -> Result<Self, Refusal> {
+    pub fn check(
+        self,
+        config: &Config,
+        client_type: ClientType,
+        first_party: bool,
+    ) -> Result<Self, Refusal> {
         let mut errors = Vec::new();
-        let name = parse_text(&self.name, MOST_NAME).map_err(|error| errors.push(("name", error.to_string())));
+        let name = parse_text(&self.name, MOST_NAME)
+            .map_err(|error| errors.push(("name", error.to_string())));
         let public = client_type == ClientType::Public;
-        let grants = if public { self.grants.without(GrantType::ClientCredentials) } else { self.grants };
+        let grants = if public {
+            self.grants.without(GrantType::ClientCredentials)
+        } else {
+            self.grants
+        };
         // nobody has anything to refresh
-        let grants = if grants.contains(GrantType::AuthorizationCode) { grants } else { grants.without(GrantType::RefreshToken) };
-        errors.extend(self.wrong_redirect_uris(public, grants).map(|message| ("redirect_uris", message)));
+        let grants = if grants.contains(GrantType::AuthorizationCode) {
+            grants
+        } else {
+            grants.without(GrantType::RefreshToken)
+        };
+        errors.extend(
+            self.wrong_redirect_uris(public, grants)
+                .map(|message| ("redirect_uris", message)),
+        );
         if self.scopes.is_empty() {
             errors.push(("scope", "Choose at least one scope.".to_owned()));
         }
         let known = |name: &str| config.scope.iter().any(|scope| scope.name == name);
-        errors.extend(self.scopes.iter().filter(|name| !known(name)).map(|name| ("scope", format!("Unknown scope {name}."))));
-        let closed = |name: &str| config.scope.iter().any(|scope| scope.name == name && config.is_management(scope));
-        let closed = self.scopes.iter().filter(|name| !first_party && closed(name));
-        errors.extend(closed.map(|name| ("scope", format!("Only first-party applications may have the scope {name}."))));
+        errors.extend(
+            self.scopes
+                .iter()
+                .filter(|name| !known(name))
+                .map(|name| ("scope", format!("Unknown scope {name}."))),
+        );
+        let closed = |name: &str| {
+            config
+                .scope
+                .iter()
+                .any(|scope| scope.name == name && config.is_management(scope))
+        };
+        let closed = self
+            .scopes
+            .iter()
+            .filter(|name| !first_party && closed(name));
+        errors.extend(closed.map(|name| {
+            (
+                "scope",
+                format!("Only first-party applications may have the scope {name}."),
+            )
+        }));
         if grants.is_empty() {
-            let message = if public { "A public application needs the code flow." } else { "Choose the code flow, client credentials, or both." };
+            let message = if public {
+                "A public application needs the code flow."
+            } else {
+                "Choose the code flow, client credentials, or both."
+            };
             errors.push(("grants", message.to_owned()));
         }
-        if self.acts_as_itself(client_type) && !config.role.iter().any(|role| role.name == self.role) {
+        if self.acts_as_itself(client_type)
+            && !config.role.iter().any(|role| role.name == self.role)
+        {
             errors.push(("role", "Choose one of the roles.".to_owned()));
         }
         let lives = [self.refresh.idle_seconds, self.refresh.absolute_seconds];
-        if lives.into_iter().flatten().any(|seconds| !(60..=MOST_REFRESH_SECONDS).contains(&seconds)) {
-            errors.push(("refresh", "A refresh token lives between a minute and ten years.".to_owned()));
+        if lives
+            .into_iter()
+            .flatten()
+            .any(|seconds| !(60..=MOST_REFRESH_SECONDS).contains(&seconds))
+        {
+            errors.push((
+                "refresh",
+                "A refresh token lives between a minute and ten years.".to_owned(),
+            ));
         }
         match name {
             Ok(name) if errors.is_empty() => {
                 // RFC 9700 §2.2.2
-                let refresh = RefreshPolicy { rotation: self.refresh.rotation || public, ..self.refresh };
-                Ok(Self { name, grants, refresh, ..self })
+                let refresh = RefreshPolicy {
+                    rotation: self.refresh.rotation || public,
+                    ..self.refresh
+                };
+                Ok(Self {
+                    name,
+                    grants,
+                    refresh,
+                    ..self
+                })
             }
             _ => Err(Refusal::Invalid(errors)),
         }
@@ -86,14 +143,20 @@ impl Settings {
         if public {
             return Some("A public application needs at least one redirect URI.".to_owned());
         }
-        let only_code = grants.contains(GrantType::AuthorizationCode) && !grants.contains(GrantType::ClientCredentials);
+        let only_code = grants.contains(GrantType::AuthorizationCode)
+            && !grants.contains(GrantType::ClientCredentials);
         only_code.then(|| "The code flow needs at least one redirect URI.".to_owned())
     }
 }
 
 /// Changes an application. Runs behind the organization's lock: two changes come one after the other, each whole.
 pub fn change(
-    tx: &mut Tx, config: &Config, organization: OrganizationId, caller: impl Into<Caller>, id: ApplicationId, wanted: Settings,
+    tx: &mut Tx,
+    config: &Config,
+    organization: OrganizationId,
+    caller: impl Into<Caller>,
+    id: ApplicationId,
+    wanted: Settings,
 ) -> Result<Application, Refusal> {
     let caller = caller.into();
     applications::ensure_manager(tx, organization, caller)?;
@@ -103,7 +166,10 @@ pub fn change(
     let uris = tx.list_redirect_uris(id)?;
     let role = applications::role(tx, &before)?;
     let acts_as_itself = wanted.acts_as_itself(before.client_type);
-    ensure(!acts_as_itself || clients::is_vouched_for(tx, id)?, Refusal::Blocked(NOT_VOUCHED_FOR.to_owned()))?;
+    ensure(
+        !acts_as_itself || clients::is_vouched_for(tx, id)?,
+        Refusal::Blocked(NOT_VOUCHED_FOR.to_owned()),
+    )?;
     let new_role = acts_as_itself && role.as_ref() != Some(&wanted.role);
     if new_role {
         ensure_grants(tx, config, organization, &caller, &wanted.role)?;
@@ -126,7 +192,13 @@ pub fn change(
     tx.change_own_scopes(id, organization, &after.scopes)?;
     // one that registered by itself is the organization's from here on: it cannot undo this
     tx.take_over_registration(id)?;
-    tx.record(Some(organization), Some(caller.user), "application.changed", id.as_str(), &changed.join(" "))?;
+    tx.record(
+        Some(organization),
+        Some(caller.user),
+        "application.changed",
+        id.as_str(),
+        &changed.join(" "),
+    )?;
     Ok(after)
 }
 
@@ -143,20 +215,42 @@ pub fn current(snapshot: &mut Snapshot, application: &Application) -> Result<Set
 }
 
 /// Nobody grants more than they hold: the application's own role reaches every workspace.
-pub fn ensure_grants(snapshot: &mut Snapshot, config: &Config, organization: OrganizationId, caller: &Caller, role: &str) -> Result<(), Refusal> {
-    let catalogue = config.catalogue().map_err(|error| Refusal::Blocked(error.to_string()))?;
+pub fn ensure_grants(
+    snapshot: &mut Snapshot,
+    config: &Config,
+    organization: OrganizationId,
+    caller: &Caller,
+    role: &str,
+) -> Result<(), Refusal> {
+    let catalogue = config
+        .catalogue()
+        .map_err(|error| Refusal::Blocked(error.to_string()))?;
     let rights = rights::rights(snapshot, &catalogue, organization, caller)?;
     let granted = catalogue.role(role) & !catalogue.organization();
     let workspaces = snapshot.list_workspaces(organization)?;
-    let holds = workspaces.iter().all(|workspace| (granted & !rights.in_workspace(workspace.id)).is_empty());
-    ensure(holds, Refusal::Forbidden("You can give an application no role that is stronger than your own, in any workspace."))
+    let holds = workspaces
+        .iter()
+        .all(|workspace| (granted & !rights.in_workspace(workspace.id)).is_empty());
+    ensure(
+        holds,
+        Refusal::Forbidden(
+            "You can give an application no role that is stronger than your own, in any workspace.",
+        ),
+    )
 }
 
-const NOT_VOUCHED_FOR: &str = "It registered by itself, and nobody knows who holds its secret: it cannot act as itself.";
+const NOT_VOUCHED_FOR: &str =
+    "It registered by itself, and nobody knows who holds its secret: it cannot act as itself.";
 
 /// What differs, by name: for the audit event.
-fn changes(before: &Application, uris: &[RedirectUri], new_role: bool, wanted: &Settings) -> Vec<&'static str> {
-    let same_uris = uris.len() == wanted.redirect_uris.len() && wanted.redirect_uris.iter().all(|uri| uris.contains(uri));
+fn changes(
+    before: &Application,
+    uris: &[RedirectUri],
+    new_role: bool,
+    wanted: &Settings,
+) -> Vec<&'static str> {
+    let same_uris = uris.len() == wanted.redirect_uris.len()
+        && wanted.redirect_uris.iter().all(|uri| uris.contains(uri));
     let refresh = RefreshPolicy::of(before);
     let all = [
         ("name", before.name != wanted.name),
@@ -166,11 +260,19 @@ fn changes(before: &Application, uris: &[RedirectUri], new_role: bool, wanted: &
         ("role", new_role),
         ("refresh", refresh != wanted.refresh),
     ];
-    all.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()
+    all.into_iter()
+        .filter(|(_, differs)| *differs)
+        .map(|(name, _)| name)
+        .collect()
 }
 
 /// Whether the operator's check still holds: it was of a name and of addresses.
-pub fn is_still_checked(old_name: &str, old_uris: &[RedirectUri], name: &str, uris: &[RedirectUri]) -> bool {
+pub fn is_still_checked(
+    old_name: &str,
+    old_uris: &[RedirectUri],
+    name: &str,
+    uris: &[RedirectUri],
+) -> bool {
     let known_host = |uri: &RedirectUri| old_uris.iter().any(|own| own.origin() == uri.origin());
     old_name == name && uris.iter().all(known_host)
 }
@@ -190,20 +292,35 @@ fn applied(before: &Application, uris: &[RedirectUri], wanted: &Settings) -> App
 }
 
 /// The service account by which the application acts as itself from now on.
-pub fn give_service_account(tx: &mut Tx, application: Application, role: &str) -> Result<Application, Refusal> {
-    let account = accounts::create_service_account(tx, application.organization_id, &application.name)?.id;
+pub fn give_service_account(
+    tx: &mut Tx,
+    application: Application,
+    role: &str,
+) -> Result<Application, Refusal> {
+    let account =
+        accounts::create_service_account(tx, application.organization_id, &application.name)?.id;
     set_role(tx, application.organization_id, account, role)?;
     authorizations::create_own(tx, &application, account)?;
-    Ok(Application { service_account_id: Some(account), ..application })
+    Ok(Application {
+        service_account_id: Some(account),
+        ..application
+    })
 }
 
 /// In every workspace there is.
-fn set_role(tx: &mut Tx, organization: OrganizationId, account: UserId, role: &str) -> Result<(), Error> {
+fn set_role(
+    tx: &mut Tx,
+    organization: OrganizationId,
+    account: UserId,
+    role: &str,
+) -> Result<(), Error> {
     let held = tx.list_workspace_roles(organization, account)?;
     for workspace in tx.list_workspaces(organization)? {
         match held.iter().find(|(id, _)| *id == workspace.id) {
             Some((_, own)) if own == role => {}
-            Some((_, own)) => tx.change_workspace_role(organization, workspace.id, account, own, role)?,
+            Some((_, own)) => {
+                tx.change_workspace_role(organization, workspace.id, account, own, role)?
+            }
             None => accounts::add_workspace_member(tx, organization, workspace.id, account, role)?,
         }
     }

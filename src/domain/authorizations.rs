@@ -15,7 +15,9 @@ use crate::types::grant_types::GrantType;
 use crate::types::id::{AccessTokenId, AuthorizationId, RefreshTokenId, UserId, WorkspaceId};
 use crate::types::resource::Resources;
 use crate::types::scope::Scopes;
-use crate::types::state::{AccessTokenFormat, AuthorizationState, GrantKind, ReachKind, RefreshTokenState};
+use crate::types::state::{
+    AccessTokenFormat, AuthorizationState, GrantKind, ReachKind, RefreshTokenState,
+};
 use crate::types::time::Timestamp;
 
 /// A code may be tried with this many wrong verifiers before it dies (9700-20).
@@ -23,19 +25,34 @@ const MOST_WRONG_VERIFIERS: i64 = 3;
 
 /// The scopes a request gets: what it asked for, or the configured default ones, and never more than the client may have.
 /// None when it asked for something that it may not have.
-pub fn negotiate_scopes(catalogue: &Catalogue, allowed: &Scopes, asked: Option<&Scopes>) -> Option<Scopes> {
+pub fn negotiate_scopes(
+    catalogue: &Catalogue,
+    allowed: &Scopes,
+    asked: Option<&Scopes>,
+) -> Option<Scopes> {
     match asked.filter(|asked| !asked.is_empty()) {
         Some(asked) => asked.is_subset_of(allowed).then(|| asked.clone()),
         None => {
-            let defaults: Scopes =
-                catalogue.scopes().filter(|scope| scope.default && allowed.contains(&scope.name)).map(|scope| scope.name.as_str()).collect();
-            Some(if defaults.is_empty() { allowed.clone() } else { defaults })
+            let defaults: Scopes = catalogue
+                .scopes()
+                .filter(|scope| scope.default && allowed.contains(&scope.name))
+                .map(|scope| scope.name.as_str())
+                .collect();
+            Some(if defaults.is_empty() {
+                allowed.clone()
+            } else {
+                defaults
+            })
         }
     }
 }
 
 /// The standing authorization by which a confidential application acts as its own service account.
-pub fn create_own(tx: &mut Tx, application: &Application, service_account: UserId) -> Result<Authorization, Error> {
+pub fn create_own(
+    tx: &mut Tx,
+    application: &Application,
+    service_account: UserId,
+) -> Result<Authorization, Error> {
     let authorization = Authorization {
         id: AuthorizationId::generate(tx.now),
         kind: GrantKind::ClientCredentials,
@@ -81,8 +98,12 @@ impl Terms {
     pub fn of(config: &OAuth, application: &Application) -> Self {
         Self {
             access_token_seconds: config.access_token_seconds,
-            idle_seconds: application.refresh_idle_seconds.unwrap_or(config.refresh_token_seconds),
-            absolute_seconds: application.refresh_absolute_seconds.unwrap_or(config.authorization_seconds),
+            idle_seconds: application
+                .refresh_idle_seconds
+                .unwrap_or(config.refresh_token_seconds),
+            absolute_seconds: application
+                .refresh_absolute_seconds
+                .unwrap_or(config.authorization_seconds),
             refreshes: application.may_use(GrantType::RefreshToken),
             rotates: application.rotates(),
         }
@@ -99,7 +120,11 @@ impl Terms {
     /// When nothing can come of the authorization any more, should it not be used again.
     pub fn row_end(&self, now: Timestamp, authorization: &Authorization) -> Timestamp {
         let access = self.access_token_end(now, authorization);
-        if self.refreshes { access.max(self.refresh_token_end(now, authorization)) } else { access }
+        if self.refreshes {
+            access.max(self.refresh_token_end(now, authorization))
+        } else {
+            access
+        }
     }
 }
 
@@ -139,10 +164,19 @@ pub struct Issuance {
 /// Writes what a token response leaves behind: a row for an opaque access token and one for the refresh token, of this
 /// `generation`. Nothing is issued, and nothing consumed, for who has lost the rights that were authorized.
 pub fn issue(
-    tx: &mut Tx, catalogue: &Catalogue, terms: &Terms, authorization: Authorization, extent: Extent, generation: i64, minted: Minted,
+    tx: &mut Tx,
+    catalogue: &Catalogue,
+    terms: &Terms,
+    authorization: Authorization,
+    extent: Extent,
+    generation: i64,
+    minted: Minted,
 ) -> Result<Issuance, Refusal> {
     let now = tx.now;
-    ensure(access::is_live(tx, catalogue, &authorization, now)?, Refusal::Forbidden(RIGHTS_LOST))?;
+    ensure(
+        access::is_live(tx, catalogue, &authorization, now)?,
+        Refusal::Forbidden(RIGHTS_LOST),
+    )?;
     let issuance = draft(now, terms, authorization, extent, minted);
     if let Some((_, digest)) = &issuance.minted.access_token {
         tx.insert_access_token(&AccessToken {
@@ -171,13 +205,22 @@ pub fn issue(
         })?;
     }
     let workspaces = tx.list_authorization_workspaces(issuance.authorization.id)?;
-    Ok(Issuance { workspaces, ..issuance })
+    Ok(Issuance {
+        workspaces,
+        ..issuance
+    })
 }
 
 const RIGHTS_LOST: &str = "Who authorized this, or the organization, has lost access.";
 
 /// A token response that leaves nothing behind: a JWT without a refresh token has no row. No token outlives its authorization.
-pub fn draft(now: Timestamp, terms: &Terms, authorization: Authorization, extent: Extent, minted: Minted) -> Issuance {
+pub fn draft(
+    now: Timestamp,
+    terms: &Terms,
+    authorization: Authorization,
+    extent: Extent,
+    minted: Minted,
+) -> Issuance {
     Issuance {
         workspaces: Vec::new(),
         extent,
@@ -198,7 +241,9 @@ pub fn is_opaque(application: &Application) -> bool {
 pub fn count_wrong_verifier(tx: &mut Tx, authorization: &Authorization) -> Result<(), Error> {
     tx.count_wrong_verifier(authorization.id)?;
     // counted again behind the row's lock: others may have guessed at the same time
-    let counted = tx.find_authorization(authorization.id)?.ok_or(Error::NotFound)?;
+    let counted = tx
+        .find_authorization(authorization.id)?
+        .ok_or(Error::NotFound)?;
     if counted.wrong_verifiers >= MOST_WRONG_VERIFIERS {
         end(tx, authorization, "wrong code verifiers")?;
     }
@@ -208,5 +253,11 @@ pub fn count_wrong_verifier(tx: &mut Tx, authorization: &Authorization) -> Resul
 /// Ends the authorization and everything that came of it.
 pub fn end(tx: &mut Tx, authorization: &Authorization, because: &str) -> Result<(), Error> {
     tx.revoke_authorization(authorization, because)?;
-    tx.record(Some(authorization.organization_id), None, "authorization.revoked", authorization.id.as_str(), because)
+    tx.record(
+        Some(authorization.organization_id),
+        None,
+        "authorization.revoked",
+        authorization.id.as_str(),
+        because,
+    )
 }

@@ -20,6 +20,9 @@ impl From<UserId> for Caller {
 
 impl Caller {
     pub fn person(user: UserId) -> Self {
-        Self { user, operator: false }
+        Self {
+            user,
+            operator: false,
+        }
     }
 }

@@ -64,7 +64,11 @@ pub struct Decision {
 
 impl Decision {
     fn allowed(permissions: PermissionSet, obligations: Obligations) -> Self {
-        Self { permissions, obligations, ..Self::of(None) }
+        Self {
+            permissions,
+            obligations,
+            ..Self::of(None)
+        }
     }
 
     pub fn refused(cause: Cause) -> Self {
@@ -100,18 +104,30 @@ pub struct Rules<'r> {
 }
 
 /// Decides, and takes what the decision costs.
-pub fn check(access: &Access, question: &Question, server: &Server, rules: &Rules, limiter: &Limiter, now: Timestamp) -> Decision {
+pub fn check(
+    access: &Access,
+    question: &Question,
+    server: &Server,
+    rules: &Rules,
+    limiter: &Limiter,
+    now: Timestamp,
+) -> Decision {
     let decision = decide(access, question, server, rules, now);
     if !decision.is_allowed() {
         return decision;
     }
     let quotas = quotas(access, question, rules);
-    limited(decision, limiter.take(access.organization.as_str(), &quotas, now))
+    limited(
+        decision,
+        limiter.take(access.organization.as_str(), &quotas, now),
+    )
 }
 
 /// The limits that the request falls under.
 pub fn quotas(access: &Access, question: &Question, rules: &Rules) -> Vec<Quota> {
-    let permission = question.permission.map(|permission| rules.catalogue.entry(permission));
+    let permission = question
+        .permission
+        .map(|permission| rules.catalogue.entry(permission));
     rules.quotas.of(&Facts::of(access, permission))
 }
 
@@ -119,65 +135,132 @@ pub fn quotas(access: &Access, question: &Question, rules: &Rules) -> Vec<Quota>
 pub fn limited(decision: Decision, taken: Taken) -> Decision {
     match taken {
         Taken::All(limits) => Decision { limits, ..decision },
-        Taken::None { standings, violated, retry_after_seconds } => {
+        Taken::None {
+            standings,
+            violated,
+            retry_after_seconds,
+        } => {
             let (code, reason) = match retry_after_seconds {
                 Some(_) => (Code::RateLimited, Reason::RateLimited),
                 None => (Code::CostAboveLimit, Reason::CostAboveLimit),
             };
-            Decision { limits: standings, violated, retry_after_seconds, ..Decision::refused(Cause::new(Factor::Limits, code, reason)) }
+            Decision {
+                limits: standings,
+                violated,
+                retry_after_seconds,
+                ..Decision::refused(Cause::new(Factor::Limits, code, reason))
+            }
         }
     }
 }
 
 /// The decision without its cost: pure.
-pub fn decide(access: &Access, question: &Question, server: &Server, rules: &Rules, now: Timestamp) -> Decision {
-    let asked = Asked { access, question, server, catalogue: rules.catalogue, now };
+pub fn decide(
+    access: &Access,
+    question: &Question,
+    server: &Server,
+    rules: &Rules,
+    now: Timestamp,
+) -> Decision {
+    let asked = Asked {
+        access,
+        question,
+        server,
+        catalogue: rules.catalogue,
+        now,
+    };
     if let Err(cause) = climb(&STANDING, &asked).and_then(|()| climb(&INTERSECTION, &asked)) {
         let is_told = cause.code == Code::Forbidden && cause.factor != Factor::Simulation;
         let simulated = cause.factor == Factor::Simulation && cause.code == Code::RateLimited;
         return Decision {
-            permissions: if is_told { permissions(access, question) } else { PermissionSet::NONE },
-            retry_after_seconds: simulated.then(|| access.reload_at.map_or(1, |until| now.seconds_until(until)).max(1)),
+            permissions: if is_told {
+                permissions(access, question)
+            } else {
+                PermissionSet::NONE
+            },
+            retry_after_seconds: simulated.then(|| {
+                access
+                    .reload_at
+                    .map_or(1, |until| now.seconds_until(until))
+                    .max(1)
+            }),
             ..Decision::refused(cause)
         };
     }
     match obligations(&asked, rules) {
         Ok(obligations) => Decision::allowed(permissions(access, question), obligations),
-        Err((cause, refused_recipients)) => Decision { refused_recipients, ..Decision::refused(cause) },
+        Err((cause, refused_recipients)) => Decision {
+            refused_recipients,
+            ..Decision::refused(cause)
+        },
     }
 }
 
 fn permissions(access: &Access, question: &Question) -> PermissionSet {
     match question.workspace {
-        Some(workspace) => access.permissions_in(workspace).unwrap_or(PermissionSet::NONE),
+        Some(workspace) => access
+            .permissions_in(workspace)
+            .unwrap_or(PermissionSet::NONE),
         None => access.permissions_everywhere(),
     }
 }
 
 /// Whether the credential is good for anything at this resource server, here and now.
-pub fn stands(access: &Access, server: &Server, catalogue: &Catalogue, now: Timestamp) -> Result<(), Cause> {
-    climb(&STANDING, &Asked { access, question: &Question::default(), server, catalogue, now })
+pub fn stands(
+    access: &Access,
+    server: &Server,
+    catalogue: &Catalogue,
+    now: Timestamp,
+) -> Result<(), Cause> {
+    climb(
+        &STANDING,
+        &Asked {
+            access,
+            question: &Question::default(),
+            server,
+            catalogue,
+            now,
+        },
+    )
 }
 
 /// The sandbox policy fails closed: what the resource server does not enforce, it may not be asked to forget.
-pub fn obligations(asked: &Asked, rules: &Rules) -> Result<Obligations, (Cause, Vec<RefusedRecipient>)> {
+pub fn obligations(
+    asked: &Asked,
+    rules: &Rules,
+) -> Result<Obligations, (Cause, Vec<RefusedRecipient>)> {
     let (access, question) = (asked.access, asked.question);
     if access.environment == Environment::Production {
         return Ok(Obligations::default());
     }
     let refused = |code, reason| Cause::new(Factor::SandboxPolicy, code, reason);
-    let sends = question.permission.is_some_and(|permission| rules.catalogue.sends().contains(permission));
+    let sends = question
+        .permission
+        .is_some_and(|permission| rules.catalogue.sends().contains(permission));
     if sends && question.recipients.as_ref().is_none_or(Vec::is_empty) {
-        return Err((refused(Code::RecipientsRequired, Reason::RecipientsRequired), Vec::new()));
+        return Err((
+            refused(Code::RecipientsRequired, Reason::RecipientsRequired),
+            Vec::new(),
+        ));
     }
     let recipients = question.recipients.as_deref().unwrap_or_default();
     let refused_recipients = sandbox::refused_recipients(rules.policy, &access.own, recipients);
     if !refused_recipients.is_empty() {
-        return Err((refused(Code::RecipientNotAllowed, Reason::RecipientNotAllowed), refused_recipients));
+        return Err((
+            refused(Code::RecipientNotAllowed, Reason::RecipientNotAllowed),
+            refused_recipients,
+        ));
     }
-    let obligations = sandbox::obligations(rules.policy, &access.own, question.document_name.as_deref());
-    if obligations.kinds().any(|kind| !asked.server.enforces.contains(&kind)) {
-        return Err((refused(Code::ObligationNotSupported, Reason::ObligationNotSupported), Vec::new()));
+    let obligations =
+        sandbox::obligations(rules.policy, &access.own, question.document_name.as_deref());
+    if obligations
+        .kinds()
+        .any(|kind| !asked.server.enforces.contains(&kind))
+    {
+        return Err((
+            refused(Code::ObligationNotSupported, Reason::ObligationNotSupported),
+            Vec::new(),
+        ));
     }
     Ok(obligations)
 }

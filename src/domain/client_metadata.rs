@@ -29,8 +29,20 @@ const MOST_LANGUAGE_TAG: usize = 35;
 const UNNAMED: &str = "Unnamed application";
 
 /// RFC 7591 §2.2: these may stand once in every language.
-const IN_LANGUAGES: [&str; 5] = ["client_name", "client_uri", "logo_uri", "tos_uri", "policy_uri"];
-const URIS: [&str; 5] = ["client_uri", "logo_uri", "tos_uri", "policy_uri", "jwks_uri"];
+const IN_LANGUAGES: [&str; 5] = [
+    "client_name",
+    "client_uri",
+    "logo_uri",
+    "tos_uri",
+    "policy_uri",
+];
+const URIS: [&str; 5] = [
+    "client_uri",
+    "logo_uri",
+    "tos_uri",
+    "policy_uri",
+    "jwks_uri",
+];
 const KNOWN: [&str; 18] = [
     "redirect_uris",
     "token_endpoint_auth_method",
@@ -52,8 +64,13 @@ const KNOWN: [&str; 18] = [
     "client_id",
 ];
 /// RFC 7592 §2.2: what only the server says, and what proves the client.
-const OF_AN_UPDATE: [&str; 5] =
-    ["client_secret", "client_secret_expires_at", "client_id_issued_at", "registration_access_token", "registration_client_uri"];
+const OF_AN_UPDATE: [&str; 5] = [
+    "client_secret",
+    "client_secret_expires_at",
+    "client_id_issued_at",
+    "registration_access_token",
+    "registration_client_uri",
+];
 
 /// RFC 7591 §3.2.2. The text is for the developer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -74,7 +91,11 @@ vocabulary! {
 
 impl AuthMethod {
     pub fn client_type(self) -> ClientType {
-        if self == Self::None { ClientType::Public } else { ClientType::Confidential }
+        if self == Self::None {
+            ClientType::Public
+        } else {
+            ClientType::Confidential
+        }
     }
 }
 
@@ -111,7 +132,9 @@ impl Members {
         serde_json::from_slice(body).map_err(|error| {
             let place = format!("line {}, column {}", error.line(), error.column());
             invalid(match error.classify() {
-                serde_json::error::Category::Data if error.to_string().starts_with(TWICE) => format!("A member stands twice in the object: {place}."),
+                serde_json::error::Category::Data if error.to_string().starts_with(TWICE) => {
+                    format!("A member stands twice in the object: {place}.")
+                }
                 _ => format!("The body is not a JSON object: {place}."),
             })
         })
@@ -134,7 +157,11 @@ impl Members {
         let wrong = || invalid(format!("{name} must be an array of strings."));
         match self.0.get(name) {
             None | Some(Value::Null) => Ok(None),
-            Some(Value::Array(items)) => items.iter().map(|item| item.as_str().ok_or_else(wrong)).collect::<Result<_, _>>().map(Some),
+            Some(Value::Array(items)) => items
+                .iter()
+                .map(|item| item.as_str().ok_or_else(wrong))
+                .collect::<Result<_, _>>()
+                .map(Some),
             Some(_) => Err(wrong()),
         }
     }
@@ -147,7 +174,10 @@ fn known_member(name: &str) -> bool {
     match name.split_once('#') {
         None => KNOWN.contains(&name) || OF_AN_UPDATE.contains(&name),
         Some((member, tag)) => {
-            let plain = (1..=MOST_LANGUAGE_TAG).contains(&tag.len()) && tag.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+            let plain = (1..=MOST_LANGUAGE_TAG).contains(&tag.len())
+                && tag
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
             plain && IN_LANGUAGES.contains(&member)
         }
     }
@@ -195,9 +225,17 @@ impl ClientMetadata {
         check_response_types(members, grants)?;
         let redirect_uris = redirect_uris(members, grants)?;
         let application_type = application_type(members, &redirect_uris)?;
-        ensure(!(members.contains("jwks") && members.contains("jwks_uri")), invalid("Send jwks or jwks_uri, not both."))?;
+        ensure(
+            !(members.contains("jwks") && members.contains("jwks_uri")),
+            invalid("Send jwks or jwks_uri, not both."),
+        )?;
         let texts = texts(members)?;
-        let name = texts.get("client_name").or_else(|| texts.iter().find(|(member, _)| member.starts_with("client_name#")).map(|(_, name)| name));
+        let name = texts.get("client_name").or_else(|| {
+            texts
+                .iter()
+                .find(|(member, _)| member.starts_with("client_name#"))
+                .map(|(_, name)| name)
+        });
         Ok(Self {
             name: name.cloned().unwrap_or_else(|| UNNAMED.to_owned()),
             redirect_uris,
@@ -212,15 +250,37 @@ impl ClientMetadata {
 
     /// What is stored and echoed (RFC 7591 §3.2.1: all of it).
     pub fn to_json(&self) -> Map<String, Value> {
-        let mut json: Map<String, Value> = self.texts.iter().map(|(name, text)| (name.clone(), text.as_str().into())).collect();
-        json.insert("redirect_uris".into(), self.redirect_uris.iter().map(RedirectUri::as_str).collect());
-        json.insert("token_endpoint_auth_method".into(), self.auth_method.as_str().into());
-        json.insert("application_type".into(), self.application_type.as_str().into());
-        json.insert("grant_types".into(), self.grants.iter().map(|grant| grant.as_str()).collect());
-        json.insert("response_types".into(), self.response_types().iter().copied().collect());
+        let mut json: Map<String, Value> = self
+            .texts
+            .iter()
+            .map(|(name, text)| (name.clone(), text.as_str().into()))
+            .collect();
+        json.insert(
+            "redirect_uris".into(),
+            self.redirect_uris.iter().map(RedirectUri::as_str).collect(),
+        );
+        json.insert(
+            "token_endpoint_auth_method".into(),
+            self.auth_method.as_str().into(),
+        );
+        json.insert(
+            "application_type".into(),
+            self.application_type.as_str().into(),
+        );
+        json.insert(
+            "grant_types".into(),
+            self.grants.iter().map(|grant| grant.as_str()).collect(),
+        );
+        json.insert(
+            "response_types".into(),
+            self.response_types().iter().copied().collect(),
+        );
         json.insert("scope".into(), self.scopes.as_str().into());
         if !self.contacts.is_empty() {
-            json.insert("contacts".into(), self.contacts.iter().map(String::as_str).collect());
+            json.insert(
+                "contacts".into(),
+                self.contacts.iter().map(String::as_str).collect(),
+            );
         }
         json
     }
@@ -228,18 +288,35 @@ impl ClientMetadata {
     /// The same text for two registrations that mean the same: whatever the order, the port of a loopback address, and what
     /// was left to the defaults.
     pub fn canonical(&self) -> String {
-        let mut uris: Vec<String> = self.redirect_uris.iter().map(RedirectUri::without_loopback_port).collect();
+        let mut uris: Vec<String> = self
+            .redirect_uris
+            .iter()
+            .map(RedirectUri::without_loopback_port)
+            .collect();
         uris.sort_unstable();
         uris.dedup();
         let mut contacts = self.contacts.clone();
         contacts.sort_unstable();
-        let mut members: BTreeMap<String, Value> = Self { contacts, ..self.clone() }.to_json().into_iter().collect();
+        let mut members: BTreeMap<String, Value> = Self {
+            contacts,
+            ..self.clone()
+        }
+        .to_json()
+        .into_iter()
+        .collect();
         members.insert("redirect_uris".into(), uris.into_iter().collect());
-        members.into_iter().map(|(name, value)| format!("{}:{value}\n", Value::from(name))).collect()
+        members
+            .into_iter()
+            .map(|(name, value)| format!("{}:{value}\n", Value::from(name)))
+            .collect()
     }
 
     fn response_types(&self) -> &'static [&'static str] {
-        if self.grants.contains(GrantType::AuthorizationCode) { &["code"] } else { &[] }
+        if self.grants.contains(GrantType::AuthorizationCode) {
+            &["code"]
+        } else {
+            &[]
+        }
     }
 }
 
@@ -248,25 +325,45 @@ impl ClientMetadata {
 fn auth_method(members: &Members) -> Result<AuthMethod, MetadataError> {
     const SUPPORTED: &str = "must be client_secret_basic, client_secret_post or none.";
     if let Some(method) = members.text("token_endpoint_auth_method")? {
-        return method.parse().map_err(|_| invalid(format!("token_endpoint_auth_method {SUPPORTED}")));
+        return method
+            .parse()
+            .map_err(|_| invalid(format!("token_endpoint_auth_method {SUPPORTED}")));
     }
     match members.list("token_endpoint_auth_methods_supported")? {
         None => Ok(AuthMethod::ClientSecretBasic),
         Some(methods) => {
             let supported = methods.iter().find_map(|method| method.parse().ok());
-            supported.ok_or_else(|| invalid(format!("One of token_endpoint_auth_methods_supported {SUPPORTED}")))
+            supported.ok_or_else(|| {
+                invalid(format!(
+                    "One of token_endpoint_auth_methods_supported {SUPPORTED}"
+                ))
+            })
         }
     }
 }
 
 /// Unlisted ones are ignored, not fatal: Claude lists jwt-bearer, VS Code device_code.
-fn grants(members: &Members, offer: &Offer, client_type: ClientType) -> Result<GrantTypes, MetadataError> {
-    let asked = members.list("grant_types")?.unwrap_or_else(|| vec!["authorization_code"]);
+fn grants(
+    members: &Members,
+    offer: &Offer,
+    client_type: ClientType,
+) -> Result<GrantTypes, MetadataError> {
+    let asked = members
+        .list("grant_types")?
+        .unwrap_or_else(|| vec!["authorization_code"]);
     let acts_as_itself = offer.client_credentials && client_type == ClientType::Confidential;
     let offered = |grant: &GrantType| *grant != GrantType::ClientCredentials || acts_as_itself;
-    let grants: GrantTypes = asked.iter().filter_map(|grant| grant.parse().ok()).filter(offered).collect();
+    let grants: GrantTypes = asked
+        .iter()
+        .filter_map(|grant| grant.parse().ok())
+        .filter(offered)
+        .collect();
     // RFC 6749 §1.5: a refresh token comes with a code
-    let grants = if grants.contains(GrantType::AuthorizationCode) { grants } else { grants.without(GrantType::RefreshToken) };
+    let grants = if grants.contains(GrantType::AuthorizationCode) {
+        grants
+    } else {
+        grants.without(GrantType::RefreshToken)
+    };
     let left = "grant_types must hold authorization_code, or client_credentials for a confidential client with an initial access token.";
     ensure(!grants.is_empty(), invalid(left))?;
     Ok(grants)
@@ -274,21 +371,42 @@ fn grants(members: &Members, offer: &Offer, client_type: ClientType) -> Result<G
 
 /// RFC 7591 §2.1: a client must not register itself into an inconsistent state.
 fn check_response_types(members: &Members, grants: GrantTypes) -> Result<(), MetadataError> {
-    let Some(asked) = members.list("response_types")? else { return Ok(()) };
-    let (code, by_code) = (asked.contains(&"code"), grants.contains(GrantType::AuthorizationCode));
-    ensure(code || !by_code, invalid("response_types must hold code, because grant_types holds authorization_code."))?;
-    ensure(by_code || !code, invalid("grant_types must hold authorization_code, because response_types holds code."))
+    let Some(asked) = members.list("response_types")? else {
+        return Ok(());
+    };
+    let (code, by_code) = (
+        asked.contains(&"code"),
+        grants.contains(GrantType::AuthorizationCode),
+    );
+    ensure(
+        code || !by_code,
+        invalid("response_types must hold code, because grant_types holds authorization_code."),
+    )?;
+    ensure(
+        by_code || !code,
+        invalid("grant_types must hold authorization_code, because response_types holds code."),
+    )
 }
 
 fn redirect_uris(members: &Members, grants: GrantTypes) -> Result<Vec<RedirectUri>, MetadataError> {
     let wrong = |text: String| MetadataError::RedirectUri(text);
-    let asked = members.list("redirect_uris").map_err(|error| wrong(error.to_string()))?.unwrap_or_default();
+    let asked = members
+        .list("redirect_uris")
+        .map_err(|error| wrong(error.to_string()))?
+        .unwrap_or_default();
     let needs_one = grants.contains(GrantType::AuthorizationCode);
     ensure(!asked.is_empty() || !needs_one, wrong("redirect_uris must hold at least one URI, because grant_types holds authorization_code.".into()))?;
-    ensure(asked.len() <= MOST_REDIRECT_URIS, wrong(format!("redirect_uris must hold at most {MOST_REDIRECT_URIS} URIs.")))?;
+    ensure(
+        asked.len() <= MOST_REDIRECT_URIS,
+        wrong(format!(
+            "redirect_uris must hold at most {MOST_REDIRECT_URIS} URIs."
+        )),
+    )?;
     let mut uris: Vec<RedirectUri> = Vec::new();
     for (number, text) in (1..).zip(asked) {
-        let uri = text.parse().map_err(|error| wrong(format!("Redirect URI {number} {error}.")))?;
+        let uri = text
+            .parse()
+            .map_err(|error| wrong(format!("Redirect URI {number} {error}.")))?;
         if !uris.contains(&uri) {
             uris.push(uri);
         }
@@ -298,12 +416,21 @@ fn redirect_uris(members: &Members, grants: GrantTypes) -> Result<Vec<RedirectUr
 
 /// OpenID Connect Registration §2 makes `web` the default and forbids it loopback addresses and private-use schemes. Clients
 /// that use them seldom say `native`: the type is refused only where it was said.
-fn application_type(members: &Members, uris: &[RedirectUri]) -> Result<ApplicationType, MetadataError> {
+fn application_type(
+    members: &Members,
+    uris: &[RedirectUri],
+) -> Result<ApplicationType, MetadataError> {
     let all_on_the_web = uris.iter().all(RedirectUri::proves_its_host);
     let Some(asked) = members.text("application_type")? else {
-        return Ok(if all_on_the_web { ApplicationType::Web } else { ApplicationType::Native });
+        return Ok(if all_on_the_web {
+            ApplicationType::Web
+        } else {
+            ApplicationType::Native
+        });
     };
-    let asked = asked.parse().map_err(|_| invalid("application_type must be web or native."))?;
+    let asked = asked
+        .parse()
+        .map_err(|_| invalid("application_type must be web or native."))?;
     let fits = asked == ApplicationType::Native || all_on_the_web;
     let text = "Every redirect URI of an application_type web must be https and on another machine; register native for others.";
     ensure(fits, MetadataError::RedirectUri(text.to_owned()))?;
@@ -314,9 +441,16 @@ fn application_type(members: &Members, uris: &[RedirectUri]) -> Result<Applicati
 fn scopes(members: &Members, offer: &Offer) -> Result<Scopes, MetadataError> {
     let text = members.text("scope")?.unwrap_or_default();
     let words = || text.split(' ').filter(|word| !word.is_empty());
-    ensure(words().all(is_scope_token), invalid("scope must be a list of scope names with a space between them."))?;
+    ensure(
+        words().all(is_scope_token),
+        invalid("scope must be a list of scope names with a space between them."),
+    )?;
     let offered: Scopes = words().filter(|word| offer.scopes.contains(word)).collect();
-    Ok(if offered.is_empty() { offer.scopes.clone() } else { offered })
+    Ok(if offered.is_empty() {
+        offer.scopes.clone()
+    } else {
+        offered
+    })
 }
 
 fn texts(members: &Members) -> Result<BTreeMap<String, String>, MetadataError> {
@@ -326,30 +460,60 @@ fn texts(members: &Members) -> Result<BTreeMap<String, String>, MetadataError> {
     };
     let mut texts = BTreeMap::new();
     for name in members.0.keys().filter(is_text) {
-        let Some(text) = members.text(name)?.filter(|text| !text.is_empty()) else { continue };
-        let text = if URIS.iter().any(|uri| name.starts_with(uri)) { https(name, text)? } else { plain(name, text)? };
+        let Some(text) = members.text(name)?.filter(|text| !text.is_empty()) else {
+            continue;
+        };
+        let text = if URIS.iter().any(|uri| name.starts_with(uri)) {
+            https(name, text)?
+        } else {
+            plain(name, text)?
+        };
         texts.insert(name.clone(), text);
     }
     Ok(texts)
 }
 
 fn plain(name: &str, text: &str) -> Result<String, MetadataError> {
-    let most = if name.starts_with("client_name") { MOST_NAME } else { MOST_TEXT };
+    let most = if name.starts_with("client_name") {
+        MOST_NAME
+    } else {
+        MOST_TEXT
+    };
     parse_text(text, most).map_err(|error| invalid(format!("{name} {error}.")))
 }
 
 /// A page for people: nothing here loads it, and a browser that does must not run it.
 fn https(name: &str, text: &str) -> Result<String, MetadataError> {
-    let plain = text.len() <= MOST_URI && text.bytes().all(|byte| matches!(byte, 0x21..=0x7E) && !b"\\\"<>^`{|}".contains(&byte));
-    let parsed = url::Url::parse(text).ok().filter(|_| plain && text.starts_with("https://"));
-    let good = parsed.is_some_and(|url| url.has_host() && url.username().is_empty() && url.password().is_none());
-    if good { Ok(text.to_owned()) } else { Err(invalid(format!("{name} must be an https URI of at most {MOST_URI} characters."))) }
+    let plain = text.len() <= MOST_URI
+        && text
+            .bytes()
+            .all(|byte| matches!(byte, 0x21..=0x7E) && !b"\\\"<>^`{|}".contains(&byte));
+    let parsed = url::Url::parse(text)
+        .ok()
+        .filter(|_| plain && text.starts_with("https://"));
+    let good = parsed
+        .is_some_and(|url| url.has_host() && url.username().is_empty() && url.password().is_none());
+    if good {
+        Ok(text.to_owned())
+    } else {
+        Err(invalid(format!(
+            "{name} must be an https URI of at most {MOST_URI} characters."
+        )))
+    }
 }
 
 fn contacts(members: &Members) -> Result<Vec<String>, MetadataError> {
     let asked = members.list("contacts")?.unwrap_or_default();
-    ensure(asked.len() <= MOST_CONTACTS, invalid(format!("contacts must hold at most {MOST_CONTACTS} addresses.")))?;
-    asked.into_iter().map(|contact| plain("contacts", contact)).collect()
+    ensure(
+        asked.len() <= MOST_CONTACTS,
+        invalid(format!(
+            "contacts must hold at most {MOST_CONTACTS} addresses."
+        )),
+    )?;
+    asked
+        .into_iter()
+        .map(|contact| plain("contacts", contact))
+        .collect()
 }
 
 #[cfg(test)]
@@ -358,18 +522,26 @@ mod tests {
     use proptest::prelude::*;
 
     fn read(json: &str) -> Result<ClientMetadata, MetadataError> {
-        let offer = Offer { scopes: ["read", "write"].into_iter().collect(), client_credentials: true };
+        let offer = Offer {
+            scopes: ["read", "write"].into_iter().collect(),
+            client_credentials: true,
+        };
         Members::parse(json.as_bytes()).and_then(|members| ClientMetadata::new(&members, &offer))
     }
 
     #[test]
     fn what_means_the_same_reads_the_same() {
         let canonical = |json: &str| read(json).expect("valid").canonical();
-        let first = canonical(r#"{"redirect_uris": ["http://127.0.0.1:1/cb", "https://a.example/cb"], "scope": "write read"}"#);
+        let first = canonical(
+            r#"{"redirect_uris": ["http://127.0.0.1:1/cb", "https://a.example/cb"], "scope": "write read"}"#,
+        );
         let second = r#"{"scope": "read write", "redirect_uris": ["https://a.example/cb", "http://127.0.0.1:2/cb", "http://127.0.0.1/cb"],
             "response_types": ["code"], "grant_types": ["authorization_code", "urn:other"], "token_endpoint_auth_method": "client_secret_basic"}"#;
         assert_eq!(first, canonical(second));
-        assert_ne!(first, canonical(r#"{"redirect_uris": ["http://[::1]:1/cb", "https://a.example/cb"]}"#));
+        assert_ne!(
+            first,
+            canonical(r#"{"redirect_uris": ["http://[::1]:1/cb", "https://a.example/cb"]}"#)
+        );
     }
 
     #[test]

@@ -39,7 +39,11 @@ impl Client {
     /// The registered redirect URI that `asked` matches; a single registered one may be left out (RFC 6749 §3.1.2.3).
     pub fn redirect_uri(&self, asked: Option<&RedirectUri>) -> Option<RedirectUri> {
         match asked {
-            Some(asked) => self.redirect_uris.iter().any(|own| own.matches(asked)).then(|| asked.clone()),
+            Some(asked) => self
+                .redirect_uris
+                .iter()
+                .any(|own| own.matches(asked))
+                .then(|| asked.clone()),
             None if self.redirect_uris.len() == 1 => self.redirect_uris.first().cloned(),
             None => None,
         }
@@ -56,23 +60,39 @@ impl Depends for Client {
 /// Who made the application, for people. Anybody could register one under any name where `vouched_for` is false.
 pub fn made_by(application: &Application, organization_name: &str, vouched_for: bool) -> String {
     let known = vouched_for || application.verified_at.is_some();
-    if known { organization_name.to_owned() } else { "Nobody known: it registered by itself".to_owned() }
+    if known {
+        organization_name.to_owned()
+    } else {
+        "Nobody known: it registered by itself".to_owned()
+    }
 }
 
 /// Whether a person of its organization created it, or their initial access token registered it.
 pub fn is_vouched_for(snapshot: &mut Snapshot, id: ApplicationId) -> Result<bool, Error> {
-    Ok(snapshot.find_registration(id)?.is_none_or(|registration| registration.registration_token_id.is_some()))
+    Ok(snapshot
+        .find_registration(id)?
+        .is_none_or(|registration| registration.registration_token_id.is_some()))
 }
 
 /// The client, if it is not deleted and its organization is not suspended. One that the operator has stopped too: people are
 /// told, and nothing else is done for it.
-pub fn find(snapshot: &mut Snapshot, catalogue: &Catalogue, id: ApplicationId, now: Timestamp) -> Result<Option<Client>, Error> {
-    let Some(mut application) = snapshot.find_application(id)?.filter(|application| application.state == ApplicationState::Active) else {
+pub fn find(
+    snapshot: &mut Snapshot,
+    catalogue: &Catalogue,
+    id: ApplicationId,
+    now: Timestamp,
+) -> Result<Option<Client>, Error> {
+    let Some(mut application) = snapshot
+        .find_application(id)?
+        .filter(|application| application.state == ApplicationState::Active)
+    else {
         return Ok(None);
     };
     application.scopes = catalogue.open_to(&application.scopes, application.first_party);
     let organization = snapshot.find_organization(application.organization_id)?;
-    let Some(organization) = organization.filter(|organization| organization.state == OrganizationState::Active) else {
+    let Some(organization) =
+        organization.filter(|organization| organization.state == OrganizationState::Active)
+    else {
         return Ok(None);
     };
     let redirect_uris = snapshot.list_redirect_uris(id)?;
@@ -88,7 +108,9 @@ pub fn find(snapshot: &mut Snapshot, catalogue: &Catalogue, id: ApplicationId, n
         redirect_uris,
         secrets,
         own_authorization,
-        vouched_for: registration.as_ref().is_none_or(|registration| registration.registration_token_id.is_some()),
+        vouched_for: registration
+            .as_ref()
+            .is_none_or(|registration| registration.registration_token_id.is_some()),
         registration_used_at: registration.map(|registration| registration.last_used_at),
     }))
 }

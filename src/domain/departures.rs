@@ -45,8 +45,15 @@ pub struct Departure {
 impl Departure {
     /// The same in words: `3 live production keys`.
     pub fn in_words(&self) -> Vec<String> {
-        let keys =
-            |environment: Environment| i64::try_from(self.keys.iter().filter(|key| key.environment == environment).count()).unwrap_or(i64::MAX);
+        let keys = |environment: Environment| {
+            i64::try_from(
+                self.keys
+                    .iter()
+                    .filter(|key| key.environment == environment)
+                    .count(),
+            )
+            .unwrap_or(i64::MAX)
+        };
         let all = [
             (keys(Environment::Production), "live production key"),
             (keys(Environment::Sandbox), "live sandbox key"),
@@ -55,7 +62,10 @@ impl Departure {
             (self.workspaces, "workspace role"),
             (self.invitations, "pending invitation"),
         ];
-        all.into_iter().filter(|(count, _)| *count > 0).map(|(count, noun)| format!("{count} {noun}{}", if count == 1 { "" } else { "s" })).collect()
+        all.into_iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, noun)| format!("{count} {noun}{}", if count == 1 { "" } else { "s" }))
+            .collect()
     }
 }
 
@@ -91,12 +101,18 @@ pub struct Removed {
 
 /// What would stop. For who manages members, and for the member.
 pub fn preview(
-    snapshot: &mut Snapshot, catalogue: &Catalogue, organization: OrganizationId, caller: &Caller, id: UserId,
+    snapshot: &mut Snapshot,
+    catalogue: &Catalogue,
+    organization: OrganizationId,
+    caller: &Caller,
+    id: UserId,
 ) -> Result<Departure, Refusal> {
     if caller.operator || caller.user != id {
         rights::ensure_organization(snapshot, catalogue, organization, caller, MANAGE)?;
     }
-    let member = snapshot.find_member(organization, id)?.ok_or(Refusal::NotFound)?;
+    let member = snapshot
+        .find_member(organization, id)?
+        .ok_or(Refusal::NotFound)?;
     examine(snapshot, member)
 }
 
@@ -112,7 +128,8 @@ fn examine(snapshot: &mut Snapshot, member: Member) -> Result<Departure, Refusal
         consents: snapshot.count_consents_in(organization, id)?,
         authorizations: snapshot.count_authorizations_in(organization, id)?,
         sessions: snapshot.count_confined_sessions_of(organization, id)?,
-        workspaces: i64::try_from(snapshot.list_workspace_roles(organization, id)?.len()).unwrap_or(i64::MAX),
+        workspaces: i64::try_from(snapshot.list_workspace_roles(organization, id)?.len())
+            .unwrap_or(i64::MAX),
         invitations: snapshot.count_invitations_of(organization, id)?,
         member,
     })
@@ -120,7 +137,13 @@ fn examine(snapshot: &mut Snapshot, member: Member) -> Result<Departure, Refusal
 
 /// Removes a member; a member may leave. `mint` makes a key's new secret. Runs behind the organization's lock.
 pub fn remove(
-    tx: &mut Tx, catalogue: &Catalogue, organization: OrganizationId, caller: &Caller, id: UserId, shown: Shown, mint: impl Fn(&ApiKey) -> Minted,
+    tx: &mut Tx,
+    catalogue: &Catalogue,
+    organization: OrganizationId,
+    caller: &Caller,
+    id: UserId,
+    shown: Shown,
+    mint: impl Fn(&ApiKey) -> Minted,
 ) -> Result<Removed, Refusal> {
     if caller.operator || caller.user != id {
         rights::ensure_organization(tx, catalogue, organization, caller, MANAGE)?;
@@ -133,32 +156,55 @@ pub fn remove(
     ensure_below(tx, organization, caller, member.role)?;
     ensure_free_standing(tx, id)?;
     let departure = examine(tx, member)?;
-    let mut removed = Removed { departure, rotated: Vec::new(), revoked_keys: Vec::new(), revoked_application_secrets: Vec::new() };
+    let mut removed = Removed {
+        departure,
+        rotated: Vec::new(),
+        revoked_keys: Vec::new(),
+        revoked_application_secrets: Vec::new(),
+    };
     match shown {
         Shown::Keep => {}
-        Shown::Rotate { grace_seconds } => rotate_shown(tx, caller, grace_seconds, mint, &mut removed)?,
+        Shown::Rotate { grace_seconds } => {
+            rotate_shown(tx, caller, grace_seconds, mint, &mut removed)?
+        }
         Shown::Revoke => revoke_shown(tx, organization, caller, &mut removed)?,
     }
-    keeping_an_owner(tx, organization, |tx| Ok(end(tx, organization, id, Some(caller.user), OWNER_REMOVED)?))?;
+    keeping_an_owner(tx, organization, |tx| {
+        Ok(end(tx, organization, id, Some(caller.user), OWNER_REMOVED)?)
+    })?;
     Ok(removed)
 }
 
 /// The member leaves of their own accord; what they were shown stays as it is. Runs behind the organization's lock.
 pub fn leave(tx: &mut Tx, organization: OrganizationId, user: UserId) -> Result<(), Refusal> {
-    tx.find_member(organization, user)?.ok_or(Refusal::NotFound)?;
+    tx.find_member(organization, user)?
+        .ok_or(Refusal::NotFound)?;
     ensure_free_standing(tx, user)?;
-    keeping_an_owner(tx, organization, |tx| Ok(end(tx, organization, user, Some(user), LEFT)?))
+    keeping_an_owner(tx, organization, |tx| {
+        Ok(end(tx, organization, user, Some(user), LEFT)?)
+    })
 }
 
-fn rotate_shown(tx: &mut Tx, caller: &Caller, grace_seconds: i64, mint: impl Fn(&ApiKey) -> Minted, removed: &mut Removed) -> Result<(), Refusal> {
+fn rotate_shown(
+    tx: &mut Tx,
+    caller: &Caller,
+    grace_seconds: i64,
+    mint: impl Fn(&ApiKey) -> Minted,
+    removed: &mut Removed,
+) -> Result<(), Refusal> {
     let now = tx.now;
     for key in &removed.departure.shown_keys {
         // one that waits to be collected, or has expired, has shown nothing that works
-        if !matches!(key.state, ApiKeyState::Active | ApiKeyState::Paused) || key.expires_at.is_some_and(|end| end <= now) {
+        if !matches!(key.state, ApiKeyState::Active | ApiKeyState::Paused)
+            || key.expires_at.is_some_and(|end| end <= now)
+        {
             continue;
         }
         let minted = mint(key);
-        let new = api_keys::Minted { public_id: minted.public_id.clone(), digest: minted.digest.clone() };
+        let new = api_keys::Minted {
+            public_id: minted.public_id.clone(),
+            digest: minted.digest.clone(),
+        };
         let fresh = rotation::add_pending(tx, key, caller.user, grace_seconds, new)?;
         tx.record_disclosure(fresh.id.as_str(), caller.user)?;
         removed.rotated.push((key.id, minted));
@@ -166,30 +212,68 @@ fn rotate_shown(tx: &mut Tx, caller: &Caller, grace_seconds: i64, mint: impl Fn(
     Ok(())
 }
 
-fn revoke_shown(tx: &mut Tx, organization: OrganizationId, caller: &Caller, removed: &mut Removed) -> Result<(), Refusal> {
+fn revoke_shown(
+    tx: &mut Tx,
+    organization: OrganizationId,
+    caller: &Caller,
+    removed: &mut Removed,
+) -> Result<(), Refusal> {
     for key in &removed.departure.shown_keys {
         tx.revoke_api_key(organization, key.id, caller.user)?;
-        tx.record(Some(organization), Some(caller.user), "api_key.revoked", key.id.as_str(), "its secret was shown to a member who left")?;
+        tx.record(
+            Some(organization),
+            Some(caller.user),
+            "api_key.revoked",
+            key.id.as_str(),
+            "its secret was shown to a member who left",
+        )?;
         removed.revoked_keys.push(key.id);
     }
     for (application, secret) in &removed.departure.shown_application_secrets {
         tx.revoke_application_secret(application, secret.id)?;
         let event = "application_secret.revoked";
-        tx.record(Some(organization), Some(caller.user), event, secret.id.as_str(), application.id.as_str())?;
-        removed.revoked_application_secrets.push((application.clone(), secret.clone()));
+        tx.record(
+            Some(organization),
+            Some(caller.user),
+            event,
+            secret.id.as_str(),
+            application.id.as_str(),
+        )?;
+        removed
+            .revoked_application_secrets
+            .push((application.clone(), secret.clone()));
     }
     Ok(())
 }
 
 /// Ends a membership, and everything that stands on it, for good. Runs behind the organization's lock.
-pub fn end(tx: &mut Tx, organization: OrganizationId, id: UserId, by: Option<UserId>, because: &str) -> Result<(), Error> {
+pub fn end(
+    tx: &mut Tx,
+    organization: OrganizationId,
+    id: UserId,
+    by: Option<UserId>,
+    because: &str,
+) -> Result<(), Error> {
     let keys = tx.list_api_keys_of_owner(organization, id)?;
     for key in &keys {
-        tx.change_api_key_state(organization, key.id, key.state, ApiKeyState::Deactivated, Some(because))?;
-        tx.record(Some(organization), by, "api_key.deactivated", key.id.as_str(), because)?;
+        tx.change_api_key_state(
+            organization,
+            key.id,
+            key.state,
+            ApiKeyState::Deactivated,
+            Some(because),
+        )?;
+        tx.record(
+            Some(organization),
+            by,
+            "api_key.deactivated",
+            key.id.as_str(),
+            because,
+        )?;
     }
     let consents = tx.revoke_consents_in(organization, id)?;
-    let authorizations = tx.revoke_authorizations_in(organization, id, "the member left the organization")?;
+    let authorizations =
+        tx.revoke_authorizations_in(organization, id, "the member left the organization")?;
     let sessions = tx.delete_confined_sessions_of(organization, id)?;
     let tokens = tx.revoke_registration_tokens_by(organization, id)?;
     let invitations = tx.revoke_invitations_of(organization, id)?;
@@ -200,7 +284,13 @@ pub fn end(tx: &mut Tx, organization: OrganizationId, id: UserId, by: Option<Use
         "{because}: {keys} keys deactivated, {consents} consents, {authorizations} authorizations, {sessions} sessions, {tokens} registration tokens \
          and {invitations} invitations ended"
     );
-    tx.record(Some(organization), by, "member.removed", id.as_str(), &detail)
+    tx.record(
+        Some(organization),
+        by,
+        "member.removed",
+        id.as_str(),
+        &detail,
+    )
 }
 
 /// Memberships that have ended by themselves, at most `most`: they end for good. How many.
@@ -212,8 +302,17 @@ pub fn end_ended(tx: &mut Tx, most: i64) -> Result<usize, Error> {
     for member in &ended {
         tx.advance_generation(member.organization_id)?;
         // it may have been prolonged meanwhile
-        if tx.find_member(member.organization_id, member.user_id)?.is_some_and(|member| member.has_ended(now)) {
-            end(tx, member.organization_id, member.user_id, None, MEMBERSHIP_ENDED)?;
+        if tx
+            .find_member(member.organization_id, member.user_id)?
+            .is_some_and(|member| member.has_ended(now))
+        {
+            end(
+                tx,
+                member.organization_id,
+                member.user_id,
+                None,
+                MEMBERSHIP_ENDED,
+            )?;
         }
     }
     Ok(ended.len())
@@ -222,27 +321,61 @@ pub fn end_ended(tx: &mut Tx, most: i64) -> Result<usize, Error> {
 /// Takes the role in a workspace away. A key of several workspaces loses this one for good; one that has none left is
 /// deactivated; so is what applications were allowed there. Runs behind the organization's lock.
 pub fn leave_workspace(
-    tx: &mut Tx, catalogue: &Catalogue, organization: OrganizationId, workspace: WorkspaceId, id: UserId, by: UserId,
+    tx: &mut Tx,
+    catalogue: &Catalogue,
+    organization: OrganizationId,
+    workspace: WorkspaceId,
+    id: UserId,
+    by: UserId,
 ) -> Result<(), Refusal> {
     tx.delete_workspace_member(organization, workspace, id)?;
-    tx.record(Some(organization), Some(by), "workspace_member.removed", id.as_str(), workspace.as_str())?;
+    tx.record(
+        Some(organization),
+        Some(by),
+        "workspace_member.removed",
+        id.as_str(),
+        workspace.as_str(),
+    )?;
     // an admin of the organization reaches it all the same
     if rights::of_user(tx, catalogue, organization, id)?.reaches(workspace) {
         return Ok(());
     }
     for key in tx.list_api_keys_of_owner_in(organization, id, workspace)? {
         let left = tx.delete_api_key_workspace(organization, key.id, workspace)?;
-        tx.record(Some(organization), Some(by), "api_key.workspace_lost", key.id.as_str(), workspace.as_str())?;
+        tx.record(
+            Some(organization),
+            Some(by),
+            "api_key.workspace_lost",
+            key.id.as_str(),
+            workspace.as_str(),
+        )?;
         if left == 0 && key.reach == ReachKind::Workspaces {
-            tx.change_api_key_state(organization, key.id, key.state, ApiKeyState::Deactivated, Some(WORKSPACES_LOST))?;
-            tx.record(Some(organization), Some(by), "api_key.deactivated", key.id.as_str(), WORKSPACES_LOST)?;
+            tx.change_api_key_state(
+                organization,
+                key.id,
+                key.state,
+                ApiKeyState::Deactivated,
+                Some(WORKSPACES_LOST),
+            )?;
+            tx.record(
+                Some(organization),
+                Some(by),
+                "api_key.deactivated",
+                key.id.as_str(),
+                WORKSPACES_LOST,
+            )?;
         }
     }
     Ok(tx.drop_workspace_from_consents(organization, id, workspace)?)
 }
 
 /// The service account of what is deleted leaves the organization with it.
-pub fn end_service_account(tx: &mut Tx, organization: OrganizationId, id: UserId, by: UserId) -> Result<(), Error> {
+pub fn end_service_account(
+    tx: &mut Tx,
+    organization: OrganizationId,
+    id: UserId,
+    by: UserId,
+) -> Result<(), Error> {
     if tx.find_member(organization, id)?.is_none() {
         return Ok(());
     }

@@ -78,38 +78,85 @@ const READ: &str = "domains:read";
 const MANAGE: &str = "domains:manage";
 
 /// Who sees and changes domains: rights in the organization itself.
-fn ensure_may(snapshot: &mut Snapshot, config: &Config, organization: OrganizationId, caller: &Caller, needed: &str) -> Result<(), Refusal> {
-    let catalogue = config.catalogue().map_err(|error| Refusal::Blocked(error.to_string()))?;
+fn ensure_may(
+    snapshot: &mut Snapshot,
+    config: &Config,
+    organization: OrganizationId,
+    caller: &Caller,
+    needed: &str,
+) -> Result<(), Refusal> {
+    let catalogue = config
+        .catalogue()
+        .map_err(|error| Refusal::Blocked(error.to_string()))?;
     rights::ensure_organization(snapshot, &catalogue, organization, caller, needed)
 }
 
 /// The newest first, at most `most`, from behind `after` on.
 pub fn list(
-    snapshot: &mut Snapshot, config: &Config, organization: OrganizationId, caller: impl Into<Caller>, after: Option<(Timestamp, DomainId)>,
+    snapshot: &mut Snapshot,
+    config: &Config,
+    organization: OrganizationId,
+    caller: impl Into<Caller>,
+    after: Option<(Timestamp, DomainId)>,
     most: i64,
 ) -> Result<Vec<Shown>, Refusal> {
     ensure_may(snapshot, config, organization, &caller.into(), READ)?;
-    Ok(snapshot.list_domains(organization, after, most)?.iter().map(|domain| show(config, domain)).collect())
+    Ok(snapshot
+        .list_domains(organization, after, most)?
+        .iter()
+        .map(|domain| show(config, domain))
+        .collect())
 }
 
 pub fn get(
-    snapshot: &mut Snapshot, config: &Config, organization: OrganizationId, caller: impl Into<Caller>, id: DomainId,
+    snapshot: &mut Snapshot,
+    config: &Config,
+    organization: OrganizationId,
+    caller: impl Into<Caller>,
+    id: DomainId,
 ) -> Result<Shown, Refusal> {
     ensure_may(snapshot, config, organization, &caller.into(), READ)?;
-    Ok(show(config, &snapshot.find_domain(organization, id)?.ok_or(Refusal::NotFound)?))
+    Ok(show(
+        config,
+        &snapshot
+            .find_domain(organization, id)?
+            .ok_or(Refusal::NotFound)?,
+    ))
 }
 
 /// Claims a domain: it counts when its record is found. Runs behind the organization's lock: the cap is counted.
-pub fn add(tx: &mut Tx, config: &Config, organization: &Organization, caller: impl Into<Caller>, new: &NewDomain) -> Result<Shown, Refusal> {
+pub fn add(
+    tx: &mut Tx,
+    config: &Config,
+    organization: &Organization,
+    caller: impl Into<Caller>,
+    new: &NewDomain,
+) -> Result<Shown, Refusal> {
     let caller = caller.into();
     ensure_may(tx, config, organization.id, &caller, MANAGE)?;
-    ensure(organization.state == OrganizationState::Active, Refusal::Blocked(super::plans::SUSPENDED.to_owned()))?;
-    let name = parse_name(&new.name).map_err(|message| Refusal::Invalid(vec![("name", message)]))?;
-    let known = Refusal::Invalid(vec![("name", "This domain is on the organization's list already.".to_owned())]);
-    ensure(tx.find_domain_by_name(organization.id, name.as_str())?.is_none(), known)?;
+    ensure(
+        organization.state == OrganizationState::Active,
+        Refusal::Blocked(super::plans::SUSPENDED.to_owned()),
+    )?;
+    let name =
+        parse_name(&new.name).map_err(|message| Refusal::Invalid(vec![("name", message)]))?;
+    let known = Refusal::Invalid(vec![(
+        "name",
+        "This domain is on the organization's list already.".to_owned(),
+    )]);
+    ensure(
+        tx.find_domain_by_name(organization.id, name.as_str())?
+            .is_none(),
+        known,
+    )?;
     let most = config.domains.max_per_organization;
-    let full = format!("This organization has reached its limit of {most} domains. Remove one that is not needed any more.");
-    ensure(tx.count_domains(organization.id)? < most, Refusal::Blocked(full))?;
+    let full = format!(
+        "This organization has reached its limit of {most} domains. Remove one that is not needed any more."
+    );
+    ensure(
+        tx.count_domains(organization.id)? < most,
+        Refusal::Blocked(full),
+    )?;
     let domain = Domain {
         id: DomainId::generate(tx.now),
         organization_id: organization.id,
@@ -125,13 +172,24 @@ pub fn add(tx: &mut Tx, config: &Config, organization: &Organization, caller: im
         next_check_at: Some(tx.now.plus_seconds(domain_checks::soon(&config.domains))),
     };
     tx.insert_domain(&domain)?;
-    tx.record(Some(organization.id), Some(caller.user), "domain.added", domain.id.as_str(), &domain.name)?;
+    tx.record(
+        Some(organization.id),
+        Some(caller.user),
+        "domain.added",
+        domain.id.as_str(),
+        &domain.name,
+    )?;
     Ok(show(config, &domain))
 }
 
 /// None: as the installation says.
 pub fn choose_subdomains(
-    tx: &mut Tx, config: &Config, organization: OrganizationId, caller: impl Into<Caller>, id: DomainId, include: Option<bool>,
+    tx: &mut Tx,
+    config: &Config,
+    organization: OrganizationId,
+    caller: impl Into<Caller>,
+    id: DomainId,
+    include: Option<bool>,
 ) -> Result<Shown, Refusal> {
     let caller = caller.into();
     let domain = find(tx, config, organization, &caller, id)?;
@@ -142,27 +200,56 @@ pub fn choose_subdomains(
             Some(false) => "excluded",
             None => "as the installation says",
         };
-        tx.record(Some(organization), Some(caller.user), "domain.subdomains_chosen", id.as_str(), detail)?;
+        tx.record(
+            Some(organization),
+            Some(caller.user),
+            "domain.subdomains_chosen",
+            id.as_str(),
+            detail,
+        )?;
     }
-    Ok(show(config, &Domain { include_subdomains: include, ..domain }))
+    Ok(show(
+        config,
+        &Domain {
+            include_subdomains: include,
+            ..domain
+        },
+    ))
 }
 
 /// The domain counts no more, from the next decision on. Runs behind the organization's lock.
-pub fn remove(tx: &mut Tx, config: &Config, organization: OrganizationId, caller: impl Into<Caller>, id: DomainId) -> Result<(), Refusal> {
+pub fn remove(
+    tx: &mut Tx,
+    config: &Config,
+    organization: OrganizationId,
+    caller: impl Into<Caller>,
+    id: DomainId,
+) -> Result<(), Refusal> {
     let caller = caller.into();
     let domain = find(tx, config, organization, &caller, id)?;
-    let needed = tx.find_identity_provider_of(organization)?.is_some_and(|provider| provider.enforced);
+    let needed = tx
+        .find_identity_provider_of(organization)?
+        .is_some_and(|provider| provider.enforced);
     let last = domain.verified_at.is_some() && tx.list_verified_domains(organization)?.len() == 1;
     // nobody new could come in
     let reason = "Single sign-on is required here, and recognizes people by this domain. Stop requiring it first.";
     ensure(!needed || !last, Refusal::Blocked(reason.to_owned()))?;
     tx.delete_domain(organization, id)?;
-    Ok(tx.record(Some(organization), Some(caller.user), "domain.removed", id.as_str(), &domain.name)?)
+    Ok(tx.record(
+        Some(organization),
+        Some(caller.user),
+        "domain.removed",
+        id.as_str(),
+        &domain.name,
+    )?)
 }
 
 /// The organization to which people with this address belong, for joining: it has proven the domain, or one above that says so
 /// itself (what the installation says of Sandbox recipients does not count here). The nearest proven domain decides.
-pub fn find_verified_owner(snapshot: &mut Snapshot, address: &Mailbox) -> Result<Option<OrganizationId>, store::Error> {
+pub fn find_verified_owner(
+    snapshot: &mut Snapshot,
+    address: &Mailbox,
+) -> Result<Option<OrganizationId>, store::Error> {
     let domain = address.domain();
     if domain.is_free_mail() || domain.is_public_suffix() {
         return Ok(None);
@@ -170,7 +257,9 @@ pub fn find_verified_owner(snapshot: &mut Snapshot, address: &Mailbox) -> Result
     let lineage: Vec<&str> = domain.lineage().collect();
     let verified = snapshot.find_verified_domains(&lineage)?;
     let nearest = verified.iter().max_by_key(|found| found.name.len());
-    Ok(nearest.filter(|found| found.name == domain.as_str() || found.include_subdomains == Some(true)).map(|found| found.organization_id))
+    Ok(nearest
+        .filter(|found| found.name == domain.as_str() || found.include_subdomains == Some(true))
+        .map(|found| found.organization_id))
 }
 
 /// A name that an organization can prove; otherwise what is wrong with it, in a sentence that repeats nothing of it.
@@ -179,31 +268,54 @@ fn parse_name(text: &str) -> Result<email::Domain, String> {
     let name = email::Domain::parse(text).map_err(|error| sentence(&error.to_string()))?;
     let look_alike = "The domain mixes scripts, or looks like another name. If it is the one you mean, write it in its xn-- form.";
     ensure(text.is_ascii() || !name.is_look_alike(), look_alike)?;
-    ensure(!name.is_free_mail(), "Anybody can have a mailbox there: no organization can prove this domain.")?;
-    ensure(!name.is_public_suffix(), "Anybody can register names below this domain (it is a public suffix): no organization can prove it.")?;
-    ensure(LABEL.len() + name.as_str().len() <= MOST_NAME_BYTES, "The domain is too long for a record below it.")?;
+    ensure(
+        !name.is_free_mail(),
+        "Anybody can have a mailbox there: no organization can prove this domain.",
+    )?;
+    ensure(
+        !name.is_public_suffix(),
+        "Anybody can register names below this domain (it is a public suffix): no organization can prove it.",
+    )?;
+    ensure(
+        LABEL.len() + name.as_str().len() <= MOST_NAME_BYTES,
+        "The domain is too long for a record below it.",
+    )?;
     Ok(name)
 }
 
 fn sentence(message: &str) -> String {
     let mut letters = message.chars();
-    letters.next().map_or_else(String::new, |first| format!("{}{}.", first.to_ascii_uppercase(), letters.as_str()))
+    letters.next().map_or_else(String::new, |first| {
+        format!("{}{}.", first.to_ascii_uppercase(), letters.as_str())
+    })
 }
 
 /// One that the caller may change.
-pub(super) fn find(snapshot: &mut Snapshot, config: &Config, organization: OrganizationId, caller: &Caller, id: DomainId) -> Result<Domain, Refusal> {
+pub(super) fn find(
+    snapshot: &mut Snapshot,
+    config: &Config,
+    organization: OrganizationId,
+    caller: &Caller,
+    id: DomainId,
+) -> Result<Domain, Refusal> {
     ensure_may(snapshot, config, organization, caller, MANAGE)?;
-    snapshot.find_domain(organization, id)?.ok_or(Refusal::NotFound)
+    snapshot
+        .find_domain(organization, id)?
+        .ok_or(Refusal::NotFound)
 }
 
 pub fn show(config: &Config, domain: &Domain) -> Shown {
     Shown {
         id: domain.id,
         name: domain.name.clone(),
-        unicode_name: email::Domain::parse(&domain.name).ok().and_then(|name| name.unicode()),
+        unicode_name: email::Domain::parse(&domain.name)
+            .ok()
+            .and_then(|name| name.unicode()),
         state: domain.state(),
         record: record(domain),
-        include_subdomains: domain.include_subdomains.unwrap_or(config.sandbox.include_subdomains),
+        include_subdomains: domain
+            .include_subdomains
+            .unwrap_or(config.sandbox.include_subdomains),
         include_subdomains_chosen: domain.include_subdomains.is_some(),
         verified_at: domain.verified_at,
         lost_at: domain.lost_at,
@@ -218,5 +330,9 @@ pub fn show(config: &Config, domain: &Domain) -> Shown {
 
 pub(super) fn record(domain: &Domain) -> Option<Record> {
     let token = domain.verification_token.as_ref()?;
-    Some(Record { kind: "TXT", name: format!("{LABEL}{}", domain.name), value: format!("{PREFIX}{token}") })
+    Some(Record {
+        kind: "TXT",
+        name: format!("{LABEL}{}", domain.name),
+        value: format!("{PREFIX}{token}"),
+    })
 }

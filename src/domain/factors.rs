@@ -76,12 +76,20 @@ pub struct Cause {
 
 impl Cause {
     /// Unknown, mistyped, revoked, or not for this resource server: they read the same.
-    pub const UNKNOWN: Self = Self::new(Factor::Credential, Code::NotFound, Reason::InvalidCredential);
+    pub const UNKNOWN: Self = Self::new(
+        Factor::Credential,
+        Code::NotFound,
+        Reason::InvalidCredential,
+    );
     /// Too many unknown credentials from one address.
     pub const THROTTLED: Self = Self::new(Factor::Limits, Code::RateLimited, Reason::RateLimited);
 
     pub const fn new(factor: Factor, code: Code, reason: Reason) -> Self {
-        Self { factor, code, reason }
+        Self {
+            factor,
+            code,
+            reason,
+        }
     }
 }
 
@@ -99,8 +107,12 @@ pub struct Asked<'a> {
 pub type Rung = fn(&Asked) -> Result<(), Cause>;
 
 /// Whether the credential is good for anything at this resource server, here and now.
-pub const STANDING: [(Factor, Rung); 4] =
-    [(Factor::Credential, credential), (Factor::Suspension, suspension), (Factor::Environment, environment), (Factor::Plan, plan)];
+pub const STANDING: [(Factor, Rung); 4] = [
+    (Factor::Credential, credential),
+    (Factor::Suspension, suspension),
+    (Factor::Environment, environment),
+    (Factor::Plan, plan),
+];
 
 /// Whether it is allowed what is asked for.
 pub const INTERSECTION: [(Factor, Rung); 7] = [
@@ -121,7 +133,10 @@ pub fn climb(ladder: &[(Factor, Rung)], asked: &Asked) -> Result<(), Cause> {
 fn credential(asked: &Asked) -> Result<(), Cause> {
     // a token for others reads like none at all (9700-40)
     ensure(asked.access.is_for(asked.server), Cause::UNKNOWN)?;
-    ensure(!asked.access.is_expired(asked.now), Cause::new(Factor::Credential, Code::Expired, Reason::CredentialExpired))
+    ensure(
+        !asked.access.is_expired(asked.now),
+        Cause::new(Factor::Credential, Code::Expired, Reason::CredentialExpired),
+    )
 }
 
 fn suspension(asked: &Asked) -> Result<(), Cause> {
@@ -137,8 +152,16 @@ fn suspension(asked: &Asked) -> Result<(), Cause> {
 
 fn environment(asked: &Asked) -> Result<(), Cause> {
     let is = |wanted| wanted == asked.access.environment;
-    let holds = asked.server.environment.is_none_or(is) && asked.question.environment.is_none_or(is);
-    ensure(holds, Cause::new(Factor::Environment, Code::WrongEnvironment, Reason::WrongEnvironment))
+    let holds =
+        asked.server.environment.is_none_or(is) && asked.question.environment.is_none_or(is);
+    ensure(
+        holds,
+        Cause::new(
+            Factor::Environment,
+            Code::WrongEnvironment,
+            Reason::WrongEnvironment,
+        ),
+    )
 }
 
 fn plan(asked: &Asked) -> Result<(), Cause> {
@@ -146,53 +169,91 @@ fn plan(asked: &Asked) -> Result<(), Cause> {
         return Err(Cause::new(Factor::Plan, lock.code(), lock.reason()));
     }
     let sold = within(asked, asked.access.factors.plan);
-    ensure(sold, Cause::new(Factor::Plan, Code::Forbidden, Reason::PlanFeature))
+    ensure(
+        sold,
+        Cause::new(Factor::Plan, Code::Forbidden, Reason::PlanFeature),
+    )
 }
 
 fn simulation(asked: &Asked) -> Result<(), Cause> {
     match asked.access.simulation {
-        Some(Simulation::Forbidden) => Err(Cause::new(Factor::Simulation, Code::Forbidden, Reason::InsufficientPermission)),
-        Some(Simulation::RateLimited) => Err(Cause::new(Factor::Simulation, Code::RateLimited, Reason::RateLimited)),
+        Some(Simulation::Forbidden) => Err(Cause::new(
+            Factor::Simulation,
+            Code::Forbidden,
+            Reason::InsufficientPermission,
+        )),
+        Some(Simulation::RateLimited) => Err(Cause::new(
+            Factor::Simulation,
+            Code::RateLimited,
+            Reason::RateLimited,
+        )),
         // these two read like the real thing, long before
         Some(Simulation::Revoked | Simulation::Expired) | None => Ok(()),
     }
 }
 
 fn workspace(asked: &Asked) -> Result<(), Cause> {
-    let reached = asked.question.workspace.is_none_or(|workspace| asked.access.role_in(workspace).is_some());
-    ensure(reached, Cause::new(Factor::Workspace, Code::Forbidden, Reason::ForeignWorkspace))
+    let reached = asked
+        .question
+        .workspace
+        .is_none_or(|workspace| asked.access.role_in(workspace).is_some());
+    ensure(
+        reached,
+        Cause::new(Factor::Workspace, Code::Forbidden, Reason::ForeignWorkspace),
+    )
 }
 
 fn licence(asked: &Asked) -> Result<(), Cause> {
-    ensure(within(asked, asked.access.factors.licence), forbidden(Factor::Licence, Reason::InsufficientPermission))
+    ensure(
+        within(asked, asked.access.factors.licence),
+        forbidden(Factor::Licence, Reason::InsufficientPermission),
+    )
 }
 
 fn role(asked: &Asked) -> Result<(), Cause> {
-    ensure(within(asked, role_of(asked)), forbidden(Factor::Role, above(asked)))
+    ensure(
+        within(asked, role_of(asked)),
+        forbidden(Factor::Role, above(asked)),
+    )
 }
 
 fn permission_level(asked: &Asked) -> Result<(), Cause> {
-    ensure(within(asked, asked.access.factors.level), forbidden(Factor::PermissionLevel, Reason::InsufficientPermission))
+    ensure(
+        within(asked, asked.access.factors.level),
+        forbidden(Factor::PermissionLevel, Reason::InsufficientPermission),
+    )
 }
 
 fn scopes(asked: &Asked) -> Result<(), Cause> {
-    ensure(within(asked, asked.access.factors.scopes), forbidden(Factor::Scopes, Reason::InsufficientPermission))
+    ensure(
+        within(asked, asked.access.factors.scopes),
+        forbidden(Factor::Scopes, Reason::InsufficientPermission),
+    )
 }
 
 fn kind(asked: &Asked) -> Result<(), Cause> {
-    ensure(within(asked, asked.access.factors.kind), forbidden(Factor::Kind, above(asked)))
+    ensure(
+        within(asked, asked.access.factors.kind),
+        forbidden(Factor::Kind, above(asked)),
+    )
 }
 
 /// The permissions of the actor's role: in the workspace, or without one in all of the credential's.
 fn role_of(asked: &Asked) -> PermissionSet {
     match asked.question.workspace {
-        Some(workspace) => asked.access.role_in(workspace).unwrap_or(PermissionSet::NONE),
+        Some(workspace) => asked
+            .access
+            .role_in(workspace)
+            .unwrap_or(PermissionSet::NONE),
         None => asked.access.role_everywhere(),
     }
 }
 
 fn within(asked: &Asked, held: PermissionSet) -> bool {
-    asked.question.permission.is_none_or(|permission| held.contains(permission))
+    asked
+        .question
+        .permission
+        .is_none_or(|permission| held.contains(permission))
 }
 
 fn forbidden(factor: Factor, reason: Reason) -> Cause {
@@ -201,6 +262,12 @@ fn forbidden(factor: Factor, reason: Reason) -> Cause {
 
 /// Whether it is the permission, rather than the person, that asks for an administrator (guide S1, field note A11).
 fn above(asked: &Asked) -> Reason {
-    let administers = |permission: Permission| (asked.catalogue.organization() | asked.catalogue.management()).contains(permission);
-    if asked.question.permission.is_some_and(administers) { Reason::AdminOnly } else { Reason::InsufficientPermission }
+    let administers = |permission: Permission| {
+        (asked.catalogue.organization() | asked.catalogue.management()).contains(permission)
+    };
+    if asked.question.permission.is_some_and(administers) {
+        Reason::AdminOnly
+    } else {
+        Reason::InsufficientPermission
+    }
 }

@@ -35,17 +35,29 @@ pub enum Once<T> {
 }
 
 /// Runs `create` unless its ticket was used before; it returns the new id, too.
-pub fn once<T>(tx: &mut Tx, ticket: Option<&Ticket>, create: impl FnOnce(&mut Tx) -> Result<(String, T), Refusal>) -> Result<Once<T>, Refusal> {
-    let Some(ticket) = ticket else { return Ok(Once::Created(create(tx)?.1)) };
+pub fn once<T>(
+    tx: &mut Tx,
+    ticket: Option<&Ticket>,
+    create: impl FnOnce(&mut Tx) -> Result<(String, T), Refusal>,
+) -> Result<Once<T>, Refusal> {
+    let Some(ticket) = ticket else {
+        return Ok(Once::Created(create(tx)?.1));
+    };
     if let Some(known) = tx.find_idempotency_key(&ticket.caller, &ticket.route, &ticket.key)? {
         if known.created_at.plus_seconds(REMEMBERED_SECONDS) > tx.now {
             let same = ticket.fingerprints.contains(&known.fingerprint);
-            return Ok(if same { Once::Replayed(known.subject_id) } else { Once::Reused });
+            return Ok(if same {
+                Once::Replayed(known.subject_id)
+            } else {
+                Once::Reused
+            });
         }
         tx.delete_idempotency_key(&ticket.caller, &ticket.route, &ticket.key)?;
     }
     let (subject_id, created) = create(tx)?;
-    let Some(fingerprint) = ticket.fingerprints.first().cloned() else { return Ok(Once::Created(created)) };
+    let Some(fingerprint) = ticket.fingerprints.first().cloned() else {
+        return Ok(Once::Created(created));
+    };
     tx.insert_idempotency_key(&IdempotencyKey {
         caller: ticket.caller.clone(),
         route: ticket.route.clone(),
@@ -73,8 +85,15 @@ pub struct Held {
 impl InFlight {
     /// None while another request with the same ticket is worked on.
     pub fn enter(&self, ticket: &Ticket) -> Option<Held> {
-        let place = (ticket.caller.clone(), ticket.route.clone(), ticket.key.clone());
-        self.lock().insert(place.clone()).then(|| Held { of: self.clone(), place })
+        let place = (
+            ticket.caller.clone(),
+            ticket.route.clone(),
+            ticket.key.clone(),
+        );
+        self.lock().insert(place.clone()).then(|| Held {
+            of: self.clone(),
+            place,
+        })
     }
 
     fn lock(&self) -> MutexGuard<'_, HashSet<Place>> {

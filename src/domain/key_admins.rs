@@ -27,7 +27,10 @@ pub struct KeyCaller {
 
 impl KeyCaller {
     pub fn person(user: UserId) -> Self {
-        Self { caller: Caller::person(user), within: None }
+        Self {
+            caller: Caller::person(user),
+            within: None,
+        }
     }
 
     pub fn user(&self) -> UserId {
@@ -56,7 +59,10 @@ impl KeyAdmin {
     }
 
     pub fn covers(&self, workspaces: &[WorkspaceId]) -> bool {
-        !workspaces.is_empty() && workspaces.iter().all(|workspace| self.workspaces.contains(workspace))
+        !workspaces.is_empty()
+            && workspaces
+                .iter()
+                .all(|workspace| self.workspaces.contains(workspace))
     }
 
     pub fn reaches(&self, key: &ApiKey, workspaces: &[WorkspaceId]) -> bool {
@@ -66,32 +72,64 @@ impl KeyAdmin {
 
 /// As whoever did something earlier: an operator token's user has the flag.
 pub fn caller_of(snapshot: &mut Snapshot, user: UserId) -> Result<KeyCaller, Refusal> {
-    let operator = snapshot.find_user(user)?.is_some_and(|user| user.operator && user.kind == UserKind::ServiceAccount);
-    Ok(KeyCaller { caller: Caller { user, operator }, within: None })
+    let operator = snapshot
+        .find_user(user)?
+        .is_some_and(|user| user.operator && user.kind == UserKind::ServiceAccount);
+    Ok(KeyCaller {
+        caller: Caller { user, operator },
+        within: None,
+    })
 }
 
 /// Not found for strangers, admin-only for those who hold `needed` nowhere.
 pub fn key_admin(
-    snapshot: &mut Snapshot, catalogue: &Catalogue, organization: OrganizationId, by: &KeyCaller, needed: &str,
+    snapshot: &mut Snapshot,
+    catalogue: &Catalogue,
+    organization: OrganizationId,
+    by: &KeyCaller,
+    needed: &str,
 ) -> Result<KeyAdmin, Refusal> {
     let admin = find(snapshot, catalogue, organization, by, needed)?;
-    ensure(admin.organization || !admin.workspaces.is_empty(), Refusal::admin_only(CLOSED))?;
+    ensure(
+        admin.organization || !admin.workspaces.is_empty(),
+        Refusal::admin_only(CLOSED),
+    )?;
     Ok(admin)
 }
 
 /// The same, for a member who may hold it nowhere.
-pub fn find(snapshot: &mut Snapshot, catalogue: &Catalogue, organization: OrganizationId, by: &KeyCaller, needed: &str) -> Result<KeyAdmin, Refusal> {
+pub fn find(
+    snapshot: &mut Snapshot,
+    catalogue: &Catalogue,
+    organization: OrganizationId,
+    by: &KeyCaller,
+    needed: &str,
+) -> Result<KeyAdmin, Refusal> {
     let all = |snapshot: &mut Snapshot| -> Result<Vec<WorkspaceId>, Refusal> {
-        let mut ids: Vec<WorkspaceId> = snapshot.list_workspaces(organization)?.into_iter().map(|workspace| workspace.id).collect();
+        let mut ids: Vec<WorkspaceId> = snapshot
+            .list_workspaces(organization)?
+            .into_iter()
+            .map(|workspace| workspace.id)
+            .collect();
         ids.sort_unstable();
         Ok(ids)
     };
     if by.caller.operator {
-        snapshot.find_organization(organization)?.ok_or(Refusal::NotFound)?;
-        return Ok(KeyAdmin { role: None, organization: true, workspaces: all(snapshot)? });
+        snapshot
+            .find_organization(organization)?
+            .ok_or(Refusal::NotFound)?;
+        return Ok(KeyAdmin {
+            role: None,
+            organization: true,
+            workspaces: all(snapshot)?,
+        });
     }
-    let active = snapshot.find_user(by.user())?.is_some_and(|user| user.state == UserState::Active);
-    let member = snapshot.find_member(organization, by.user())?.filter(|member| active && member.state == MemberState::Active);
+    let active = snapshot
+        .find_user(by.user())?
+        .is_some_and(|user| user.state == UserState::Active);
+    let member = snapshot
+        .find_member(organization, by.user())?
+        .filter(|member| active && member.state == MemberState::Active);
     let member = member.ok_or(Refusal::NotFound)?;
     let licence = match member.licence {
         Licence::Full => catalogue.all(),
@@ -107,21 +145,42 @@ pub fn find(snapshot: &mut Snapshot, catalogue: &Catalogue, organization: Organi
         all(snapshot)?
     } else {
         let held = roles::held(snapshot, catalogue, &member)?.workspaces;
-        held.into_iter().filter(|(_, role)| holds(*role)).map(|(id, _)| id).collect()
+        held.into_iter()
+            .filter(|(_, role)| holds(*role))
+            .map(|(id, _)| id)
+            .collect()
     };
     if let Some(within) = &by.within {
         workspaces.retain(|id| within.contains(id));
     }
-    Ok(KeyAdmin { role: Some(member.role), organization: is_admin && by.within.is_none(), workspaces })
+    Ok(KeyAdmin {
+        role: Some(member.role),
+        organization: is_admin && by.within.is_none(),
+        workspaces,
+    })
 }
 
 /// The permissions that a person holds in one workspace now.
 pub fn held_in(
-    snapshot: &mut Snapshot, catalogue: &Catalogue, organization: OrganizationId, user: UserId, workspace: WorkspaceId,
+    snapshot: &mut Snapshot,
+    catalogue: &Catalogue,
+    organization: OrganizationId,
+    user: UserId,
+    workspace: WorkspaceId,
 ) -> Result<PermissionSet, Refusal> {
-    let Some(member) = snapshot.find_member(organization, user)? else { return Ok(PermissionSet::NONE) };
-    let licence = if member.licence == Licence::Full { catalogue.all() } else { catalogue.read_only() };
+    let Some(member) = snapshot.find_member(organization, user)? else {
+        return Ok(PermissionSet::NONE);
+    };
+    let licence = if member.licence == Licence::Full {
+        catalogue.all()
+    } else {
+        catalogue.read_only()
+    };
     let held = roles::held(snapshot, catalogue, &member)?;
-    let own = held.workspaces.iter().find(|(id, _)| *id == workspace).map_or(PermissionSet::NONE, |(_, role)| *role);
+    let own = held
+        .workspaces
+        .iter()
+        .find(|(id, _)| *id == workspace)
+        .map_or(PermissionSet::NONE, |(_, role)| *role);
     Ok((own | held.organization) & licence)
 }

@@ -54,13 +54,20 @@ struct Changed {
 
 impl Default for Stripe {
     fn default() -> Self {
-        Self { windows: HashMap::new(), changed: Vec::new(), sweep_above: SWEEP_ABOVE }
+        Self {
+            windows: HashMap::new(),
+            changed: Vec::new(),
+            sweep_above: SWEEP_ABOVE,
+        }
     }
 }
 
 impl Default for Limiter {
     fn default() -> Self {
-        Self { stripes: (0..STRIPES).map(|_| Mutex::default()).collect(), hasher: RandomState::new() }
+        Self {
+            stripes: (0..STRIPES).map(|_| Mutex::default()).collect(),
+            hasher: RandomState::new(),
+        }
     }
 }
 
@@ -68,15 +75,25 @@ impl Limiter {
     /// Takes its cost from each quota, or nothing. `owner` is shared by all quotas of the request: it decides which lock
     /// guards them, and is always the same for one policy and subject.
     pub fn take(&self, owner: &str, quotas: &[Quota], now: Timestamp) -> Taken {
-        self.ask(owner, quotas, now, |stripe, quota| stripe.admit(owner, quota, now))
+        self.ask(owner, quotas, now, |stripe, quota| {
+            stripe.admit(owner, quota, now)
+        })
     }
 
     /// What [`Limiter::take`] would answer, without taking anything: the standings are those before.
     pub fn look(&self, owner: &str, quotas: &[Quota], now: Timestamp) -> Taken {
-        self.ask(owner, quotas, now, |stripe, quota| standing(stripe.window(quota), quota, now))
+        self.ask(owner, quotas, now, |stripe, quota| {
+            standing(stripe.window(quota), quota, now)
+        })
     }
 
-    fn ask(&self, owner: &str, quotas: &[Quota], now: Timestamp, mut with_room: impl FnMut(&mut Stripe, &Quota) -> Standing) -> Taken {
+    fn ask(
+        &self,
+        owner: &str,
+        quotas: &[Quota],
+        now: Timestamp,
+        mut with_room: impl FnMut(&mut Stripe, &Quota) -> Standing,
+    ) -> Taken {
         let bounded = || quotas.iter().filter(|quota| !quota.rate.is_none());
         if bounded().next().is_none() {
             return Taken::All(Vec::new());
@@ -87,17 +104,44 @@ impl Limiter {
         let mut has_room = true;
         bounded().for_each(|quota| has_room &= stripe.has_room(owner, quota, now));
         if has_room {
-            return Taken::All(bounded().map(|quota| with_room(&mut stripe, quota)).collect());
+            return Taken::All(
+                bounded()
+                    .map(|quota| with_room(&mut stripe, quota))
+                    .collect(),
+            );
         }
-        let standings = bounded().map(|quota| standing(stripe.window(quota), quota, now)).collect();
-        let never: Vec<Policy> = bounded().filter(|quota| quota.cost > quota.rate.quota).map(|quota| quota.policy.clone()).collect();
+        let standings = bounded()
+            .map(|quota| standing(stripe.window(quota), quota, now))
+            .collect();
+        let never: Vec<Policy> = bounded()
+            .filter(|quota| quota.cost > quota.rate.quota)
+            .map(|quota| quota.policy.clone())
+            .collect();
         if !never.is_empty() {
-            return Taken::None { standings, violated: never, retry_after_seconds: None };
+            return Taken::None {
+                standings,
+                violated: never,
+                retry_after_seconds: None,
+            };
         }
-        let waits: Vec<(&Quota, i64)> = bounded().map(|quota| (quota, stripe.millis_until_room(quota, now))).filter(|(_, wait)| *wait > 0).collect();
-        let violated = waits.iter().map(|(quota, _)| quota.policy.clone()).collect();
-        let longest = waits.iter().map(|(_, wait)| whole_seconds(*wait)).max().unwrap_or(1);
-        Taken::None { standings, violated, retry_after_seconds: Some(longest) }
+        let waits: Vec<(&Quota, i64)> = bounded()
+            .map(|quota| (quota, stripe.millis_until_room(quota, now)))
+            .filter(|(_, wait)| *wait > 0)
+            .collect();
+        let violated = waits
+            .iter()
+            .map(|(quota, _)| quota.policy.clone())
+            .collect();
+        let longest = waits
+            .iter()
+            .map(|(_, wait)| whole_seconds(*wait))
+            .max()
+            .unwrap_or(1);
+        Taken::None {
+            standings,
+            violated,
+            retry_after_seconds: Some(longest),
+        }
     }
 
     /// Whether the quota's cost would be admitted, without taking it.
@@ -108,22 +152,32 @@ impl Limiter {
     /// The lasting windows that have changed since they were last taken; give those that could not be written back with
     /// [`Limiter::put_back`].
     pub fn take_changed(&self) -> Vec<LimitWindow> {
-        let stripes = self.stripes.iter().map(|stripe| stripe.lock().unwrap_or_else(PoisonError::into_inner));
-        stripes.flat_map(|mut stripe| stripe.take_changed()).collect()
+        let stripes = self
+            .stripes
+            .iter()
+            .map(|stripe| stripe.lock().unwrap_or_else(PoisonError::into_inner));
+        stripes
+            .flat_map(|mut stripe| stripe.take_changed())
+            .collect()
     }
 
     /// They wait for the next time, as they will be then.
     pub fn put_back(&self, windows: &[LimitWindow]) {
         for row in windows {
             if let Some((policy, subject)) = saved::names(row) {
-                self.stripe(&row.owner).note_change(&row.owner, policy, subject);
+                self.stripe(&row.owner)
+                    .note_change(&row.owner, policy, subject);
             }
         }
     }
 
     /// What an earlier process wrote down. `Err`: how many were not readable, and left out.
     pub fn restore(&self, windows: &[LimitWindow], now: Timestamp) -> Result<(), usize> {
-        match windows.iter().filter(|row| self.stripe(&row.owner).restore(row, now).is_none()).count() {
+        match windows
+            .iter()
+            .filter(|row| self.stripe(&row.owner).restore(row, now).is_none())
+            .count()
+        {
             0 => Ok(()),
             unreadable => Err(unreadable),
         }
@@ -131,23 +185,33 @@ impl Limiter {
 
     fn stripe(&self, owner: &str) -> MutexGuard<'_, Stripe> {
         let index = self.hasher.hash_one(owner) % STRIPES as u64;
-        self.stripes[index as usize].lock().unwrap_or_else(PoisonError::into_inner)
+        self.stripes[index as usize]
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Stripe {
     fn window(&self, quota: &Quota) -> Option<&Window> {
         let slots = self.windows.get(&quota.subject)?;
-        slots.iter().find(|slot| slot.policy == *quota.pool()).map(|slot| &slot.window)
+        slots
+            .iter()
+            .find(|slot| slot.policy == *quota.pool())
+            .map(|slot| &slot.window)
     }
 
     fn slot(&mut self, policy: &str, subject: &str) -> Option<&mut Slot> {
-        self.windows.get_mut(subject)?.iter_mut().find(|slot| *slot.policy == *policy)
+        self.windows
+            .get_mut(subject)?
+            .iter_mut()
+            .find(|slot| *slot.policy == *policy)
     }
 
     /// Brings the window up to `now`, and tells whether the quota's cost fits.
     fn has_room(&mut self, owner: &str, quota: &Quota, now: Timestamp) -> bool {
-        let Some(slot) = self.slot(quota.pool(), &quota.subject) else { return quota.cost <= quota.rate.quota };
+        let Some(slot) = self.slot(quota.pool(), &quota.subject) else {
+            return quota.cost <= quota.rate.quota;
+        };
         let news = slot.window.set_length(quota.rate.window_seconds) | slot.window.expire(now);
         let (used, is_noted) = (slot.window.used(), slot.is_changed);
         if news && quota.lasting && !is_noted {
@@ -162,7 +226,9 @@ impl Stripe {
             window.set_length(quota.rate.window_seconds);
             self.insert(quota.pool().clone(), &quota.subject, window);
         }
-        let Some(slot) = self.slot(quota.pool(), &quota.subject) else { return standing(None, quota, now) };
+        let Some(slot) = self.slot(quota.pool(), &quota.subject) else {
+            return standing(None, quota, now);
+        };
         slot.window.admit(quota.cost, quota.rate.quota, now);
         let (standing, is_noted) = (standing(Some(&slot.window), quota, now), slot.is_changed);
         if quota.lasting && !is_noted {
@@ -173,19 +239,34 @@ impl Stripe {
 
     /// The window waits to be written down, if it does not yet.
     fn note_change(&mut self, owner: &str, policy: &str, subject: &str) {
-        let Some(slot) = self.slot(policy, subject).filter(|slot| !slot.is_changed) else { return };
+        let Some(slot) = self.slot(policy, subject).filter(|slot| !slot.is_changed) else {
+            return;
+        };
         slot.is_changed = true;
         let policy = slot.policy.clone();
-        self.changed.push(Changed { owner: owner.to_owned(), subject: subject.to_owned(), policy });
+        self.changed.push(Changed {
+            owner: owner.to_owned(),
+            subject: subject.to_owned(),
+            policy,
+        });
     }
 
     fn insert(&mut self, policy: Policy, subject: &str, window: Window) {
-        self.windows.entry(subject.to_owned()).or_default().push(Slot { policy, window, is_changed: false });
+        self.windows
+            .entry(subject.to_owned())
+            .or_default()
+            .push(Slot {
+                policy,
+                window,
+                is_changed: false,
+            });
     }
 
     /// Milliseconds until the quota's cost fits; it does not exceed the quota.
     fn millis_until_room(&self, quota: &Quota, now: Timestamp) -> i64 {
-        self.window(quota).map_or(0, |window| window.millis_until(quota.rate.quota.saturating_sub(quota.cost), now))
+        self.window(quota).map_or(0, |window| {
+            window.millis_until(quota.rate.quota.saturating_sub(quota.cost), now)
+        })
     }
 
     fn take_changed(&mut self) -> Vec<LimitWindow> {
@@ -194,7 +275,12 @@ impl Stripe {
         let row = |changed: Changed| {
             let slot = self.slot(&changed.policy, &changed.subject)?;
             slot.is_changed = false;
-            Some(saved::write(&changed.owner, &changed.policy, &changed.subject, &slot.window))
+            Some(saved::write(
+                &changed.owner,
+                &changed.policy,
+                &changed.subject,
+                &slot.window,
+            ))
         };
         changed.into_iter().filter_map(row).collect()
     }
@@ -252,11 +338,28 @@ mod tests {
     use crate::config::Rate;
 
     fn quota(quota: u64, window_seconds: i64) -> Quota {
-        Quota { lasting: true, ..Quota::new("owner", "x", Rate { quota, window_seconds }) }
+        Quota {
+            lasting: true,
+            ..Quota::new(
+                "owner",
+                "x",
+                Rate {
+                    quota,
+                    window_seconds,
+                },
+            )
+        }
     }
 
     fn admits(limiter: &Limiter, quota: &Quota, millis: i64) -> bool {
-        matches!(limiter.take("o", std::slice::from_ref(quota), Timestamp::from_millis(millis)), Taken::All(_))
+        matches!(
+            limiter.take(
+                "o",
+                std::slice::from_ref(quota),
+                Timestamp::from_millis(millis)
+            ),
+            Taken::All(_)
+        )
     }
 
     #[test]
@@ -264,27 +367,64 @@ mod tests {
         // row 48
         let (limiter, quota) = (Limiter::default(), quota(2, 60));
         assert!(admits(&limiter, &quota, 0));
-        let Taken::All(standings) = limiter.take("o", std::slice::from_ref(&quota), Timestamp::from_millis(1)) else { panic!("admitted") };
-        assert_eq!((standings[0].remaining, standings[0].reset_seconds), (0, 60));
-        let Taken::None { violated, retry_after_seconds, .. } = limiter.take("o", std::slice::from_ref(&quota), Timestamp::from_millis(30_000))
+        let Taken::All(standings) =
+            limiter.take("o", std::slice::from_ref(&quota), Timestamp::from_millis(1))
+        else {
+            panic!("admitted")
+        };
+        assert_eq!(
+            (standings[0].remaining, standings[0].reset_seconds),
+            (0, 60)
+        );
+        let Taken::None {
+            violated,
+            retry_after_seconds,
+            ..
+        } = limiter.take(
+            "o",
+            std::slice::from_ref(&quota),
+            Timestamp::from_millis(30_000),
+        )
         else {
             panic!("refused")
         };
-        assert_eq!((violated, retry_after_seconds), (vec!["owner".into()], Some(30)));
+        assert_eq!(
+            (violated, retry_after_seconds),
+            (vec!["owner".into()], Some(30))
+        );
         assert!(!admits(&limiter, &quota, 59_999) && admits(&limiter, &quota, 60_000));
     }
 
     #[test]
     fn quotas_are_taken_all_or_none() {
         let limiter = Limiter::default();
-        let (small, large) = (quota(1, 60), Quota { policy: "key".into(), ..quota(5, 60) });
-        let take = |millis| limiter.take("o", &[large.clone(), small.clone()], Timestamp::from_millis(millis));
+        let (small, large) = (
+            quota(1, 60),
+            Quota {
+                policy: "key".into(),
+                ..quota(5, 60)
+            },
+        );
+        let take = |millis| {
+            limiter.take(
+                "o",
+                &[large.clone(), small.clone()],
+                Timestamp::from_millis(millis),
+            )
+        };
         assert!(matches!(take(0), Taken::All(_)));
         for _ in 0..10 {
             assert!(matches!(take(1), Taken::None { violated, .. } if violated == ["owner"]));
         }
         // the refused ones took nothing of the large quota either
-        let left = (0..10).filter(|_| matches!(limiter.take("o", std::slice::from_ref(&large), Timestamp::from_millis(2)), Taken::All(_))).count();
+        let left = (0..10)
+            .filter(|_| {
+                matches!(
+                    limiter.take("o", std::slice::from_ref(&large), Timestamp::from_millis(2)),
+                    Taken::All(_)
+                )
+            })
+            .count();
         assert_eq!(left, 4);
     }
 
@@ -300,10 +440,30 @@ mod tests {
     #[test]
     fn a_cost_above_the_limit_is_refused_for_good_and_takes_nothing() {
         let limiter = Limiter::default();
-        let (small, large) = (Quota { cost: 3, ..quota(2, 60) }, Quota { policy: "key".into(), cost: 3, ..quota(100, 60) });
+        let (small, large) = (
+            Quota {
+                cost: 3,
+                ..quota(2, 60)
+            },
+            Quota {
+                policy: "key".into(),
+                cost: 3,
+                ..quota(100, 60)
+            },
+        );
         let both = [large.clone(), small];
-        let Taken::None { violated, retry_after_seconds, standings } = limiter.take("o", &both, Timestamp::from_millis(0)) else { panic!("refused") };
-        assert_eq!((violated, retry_after_seconds), (vec!["owner".into()], None));
+        let Taken::None {
+            violated,
+            retry_after_seconds,
+            standings,
+        } = limiter.take("o", &both, Timestamp::from_millis(0))
+        else {
+            panic!("refused")
+        };
+        assert_eq!(
+            (violated, retry_after_seconds),
+            (vec!["owner".into()], None)
+        );
         assert!(standings.iter().all(|standing| standing.remaining == standing.limit && standing.reset_seconds == 0), "{standings:?}");
     }
 
@@ -314,11 +474,23 @@ mod tests {
             assert!(admits(&limiter, &one, millis));
         }
         let three = Quota { cost: 3, ..one };
-        let Taken::None { retry_after_seconds, standings, .. } = limiter.take("o", std::slice::from_ref(&three), Timestamp::from_millis(30_001))
+        let Taken::None {
+            retry_after_seconds,
+            standings,
+            ..
+        } = limiter.take(
+            "o",
+            std::slice::from_ref(&three),
+            Timestamp::from_millis(30_001),
+        )
         else {
             panic!("refused")
         };
-        assert_eq!((retry_after_seconds, standings[0].reset_seconds), (Some(50), 30), "three leave at 80 s, the first at 60 s");
+        assert_eq!(
+            (retry_after_seconds, standings[0].reset_seconds),
+            (Some(50), 30),
+            "three leave at 80 s, the first at 60 s"
+        );
         assert!(!admits(&limiter, &three, 79_999) && admits(&limiter, &three, 80_000));
     }
 
@@ -326,31 +498,72 @@ mod tests {
     fn a_changed_limit_holds_from_the_next_request_on() {
         let limiter = Limiter::default();
         let sized = |size| quota(size, 60);
-        assert_eq!((0..100).filter(|millis| admits(&limiter, &sized(1000), *millis)).count(), 100);
+        assert_eq!(
+            (0..100)
+                .filter(|millis| admits(&limiter, &sized(1000), *millis))
+                .count(),
+            100
+        );
         // lowered, below what is in use, and to one of another bucket size
         for size in [10, 64, 100] {
             assert!(!admits(&limiter, &sized(size), 200), "{size}");
         }
-        let Taken::None { standings, .. } = limiter.take("o", &[sized(10)], Timestamp::from_millis(200)) else { panic!("refused") };
-        assert_eq!((standings[0].limit, standings[0].remaining, standings[0].reset_seconds), (10, 0, 60));
+        let Taken::None { standings, .. } =
+            limiter.take("o", &[sized(10)], Timestamp::from_millis(200))
+        else {
+            panic!("refused")
+        };
+        assert_eq!(
+            (
+                standings[0].limit,
+                standings[0].remaining,
+                standings[0].reset_seconds
+            ),
+            (10, 0, 60)
+        );
         // raised
         assert!(admits(&limiter, &sized(101), 200) && !admits(&limiter, &sized(101), 200));
-        assert!(admits(&limiter, &quota(101, 1), 1_300), "a shorter window holds at once, too");
+        assert!(
+            admits(&limiter, &quota(101, 1), 1_300),
+            "a shorter window holds at once, too"
+        );
     }
 
     #[test]
     fn only_lasting_windows_that_changed_are_written_down_and_a_failed_write_loses_nothing() {
         let limiter = Limiter::default();
-        let (lasting, stranger) = (quota(5, 60), Quota::new("unknown_credentials", "192.0.2.7", Rate { quota: 5, window_seconds: 60 }));
+        let (lasting, stranger) = (
+            quota(5, 60),
+            Quota::new(
+                "unknown_credentials",
+                "192.0.2.7",
+                Rate {
+                    quota: 5,
+                    window_seconds: 60,
+                },
+            ),
+        );
         assert!(admits(&limiter, &lasting, 0) && admits(&limiter, &stranger, 0));
         let taken = limiter.take_changed();
-        assert_eq!(taken.iter().map(|row| (row.name.as_str(), row.admissions.as_str())).collect::<Vec<_>>(), [("owner x", "0:1")]);
+        assert_eq!(
+            taken
+                .iter()
+                .map(|row| (row.name.as_str(), row.admissions.as_str()))
+                .collect::<Vec<_>>(),
+            [("owner x", "0:1")]
+        );
         assert!(limiter.take_changed().is_empty());
         limiter.put_back(&taken);
         assert!(admits(&limiter, &lasting, 7));
         limiter.put_back(&taken);
         let again = limiter.take_changed();
-        assert_eq!(again.iter().map(|row| (row.admissions.as_str(), row.ends_at.millis())).collect::<Vec<_>>(), [("0:1 7:1", 60_007)]);
+        assert_eq!(
+            again
+                .iter()
+                .map(|row| (row.admissions.as_str(), row.ends_at.millis()))
+                .collect::<Vec<_>>(),
+            [("0:1 7:1", 60_007)]
+        );
         assert!(limiter.take_changed().is_empty());
     }
 
@@ -359,8 +572,17 @@ mod tests {
         let (former, lasting) = (Limiter::default(), quota(5, 60));
         assert!((0..4).all(|millis| admits(&former, &lasting, millis)));
         let mut rows = former.take_changed();
-        let ruined = |name: &str, admissions: &str| LimitWindow { name: name.to_owned(), admissions: admissions.to_owned(), ..rows[0].clone() };
-        rows.extend([ruined("owner", "0:1"), ruined("owner y", "0"), ruined("owner y", "0:-1"), ruined("owner y", "x:1")]);
+        let ruined = |name: &str, admissions: &str| LimitWindow {
+            name: name.to_owned(),
+            admissions: admissions.to_owned(),
+            ..rows[0].clone()
+        };
+        rows.extend([
+            ruined("owner", "0:1"),
+            ruined("owner y", "0"),
+            ruined("owner y", "0:-1"),
+            ruined("owner y", "x:1"),
+        ]);
         let limiter = Limiter::default();
         assert_eq!(limiter.restore(&rows, Timestamp::from_millis(10)), Err(4));
         assert!(admits(&limiter, &lasting, 10) && !admits(&limiter, &lasting, 10));

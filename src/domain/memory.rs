@@ -22,7 +22,9 @@ pub struct Memory<K, V> {
 
 impl<K: Hash + Eq + Copy, V: Depends> Memory<K, V> {
     pub fn new(most: usize) -> Self {
-        Self { entries: Cache::new(most) }
+        Self {
+            entries: Cache::new(most),
+        }
     }
 
     /// The value, if it still stands.
@@ -47,11 +49,15 @@ pub struct Unknown<K> {
 
 impl<K: Hash + Eq + Copy> Unknown<K> {
     pub fn new(most: usize) -> Self {
-        Self { entries: Cache::new(most) }
+        Self {
+            entries: Cache::new(most),
+        }
     }
 
     pub fn contains(&self, key: &K, changes: &Changes) -> bool {
-        self.entries.get(key).is_some_and(|stamp| changes.is_unchanged(stamp))
+        self.entries
+            .get(key)
+            .is_some_and(|stamp| changes.is_unchanged(stamp))
     }
 
     pub fn put(&self, key: K, stamp: Stamp) {

@@ -101,7 +101,8 @@ impl Refusal {
     const FORBIDDEN: [&str; 3] = ["insufficient_permission", "admin_only", "plan_feature"];
 
     pub fn is_forbidden(&self) -> bool {
-        matches!(self, Self::Forbidden(_)) || matches!(self, Self::Coded(code, _) if Self::FORBIDDEN.contains(code))
+        matches!(self, Self::Forbidden(_))
+            || matches!(self, Self::Coded(code, _) if Self::FORBIDDEN.contains(code))
     }
 
     /// Only admins do this (A11).

@@ -31,12 +31,28 @@ pub struct NewOperatorToken {
 }
 
 /// Makes a token and the service account that it acts as.
-pub fn create(tx: &mut Tx, catalogue: &Catalogue, new: NewOperatorToken) -> Result<OperatorToken, Refusal> {
-    let name = parse_text(&new.name, MOST_NAME).map_err(|error| Refusal::Invalid(vec![("name", error.to_string())]))?;
-    let unknown = new.permissions.iter().find(|name| catalogue.permission(name).is_none());
-    let unknown = unknown.map(|name| Refusal::Invalid(vec![("permissions", format!("must be known ones: {name:?} is not"))]));
+pub fn create(
+    tx: &mut Tx,
+    catalogue: &Catalogue,
+    new: NewOperatorToken,
+) -> Result<OperatorToken, Refusal> {
+    let name = parse_text(&new.name, MOST_NAME)
+        .map_err(|error| Refusal::Invalid(vec![("name", error.to_string())]))?;
+    let unknown = new
+        .permissions
+        .iter()
+        .find(|name| catalogue.permission(name).is_none());
+    let unknown = unknown.map(|name| {
+        Refusal::Invalid(vec![(
+            "permissions",
+            format!("must be known ones: {name:?} is not"),
+        )])
+    });
     unknown.map_or(Ok(()), Err)?;
-    ensure(new.expires_at.is_none_or(|end| end > tx.now), Refusal::Invalid(vec![("expiry", "must be in the future".to_owned())]))?;
+    ensure(
+        new.expires_at.is_none_or(|end| end > tx.now),
+        Refusal::Invalid(vec![("expiry", "must be in the future".to_owned())]),
+    )?;
     let user = User {
         id: UserId::generate(tx.now),
         kind: UserKind::ServiceAccount,
@@ -55,7 +71,11 @@ pub fn create(tx: &mut Tx, catalogue: &Catalogue, new: NewOperatorToken) -> Resu
         digest: new.digest,
         hint: new.hint,
         name,
-        permissions: if new.permissions.is_empty() { EVERYTHING.to_owned() } else { new.permissions.join(" ") },
+        permissions: if new.permissions.is_empty() {
+            EVERYTHING.to_owned()
+        } else {
+            new.permissions.join(" ")
+        },
         user_id: user.id,
         created_at: tx.now,
         expires_at: new.expires_at,
@@ -63,25 +83,51 @@ pub fn create(tx: &mut Tx, catalogue: &Catalogue, new: NewOperatorToken) -> Resu
         revoked_at: None,
     };
     tx.insert_operator_token(&token)?;
-    tx.record(None, Some(user.id), "operator_token.created", token.id.as_str(), &token.permissions)?;
+    tx.record(
+        None,
+        Some(user.id),
+        "operator_token.created",
+        token.id.as_str(),
+        &token.permissions,
+    )?;
     Ok(token)
 }
 
 /// Ends it at once. One that is revoked already stays so; `NotFound` when there is none.
 pub fn revoke(tx: &mut Tx, id: OperatorTokenId) -> Result<(), Refusal> {
-    let token = tx.list_operator_tokens(i64::MAX)?.into_iter().find(|token| token.id == id).ok_or(Refusal::NotFound)?;
+    let token = tx
+        .list_operator_tokens(i64::MAX)?
+        .into_iter()
+        .find(|token| token.id == id)
+        .ok_or(Refusal::NotFound)?;
     match tx.revoke_operator_token(id) {
-        Ok(()) => Ok(tx.record(None, Some(token.user_id), "operator_token.revoked", id.as_str(), "")?),
+        Ok(()) => Ok(tx.record(
+            None,
+            Some(token.user_id),
+            "operator_token.revoked",
+            id.as_str(),
+            "",
+        )?),
         Err(store::Error::NotFound) => Ok(()),
         Err(other) => Err(other.into()),
     }
 }
 
 /// The token with its holder's account, neither revoked nor suspended. It may have expired.
-pub fn find_live(snapshot: &mut Snapshot, candidates: &[Digest]) -> Result<Option<OperatorToken>, store::Error> {
-    let Some(token) = snapshot.find_operator_token_by_digest(candidates)?.filter(|token| token.revoked_at.is_none()) else { return Ok(None) };
+pub fn find_live(
+    snapshot: &mut Snapshot,
+    candidates: &[Digest],
+) -> Result<Option<OperatorToken>, store::Error> {
+    let Some(token) = snapshot
+        .find_operator_token_by_digest(candidates)?
+        .filter(|token| token.revoked_at.is_none())
+    else {
+        return Ok(None);
+    };
     let holder = snapshot.find_user(token.user_id)?;
-    Ok(holder.filter(|user| user.operator && user.state == UserState::Active).map(|_| token))
+    Ok(holder
+        .filter(|user| user.operator && user.state == UserState::Active)
+        .map(|_| token))
 }
 
 /// What it may do. A permission that is not configured any more is none.
@@ -89,5 +135,9 @@ pub fn permissions(catalogue: &Catalogue, token: &OperatorToken) -> PermissionSe
     if token.permissions == EVERYTHING {
         return catalogue.all() | catalogue.operator();
     }
-    token.permissions.split(' ').filter_map(|name| catalogue.permission(name)).collect()
+    token
+        .permissions
+        .split(' ')
+        .filter_map(|name| catalogue.permission(name))
+        .collect()
 }

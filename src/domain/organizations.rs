@@ -37,16 +37,30 @@ pub struct Wanted {
 
 /// Changes the name or the time zone.
 pub fn change(
-    tx: &mut Tx, catalogue: &Catalogue, organization: OrganizationId, caller: &Caller, wanted: &OrganizationChange,
+    tx: &mut Tx,
+    catalogue: &Catalogue,
+    organization: OrganizationId,
+    caller: &Caller,
+    wanted: &OrganizationChange,
 ) -> Result<Organization, Refusal> {
     rights::ensure_organization(tx, catalogue, organization, caller, MANAGE)?;
-    let before = tx.find_organization(organization)?.ok_or(Refusal::NotFound)?;
-    ensure(caller.operator || before.state == OrganizationState::Active, Refusal::Blocked(plans::SUSPENDED.to_owned()))?;
+    let before = tx
+        .find_organization(organization)?
+        .ok_or(Refusal::NotFound)?;
+    ensure(
+        caller.operator || before.state == OrganizationState::Active,
+        Refusal::Blocked(plans::SUSPENDED.to_owned()),
+    )?;
     Ok(apply(tx, caller, before, wanted)?.0)
 }
 
 /// The same, once the caller's rights are known.
-pub(super) fn apply(tx: &mut Tx, caller: &Caller, before: Organization, wanted: &OrganizationChange) -> Result<(Organization, Outcome), Refusal> {
+pub(super) fn apply(
+    tx: &mut Tx,
+    caller: &Caller,
+    before: Organization,
+    wanted: &OrganizationChange,
+) -> Result<(Organization, Outcome), Refusal> {
     let mut after = before.clone();
     if let Some(name) = &wanted.name {
         after.name = parse_name(name)?;
@@ -58,41 +72,82 @@ pub(super) fn apply(tx: &mut Tx, caller: &Caller, before: Organization, wanted: 
         return Ok((before, Outcome::Unchanged));
     }
     tx.change_organization(&after)?;
-    tx.record(Some(after.id), Some(caller.user), "organization.changed", after.id.as_str(), &after.name)?;
+    tx.record(
+        Some(after.id),
+        Some(caller.user),
+        "organization.changed",
+        after.id.as_str(),
+        &after.name,
+    )?;
     Ok((after, Outcome::Updated))
 }
 
 /// Suspends it, or takes the suspension back: what worked before works again. The operator's.
 pub fn set_state(
-    tx: &mut Tx, catalogue: &Catalogue, organization: OrganizationId, caller: &Caller, to: OrganizationState,
+    tx: &mut Tx,
+    catalogue: &Catalogue,
+    organization: OrganizationId,
+    caller: &Caller,
+    to: OrganizationState,
 ) -> Result<Organization, Refusal> {
     ensure_operator(caller)?;
     rights::ensure_organization(tx, catalogue, organization, caller, MANAGE)?;
-    let before = tx.find_organization(organization)?.ok_or(Refusal::NotFound)?;
+    let before = tx
+        .find_organization(organization)?
+        .ok_or(Refusal::NotFound)?;
     Ok(apply_state(tx, caller, before, to)?.0)
 }
 
-pub(super) fn apply_state(tx: &mut Tx, caller: &Caller, before: Organization, to: OrganizationState) -> Result<(Organization, Outcome), Refusal> {
+pub(super) fn apply_state(
+    tx: &mut Tx,
+    caller: &Caller,
+    before: Organization,
+    to: OrganizationState,
+) -> Result<(Organization, Outcome), Refusal> {
     if before.state == to {
         return Ok((before, Outcome::Unchanged));
     }
     match tx.change_organization_state(before.id, before.state, to) {
         // somebody else was quicker: it is so, as asked
-        Err(Error::NotFound) => return Ok((Organization { state: to, ..before }, Outcome::Unchanged)),
+        Err(Error::NotFound) => {
+            return Ok((
+                Organization {
+                    state: to,
+                    ..before
+                },
+                Outcome::Unchanged,
+            ));
+        }
         changed => changed?,
     }
     let event = match to {
         OrganizationState::Suspended => "organization.suspended",
         OrganizationState::Active => "organization.resumed",
     };
-    tx.record(Some(before.id), Some(caller.user), event, before.id.as_str(), "")?;
-    Ok((Organization { state: to, ..before }, Outcome::Updated))
+    tx.record(
+        Some(before.id),
+        Some(caller.user),
+        event,
+        before.id.as_str(),
+        "",
+    )?;
+    Ok((
+        Organization {
+            state: to,
+            ..before
+        },
+        Outcome::Updated,
+    ))
 }
 
 /// Puts the organization on a plan, at once: a downgrade deletes nothing, and coming back revives. The operator's. Runs behind
 /// the organization's lock.
 pub fn subscribe(
-    tx: &mut Tx, catalogue: &Catalogue, organization: OrganizationId, caller: &Caller, wanted: &Wanted,
+    tx: &mut Tx,
+    catalogue: &Catalogue,
+    organization: OrganizationId,
+    caller: &Caller,
+    wanted: &Wanted,
 ) -> Result<(Subscription, Outcome), Refusal> {
     ensure_operator(caller)?;
     let before = tx.find_subscription(organization)?;
@@ -115,34 +170,76 @@ pub fn subscribe(
         return Ok((after, Outcome::Unchanged));
     }
     if let Some(external_id) = &after.external_id {
-        let taken = tx.find_subscription_by_external_id(external_id)?.is_some_and(|found| found.organization_id != organization);
-        ensure(!taken, Refusal::Coded("external_id_taken", "Another organization's subscription has this external_id.".to_owned()))?;
+        let taken = tx
+            .find_subscription_by_external_id(external_id)?
+            .is_some_and(|found| found.organization_id != organization);
+        ensure(
+            !taken,
+            Refusal::Coded(
+                "external_id_taken",
+                "Another organization's subscription has this external_id.".to_owned(),
+            ),
+        )?;
     }
     after.updated_at = now;
     tx.put_subscription(&after)?;
-    let event = if before.is_some() { "subscription.changed" } else { "subscription.created" };
-    tx.record(Some(organization), Some(caller.user), event, organization.as_str(), &after.plan)?;
+    let event = if before.is_some() {
+        "subscription.changed"
+    } else {
+        "subscription.created"
+    };
+    tx.record(
+        Some(organization),
+        Some(caller.user),
+        event,
+        organization.as_str(),
+        &after.plan,
+    )?;
     // whoever has keys from a plan without a trial begins it now, or Sandbox would be open for ever
-    let has_keys = !tx.list_api_keys_page(organization, &ApiKeyFilter::default(), None, 1)?.is_empty();
+    let has_keys = !tx
+        .list_api_keys_page(organization, &ApiKeyFilter::default(), None, 1)?
+        .is_empty();
     if has_keys {
         plans::start_trial(tx, catalogue.plan(Some(&after.plan)), organization)?;
     }
-    Ok((after, if before.is_some() { Outcome::Updated } else { Outcome::Created }))
+    Ok((
+        after,
+        if before.is_some() {
+            Outcome::Updated
+        } else {
+            Outcome::Created
+        },
+    ))
 }
 
 pub(super) fn ensure_operator(caller: &Caller) -> Result<(), Refusal> {
-    ensure(caller.operator, Refusal::Forbidden("Only an operator token does this."))
+    ensure(
+        caller.operator,
+        Refusal::Forbidden("Only an operator token does this."),
+    )
 }
 
 fn parse_plan(catalogue: &Catalogue, plan: &str) -> Result<String, Refusal> {
-    let known: Vec<&str> = catalogue.plans().map(|plan| plan.entry.name.as_str()).collect();
-    ensure(known.contains(&plan), Refusal::field("plan", format!("must be one of {}", known.join(", "))))?;
+    let known: Vec<&str> = catalogue
+        .plans()
+        .map(|plan| plan.entry.name.as_str())
+        .collect();
+    ensure(
+        known.contains(&plan),
+        Refusal::field("plan", format!("must be one of {}", known.join(", "))),
+    )?;
     Ok(plan.to_owned())
 }
 
 fn parse_seats(field: &'static str, seats: Option<i64>) -> Result<Option<i64>, Refusal> {
     let possible = seats.is_none_or(|seats| (0..=MOST_SEATS).contains(&seats));
-    ensure(possible, Refusal::field(field, format!("must be 0 to {MOST_SEATS}, or null for the plan's")))?;
+    ensure(
+        possible,
+        Refusal::field(
+            field,
+            format!("must be 0 to {MOST_SEATS}, or null for the plan's"),
+        ),
+    )?;
     Ok(seats)
 }
 
@@ -151,13 +248,18 @@ pub(super) fn parse_name(name: &str) -> Result<String, Refusal> {
 }
 
 pub(super) fn parse_external_id(external_id: &str) -> Result<String, Refusal> {
-    let parsed = parse_text(external_id, MOST_EXTERNAL_ID).map_err(|error| Refusal::field("external_id", error.to_string()))?;
+    let parsed = parse_text(external_id, MOST_EXTERNAL_ID)
+        .map_err(|error| Refusal::field("external_id", error.to_string()))?;
     // it is compared byte by byte: what is trimmed away would make two names of one
-    ensure(parsed == external_id, Refusal::field("external_id", "must not begin or end with a space"))?;
+    ensure(
+        parsed == external_id,
+        Refusal::field("external_id", "must not begin or end with a space"),
+    )?;
     Ok(parsed)
 }
 
 pub(super) fn parse_time_zone(name: &str) -> Result<String, Refusal> {
     let zone: Result<chrono_tz::Tz, _> = name.parse();
-    zone.map(|zone| zone.name().to_owned()).map_err(|_| Refusal::field("time_zone", "must be an IANA name such as Europe/Berlin"))
+    zone.map(|zone| zone.name().to_owned())
+        .map_err(|_| Refusal::field("time_zone", "must be an IANA name such as Europe/Berlin"))
 }

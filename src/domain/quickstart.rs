@@ -19,7 +19,9 @@ use crate::types::environment::Environment;
 use crate::types::grant_types::GrantTypes;
 use crate::types::id::{ApplicationId, OrganizationId, ResourceServerId, UserId, WorkspaceId};
 use crate::types::redirect_uri::RedirectUri;
-use crate::types::state::{AccessTokenFormat, ClientType, OrganizationRole, PermissionLevel, ProductionAccess};
+use crate::types::state::{
+    AccessTokenFormat, ClientType, OrganizationRole, PermissionLevel, ProductionAccess,
+};
 
 pub const ORGANIZATION: &str = "Acme";
 pub const DOMAIN: &str = "acme.example";
@@ -67,39 +69,72 @@ pub struct Kept {
 
 impl From<Planted> for Kept {
     fn from(planted: Planted) -> Self {
-        let Planted { organization, workspace, application, resource_server } = planted;
-        Self { organization, workspace: Some(workspace), application: Some(application), resource_server, operator: true }
+        let Planted {
+            organization,
+            workspace,
+            application,
+            resource_server,
+        } = planted;
+        Self {
+            organization,
+            workspace: Some(workspace),
+            application: Some(application),
+            resource_server,
+            operator: true,
+        }
     }
 }
 
 /// What an earlier run created; none when this database was never used by `quickstart`.
 pub fn find(snapshot: &mut Snapshot) -> Result<Option<Kept>, Refusal> {
-    let Some(organization) = snapshot.find_organization_by_name(ORGANIZATION)? else { return Ok(None) };
-    let Some(server) = snapshot.find_resource_server_by_name(RESOURCE_SERVER)? else { return Ok(None) };
-    let workspace = snapshot.list_workspaces(organization.id)?.into_iter().find(|workspace| workspace.name == WORKSPACE);
+    let Some(organization) = snapshot.find_organization_by_name(ORGANIZATION)? else {
+        return Ok(None);
+    };
+    let Some(server) = snapshot.find_resource_server_by_name(RESOURCE_SERVER)? else {
+        return Ok(None);
+    };
+    let workspace = snapshot
+        .list_workspaces(organization.id)?
+        .into_iter()
+        .find(|workspace| workspace.name == WORKSPACE);
     // the oldest of that name: people may have made others since
     let applications = snapshot.list_applications(organization.id, MOST_LISTED)?;
-    let application = applications.into_iter().rfind(|application| application.name == APPLICATION);
+    let application = applications
+        .into_iter()
+        .rfind(|application| application.name == APPLICATION);
     Ok(Some(Kept {
         organization: organization.id,
         workspace: workspace.map(|workspace| workspace.id),
         application: application.map(|application| application.id),
         resource_server: server.id,
-        operator: snapshot.find_user_by_email(OPERATOR)?.is_some_and(|user| user.operator),
+        operator: snapshot
+            .find_user_by_email(OPERATOR)?
+            .is_some_and(|user| user.operator),
     }))
 }
 
 /// The plan of the planted organization: the default one, unless another has more environments.
 fn plan(catalogue: &Catalogue) -> &Plan {
-    let (default, count) = (catalogue.plan(None), |plan: &Plan| plan.entry.environments.len());
-    catalogue.plans().filter(|plan| count(plan) > count(default)).max_by_key(|plan| count(plan)).unwrap_or(default)
+    let (default, count) = (catalogue.plan(None), |plan: &Plan| {
+        plan.entry.environments.len()
+    });
+    catalogue
+        .plans()
+        .filter(|plan| count(plan) > count(default))
+        .max_by_key(|plan| count(plan))
+        .unwrap_or(default)
 }
 
 /// Where the planted organization has keys.
 pub fn environments(config: &Config) -> Result<Vec<Environment>, Refusal> {
-    let catalogue = config.catalogue().map_err(|error| Refusal::Blocked(error.to_string()))?;
+    let catalogue = config
+        .catalogue()
+        .map_err(|error| Refusal::Blocked(error.to_string()))?;
     let plan = plan(&catalogue);
-    Ok(Environment::ALL.into_iter().filter(|environment| plan.has(*environment)).collect())
+    Ok(Environment::ALL
+        .into_iter()
+        .filter(|environment| plan.has(*environment))
+        .collect())
 }
 
 /// Creates everything in one transaction, by the same rules as the console.
@@ -113,28 +148,74 @@ pub fn plant(tx: &mut Tx, config: &Config, seed: Seed) -> Result<Planted, Refusa
     if config.access.organization_admins == AdminRoles::OwnRoles {
         accounts::add_workspace_member(tx, organization.id, workspace.id, admin, ADMIN_ROLE)?;
     }
-    let environment = seed.keys.first().map_or(Environment::Sandbox, |(environment, ..)| *environment);
+    let environment = seed
+        .keys
+        .first()
+        .map_or(Environment::Sandbox, |(environment, ..)| *environment);
     for (environment, public_id, digest) in seed.keys {
         let name = format!("Quickstart ({})", environment.title());
-        let expiry = if config.keys.max_seconds == 0 { Expiry::Never } else { Expiry::At(tx.now.plus_seconds(config.keys.max_seconds)) };
-        let new = NewApiKey { expiry, ..new_key(&name, environment, (public_id, digest), workspace.id) };
+        let expiry = if config.keys.max_seconds == 0 {
+            Expiry::Never
+        } else {
+            Expiry::At(tx.now.plus_seconds(config.keys.max_seconds))
+        };
+        let new = NewApiKey {
+            expiry,
+            ..new_key(&name, environment, (public_id, digest), workspace.id)
+        };
         api_keys::create(tx, config, &organization, admin, new)?;
     }
-    let application = create_application(tx, config, &organization, admin, environment, seed.client_secret, seed.redirect_uri)?;
-    registration_tokens::create(tx, config, &organization, admin, new_token(config, environment, seed.registration_token))?;
+    let application = create_application(
+        tx,
+        config,
+        &organization,
+        admin,
+        environment,
+        seed.client_secret,
+        seed.redirect_uri,
+    )?;
+    registration_tokens::create(
+        tx,
+        config,
+        &organization,
+        admin,
+        new_token(config, environment, seed.registration_token),
+    )?;
     create_operator_token(tx, config, seed.operator_token)?;
-    let enforces = [ObligationKind::DocumentName, ObligationKind::Watermark, ObligationKind::Recipients];
-    let server = resource_servers::create(tx, RESOURCE_SERVER, None, &enforces, &seed.resource_server_secret)?;
-    Ok(Planted { organization: organization.id, workspace: workspace.id, application, resource_server: server.id })
+    let enforces = [
+        ObligationKind::DocumentName,
+        ObligationKind::Watermark,
+        ObligationKind::Recipients,
+    ];
+    let server = resource_servers::create(
+        tx,
+        RESOURCE_SERVER,
+        None,
+        &enforces,
+        &seed.resource_server_secret,
+    )?;
+    Ok(Planted {
+        organization: organization.id,
+        workspace: workspace.id,
+        application,
+        resource_server: server.id,
+    })
 }
 
 /// With everything open that the profile sells.
 fn create_organization(tx: &mut Tx, config: &Config) -> Result<Organization, Refusal> {
-    let catalogue = config.catalogue().map_err(|error| Refusal::Blocked(error.to_string()))?;
-    let mut organization = accounts::create_organization(tx, ORGANIZATION, ProductionAccess::Approved)?;
+    let catalogue = config
+        .catalogue()
+        .map_err(|error| Refusal::Blocked(error.to_string()))?;
+    let mut organization =
+        accounts::create_organization(tx, ORGANIZATION, ProductionAccess::Approved)?;
     let plan = plan(&catalogue);
     if plan.entry.name != catalogue.plan(None).entry.name {
-        tx.put_subscription(&Subscription::new(organization.id, &plan.entry.name, tx.now))?;
+        tx.put_subscription(&Subscription::new(
+            organization.id,
+            &plan.entry.name,
+            tx.now,
+        ))?;
     }
     if plan.entry.dev_centre == DevCentre::Switch {
         organization.dev_centre_enabled_at = Some(tx.now);
@@ -143,25 +224,63 @@ fn create_organization(tx: &mut Tx, config: &Config) -> Result<Organization, Ref
     Ok(organization)
 }
 
-fn create_admin(tx: &mut Tx, organization: OrganizationId, password_hash: String) -> Result<UserId, Refusal> {
+fn create_admin(
+    tx: &mut Tx,
+    organization: OrganizationId,
+    password_hash: String,
+) -> Result<UserId, Refusal> {
     let email = Mailbox::parse(ADMIN).map_err(|error| Refusal::Blocked(error.to_string()))?;
-    let admin = accounts::create_person(tx, NewPerson { email, name: "Ada Admin".to_owned(), password_hash, operator: false })?;
+    let admin = accounts::create_person(
+        tx,
+        NewPerson {
+            email,
+            name: "Ada Admin".to_owned(),
+            password_hash,
+            operator: false,
+        },
+    )?;
     accounts::add_member(tx, organization, admin.id, OrganizationRole::Owner)?;
     Ok(admin.id)
 }
 
 fn create_operator(tx: &mut Tx, password_hash: String) -> Result<(), Refusal> {
     let email = Mailbox::parse(OPERATOR).map_err(|error| Refusal::Blocked(error.to_string()))?;
-    accounts::create_person(tx, NewPerson { email, name: "Olga Operator".to_owned(), password_hash, operator: true }).map(drop)
+    accounts::create_person(
+        tx,
+        NewPerson {
+            email,
+            name: "Olga Operator".to_owned(),
+            password_hash,
+            operator: true,
+        },
+    )
+    .map(drop)
 }
 
-fn create_operator_token(tx: &mut Tx, config: &Config, (digest, hint): (Digest, String)) -> Result<(), Refusal> {
-    let catalogue = config.catalogue().map_err(|error| Refusal::Blocked(error.to_string()))?;
-    let new = NewOperatorToken { name: "Quickstart".to_owned(), permissions: Vec::new(), expires_at: None, digest, hint };
+fn create_operator_token(
+    tx: &mut Tx,
+    config: &Config,
+    (digest, hint): (Digest, String),
+) -> Result<(), Refusal> {
+    let catalogue = config
+        .catalogue()
+        .map_err(|error| Refusal::Blocked(error.to_string()))?;
+    let new = NewOperatorToken {
+        name: "Quickstart".to_owned(),
+        permissions: Vec::new(),
+        expires_at: None,
+        digest,
+        hint,
+    };
     operator_tokens::create(tx, &catalogue, new).map(drop)
 }
 
-fn new_key(name: &str, environment: Environment, (public_id, digest): (String, Digest), workspace: WorkspaceId) -> NewApiKey {
+fn new_key(
+    name: &str,
+    environment: Environment,
+    (public_id, digest): (String, Digest),
+    workspace: WorkspaceId,
+) -> NewApiKey {
     NewApiKey {
         owner: None,
         name: name.to_owned(),
@@ -177,11 +296,23 @@ fn new_key(name: &str, environment: Environment, (public_id, digest): (String, D
 
 fn new_token(config: &Config, environment: Environment, digest: Digest) -> NewRegistrationToken {
     let max_clients = config.registration.max_clients.min(REGISTERED_APPLICATIONS);
-    NewRegistrationToken { name: "Quickstart".to_owned(), environment, max_clients, expires_at: None, digest }
+    NewRegistrationToken {
+        name: "Quickstart".to_owned(),
+        environment,
+        max_clients,
+        expires_at: None,
+        digest,
+    }
 }
 
 fn create_application(
-    tx: &mut Tx, config: &Config, organization: &Organization, admin: UserId, environment: Environment, secret: NewSecret, redirect_uri: RedirectUri,
+    tx: &mut Tx,
+    config: &Config,
+    organization: &Organization,
+    admin: UserId,
+    environment: Environment,
+    secret: NewSecret,
+    redirect_uri: RedirectUri,
 ) -> Result<ApplicationId, Refusal> {
     let new = NewApplication {
         name: APPLICATION.to_owned(),
@@ -189,7 +320,10 @@ fn create_application(
         client_type: ClientType::Confidential,
         access_token_format: AccessTokenFormat::Jwt,
         redirect_uris: vec![redirect_uri],
-        scopes: config.public_scopes().map(|scope| scope.name.as_str()).collect(),
+        scopes: config
+            .public_scopes()
+            .map(|scope| scope.name.as_str())
+            .collect(),
         role: ADMIN_ROLE.to_owned(),
         secret,
         grants: GrantTypes::ALL,

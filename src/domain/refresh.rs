@@ -33,16 +33,25 @@ pub enum Standing {
 
 /// `live` is the family's live token.
 pub fn judge(token: &RefreshToken, live: Option<&RefreshToken>, now: Timestamp) -> Standing {
-    let Some(live) = live else { return Standing::Stolen };
+    let Some(live) = live else {
+        return Standing::Stolen;
+    };
     let next_to = match token.state {
         RefreshTokenState::Active => return Standing::Live,
         RefreshTokenState::Consumed => token.generation + 1 == live.generation,
         // a twin of the lost answer: it arrived after all, before anything else did
         RefreshTokenState::Replaced => {
-            token.generation == live.generation && token.consumed_at.is_some_and(|at| at.plus_seconds(TWIN_SECONDS) >= now)
+            token.generation == live.generation
+                && token
+                    .consumed_at
+                    .is_some_and(|at| at.plus_seconds(TWIN_SECONDS) >= now)
         }
     };
-    if next_to && !was_received(live) { Standing::Lost } else { Standing::Stolen }
+    if next_to && !was_received(live) {
+        Standing::Lost
+    } else {
+        Standing::Stolen
+    }
 }
 
 /// A token from before receipts were kept counts as received.
@@ -53,17 +62,27 @@ fn was_received(token: &RefreshToken) -> bool {
 /// Takes the presented token for what [`judge`] found it to be beside `live`: the generation of what is issued for it now.
 /// None when it was stolen, and the family is ended.
 pub fn take(
-    tx: &mut Tx, authorization: &Authorization, token: &RefreshToken, standing: Standing, live: Option<&RefreshToken>,
+    tx: &mut Tx,
+    authorization: &Authorization,
+    token: &RefreshToken,
+    standing: Standing,
+    live: Option<&RefreshToken>,
 ) -> Result<Option<i64>, Error> {
     match (standing, live) {
-        (Standing::Live, _) => tx.consume_refresh_token(token.id).map(|()| Some(token.generation + 1)),
+        (Standing::Live, _) => tx
+            .consume_refresh_token(token.id)
+            .map(|()| Some(token.generation + 1)),
         (Standing::Lost, Some(live)) => replace(tx, authorization, live),
         _ => stolen(tx, authorization, token).map(|()| None),
     }
 }
 
 /// Clears the place of a pair that nobody has.
-fn replace(tx: &mut Tx, authorization: &Authorization, live: &RefreshToken) -> Result<Option<i64>, Error> {
+fn replace(
+    tx: &mut Tx,
+    authorization: &Authorization,
+    live: &RefreshToken,
+) -> Result<Option<i64>, Error> {
     match tx.replace_refresh_token(live.id) {
         Ok(()) => {}
         // somebody showed the access token between the two statements
@@ -73,14 +92,26 @@ fn replace(tx: &mut Tx, authorization: &Authorization, live: &RefreshToken) -> R
     if let (Some(id), Some(expires_at)) = (live.access_token_id, live.access_token_expires_at) {
         tx.revoke_access_token(authorization, id, expires_at)?;
     }
-    tx.record(Some(authorization.organization_id), None, "refresh_token.replaced", live.id.as_str(), "the answer that carried it was lost")?;
+    tx.record(
+        Some(authorization.organization_id),
+        None,
+        "refresh_token.replaced",
+        live.id.as_str(),
+        "the answer that carried it was lost",
+    )?;
     Ok(Some(live.generation))
 }
 
 /// Who holds what cannot be told: everything that came of the authorization ends.
 fn stolen(tx: &mut Tx, authorization: &Authorization, token: &RefreshToken) -> Result<(), Error> {
     let reason = "it came back after what was issued for it had been used";
-    tx.record(Some(authorization.organization_id), None, "refresh_token.reused", token.id.as_str(), reason)?;
+    tx.record(
+        Some(authorization.organization_id),
+        None,
+        "refresh_token.reused",
+        token.id.as_str(),
+        reason,
+    )?;
     end(tx, authorization, "a refresh token was used twice")
 }
 
@@ -126,17 +157,34 @@ mod tests {
             (Replaced, 4, Some(&unseen), Stolen),
             (Consumed, 4, None, Stolen),
         ] {
-            assert_eq!(judge(&token(generation, presented, false), live, NOW), expected, "{presented} {generation}");
+            assert_eq!(
+                judge(&token(generation, presented, false), live, NOW),
+                expected,
+                "{presented} {generation}"
+            );
         }
         // requests cross each other for a minute; then two take turns. An answer may be lost for longer
         let late = NOW.plus_seconds(TWIN_SECONDS + 1);
-        assert_eq!(judge(&token(5, Replaced, false), Some(&unseen), late), Stolen);
+        assert_eq!(
+            judge(&token(5, Replaced, false), Some(&unseen), late),
+            Stolen
+        );
         assert_eq!(judge(&token(4, Consumed, false), Some(&unseen), late), Lost);
     }
 
     #[test]
     fn a_token_from_before_receipts_were_kept_counts_as_received() {
-        let old = RefreshToken { access_token_id: None, ..token(0, RefreshTokenState::Active, false) };
-        assert_eq!(judge(&token(-1, RefreshTokenState::Consumed, false), Some(&old), NOW), Standing::Stolen);
+        let old = RefreshToken {
+            access_token_id: None,
+            ..token(0, RefreshTokenState::Active, false)
+        };
+        assert_eq!(
+            judge(
+                &token(-1, RefreshTokenState::Consumed, false),
+                Some(&old),
+                NOW
+            ),
+            Standing::Stolen
+        );
     }
 }

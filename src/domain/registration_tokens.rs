@@ -37,24 +37,44 @@ pub struct ListedToken {
     pub clients: i64,
 }
 
-pub fn list(snapshot: &mut Snapshot, organization: OrganizationId, user: UserId) -> Result<Vec<ListedToken>, Refusal> {
+pub fn list(
+    snapshot: &mut Snapshot,
+    organization: OrganizationId,
+    user: UserId,
+) -> Result<Vec<ListedToken>, Refusal> {
     applications::ensure_admin(snapshot, organization, user)?;
     let tokens = snapshot.list_registration_tokens(organization, MOST_TOKENS)?;
-    let listed = tokens.into_iter().map(|token| Ok(ListedToken { clients: snapshot.count_clients_of_token(token.id)?, token }));
+    let listed = tokens.into_iter().map(|token| {
+        Ok(ListedToken {
+            clients: snapshot.count_clients_of_token(token.id)?,
+            token,
+        })
+    });
     listed.collect()
 }
 
 /// Makes a token. Runs behind the organization's lock: the cap is counted.
 pub fn create(
-    tx: &mut Tx, config: &Config, organization: &Organization, creator: UserId, new: NewRegistrationToken,
+    tx: &mut Tx,
+    config: &Config,
+    organization: &Organization,
+    creator: UserId,
+    new: NewRegistrationToken,
 ) -> Result<RegistrationToken, Refusal> {
     applications::ensure_admin(tx, organization.id, creator)?;
     let name = check(config, &new, tx.now)?;
     let now = tx.now;
     plans::ensure_open(tx, config, organization, new.environment, now)?;
-    let count = tx.list_registration_tokens(organization.id, MOST_TOKENS)?.len();
-    let full = format!("This organization has reached its limit of {MOST_TOKENS} tokens. Revoke one that is not needed any more.");
-    ensure(i64::try_from(count).is_ok_and(|count| count < MOST_TOKENS), Refusal::Blocked(full))?;
+    let count = tx
+        .list_registration_tokens(organization.id, MOST_TOKENS)?
+        .len();
+    let full = format!(
+        "This organization has reached its limit of {MOST_TOKENS} tokens. Revoke one that is not needed any more."
+    );
+    ensure(
+        i64::try_from(count).is_ok_and(|count| count < MOST_TOKENS),
+        Refusal::Blocked(full),
+    )?;
     let token = RegistrationToken {
         id: RegistrationTokenId::generate(tx.now),
         organization_id: organization.id,
@@ -69,13 +89,20 @@ pub fn create(
         last_used_at: None,
     };
     tx.insert_registration_token(&token)?;
-    tx.record(Some(organization.id), Some(creator), "registration_token.created", token.id.as_str(), token.environment.as_str())?;
+    tx.record(
+        Some(organization.id),
+        Some(creator),
+        "registration_token.created",
+        token.id.as_str(),
+        token.environment.as_str(),
+    )?;
     Ok(token)
 }
 
 fn check(config: &Config, new: &NewRegistrationToken, now: Timestamp) -> Result<String, Refusal> {
     let mut errors = Vec::new();
-    let name = parse_text(&new.name, MOST_NAME).map_err(|error| errors.push(("name", error.to_string())));
+    let name =
+        parse_text(&new.name, MOST_NAME).map_err(|error| errors.push(("name", error.to_string())));
     let most = config.registration.max_clients;
     if !(1..=most).contains(&new.max_clients) {
         errors.push(("max_clients", format!("Choose a number from 1 to {most}.")));
@@ -90,10 +117,21 @@ fn check(config: &Config, new: &NewRegistrationToken, now: Timestamp) -> Result<
 }
 
 /// Nothing more is registered with it; what was registered stays. One that is revoked already stays so.
-pub fn revoke(tx: &mut Tx, organization: OrganizationId, user: UserId, id: RegistrationTokenId) -> Result<(), Refusal> {
+pub fn revoke(
+    tx: &mut Tx,
+    organization: OrganizationId,
+    user: UserId,
+    id: RegistrationTokenId,
+) -> Result<(), Refusal> {
     applications::ensure_admin(tx, organization, user)?;
     match tx.revoke_registration_token(organization, id) {
-        Ok(()) => Ok(tx.record(Some(organization), Some(user), "registration_token.revoked", id.as_str(), "")?),
+        Ok(()) => Ok(tx.record(
+            Some(organization),
+            Some(user),
+            "registration_token.revoked",
+            id.as_str(),
+            "",
+        )?),
         // somebody else was quicker, or it is not there
         Err(store::Error::NotFound) => Ok(()),
         Err(other) => Err(other.into()),

@@ -47,7 +47,9 @@ pub enum RefusalReason {
     NotOwnDomain,
     #[error("a free-mail domain is never an organization's own")]
     FreeMailDomain,
-    #[error("no domain is verified yet: until then, documents go only to the verified addresses of active members")]
+    #[error(
+        "no domain is verified yet: until then, documents go only to the verified addresses of active members"
+    )]
     NoDomainVerified,
     #[error("{0}")]
     Unreadable(MailboxError),
@@ -114,8 +116,13 @@ pub fn document_name(policy: &Policy, name: &str) -> String {
     while let Some(after) = after_prefix(rest, &prefix_letters) {
         rest = trim_start(after);
     }
-    let room = policy.max_name_characters.saturating_sub(policy.name_prefix.chars().count());
-    let end = rest.char_indices().nth(room).map_or(rest.len(), |(end, _)| end);
+    let room = policy
+        .max_name_characters
+        .saturating_sub(policy.name_prefix.chars().count());
+    let end = rest
+        .char_indices()
+        .nth(room)
+        .map_or(rest.len(), |(end, _)| end);
     format!("{}{}", policy.name_prefix, trim_end(&rest[..end]))
 }
 
@@ -123,10 +130,17 @@ pub fn document_name(policy: &Policy, name: &str) -> String {
 ///
 /// One bad recipient refuses the whole request, so a caller proceeds only on an empty answer. An empty request is
 /// not refused here (`recipients_required` is the caller's). Whoever reads an allowed recipient finds an own address.
-pub fn refused_recipients(policy: &Policy, own: &Own, recipients: &[String]) -> Vec<RefusedRecipient> {
+pub fn refused_recipients(
+    policy: &Policy,
+    own: &Own,
+    recipients: &[String],
+) -> Vec<RefusedRecipient> {
     let refuse = |text: &String| {
         let reason = check_recipient(policy, own, text).err()?;
-        Some(RefusedRecipient { address: shown(text), reason })
+        Some(RefusedRecipient {
+            address: shown(text),
+            reason,
+        })
     };
     recipients.iter().filter_map(refuse).collect()
 }
@@ -136,7 +150,9 @@ pub fn obligations(policy: &Policy, own: &Own, document_name: Option<&str>) -> O
     Obligations {
         document_name: document_name.map(|name| self::document_name(policy, name)),
         document_name_prefix: document_name.is_none().then(|| policy.name_prefix.clone()),
-        watermark: Some(Watermark { text: policy.watermark_text.clone() }),
+        watermark: Some(Watermark {
+            text: policy.watermark_text.clone(),
+        }),
         recipients: Some(recipient_rule(policy, own)),
     }
 }
@@ -151,8 +167,12 @@ impl Obligations {
         let names = self.document_name.is_some() || self.document_name_prefix.is_some();
         [
             names.then_some(ObligationKind::DocumentName),
-            self.watermark.is_some().then_some(ObligationKind::Watermark),
-            self.recipients.is_some().then_some(ObligationKind::Recipients),
+            self.watermark
+                .is_some()
+                .then_some(ObligationKind::Watermark),
+            self.recipients
+                .is_some()
+                .then_some(ObligationKind::Recipients),
         ]
         .into_iter()
         .flatten()
@@ -208,7 +228,9 @@ fn fold(c: char) -> impl Iterator<Item = char> {
         code @ 0xff01..=0xff5e => char::from_u32(code - 0xfee0).unwrap_or(c),
         _ => c,
     };
-    half_width.to_lowercase().filter(|c| !is_blank(*c) && !is_combining(*c))
+    half_width
+        .to_lowercase()
+        .filter(|c| !is_blank(*c) && !is_combining(*c))
 }
 
 fn trim_start(name: &str) -> &str {
@@ -217,7 +239,9 @@ fn trim_start(name: &str) -> &str {
 
 /// Spares what ends an emoji (variation selectors, tags) and the direction marks.
 fn trim_end(name: &str) -> &str {
-    name.trim_end_matches(|c: char| c.is_whitespace() || matches!(c, '\u{200b}'..='\u{200d}' | '\u{2060}' | '\u{feff}'))
+    name.trim_end_matches(|c: char| {
+        c.is_whitespace() || matches!(c, '\u{200b}'..='\u{200d}' | '\u{2060}' | '\u{feff}')
+    })
 }
 
 fn is_blank(c: char) -> bool {
@@ -238,11 +262,18 @@ fn check_recipient(policy: &Policy, own: &Own, text: &str) -> Result<(), Refusal
     }
 }
 
-fn check_domain(policy: &Policy, domains: &[OwnDomain], domain: &Domain) -> Result<(), RefusalReason> {
+fn check_domain(
+    policy: &Policy,
+    domains: &[OwnDomain],
+    domain: &Domain,
+) -> Result<(), RefusalReason> {
     if domain.is_free_mail() {
         return Err(RefusalReason::FreeMailDomain); // even when listed as own
     }
-    if domains.iter().any(|own| domain.is_within(&own.name, own.includes_subdomains(policy))) {
+    if domains
+        .iter()
+        .any(|own| domain.is_within(&own.name, own.includes_subdomains(policy)))
+    {
         return Ok(());
     }
     Err(RefusalReason::NotOwnDomain)
@@ -259,16 +290,37 @@ fn check_member(addresses: &[Mailbox], mailbox: &Mailbox) -> Result<(), RefusalR
 fn recipient_rule(policy: &Policy, own: &Own) -> RecipientRule {
     match own {
         Own::Domains(domains) => domain_rule(policy, domains),
-        Own::Addresses(addresses) => RecipientRule::Addresses { addresses: addresses.clone() },
+        Own::Addresses(addresses) => RecipientRule::Addresses {
+            addresses: addresses.clone(),
+        },
     }
 }
 
 fn domain_rule(policy: &Policy, own: &[OwnDomain]) -> RecipientRule {
-    let own: Vec<&OwnDomain> = own.iter().filter(|domain| !domain.name.is_free_mail()).collect();
+    let own: Vec<&OwnDomain> = own
+        .iter()
+        .filter(|domain| !domain.name.is_free_mail())
+        .collect();
     let names = |domains: &[&OwnDomain]| domains.iter().map(|domain| domain.name.clone()).collect();
-    let wide: Vec<&OwnDomain> = own.iter().copied().filter(|domain| domain.includes_subdomains(policy)).collect();
-    let include_subdomains = if own.is_empty() { policy.include_subdomains } else { wide.len() == own.len() };
-    RecipientRule::Domains { domains: names(&own), include_subdomains, subdomains_of: if include_subdomains { Vec::new() } else { names(&wide) } }
+    let wide: Vec<&OwnDomain> = own
+        .iter()
+        .copied()
+        .filter(|domain| domain.includes_subdomains(policy))
+        .collect();
+    let include_subdomains = if own.is_empty() {
+        policy.include_subdomains
+    } else {
+        wide.len() == own.len()
+    };
+    RecipientRule::Domains {
+        domains: names(&own),
+        include_subdomains,
+        subdomains_of: if include_subdomains {
+            Vec::new()
+        } else {
+            names(&wide)
+        },
+    }
 }
 
 fn shown(text: &str) -> String {
@@ -287,9 +339,14 @@ fn shown(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{ObligationKind, Obligations, Own, OwnDomain, Policy, RefusalReason, document_name, obligations, refused_recipients};
+    use super::{
+        ObligationKind, Obligations, Own, OwnDomain, Policy, RefusalReason, document_name,
+        obligations, refused_recipients,
+    };
     use crate::types::email::{Domain, Mailbox};
-    use proptest::prelude::{Just, Strategy, any, prop, prop_assert, prop_assert_eq, prop_assume, prop_oneof, proptest};
+    use proptest::prelude::{
+        Just, Strategy, any, prop, prop_assert, prop_assert_eq, prop_assume, prop_oneof, proptest,
+    };
     use serde_json::{json, to_value};
 
     fn own_domains(names: &[&str]) -> Own {
@@ -297,15 +354,26 @@ mod tests {
     }
 
     fn own_domain(name: &str, include_subdomains: Option<bool>) -> OwnDomain {
-        OwnDomain { name: Domain::parse(name).expect(name), include_subdomains }
+        OwnDomain {
+            name: Domain::parse(name).expect(name),
+            include_subdomains,
+        }
     }
 
     fn own_addresses(addresses: &[&str]) -> Own {
-        Own::Addresses(addresses.iter().map(|address| Mailbox::parse(address).expect(address)).collect())
+        Own::Addresses(
+            addresses
+                .iter()
+                .map(|address| Mailbox::parse(address).expect(address))
+                .collect(),
+        )
     }
 
     fn with_subdomains() -> Policy {
-        Policy { include_subdomains: true, ..Policy::default() }
+        Policy {
+            include_subdomains: true,
+            ..Policy::default()
+        }
     }
 
     fn is_allowed(policy: &Policy, own: &Own, recipient: &str) -> bool {
@@ -348,9 +416,16 @@ mod tests {
     #[test]
     fn what_only_resembles_the_prefix_stays() {
         let policy = Policy::default();
-        for name in
-            ["DEV Offer", "[DEVELOPMENT] Offer", "[DE", "Offer [DEV]", "(DEV) Offer", "مرحبا \u{200f}(1)", "🏴\u{e0067}\u{e007f}", "❤\u{fe0f}"]
-        {
+        for name in [
+            "DEV Offer",
+            "[DEVELOPMENT] Offer",
+            "[DE",
+            "Offer [DEV]",
+            "(DEV) Offer",
+            "مرحبا \u{200f}(1)",
+            "🏴\u{e0067}\u{e007f}",
+            "❤\u{fe0f}",
+        ] {
             assert_eq!(document_name(&policy, name), format!("[DEV] {name}"));
         }
         assert_eq!(document_name(&policy, "a\r\nb"), "[DEV] a  b");
@@ -358,16 +433,45 @@ mod tests {
 
     #[test]
     fn a_name_is_cut_and_its_prefix_is_not() {
-        let policy = Policy { max_name_characters: 10, ..Policy::default() };
+        let policy = Policy {
+            max_name_characters: 10,
+            ..Policy::default()
+        };
         assert_eq!(document_name(&policy, "Überlänge"), "[DEV] Über");
         assert_eq!(document_name(&policy, "abc defg"), "[DEV] abc"); // no space left at the cut
-        assert_eq!(document_name(&policy, "👩\u{200d}👩\u{200d}👧"), "[DEV] 👩\u{200d}👩"); // nor a joiner
+        assert_eq!(
+            document_name(&policy, "👩\u{200d}👩\u{200d}👧"),
+            "[DEV] 👩\u{200d}👩"
+        ); // nor a joiner
         for nothing in ["", " ", "[DEV]", "[dev] [DEV] ", "\u{200b}\u{301}"] {
             assert_eq!(document_name(&policy, nothing), "[DEV] ");
         }
-        assert_eq!(document_name(&Policy { max_name_characters: 3, ..policy }, "Offer"), "[DEV] ");
-        assert_eq!(document_name(&Policy { name_prefix: String::new(), ..Policy::default() }, " [DEV] Offer"), "[DEV] Offer");
-        assert_eq!(document_name(&Policy::default(), &"x".repeat(1_000)).chars().count(), 200);
+        assert_eq!(
+            document_name(
+                &Policy {
+                    max_name_characters: 3,
+                    ..policy
+                },
+                "Offer"
+            ),
+            "[DEV] "
+        );
+        assert_eq!(
+            document_name(
+                &Policy {
+                    name_prefix: String::new(),
+                    ..Policy::default()
+                },
+                " [DEV] Offer"
+            ),
+            "[DEV] Offer"
+        );
+        assert_eq!(
+            document_name(&Policy::default(), &"x".repeat(1_000))
+                .chars()
+                .count(),
+            200
+        );
     }
 
     // --- recipients (row 51) ---
@@ -376,9 +480,13 @@ mod tests {
     fn only_own_domains_receive() {
         let own = own_domains(&["acme.example", "bücher.example"]);
         let policy = Policy::default();
-        for recipient in
-            ["ada@acme.example", "Ada <ADA@ACME.EXAMPLE>", "\"Ada L.\" <ada+x@acme.example.>", "ada@BÜCHER.example", "ada@xn--bcher-kva.example"]
-        {
+        for recipient in [
+            "ada@acme.example",
+            "Ada <ADA@ACME.EXAMPLE>",
+            "\"Ada L.\" <ada+x@acme.example.>",
+            "ada@BÜCHER.example",
+            "ada@xn--bcher-kva.example",
+        ] {
             assert!(is_allowed(&policy, &own, recipient), "{recipient}");
         }
         for recipient in [
@@ -396,14 +504,32 @@ mod tests {
         ] {
             assert!(!is_allowed(&policy, &own, recipient), "{recipient}");
         }
-        assert!(is_allowed(&with_subdomains(), &own, "ada@mail.acme.example"));
-        assert!(!is_allowed(&with_subdomains(), &own, "ada@evilacme.example"));
+        assert!(is_allowed(
+            &with_subdomains(),
+            &own,
+            "ada@mail.acme.example"
+        ));
+        assert!(!is_allowed(
+            &with_subdomains(),
+            &own,
+            "ada@evilacme.example"
+        ));
     }
 
     #[test]
     fn one_bad_recipient_refuses_and_the_answer_lists_which() {
-        let recipients = ["ada@acme.example", "evil@evil.example", "x@gmail.com", "bob@acme.example", "a\r\n\u{202e}@acme.example"];
-        let refused = refused_recipients(&Policy::default(), &own_domains(&["acme.example"]), &recipients.map(str::to_owned));
+        let recipients = [
+            "ada@acme.example",
+            "evil@evil.example",
+            "x@gmail.com",
+            "bob@acme.example",
+            "a\r\n\u{202e}@acme.example",
+        ];
+        let refused = refused_recipients(
+            &Policy::default(),
+            &own_domains(&["acme.example"]),
+            &recipients.map(str::to_owned),
+        );
         assert_eq!(
             to_value(refused).expect("JSON"),
             json!([
@@ -418,7 +544,13 @@ mod tests {
     fn free_mail_is_never_own() {
         for policy in [Policy::default(), with_subdomains()] {
             let own = own_domains(&["gmail.com", "acme.example", "yahoo.co.uk", "co.uk"]);
-            for recipient in ["ada@gmail.com", "ada@googlemail.com", "ada@x.gmail.com", "ada@yahoo.co.uk", "ada@hotmail.co.uk"] {
+            for recipient in [
+                "ada@gmail.com",
+                "ada@googlemail.com",
+                "ada@x.gmail.com",
+                "ada@yahoo.co.uk",
+                "ada@hotmail.co.uk",
+            ] {
                 assert!(!is_allowed(&policy, &own, recipient), "{recipient}");
             }
             let rule = to_value(obligations(&policy, &own, None).recipients).expect("JSON");
@@ -430,7 +562,11 @@ mod tests {
     fn own_nobody_is_nobody() {
         for own in [Own::Domains(Vec::new()), Own::Addresses(Vec::new())] {
             assert!(!is_allowed(&with_subdomains(), &own, "ada@acme.example"));
-            assert!(obligations(&Policy::default(), &own, None).recipients.is_some());
+            assert!(
+                obligations(&Policy::default(), &own, None)
+                    .recipients
+                    .is_some()
+            );
         }
     }
 
@@ -438,22 +574,51 @@ mod tests {
     fn until_a_domain_is_verified_members_receive_and_the_refusal_says_so() {
         let own = own_addresses(&["Ada@acme.example", "bob@gmail.com"]);
         let policy = with_subdomains();
-        for recipient in ["ada@ACME.example", "Ada <ada@acme.example>", "BOB@gmail.com"] {
+        for recipient in [
+            "ada@ACME.example",
+            "Ada <ada@acme.example>",
+            "BOB@gmail.com",
+        ] {
             assert!(is_allowed(&policy, &own, recipient), "{recipient}");
         }
-        for recipient in ["eve@acme.example", "ada+eve@acme.example", "ada@mail.acme.example", "bo.b@gmail.com"] {
+        for recipient in [
+            "eve@acme.example",
+            "ada+eve@acme.example",
+            "ada@mail.acme.example",
+            "bo.b@gmail.com",
+        ] {
             let refused = refused_recipients(&policy, &own, &[recipient.to_owned()]);
-            assert_eq!(refused.iter().map(|r| r.reason).collect::<Vec<_>>(), [RefusalReason::NoDomainVerified]);
+            assert_eq!(
+                refused.iter().map(|r| r.reason).collect::<Vec<_>>(),
+                [RefusalReason::NoDomainVerified]
+            );
         }
-        assert!(RefusalReason::NoDomainVerified.to_string().contains("no domain is verified yet"));
-        assert_eq!(to_value(obligations(&policy, &own, None).recipients).expect("JSON"), json!({"addresses": ["Ada@acme.example", "bob@gmail.com"]}));
+        assert!(
+            RefusalReason::NoDomainVerified
+                .to_string()
+                .contains("no domain is verified yet")
+        );
+        assert_eq!(
+            to_value(obligations(&policy, &own, None).recipients).expect("JSON"),
+            json!({"addresses": ["Ada@acme.example", "bob@gmail.com"]})
+        );
     }
 
     #[test]
     fn an_echoed_address_is_short_and_shows_what_it_holds() {
-        let refused = refused_recipients(&Policy::default(), &own_domains(&[]), &["\0".repeat(5_000), "é\u{1b}[31m".to_owned()]);
+        let refused = refused_recipients(
+            &Policy::default(),
+            &own_domains(&[]),
+            &["\0".repeat(5_000), "é\u{1b}[31m".to_owned()],
+        );
         let addresses: Vec<&str> = refused.iter().map(|r| r.address.as_str()).collect();
-        assert_eq!(addresses, [format!("{}…", "\\u{0}".repeat(128)).as_str(), "é\\u{1b}[31m"]);
+        assert_eq!(
+            addresses,
+            [
+                format!("{}…", "\\u{0}".repeat(128)).as_str(),
+                "é\\u{1b}[31m"
+            ]
+        );
     }
 
     // --- obligations ---
@@ -481,21 +646,40 @@ mod tests {
 
     #[test]
     fn each_domain_has_its_own_switch_and_who_enforces_is_told() {
-        let own = Own::Domains(vec![own_domain("a.example", Some(true)), own_domain("b.example", Some(false)), own_domain("c.example", None)]);
-        let allowed = |policy: &Policy, name: &str| is_allowed(policy, &own, &format!("ada@{name}"));
-        let told = |policy: &Policy| to_value(obligations(policy, &own, None).recipients).expect("JSON");
+        let own = Own::Domains(vec![
+            own_domain("a.example", Some(true)),
+            own_domain("b.example", Some(false)),
+            own_domain("c.example", None),
+        ]);
+        let allowed =
+            |policy: &Policy, name: &str| is_allowed(policy, &own, &format!("ada@{name}"));
+        let told =
+            |policy: &Policy| to_value(obligations(policy, &own, None).recipients).expect("JSON");
         let all = json!(["a.example", "b.example", "c.example"]);
         for (policy, inherited) in [(Policy::default(), false), (with_subdomains(), true)] {
             assert!(allowed(&policy, "mail.a.example") && !allowed(&policy, "mail.b.example"));
             assert_eq!(allowed(&policy, "mail.c.example"), inherited);
             assert!(!allowed(&policy, "example"), "never upward");
-            let wide = if inherited { json!(["a.example", "c.example"]) } else { json!(["a.example"]) };
-            assert_eq!(told(&policy), json!({"domains": all, "include_subdomains": false, "subdomains_of": wide}));
+            let wide = if inherited {
+                json!(["a.example", "c.example"])
+            } else {
+                json!(["a.example"])
+            };
+            assert_eq!(
+                told(&policy),
+                json!({"domains": all, "include_subdomains": false, "subdomains_of": wide})
+            );
         }
         // where all are alike, as it has always been told
-        let own = Own::Domains(vec![own_domain("a.example", Some(true)), own_domain("b.example", Some(true))]);
+        let own = Own::Domains(vec![
+            own_domain("a.example", Some(true)),
+            own_domain("b.example", Some(true)),
+        ]);
         let rule = to_value(obligations(&Policy::default(), &own, None).recipients).expect("JSON");
-        assert_eq!(rule, json!({"domains": ["a.example", "b.example"], "include_subdomains": true}));
+        assert_eq!(
+            rule,
+            json!({"domains": ["a.example", "b.example"], "include_subdomains": true})
+        );
     }
 
     #[test]
@@ -511,9 +695,15 @@ mod tests {
         for name in [None, Some("Offer")] {
             let obligations = obligations(&Policy::default(), &own, name);
             assert!(!obligations.is_empty());
-            assert_eq!(obligations.kinds().collect::<Vec<_>>(), [DocumentName, Watermark, Recipients]);
+            assert_eq!(
+                obligations.kinds().collect::<Vec<_>>(),
+                [DocumentName, Watermark, Recipients]
+            );
         }
-        assert_eq!([DocumentName, Watermark, Recipients].map(|kind| kind.to_string()), ["document_name", "watermark", "recipients"]);
+        assert_eq!(
+            [DocumentName, Watermark, Recipients].map(|kind| kind.to_string()),
+            ["document_name", "watermark", "recipients"]
+        );
         assert_eq!("recipients".parse(), Ok(Recipients));
     }
 
@@ -521,29 +711,75 @@ mod tests {
 
     /// Every domain that some reader might deliver to, lower case and without its trailing dot.
     fn lenient_domains(text: &str) -> Vec<String> {
-        let folded: String = text.chars().map(narrow).filter(|c| !super::is_invisible(*c)).collect();
-        let texts = [text.to_owned(), without(text, '(', ')'), without(text, '"', '"'), folded.clone(), without(&folded, '(', ')')];
+        let folded: String = text
+            .chars()
+            .map(narrow)
+            .filter(|c| !super::is_invisible(*c))
+            .collect();
+        let texts = [
+            text.to_owned(),
+            without(text, '(', ')'),
+            without(text, '"', '"'),
+            folded.clone(),
+            without(&folded, '(', ')'),
+        ];
         let readings = texts.iter().flat_map(|text| {
-            let decoded = text.replace("%40", "@").replace("=40", "@").replace('%', "@").replace("\\", "");
+            let decoded = text
+                .replace("%40", "@")
+                .replace("=40", "@")
+                .replace('%', "@")
+                .replace("\\", "");
             [text.clone(), decoded]
         });
-        readings.flat_map(|text| pieces(&text).iter().flat_map(|piece| domains_of(piece)).collect::<Vec<_>>()).collect()
+        readings
+            .flat_map(|text| {
+                pieces(&text)
+                    .iter()
+                    .flat_map(|piece| domains_of(piece))
+                    .collect::<Vec<_>>()
+            })
+            .collect()
     }
 
     /// Lists, lines, words, and what stands inside or outside angle brackets.
     fn pieces(text: &str) -> Vec<String> {
-        let separators: [&[char]; 4] = [&['\r', '\n', '\0'], &[',', ';', '\r', '\n', '\0'], &[' ', '\t', ',', ';', '\r', '\n'], &['<', '>']];
-        separators.iter().flat_map(|separators| text.split(*separators)).map(str::to_owned).collect()
+        let separators: [&[char]; 4] = [
+            &['\r', '\n', '\0'],
+            &[',', ';', '\r', '\n', '\0'],
+            &[' ', '\t', ',', ';', '\r', '\n'],
+            &['<', '>'],
+        ];
+        separators
+            .iter()
+            .flat_map(|separators| text.split(*separators))
+            .map(str::to_owned)
+            .collect()
     }
 
     /// Right of the first, the last and every other `@`; left of a bang.
     fn domains_of(piece: &str) -> Vec<String> {
         let piece = piece.trim_matches(|c: char| c.is_whitespace() || "<>\"'()".contains(c));
         let at_signs = piece.match_indices('@').map(|(at, _)| &piece[at + 1..]);
-        let routed = piece.split_once('!').map(|(host, _)| host.rsplit('@').next().unwrap_or(host));
-        let first_words = at_signs.clone().map(|rest| rest.split(['@', ':', ',', '>', ' ', '(', '"']).next().unwrap_or(rest));
-        let tidy = |host: &str| host.trim().trim_matches(['<', '>', '"', ' ']).trim_end_matches('.').to_lowercase();
-        at_signs.clone().chain(first_words).chain(routed).map(tidy).collect()
+        let routed = piece
+            .split_once('!')
+            .map(|(host, _)| host.rsplit('@').next().unwrap_or(host));
+        let first_words = at_signs.clone().map(|rest| {
+            rest.split(['@', ':', ',', '>', ' ', '(', '"'])
+                .next()
+                .unwrap_or(rest)
+        });
+        let tidy = |host: &str| {
+            host.trim()
+                .trim_matches(['<', '>', '"', ' '])
+                .trim_end_matches('.')
+                .to_lowercase()
+        };
+        at_signs
+            .clone()
+            .chain(first_words)
+            .chain(routed)
+            .map(tidy)
+            .collect()
     }
 
     fn without(text: &str, open: char, close: char) -> String {
@@ -583,15 +819,23 @@ mod tests {
 
     /// Good recipients with up to three fragments put in anywhere, and fragments alone.
     fn recipient() -> impl Strategy<Value = String> {
-        let good =
-            prop::sample::select(vec!["ada@acme.example", "Ada L <ada@acme.example>", "\"Ada L\" <a.b+c@ACME.example.>", "ada@bücher.example"]);
-        let mutated = (good, prop::collection::vec((any::<prop::sample::Index>(), fragment()), 0..4)).prop_map(|(good, inserts)| {
-            let mut text: Vec<String> = good.chars().map(String::from).collect();
-            for (at, fragment) in inserts {
-                text.insert(at.index(text.len() + 1), fragment);
-            }
-            text.concat()
-        });
+        let good = prop::sample::select(vec![
+            "ada@acme.example",
+            "Ada L <ada@acme.example>",
+            "\"Ada L\" <a.b+c@ACME.example.>",
+            "ada@bücher.example",
+        ]);
+        let mutated = (
+            good,
+            prop::collection::vec((any::<prop::sample::Index>(), fragment()), 0..4),
+        )
+            .prop_map(|(good, inserts)| {
+                let mut text: Vec<String> = good.chars().map(String::from).collect();
+                for (at, fragment) in inserts {
+                    text.insert(at.index(text.len() + 1), fragment);
+                }
+                text.concat()
+            });
         prop_oneof![3 => mutated, 1 => prop::collection::vec(fragment(), 0..8).prop_map(|parts| parts.concat())]
     }
 
@@ -614,9 +858,18 @@ mod tests {
             "evil@evil.example(@acme.example)",
             "\"evil@evil.example\"@acme.example",
         ] {
-            assert!(lenient_domains(text).iter().any(|domain| domain == "evil.example"), "{text:?}");
+            assert!(
+                lenient_domains(text)
+                    .iter()
+                    .any(|domain| domain == "evil.example"),
+                "{text:?}"
+            );
         }
-        assert!(lenient_domains("Ada <ada@ACME.example.>").iter().all(|domain| domain == "acme.example"));
+        assert!(
+            lenient_domains("Ada <ada@ACME.example.>")
+                .iter()
+                .all(|domain| domain == "acme.example")
+        );
     }
 
     proptest! {
@@ -680,7 +933,11 @@ mod tests {
     }
 
     fn prefix() -> impl Strategy<Value = String> {
-        prop_oneof![Just("[DEV] ".to_owned()), Just("[Test Env]".to_owned()), name()]
+        prop_oneof![
+            Just("[DEV] ".to_owned()),
+            Just("[Test Env]".to_owned()),
+            name()
+        ]
     }
 
     proptest! {

@@ -27,17 +27,32 @@ impl SignedIn {
 }
 
 /// The live session behind a presented token, if its person may still use it.
-pub fn find(snapshot: &mut Snapshot, config: &Sessions, candidates: &[Digest], now: Timestamp) -> Result<Option<SignedIn>, Error> {
+pub fn find(
+    snapshot: &mut Snapshot,
+    config: &Sessions,
+    candidates: &[Digest],
+    now: Timestamp,
+) -> Result<Option<SignedIn>, Error> {
     let found = snapshot.find_session_by_digest(candidates)?;
     let live = |(session, user): &(Session, User)| {
-        session.expires_at > now && session.last_seen_at.plus_seconds(config.idle_seconds) > now && user.state == UserState::Active
+        session.expires_at > now
+            && session.last_seen_at.plus_seconds(config.idle_seconds) > now
+            && user.state == UserState::Active
     };
-    Ok(found.filter(live).map(|(session, user)| SignedIn { session, user }))
+    Ok(found
+        .filter(live)
+        .map(|(session, user)| SignedIn { session, user }))
 }
 
 /// Starts a session: always a new id and a new token, so that nobody can fix them beforehand. `confined_to`: the only
 /// organization that it opens, when that one's provider vouched for the person.
-pub fn start(tx: &mut Tx, config: &Sessions, user: UserId, digest: Digest, confined_to: Option<OrganizationId>) -> Result<Session, Error> {
+pub fn start(
+    tx: &mut Tx,
+    config: &Sessions,
+    user: UserId,
+    digest: Digest,
+    confined_to: Option<OrganizationId>,
+) -> Result<Session, Error> {
     tx.delete_expired_sessions(user)?;
     let session = Session {
         id: SessionId::generate(tx.now),
@@ -49,11 +64,23 @@ pub fn start(tx: &mut Tx, config: &Sessions, user: UserId, digest: Digest, confi
         confined_to,
     };
     tx.insert_session(&session)?;
-    tx.record(confined_to, Some(user), "session.started", session.id.as_str(), "")?;
+    tx.record(
+        confined_to,
+        Some(user),
+        "session.started",
+        session.id.as_str(),
+        "",
+    )?;
     Ok(session)
 }
 
 pub fn end(tx: &mut Tx, session: &Session) -> Result<(), Error> {
     tx.delete_session(session.id)?;
-    tx.record(None, Some(session.user_id), "session.ended", session.id.as_str(), "")
+    tx.record(
+        None,
+        Some(session.user_id),
+        "session.ended",
+        session.id.as_str(),
+        "",
+    )
 }

@@ -49,10 +49,20 @@ pub struct Fresh {
 impl Fresh {
     pub fn generate(algorithm: SigningAlgorithm, sealer: &Sealer) -> Result<Self, SignerError> {
         let key = PrivateKey::generate(algorithm)?;
-        Ok(Self { sealed_private_key: sealer.seal(&key.kid, &key.pkcs8), kid: key.kid, algorithm })
+        Ok(Self {
+            sealed_private_key: sealer.seal(&key.kid, &key.pkcs8),
+            kid: key.kid,
+            algorithm,
+        })
     }
 
-    fn stored(self, schedule: Schedule, now: Timestamp, signs_from: Timestamp, replaces: &str) -> StoredSigningKey {
+    fn stored(
+        self,
+        schedule: Schedule,
+        now: Timestamp,
+        signs_from: Timestamp,
+        replaces: &str,
+    ) -> StoredSigningKey {
         StoredSigningKey {
             kid: self.kid,
             algorithm: self.algorithm,
@@ -87,7 +97,10 @@ impl Turn {
 }
 
 /// The turn of each of `keys`, which are in the order of [`crate::store::Snapshot::list_signing_keys`].
-pub fn turns(keys: &[StoredSigningKey], now: Timestamp) -> impl Iterator<Item = (&StoredSigningKey, Turn)> {
+pub fn turns(
+    keys: &[StoredSigningKey],
+    now: Timestamp,
+) -> impl Iterator<Item = (&StoredSigningKey, Turn)> {
     let current = current(keys, now);
     keys.iter().enumerate().map(move |(index, key)| {
         let turn = match current {
@@ -118,20 +131,38 @@ fn plan(mut keys: Vec<StoredSigningKey>, schedule: Schedule, now: Timestamp) -> 
     let ready = now.plus_seconds(schedule.publish_seconds);
     for key in keys.iter_mut().filter(|key| key.published_at.is_none()) {
         // the clock of whoever made it may be ahead
-        key.signs_from = if is_urgent(key) { key.signs_from.min(now) } else { key.signs_from.max(ready) };
+        key.signs_from = if is_urgent(key) {
+            key.signs_from.min(now)
+        } else {
+            key.signs_from.max(ready)
+        };
         plan.publish.push((key.kid.clone(), key.signs_from));
     }
-    keys.sort_by(|one, other| other.signs_from.cmp(&one.signs_from).then_with(|| one.kid.cmp(&other.kid)));
+    keys.sort_by(|one, other| {
+        other
+            .signs_from
+            .cmp(&one.signs_from)
+            .then_with(|| one.kid.cmp(&other.kid))
+    });
     let (Some(newest), Some(current)) = (keys.first(), current(&keys, now)) else {
-        return Plan { prepare: Some(now), ..plan };
+        return Plan {
+            prepare: Some(now),
+            ..plan
+        };
     };
     if schedule.seconds > 0 && newest.signs_from.plus_seconds(schedule.seconds) <= ready {
         plan.prepare = Some(ready);
     }
     let may_sign = keys[..=current].iter();
-    plan.lengthen = may_sign.filter(|key| key.longest_token_seconds < schedule.longest_token_seconds).map(|key| key.kid.clone()).collect();
+    plan.lengthen = may_sign
+        .filter(|key| key.longest_token_seconds < schedule.longest_token_seconds)
+        .map(|key| key.kid.clone())
+        .collect();
     let superseded = keys[current..].iter().zip(&keys[current + 1..]);
-    plan.retire = superseded.filter(|(next, key)| now > last_token_ends(key, next)).map(|(_, key)| key.kid.clone()).collect();
+    plan.retire = superseded
+        .filter(|(next, key)| now > last_token_ends(key, next))
+        .map(|(_, key)| key.kid.clone())
+        .collect();
     plan
 }
 
@@ -142,7 +173,9 @@ fn is_urgent(key: &StoredSigningKey) -> bool {
 
 /// When the key can leave the key set, once `next` signs.
 pub fn last_token_ends(key: &StoredSigningKey, next: &StoredSigningKey) -> Timestamp {
-    next.signs_from.plus_seconds(key.longest_token_seconds).plus_seconds(SLACK_SECONDS)
+    next.signs_from
+        .plus_seconds(key.longest_token_seconds)
+        .plus_seconds(SLACK_SECONDS)
 }
 
 /// Whether nothing is to be done.
@@ -163,19 +196,34 @@ pub fn tend(tx: &mut Tx, schedule: Schedule, fresh: Fresh) -> Result<(), Error> 
         tx.lengthen_signing_key(kid, schedule.longest_token_seconds)?;
     }
     if let Some(signs_from) = plan.prepare {
-        let key = StoredSigningKey { published_at: Some(now), ..fresh.stored(schedule, now, signs_from, &newest) };
+        let key = StoredSigningKey {
+            published_at: Some(now),
+            ..fresh.stored(schedule, now, signs_from, &newest)
+        };
         insert(tx, &key)?;
     }
     for kid in &plan.retire {
         tx.delete_signing_key(kid)?;
-        tx.record(None, None, "signing_key.retired", kid, "its last token has expired")?;
+        tx.record(
+            None,
+            None,
+            "signing_key.retired",
+            kid,
+            "its last token has expired",
+        )?;
     }
     Ok(())
 }
 
 fn insert(tx: &mut Tx, key: &StoredSigningKey) -> Result<(), Error> {
     tx.insert_signing_key(key)?;
-    tx.record(None, None, "signing_key.created", &key.kid, &format!("{}, signs from {}", key.algorithm, key.signs_from.rfc3339()))
+    tx.record(
+        None,
+        None,
+        "signing_key.created",
+        &key.kid,
+        &format!("{}, signs from {}", key.algorithm, key.signs_from.rfc3339()),
+    )
 }
 
 /// What came of somebody's wish for another key.
@@ -188,9 +236,17 @@ pub enum Rotation {
 }
 
 /// What the command line does. Urgent: the key signs at once, and one that waits is discarded with the suspicion.
-pub fn rotate(tx: &mut Tx, schedule: Schedule, fresh: Fresh, seen: &str, urgent: bool) -> Result<Rotation, Error> {
+pub fn rotate(
+    tx: &mut Tx,
+    schedule: Schedule,
+    fresh: Fresh,
+    seen: &str,
+    urgent: bool,
+) -> Result<Rotation, Error> {
     let (keys, now) = (tx.list_signing_keys()?, tx.now);
-    let (Some(newest), Some(current)) = (keys.first(), current(&keys, now)) else { return Err(Error::NotFound) };
+    let (Some(newest), Some(current)) = (keys.first(), current(&keys, now)) else {
+        return Err(Error::NotFound);
+    };
     if newest.kid != seen {
         return Ok(Rotation::Overtaken(newest.clone()));
     }
@@ -200,7 +256,11 @@ pub fn rotate(tx: &mut Tx, schedule: Schedule, fresh: Fresh, seen: &str, urgent:
     if urgent {
         clear_the_way(tx, &keys, current)?;
     }
-    let signs_from = if urgent { now } else { now.plus_seconds(schedule.publish_seconds.max(1)) };
+    let signs_from = if urgent {
+        now
+    } else {
+        now.plus_seconds(schedule.publish_seconds.max(1))
+    };
     let key = fresh.stored(schedule, now, signs_from, &newest.kid);
     insert(tx, &key)?;
     Ok(Rotation::Made(key))
@@ -210,12 +270,22 @@ pub fn rotate(tx: &mut Tx, schedule: Schedule, fresh: Fresh, seen: &str, urgent:
 fn clear_the_way(tx: &mut Tx, keys: &[StoredSigningKey], current: usize) -> Result<(), Error> {
     for waiting in &keys[..current] {
         tx.delete_signing_key(&waiting.kid)?;
-        tx.record(None, None, "signing_key.discarded", &waiting.kid, "another one signs at once")?;
+        tx.record(
+            None,
+            None,
+            "signing_key.discarded",
+            &waiting.kid,
+            "another one signs at once",
+        )?;
     }
     let old = &keys[current];
     // made under a clock that was ahead
     if old.signs_from >= tx.now {
-        tx.schedule_signing_key(&old.kid, Timestamp::from_millis(tx.now.millis() - 1), old.published_at)?;
+        tx.schedule_signing_key(
+            &old.kid,
+            Timestamp::from_millis(tx.now.millis() - 1),
+            old.published_at,
+        )?;
     }
     Ok(())
 }
@@ -239,7 +309,13 @@ pub fn remove(tx: &mut Tx, kid: &str) -> Result<(), CannotRemove> {
         Some((_, Turn::Signs)) => Err(CannotRemove::Signs),
         Some(_) => {
             tx.delete_signing_key(kid)?;
-            Ok(tx.record(None, None, "signing_key.removed", kid, "by the command line")?)
+            Ok(tx.record(
+                None,
+                None,
+                "signing_key.removed",
+                kid,
+                "by the command line",
+            )?)
         }
     }
 }

@@ -49,19 +49,31 @@ impl Kind {
 
 /// One bounded batch: how many rows left. Zero: nothing of this kind is left to do.
 pub fn batch(tx: &mut Tx, kind: Kind, config: &Config) -> Result<usize, Error> {
-    let (before, most) = (tx.now.plus_seconds(-config.sweep.keep_seconds), config.sweep.batch_rows);
+    let (before, most) = (
+        tx.now.plus_seconds(-config.sweep.keep_seconds),
+        config.sweep.batch_rows,
+    );
     match kind {
         Kind::EndedMemberships => departures::end_ended(tx, most.min(MOST_DEPARTURES)),
         Kind::Requests => tx.sweep_authorization_requests(tx.now, most),
         Kind::Sessions => tx.sweep_sessions(before, most),
         Kind::AccessTokens => tx.sweep_access_tokens(before, most),
         Kind::RevokedTokens => tx.sweep_revoked_tokens(before, most),
-        Kind::ConsumedRefreshTokens => tx.sweep_consumed_refresh_tokens(tx.now.plus_seconds(-config.oauth.refresh_replay_seconds), most),
+        Kind::ConsumedRefreshTokens => tx.sweep_consumed_refresh_tokens(
+            tx.now.plus_seconds(-config.oauth.refresh_replay_seconds),
+            most,
+        ),
         Kind::RefreshTokens => tx.sweep_refresh_tokens(before, most),
         Kind::Authorizations => tx.sweep_authorizations(before, most),
         Kind::Consents => tx.sweep_consents(before, most),
-        Kind::UnusedRegistrations => registration::end_unused(tx, tx.now.plus_seconds(-config.registration.unused_seconds), most),
+        Kind::UnusedRegistrations => registration::end_unused(
+            tx,
+            tx.now.plus_seconds(-config.registration.unused_seconds),
+            most,
+        ),
         Kind::EndedRegistrations => tx.sweep_ended_registrations(before, most),
-        Kind::IdempotencyKeys => tx.sweep_idempotency_keys(tx.now.plus_seconds(-idempotency::REMEMBERED_SECONDS), most),
+        Kind::IdempotencyKeys => {
+            tx.sweep_idempotency_keys(tx.now.plus_seconds(-idempotency::REMEMBERED_SECONDS), most)
+        }
     }
 }

@@ -98,7 +98,9 @@ impl Drop for Drain<'_> {
 pub fn record(tx: &mut Tx, uses: &[(Used, Use)]) -> Result<(), Error> {
     uses.iter().try_for_each(|(used, (at, from))| match used {
         Used::ApiKey(id) => tx.record_api_key_use(*id, *at),
-        Used::ApiKeySecret(id) => tx.record_api_key_secret_use(*id, *at, from.map(network_of).as_deref()),
+        Used::ApiKeySecret(id) => {
+            tx.record_api_key_secret_use(*id, *at, from.map(network_of).as_deref())
+        }
         Used::ApplicationSecret(id) => tx.record_application_secret_use(*id, *at),
         Used::Application(id) => tx.record_application_use(*id, *at),
         Used::OperatorToken(id) => tx.record_operator_token_use(*id, *at),
@@ -119,7 +121,10 @@ mod tests {
 
     #[test]
     fn a_flush_that_fails_or_is_aborted_loses_nothing_and_times_only_move_forward() {
-        let (usage, key) = (Usage::default(), Used::ApiKey(ApiKeyId::generate(Timestamp::from_millis(0))));
+        let (usage, key) = (
+            Usage::default(),
+            Used::ApiKey(ApiKeyId::generate(Timestamp::from_millis(0))),
+        );
         usage.note(key, Timestamp::from_millis(5));
         let drain = usage.drain();
         usage.note(key, Timestamp::from_millis(9));
@@ -136,7 +141,10 @@ mod tests {
     fn a_round_writes_what_waited_when_it_began_in_batches() {
         let usage = Usage::default();
         for at in 0..600 {
-            usage.note(Used::ApiKey(ApiKeyId::generate(Timestamp::from_millis(at))), Timestamp::from_millis(at));
+            usage.note(
+                Used::ApiKey(ApiKeyId::generate(Timestamp::from_millis(at))),
+                Timestamp::from_millis(at),
+            );
         }
         let (mut drain, mut sizes) = (usage.drain(), Vec::new());
         while !drain.is_empty() {
@@ -145,7 +153,11 @@ mod tests {
             drain.written(batch.len());
             sizes.push(batch.len());
         }
-        assert_eq!(sizes, [256, 256, 88], "what is used meanwhile waits for the next round");
+        assert_eq!(
+            sizes,
+            [256, 256, 88],
+            "what is used meanwhile waits for the next round"
+        );
         drop(drain);
         assert_eq!(usage.drain().len(), 3);
     }

@@ -134,52 +134,122 @@ struct Limit<'a> {
     reset_seconds: i64,
 }
 
-pub async fn post(app: web::Data<App>, facts: Facts, request: HttpRequest, payload: web::Payload) -> HttpResponse {
-    verify(&app, &facts, &request, payload).await.unwrap_or_else(|problem| problem.respond(&facts))
+pub async fn post(
+    app: web::Data<App>,
+    facts: Facts,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> HttpResponse {
+    verify(&app, &facts, &request, payload)
+        .await
+        .unwrap_or_else(|problem| problem.respond(&facts))
 }
 
-async fn verify(app: &App, facts: &Facts, request: &HttpRequest, payload: web::Payload) -> Result<HttpResponse, Problem> {
+async fn verify(
+    app: &App,
+    facts: &Facts,
+    request: &HttpRequest,
+    payload: web::Payload,
+) -> Result<HttpResponse, Problem> {
     let server = resource_server::authenticate(app, request.headers(), facts).await?;
-    let bytes = body::read(request, payload, "application/json", app.config.server.max_body_bytes).await?;
+    let bytes = body::read(
+        request,
+        payload,
+        "application/json",
+        app.config.server.max_body_bytes,
+    )
+    .await?;
     let asked = parse(&app.catalogue, &bytes)?;
-    if asked.explain { explained(app, facts, &server, &asked).await } else { decided(app, facts, &server, &asked).await }
+    if asked.explain {
+        explained(app, facts, &server, &asked).await
+    } else {
+        decided(app, facts, &server, &asked).await
+    }
 }
 
-async fn decided(app: &App, facts: &Facts, server: &Server, asked: &Asked) -> Result<HttpResponse, Problem> {
-    let (access, decision) = match app.access(&asked.credential, asked.client_ip, facts.now).await? {
+async fn decided(
+    app: &App,
+    facts: &Facts,
+    server: &Server,
+    asked: &Asked,
+) -> Result<HttpResponse, Problem> {
+    let (access, decision) = match app
+        .access(&asked.credential, asked.client_ip, facts.now)
+        .await?
+    {
         Lookup::Found(access) => {
-            let decision = check::check(&access, &asked.question, server, &app.rules(), &app.limiter, facts.now);
+            let decision = check::check(
+                &access,
+                &asked.question,
+                server,
+                &app.rules(),
+                &app.limiter,
+                facts.now,
+            );
             app.note_use(&access, asked.client_ip, facts.now);
             (Some(access), decision)
         }
         other => (None, not_found(&other)),
     };
-    app.metrics.decisions.get_or_create(&DecisionLabels { door: "verify", code: decision.code().as_str() }).inc();
+    app.metrics
+        .decisions
+        .get_or_create(&DecisionLabels {
+            door: "verify",
+            code: decision.code().as_str(),
+        })
+        .inc();
     Ok(respond(&answer(app, access.as_deref(), &decision, None)))
 }
 
 /// Leaves no trace: no limit is taken, no use is noted, no rotation goes on.
-async fn explained(app: &App, facts: &Facts, server: &Server, asked: &Asked) -> Result<HttpResponse, Problem> {
-    let access = match app.peek(&asked.credential, asked.client_ip, facts.now).await? {
+async fn explained(
+    app: &App,
+    facts: &Facts,
+    server: &Server,
+    asked: &Asked,
+) -> Result<HttpResponse, Problem> {
+    let access = match app
+        .peek(&asked.credential, asked.client_ip, facts.now)
+        .await?
+    {
         Lookup::Found(access) => access,
         other => return Ok(respond(&answer(app, None, &not_found(&other), None))),
     };
-    let (decision, steps) = explain(&access, &asked.question, server, &app.rules(), &app.limiter, facts.now);
-    let part = |step: Step| StepPart { factor: step.factor, allows: step.allows, detail: step.detail };
+    let (decision, steps) = explain(
+        &access,
+        &asked.question,
+        server,
+        &app.rules(),
+        &app.limiter,
+        facts.now,
+    );
+    let part = |step: Step| StepPart {
+        factor: step.factor,
+        allows: step.allows,
+        detail: step.detail,
+    };
     let refused_by = decision.cause.map(|cause| cause.factor);
-    let explanation = (!steps.is_empty()).then(|| Explanation { explanation: steps.into_iter().map(part).collect(), refused_by });
+    let explanation = (!steps.is_empty()).then(|| Explanation {
+        explanation: steps.into_iter().map(part).collect(),
+        refused_by,
+    });
     Ok(respond(&answer(app, Some(&access), &decision, explanation)))
 }
 
 fn respond(answer: &Answer) -> HttpResponse {
-    HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(answer)
+    HttpResponse::Ok()
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .json(answer)
 }
 
 fn not_found(lookup: &Lookup) -> Decision {
     match lookup {
-        Lookup::Throttled { retry_after_seconds } => {
-            Decision { retry_after_seconds: Some(*retry_after_seconds), ..Decision::refused(Cause::THROTTLED) }
-        }
+        Lookup::Throttled {
+            retry_after_seconds,
+        } => Decision {
+            retry_after_seconds: Some(*retry_after_seconds),
+            ..Decision::refused(Cause::THROTTLED)
+        },
         Lookup::Found(_) | Lookup::Unknown => Decision::refused(Cause::UNKNOWN),
     }
 }
@@ -188,26 +258,54 @@ fn not_found(lookup: &Lookup) -> Decision {
 pub fn parse(catalogue: &Catalogue, body: &[u8]) -> Result<Asked, Problem> {
     let body: Body = serde_json::from_slice(body).map_err(|error| unreadable(&error))?;
     let question = question(catalogue, &body)?;
-    Ok(Asked { credential: body.credential, client_ip: body.client_ip, question, explain: body.explain.unwrap_or(false) })
+    Ok(Asked {
+        credential: body.credential,
+        client_ip: body.client_ip,
+        question,
+        explain: body.explain.unwrap_or(false),
+    })
 }
 
 /// Where the body went wrong. Never in the parser's words: they repeat what was sent, and a credential may stand in the wrong place.
 fn unreadable(error: &serde_json::Error) -> Problem {
-    let what = if error.is_data() { "A field is missing, unknown, repeated or of the wrong type" } else { "The body is not JSON" };
-    let detail = format!("{what} (line {}, column {}). The fields are {FIELDS}.", error.line(), error.column());
+    let what = if error.is_data() {
+        "A field is missing, unknown, repeated or of the wrong type"
+    } else {
+        "The body is not JSON"
+    };
+    let detail = format!(
+        "{what} (line {}, column {}). The fields are {FIELDS}.",
+        error.line(),
+        error.column()
+    );
     Problem::bad_request("invalid_request", detail)
 }
 
 fn question(catalogue: &Catalogue, body: &Body) -> Result<Question, Problem> {
     let invalid = |detail: &str| Problem::bad_request("invalid_request", detail);
     let name = body.document_name.as_ref().map_or(0, String::len);
-    ensure(name <= MOST_NAME_BYTES, invalid("document_name is too long."))?;
+    ensure(
+        name <= MOST_NAME_BYTES,
+        invalid("document_name is too long."),
+    )?;
     let texts = [&body.method, &body.path].into_iter().flatten();
-    ensure(texts.into_iter().all(|text| text.len() <= MOST_TEXT_BYTES), invalid("method or path is too long."))?;
-    ensure(body.recipients.as_ref().is_none_or(|list| list.len() <= MOST_RECIPIENTS), invalid("There are too many recipients."))?;
+    ensure(
+        texts.into_iter().all(|text| text.len() <= MOST_TEXT_BYTES),
+        invalid("method or path is too long."),
+    )?;
+    ensure(
+        body.recipients
+            .as_ref()
+            .is_none_or(|list| list.len() <= MOST_RECIPIENTS),
+        invalid("There are too many recipients."),
+    )?;
     let permission = match &body.permission {
         None => None,
-        Some(name) => Some(catalogue.permission(name).ok_or_else(|| unknown_permission(catalogue))?),
+        Some(name) => Some(
+            catalogue
+                .permission(name)
+                .ok_or_else(|| unknown_permission(catalogue))?,
+        ),
     };
     Ok(Question {
         permission,
@@ -221,10 +319,20 @@ fn question(catalogue: &Catalogue, body: &Body) -> Result<Question, Problem> {
 /// A resource server that asks for what does not exist has a typo: it must not read as a refusal.
 fn unknown_permission(catalogue: &Catalogue) -> Problem {
     let known = catalogue.names(catalogue.all());
-    Problem::new(StatusCode::BAD_REQUEST, "unknown_permission", "permission is not one of the configured ones.").with("permissions", json!(known))
+    Problem::new(
+        StatusCode::BAD_REQUEST,
+        "unknown_permission",
+        "permission is not one of the configured ones.",
+    )
+    .with("permissions", json!(known))
 }
 
-fn answer<'a>(app: &'a App, access: Option<&'a Access>, decision: &'a Decision, explanation: Option<Explanation>) -> Answer<'a> {
+fn answer<'a>(
+    app: &'a App,
+    access: Option<&'a Access>,
+    decision: &'a Decision,
+    explanation: Option<Explanation>,
+) -> Answer<'a> {
     // a token for another API reads like none at all
     let found = access.filter(|_| decision.code() != Code::NotFound);
     Answer {
@@ -244,23 +352,40 @@ fn answer<'a>(app: &'a App, access: Option<&'a Access>, decision: &'a Decision, 
 }
 
 fn unlock(app: &App, access: &Access, decision: &Decision) -> Option<Unlock> {
-    let lock = access.lock.filter(|lock| decision.cause.is_some_and(|cause| cause.reason == lock.reason()))?;
+    let lock = access.lock.filter(|lock| {
+        decision
+            .cause
+            .is_some_and(|cause| cause.reason == lock.reason())
+    })?;
     Some(lock.unlock(&app.catalogue, access.environment))
 }
 
 /// The holder proved the secret: what the credential is may be told.
 fn holder<'a>(app: &'a App, access: &'a Access, decision: &Decision) -> Holder<'a> {
     Holder {
-        credential: CredentialPart { kind: access.credential.kind.as_str(), id: &access.credential.id, name: &access.credential.name },
+        credential: CredentialPart {
+            kind: access.credential.kind.as_str(),
+            id: &access.credential.id,
+            name: &access.credential.name,
+        },
         environment: access.environment,
         organization: access.organization,
         workspaces: access.workspaces().collect(),
-        actor: ActorPart { id: access.actor.id, kind: access.actor.kind, name: &access.actor.name },
+        actor: ActorPart {
+            id: access.actor.id,
+            kind: access.actor.kind,
+            name: &access.actor.name,
+        },
         permissions: app.catalogue.names(decision.permissions),
         expires_at: access.credential.expires_at,
     }
 }
 
 fn limit(standing: &Standing) -> Limit<'_> {
-    Limit { policy: &standing.policy, limit: standing.limit, remaining: standing.remaining, reset_seconds: standing.reset_seconds }
+    Limit {
+        policy: &standing.policy,
+        limit: standing.limit,
+        remaining: standing.remaining,
+        reset_seconds: standing.reset_seconds,
+    }
 }

@@ -18,47 +18,84 @@ use crate::web::{body, resource_server};
 /// Names the credential on whose behalf the PDF is fetched.
 const CREDENTIAL: &str = "countersign-credential";
 
-pub async fn post(app: web::Data<App>, facts: Facts, request: HttpRequest, payload: web::Payload) -> HttpResponse {
-    watermark(&app, &facts, &request, payload).await.unwrap_or_else(|problem| problem.respond(&facts))
+pub async fn post(
+    app: web::Data<App>,
+    facts: Facts,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> HttpResponse {
+    watermark(&app, &facts, &request, payload)
+        .await
+        .unwrap_or_else(|problem| problem.respond(&facts))
 }
 
-async fn watermark(app: &App, facts: &Facts, request: &HttpRequest, payload: web::Payload) -> Result<HttpResponse, Problem> {
+async fn watermark(
+    app: &App,
+    facts: &Facts,
+    request: &HttpRequest,
+    payload: web::Payload,
+) -> Result<HttpResponse, Problem> {
     let server = resource_server::authenticate(app, request.headers(), facts).await?;
     let presented = presented(request.headers())?;
     let access = match app.access(presented, None, facts.now).await? {
         Lookup::Found(access) => access,
         Lookup::Unknown => return Err(refused(app, Cause::UNKNOWN)),
-        Lookup::Throttled { retry_after_seconds } => return Err(Problem::rate_limited(retry_after_seconds)),
+        Lookup::Throttled {
+            retry_after_seconds,
+        } => return Err(Problem::rate_limited(retry_after_seconds)),
     };
     stands(&access, &server, &app.catalogue, facts.now).map_err(|cause| refused(app, cause))?;
     // before the body is read: what waits here would fill the memory
-    let _place = app.stamp_places.try_acquire().map_err(|_| problem(Refusal::Busy))?;
+    let _place = app
+        .stamp_places
+        .try_acquire()
+        .map_err(|_| problem(Refusal::Busy))?;
     let most = usize::try_from(app.config.watermark.max_input_bytes).unwrap_or(usize::MAX);
     let input = body::read(request, payload, "application/pdf", most).await?;
     let output = match access.environment {
         Environment::Production => input,
         Environment::Sandbox => {
-            let mark = Mark { text: app.policy.watermark_text.clone() };
-            web::Bytes::from(app.stamper.stamp(input.to_vec(), &mark).await.map_err(problem)?)
+            let mark = Mark {
+                text: app.policy.watermark_text.clone(),
+            };
+            web::Bytes::from(
+                app.stamper
+                    .stamp(input.to_vec(), &mark)
+                    .await
+                    .map_err(problem)?,
+            )
         }
     };
-    Ok(HttpResponse::Ok().content_type("application/pdf").insert_header((CACHE_CONTROL, "no-store")).body(output))
+    Ok(HttpResponse::Ok()
+        .content_type("application/pdf")
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .body(output))
 }
 
 fn presented(headers: &HeaderMap) -> Result<&str, Problem> {
     let mut values = headers.get_all(CREDENTIAL).map(|value| value.to_str());
     match (values.next(), values.next()) {
         (Some(Ok(one)), None) => Ok(one),
-        _ => Err(Problem::bad_request("invalid_request", "Send the credential once, in the header Countersign-Credential.")),
+        _ => Err(Problem::bad_request(
+            "invalid_request",
+            "Send the credential once, in the header Countersign-Credential.",
+        )),
     }
 }
 
 /// The decision's own word, so that a resource server needs one vocabulary.
 fn refused(app: &App, cause: Cause) -> Problem {
-    Problem::new(StatusCode::FORBIDDEN, "credential_refused", "The credential may not do this.")
-        .with("decision", json!(cause.code))
-        .with("reason", json!(cause.reason))
-        .with("http_status", json!(http_status(Some(cause), &app.config.errors)))
+    Problem::new(
+        StatusCode::FORBIDDEN,
+        "credential_refused",
+        "The credential may not do this.",
+    )
+    .with("decision", json!(cause.code))
+    .with("reason", json!(cause.reason))
+    .with(
+        "http_status",
+        json!(http_status(Some(cause), &app.config.errors)),
+    )
 }
 
 fn problem(refusal: Refusal) -> Problem {
@@ -67,7 +104,11 @@ fn problem(refusal: Refusal) -> Problem {
         tracing::error!("A PDF was not stamped: {detail}");
     }
     let problem = Problem::new(status, code, detail);
-    if status == StatusCode::SERVICE_UNAVAILABLE { problem.retry_after(RETRY_SECONDS) } else { problem }
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        problem.retry_after(RETRY_SECONDS)
+    } else {
+        problem
+    }
 }
 
 fn status(refusal: &Refusal) -> StatusCode {

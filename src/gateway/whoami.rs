@@ -14,38 +14,64 @@ use crate::web::problem::{Challenge, Problem, unknown_credential};
 use crate::web::rate_limit::add_headers;
 
 pub async fn get(app: web::Data<App>, facts: Facts, request: HttpRequest) -> HttpResponse {
-    whoami(&app, &facts, &request).await.unwrap_or_else(|problem| problem.respond(&facts))
+    whoami(&app, &facts, &request)
+        .await
+        .unwrap_or_else(|problem| problem.respond(&facts))
 }
 
 async fn whoami(app: &App, facts: &Facts, request: &HttpRequest) -> Result<HttpResponse, Problem> {
     let presented = credential(request, &app.config.keys.header_scheme)?;
-    let access = match app.access(&presented, Some(facts.address), facts.now).await? {
+    let access = match app
+        .access(&presented, Some(facts.address), facts.now)
+        .await?
+    {
         Lookup::Found(access) => access,
         Lookup::Unknown => return Err(unknown_credential()),
-        Lookup::Throttled { retry_after_seconds } => return Err(Problem::rate_limited(retry_after_seconds)),
+        Lookup::Throttled {
+            retry_after_seconds,
+        } => return Err(Problem::rate_limited(retry_after_seconds)),
     };
     if access.is_expired(facts.now) {
         let challenge = Challenge::Credential(Some("invalid_token"));
-        return Err(Problem::unauthorized("credential_expired", "The credential has expired: create a new one.", challenge));
+        return Err(Problem::unauthorized(
+            "credential_expired",
+            "The credential has expired: create a new one.",
+            challenge,
+        ));
     }
     if access.suspended.is_some() {
-        return Err(Problem::new(StatusCode::FORBIDDEN, "suspended", "The organization or the account behind this credential is suspended."));
+        return Err(Problem::new(
+            StatusCode::FORBIDDEN,
+            "suspended",
+            "The organization or the account behind this credential is suspended.",
+        ));
     }
     if let Some(lock) = access.lock {
-        return Err(Problem::locked(lock.code().as_str(), &lock.unlock(&app.catalogue, access.environment)));
+        return Err(Problem::locked(
+            lock.code().as_str(),
+            &lock.unlock(&app.catalogue, access.environment),
+        ));
     }
     app.note_use(&access, Some(facts.address), facts.now);
     let id = &access.credential.id;
-    let quota = Quota { lasting: true, ..Quota::new("whoami", id.as_str(), app.config.limits.whoami) };
+    let quota = Quota {
+        lasting: true,
+        ..Quota::new("whoami", id.as_str(), app.config.limits.whoami)
+    };
     match app.limiter.take(id, &[quota], facts.now) {
         Taken::All(standings) => {
             let mut builder = HttpResponse::Ok();
             add_headers(&mut builder, &standings);
-            Ok(builder.insert_header((CACHE_CONTROL, "no-store")).json(describe(app, &access)))
+            Ok(builder
+                .insert_header((CACHE_CONTROL, "no-store"))
+                .json(describe(app, &access)))
         }
-        Taken::None { violated, retry_after_seconds, .. } => {
-            Err(Problem::rate_limited(retry_after_seconds.unwrap_or(1)).with("violated_policies", json!(violated)))
-        }
+        Taken::None {
+            violated,
+            retry_after_seconds,
+            ..
+        } => Err(Problem::rate_limited(retry_after_seconds.unwrap_or(1))
+            .with("violated_policies", json!(violated))),
     }
 }
 

@@ -28,7 +28,10 @@ pub async fn run(app: web::Data<App>) {
 /// Looks up what is due, one after the other: how many were looked up.
 pub async fn round(app: &App) -> Result<usize, Error> {
     let now = app.clock.now();
-    let due = app.store.read(move |snapshot| snapshot.list_due_domains(now, MOST)).await?;
+    let due = app
+        .store
+        .read(move |snapshot| snapshot.list_due_domains(now, MOST))
+        .await?;
     let (mut checked, mut unanswered) = (0, 0);
     for domain in &due {
         let finding = match app.recheck_domain(domain).await {
@@ -42,7 +45,11 @@ pub async fn round(app: &App) -> Result<usize, Error> {
             }
         };
         checked += 1;
-        unanswered = if finding == Some(DomainFinding::Unanswered) { unanswered + 1 } else { 0 };
+        unanswered = if finding == Some(DomainFinding::Unanswered) {
+            unanswered + 1
+        } else {
+            0
+        };
         if unanswered == MOST_UNANSWERED {
             break;
         }

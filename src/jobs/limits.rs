@@ -43,10 +43,18 @@ pub async fn flush(app: &App) {
     let changed = app.limiter.take_changed();
     for (number, batch) in changed.chunks(MOST_IN_BATCH).enumerate() {
         let rows = batch.to_vec();
-        let written = app.store.write(app.clock.now(), move |tx| replace(tx, &rows).map(Verdict::<_, Error>::Done)).await;
+        let written = app
+            .store
+            .write(app.clock.now(), move |tx| {
+                replace(tx, &rows).map(Verdict::<_, Error>::Done)
+            })
+            .await;
         if let Err(error) = written {
             let waiting = &changed[number * MOST_IN_BATCH..];
-            tracing::warn!(windows = waiting.len(), "Limits could not be written and wait: {error}");
+            tracing::warn!(
+                windows = waiting.len(),
+                "Limits could not be written and wait: {error}"
+            );
             app.limiter.put_back(waiting);
             return;
         }
@@ -63,7 +71,13 @@ fn replace(tx: &mut Tx, rows: &[LimitWindow]) -> Result<(), Error> {
 pub async fn sweep(app: &App) -> usize {
     let (most, mut all) = (app.config.sweep.batch_rows, 0);
     loop {
-        match app.store.write(app.clock.now(), move |tx| tx.sweep_limit_windows(most).map(Verdict::<_, Error>::Done)).await {
+        match app
+            .store
+            .write(app.clock.now(), move |tx| {
+                tx.sweep_limit_windows(most).map(Verdict::<_, Error>::Done)
+            })
+            .await
+        {
             Ok(0) => return all,
             Ok(swept) => all += swept,
             Err(error) => {

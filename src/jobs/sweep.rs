@@ -18,7 +18,8 @@ pub async fn run(app: web::Data<App>) {
         return;
     }
     loop {
-        actix_web::rt::time::sleep(Duration::from_secs(app.config.sweep.every_seconds.max(1))).await;
+        actix_web::rt::time::sleep(Duration::from_secs(app.config.sweep.every_seconds.max(1)))
+            .await;
         if let Err(error) = round(&app).await {
             tracing::warn!("The sweep could not finish and goes on later: {error}");
         }
@@ -29,22 +30,31 @@ pub async fn run(app: web::Data<App>) {
 pub async fn round(app: &App) -> Result<usize, Error> {
     let (mut all, now) = (0, app.clock.now());
     let before = now.plus_seconds(-app.config.sweep.keep_seconds);
-    let backlog = app.store.read(move |snapshot| snapshot.count_expired(before)).await?;
+    let backlog = app
+        .store
+        .read(move |snapshot| snapshot.count_expired(before))
+        .await?;
     app.metrics.sweep_backlog.set(backlog);
     for kind in Kind::ALL {
         loop {
             let config = Arc::clone(&app.config);
-            let sweep = move |tx: &mut Tx| sweep::batch(tx, kind, &config).map(Verdict::<_, Error>::Done);
+            let sweep =
+                move |tx: &mut Tx| sweep::batch(tx, kind, &config).map(Verdict::<_, Error>::Done);
             let swept = app.store.write(now, sweep).await?;
             if swept == 0 {
                 break;
             }
             all += swept;
-            app.metrics.swept_rows.inc_by(u64::try_from(swept).unwrap_or(u64::MAX));
+            app.metrics
+                .swept_rows
+                .inc_by(u64::try_from(swept).unwrap_or(u64::MAX));
             actix_web::rt::time::sleep(PAUSE).await;
         }
     }
-    let left = app.store.read(move |snapshot| snapshot.count_expired(before)).await?;
+    let left = app
+        .store
+        .read(move |snapshot| snapshot.count_expired(before))
+        .await?;
     app.metrics.sweep_backlog.set(left);
     Ok(all)
 }

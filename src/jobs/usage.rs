@@ -25,9 +25,17 @@ pub async fn flush(app: &App) {
     while !drain.is_empty() {
         let batch = drain.batch();
         let count = batch.len();
-        let written = app.store.write(app.clock.now(), move |tx| usage::record(tx, &batch).map(Verdict::<_, Error>::Done)).await;
+        let written = app
+            .store
+            .write(app.clock.now(), move |tx| {
+                usage::record(tx, &batch).map(Verdict::<_, Error>::Done)
+            })
+            .await;
         if let Err(error) = written {
-            tracing::warn!(uses = drain.len(), "Last uses could not be written and wait: {error}");
+            tracing::warn!(
+                uses = drain.len(),
+                "Last uses could not be written and wait: {error}"
+            );
             return;
         }
         drain.written(count);

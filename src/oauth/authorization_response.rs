@@ -8,16 +8,39 @@ use crate::crypto::Plaintext;
 use crate::types::redirect_uri::RedirectUri;
 use crate::web::html::see_other;
 
-pub fn code(app: &App, redirect_uri: &RedirectUri, state: Option<&str>, code: &Plaintext) -> HttpResponse {
+pub fn code(
+    app: &App,
+    redirect_uri: &RedirectUri,
+    state: Option<&str>,
+    code: &Plaintext,
+) -> HttpResponse {
     send(app, redirect_uri, state, vec![("code", code.expose())])
 }
 
 /// RFC 6749 §4.1.2.1.
-pub fn error(app: &App, redirect_uri: &RedirectUri, state: Option<&str>, error: &Error) -> HttpResponse {
-    send(app, redirect_uri, state, vec![("error", error.code.as_str()), ("error_description", error.description.as_ref())])
+pub fn error(
+    app: &App,
+    redirect_uri: &RedirectUri,
+    state: Option<&str>,
+    error: &Error,
+) -> HttpResponse {
+    send(
+        app,
+        redirect_uri,
+        state,
+        vec![
+            ("error", error.code.as_str()),
+            ("error_description", error.description.as_ref()),
+        ],
+    )
 }
 
-fn send<'p>(app: &'p App, redirect_uri: &RedirectUri, state: Option<&'p str>, mut parameters: Vec<(&'p str, &'p str)>) -> HttpResponse {
+fn send<'p>(
+    app: &'p App,
+    redirect_uri: &RedirectUri,
+    state: Option<&'p str>,
+    mut parameters: Vec<(&'p str, &'p str)>,
+) -> HttpResponse {
     parameters.extend(state.map(|state| ("state", state)));
     parameters.push(("iss", app.issuer.as_str()));
     see_other(&redirect_uri.with_parameters(&parameters))

@@ -29,46 +29,91 @@ use crate::web::html::{PageError, error_page};
 use crate::web::visitor::Visitor;
 
 /// Parameters that must not stand twice (RFC 6749 §3.1).
-const PARAMETERS: [&str; 9] =
-    ["response_type", "scope", "state", "code_challenge", "code_challenge_method", "request", "request_uri", "response_mode", "prompt"];
+const PARAMETERS: [&str; 9] = [
+    "response_type",
+    "scope",
+    "state",
+    "code_challenge",
+    "code_challenge_method",
+    "request",
+    "request_uri",
+    "response_mode",
+    "prompt",
+];
 /// 9700-15: 2 KB are echoed; far more is refused.
 const MOST_STATE_BYTES: usize = 4096;
 
-pub async fn get(app: web::Data<App>, facts: Facts, visitor: Visitor, request: HttpRequest) -> Result<HttpResponse, PageError> {
+pub async fn get(
+    app: web::Data<App>,
+    facts: Facts,
+    visitor: Visitor,
+    request: HttpRequest,
+) -> Result<HttpResponse, PageError> {
     let query = Form::of_query(&request)?;
     // nothing is redirected before the client and its redirect URI are known to be right (9700-5)
     let (client, redirect_uri) = match destination(&app, &query).await? {
         Ok(destination) => destination,
-        Err(reason) => return Ok(error_page(StatusCode::BAD_REQUEST, "This link cannot be used", reason, None, &facts)),
+        Err(reason) => {
+            return Ok(error_page(
+                StatusCode::BAD_REQUEST,
+                "This link cannot be used",
+                reason,
+                None,
+                &facts,
+            ));
+        }
     };
     // nor before the person is known (9700-6), unless the client asks to be told that they are not
     let person = match visitor.require() {
         Ok(person) => person,
         Err(_) if query.one("prompt").ok().flatten() == Some("none") => {
-            let error = Code::LoginRequired.because("Nobody is signed in, and prompt=none forbids to ask.");
+            let error =
+                Code::LoginRequired.because("Nobody is signed in, and prompt=none forbids to ask.");
             return Ok(refuse(&app, &facts, &client, &redirect_uri, &query, &error));
         }
         Err(sign_in) => return Err(sign_in),
     };
     if let Err(entrance) = refuse_entrance(&app, person, &client).await {
         let silent = query.one("prompt").ok().flatten() == Some("none");
-        let error = Code::LoginRequired.because("The person's organization asks for another sign-in, and prompt=none forbids to ask.");
+        let error = Code::LoginRequired.because(
+            "The person's organization asks for another sign-in, and prompt=none forbids to ask.",
+        );
         // a database that is gone is no reason to sign in again
         let asks = !matches!(entrance, PageError::Unavailable(_));
-        return if silent && asks { Ok(refuse(&app, &facts, &client, &redirect_uri, &query, &error)) } else { Err(entrance) };
+        return if silent && asks {
+            Ok(refuse(&app, &facts, &client, &redirect_uri, &query, &error))
+        } else {
+            Err(entrance)
+        };
     }
     app.note_client_use(&client, facts.now).await?;
     match accept(&app, &facts, person, &client, &redirect_uri, &query).await {
         Ok(Accepted::Ask(kept)) => consent::show(&app, &visitor, &client, &kept, None, None).await,
-        Ok(Accepted::Remembered { state, code }) => Ok(authorization_response::code(&app, &redirect_uri, state.as_deref(), &code)),
+        Ok(Accepted::Remembered { state, code }) => Ok(authorization_response::code(
+            &app,
+            &redirect_uri,
+            state.as_deref(),
+            &code,
+        )),
         Err(error) => Ok(refuse(&app, &facts, &client, &redirect_uri, &query, &error)),
     }
 }
 
-fn refuse(app: &App, facts: &Facts, client: &Client, redirect_uri: &RedirectUri, query: &Form, error: &Error) -> HttpResponse {
+fn refuse(
+    app: &App,
+    facts: &Facts,
+    client: &Client,
+    redirect_uri: &RedirectUri,
+    query: &Form,
+    error: &Error,
+) -> HttpResponse {
     tracing::warn!(request.id = %facts.id, client.id = %client.application.id, "Rejected authorization request: {error}");
     // a state that stands twice or is too long is not carried on
-    let state = query.one("state").ok().flatten().filter(|state| state.len() <= MOST_STATE_BYTES);
+    let state = query
+        .one("state")
+        .ok()
+        .flatten()
+        .filter(|state| state.len() <= MOST_STATE_BYTES);
     authorization_response::error(app, redirect_uri, state, error)
 }
 
@@ -81,16 +126,26 @@ enum Accepted {
     /// The person is asked.
     Ask(AuthorizationRequest),
     /// The person has allowed this before.
-    Remembered { state: Option<String>, code: Plaintext },
+    Remembered {
+        state: Option<String>,
+        code: Plaintext,
+    },
 }
 
 /// The client and where it may be answered; otherwise the reason, for a person.
-async fn destination(app: &App, query: &Form) -> Result<Result<(Arc<Client>, RedirectUri), &'static str>, PageError> {
+async fn destination(
+    app: &App,
+    query: &Form,
+) -> Result<Result<(Arc<Client>, RedirectUri), &'static str>, PageError> {
     let (Ok(client_id), Ok(asked)) = (query.one("client_id"), query.one("redirect_uri")) else {
-        return Ok(Err("The application's link names itself or its address twice. Tell the application's makers."));
+        return Ok(Err(
+            "The application's link names itself or its address twice. Tell the application's makers.",
+        ));
     };
     let Some(id) = client_id.and_then(|id| id.parse::<ApplicationId>().ok()) else {
-        return Ok(Err("The application's link does not say which application it is. Tell the application's makers."));
+        return Ok(Err(
+            "The application's link does not say which application it is. Tell the application's makers.",
+        ));
     };
     let Some(client) = app.client_or_stopped(id).await? else {
         return Ok(Err(
@@ -114,8 +169,17 @@ async fn refuse_entrance(app: &App, person: &SignedIn, client: &Client) -> Resul
     let (any, entrances) = app
         .store
         .read(move |snapshot| {
-            let eligible = consents::eligible_organizations(snapshot, &catalogue, &application, session.user_id, now)?;
-            Ok::<_, crate::store::Error>((!eligible.is_empty(), identities::sort_out(snapshot, &session, eligible)?))
+            let eligible = consents::eligible_organizations(
+                snapshot,
+                &catalogue,
+                &application,
+                session.user_id,
+                now,
+            )?;
+            Ok::<_, crate::store::Error>((
+                !eligible.is_empty(),
+                identities::sort_out(snapshot, &session, eligible)?,
+            ))
         })
         .await?;
     match entrances.asking.into_iter().next() {
@@ -128,24 +192,56 @@ async fn refuse_entrance(app: &App, person: &SignedIn, client: &Client) -> Resul
 
 /// RFC 6749 §4.1.1, RFC 7636 §4.3: from here on the client may be told what is wrong.
 async fn accept(
-    app: &App, facts: &Facts, person: &SignedIn, client: &Arc<Client>, redirect_uri: &RedirectUri, query: &Form,
+    app: &App,
+    facts: &Facts,
+    person: &SignedIn,
+    client: &Arc<Client>,
+    redirect_uri: &RedirectUri,
+    query: &Form,
 ) -> Result<Accepted, Error> {
     query.refuse_repeated(&PARAMETERS)?;
-    ensure(query.one("request")?.is_none(), Code::RequestNotSupported.because("request objects are not supported."))?;
-    ensure(query.one("request_uri")?.is_none(), Code::RequestUriNotSupported.because("request_uri is not supported."))?;
+    ensure(
+        query.one("request")?.is_none(),
+        Code::RequestNotSupported.because("request objects are not supported."),
+    )?;
+    ensure(
+        query.one("request_uri")?.is_none(),
+        Code::RequestUriNotSupported.because("request_uri is not supported."),
+    )?;
     let may = client.application.may_use(GrantType::AuthorizationCode);
-    ensure(may, Code::UnauthorizedClient.because("This client is not registered for the authorization code grant."))?;
+    ensure(
+        may,
+        Code::UnauthorizedClient
+            .because("This client is not registered for the authorization code grant."),
+    )?;
     let response_type = query.one("response_type")?;
-    ensure(response_type.is_some(), Code::InvalidRequest.because("response_type is missing."))?;
-    ensure(query.one("response_mode")?.is_none_or(|mode| mode == "query"), Code::InvalidRequest.because("response_mode must be query."))?;
+    ensure(
+        response_type.is_some(),
+        Code::InvalidRequest.because("response_type is missing."),
+    )?;
+    ensure(
+        query
+            .one("response_mode")?
+            .is_none_or(|mode| mode == "query"),
+        Code::InvalidRequest.because("response_mode must be query."),
+    )?;
     let state = query.one("state")?;
-    ensure(state.is_none_or(|state| state.len() <= MOST_STATE_BYTES), Code::InvalidRequest.because("state is too long."))?;
+    ensure(
+        state.is_none_or(|state| state.len() <= MOST_STATE_BYTES),
+        Code::InvalidRequest.because("state is too long."),
+    )?;
     let prompt = prompt(query)?;
     let resources = resource::asked(query)?;
     resource::ensure_known(app, &resources, client.application.environment).await?;
     let allowed = &client.application.scopes;
     let negotiate = |asked: Option<&_>| negotiate_scopes(&app.catalogue, allowed, asked);
-    let scopes = oxide::referee_authorization(client, redirect_uri, response_type, query.one("scope")?, negotiate)?;
+    let scopes = oxide::referee_authorization(
+        client,
+        redirect_uri,
+        response_type,
+        query.one("scope")?,
+        negotiate,
+    )?;
     let request = AuthorizationRequest {
         id: AuthorizationRequestId::generate(facts.now),
         session_id: person.session.id,
@@ -162,21 +258,52 @@ async fn accept(
 
 /// The page, or a code at once where the person has allowed all of it before.
 async fn decide(
-    app: &App, facts: &Facts, person: &SignedIn, client: &Arc<Client>, request: AuthorizationRequest, prompt: Prompt,
+    app: &App,
+    facts: &Facts,
+    person: &SignedIn,
+    client: &Arc<Client>,
+    request: AuthorizationRequest,
+    prompt: Prompt,
 ) -> Result<Accepted, Error> {
-    let (client, session, config) = (Arc::clone(client), person.session.clone(), Arc::clone(&app.config));
+    let (client, session, config) = (
+        Arc::clone(client),
+        person.session.clone(),
+        Arc::clone(&app.config),
+    );
     let catalogue = Arc::clone(&app.catalogue);
     let code = mint_token(&app.config.keys.prefix, TokenKind::AuthorizationCode);
-    let digest = app.digester.digest(Purpose::AuthorizationCode, code.expose());
+    let digest = app
+        .digester
+        .digest(Purpose::AuthorizationCode, code.expose());
     let decide = move |tx: &mut Tx| -> Result<_, Error> {
         let (user, now) = (session.user_id, tx.now);
-        let eligible = consents::eligible_organizations(tx, &catalogue, &client.application, user, now)?;
+        let eligible =
+            consents::eligible_organizations(tx, &catalogue, &client.application, user, now)?;
         let eligible = identities::sort_out(tx, &session, eligible)?.open;
-        ensure(!eligible.is_empty(), Code::AccessDenied.because(NOT_ELIGIBLE))?;
-        if prompt != Prompt::Consent && consents::allow_again(tx, &config.oauth, &client, &request, user, &eligible, digest)? {
-            return Ok(Verdict::Done(Accepted::Remembered { state: request.state, code }));
+        ensure(
+            !eligible.is_empty(),
+            Code::AccessDenied.because(NOT_ELIGIBLE),
+        )?;
+        if prompt != Prompt::Consent
+            && consents::allow_again(
+                tx,
+                &config.oauth,
+                &client,
+                &request,
+                user,
+                &eligible,
+                digest,
+            )?
+        {
+            return Ok(Verdict::Done(Accepted::Remembered {
+                state: request.state,
+                code,
+            }));
         }
-        ensure(prompt != Prompt::None, Code::ConsentRequired.because("The person must be asked, and prompt=none forbids to."))?;
+        ensure(
+            prompt != Prompt::None,
+            Code::ConsentRequired.because("The person must be asked, and prompt=none forbids to."),
+        )?;
         consents::keep_request(tx, &request)?;
         Ok(Verdict::Done(Accepted::Ask(request)))
     };
@@ -195,11 +322,22 @@ enum Prompt {
 
 /// OpenID Connect Core §3.1.2.1: several words may stand together, `none` only alone.
 fn prompt(query: &Form) -> Result<Prompt, Error> {
-    let words: Vec<&str> = query.one("prompt")?.unwrap_or_default().split(' ').filter(|word| !word.is_empty()).collect();
+    let words: Vec<&str> = query
+        .one("prompt")?
+        .unwrap_or_default()
+        .split(' ')
+        .filter(|word| !word.is_empty())
+        .collect();
     match words.as_slice() {
         [] => Ok(Prompt::AsNeeded),
         ["none"] => Ok(Prompt::None),
-        words if words.iter().all(|word| ["consent", "select_account"].contains(word)) => Ok(Prompt::Consent),
+        words
+            if words
+                .iter()
+                .all(|word| ["consent", "select_account"].contains(word)) =>
+        {
+            Ok(Prompt::Consent)
+        }
         _ => Err(Code::InvalidRequest.because("prompt must be none, consent or select_account.")),
     }
 }
@@ -209,11 +347,24 @@ fn prompt(query: &Form) -> Result<Prompt, Error> {
 fn challenge(config: &OAuth, client: &Client, query: &Form) -> Result<Option<String>, Error> {
     let method = query.one("code_challenge_method")?;
     let Some(challenge) = query.one("code_challenge")? else {
-        let optional = client.is_confidential() && config.pkce_optional_for.iter().any(|id| *id == client.application.id.as_str());
-        ensure(optional && method.is_none(), Code::InvalidRequest.because("code_challenge is missing: PKCE is required."))?;
+        let optional = client.is_confidential()
+            && config
+                .pkce_optional_for
+                .iter()
+                .any(|id| *id == client.application.id.as_str());
+        ensure(
+            optional && method.is_none(),
+            Code::InvalidRequest.because("code_challenge is missing: PKCE is required."),
+        )?;
         return Ok(None);
     };
-    ensure(method == Some("S256"), Code::InvalidRequest.because("code_challenge_method must be S256."))?;
-    ensure(pkce::is_challenge(challenge), Code::InvalidRequest.because("code_challenge is not 43 characters of base64url."))?;
+    ensure(
+        method == Some("S256"),
+        Code::InvalidRequest.because("code_challenge_method must be S256."),
+    )?;
+    ensure(
+        pkce::is_challenge(challenge),
+        Code::InvalidRequest.because("code_challenge is not 43 characters of base64url."),
+    )?;
     Ok(Some(challenge.to_owned()))
 }

@@ -14,7 +14,12 @@ use crate::web::facts::Facts;
 use crate::web::form::Form;
 
 /// The authenticated client. Unknown ids and wrong secrets read the same (9700-25, 9700-26).
-pub async fn authenticate(app: &App, headers: &HeaderMap, form: &Form, facts: &Facts) -> Result<Arc<Client>, Error> {
+pub async fn authenticate(
+    app: &App,
+    headers: &HeaderMap,
+    form: &Form,
+    facts: &Facts,
+) -> Result<Arc<Client>, Error> {
     let presented = present(headers, form)?;
     let refused = || Error::from(Code::InvalidClient);
     let id: ApplicationId = presented.id.parse().map_err(|_| refused())?;
@@ -38,16 +43,30 @@ pub async fn authenticate(app: &App, headers: &HeaderMap, form: &Form, facts: &F
 /// Which of its secrets the client has shown.
 fn prove(app: &App, client: &Client, secret: &str, facts: &Facts) -> Result<ClientSecretId, Error> {
     let live = client.secrets.iter().map(|live| (live.id, &live.digest));
-    match app.proves(client.application.id.as_str(), secret, live, facts.address, facts.now) {
+    match app.proves(
+        client.application.id.as_str(),
+        secret,
+        live,
+        facts.address,
+        facts.now,
+    ) {
         Proof::Proven(which) => Ok(which),
         Proof::Wrong => Err(Code::InvalidClient.into()),
-        Proof::Throttled { retry_after_seconds } => Err(Error::throttled(retry_after_seconds)),
+        Proof::Throttled {
+            retry_after_seconds,
+        } => Err(Error::throttled(retry_after_seconds)),
     }
 }
 
 /// A look-up that anybody can provoke: unknown ids use up the address's budget.
-async fn look_up(app: &App, id: ApplicationId, facts: &Facts) -> Result<Option<Arc<Client>>, Error> {
-    let budget = app.admit_stranger(facts.address, facts.now).map_err(Error::throttled)?;
+async fn look_up(
+    app: &App,
+    id: ApplicationId,
+    facts: &Facts,
+) -> Result<Option<Arc<Client>>, Error> {
+    let budget = app
+        .admit_stranger(facts.address, facts.now)
+        .map_err(Error::throttled)?;
     let client = app.client(id).await?;
     if client.is_none() {
         app.count_stranger(budget, facts.now);
@@ -64,14 +83,30 @@ fn present(headers: &HeaderMap, form: &Form) -> Result<Presented, Error> {
     let (body_id, body_secret) = (form.one("client_id")?, form.one("client_secret")?);
     let Some(header) = basic(headers)? else {
         // RFC 6749 §5.2: a scheme that is not ours is not client authentication
-        ensure(!headers.contains_key(AUTHORIZATION), Code::InvalidRequest.because("Authorization must be Basic, or absent."))?;
-        let id = body_id.ok_or_else(|| Code::InvalidClient.because("No client authentication was sent."))?;
-        return Ok(Presented { id: id.to_owned(), secret: body_secret.map(str::to_owned) });
+        ensure(
+            !headers.contains_key(AUTHORIZATION),
+            Code::InvalidRequest.because("Authorization must be Basic, or absent."),
+        )?;
+        let id = body_id
+            .ok_or_else(|| Code::InvalidClient.because("No client authentication was sent."))?;
+        return Ok(Presented {
+            id: id.to_owned(),
+            secret: body_secret.map(str::to_owned),
+        });
     };
     // RFC 6749 §2.3, 9700-24
-    ensure(body_secret.is_none(), Code::InvalidRequest.because("Use one method of client authentication, not two."))?;
+    ensure(
+        body_secret.is_none(),
+        Code::InvalidRequest.because("Use one method of client authentication, not two."),
+    )?;
     let same = body_id.is_none_or(|id| id == header.id);
-    ensure(same, Code::InvalidRequest.because("client_id differs between the header and the body."))?;
+    ensure(
+        same,
+        Code::InvalidRequest.because("client_id differs between the header and the body."),
+    )?;
     // RFC 6749 §2.3.1: an empty secret is none. Libraries try Basic first, for public clients too.
-    Ok(Presented { id: header.id, secret: Some(header.secret).filter(|secret| !secret.is_empty()) })
+    Ok(Presented {
+        id: header.id,
+        secret: Some(header.secret).filter(|secret| !secret.is_empty()),
+    })
 }

@@ -37,7 +37,12 @@ use crate::web::visitor::Visitor;
 const ALL: &str = "all";
 
 /// GET: the same request with another organization chosen.
-pub async fn get(app: web::Data<App>, facts: Facts, visitor: Visitor, request: HttpRequest) -> Result<HttpResponse, PageError> {
+pub async fn get(
+    app: web::Data<App>,
+    facts: Facts,
+    visitor: Visitor,
+    request: HttpRequest,
+) -> Result<HttpResponse, PageError> {
     let query = Form::of_query(&request)?;
     let person = visitor.require()?;
     let (client, kept) = find(&app, &facts, person, &query).await?;
@@ -47,7 +52,11 @@ pub async fn get(app: web::Data<App>, facts: Facts, visitor: Visitor, request: H
 
 /// POST: the decision.
 pub async fn post(
-    app: web::Data<App>, facts: Facts, visitor: Visitor, request: HttpRequest, payload: web::Payload,
+    app: web::Data<App>,
+    facts: Facts,
+    visitor: Visitor,
+    request: HttpRequest,
+    payload: web::Payload,
 ) -> Result<HttpResponse, PageError> {
     let form = Form::read(&request, payload, app.config.server.max_body_bytes).await?;
     visitor.check_csrf(&form)?;
@@ -56,23 +65,53 @@ pub async fn post(
     match form.one("decision")? {
         Some("allow") => allow(&app, &facts, &visitor, person, &client, kept, &form).await,
         Some("deny") => deny(&app, &facts, person, kept).await,
-        _ => Err(PageError::BadRequest("Choose to allow or to deny.".to_owned())),
+        _ => Err(PageError::BadRequest(
+            "Choose to allow or to deny.".to_owned(),
+        )),
     }
 }
 
 async fn allow(
-    app: &App, facts: &Facts, visitor: &Visitor, person: &SignedIn, client: &Arc<Client>, kept: AuthorizationRequest, form: &Form,
+    app: &App,
+    facts: &Facts,
+    visitor: &Visitor,
+    person: &SignedIn,
+    client: &Arc<Client>,
+    kept: AuthorizationRequest,
+    form: &Form,
 ) -> Result<HttpResponse, PageError> {
     let choice = choice(person, form)?;
     let organization = choice.organization;
     ensure_open(app, person, organization).await?;
     let code = mint_token(&app.config.keys.prefix, TokenKind::AuthorizationCode);
-    let digest = app.digester.digest(Purpose::AuthorizationCode, code.expose());
+    let digest = app
+        .digester
+        .digest(Purpose::AuthorizationCode, code.expose());
     let (config, shared, request) = (Arc::clone(&app.config), Arc::clone(client), kept.clone());
     let catalogue = Arc::clone(&app.catalogue);
-    let write = move |tx: &mut store::Tx| consents::allow(tx, &catalogue, &config.oauth, &shared, &request, &choice, digest).map(Verdict::Done);
-    match app.store.write_organization(organization, facts.now, write).await {
-        Ok(_) => Ok(authorization_response::code(app, &kept.redirect_uri, kept.state.as_deref(), &code)),
+    let write = move |tx: &mut store::Tx| {
+        consents::allow(
+            tx,
+            &catalogue,
+            &config.oauth,
+            &shared,
+            &request,
+            &choice,
+            digest,
+        )
+        .map(Verdict::Done)
+    };
+    match app
+        .store
+        .write_organization(organization, facts.now, write)
+        .await
+    {
+        Ok(_) => Ok(authorization_response::code(
+            app,
+            &kept.redirect_uri,
+            kept.state.as_deref(),
+            &code,
+        )),
         Err(Refusal::Invalid(errors)) => {
             let message = errors.into_iter().map(|(_, message)| message).next();
             show(app, visitor, client, &kept, Some(organization), message).await
@@ -82,44 +121,101 @@ async fn allow(
 }
 
 /// The page offered open organizations only; a form can name others.
-async fn ensure_open(app: &App, person: &SignedIn, organization: OrganizationId) -> Result<(), PageError> {
+async fn ensure_open(
+    app: &App,
+    person: &SignedIn,
+    organization: OrganizationId,
+) -> Result<(), PageError> {
     let session = person.session.clone();
-    match app.store.read(move |snapshot| identities::find_entrance(snapshot, &session, organization)).await? {
+    match app
+        .store
+        .read(move |snapshot| identities::find_entrance(snapshot, &session, organization))
+        .await?
+    {
         Entrance::Open => Ok(()),
         Entrance::Asks(provider) => Err(provider.into()),
         Entrance::Elsewhere => Err(PageError::NotFound),
     }
 }
 
-async fn deny(app: &App, facts: &Facts, person: &SignedIn, kept: AuthorizationRequest) -> Result<HttpResponse, PageError> {
+async fn deny(
+    app: &App,
+    facts: &Facts,
+    person: &SignedIn,
+    kept: AuthorizationRequest,
+) -> Result<HttpResponse, PageError> {
     let (request, user) = (kept.clone(), person.user.id);
-    app.store.write(facts.now, move |tx| consents::deny(tx, &request, user).map(Verdict::<_, Refusal>::Done)).await?;
+    app.store
+        .write(facts.now, move |tx| {
+            consents::deny(tx, &request, user).map(Verdict::<_, Refusal>::Done)
+        })
+        .await?;
     let denied = Code::AccessDenied.because("The person denied the request.");
-    Ok(authorization_response::error(app, &kept.redirect_uri, kept.state.as_deref(), &denied))
+    Ok(authorization_response::error(
+        app,
+        &kept.redirect_uri,
+        kept.state.as_deref(),
+        &denied,
+    ))
 }
 
 fn choice(person: &SignedIn, form: &Form) -> Result<Choice, PageError> {
-    let organization: OrganizationId = form.one("organization")?.and_then(|id| id.parse().ok()).ok_or(PageError::NotFound)?;
+    let organization: OrganizationId = form
+        .one("organization")?
+        .and_then(|id| id.parse().ok())
+        .ok_or(PageError::NotFound)?;
     let all_workspaces = form.all("workspace").any(|id| id == ALL);
-    let ids = form.all("workspace").filter(|id| *id != ALL && !all_workspaces);
-    let mut workspaces: Vec<WorkspaceId> = ids.map(|id| id.parse().map_err(|_| PageError::NotFound)).collect::<Result<_, _>>()?;
+    let ids = form
+        .all("workspace")
+        .filter(|id| *id != ALL && !all_workspaces);
+    let mut workspaces: Vec<WorkspaceId> = ids
+        .map(|id| id.parse().map_err(|_| PageError::NotFound))
+        .collect::<Result<_, _>>()?;
     workspaces.sort_unstable();
     workspaces.dedup();
     if workspaces.len() > MOST_WORKSPACES {
-        return Err(PageError::BadRequest(format!("Choose at most {MOST_WORKSPACES} workspaces.")));
+        return Err(PageError::BadRequest(format!(
+            "Choose at most {MOST_WORKSPACES} workspaces."
+        )));
     }
-    Ok(Choice { user: person.user.id, organization, workspaces, all_workspaces })
+    Ok(Choice {
+        user: person.user.id,
+        organization,
+        workspaces,
+        all_workspaces,
+    })
 }
 
 /// The stored request that this session made, and its client.
-async fn find(app: &App, facts: &Facts, person: &SignedIn, form: &Form) -> Result<(Arc<Client>, AuthorizationRequest), PageError> {
-    let expired = || PageError::BadRequest("This request has expired or was answered before. Go back to the application and start again.".to_owned());
-    let id: AuthorizationRequestId = form.one("request")?.and_then(|id| id.parse().ok()).ok_or_else(expired)?;
+async fn find(
+    app: &App,
+    facts: &Facts,
+    person: &SignedIn,
+    form: &Form,
+) -> Result<(Arc<Client>, AuthorizationRequest), PageError> {
+    let expired = || {
+        PageError::BadRequest("This request has expired or was answered before. Go back to the application and start again.".to_owned())
+    };
+    let id: AuthorizationRequestId = form
+        .one("request")?
+        .and_then(|id| id.parse().ok())
+        .ok_or_else(expired)?;
     let (session, now) = (person.session.id, facts.now);
-    let kept = app.store.read(move |snapshot| snapshot.find_authorization_request(session, id)).await?;
-    let kept = kept.filter(|request| request.expires_at > now).ok_or_else(expired)?;
-    let client = app.client_or_stopped(kept.application_id).await?.ok_or_else(expired)?;
-    ensure(client.application.is_live(), PageError::BadRequest(STOPPED.to_owned()))?;
+    let kept = app
+        .store
+        .read(move |snapshot| snapshot.find_authorization_request(session, id))
+        .await?;
+    let kept = kept
+        .filter(|request| request.expires_at > now)
+        .ok_or_else(expired)?;
+    let client = app
+        .client_or_stopped(kept.application_id)
+        .await?
+        .ok_or_else(expired)?;
+    ensure(
+        client.application.is_live(),
+        PageError::BadRequest(STOPPED.to_owned()),
+    )?;
     ensure(still_fits(&client, &kept), expired())?;
     Ok((client, kept))
 }
@@ -134,32 +230,79 @@ fn still_fits(client: &Client, kept: &AuthorizationRequest) -> bool {
 
 /// The page for a stored request, for the chosen organization or the first that is possible.
 pub(super) async fn show(
-    app: &App, visitor: &Visitor, client: &Arc<Client>, kept: &AuthorizationRequest, chosen: Option<OrganizationId>, error: Option<String>,
+    app: &App,
+    visitor: &Visitor,
+    client: &Arc<Client>,
+    kept: &AuthorizationRequest,
+    chosen: Option<OrganizationId>,
+    error: Option<String>,
 ) -> Result<HttpResponse, PageError> {
     let person = visitor.require()?;
     let (catalogue, now) = (Arc::clone(&app.catalogue), app.clock.now());
-    let (application, session, resources) = (client.application.clone(), person.session.clone(), kept.resources.clone());
+    let (application, session, resources) = (
+        client.application.clone(),
+        person.session.clone(),
+        kept.resources.clone(),
+    );
     let ground = app
         .store
         .read(move |snapshot| {
-            let eligible = consents::eligible_organizations(snapshot, &catalogue, &application, session.user_id, now)?;
+            let eligible = consents::eligible_organizations(
+                snapshot,
+                &catalogue,
+                &application,
+                session.user_id,
+                now,
+            )?;
             let organizations = identities::sort_out(snapshot, &session, eligible)?.open;
-            let selected = organizations.iter().find(|own| Some(own.id) == chosen).or(organizations.first()).cloned();
+            let selected = organizations
+                .iter()
+                .find(|own| Some(own.id) == chosen)
+                .or(organizations.first())
+                .cloned();
             let (is_admin, workspaces) = match &selected {
-                Some(organization) => consents::own_workspaces(snapshot, organization.id, session.user_id)?,
+                Some(organization) => {
+                    consents::own_workspaces(snapshot, organization.id, session.user_id)?
+                }
                 None => (false, Vec::new()),
             };
             let consents = snapshot.list_live_consents(session.user_id, application.id)?;
-            let before = consents.into_iter().find(|consent| selected.as_ref().is_some_and(|own| own.id == consent.organization_id));
-            let chosen = before.as_ref().map(|consent| snapshot.list_consent_workspaces(consent.id)).transpose()?.unwrap_or_default();
+            let before = consents.into_iter().find(|consent| {
+                selected
+                    .as_ref()
+                    .is_some_and(|own| own.id == consent.organization_id)
+            });
+            let chosen = before
+                .as_ref()
+                .map(|consent| snapshot.list_consent_workspaces(consent.id))
+                .transpose()?
+                .unwrap_or_default();
             let apis = resource_servers::names(snapshot, &resources)?;
-            Ok::<_, store::Error>(Ground { organizations, selected, is_admin, workspaces, before, chosen, apis })
+            Ok::<_, store::Error>(Ground {
+                organizations,
+                selected,
+                is_admin,
+                workspaces,
+                before,
+                chosen,
+                apis,
+            })
         })
         .await?;
     let selected = ground.selected.clone().ok_or(PageError::NotFound)?;
-    let status = if error.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
-    let template = consent_page(app, visitor, person, client, kept, &ground, &selected, error);
-    Ok(page(status, &template, Some(&kept.redirect_uri.form_action_source())))
+    let status = if error.is_some() {
+        StatusCode::UNPROCESSABLE_ENTITY
+    } else {
+        StatusCode::OK
+    };
+    let template = consent_page(
+        app, visitor, person, client, kept, &ground, &selected, error,
+    );
+    Ok(page(
+        status,
+        &template,
+        Some(&kept.redirect_uri.form_action_source()),
+    ))
 }
 
 /// Where the person could allow it.
@@ -175,9 +318,18 @@ struct Ground {
     apis: Vec<String>,
 }
 
-#[expect(clippy::too_many_arguments, reason = "it only gathers what the page shows")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "it only gathers what the page shows"
+)]
 fn consent_page(
-    app: &App, visitor: &Visitor, person: &SignedIn, client: &Client, kept: &AuthorizationRequest, ground: &Ground, selected: &Organization,
+    app: &App,
+    visitor: &Visitor,
+    person: &SignedIn,
+    client: &Client,
+    kept: &AuthorizationRequest,
+    ground: &Ground,
+    selected: &Organization,
     error: Option<String>,
 ) -> ConsentPage {
     let email = person.user.email.clone().unwrap_or_default();
@@ -186,7 +338,11 @@ fn consent_page(
         csrf: visitor.csrf(),
         request_id: kept.id.to_string(),
         application_name: client.application.name.clone(),
-        application_organization: made_by(&client.application, &client.organization_name, client.vouched_for),
+        application_organization: made_by(
+            &client.application,
+            &client.organization_name,
+            client.vouched_for,
+        ),
         // an application of the person's own organization needs no introduction
         own: client.is_made_by(selected.id),
         verified: client.application.verified_at.is_some(),
@@ -195,22 +351,43 @@ fn consent_page(
         apis: ground.apis.clone(),
         redirect_host: kept.redirect_uri.origin(),
         environment: client.application.environment,
-        scopes: app.catalogue.scopes().filter(|scope| kept.scopes.contains(&scope.name)).map(|scope| scope_row(app, scope, ground)).collect(),
+        scopes: app
+            .catalogue
+            .scopes()
+            .filter(|scope| kept.scopes.contains(&scope.name))
+            .map(|scope| scope_row(app, scope, ground))
+            .collect(),
         organizations: ground
             .organizations
             .iter()
-            .map(|own| page::Choice { id: own.id.to_string(), name: own.name.clone(), selected: own.id == selected.id })
+            .map(|own| page::Choice {
+                id: own.id.to_string(),
+                name: own.name.clone(),
+                selected: own.id == selected.id,
+            })
             .collect(),
-        workspaces: ground.workspaces.iter().map(|workspace| workspace_choice(workspace, selected, ground)).collect(),
+        workspaces: ground
+            .workspaces
+            .iter()
+            .map(|workspace| workspace_choice(workspace, selected, ground))
+            .collect(),
         all_workspaces_possible: ground.is_admin,
-        all_workspaces_selected: ground.is_admin && ground.before.as_ref().is_some_and(|consent| consent.reach == ReachKind::Organization),
+        all_workspaces_selected: ground.is_admin
+            && ground
+                .before
+                .as_ref()
+                .is_some_and(|consent| consent.reach == ReachKind::Organization),
         user_email: email,
         error,
     }
 }
 
 /// A single workspace is chosen beforehand, and what was chosen before; among several the person chooses.
-fn workspace_choice(workspace: &Workspace, organization: &Organization, ground: &Ground) -> WorkspaceChoice {
+fn workspace_choice(
+    workspace: &Workspace,
+    organization: &Organization,
+    ground: &Ground,
+) -> WorkspaceChoice {
     WorkspaceChoice {
         id: workspace.id.to_string(),
         name: workspace.name.clone(),
@@ -221,6 +398,12 @@ fn workspace_choice(workspace: &Workspace, organization: &Organization, ground: 
 }
 
 fn scope_row(app: &App, scope: &ScopeEntry, ground: &Ground) -> RequestedScope {
-    let is_new = ground.before.as_ref().is_some_and(|consent| !consent.scopes.contains(&scope.name));
-    RequestedScope { scope: ScopeRow::of(&app.catalogue, scope), is_new }
+    let is_new = ground
+        .before
+        .as_ref()
+        .is_some_and(|consent| !consent.scopes.contains(&scope.name));
+    RequestedScope {
+        scope: ScopeRow::of(&app.catalogue, scope),
+        is_new,
+    }
 }

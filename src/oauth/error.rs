@@ -58,7 +58,13 @@ pub struct Error {
 
 impl Code {
     pub fn because(self, description: impl Into<Cow<'static, str>>) -> Error {
-        Error { code: self, description: description.into(), cause: None, retry_after_seconds: None, status: None }
+        Error {
+            code: self,
+            description: description.into(),
+            cause: None,
+            retry_after_seconds: None,
+            status: None,
+        }
     }
 }
 
@@ -71,19 +77,31 @@ impl Error {
 
     /// Too many wrong guesses.
     pub fn throttled(retry_after_seconds: i64) -> Self {
-        let error = Code::TemporarilyUnavailable.because("There were too many failed attempts. Wait as long as Retry-After says.");
-        Self { retry_after_seconds: Some(retry_after_seconds.max(1)), status: Some(StatusCode::TOO_MANY_REQUESTS), ..error }
+        let error = Code::TemporarilyUnavailable
+            .because("There were too many failed attempts. Wait as long as Retry-After says.");
+        Self {
+            retry_after_seconds: Some(retry_after_seconds.max(1)),
+            status: Some(StatusCode::TOO_MANY_REQUESTS),
+            ..error
+        }
     }
 
     /// Too many new ones.
     pub fn too_many(description: &'static str, retry_after_seconds: i64) -> Self {
         let error = Code::TemporarilyUnavailable.because(description);
-        Self { retry_after_seconds: Some(retry_after_seconds.max(1)), status: Some(StatusCode::TOO_MANY_REQUESTS), ..error }
+        Self {
+            retry_after_seconds: Some(retry_after_seconds.max(1)),
+            status: Some(StatusCode::TOO_MANY_REQUESTS),
+            ..error
+        }
     }
 
     /// Where the status says more than the code does.
     pub fn with_status(self, status: StatusCode) -> Self {
-        Self { status: Some(status), ..self }
+        Self {
+            status: Some(status),
+            ..self
+        }
     }
 
     pub fn status(&self) -> StatusCode {
@@ -113,8 +131,14 @@ impl Error {
     /// With the cause, because libraries show a challenge and leave the body unread. RFC 7617 §2: whoever does not know a
     /// parameter ignores it. RFC 6749 §5.2: nothing in a description needs an escape.
     fn challenge(&self) -> String {
-        let Self { code, description, .. } = self;
-        let scheme = if *code == Code::InvalidToken { "Bearer realm=\"countersign\"" } else { "Basic realm=\"countersign\", charset=\"UTF-8\"" };
+        let Self {
+            code, description, ..
+        } = self;
+        let scheme = if *code == Code::InvalidToken {
+            "Bearer realm=\"countersign\""
+        } else {
+            "Basic realm=\"countersign\", charset=\"UTF-8\""
+        };
         format!("{scheme}, error=\"{code}\", error_description=\"{description}\"")
     }
 }
@@ -123,7 +147,9 @@ impl From<Code> for Error {
     fn from(code: Code) -> Self {
         code.because(match code {
             Code::InvalidClient => "The client is unknown, or its authentication failed.",
-            Code::InvalidGrant => "The code or token is invalid, expired, revoked, used before, or another client's.",
+            Code::InvalidGrant => {
+                "The code or token is invalid, expired, revoked, used before, or another client's."
+            }
             _ => "The request was refused.",
         })
     }
@@ -133,11 +159,17 @@ impl From<store::Error> for Error {
     fn from(error: store::Error) -> Self {
         match error {
             store::Error::Unavailable(_) => {
-                let unavailable = Code::TemporarilyUnavailable.because("The service cannot reach its database. Try again in a moment.");
-                Self { retry_after_seconds: Some(RETRY_SECONDS), ..unavailable.caused_by(error) }
+                let unavailable = Code::TemporarilyUnavailable
+                    .because("The service cannot reach its database. Try again in a moment.");
+                Self {
+                    retry_after_seconds: Some(RETRY_SECONDS),
+                    ..unavailable.caused_by(error)
+                }
             }
             // a row that vanished between two statements: somebody else was first
-            store::Error::NotFound | store::Error::Constraint(_) => Self::from(Code::InvalidGrant).caused_by(error),
+            store::Error::NotFound | store::Error::Constraint(_) => {
+                Self::from(Code::InvalidGrant).caused_by(error)
+            }
         }
     }
 }
@@ -154,8 +186,12 @@ impl From<Refusal> for Error {
 
 impl From<FormError> for Error {
     fn from(error: FormError) -> Self {
-        let status = matches!(error, FormError::Body(BodyError::TooSlow)).then_some(StatusCode::REQUEST_TIMEOUT);
-        Self { status, ..Code::InvalidRequest.because(error.to_string()) }
+        let status = matches!(error, FormError::Body(BodyError::TooSlow))
+            .then_some(StatusCode::REQUEST_TIMEOUT);
+        Self {
+            status,
+            ..Code::InvalidRequest.because(error.to_string())
+        }
     }
 }
 

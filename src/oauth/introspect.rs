@@ -15,7 +15,12 @@ use crate::types::id::{AuthorizationId, OrganizationId, WorkspaceId};
 use crate::web::facts::Facts;
 use crate::web::resource_server::{self, ServerError};
 
-pub async fn post(app: web::Data<App>, facts: Facts, request: HttpRequest, payload: web::Payload) -> HttpResponse {
+pub async fn post(
+    app: web::Data<App>,
+    facts: Facts,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> HttpResponse {
     match introspect(&app, &facts, &request, payload).await {
         Ok(response) => response,
         Err(error) => {
@@ -25,20 +30,39 @@ pub async fn post(app: web::Data<App>, facts: Facts, request: HttpRequest, paylo
     }
 }
 
-async fn introspect(app: &App, facts: &Facts, request: &HttpRequest, payload: web::Payload) -> Result<HttpResponse, Error> {
+async fn introspect(
+    app: &App,
+    facts: &Facts,
+    request: &HttpRequest,
+    payload: web::Payload,
+) -> Result<HttpResponse, Error> {
     let server = resource_server::authenticate(app, request.headers(), facts).await?;
     let form = read_form(app, request, payload).await?;
-    let token = form.one("token")?.ok_or_else(|| Code::InvalidRequest.because("token is missing."))?;
+    let token = form
+        .one("token")?
+        .ok_or_else(|| Code::InvalidRequest.because("token is missing."))?;
     form.one("token_type_hint")?;
     let lookup = app.access(token, None, facts.now).await?;
     let answer = match &lookup {
-        Lookup::Found(access) if stands(access, &server, &app.catalogue, facts.now).is_ok() => describe(app, access),
+        Lookup::Found(access) if stands(access, &server, &app.catalogue, facts.now).is_ok() => {
+            describe(app, access)
+        }
         Lookup::Found(_) | Lookup::Unknown => Answer::default(),
-        Lookup::Throttled { retry_after_seconds } => return Err(Error::throttled(*retry_after_seconds)),
+        Lookup::Throttled {
+            retry_after_seconds,
+        } => return Err(Error::throttled(*retry_after_seconds)),
     };
     let code = if answer.active { "active" } else { "inactive" };
-    app.metrics.decisions.get_or_create(&DecisionLabels { door: "introspect", code }).inc();
-    Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(answer))
+    app.metrics
+        .decisions
+        .get_or_create(&DecisionLabels {
+            door: "introspect",
+            code,
+        })
+        .inc();
+    Ok(HttpResponse::Ok()
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .json(answer))
 }
 
 /// RFC 7662 §2.2.
@@ -68,11 +92,17 @@ struct Description<'a> {
 
 /// A key is not a token: `verify` is its door.
 fn describe<'a>(app: &'a App, access: &'a Access) -> Answer<'a> {
-    let Some(token) = &access.credential.token else { return Answer::default() };
+    let Some(token) = &access.credential.token else {
+        return Answer::default();
+    };
     let description = Description {
         iss: app.issuer.as_str(),
         aud: Audience::of(&token.resources, app.issuer.as_str()),
-        sub: if token.is_own { token.application.to_string() } else { access.actor.id.to_string() },
+        sub: if token.is_own {
+            token.application.to_string()
+        } else {
+            access.actor.id.to_string()
+        },
         client_id: token.application.as_str(),
         token_type: "Bearer",
         scope: token.scopes.as_str(),
@@ -84,15 +114,21 @@ fn describe<'a>(app: &'a App, access: &'a Access) -> Answer<'a> {
         environment: access.environment.as_str(),
         workspaces: access.workspaces().collect(),
     };
-    Answer { active: true, token: Some(description) }
+    Answer {
+        active: true,
+        token: Some(description),
+    }
 }
 
 impl From<ServerError> for Error {
     fn from(error: ServerError) -> Self {
         match error {
             ServerError::Basic(error) => error.into(),
-            ServerError::Unknown => Code::InvalidClient.because("Introspection needs the id and secret of a resource server."),
-            ServerError::Throttled { retry_after_seconds } => Self::throttled(retry_after_seconds),
+            ServerError::Unknown => Code::InvalidClient
+                .because("Introspection needs the id and secret of a resource server."),
+            ServerError::Throttled {
+                retry_after_seconds,
+            } => Self::throttled(retry_after_seconds),
             ServerError::Store(error) => error.into(),
         }
     }

@@ -9,7 +9,11 @@ use crate::app::App;
 pub async fn get(app: web::Data<App>) -> HttpResponse {
     let issuer = app.issuer.as_str();
     let at = |path: &str| format!("{issuer}{path}");
-    let scopes: Vec<&str> = app.catalogue.public_scopes().map(|scope| scope.name.as_str()).collect();
+    let scopes: Vec<&str> = app
+        .catalogue
+        .public_scopes()
+        .map(|scope| scope.name.as_str())
+        .collect();
     let mut metadata = json!({
         "issuer": issuer,
         "authorization_endpoint": at("/oauth2/authorize"),
@@ -31,5 +35,7 @@ pub async fn get(app: web::Data<App>) -> HttpResponse {
     if app.config.registration.is_open() {
         metadata["registration_endpoint"] = at("/oauth2/register").into();
     }
-    HttpResponse::Ok().insert_header((CACHE_CONTROL, "public, max-age=300")).json(metadata)
+    HttpResponse::Ok()
+        .insert_header((CACHE_CONTROL, "public, max-age=300"))
+        .json(metadata)
 }

@@ -69,7 +69,9 @@ mod tests {
     use super::*;
     use crate::config::Risk;
     use crate::web::page::promises::assert_kept;
-    use crate::web::page::samples::{RIGHT_TO_LEFT, SCRIPT, choice, long, scope, scopes, signed_in};
+    use crate::web::page::samples::{
+        RIGHT_TO_LEFT, SCRIPT, choice, long, scope, scopes, signed_in,
+    };
 
     fn workspace(id: &str, name: &str, selected: bool) -> WorkspaceChoice {
         WorkspaceChoice {
@@ -96,9 +98,21 @@ mod tests {
                 apis: Vec::new(),
                 redirect_host: "crm.northwind.example".into(),
                 environment: Environment::Production,
-                scopes: scopes().into_iter().map(|scope| RequestedScope { scope, is_new: false }).collect(),
-                organizations: vec![choice("org_1Acme", "Acme Contracts", true), choice("org_2Beta", "Beta Legal", false)],
-                workspaces: vec![workspace("ws_1", "Sales", true), workspace("ws_2", "Human resources", false)],
+                scopes: scopes()
+                    .into_iter()
+                    .map(|scope| RequestedScope {
+                        scope,
+                        is_new: false,
+                    })
+                    .collect(),
+                organizations: vec![
+                    choice("org_1Acme", "Acme Contracts", true),
+                    choice("org_2Beta", "Beta Legal", false),
+                ],
+                workspaces: vec![
+                    workspace("ws_1", "Sales", true),
+                    workspace("ws_2", "Human resources", false),
+                ],
                 all_workspaces_possible: true,
                 all_workspaces_selected: false,
                 user_email: "ada@acme.example".into(),
@@ -119,9 +133,24 @@ mod tests {
         }
 
         fn sample_grown() -> Self {
-            let scopes = scopes().into_iter().map(|scope| RequestedScope { is_new: scope.risk != Risk::Low, scope }).collect();
-            let (apis, all_workspaces_selected) = (vec!["Documents API".into(), "Archive API".into()], true);
-            Self { own: false, verified: true, connected_before: true, scopes, apis, all_workspaces_selected, ..Self::sample() }
+            let scopes = scopes()
+                .into_iter()
+                .map(|scope| RequestedScope {
+                    is_new: scope.risk != Risk::Low,
+                    scope,
+                })
+                .collect();
+            let (apis, all_workspaces_selected) =
+                (vec!["Documents API".into(), "Archive API".into()], true);
+            Self {
+                own: false,
+                verified: true,
+                connected_before: true,
+                scopes,
+                apis,
+                all_workspaces_selected,
+                ..Self::sample()
+            }
         }
 
         fn sample_hostile(name: &str) -> Self {
@@ -129,10 +158,16 @@ mod tests {
                 application_name: name.into(),
                 application_organization: name.into(),
                 redirect_host: name.into(),
-                scopes: vec![RequestedScope { scope: scope(name, name, name, Risk::High), is_new: true }],
+                scopes: vec![RequestedScope {
+                    scope: scope(name, name, name, Risk::High),
+                    is_new: true,
+                }],
                 connected_before: true,
                 apis: vec![name.into()],
-                organizations: vec![choice("org_1Acme", name, true), choice("org_2Beta", name, false)],
+                organizations: vec![
+                    choice("org_1Acme", name, true),
+                    choice("org_2Beta", name, false),
+                ],
                 workspaces: vec![workspace(name, name, true)],
                 user_email: name.into(),
                 error: Some(name.into()),
@@ -141,7 +176,11 @@ mod tests {
         }
 
         fn sample_without_workspaces() -> Self {
-            Self { workspaces: Vec::new(), scopes: Vec::new(), ..Self::sample_sandbox_unverified() }
+            Self {
+                workspaces: Vec::new(),
+                scopes: Vec::new(),
+                ..Self::sample_sandbox_unverified()
+            }
         }
     }
 
@@ -160,7 +199,10 @@ mod tests {
     fn return_and_enter_deny() {
         // the first submit button of a form is what the Enter key presses
         let html = ConsentPage::sample().render().expect("renders");
-        let form = html.split(r#"action="/oauth2/authorize""#).nth(1).expect("the decision form");
+        let form = html
+            .split(r#"action="/oauth2/authorize""#)
+            .nth(1)
+            .expect("the decision form");
         let (deny, allow) = (form.find(r#"value="deny""#), form.find(r#"value="allow""#));
         assert!(deny.is_some() && deny < allow);
     }

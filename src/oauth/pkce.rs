@@ -8,12 +8,18 @@ const CHALLENGE_CHARACTERS: usize = 43;
 
 /// Whether `challenge` has the shape of an S256 one.
 pub fn is_challenge(challenge: &str) -> bool {
-    challenge.len() == CHALLENGE_CHARACTERS && URL_SAFE_NO_PAD.decode(challenge).is_ok_and(|bytes| bytes.len() == 32)
+    challenge.len() == CHALLENGE_CHARACTERS
+        && URL_SAFE_NO_PAD
+            .decode(challenge)
+            .is_ok_and(|bytes| bytes.len() == 32)
 }
 
 /// RFC 7636 §4.1: 43 to 128 unreserved characters.
 pub fn is_verifier(verifier: &str) -> bool {
-    (43..=128).contains(&verifier.len()) && verifier.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte))
+    (43..=128).contains(&verifier.len())
+        && verifier
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte))
 }
 
 /// RFC 7636 §4.6.
@@ -29,9 +35,16 @@ mod tests {
 
     #[test]
     fn the_example_of_rfc_7636_appendix_b() {
-        let (verifier, challenge) = ("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk", "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM");
+        let (verifier, challenge) = (
+            "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk",
+            "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",
+        );
         assert!(is_challenge(challenge) && is_verifier(verifier) && matches(challenge, verifier));
         assert!(!matches(challenge, &verifier.replace('d', "e")));
-        assert!(!is_challenge(verifier.trim_end_matches('k')) && !is_verifier("short") && !is_verifier(&"a".repeat(129)));
+        assert!(
+            !is_challenge(verifier.trim_end_matches('k'))
+                && !is_verifier("short")
+                && !is_verifier(&"a".repeat(129))
+        );
     }
 }

@@ -19,24 +19,46 @@ pub const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
 pub async fn get(app: web::Data<App>, facts: Facts, request: HttpRequest) -> HttpResponse {
     match describe(&app, &facts, &request).await {
         Ok(Some(response)) => response,
-        Ok(None) => Problem::new(StatusCode::NOT_FOUND, "not_found", "No resource of this name is registered here.").respond(&facts),
+        Ok(None) => Problem::new(
+            StatusCode::NOT_FOUND,
+            "not_found",
+            "No resource of this name is registered here.",
+        )
+        .respond(&facts),
         Err(refusal) => refusal.respond(&facts),
     }
 }
 
-async fn describe(app: &App, facts: &Facts, request: &HttpRequest) -> Result<Option<HttpResponse>, Problem> {
-    let Some(resource) = named(request) else { return Ok(None) };
-    let budget = app.admit_stranger(facts.address, facts.now).map_err(Problem::rate_limited)?;
+async fn describe(
+    app: &App,
+    facts: &Facts,
+    request: &HttpRequest,
+) -> Result<Option<HttpResponse>, Problem> {
+    let Some(resource) = named(request) else {
+        return Ok(None);
+    };
+    let budget = app
+        .admit_stranger(facts.address, facts.now)
+        .map_err(Problem::rate_limited)?;
     let uri = resource.clone();
-    let found = app.store.read(move |snapshot| snapshot.find_resource_server_by_uri(uri.as_str())).await;
+    let found = app
+        .store
+        .read(move |snapshot| snapshot.find_resource_server_by_uri(uri.as_str()))
+        .await;
     let Some(server) = found.map_err(|error: store::Error| Problem::from(error))? else {
         app.count_stranger(budget, facts.now);
         return Ok(None);
     };
-    let scopes: Vec<&str> = app.catalogue.public_scopes().map(|scope| scope.name.as_str()).collect();
+    let scopes: Vec<&str> = app
+        .catalogue
+        .public_scopes()
+        .map(|scope| scope.name.as_str())
+        .collect();
     // one path tells of as many resources as there are hosts
     let mut response = HttpResponse::Ok();
-    response.insert_header((CACHE_CONTROL, "public, max-age=300")).insert_header((VARY, "Host"));
+    response
+        .insert_header((CACHE_CONTROL, "public, max-age=300"))
+        .insert_header((VARY, "Host"));
     Ok(Some(response.json(json!({
         "resource": resource.as_str(),
         "authorization_servers": [app.issuer.as_str()],
@@ -50,14 +72,24 @@ async fn describe(app: &App, facts: &Facts, request: &HttpRequest) -> Result<Opt
 /// RFC 9728 §3.1: the host that was asked, and what stands behind the well-known path.
 fn named(request: &HttpRequest) -> Option<ResourceUri> {
     let mut hosts = request.headers().get_all(HOST);
-    let (Some(host), None) = (hosts.next(), hosts.next()) else { return None };
+    let (Some(host), None) = (hosts.next(), hosts.next()) else {
+        return None;
+    };
     let host = host.to_str().ok()?;
     // RFC 9110 §7.2: a host and a port, and nothing that would begin a path
     if host.contains(['/', '?', '#', '@', '\\']) {
         return None;
     }
-    let rest = request.uri().path_and_query()?.as_str().strip_prefix(WELL_KNOWN)?;
-    let at = |scheme: &str| format!("{scheme}://{host}{rest}").parse::<ResourceUri>().ok();
+    let rest = request
+        .uri()
+        .path_and_query()?
+        .as_str()
+        .strip_prefix(WELL_KNOWN)?;
+    let at = |scheme: &str| {
+        format!("{scheme}://{host}{rest}")
+            .parse::<ResourceUri>()
+            .ok()
+    };
     // http only names a resource on a loopback address
     let loopback = at("http");
     loopback.or_else(|| at("https"))

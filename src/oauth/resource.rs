@@ -14,18 +14,31 @@ pub fn asked(form: &Form) -> Result<Resources, Error> {
     let named: Vec<&str> = form.all("resource").filter(|uri| !uri.is_empty()).collect();
     let wrong = |error: ResourceError| Code::InvalidTarget.because(format!("resource {error}."));
     ensure(named.len() <= MOST_RESOURCES, wrong(ResourceError::TooMany))?;
-    named.into_iter().map(str::parse::<ResourceUri>).collect::<Result<Resources, _>>().map_err(wrong)
+    named
+        .into_iter()
+        .map(str::parse::<ResourceUri>)
+        .collect::<Result<Resources, _>>()
+        .map_err(wrong)
 }
 
 /// Refuses what no resource server is called by.
-pub async fn ensure_known(app: &App, asked: &Resources, environment: Environment) -> Result<(), Error> {
+pub async fn ensure_known(
+    app: &App,
+    asked: &Resources,
+    environment: Environment,
+) -> Result<(), Error> {
     if asked.is_empty() {
         return Ok(());
     }
     let resources = asked.clone();
-    let wrong = app.store.read(move |snapshot| find_wrong_target(snapshot, &resources, environment)).await;
+    let wrong = app
+        .store
+        .read(move |snapshot| find_wrong_target(snapshot, &resources, environment))
+        .await;
     match wrong.map_err(|error: store::Error| Error::from(error))? {
-        Some(_) => Err(Code::InvalidTarget.because("resource names one that is not registered here, or not in this environment.")),
+        Some(_) => Err(Code::InvalidTarget.because(
+            "resource names one that is not registered here, or not in this environment.",
+        )),
         None => Ok(()),
     }
 }
@@ -35,6 +48,9 @@ pub fn narrow(granted: &Resources, asked: &Resources) -> Result<Resources, Error
     if asked.is_empty() {
         return Ok(granted.clone());
     }
-    ensure(asked.is_subset_of(granted), Code::InvalidTarget.because("resource names one that was not granted."))?;
+    ensure(
+        asked.is_subset_of(granted),
+        Code::InvalidTarget.because("resource names one that was not granted."),
+    )?;
     Ok(asked.clone())
 }

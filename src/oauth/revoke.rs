@@ -18,9 +18,16 @@ use crate::types::id::{AccessTokenId, AuthorizationId};
 use crate::types::time::Timestamp;
 use crate::web::facts::Facts;
 
-pub async fn post(app: web::Data<App>, facts: Facts, request: HttpRequest, payload: web::Payload) -> HttpResponse {
+pub async fn post(
+    app: web::Data<App>,
+    facts: Facts,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> HttpResponse {
     match revoke(&app, &facts, &request, payload).await {
-        Ok(()) => HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).finish(),
+        Ok(()) => HttpResponse::Ok()
+            .insert_header((CACHE_CONTROL, "no-store"))
+            .finish(),
         Err(error) => {
             tracing::warn!(request.id = %facts.id, "Rejected revocation: {error}");
             error.respond()
@@ -28,25 +35,41 @@ pub async fn post(app: web::Data<App>, facts: Facts, request: HttpRequest, paylo
     }
 }
 
-async fn revoke(app: &App, facts: &Facts, request: &HttpRequest, payload: web::Payload) -> Result<(), Error> {
+async fn revoke(
+    app: &App,
+    facts: &Facts,
+    request: &HttpRequest,
+    payload: web::Payload,
+) -> Result<(), Error> {
     let form = read_form(app, request, payload).await?;
     let client = authenticate(app, request.headers(), &form, facts).await?;
-    let token = form.one("token")?.ok_or_else(|| Code::InvalidRequest.because("token is missing."))?;
+    let token = form
+        .one("token")?
+        .ok_or_else(|| Code::InvalidRequest.because("token is missing."))?;
     // §2.1: token_type_hint may be wrong, so all kinds are looked for in any case
     form.one("token_type_hint")?;
     let refresh = app.digester.candidates(Purpose::RefreshToken, token);
     let opaque = app.digester.candidates(Purpose::AccessToken, token);
-    let jwt =
-        app.signer.verify(token).ok().and_then(|claims| {
-            Some(Presented { id: claims.jti.parse().ok()?, authorization: claims.authorization, expires_at: claims.expires_at() })
-        });
+    let jwt = app.signer.verify(token).ok().and_then(|claims| {
+        Some(Presented {
+            id: claims.jti.parse().ok()?,
+            authorization: claims.authorization,
+            expires_at: claims.expires_at(),
+        })
+    });
     let prefix = &app.config.keys.prefix;
-    let shaped = is_token(prefix, TokenKind::RefreshToken, token) || is_token(prefix, TokenKind::AccessToken, token);
+    let shaped = is_token(prefix, TokenKind::RefreshToken, token)
+        || is_token(prefix, TokenKind::AccessToken, token);
     if !shaped && jwt.is_none() {
         // §2.2: nothing of ours, so nothing to end
         return Ok(());
     }
-    Ok(app.store.write(facts.now, move |tx| end(tx, &client, &refresh, &opaque, jwt).map(Verdict::<_, store::Error>::Done)).await?)
+    Ok(app
+        .store
+        .write(facts.now, move |tx| {
+            end(tx, &client, &refresh, &opaque, jwt).map(Verdict::<_, store::Error>::Done)
+        })
+        .await?)
 }
 
 struct Presented {
@@ -55,21 +78,45 @@ struct Presented {
     expires_at: Timestamp,
 }
 
-fn end(tx: &mut Tx, client: &Arc<Client>, refresh: &[Digest], opaque: &[Digest], jwt: Option<Presented>) -> Result<(), store::Error> {
+fn end(
+    tx: &mut Tx,
+    client: &Arc<Client>,
+    refresh: &[Digest],
+    opaque: &[Digest],
+    jwt: Option<Presented>,
+) -> Result<(), store::Error> {
     if let Some(token) = tx.find_refresh_token_by_digest(refresh)? {
         // §2.1: with the refresh token, the access tokens of the same authorization
-        let own = tx.find_authorization(token.authorization_id)?.filter(|own| own.application_id == client.application.id);
-        return own.map_or(Ok(()), |authorization| authorizations::end(tx, &authorization, "revoked by the client"));
+        let own = tx
+            .find_authorization(token.authorization_id)?
+            .filter(|own| own.application_id == client.application.id);
+        return own.map_or(Ok(()), |authorization| {
+            authorizations::end(tx, &authorization, "revoked by the client")
+        });
     }
     let row = tx.find_access_token_by_digest(opaque)?;
-    let row = row.map(|row| Presented { id: row.id, authorization: row.authorization_id, expires_at: row.expires_at });
-    let Some(token) = row.or(jwt) else { return Ok(()) };
-    let Some(authorization) = tx.find_authorization(token.authorization)? else { return Ok(()) };
+    let row = row.map(|row| Presented {
+        id: row.id,
+        authorization: row.authorization_id,
+        expires_at: row.expires_at,
+    });
+    let Some(token) = row.or(jwt) else {
+        return Ok(());
+    };
+    let Some(authorization) = tx.find_authorization(token.authorization)? else {
+        return Ok(());
+    };
     if authorization.application_id != client.application.id {
         return Ok(());
     }
     // who shows it has what came with it, too
     tx.note_receipt(token.id)?;
     tx.revoke_access_token(&authorization, token.id, token.expires_at)?;
-    tx.record(Some(authorization.organization_id), None, "access_token.revoked", token.id.as_str(), "revoked by the client")
+    tx.record(
+        Some(authorization.organization_id),
+        None,
+        "access_token.revoked",
+        token.id.as_str(),
+        "revoked by the client",
+    )
 }

@@ -22,8 +22,10 @@ pub fn mint(app: &App, client: &Client, with_refresh_token: bool) -> Minted {
         (token, digest)
     };
     Minted {
-        access_token: is_opaque(&client.application).then(|| fresh(TokenKind::AccessToken, Purpose::AccessToken)),
-        refresh_token: with_refresh_token.then(|| fresh(TokenKind::RefreshToken, Purpose::RefreshToken)),
+        access_token: is_opaque(&client.application)
+            .then(|| fresh(TokenKind::AccessToken, Purpose::AccessToken)),
+        refresh_token: with_refresh_token
+            .then(|| fresh(TokenKind::RefreshToken, Purpose::RefreshToken)),
     }
 }
 
@@ -31,17 +33,26 @@ pub fn mint(app: &App, client: &Client, with_refresh_token: bool) -> Minted {
 pub fn respond(app: &App, issuance: &Issuance) -> Result<HttpResponse, Error> {
     let access_token = match &issuance.minted.access_token {
         Some((token, _)) => token.expose().to_owned(),
-        None => app.signer.sign(&claims(app, issuance)).map_err(|error| Error::from(Code::ServerError).caused_by(error))?,
+        None => app
+            .signer
+            .sign(&claims(app, issuance))
+            .map_err(|error| Error::from(Code::ServerError).caused_by(error))?,
     };
     let mut body = Map::new();
     body.insert("access_token".to_owned(), Value::from(access_token));
     body.insert("token_type".to_owned(), json!("Bearer"));
-    body.insert("expires_in".to_owned(), json!(issuance.expires_at.seconds() - issuance.issued_at.seconds()));
+    body.insert(
+        "expires_in".to_owned(),
+        json!(issuance.expires_at.seconds() - issuance.issued_at.seconds()),
+    );
     body.insert("scope".to_owned(), json!(issuance.extent.scopes.as_str()));
     if let Some((token, _)) = &issuance.minted.refresh_token {
         body.insert("refresh_token".to_owned(), json!(token.expose()));
     }
-    Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).insert_header((PRAGMA, "no-cache")).json(body))
+    Ok(HttpResponse::Ok()
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .insert_header((PRAGMA, "no-cache"))
+        .json(body))
 }
 
 /// RFC 9068 §2.2; `sub` is the client itself when it acts as itself.

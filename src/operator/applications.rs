@@ -3,7 +3,10 @@
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 
-use super::pages::applications::{ApplicationDetail, ApplicationPage, ApplicationRow, ApplicationStopPage, ApplicationsPage, Status};
+use super::pages::applications::{
+    ApplicationDetail, ApplicationPage, ApplicationRow, ApplicationStopPage, ApplicationsPage,
+    Status,
+};
 use super::shell::{self, Operator};
 use crate::app::App;
 use crate::config::Catalogue;
@@ -26,14 +29,25 @@ use crate::web::visitor::Visitor;
 const MOST_SEARCH: usize = 200;
 
 /// `GET /operator/applications?search=&standing=&after=`.
-pub async fn list(app: web::Data<App>, visitor: Visitor, request: HttpRequest) -> Result<HttpResponse, PageError> {
+pub async fn list(
+    app: web::Data<App>,
+    visitor: Visitor,
+    request: HttpRequest,
+) -> Result<HttpResponse, PageError> {
     let operator = shell::enter(&visitor)?;
     let filter = filter(&Form::of_query(&request)?)?;
     let (id, asked) = (operator.id, filter.clone());
-    let question =
-        move |snapshot: &mut Snapshot| -> Result<_, Refusal> { Ok((approval::list_waiting(snapshot, id)?, approval::search(snapshot, id, &asked)?)) };
+    let question = move |snapshot: &mut Snapshot| -> Result<_, Refusal> {
+        Ok((
+            approval::list_waiting(snapshot, id)?,
+            approval::search(snapshot, id, &asked)?,
+        ))
+    };
     let (waiting, (found, more)) = app.store.read(question).await?;
-    let next_href = found.last().filter(|_| more).map(|(last, _)| list_path(&filter, Some(last.id)));
+    let next_href = found
+        .last()
+        .filter(|_| more)
+        .map(|(last, _)| list_path(&filter, Some(last.id)));
     let template = ApplicationsPage {
         shell: operator.shell("Applications"),
         waiting: waiting.iter().map(row).collect(),
@@ -46,58 +60,110 @@ pub async fn list(app: web::Data<App>, visitor: Visitor, request: HttpRequest) -
 }
 
 /// `GET /operator/applications/{id}`.
-pub async fn show(app: web::Data<App>, visitor: Visitor, path: web::Path<String>) -> Result<HttpResponse, PageError> {
+pub async fn show(
+    app: web::Data<App>,
+    visitor: Visitor,
+    path: web::Path<String>,
+) -> Result<HttpResponse, PageError> {
     let operator = shell::enter(&visitor)?;
     let found = get(&app, &operator, &path).await?;
-    Ok(html::page(StatusCode::OK, &page(&app.catalogue, &operator, found), None))
+    Ok(html::page(
+        StatusCode::OK,
+        &page(&app.catalogue, &operator, found),
+        None,
+    ))
 }
 
 /// `POST /operator/applications/{id}` with `csrf decision=approve|refuse|verify|unverify|resume reason`.
 pub async fn decide(
-    app: web::Data<App>, visitor: Visitor, facts: Facts, request: HttpRequest, path: web::Path<String>, payload: web::Payload,
+    app: web::Data<App>,
+    visitor: Visitor,
+    facts: Facts,
+    request: HttpRequest,
+    path: web::Path<String>,
+    payload: web::Payload,
 ) -> Result<HttpResponse, PageError> {
     let (operator, form) = shell::submitted(&app, &visitor, &request, payload).await?;
     form.refuse_repeated(&["decision", "reason"])?;
     let id: ApplicationId = parse_id(&path)?;
     let decision = Decision::read(form.field("decision"))?;
     let (person, reason) = (operator.id, form.field("reason").to_owned());
-    let write = move |tx: &mut Tx| decision.carry_out(tx, person, id, &reason).map(Verdict::Done);
+    let write = move |tx: &mut Tx| {
+        decision
+            .carry_out(tx, person, id, &reason)
+            .map(Verdict::Done)
+    };
     match app.store.write(facts.now, write).await {
         Ok(()) => Ok(html::see_other(&application_path(id))),
         Err(refusal) => {
             let errors = field_errors(refusal)?;
             let found = get(&app, &operator, &path).await?;
-            let template = ApplicationPage { errors, reason: form.field("reason").to_owned(), ..page(&app.catalogue, &operator, found) };
-            Ok(html::page(StatusCode::UNPROCESSABLE_ENTITY, &template, None))
+            let template = ApplicationPage {
+                errors,
+                reason: form.field("reason").to_owned(),
+                ..page(&app.catalogue, &operator, found)
+            };
+            Ok(html::page(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                &template,
+                None,
+            ))
         }
     }
 }
 
 /// `GET /operator/applications/{id}/stop`.
-pub async fn confirm_stop(app: web::Data<App>, visitor: Visitor, path: web::Path<String>) -> Result<HttpResponse, PageError> {
+pub async fn confirm_stop(
+    app: web::Data<App>,
+    visitor: Visitor,
+    path: web::Path<String>,
+) -> Result<HttpResponse, PageError> {
     let operator = shell::enter(&visitor)?;
     let found = get(&app, &operator, &path).await?;
     if found.application.stopped_at.is_some() {
         return Ok(html::see_other(&application_path(found.application.id)));
     }
-    Ok(html::page(StatusCode::OK, &stop_page(&app.catalogue, &operator, found), None))
+    Ok(html::page(
+        StatusCode::OK,
+        &stop_page(&app.catalogue, &operator, found),
+        None,
+    ))
 }
 
 /// `POST /operator/applications/{id}/stop` with `csrf reason`.
 pub async fn stop(
-    app: web::Data<App>, visitor: Visitor, facts: Facts, request: HttpRequest, path: web::Path<String>, payload: web::Payload,
+    app: web::Data<App>,
+    visitor: Visitor,
+    facts: Facts,
+    request: HttpRequest,
+    path: web::Path<String>,
+    payload: web::Payload,
 ) -> Result<HttpResponse, PageError> {
     let (operator, form) = shell::submitted(&app, &visitor, &request, payload).await?;
     form.refuse_repeated(&["reason"])?;
     let id: ApplicationId = parse_id(&path)?;
     let (person, reason) = (operator.id, form.field("reason").to_owned());
-    match app.store.write(facts.now, move |tx| approval::stop(tx, person, id, &reason).map(Verdict::Done)).await {
+    match app
+        .store
+        .write(facts.now, move |tx| {
+            approval::stop(tx, person, id, &reason).map(Verdict::Done)
+        })
+        .await
+    {
         Ok(()) => Ok(html::see_other(&application_path(id))),
         Err(refusal) => {
             let errors = field_errors(refusal)?;
             let found = get(&app, &operator, &path).await?;
-            let template = ApplicationStopPage { errors, reason: form.field("reason").to_owned(), ..stop_page(&app.catalogue, &operator, found) };
-            Ok(html::page(StatusCode::UNPROCESSABLE_ENTITY, &template, None))
+            let template = ApplicationStopPage {
+                errors,
+                reason: form.field("reason").to_owned(),
+                ..stop_page(&app.catalogue, &operator, found)
+            };
+            Ok(html::page(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                &template,
+                None,
+            ))
         }
     }
 }
@@ -124,11 +190,19 @@ impl Decision {
             "first_party" => Ok(Self::FirstParty),
             "third_party" => Ok(Self::ThirdParty),
             "resume" => Ok(Self::Resume),
-            _ => Err(PageError::BadRequest("Choose what to do with the application.".to_owned())),
+            _ => Err(PageError::BadRequest(
+                "Choose what to do with the application.".to_owned(),
+            )),
         }
     }
 
-    fn carry_out(self, tx: &mut Tx, operator: UserId, id: ApplicationId, reason: &str) -> Result<(), Refusal> {
+    fn carry_out(
+        self,
+        tx: &mut Tx,
+        operator: UserId,
+        id: ApplicationId,
+        reason: &str,
+    ) -> Result<(), Refusal> {
         match self {
             Self::Approve => approval::approve(tx, operator, id),
             Self::Refuse => approval::refuse(tx, operator, id, reason),
@@ -145,15 +219,23 @@ impl Decision {
 fn filter(query: &Form) -> Result<ApplicationFilter, PageError> {
     let search = query.field("search").trim();
     if !search.is_empty() {
-        parse_text(search, MOST_SEARCH).map_err(|error| PageError::BadRequest(format!("What to search for {error}.")))?;
+        parse_text(search, MOST_SEARCH)
+            .map_err(|error| PageError::BadRequest(format!("What to search for {error}.")))?;
     }
     let standing: Option<ApplicationStanding> = query.field("standing").parse().ok();
-    Ok(ApplicationFilter { search: search.to_owned(), standing, after: query.field("after").parse().ok() })
+    Ok(ApplicationFilter {
+        search: search.to_owned(),
+        standing,
+        after: query.field("after").parse().ok(),
+    })
 }
 
 fn list_path(filter: &ApplicationFilter, after: Option<ApplicationId>) -> String {
     let mut query = url::form_urlencoded::Serializer::new(String::new());
-    query.append_pair("search", &filter.search).append_pair("standing", filter.standing.map_or("", |standing| standing.as_str()));
+    query.append_pair("search", &filter.search).append_pair(
+        "standing",
+        filter.standing.map_or("", |standing| standing.as_str()),
+    );
     if let Some(after) = after {
         query.append_pair("after", after.as_str());
     }
@@ -166,7 +248,10 @@ fn application_path(id: ApplicationId) -> String {
 
 async fn get(app: &App, operator: &Operator, path: &str) -> Result<Detail, PageError> {
     let (person, id) = (operator.id, parse_id(path)?);
-    Ok(app.store.read(move |snapshot| approval::get(snapshot, person, id)).await?)
+    Ok(app
+        .store
+        .read(move |snapshot| approval::get(snapshot, person, id))
+        .await?)
 }
 
 fn row((application, organization): &(Application, String)) -> ApplicationRow {
@@ -233,14 +318,24 @@ fn detail(catalogue: &Catalogue, found: Detail) -> ApplicationDetail {
         client_type: application.client_type,
         organization: found.organization_name,
         organization_id: application.organization_id.to_string(),
-        redirect_uris: found.redirect_uris.iter().map(RedirectUri::to_string).collect(),
-        scopes: catalogue.scopes().filter(|own| application.scopes.contains(&own.name)).map(scope).collect(),
+        redirect_uris: found
+            .redirect_uris
+            .iter()
+            .map(RedirectUri::to_string)
+            .collect(),
+        scopes: catalogue
+            .scopes()
+            .filter(|own| application.scopes.contains(&own.name))
+            .map(scope)
+            .collect(),
         created: application.created_at.date(),
         created_by: found.creator_name,
         created_by_email: found.creator_email.unwrap_or_default(),
         last_used: date_or_never(application.last_used_at),
         connected: connected(found.consents),
-        approval_reason: application.approval_reason.filter(|_| application.approval == Approval::Refused),
+        approval_reason: application
+            .approval_reason
+            .filter(|_| application.approval == Approval::Refused),
         first_party: application.first_party,
         verified: application.verified_at.map(|at| at.date()),
         stopped: application.stopped_at.map(|at| at.date()),
@@ -264,9 +359,17 @@ mod tests {
 
     #[test]
     fn a_search_stays_in_the_address_of_the_next_page() {
-        let filter = filter(&Form::parse("search=+a%26b+&standing=stopped&after=nonsense").expect("parses")).expect("a filter");
-        assert_eq!((filter.search.as_str(), filter.standing, filter.after), ("a&b", Some(ApplicationStanding::Stopped), None));
-        assert_eq!(list_path(&filter, None), "/operator/applications?search=a%26b&standing=stopped");
+        let filter =
+            filter(&Form::parse("search=+a%26b+&standing=stopped&after=nonsense").expect("parses"))
+                .expect("a filter");
+        assert_eq!(
+            (filter.search.as_str(), filter.standing, filter.after),
+            ("a&b", Some(ApplicationStanding::Stopped), None)
+        );
+        assert_eq!(
+            list_path(&filter, None),
+            "/operator/applications?search=a%26b&standing=stopped"
+        );
     }
 
     #[test]

@@ -21,10 +21,28 @@ pub async fn show(app: web::Data<App>, visitor: Visitor) -> Result<HttpResponse,
     let operator = shell::enter(&visitor)?;
     let id = operator.id;
     let count = move |snapshot: &mut Snapshot| -> Result<_, Refusal> {
-        let asking = OrganizationFilter { production_access: Some(ProductionAccess::Requested), ..OrganizationFilter::default() };
-        let production = snapshot.list_organizations_page(&asking, None, MOST_COUNTED)?.len();
-        Ok((approval::list_waiting(snapshot, id)?.len(), production, resource_servers::list(snapshot, id)?.len()))
+        let asking = OrganizationFilter {
+            production_access: Some(ProductionAccess::Requested),
+            ..OrganizationFilter::default()
+        };
+        let production = snapshot
+            .list_organizations_page(&asking, None, MOST_COUNTED)?
+            .len();
+        Ok((
+            approval::list_waiting(snapshot, id)?.len(),
+            production,
+            resource_servers::list(snapshot, id)?.len(),
+        ))
     };
     let (waiting, production, resource_servers) = app.store.read(count).await?;
-    Ok(html::page(StatusCode::OK, &HomePage { shell: operator.shell("Operator"), waiting, production, resource_servers }, None))
+    Ok(html::page(
+        StatusCode::OK,
+        &HomePage {
+            shell: operator.shell("Operator"),
+            waiting,
+            production,
+            resource_servers,
+        },
+        None,
+    ))
 }

@@ -3,7 +3,9 @@
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 
-use super::pages::organizations::{OrganizationDetail, OrganizationPage, OrganizationRow, OrganizationsPage, PlanChoice};
+use super::pages::organizations::{
+    OrganizationDetail, OrganizationPage, OrganizationRow, OrganizationsPage, PlanChoice,
+};
 use super::shell::{self, Operator};
 use crate::app::App;
 use crate::config::{Catalogue, DevCentre};
@@ -27,47 +29,99 @@ const MOST_SEARCH: usize = 200;
 const PAGE: i64 = 50;
 
 /// `GET /operator/organizations?search=&production=&after=`.
-pub async fn list(app: web::Data<App>, visitor: Visitor, request: HttpRequest) -> Result<HttpResponse, PageError> {
+pub async fn list(
+    app: web::Data<App>,
+    visitor: Visitor,
+    request: HttpRequest,
+) -> Result<HttpResponse, PageError> {
     let operator = shell::enter(&visitor)?;
     let query = Form::of_query(&request)?;
     let (search, after) = (search_of(&query)?, query.field("after").parse().ok());
     let production: Option<ProductionAccess> = query.field("production").parse().ok();
-    let (id, catalogue, is_filtered) = (operator.id, app.catalogue.clone(), !search.is_empty() || production.is_some());
-    let filter =
-        OrganizationFilter { search: Some(search.clone()).filter(|text| !text.is_empty()), production_access: production, ..Default::default() };
+    let (id, catalogue, is_filtered) = (
+        operator.id,
+        app.catalogue.clone(),
+        !search.is_empty() || production.is_some(),
+    );
+    let filter = OrganizationFilter {
+        search: Some(search.clone()).filter(|text| !text.is_empty()),
+        production_access: production,
+        ..Default::default()
+    };
     let question = move |snapshot: &mut Snapshot| -> Result<_, Refusal> {
         approval::ensure_operator(snapshot, id)?;
-        let waiting = OrganizationFilter { production_access: Some(ProductionAccess::Requested), ..Default::default() };
-        let waiting = if is_filtered || after.is_some() { Vec::new() } else { rows(snapshot, &catalogue, &waiting, None)?.0 };
+        let waiting = OrganizationFilter {
+            production_access: Some(ProductionAccess::Requested),
+            ..Default::default()
+        };
+        let waiting = if is_filtered || after.is_some() {
+            Vec::new()
+        } else {
+            rows(snapshot, &catalogue, &waiting, None)?.0
+        };
         Ok((waiting, rows(snapshot, &catalogue, &filter, after)?))
     };
     let (waiting, (found, next)) = app.store.read(question).await?;
     let next_href = next.map(|after| list_path(&search, production, after));
-    let template = OrganizationsPage { shell: operator.shell("Organizations"), waiting, found, search, production, next_href };
+    let template = OrganizationsPage {
+        shell: operator.shell("Organizations"),
+        waiting,
+        found,
+        search,
+        production,
+        next_href,
+    };
     Ok(html::page(StatusCode::OK, &template, None))
 }
 
 /// `GET /operator/organizations/{id}`.
-pub async fn show(app: web::Data<App>, visitor: Visitor, facts: Facts, path: web::Path<String>) -> Result<HttpResponse, PageError> {
+pub async fn show(
+    app: web::Data<App>,
+    visitor: Visitor,
+    facts: Facts,
+    path: web::Path<String>,
+) -> Result<HttpResponse, PageError> {
     let operator = shell::enter(&visitor)?;
-    Ok(html::page(StatusCode::OK, &page(&app, &operator, &facts, parse_id(&path)?).await?, None))
+    Ok(html::page(
+        StatusCode::OK,
+        &page(&app, &operator, &facts, parse_id(&path)?).await?,
+        None,
+    ))
 }
 
 /// `POST /operator/organizations/{id}` with `csrf decision=approve|refuse|withdraw|suspend|resume|subscribe reason plan`.
 pub async fn decide(
-    app: web::Data<App>, visitor: Visitor, facts: Facts, request: HttpRequest, path: web::Path<String>, payload: web::Payload,
+    app: web::Data<App>,
+    visitor: Visitor,
+    facts: Facts,
+    request: HttpRequest,
+    path: web::Path<String>,
+    payload: web::Payload,
 ) -> Result<HttpResponse, PageError> {
     let (operator, form) = shell::submitted(&app, &visitor, &request, payload).await?;
     form.refuse_repeated(&["decision", "reason", "plan"])?;
     let id: OrganizationId = parse_id(&path)?;
-    let (decision, person, catalogue) = (Decision::read(&form)?, operator.id, app.catalogue.clone());
-    let write = move |tx: &mut Tx| decision.carry_out(tx, &catalogue, person, id).map(Verdict::Done);
+    let (decision, person, catalogue) =
+        (Decision::read(&form)?, operator.id, app.catalogue.clone());
+    let write = move |tx: &mut Tx| {
+        decision
+            .carry_out(tx, &catalogue, person, id)
+            .map(Verdict::Done)
+    };
     match app.store.write_organization(id, facts.now, write).await {
         Ok(()) => Ok(html::see_other(&format!("/operator/organizations/{id}"))),
         Err(refusal) => {
             let (errors, reason) = (field_errors(refusal)?, form.field("reason").to_owned());
-            let template = OrganizationPage { errors, reason, ..page(&app, &operator, &facts, id).await? };
-            Ok(html::page(StatusCode::UNPROCESSABLE_ENTITY, &template, None))
+            let template = OrganizationPage {
+                errors,
+                reason,
+                ..page(&app, &operator, &facts, id).await?
+            };
+            Ok(html::page(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                &template,
+                None,
+            ))
         }
     }
 }
@@ -89,18 +143,36 @@ impl Decision {
             "suspend" => Ok(Self::State(OrganizationState::Suspended)),
             "resume" => Ok(Self::State(OrganizationState::Active)),
             "subscribe" => Ok(Self::Subscribe(form.field("plan").to_owned())),
-            _ => Err(PageError::BadRequest("Choose what to do with the organization.".to_owned())),
+            _ => Err(PageError::BadRequest(
+                "Choose what to do with the organization.".to_owned(),
+            )),
         }
     }
 
-    fn carry_out(self, tx: &mut Tx, catalogue: &Catalogue, person: UserId, id: OrganizationId) -> Result<(), Refusal> {
+    fn carry_out(
+        self,
+        tx: &mut Tx,
+        catalogue: &Catalogue,
+        person: UserId,
+        id: OrganizationId,
+    ) -> Result<(), Refusal> {
         approval::ensure_operator(tx, person)?;
-        let caller = Caller { user: person, operator: true };
+        let caller = Caller {
+            user: person,
+            operator: true,
+        };
         match self {
-            Self::Production(step, reason) => production::decide(tx, catalogue, id, &caller, step, &reason).map(|_| ()),
-            Self::State(state) => organizations::set_state(tx, catalogue, id, &caller, state).map(|_| ()),
+            Self::Production(step, reason) => {
+                production::decide(tx, catalogue, id, &caller, step, &reason).map(|_| ())
+            }
+            Self::State(state) => {
+                organizations::set_state(tx, catalogue, id, &caller, state).map(|_| ())
+            }
             Self::Subscribe(plan) => {
-                let wanted = Wanted { plan: Some(plan), ..Wanted::default() };
+                let wanted = Wanted {
+                    plan: Some(plan),
+                    ..Wanted::default()
+                };
                 organizations::subscribe(tx, catalogue, id, &caller, &wanted).map(|_| ())
             }
         }
@@ -110,24 +182,32 @@ impl Decision {
 fn search_of(query: &Form) -> Result<String, PageError> {
     let search = query.field("search").trim();
     if !search.is_empty() {
-        parse_text(search, MOST_SEARCH).map_err(|error| PageError::BadRequest(format!("What to search for {error}.")))?;
+        parse_text(search, MOST_SEARCH)
+            .map_err(|error| PageError::BadRequest(format!("What to search for {error}.")))?;
     }
     Ok(search.to_owned())
 }
 
 fn list_path(search: &str, production: Option<ProductionAccess>, after: OrganizationId) -> String {
     let mut query = url::form_urlencoded::Serializer::new(String::new());
-    query.append_pair("search", search).append_pair("production", production.map_or("", |state| state.as_str()));
+    query
+        .append_pair("search", search)
+        .append_pair("production", production.map_or("", |state| state.as_str()));
     query.append_pair("after", after.as_str());
     format!("/operator/organizations?{}", query.finish())
 }
 
 /// A page of rows, and behind which the next one begins.
 fn rows(
-    snapshot: &mut Snapshot, catalogue: &Catalogue, filter: &OrganizationFilter, after: Option<OrganizationId>,
+    snapshot: &mut Snapshot,
+    catalogue: &Catalogue,
+    filter: &OrganizationFilter,
+    after: Option<OrganizationId>,
 ) -> Result<(Vec<OrganizationRow>, Option<OrganizationId>), Refusal> {
     let after = match after {
-        Some(id) => snapshot.find_organization(id)?.map(|organization| (organization.created_at, organization.id)),
+        Some(id) => snapshot
+            .find_organization(id)?
+            .map(|organization| (organization.created_at, organization.id)),
         None => None,
     };
     let mut found = snapshot.list_organizations_page(filter, after, PAGE + 1)?;
@@ -135,7 +215,10 @@ fn rows(
     found.truncate(usize::try_from(PAGE).unwrap_or(usize::MAX));
     let next = found.last().filter(|_| more).map(|last| last.id);
     let row = |organization: Organization| -> Result<_, Refusal> {
-        let plan = plans::plan_of(snapshot, catalogue, organization.id)?.entry.title.clone();
+        let plan = plans::plan_of(snapshot, catalogue, organization.id)?
+            .entry
+            .title
+            .clone();
         Ok(OrganizationRow {
             id: organization.id.to_string(),
             name: organization.name,
@@ -149,14 +232,26 @@ fn rows(
     Ok((found.into_iter().map(row).collect::<Result<_, _>>()?, next))
 }
 
-async fn page(app: &App, operator: &Operator, facts: &Facts, id: OrganizationId) -> Result<OrganizationPage, PageError> {
+async fn page(
+    app: &App,
+    operator: &Operator,
+    facts: &Facts,
+    id: OrganizationId,
+) -> Result<OrganizationPage, PageError> {
     let (person, catalogue, now) = (operator.id, app.catalogue.clone(), facts.now);
     let question = move |snapshot: &mut Snapshot| -> Result<_, Refusal> {
         approval::ensure_operator(snapshot, person)?;
-        let caller = Caller { user: person, operator: true };
+        let caller = Caller {
+            user: person,
+            operator: true,
+        };
         let standing = production::get(snapshot, &catalogue, id, &caller, now)?;
         let switch = dev_centre::get(snapshot, &catalogue, id, &caller, now)?;
-        Ok((standing, switch, plans::plan_of(snapshot, &catalogue, id)?.entry.clone()))
+        Ok((
+            standing,
+            switch,
+            plans::plan_of(snapshot, &catalogue, id)?.entry.clone(),
+        ))
     };
     let (standing, switch, plan) = app.store.read(question).await?;
     let organization = standing.organization;
@@ -190,7 +285,13 @@ async fn page(app: &App, operator: &Operator, facts: &Facts, id: OrganizationId)
             requested: organization.production_requested_at.map(|at| at.date()),
             decided: organization.production_decided_at.map(|at| at.date()),
             reason: organization.production_reason.unwrap_or_default(),
-            locked: standing.lock.map(|lock| lock.unlock(&app.catalogue, crate::types::environment::Environment::Production).detail),
+            locked: standing.lock.map(|lock| {
+                lock.unlock(
+                    &app.catalogue,
+                    crate::types::environment::Environment::Production,
+                )
+                .detail
+            }),
         },
         reason: String::new(),
         errors: FieldErrors::default(),

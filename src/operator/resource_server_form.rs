@@ -24,8 +24,19 @@ pub struct Wanted {
 
 impl Wanted {
     pub fn with_secret(self, secret: NewSecret) -> NewServer {
-        let Self { name, environment, obligations, default_audience } = self;
-        NewServer { name, environment, obligations, default_audience, secret }
+        let Self {
+            name,
+            environment,
+            obligations,
+            default_audience,
+        } = self;
+        NewServer {
+            name,
+            environment,
+            obligations,
+            default_audience,
+            secret,
+        }
     }
 }
 
@@ -46,7 +57,11 @@ pub fn parse(form: &Form) -> Result<Wanted, Refusal> {
     let mut errors = Vec::new();
     let environment = match form.field("environment") {
         BOTH => Some(None),
-        word => word.parse().map_err(|_| errors.push(("environment", "Choose what it serves.".to_owned()))).ok().map(Some),
+        word => word
+            .parse()
+            .map_err(|_| errors.push(("environment", "Choose what it serves.".to_owned())))
+            .ok()
+            .map(Some),
     };
     let mut obligations: Vec<ObligationKind> = Vec::new();
     for word in form.all("obligation") {
@@ -58,8 +73,16 @@ pub fn parse(form: &Form) -> Result<Wanted, Refusal> {
     }
     match environment {
         Some(environment) if errors.is_empty() => {
-            let (name, default_audience) = (form.field("name").to_owned(), form.field("default_audience") == "true");
-            Ok(Wanted { name, environment, obligations, default_audience })
+            let (name, default_audience) = (
+                form.field("name").to_owned(),
+                form.field("default_audience") == "true",
+            );
+            Ok(Wanted {
+                name,
+                environment,
+                obligations,
+                default_audience,
+            })
         }
         _ => Err(Refusal::Invalid(errors)),
     }
@@ -78,17 +101,36 @@ mod tests {
 
     #[test]
     fn both_environments_are_one_word() {
-        assert_eq!(parse_text("name=A&environment=both").map(|wanted| wanted.environment), Ok(None));
-        assert_eq!(parse_text("name=A&environment=sandbox").map(|wanted| wanted.environment), Ok(Some(Environment::Sandbox)));
+        assert_eq!(
+            parse_text("name=A&environment=both").map(|wanted| wanted.environment),
+            Ok(None)
+        );
+        assert_eq!(
+            parse_text("name=A&environment=sandbox").map(|wanted| wanted.environment),
+            Ok(Some(Environment::Sandbox))
+        );
         for word in ["", "Both", "live"] {
-            assert_eq!(parse_text(&format!("name=A&environment={word}")), Err(vec!["environment"]), "{word}");
+            assert_eq!(
+                parse_text(&format!("name=A&environment={word}")),
+                Err(vec!["environment"]),
+                "{word}"
+            );
         }
     }
 
     #[test]
     fn an_obligation_that_there_is_not_is_refused() {
-        let wanted = parse_text("environment=both&obligation=watermark&obligation=watermark&obligation=recipients").expect("valid");
-        assert_eq!(wanted.obligations, [ObligationKind::Watermark, ObligationKind::Recipients]);
-        assert_eq!(parse_text("environment=both&obligation=everything"), Err(vec!["obligation"]));
+        let wanted = parse_text(
+            "environment=both&obligation=watermark&obligation=watermark&obligation=recipients",
+        )
+        .expect("valid");
+        assert_eq!(
+            wanted.obligations,
+            [ObligationKind::Watermark, ObligationKind::Recipients]
+        );
+        assert_eq!(
+            parse_text("environment=both&obligation=everything"),
+            Err(vec!["obligation"])
+        );
     }
 }

@@ -4,8 +4,9 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::pages::resource_servers::{
-    ResourceServerCreatedPage, ResourceServerDeletePage, ResourceServerDetail, ResourceServerForm, ResourceServerListPage, ResourceServerNewPage,
-    ResourceServerPage, ResourceServerRow, SecretRow,
+    ResourceServerCreatedPage, ResourceServerDeletePage, ResourceServerDetail, ResourceServerForm,
+    ResourceServerListPage, ResourceServerNewPage, ResourceServerPage, ResourceServerRow,
+    SecretRow,
 };
 use super::resource_server_form;
 use super::shell::{self, Operator};
@@ -32,48 +33,97 @@ const LIST: &str = "/operator/resource-servers";
 pub async fn list(app: web::Data<App>, visitor: Visitor) -> Result<HttpResponse, PageError> {
     let operator = shell::enter(&visitor)?;
     let id = operator.id;
-    let all = app.store.read(move |snapshot| resource_servers::list(snapshot, id)).await?;
-    let template = ResourceServerListPage { shell: operator.shell("Resource servers"), servers: all.iter().map(row).collect() };
+    let all = app
+        .store
+        .read(move |snapshot| resource_servers::list(snapshot, id))
+        .await?;
+    let template = ResourceServerListPage {
+        shell: operator.shell("Resource servers"),
+        servers: all.iter().map(row).collect(),
+    };
     Ok(html::page(StatusCode::OK, &template, None))
 }
 
 /// `GET /operator/resource-servers/new`.
 pub async fn new(visitor: Visitor) -> Result<HttpResponse, PageError> {
     let operator = shell::enter(&visitor)?;
-    Ok(html::page(StatusCode::OK, &new_page(&operator, ResourceServerForm::default(), FieldErrors::default()), None))
+    Ok(html::page(
+        StatusCode::OK,
+        &new_page(
+            &operator,
+            ResourceServerForm::default(),
+            FieldErrors::default(),
+        ),
+        None,
+    ))
 }
 
 /// `POST /operator/resource-servers`. The answer is the only page that ever shows the secret.
 pub async fn create(
-    app: web::Data<App>, visitor: Visitor, facts: Facts, request: HttpRequest, payload: web::Payload,
+    app: web::Data<App>,
+    visitor: Visitor,
+    facts: Facts,
+    request: HttpRequest,
+    payload: web::Payload,
 ) -> Result<HttpResponse, PageError> {
     let (operator, form) = shell::submitted(&app, &visitor, &request, payload).await?;
     form.refuse_repeated(&resource_server_form::SINGLE_FIELDS)?;
     match make(&app, operator.id, &form, facts.now).await {
-        Ok((server, secret)) => Ok(html::page(StatusCode::OK, &created_page(&operator, &server, &secret, true), None)),
+        Ok((server, secret)) => Ok(html::page(
+            StatusCode::OK,
+            &created_page(&operator, &server, &secret, true),
+            None,
+        )),
         Err(refusal) => {
-            let template = new_page(&operator, resource_server_form::typed(&form), field_errors(refusal)?);
-            Ok(html::page(StatusCode::UNPROCESSABLE_ENTITY, &template, None))
+            let template = new_page(
+                &operator,
+                resource_server_form::typed(&form),
+                field_errors(refusal)?,
+            );
+            Ok(html::page(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                &template,
+                None,
+            ))
         }
     }
 }
 
 /// `GET /operator/resource-servers/{id}`.
-pub async fn show(app: web::Data<App>, visitor: Visitor, path: web::Path<String>) -> Result<HttpResponse, PageError> {
+pub async fn show(
+    app: web::Data<App>,
+    visitor: Visitor,
+    path: web::Path<String>,
+) -> Result<HttpResponse, PageError> {
     let operator = shell::enter(&visitor)?;
     let found = get(&app, &operator, &path).await?;
-    Ok(html::page(StatusCode::OK, &page(&app, &operator, &found), None))
+    Ok(html::page(
+        StatusCode::OK,
+        &page(&app, &operator, &found),
+        None,
+    ))
 }
 
 /// `POST /operator/resource-servers/{id}` with `csrf change` and `uri` or `secret`.
 pub async fn change(
-    app: web::Data<App>, visitor: Visitor, facts: Facts, request: HttpRequest, path: web::Path<String>, payload: web::Payload,
+    app: web::Data<App>,
+    visitor: Visitor,
+    facts: Facts,
+    request: HttpRequest,
+    path: web::Path<String>,
+    payload: web::Payload,
 ) -> Result<HttpResponse, PageError> {
     let (operator, form) = shell::submitted(&app, &visitor, &request, payload).await?;
     form.refuse_repeated(&["change", "uri", "secret"])?;
     let id: ResourceServerId = parse_id(&path)?;
     let (change, person) = (Change::read(&app, &form)?, operator.id);
-    match app.store.write(facts.now, move |tx| change.carry_out(tx, person, id).map(Verdict::Done)).await {
+    match app
+        .store
+        .write(facts.now, move |tx| {
+            change.carry_out(tx, person, id).map(Verdict::Done)
+        })
+        .await
+    {
         Ok(()) => Ok(html::see_other(&server_path(id))),
         Err(refusal) => refused(&app, &operator, &path, &form, refusal).await,
     }
@@ -81,32 +131,64 @@ pub async fn change(
 
 /// `POST /operator/resource-servers/{id}/secrets` with `csrf`. The answer is the only page that ever shows the secret.
 pub async fn add_secret(
-    app: web::Data<App>, visitor: Visitor, facts: Facts, request: HttpRequest, path: web::Path<String>, payload: web::Payload,
+    app: web::Data<App>,
+    visitor: Visitor,
+    facts: Facts,
+    request: HttpRequest,
+    path: web::Path<String>,
+    payload: web::Payload,
 ) -> Result<HttpResponse, PageError> {
     let (operator, form) = shell::submitted(&app, &visitor, &request, payload).await?;
     let id: ResourceServerId = parse_id(&path)?;
     let (person, (secret, new)) = (operator.id, app.mint_client_secret());
-    match app.store.write(facts.now, move |tx| resource_servers::add_secret(tx, person, id, &new).map(Verdict::Done)).await {
-        Ok(server) => Ok(html::page(StatusCode::OK, &created_page(&operator, &server, &secret, false), None)),
+    match app
+        .store
+        .write(facts.now, move |tx| {
+            resource_servers::add_secret(tx, person, id, &new).map(Verdict::Done)
+        })
+        .await
+    {
+        Ok(server) => Ok(html::page(
+            StatusCode::OK,
+            &created_page(&operator, &server, &secret, false),
+            None,
+        )),
         Err(refusal) => refused(&app, &operator, &path, &form, refusal).await,
     }
 }
 
 /// `GET /operator/resource-servers/{id}/delete`.
-pub async fn confirm_delete(app: web::Data<App>, visitor: Visitor, path: web::Path<String>) -> Result<HttpResponse, PageError> {
+pub async fn confirm_delete(
+    app: web::Data<App>,
+    visitor: Visitor,
+    path: web::Path<String>,
+) -> Result<HttpResponse, PageError> {
     let operator = shell::enter(&visitor)?;
     let found = get(&app, &operator, &path).await?;
-    let template = ResourceServerDeletePage { shell: operator.shell("Delete resource server"), csrf: operator.csrf(), server: row(&found) };
+    let template = ResourceServerDeletePage {
+        shell: operator.shell("Delete resource server"),
+        csrf: operator.csrf(),
+        server: row(&found),
+    };
     Ok(html::page(StatusCode::OK, &template, None))
 }
 
 /// `POST /operator/resource-servers/{id}/delete` with `csrf`.
 pub async fn delete(
-    app: web::Data<App>, visitor: Visitor, facts: Facts, request: HttpRequest, path: web::Path<String>, payload: web::Payload,
+    app: web::Data<App>,
+    visitor: Visitor,
+    facts: Facts,
+    request: HttpRequest,
+    path: web::Path<String>,
+    payload: web::Payload,
 ) -> Result<HttpResponse, PageError> {
     let (operator, _) = shell::submitted(&app, &visitor, &request, payload).await?;
     let (person, id) = (operator.id, parse_id(&path)?);
-    app.store.write(facts.now, move |tx| resource_servers::delete(tx, person, id).map(Verdict::Done)).await?;
+    app.store
+        .write(facts.now, move |tx| {
+            resource_servers::delete(tx, person, id).map(Verdict::Done)
+        })
+        .await?;
     Ok(html::see_other(LIST))
 }
 
@@ -121,8 +203,15 @@ enum Change {
 impl Change {
     fn read(app: &App, form: &Form) -> Result<Self, PageError> {
         match form.field("change") {
-            "add_resource" => Ok(Self::AddResource { uri: form.field("uri").to_owned(), issuer: app.issuer.as_str().to_owned() }),
-            "remove_resource" => form.field("uri").parse().map(Self::RemoveResource).map_err(|_| PageError::NotFound),
+            "add_resource" => Ok(Self::AddResource {
+                uri: form.field("uri").to_owned(),
+                issuer: app.issuer.as_str().to_owned(),
+            }),
+            "remove_resource" => form
+                .field("uri")
+                .parse()
+                .map(Self::RemoveResource)
+                .map_err(|_| PageError::NotFound),
             "join_default_audience" => Ok(Self::SetDefaultAudience(true)),
             "leave_default_audience" => Ok(Self::SetDefaultAudience(false)),
             "revoke_secret" => parse_id(form.field("secret")).map(Self::RevokeSecret),
@@ -132,9 +221,13 @@ impl Change {
 
     fn carry_out(self, tx: &mut Tx, operator: UserId, id: ResourceServerId) -> Result<(), Refusal> {
         match self {
-            Self::AddResource { uri, issuer } => resource_servers::add_resource(tx, operator, id, &uri, &issuer),
+            Self::AddResource { uri, issuer } => {
+                resource_servers::add_resource(tx, operator, id, &uri, &issuer)
+            }
             Self::RemoveResource(uri) => resource_servers::remove_resource(tx, operator, id, &uri),
-            Self::SetDefaultAudience(default) => resource_servers::set_default_audience(tx, operator, id, default),
+            Self::SetDefaultAudience(default) => {
+                resource_servers::set_default_audience(tx, operator, id, default)
+            }
             Self::RevokeSecret(secret) => resource_servers::revoke_secret(tx, operator, id, secret),
         }
     }
@@ -146,23 +239,50 @@ fn server_path(id: ResourceServerId) -> String {
 
 async fn get(app: &App, operator: &Operator, path: &str) -> Result<Detail, PageError> {
     let (person, id) = (operator.id, parse_id(path)?);
-    Ok(app.store.read(move |snapshot| resource_servers::get(snapshot, person, id)).await?)
+    Ok(app
+        .store
+        .read(move |snapshot| resource_servers::get(snapshot, person, id))
+        .await?)
 }
 
 /// The page again, with what is wrong and what was typed.
-async fn refused(app: &App, operator: &Operator, path: &str, form: &Form, refusal: Refusal) -> Result<HttpResponse, PageError> {
+async fn refused(
+    app: &App,
+    operator: &Operator,
+    path: &str,
+    form: &Form,
+    refusal: Refusal,
+) -> Result<HttpResponse, PageError> {
     let errors = field_errors(refusal)?;
     let found = get(app, operator, path).await?;
-    let template = ResourceServerPage { errors, uri: form.field("uri").to_owned(), ..page(app, operator, &found) };
-    Ok(html::page(StatusCode::UNPROCESSABLE_ENTITY, &template, None))
+    let template = ResourceServerPage {
+        errors,
+        uri: form.field("uri").to_owned(),
+        ..page(app, operator, &found)
+    };
+    Ok(html::page(
+        StatusCode::UNPROCESSABLE_ENTITY,
+        &template,
+        None,
+    ))
 }
 
 /// Mints the secret and stores its digest.
-async fn make(app: &App, operator: UserId, form: &Form, now: Timestamp) -> Result<(ResourceServer, Plaintext), Refusal> {
+async fn make(
+    app: &App,
+    operator: UserId,
+    form: &Form,
+    now: Timestamp,
+) -> Result<(ResourceServer, Plaintext), Refusal> {
     let wanted = resource_server_form::parse(form)?;
     let (secret, new) = app.mint_client_secret();
     let new = wanted.with_secret(new);
-    let server = app.store.write(now, move |tx| resource_servers::register(tx, operator, new).map(Verdict::<_, Refusal>::Done)).await?;
+    let server = app
+        .store
+        .write(now, move |tx| {
+            resource_servers::register(tx, operator, new).map(Verdict::<_, Refusal>::Done)
+        })
+        .await?;
     Ok((server, secret))
 }
 
@@ -184,11 +304,23 @@ fn page(app: &App, operator: &Operator, found: &Detail) -> ResourceServerPage {
         csrf: operator.csrf(),
         server: ResourceServerDetail {
             row: row(found),
-            obligations: obligations.into_iter().map(obligation).map(str::to_owned).collect(),
-            metadata_urls: found.resources.iter().map(ResourceUri::metadata_url).collect(),
+            obligations: obligations
+                .into_iter()
+                .map(obligation)
+                .map(str::to_owned)
+                .collect(),
+            metadata_urls: found
+                .resources
+                .iter()
+                .map(ResourceUri::metadata_url)
+                .collect(),
         },
         issuer: app.issuer.as_str().to_owned(),
-        secrets: found.secrets.iter().map(|secret| secret_row(secret, found.secrets.len() > 1)).collect(),
+        secrets: found
+            .secrets
+            .iter()
+            .map(|secret| secret_row(secret, found.secrets.len() > 1))
+            .collect(),
         can_add_secret: found.secrets.len() < 2,
         uri: String::new(),
         errors: FieldErrors::default(),
@@ -205,15 +337,38 @@ fn obligation(kind: ObligationKind) -> &'static str {
 }
 
 fn secret_row(secret: &ResourceServerSecret, can_revoke: bool) -> SecretRow {
-    let hint = if secret.hint.is_empty() { "Secret".to_owned() } else { format!("{}…", secret.hint) };
-    SecretRow { id: secret.id.to_string(), display: hint, created: secret.created_at.date(), can_revoke }
+    let hint = if secret.hint.is_empty() {
+        "Secret".to_owned()
+    } else {
+        format!("{}…", secret.hint)
+    };
+    SecretRow {
+        id: secret.id.to_string(),
+        display: hint,
+        created: secret.created_at.date(),
+        can_revoke,
+    }
 }
 
-fn new_page(operator: &Operator, form: ResourceServerForm, errors: FieldErrors) -> ResourceServerNewPage {
-    ResourceServerNewPage { shell: operator.shell("New resource server"), csrf: operator.csrf(), form, errors }
+fn new_page(
+    operator: &Operator,
+    form: ResourceServerForm,
+    errors: FieldErrors,
+) -> ResourceServerNewPage {
+    ResourceServerNewPage {
+        shell: operator.shell("New resource server"),
+        csrf: operator.csrf(),
+        form,
+        errors,
+    }
 }
 
-fn created_page(operator: &Operator, server: &ResourceServer, secret: &Plaintext, is_new: bool) -> ResourceServerCreatedPage {
+fn created_page(
+    operator: &Operator,
+    server: &ResourceServer,
+    secret: &Plaintext,
+    is_new: bool,
+) -> ResourceServerCreatedPage {
     ResourceServerCreatedPage {
         shell: operator.shell("Secret created"),
         client_id: server.id.to_string(),

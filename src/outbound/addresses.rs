@@ -40,12 +40,16 @@ const SPECIAL_V6: [(u128, u32); 5] = [
 pub fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => is_public_v4(address),
-        IpAddr::V6(address) => embedded_v4(address).map_or_else(|| is_public_v6(address), is_public_v4),
+        IpAddr::V6(address) => {
+            embedded_v4(address).map_or_else(|| is_public_v6(address), is_public_v4)
+        }
     }
 }
 
 fn is_public_v4(address: Ipv4Addr) -> bool {
-    let within = |(start, length): &([u8; 4], u32)| (address.to_bits() ^ u32::from_be_bytes(*start)) >> (32 - length) == 0;
+    let within = |(start, length): &([u8; 4], u32)| {
+        (address.to_bits() ^ u32::from_be_bytes(*start)) >> (32 - length) == 0
+    };
     !SPECIAL_V4.iter().any(within)
 }
 
@@ -58,7 +62,9 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
 fn embedded_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
     let [a, b, c, d, e, f, high, low] = address.segments();
     match [a, b, c, d, e, f] {
-        [0, 0, 0, 0, 0, 0xffff] | [0x64, 0xff9b, 0, 0, 0, 0] => Some(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low))),
+        [0, 0, 0, 0, 0, 0xffff] | [0x64, 0xff9b, 0, 0, 0, 0] => {
+            Some(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low)))
+        }
         _ => None,
     }
 }
@@ -104,7 +110,10 @@ mod tests {
             "5f00::1",
             "100::1",
         ] {
-            assert!(!is_public(address.parse().expect("an address")), "{address}");
+            assert!(
+                !is_public(address.parse().expect("an address")),
+                "{address}"
+            );
         }
     }
 

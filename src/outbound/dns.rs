@@ -40,7 +40,10 @@ pub struct Dns {
 
 impl Dns {
     pub fn new(config: &config::Domains) -> Self {
-        Self { nameservers: config.nameservers.clone(), timeout: Duration::from_secs(config.timeout_seconds) }
+        Self {
+            nameservers: config.nameservers.clone(),
+            timeout: Duration::from_secs(config.timeout_seconds),
+        }
     }
 
     /// What stands at `name`, which is absolute, now: nothing is remembered. Follows aliases; takes at most the time-out.
@@ -48,15 +51,20 @@ impl Dns {
         let mut name = Name::from_ascii(name).map_err(|error| Unanswered(error.to_string()))?;
         // else the system's search list would look for it in other places
         name.set_fqdn(true);
-        let resolver = self.resolver().map_err(|error| Unanswered(error.to_string()))?;
+        let resolver = self
+            .resolver()
+            .map_err(|error| Unanswered(error.to_string()))?;
         match tokio::time::timeout(self.timeout, resolver.lookup(name, RecordType::TXT)).await {
             Err(_) => Err(Unanswered("time is up".to_owned())),
             Ok(Err(error)) => judge(&error),
             Ok(Ok(found)) => {
-                let texts = found.answers().iter().filter_map(|record| match &record.data {
-                    RData::TXT(txt) => text(txt),
-                    _ => None,
-                });
+                let texts = found
+                    .answers()
+                    .iter()
+                    .filter_map(|record| match &record.data {
+                        RData::TXT(txt) => text(txt),
+                        _ => None,
+                    });
                 Ok(Answer::Texts(texts.take(MOST_TEXTS).collect()))
             }
         }
@@ -68,8 +76,15 @@ impl Dns {
         let mut builder = if self.nameservers.is_empty() {
             TokioResolver::builder_tokio()?
         } else {
-            let servers = self.nameservers.iter().map(|address| server(*address)).collect();
-            TokioResolver::builder_with_config(ResolverConfig::from_name_servers(servers), TokioRuntimeProvider::default())
+            let servers = self
+                .nameservers
+                .iter()
+                .map(|address| server(*address))
+                .collect();
+            TokioResolver::builder_with_config(
+                ResolverConfig::from_name_servers(servers),
+                TokioRuntimeProvider::default(),
+            )
         };
         let options = builder.options_mut();
         options.cache_size = 0;
@@ -86,14 +101,23 @@ fn server(address: SocketAddr) -> NameServerConfig {
         connection.port = address.port();
         connection
     };
-    NameServerConfig::new(address.ip(), true, vec![at_port(ConnectionConfig::udp()), at_port(ConnectionConfig::tcp())])
+    NameServerConfig::new(
+        address.ip(),
+        true,
+        vec![
+            at_port(ConnectionConfig::udp()),
+            at_port(ConnectionConfig::tcp()),
+        ],
+    )
 }
 
 /// Whether the error is an answer.
 fn judge(error: &NetError) -> Result<Answer, Unanswered> {
     match error {
         // name servers instead of records: this one does not look further (RFC 1034 §4.3.1)
-        NetError::Dns(DnsError::NoRecordsFound(none)) if none.ns.is_some() && none.soa.is_none() => {
+        NetError::Dns(DnsError::NoRecordsFound(none))
+            if none.ns.is_some() && none.soa.is_none() =>
+        {
             Err(Unanswered("it refers to other name servers".to_owned()))
         }
         NetError::Dns(DnsError::NoRecordsFound(_)) => Ok(Answer::Absent),

@@ -50,7 +50,11 @@ pub struct Http {
 impl Http {
     /// `private_allowed`: strangers may name what the operator may.
     pub fn new(private_allowed: bool) -> Self {
-        Self { private_allowed, open: OnceLock::new(), guarded: OnceLock::new() }
+        Self {
+            private_allowed,
+            open: OnceLock::new(),
+            guarded: OnceLock::new(),
+        }
     }
 
     /// Whether this may be asked, or a browser sent there, as far as the URL itself tells.
@@ -67,12 +71,22 @@ impl Http {
         url.scheme() == "https" && public
     }
 
-    pub async fn fetch(&self, named_by: NamedBy, request: HttpRequest) -> Result<HttpResponse, FetchError> {
+    pub async fn fetch(
+        &self,
+        named_by: NamedBy,
+        request: HttpRequest,
+    ) -> Result<HttpResponse, FetchError> {
         let request = reqwest::Request::try_from(request).map_err(failed)?;
         if !self.permits(request.url(), named_by) {
-            return Err(FetchError::Forbidden(request.url().origin().ascii_serialization()));
+            return Err(FetchError::Forbidden(
+                request.url().origin().ascii_serialization(),
+            ));
         }
-        let mut answer = self.client(named_by)?.execute(request).await.map_err(failed)?;
+        let mut answer = self
+            .client(named_by)?
+            .execute(request)
+            .await
+            .map_err(failed)?;
         let mut response = Response::builder().status(answer.status());
         if let Some(headers) = response.headers_mut() {
             headers.clone_from(answer.headers());
@@ -84,7 +98,9 @@ impl Http {
             }
             body.extend_from_slice(&part);
         }
-        response.body(body).map_err(|error| FetchError::Failed(error.to_string()))
+        response
+            .body(body)
+            .map_err(|error| FetchError::Failed(error.to_string()))
     }
 
     fn is_trusted(&self, named_by: NamedBy) -> bool {
@@ -96,7 +112,13 @@ impl Http {
             (&self.open, builder())
         } else {
             // a proxy would resolve and dial on our behalf, unchecked
-            (&self.guarded, builder().no_proxy().https_only(true).dns_resolver(Arc::new(PublicOnly)))
+            (
+                &self.guarded,
+                builder()
+                    .no_proxy()
+                    .https_only(true)
+                    .dns_resolver(Arc::new(PublicOnly)),
+            )
         };
         if let Some(client) = place.get() {
             return Ok(client);
@@ -108,8 +130,14 @@ impl Http {
 
 fn builder() -> ClientBuilder {
     // no connection is kept: each belongs to the worker thread that opened it
-    let client = Client::builder().redirect(Policy::none()).pool_max_idle_per_host(0).referer(false).user_agent("countersign");
-    client.connect_timeout(Duration::from_secs(CONNECT_SECONDS)).timeout(Duration::from_secs(TOTAL_SECONDS))
+    let client = Client::builder()
+        .redirect(Policy::none())
+        .pool_max_idle_per_host(0)
+        .referer(false)
+        .user_agent("countersign");
+    client
+        .connect_timeout(Duration::from_secs(CONNECT_SECONDS))
+        .timeout(Duration::from_secs(TOTAL_SECONDS))
 }
 
 /// With its causes: reqwest's own text names none of them, and the URL is said elsewhere.
@@ -155,7 +183,11 @@ mod tests {
     #[test]
     fn strangers_name_public_https_only() {
         let http = Http::new(false);
-        assert!(permits(&http, "https://id.example/token", NamedBy::Stranger));
+        assert!(permits(
+            &http,
+            "https://id.example/token",
+            NamedBy::Stranger
+        ));
         for url in [
             "http://id.example",
             "https://127.0.0.1",
@@ -176,20 +208,40 @@ mod tests {
     #[test]
     fn the_operator_names_https_and_loopback() {
         let http = Http::new(false);
-        for url in ["https://10.0.0.1", "http://127.0.0.1:9000/x", "https://id.example"] {
+        for url in [
+            "https://10.0.0.1",
+            "http://127.0.0.1:9000/x",
+            "https://id.example",
+        ] {
             assert!(permits(&http, url, NamedBy::Operator), "{url}");
         }
-        for url in ["http://id.example", "http://10.0.0.1", "javascript:alert(1)"] {
+        for url in [
+            "http://id.example",
+            "http://10.0.0.1",
+            "javascript:alert(1)",
+        ] {
             assert!(!permits(&http, url, NamedBy::Operator), "{url}");
         }
-        assert!(permits(&Http::new(true), "http://127.0.0.1:9000", NamedBy::Stranger), "when the operator says so");
+        assert!(
+            permits(&Http::new(true), "http://127.0.0.1:9000", NamedBy::Stranger),
+            "when the operator says so"
+        );
     }
 
     #[test]
     fn a_name_of_a_private_address_is_not_dialled() {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let request = openidconnect::http::Request::builder().uri("https://localhost:1/").body(Vec::new()).expect("a request");
-        let error = runtime.block_on(Http::new(false).fetch(NamedBy::Stranger, request)).expect_err("refused").to_string();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        let request = openidconnect::http::Request::builder()
+            .uri("https://localhost:1/")
+            .body(Vec::new())
+            .expect("a request");
+        let error = runtime
+            .block_on(Http::new(false).fetch(NamedBy::Stranger, request))
+            .expect_err("refused")
+            .to_string();
         assert!(error.contains("no public address"), "{error}");
     }
 }

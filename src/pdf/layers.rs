@@ -12,7 +12,10 @@ use super::pages::Page;
 use super::refusal::{Refusal, ambiguous, ensure};
 
 pub(super) fn refuse_open_layers(document: &Document, pages: &[Page]) -> Result<(), Refusal> {
-    if !document.catalog().is_ok_and(|catalog| catalog.has(b"OCProperties")) {
+    if !document
+        .catalog()
+        .is_ok_and(|catalog| catalog.has(b"OCProperties"))
+    {
         return Ok(());
     }
     for page in pages {
@@ -31,9 +34,13 @@ fn drawings<'a>(document: &'a Document, object: &'a Object) -> Vec<&'a Stream> {
     match object {
         Object::Stream(stream) if stream.dict.has(b"BBox") => vec![stream],
         Object::Dictionary(font) => {
-            let glyphs = font.get_deref(b"CharProcs", document).and_then(Object::as_dict);
+            let glyphs = font
+                .get_deref(b"CharProcs", document)
+                .and_then(Object::as_dict);
             let glyphs = glyphs.into_iter().flat_map(|glyphs| glyphs.iter());
-            glyphs.filter_map(|(_, glyph)| document.dereference(glyph).ok()?.1.as_stream().ok()).collect()
+            glyphs
+                .filter_map(|(_, glyph)| document.dereference(glyph).ok()?.1.as_stream().ok())
+                .collect()
         }
         _ => Vec::new(),
     }

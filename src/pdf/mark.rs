@@ -21,10 +21,16 @@ impl Mark {
     pub(super) fn line(&self) -> Result<Line, Refusal> {
         let text = self.text.trim();
         let unusable = |why: &str| Refusal::UnusableMark(why.to_owned());
-        ensure(text.chars().count() <= MAX_CHARACTERS, || unusable("it is longer than 120 characters"))?;
+        ensure(text.chars().count() <= MAX_CHARACTERS, || {
+            unusable("it is longer than 120 characters")
+        })?;
         let bytes: Vec<u8> = text.chars().map(win_ansi).collect();
-        let visible = bytes.iter().any(|&byte| byte != b'?' && byte != b' ' && byte != 0xA0);
-        ensure(visible, || unusable("it has no character that Helvetica can show"))?;
+        let visible = bytes
+            .iter()
+            .any(|&byte| byte != b'?' && byte != b' ' && byte != 0xA0);
+        ensure(visible, || {
+            unusable("it has no character that Helvetica can show")
+        })?;
         let ems = bytes.iter().map(|&byte| width(byte)).sum::<f64>() / 1000.0;
         Ok(Line { bytes, ems })
     }
@@ -53,11 +59,18 @@ fn win_ansi(character: char) -> u8 {
 /// they only centre the line.
 fn width(byte: u8) -> f64 {
     const ASCII: [u16; 95] = [
-        278, 333, 474, 556, 556, 889, 722, 238, 333, 333, 389, 584, 278, 333, 278, 278, 556, 556, 556, 556, 556, 556, 556, 556, 556, 556, 333, 333,
-        584, 584, 584, 611, 975, 722, 722, 722, 722, 667, 611, 778, 722, 278, 556, 722, 611, 833, 722, 778, 667, 778, 722, 667, 611, 722, 667, 944,
-        667, 667, 611, 333, 278, 333, 584, 556, 333, 556, 611, 556, 611, 556, 333, 611, 611, 278, 278, 556, 278, 889, 611, 611, 611, 611, 389, 556,
-        333, 611, 556, 778, 556, 556, 500, 389, 280, 389, 584,
+        278, 333, 474, 556, 556, 889, 722, 238, 333, 333, 389, 584, 278, 333, 278, 278, 556, 556,
+        556, 556, 556, 556, 556, 556, 556, 556, 333, 333, 584, 584, 584, 611, 975, 722, 722, 722,
+        722, 667, 611, 778, 722, 278, 556, 722, 611, 833, 722, 778, 667, 778, 722, 667, 611, 722,
+        667, 944, 667, 667, 611, 333, 278, 333, 584, 556, 333, 556, 611, 556, 611, 556, 333, 611,
+        611, 278, 278, 556, 278, 889, 611, 611, 611, 611, 389, 556, 333, 611, 556, 778, 556, 556,
+        500, 389, 280, 389, 584,
     ];
     let index = usize::from(byte).wrapping_sub(32);
-    f64::from(ASCII.get(index).copied().unwrap_or(if byte >= 0xC0 { 722 } else { 611 }))
+    f64::from(
+        ASCII
+            .get(index)
+            .copied()
+            .unwrap_or(if byte >= 0xC0 { 722 } else { 611 }),
+    )
 }

@@ -19,8 +19,12 @@ pub(super) fn open(input: &[u8]) -> Result<Document, Refusal> {
     let newest = envelope::check(input)?;
     let mut document = load(input)?;
     ensure(!is_encrypted(&document), || Refusal::Encrypted)?;
-    ensure(document.xref_recovery.is_none(), || damaged("its cross-reference table is wrong"))?;
-    ensure(document.xref_start == newest, || ambiguous("its newest revision is unclear"))?;
+    ensure(document.xref_recovery.is_none(), || {
+        damaged("its cross-reference table is wrong")
+    })?;
+    ensure(document.xref_start == newest, || {
+        ambiguous("its newest revision is unclear")
+    })?;
     check_entries(input, &mut document)?;
     check_streams(&document)?;
     document.prune_objects();
@@ -29,9 +33,15 @@ pub(super) fn open(input: &[u8]) -> Result<Document, Refusal> {
 }
 
 fn load(input: &[u8]) -> Result<Document, Refusal> {
-    let options = LoadOptions { strict: true, max_decompressed_size: Some(MAX_INFLATED_BYTES), ..LoadOptions::default() };
+    let options = LoadOptions {
+        strict: true,
+        max_decompressed_size: Some(MAX_INFLATED_BYTES),
+        ..LoadOptions::default()
+    };
     Document::load_mem_with_options(input, options).map_err(|error| match error {
-        Error::InvalidPassword | Error::Decryption(_) | Error::UnsupportedSecurityHandler(_) => Refusal::Encrypted,
+        Error::InvalidPassword | Error::Decryption(_) | Error::UnsupportedSecurityHandler(_) => {
+            Refusal::Encrypted
+        }
         _ if envelope::find(input, b"/Encrypt").is_some() => Refusal::Encrypted,
         error => unreadable(error),
     })
@@ -40,7 +50,9 @@ fn load(input: &[u8]) -> Result<Document, Refusal> {
 pub(super) fn unreadable(error: Error) -> Refusal {
     match error {
         // lopdf keeps the type of this error to itself
-        Error::Decompress(cause) if format!("{cause:?}").starts_with("MemoryLimitExceeded") => Refusal::ResourceLimit,
+        Error::Decompress(cause) if format!("{cause:?}").starts_with("MemoryLimitExceeded") => {
+            Refusal::ResourceLimit
+        }
         error => damaged(error),
     }
 }
@@ -58,17 +70,25 @@ fn check_entries(input: &[u8], document: &mut Document) -> Result<(), Refusal> {
             XrefEntry::Normal { offset, generation } => {
                 let found = envelope::object_header(input, offset as usize);
                 ensure(found == Some((number, generation)), || {
-                    ambiguous(format_args!("object {number} is not where the cross-reference table says"))
+                    ambiguous(format_args!(
+                        "object {number} is not where the cross-reference table says"
+                    ))
                 })?;
                 (number, generation)
             }
             XrefEntry::Compressed { .. } => (number, 0),
             _ => continue,
         };
-        ensure(document.objects.contains_key(&id), || damaged(format_args!("object {number} cannot be read")))?;
+        ensure(document.objects.contains_key(&id), || {
+            damaged(format_args!("object {number} cannot be read"))
+        })?;
     }
     // an object that only an object stream lists does not exist for other readers
-    document.objects.retain(|(number, _), _| entries.get(number).is_some_and(|entry| entry.is_normal() || entry.is_compressed()));
+    document.objects.retain(|(number, _), _| {
+        entries
+            .get(number)
+            .is_some_and(|entry| entry.is_normal() || entry.is_compressed())
+    });
     Ok(())
 }
 
@@ -78,9 +98,15 @@ fn check_streams(document: &Document) -> Result<(), Refusal> {
         let Object::Stream(stream) = object else {
             continue;
         };
-        let promised = stream.dict.get_deref(b"Length", document).and_then(Object::as_i64);
+        let promised = stream
+            .dict
+            .get_deref(b"Length", document)
+            .and_then(Object::as_i64);
         let is_unread = stream.content.is_empty() && stream.start_position.is_some();
-        ensure(!is_unread || promised.is_ok_and(|length| length == 0), || damaged(format_args!("stream {number} has no length")))?;
+        ensure(
+            !is_unread || promised.is_ok_and(|length| length == 0),
+            || damaged(format_args!("stream {number} has no length")),
+        )?;
     }
     Ok(())
 }
@@ -89,8 +115,12 @@ fn check_streams(document: &Document) -> Result<(), Refusal> {
 fn check_numbers(document: &Document) -> Result<u32, Refusal> {
     let mut previous = 0;
     for &(number, _) in document.objects.keys() {
-        ensure(number > previous, || ambiguous("two objects share a number"))?;
-        ensure(number <= MAX_OBJECT_NUMBER, || ambiguous("an object number is out of range"))?;
+        ensure(number > previous, || {
+            ambiguous("two objects share a number")
+        })?;
+        ensure(number <= MAX_OBJECT_NUMBER, || {
+            ambiguous("an object number is out of range")
+        })?;
         previous = number;
     }
     Ok(previous)

@@ -49,7 +49,10 @@ impl Refusal {
     /// The part of the text that differs between two documents; empty for most variants.
     pub(super) fn detail(&self) -> &str {
         match self {
-            Refusal::Damaged(why) | Refusal::Ambiguous(why) | Refusal::UnusableMark(why) | Refusal::Worker(why) => why,
+            Refusal::Damaged(why)
+            | Refusal::Ambiguous(why)
+            | Refusal::UnusableMark(why)
+            | Refusal::Worker(why) => why,
             _ => "",
         }
     }

@@ -49,11 +49,24 @@ pub(super) struct Stamp<'a> {
 
 impl<'a> Stamp<'a> {
     pub(super) fn new(line: &'a Line) -> Self {
-        Stamp { line, forms: Vec::new() }
+        Stamp {
+            line,
+            forms: Vec::new(),
+        }
     }
 
-    pub(super) fn apply(&mut self, document: &mut Document, plan: Plan) -> Result<Stamped, Refusal> {
-        let Plan { page, sheet, old_content, mut resources, mut annotations } = plan;
+    pub(super) fn apply(
+        &mut self,
+        document: &mut Document,
+        plan: Plan,
+    ) -> Result<Stamped, Refusal> {
+        let Plan {
+            page,
+            sheet,
+            old_content,
+            mut resources,
+            mut annotations,
+        } = plan;
         let form = self.form(document, sheet);
         let old_content = old_content.map(|stream| document.add_object(stream));
         let (mark_name, content) = name_forms(&mut resources, form, old_content)?;
@@ -69,7 +82,12 @@ impl<'a> Stamp<'a> {
         dictionary.set("CropBox", sheet.visible.to_object());
         dictionary.set("Rotate", sheet.rotate);
         dictionary.remove(b"Thumb"); // a small picture of the page without its mark
-        Ok(Stamped { content, mark_name, form, annotation })
+        Ok(Stamped {
+            content,
+            mark_name,
+            form,
+            annotation,
+        })
     }
 
     fn form(&mut self, document: &mut Document, sheet: Sheet) -> ObjectId {
@@ -85,7 +103,10 @@ impl<'a> Stamp<'a> {
 /// The page's resources stay on the page too: old glyphs and forms without resources of their own look there.
 fn own_resources(document: &Document, page: &Page) -> Result<Dictionary, Refusal> {
     let unreadable = || ambiguous("the resources of a page cannot be read");
-    let resources = page.inherited.resources.map(|resources| document.dereference(resources));
+    let resources = page
+        .inherited
+        .resources
+        .map(|resources| document.dereference(resources));
     let mut resources = match resources.transpose().map_err(|_| unreadable())? {
         None => Dictionary::new(),
         Some((_, resources)) => resources.as_dict().map_err(|_| unreadable())?.clone(),
@@ -107,8 +128,15 @@ fn own_annotations(document: &Document, page: &Page) -> Result<Vec<Object>, Refu
 }
 
 /// Gives both forms a name that the page does not use yet, and paints them in order.
-fn name_forms(resources: &mut Dictionary, mark: ObjectId, old_content: Option<ObjectId>) -> Result<(Vec<u8>, Vec<u8>), Refusal> {
-    let forms = resources.get_mut(b"XObject").and_then(Object::as_dict_mut).map_err(damaged)?;
+fn name_forms(
+    resources: &mut Dictionary,
+    mark: ObjectId,
+    old_content: Option<ObjectId>,
+) -> Result<(Vec<u8>, Vec<u8>), Refusal> {
+    let forms = resources
+        .get_mut(b"XObject")
+        .and_then(Object::as_dict_mut)
+        .map_err(damaged)?;
     let mut content = String::new();
     if let Some(old_content) = old_content {
         let name = unused_name(forms, "Page");

@@ -30,23 +30,43 @@ pub(super) struct Sheet {
 impl Sheet {
     pub(super) fn of(document: &Document, page: &Page) -> Result<Sheet, Refusal> {
         check_user_unit(document, page)?;
-        let media = page.inherited.media_box.ok_or_else(|| ambiguous("a page has no media box"))?;
+        let media = page
+            .inherited
+            .media_box
+            .ok_or_else(|| ambiguous("a page has no media box"))?;
         let media = Rectangle::parse(document, media)?;
-        let crop = page.inherited.crop_box.map(|crop| Rectangle::parse(document, crop)).transpose()?;
+        let crop = page
+            .inherited
+            .crop_box
+            .map(|crop| Rectangle::parse(document, crop))
+            .transpose()?;
         // §14.11.2: what a crop box adds to the media box is ignored; nothing left is read differently everywhere
         let visible = media.intersect(crop.unwrap_or(media)).ensure_sides()?;
-        Ok(Sheet { media, visible, rotate: rotation(page)? })
+        Ok(Sheet {
+            media,
+            visible,
+            rotate: rotation(page)?,
+        })
     }
 
     /// Width and height as the reader shows them.
     pub(super) fn size(&self) -> (f64, f64) {
         let (width, height) = (self.visible.width(), self.visible.height());
-        if self.rotate % 180 == 0 { (width, height) } else { (height, width) }
+        if self.rotate % 180 == 0 {
+            (width, height)
+        } else {
+            (height, width)
+        }
     }
 
     /// From the upright sheet, origin at its lower left, to the page's own space.
     pub(super) fn placement(&self) -> [f64; 6] {
-        let Rectangle { left, bottom, right, top } = self.visible;
+        let Rectangle {
+            left,
+            bottom,
+            right,
+            top,
+        } = self.visible;
         match self.rotate {
             90 => [0.0, 1.0, -1.0, 0.0, right, bottom],
             180 => [-1.0, 0.0, 0.0, -1.0, right, top],
@@ -63,10 +83,20 @@ impl Rectangle {
         let mut numbers = [0.0; 4];
         ensure(corners.len() == numbers.len(), unreadable)?;
         for (number, corner) in numbers.iter_mut().zip(corners) {
-            *number = document.dereference(corner).ok().and_then(|(_, corner)| finite(corner)).ok_or_else(unreadable)?;
+            *number = document
+                .dereference(corner)
+                .ok()
+                .and_then(|(_, corner)| finite(corner))
+                .ok_or_else(unreadable)?;
         }
         let [x1, y1, x2, y2] = numbers;
-        Rectangle { left: x1.min(x2), bottom: y1.min(y2), right: x1.max(x2), top: y1.max(y2) }.ensure_sides()
+        Rectangle {
+            left: x1.min(x2),
+            bottom: y1.min(y2),
+            right: x1.max(x2),
+            top: y1.max(y2),
+        }
+        .ensure_sides()
     }
 
     pub(super) fn width(&self) -> f64 {
@@ -78,7 +108,11 @@ impl Rectangle {
     }
 
     pub(super) fn to_object(self) -> Object {
-        Object::Array([self.left, self.bottom, self.right, self.top].map(Object::from).to_vec())
+        Object::Array(
+            [self.left, self.bottom, self.right, self.top]
+                .map(Object::from)
+                .to_vec(),
+        )
     }
 
     fn intersect(self, other: Rectangle) -> Rectangle {
@@ -92,7 +126,9 @@ impl Rectangle {
 
     fn ensure_sides(self) -> Result<Rectangle, Refusal> {
         let is_sheet = SIDES.contains(&self.width()) && SIDES.contains(&self.height());
-        ensure(is_sheet, || ambiguous("a page is empty or out of proportion"))?;
+        ensure(is_sheet, || {
+            ambiguous("a page is empty or out of proportion")
+        })?;
         Ok(self)
     }
 }
@@ -101,7 +137,8 @@ impl Rectangle {
 fn rotation(page: &Page) -> Result<i64, Refusal> {
     let degrees = page.inherited.rotate.map_or(Ok(0), Object::as_i64);
     let degrees = degrees.ok().filter(|degrees| degrees % 90 == 0);
-    let degrees = degrees.ok_or_else(|| ambiguous("a page is not turned by a multiple of 90 degrees"))?;
+    let degrees =
+        degrees.ok_or_else(|| ambiguous("a page is not turned by a multiple of 90 degrees"))?;
     Ok(degrees.rem_euclid(360))
 }
 

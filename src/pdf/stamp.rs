@@ -21,10 +21,16 @@ pub fn stamp(input: &[u8], mark: &Mark, max_pages: u32) -> Result<Vec<u8>, Refus
     check_single_header(input)?;
     let pages = list_pages(&document, max_pages)?;
     refuse_open_layers(&document, &pages)?;
-    let plans = pages.iter().map(|page| plan(&document, page)).collect::<Result<Vec<_>, _>>()?;
+    let plans = pages
+        .iter()
+        .map(|page| plan(&document, page))
+        .collect::<Result<Vec<_>, _>>()?;
 
     let mut stamp = Stamp::new(&line);
-    let stamped = plans.into_iter().map(|plan| stamp.apply(&mut document, plan)).collect::<Result<Vec<_>, _>>()?;
+    let stamped = plans
+        .into_iter()
+        .map(|plan| stamp.apply(&mut document, plan))
+        .collect::<Result<Vec<_>, _>>()?;
     let output = save(document)?;
     verify(&output, &stamped, max_pages)?;
     Ok(output)
@@ -33,7 +39,10 @@ pub fn stamp(input: &[u8], mark: &Mark, max_pages: u32) -> Result<Vec<u8>, Refus
 /// One revision, one plain cross-reference table, no object that nothing refers to.
 fn save(mut document: Document) -> Result<Vec<u8>, Refusal> {
     let kept = ["Root", "Info", "ID"];
-    document.trailer = kept.into_iter().filter_map(|key| Some((key, document.trailer.get(key.as_bytes()).ok()?.clone()))).collect();
+    document.trailer = kept
+        .into_iter()
+        .filter_map(|key| Some((key, document.trailer.get(key.as_bytes()).ok()?.clone())))
+        .collect();
     document.reference_table.cross_reference_type = XrefType::CrossReferenceTable;
     if document.version.as_str() < "1.5" {
         document.version = "1.5".to_owned(); // transparency is 1.4, watermark annotations are 1.6 and older readers skip them

@@ -33,17 +33,28 @@ impl Stamper {
     /// `program` is this binary; it is started as `program stamp-worker`.
     pub fn new(program: PathBuf, limits: Limits) -> Self {
         let turns = limits.concurrency.max(1);
-        Stamper { program, limits, places: Semaphore::new(turns * (1 + WAITING_PER_TURN)), turns: Semaphore::new(turns) }
+        Stamper {
+            program,
+            limits,
+            places: Semaphore::new(turns * (1 + WAITING_PER_TURN)),
+            turns: Semaphore::new(turns),
+        }
     }
 
     /// The document with the mark on every page. Dropping the future kills the child process.
     pub async fn stamp(&self, input: Vec<u8>, mark: &Mark) -> Result<Vec<u8>, Refusal> {
-        ensure(input.len() as u64 <= self.limits.max_input_bytes, || Refusal::TooLarge)?;
+        ensure(input.len() as u64 <= self.limits.max_input_bytes, || {
+            Refusal::TooLarge
+        })?;
         let patience = Duration::from_secs(self.limits.wall_seconds);
         let _place = self.places.try_acquire().map_err(|_| Refusal::Busy)?;
         let turn = timeout(patience, self.turns.acquire()).await;
-        let _turn = turn.map_err(|_| Refusal::Busy)?.map_err(|_| Refusal::Busy)?;
-        timeout(patience, self.run(input, mark)).await.unwrap_or(Err(Refusal::ResourceLimit))
+        let _turn = turn
+            .map_err(|_| Refusal::Busy)?
+            .map_err(|_| Refusal::Busy)?;
+        timeout(patience, self.run(input, mark))
+            .await
+            .unwrap_or(Err(Refusal::ResourceLimit))
     }
 
     async fn run(&self, input: Vec<u8>, mark: &Mark) -> Result<Vec<u8>, Refusal> {
@@ -53,7 +64,9 @@ impl Stamper {
         let head = Job::head(&mark.text, self.limits.max_pages, input.len());
         tokio::spawn(write_job(stdin, head, input)); // ends with the child at the latest
         let answer = self.read_answer(stdout).await.map_err(failed)?;
-        ensure(answer.len() as u64 <= self.most_answer_bytes(), || Refusal::TooLarge)?; // dropping the child kills it
+        ensure(answer.len() as u64 <= self.most_answer_bytes(), || {
+            Refusal::TooLarge
+        })?; // dropping the child kills it
         let status = child.wait().await.map_err(failed)?;
         parse_answer(&answer).unwrap_or_else(|| Err(cause_of_death(status)))
     }
@@ -75,13 +88,18 @@ impl Stamper {
     async fn read_answer(&self, stdout: Option<ChildStdout>) -> std::io::Result<Vec<u8>> {
         let mut answer = Vec::new();
         if let Some(stdout) = stdout {
-            stdout.take(self.most_answer_bytes() + 1).read_to_end(&mut answer).await?;
+            stdout
+                .take(self.most_answer_bytes() + 1)
+                .read_to_end(&mut answer)
+                .await?;
         }
         Ok(answer)
     }
 
     fn most_answer_bytes(&self) -> u64 {
-        self.limits.max_output_bytes.saturating_add(ANSWER_OVERHEAD_BYTES)
+        self.limits
+            .max_output_bytes
+            .saturating_add(ANSWER_OVERHEAD_BYTES)
     }
 }
 

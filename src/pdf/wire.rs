@@ -34,7 +34,11 @@ impl Job {
         let mark = String::from_utf8(read_part(from)?).map_err(io::Error::other)?;
         let mut max_pages = [0; 4];
         from.read_exact(&mut max_pages)?;
-        Ok(Job { mark, max_pages: u32::from_le_bytes(max_pages), input: read_part(from)? })
+        Ok(Job {
+            mark,
+            max_pages: u32::from_le_bytes(max_pages),
+            input: read_part(from)?,
+        })
     }
 }
 
@@ -62,7 +66,10 @@ pub(super) fn parse_answer(mut answer: &[u8]) -> Option<Answer> {
         STAMPED => Ok(first),
         REFUSED => {
             let detail = String::from_utf8_lossy(&read_part(&mut answer).ok()?).into_owned();
-            Err(Refusal::from_code(std::str::from_utf8(&first).ok()?, detail))
+            Err(Refusal::from_code(
+                std::str::from_utf8(&first).ok()?,
+                detail,
+            ))
         }
         _ => return None,
     };
@@ -80,5 +87,9 @@ fn read_part(from: &mut impl Read) -> io::Result<Vec<u8>> {
     let length = u64::from_le_bytes(length);
     let mut part = Vec::new();
     from.take(length).read_to_end(&mut part)?;
-    if part.len() as u64 == length { Ok(part) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+    if part.len() as u64 == length {
+        Ok(part)
+    } else {
+        Err(io::ErrorKind::UnexpectedEof.into())
+    }
 }

@@ -26,25 +26,44 @@ pub fn worker_main() -> ExitCode {
 
 fn limit_self() -> io::Result<()> {
     let defaults = Limits::default();
-    limit(Resource::As, from_environment(MEMORY_BYTES, defaults.memory_bytes))?;
-    limit(Resource::Cpu, from_environment(CPU_SECONDS, defaults.cpu_seconds))?;
+    limit(
+        Resource::As,
+        from_environment(MEMORY_BYTES, defaults.memory_bytes),
+    )?;
+    limit(
+        Resource::Cpu,
+        from_environment(CPU_SECONDS, defaults.cpu_seconds),
+    )?;
     limit(Resource::Fsize, 0)?;
     limit(Resource::Core, 0)
 }
 
 fn limit(resource: Resource, most: u64) -> io::Result<()> {
-    Ok(setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) })?)
+    Ok(setrlimit(
+        resource,
+        Rlimit {
+            current: Some(most),
+            maximum: Some(most),
+        },
+    )?)
 }
 
 fn from_environment(name: &str, default: u64) -> u64 {
-    std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(default)
+    std::env::var(name)
+        .ok()
+        .and_then(|value| value.parse().ok())
+        .unwrap_or(default)
 }
 
 fn answer_job() -> io::Result<()> {
-    let Job { mark, max_pages, input } = Job::read(&mut io::stdin().lock())?;
+    let Job {
+        mark,
+        max_pages,
+        input,
+    } = Job::read(&mut io::stdin().lock())?;
     let mark = Mark { text: mark };
     // a panic in the parser is a file that nobody should trust, and no reason for a stack trace in the log
-    let answer =
-        std::panic::catch_unwind(|| stamp(&input, &mark, max_pages)).unwrap_or_else(|_| Err(Refusal::Damaged("it cannot be read".to_owned())));
+    let answer = std::panic::catch_unwind(|| stamp(&input, &mark, max_pages))
+        .unwrap_or_else(|_| Err(Refusal::Damaged("it cannot be read".to_owned())));
     write_answer(&mut io::stdout().lock(), &answer)
 }

@@ -6,21 +6,26 @@
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{
-    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE,
-    ALLOW, CACHE_CONTROL, HeaderValue,
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ALLOW, CACHE_CONTROL, HeaderValue,
 };
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpResponse};
 
 /// What OAuth libraries in browsers send; MCP clients name their protocol's version. `*` would not cover `Authorization`.
-const REQUEST_HEADERS: &str = "accept, authorization, cache-control, content-type, mcp-protocol-version, x-requested-with";
+const REQUEST_HEADERS: &str =
+    "accept, authorization, cache-control, content-type, mcp-protocol-version, x-requested-with";
 /// What tells a client why, and when to try again.
-const ANSWER_HEADERS: HeaderValue = HeaderValue::from_static("www-authenticate, retry-after, x-request-id");
+const ANSWER_HEADERS: HeaderValue =
+    HeaderValue::from_static("www-authenticate, retry-after, x-request-id");
 /// Browsers cap it themselves (Chromium at two hours).
 const MAX_AGE_SECONDS: &str = "7200";
 
 /// Around every answer of such a path, errors included.
-pub async fn share(request: ServiceRequest, next: Next<impl MessageBody>) -> Result<ServiceResponse<impl MessageBody>, Error> {
+pub async fn share(
+    request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let mut response = next.call(request).await?;
     let headers = response.headers_mut();
     // the same for everybody, so that no cache has to tell origins apart

@@ -13,14 +13,26 @@ use crate::web::problem::{Problem, unavailable};
 
 /// The process runs.
 pub async fn healthz() -> HttpResponse {
-    HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(json!({ "status": "ok" }))
+    HttpResponse::Ok()
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .json(json!({ "status": "ok" }))
 }
 
 /// The process can do its work: its database answers, and lets it write.
 pub async fn readyz(app: web::Data<App>, facts: Facts) -> HttpResponse {
-    let answered = app.store.read(|snapshot| snapshot.list_signing_keys().map(|keys| keys.len())).await;
-    match answered.and_then(|_| ensure(app.store.changes().is_trusted(), store::Error::Unavailable("its lock is lost".to_owned()))) {
-        Ok(()) => HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(json!({ "status": "ready" })),
+    let answered = app
+        .store
+        .read(|snapshot| snapshot.list_signing_keys().map(|keys| keys.len()))
+        .await;
+    match answered.and_then(|_| {
+        ensure(
+            app.store.changes().is_trusted(),
+            store::Error::Unavailable("its lock is lost".to_owned()),
+        )
+    }) {
+        Ok(()) => HttpResponse::Ok()
+            .insert_header((CACHE_CONTROL, "no-store"))
+            .json(json!({ "status": "ready" })),
         Err(error) => {
             tracing::warn!("Not ready: {error}");
             unavailable().respond(&facts)
@@ -31,7 +43,12 @@ pub async fn readyz(app: web::Data<App>, facts: Facts) -> HttpResponse {
 /// Prometheus' text format, for allowed networks.
 pub async fn metrics(app: web::Data<App>, facts: Facts) -> HttpResponse {
     if !app.config.operations.allows(facts.address) {
-        return Problem::new(StatusCode::FORBIDDEN, "forbidden", "Metrics are for the networks in [operations] allowed_networks.").respond(&facts);
+        return Problem::new(
+            StatusCode::FORBIDDEN,
+            "forbidden",
+            "Metrics are for the networks in [operations] allowed_networks.",
+        )
+        .respond(&facts);
     }
     match app.metrics.text() {
         Ok(text) => HttpResponse::Ok()
@@ -40,7 +57,12 @@ pub async fn metrics(app: web::Data<App>, facts: Facts) -> HttpResponse {
             .body(text),
         Err(error) => {
             tracing::error!("Cannot write metrics: {error}");
-            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "The metrics could not be written.").respond(&facts)
+            Problem::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "internal_error",
+                "The metrics could not be written.",
+            )
+            .respond(&facts)
         }
     }
 }

@@ -14,8 +14,13 @@ use crate::web::html::{PRODUCT, error_page, page};
 
 fn description(app: &App) -> &str {
     app.openapi.get_or_init(|| {
-        let entry =
-            |route: super::routes::Route| route.operation.map(|operation| Entry { method: route.method, path: route.path, operation: operation() });
+        let entry = |route: super::routes::Route| {
+            route.operation.map(|operation| Entry {
+                method: route.method,
+                path: route.path,
+                operation: operation(),
+            })
+        };
         let entries: Vec<Entry> = table().into_iter().filter_map(entry).collect();
         let mut description = document(&entries, &app.catalogue, &app.issuer);
         samples::add(&mut description);
@@ -24,7 +29,10 @@ fn description(app: &App) -> &str {
 }
 
 pub async fn get(app: web::Data<App>) -> HttpResponse {
-    HttpResponse::Ok().content_type("application/json").insert_header((CACHE_CONTROL, "no-store")).body(description(&app).to_owned())
+    HttpResponse::Ok()
+        .content_type("application/json")
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .body(description(&app).to_owned())
 }
 
 #[derive(Deserialize)]
@@ -35,10 +43,24 @@ pub struct ExamplesQuery {
 }
 
 /// `GET /v1/docs/examples?language=curl|python|javascript|go|rust`
-pub async fn examples(app: web::Data<App>, query: Result<web::Query<ExamplesQuery>, actix_web::Error>, facts: Facts) -> HttpResponse {
+pub async fn examples(
+    app: web::Data<App>,
+    query: Result<web::Query<ExamplesQuery>, actix_web::Error>,
+    facts: Facts,
+) -> HttpResponse {
     let Ok(query) = query else {
-        return error_page(StatusCode::BAD_REQUEST, "Another language", "There are curl, python, javascript, go and rust.", None, &facts);
+        return error_page(
+            StatusCode::BAD_REQUEST,
+            "Another language",
+            "There are curl, python, javascript, go and rust.",
+            None,
+            &facts,
+        );
     };
     let document = serde_json::from_str(description(&app)).unwrap_or_default();
-    page(StatusCode::OK, &samples::page(PRODUCT.to_owned(), &document, query.language), None)
+    page(
+        StatusCode::OK,
+        &samples::page(PRODUCT.to_owned(), &document, query.language),
+        None,
+    )
 }

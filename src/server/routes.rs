@@ -306,9 +306,15 @@ fn answers(method: Method) -> impl actix_web::guard::Guard {
 pub fn check_aliases(aliases: &[Alias]) -> Result<(), AliasError> {
     let table = table();
     for (index, alias) in aliases.iter().enumerate() {
-        let taken = table.iter().any(|route| route.path == alias.path) || aliases[..index].iter().any(|other| other.path == alias.path);
+        let taken = table.iter().any(|route| route.path == alias.path)
+            || aliases[..index]
+                .iter()
+                .any(|other| other.path == alias.path);
         ensure(!taken, AliasError::Taken(alias.path.clone()))?;
-        ensure(table.iter().any(|route| route.path == alias.of), AliasError::NoEndpoint(alias.of.clone()))?;
+        ensure(
+            table.iter().any(|route| route.path == alias.of),
+            AliasError::NoEndpoint(alias.of.clone()),
+        )?;
     }
     Ok(())
 }
@@ -325,16 +331,36 @@ pub fn configure(config: &mut web::ServiceConfig, aliases: &[Alias]) {
         }
     }
     for alias in aliases {
-        paths.push((&alias.path, table.iter().filter(|route| route.path == alias.of).collect()));
+        paths.push((
+            &alias.path,
+            table
+                .iter()
+                .filter(|route| route.path == alias.of)
+                .collect(),
+        ));
     }
     for (path, routes) in paths {
         let any_origin = routes.iter().any(|route| route.any_origin);
-        let methods = routes.iter().map(|route| route.method.as_str()).collect::<Vec<_>>().join(", ");
-        let allow = if any_origin { format!("{methods}, OPTIONS") } else { methods.clone() };
+        let methods = routes
+            .iter()
+            .map(|route| route.method.as_str())
+            .collect::<Vec<_>>()
+            .join(", ");
+        let allow = if any_origin {
+            format!("{methods}, OPTIONS")
+        } else {
+            methods.clone()
+        };
         let other = web::to(move |request: HttpRequest| method_not_allowed(request, allow.clone()));
-        let resource = routes.iter().fold(web::resource(path), |resource, route| resource.route((route.handler)())).default_service(other);
+        let resource = routes
+            .iter()
+            .fold(web::resource(path), |resource, route| {
+                resource.route((route.handler)())
+            })
+            .default_service(other);
         if any_origin {
-            let preflight = web::method(Method::OPTIONS).to(move || cors::preflight(methods.clone()));
+            let preflight =
+                web::method(Method::OPTIONS).to(move || cors::preflight(methods.clone()));
             config.service(resource.route(preflight).wrap(from_fn(cors::share)));
         } else {
             config.service(resource);

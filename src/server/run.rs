@@ -25,24 +25,40 @@ pub struct Running {
 }
 
 /// Listens, opens everything, and serves on worker threads. With port 0 the issuer is made from the port that was free.
-pub async fn start(mut config: Config, clock: Clock, stamp_program: PathBuf) -> Result<Running, BuildError> {
+pub async fn start(
+    mut config: Config,
+    clock: Clock,
+    stamp_program: PathBuf,
+) -> Result<Running, BuildError> {
     check_aliases(&config.server.aliases)?;
-    let listener = TcpListener::bind(&config.server.listen).map_err(|error| BuildError::Listen(config.server.listen.clone(), error))?;
+    let listener = TcpListener::bind(&config.server.listen)
+        .map_err(|error| BuildError::Listen(config.server.listen.clone(), error))?;
     let address = listener.local_addr()?;
     config.server.listen = address.to_string();
     let (workers, shutdown_seconds) = (workers(&config), config.server.shutdown_seconds);
     let app = web::Data::new(App::build(config, clock, stamp_program).await?);
     let shared = app.clone();
-    let routes = move |config: &mut web::ServiceConfig| configure(config, &shared.config.server.aliases);
+    let routes =
+        move |config: &mut web::ServiceConfig| configure(config, &shared.config.server.aliases);
     let shared = app.clone();
-    let server = HttpServer::new(move || WebApp::new().app_data(shared.clone()).wrap(from_fn(around)).configure(routes.clone()))
-        .workers(workers)
-        .shutdown_timeout(shutdown_seconds)
-        .client_request_timeout(Duration::from_secs(10))
-        .disable_signals()
-        .listen(listener)?
-        .run();
-    Ok(Running { address, app, handle: server.handle(), server })
+    let server = HttpServer::new(move || {
+        WebApp::new()
+            .app_data(shared.clone())
+            .wrap(from_fn(around))
+            .configure(routes.clone())
+    })
+    .workers(workers)
+    .shutdown_timeout(shutdown_seconds)
+    .client_request_timeout(Duration::from_secs(10))
+    .disable_signals()
+    .listen(listener)?
+    .run();
+    Ok(Running {
+        address,
+        app,
+        handle: server.handle(),
+        server,
+    })
 }
 
 impl Running {
@@ -65,7 +81,10 @@ impl Running {
 
     /// Serves until Ctrl-C or SIGTERM, then lets running requests finish. `announce` says that it is ready, when a signal
     /// already stops it as it should.
-    pub async fn serve_until_signal(self, announce: impl FnOnce() -> std::io::Result<()>) -> std::io::Result<()> {
+    pub async fn serve_until_signal(
+        self,
+        announce: impl FnOnce() -> std::io::Result<()>,
+    ) -> std::io::Result<()> {
         let (handle, signals) = (self.handle.clone(), StopSignals::listen()?);
         announce()?;
         actix_web::rt::spawn(async move {
@@ -84,13 +103,21 @@ struct StopSignals {
 
 impl StopSignals {
     fn listen() -> std::io::Result<Self> {
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
     }
 
     async fn arrive(mut self) {
         std::future::poll_fn(|context| {
-            let stopped = self.interrupt.poll_recv(context).is_ready() || self.terminate.poll_recv(context).is_ready();
-            if stopped { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+            let stopped = self.interrupt.poll_recv(context).is_ready()
+                || self.terminate.poll_recv(context).is_ready();
+            if stopped {
+                std::task::Poll::Ready(())
+            } else {
+                std::task::Poll::Pending
+            }
         })
         .await;
     }

@@ -1,8 +1,8 @@
 //! Members ask admins for keys.
 
 use diesel::{
-    BoolExpressionMethods, Connection, ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable,
-    SelectableHelper,
+    BoolExpressionMethods, Connection, ExpressionMethods, Insertable, OptionalExtension, QueryDsl,
+    Queryable, RunQueryDsl, Selectable, SelectableHelper,
 };
 
 use super::conn::Conn;
@@ -38,29 +38,55 @@ pub struct ApiKeyRequest {
 
 impl ApiKeyRequest {
     pub fn workspaces(&self) -> Vec<WorkspaceId> {
-        self.workspaces.split(' ').filter_map(|id| id.parse().ok()).collect()
+        self.workspaces
+            .split(' ')
+            .filter_map(|id| id.parse().ok())
+            .collect()
     }
 }
 
 impl Snapshot<'_> {
-    pub fn find_api_key_request(&mut self, organization: OrganizationId, id: ApiKeyRequestId) -> Result<Option<ApiKeyRequest>, Error> {
-        let own = api_key_requests::table.find(id).filter(api_key_requests::organization_id.eq(organization));
-        self.run(|conn| own.select(ApiKeyRequest::as_select()).first(conn).optional())
+    pub fn find_api_key_request(
+        &mut self,
+        organization: OrganizationId,
+        id: ApiKeyRequestId,
+    ) -> Result<Option<ApiKeyRequest>, Error> {
+        let own = api_key_requests::table
+            .find(id)
+            .filter(api_key_requests::organization_id.eq(organization));
+        self.run(|conn| {
+            own.select(ApiKeyRequest::as_select())
+                .first(conn)
+                .optional()
+        })
     }
 
     /// Which request a key was made for.
-    pub fn find_api_key_request_of_key(&mut self, key: ApiKeyId) -> Result<Option<ApiKeyRequest>, Error> {
+    pub fn find_api_key_request_of_key(
+        &mut self,
+        key: ApiKeyId,
+    ) -> Result<Option<ApiKeyRequest>, Error> {
         let of_key = api_key_requests::table.filter(api_key_requests::api_key_id.eq(key));
-        self.run(|conn| of_key.select(ApiKeyRequest::as_select()).first(conn).optional())
+        self.run(|conn| {
+            of_key
+                .select(ApiKeyRequest::as_select())
+                .first(conn)
+                .optional()
+        })
     }
 
     /// The newest first, those behind `after`, at most `most`.
     pub fn list_api_key_requests_page(
-        &mut self, organization: OrganizationId, requester: Option<UserId>, state: Option<KeyRequestState>,
-        after: Option<(Timestamp, ApiKeyRequestId)>, most: i64,
+        &mut self,
+        organization: OrganizationId,
+        requester: Option<UserId>,
+        state: Option<KeyRequestState>,
+        after: Option<(Timestamp, ApiKeyRequestId)>,
+        most: i64,
     ) -> Result<Vec<ApiKeyRequest>, Error> {
-        let mut found =
-            api_key_requests::table.filter(api_key_requests::organization_id.eq(organization)).into_boxed::<<Conn as Connection>::Backend>();
+        let mut found = api_key_requests::table
+            .filter(api_key_requests::organization_id.eq(organization))
+            .into_boxed::<<Conn as Connection>::Backend>();
         if let Some(requester) = requester {
             found = found.filter(api_key_requests::requester_id.eq(requester));
         }
@@ -68,28 +94,53 @@ impl Snapshot<'_> {
             found = found.filter(api_key_requests::state.eq(state));
         }
         if let Some((at, id)) = after {
-            let earlier = api_key_requests::created_at.eq(at).and(api_key_requests::id.lt(id));
+            let earlier = api_key_requests::created_at
+                .eq(at)
+                .and(api_key_requests::id.lt(id));
             found = found.filter(api_key_requests::created_at.lt(at).or(earlier));
         }
-        let newest_first = found.order((api_key_requests::created_at.desc(), api_key_requests::id.desc())).limit(most);
+        let newest_first = found
+            .order((
+                api_key_requests::created_at.desc(),
+                api_key_requests::id.desc(),
+            ))
+            .limit(most);
         self.run(|conn| newest_first.select(ApiKeyRequest::as_select()).load(conn))
     }
 
-    pub fn count_open_api_key_requests(&mut self, organization: OrganizationId, requester: UserId) -> Result<i64, Error> {
-        let own = api_key_requests::organization_id.eq(organization).and(api_key_requests::requester_id.eq(requester));
-        let open = api_key_requests::table.filter(own).filter(api_key_requests::state.eq(KeyRequestState::Open));
+    pub fn count_open_api_key_requests(
+        &mut self,
+        organization: OrganizationId,
+        requester: UserId,
+    ) -> Result<i64, Error> {
+        let own = api_key_requests::organization_id
+            .eq(organization)
+            .and(api_key_requests::requester_id.eq(requester));
+        let open = api_key_requests::table
+            .filter(own)
+            .filter(api_key_requests::state.eq(KeyRequestState::Open));
         self.run(|conn| open.count().get_result(conn))
     }
 }
 
 impl Tx<'_> {
     pub fn insert_api_key_request(&mut self, request: &ApiKeyRequest) -> Result<(), Error> {
-        self.run_one(|conn| diesel::insert_into(api_key_requests::table).values(request).execute(conn))
+        self.run_one(|conn| {
+            diesel::insert_into(api_key_requests::table)
+                .values(request)
+                .execute(conn)
+        })
     }
 
     /// Writes the state, the decision and the key. Compare-and-swap: `NotFound` when it is not in `from` any more.
-    pub fn change_api_key_request(&mut self, request: &ApiKeyRequest, from: KeyRequestState) -> Result<(), Error> {
-        let own = api_key_requests::table.find(request.id).filter(api_key_requests::organization_id.eq(request.organization_id));
+    pub fn change_api_key_request(
+        &mut self,
+        request: &ApiKeyRequest,
+        from: KeyRequestState,
+    ) -> Result<(), Error> {
+        let own = api_key_requests::table
+            .find(request.id)
+            .filter(api_key_requests::organization_id.eq(request.organization_id));
         let from_row = own.filter(api_key_requests::state.eq(from));
         let changed = (
             api_key_requests::state.eq(request.state),

@@ -1,8 +1,8 @@
 //! Offers of a key to another owner.
 
 use diesel::{
-    BoolExpressionMethods, Connection, ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable,
-    SelectableHelper,
+    BoolExpressionMethods, Connection, ExpressionMethods, Insertable, OptionalExtension, QueryDsl,
+    Queryable, RunQueryDsl, Selectable, SelectableHelper,
 };
 
 use super::conn::Conn;
@@ -28,32 +28,65 @@ pub struct ApiKeyTransfer {
 }
 
 impl Snapshot<'_> {
-    pub fn find_api_key_transfer(&mut self, organization: OrganizationId, id: ApiKeyTransferId) -> Result<Option<ApiKeyTransfer>, Error> {
-        let own = api_key_transfers::table.find(id).filter(api_key_transfers::organization_id.eq(organization));
-        self.run(|conn| own.select(ApiKeyTransfer::as_select()).first(conn).optional())
+    pub fn find_api_key_transfer(
+        &mut self,
+        organization: OrganizationId,
+        id: ApiKeyTransferId,
+    ) -> Result<Option<ApiKeyTransfer>, Error> {
+        let own = api_key_transfers::table
+            .find(id)
+            .filter(api_key_transfers::organization_id.eq(organization));
+        self.run(|conn| {
+            own.select(ApiKeyTransfer::as_select())
+                .first(conn)
+                .optional()
+        })
     }
 
     /// A key has at most one.
-    pub fn find_open_api_key_transfer(&mut self, key: ApiKeyId) -> Result<Option<ApiKeyTransfer>, Error> {
-        let open = api_key_transfers::table.filter(api_key_transfers::api_key_id.eq(key)).filter(api_key_transfers::state.eq(TransferState::Open));
-        self.run(|conn| open.select(ApiKeyTransfer::as_select()).first(conn).optional())
+    pub fn find_open_api_key_transfer(
+        &mut self,
+        key: ApiKeyId,
+    ) -> Result<Option<ApiKeyTransfer>, Error> {
+        let open = api_key_transfers::table
+            .filter(api_key_transfers::api_key_id.eq(key))
+            .filter(api_key_transfers::state.eq(TransferState::Open));
+        self.run(|conn| {
+            open.select(ApiKeyTransfer::as_select())
+                .first(conn)
+                .optional()
+        })
     }
 
     /// The newest first, those behind `after`, at most `most`. `of`: only those that this person made, gives or gets.
     pub fn list_api_key_transfers_page(
-        &mut self, organization: OrganizationId, of: Option<UserId>, after: Option<(Timestamp, ApiKeyTransferId)>, most: i64,
+        &mut self,
+        organization: OrganizationId,
+        of: Option<UserId>,
+        after: Option<(Timestamp, ApiKeyTransferId)>,
+        most: i64,
     ) -> Result<Vec<ApiKeyTransfer>, Error> {
-        let mut found =
-            api_key_transfers::table.filter(api_key_transfers::organization_id.eq(organization)).into_boxed::<<Conn as Connection>::Backend>();
+        let mut found = api_key_transfers::table
+            .filter(api_key_transfers::organization_id.eq(organization))
+            .into_boxed::<<Conn as Connection>::Backend>();
         if let Some(user) = of {
-            let gives = api_key_transfers::from_id.eq(user).or(api_key_transfers::offered_by.eq(user));
+            let gives = api_key_transfers::from_id
+                .eq(user)
+                .or(api_key_transfers::offered_by.eq(user));
             found = found.filter(gives.or(api_key_transfers::to_id.eq(user)));
         }
         if let Some((at, id)) = after {
-            let earlier = api_key_transfers::created_at.eq(at).and(api_key_transfers::id.lt(id));
+            let earlier = api_key_transfers::created_at
+                .eq(at)
+                .and(api_key_transfers::id.lt(id));
             found = found.filter(api_key_transfers::created_at.lt(at).or(earlier));
         }
-        let newest_first = found.order((api_key_transfers::created_at.desc(), api_key_transfers::id.desc())).limit(most);
+        let newest_first = found
+            .order((
+                api_key_transfers::created_at.desc(),
+                api_key_transfers::id.desc(),
+            ))
+            .limit(most);
         self.run(|conn| newest_first.select(ApiKeyTransfer::as_select()).load(conn))
     }
 }
@@ -61,14 +94,32 @@ impl Snapshot<'_> {
 impl Tx<'_> {
     /// A constraint refuses a second open one of a key.
     pub fn insert_api_key_transfer(&mut self, transfer: &ApiKeyTransfer) -> Result<(), Error> {
-        self.run_one(|conn| diesel::insert_into(api_key_transfers::table).values(transfer).execute(conn))
+        self.run_one(|conn| {
+            diesel::insert_into(api_key_transfers::table)
+                .values(transfer)
+                .execute(conn)
+        })
     }
 
     /// Compare-and-swap: `NotFound` when it is not open any more.
-    pub fn close_api_key_transfer(&mut self, organization: OrganizationId, id: ApiKeyTransferId, to: TransferState) -> Result<(), Error> {
+    pub fn close_api_key_transfer(
+        &mut self,
+        organization: OrganizationId,
+        id: ApiKeyTransferId,
+        to: TransferState,
+    ) -> Result<(), Error> {
         let now = self.now;
-        let own = api_key_transfers::table.find(id).filter(api_key_transfers::organization_id.eq(organization));
+        let own = api_key_transfers::table
+            .find(id)
+            .filter(api_key_transfers::organization_id.eq(organization));
         let open = own.filter(api_key_transfers::state.eq(TransferState::Open));
-        self.run_one(|conn| diesel::update(open).set((api_key_transfers::state.eq(to), api_key_transfers::decided_at.eq(Some(now)))).execute(conn))
+        self.run_one(|conn| {
+            diesel::update(open)
+                .set((
+                    api_key_transfers::state.eq(to),
+                    api_key_transfers::decided_at.eq(Some(now)),
+                ))
+                .execute(conn)
+        })
     }
 }

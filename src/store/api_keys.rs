@@ -2,8 +2,8 @@
 
 use diesel::dsl::{exists, not};
 use diesel::{
-    BoolExpressionMethods, Connection, ExpressionMethods, Insertable, JoinOnDsl, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable,
-    SelectableHelper,
+    BoolExpressionMethods, Connection, ExpressionMethods, Insertable, JoinOnDsl, OptionalExtension,
+    QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper,
 };
 
 use super::api_key_secrets::ApiKeySecret;
@@ -53,7 +53,11 @@ pub struct ApiKey {
 impl ApiKey {
     /// What people call it: an unnamed key by its environment and public id (C7).
     pub fn title(&self) -> String {
-        if self.name.is_empty() { format!("{} {}", self.environment, self.public_id) } else { self.name.clone() }
+        if self.name.is_empty() {
+            format!("{} {}", self.environment, self.public_id)
+        } else {
+            self.name.clone()
+        }
     }
 }
 
@@ -82,7 +86,10 @@ struct ApiKeyWorkspace {
 
 impl Snapshot<'_> {
     /// The key, and which of its secrets was presented. `candidates`: the digests of one presented key under the live secret keys.
-    pub fn find_api_key_by_digest(&mut self, candidates: &[Digest]) -> Result<Option<(ApiKey, ApiKeySecret)>, Error> {
+    pub fn find_api_key_by_digest(
+        &mut self,
+        candidates: &[Digest],
+    ) -> Result<Option<(ApiKey, ApiKeySecret)>, Error> {
         use super::schema::api_key_secrets;
         self.run(|conn| {
             api_key_secrets::table
@@ -95,17 +102,32 @@ impl Snapshot<'_> {
     }
 
     /// The key, if it is this organization's.
-    pub fn find_api_key(&mut self, organization: OrganizationId, id: ApiKeyId) -> Result<Option<ApiKey>, Error> {
+    pub fn find_api_key(
+        &mut self,
+        organization: OrganizationId,
+        id: ApiKeyId,
+    ) -> Result<Option<ApiKey>, Error> {
         self.run(|conn| {
-            api_keys::table.find(id).filter(api_keys::organization_id.eq(organization)).select(ApiKey::as_select()).first(conn).optional()
+            api_keys::table
+                .find(id)
+                .filter(api_keys::organization_id.eq(organization))
+                .select(ApiKey::as_select())
+                .first(conn)
+                .optional()
         })
     }
 
     /// The newest first, those behind `after`, at most `most`.
     pub fn list_api_keys_page(
-        &mut self, organization: OrganizationId, filter: &ApiKeyFilter, after: Option<(Timestamp, ApiKeyId)>, most: i64,
+        &mut self,
+        organization: OrganizationId,
+        filter: &ApiKeyFilter,
+        after: Option<(Timestamp, ApiKeyId)>,
+        most: i64,
     ) -> Result<Vec<ApiKey>, Error> {
-        let mut found = api_keys::table.filter(api_keys::organization_id.eq(organization)).into_boxed::<<Conn as Connection>::Backend>();
+        let mut found = api_keys::table
+            .filter(api_keys::organization_id.eq(organization))
+            .into_boxed::<<Conn as Connection>::Backend>();
         if let Some(environment) = filter.environment {
             found = found.filter(api_keys::environment.eq(environment));
         }
@@ -124,39 +146,67 @@ impl Snapshot<'_> {
         if let Some(reach) = filter.reach {
             found = found.filter(api_keys::reach.eq(reach));
         }
-        let named = || api_key_workspaces::table.filter(api_key_workspaces::api_key_id.eq(api_keys::id));
+        let named =
+            || api_key_workspaces::table.filter(api_key_workspaces::api_key_id.eq(api_keys::id));
         if let Some(workspace) = filter.workspace {
-            found = found.filter(exists(named().filter(api_key_workspaces::workspace_id.eq(workspace))));
+            found = found.filter(exists(
+                named().filter(api_key_workspaces::workspace_id.eq(workspace)),
+            ));
         }
         if let Some(only) = &filter.only {
-            found = found.filter(api_keys::reach.eq(ReachKind::Workspaces)).filter(exists(named()));
-            found = found.filter(not(exists(named().filter(not(api_key_workspaces::workspace_id.eq_any(only))))));
+            found = found
+                .filter(api_keys::reach.eq(ReachKind::Workspaces))
+                .filter(exists(named()));
+            found = found.filter(not(exists(
+                named().filter(not(api_key_workspaces::workspace_id.eq_any(only))),
+            )));
         }
         if let Some((at, id)) = after {
-            found = found.filter(api_keys::created_at.lt(at).or(api_keys::created_at.eq(at).and(api_keys::id.lt(id))));
+            found = found.filter(
+                api_keys::created_at
+                    .lt(at)
+                    .or(api_keys::created_at.eq(at).and(api_keys::id.lt(id))),
+            );
         }
-        let newest_first = found.order((api_keys::created_at.desc(), api_keys::id.desc())).limit(most);
+        let newest_first = found
+            .order((api_keys::created_at.desc(), api_keys::id.desc()))
+            .limit(most);
         self.run(|conn| newest_first.select(ApiKey::as_select()).load(conn))
     }
 
     /// Keys that name the workspace and count against its cap.
-    pub fn count_active_api_keys_of_workspace(&mut self, workspace: WorkspaceId, now: Timestamp) -> Result<i64, Error> {
+    pub fn count_active_api_keys_of_workspace(
+        &mut self,
+        workspace: WorkspaceId,
+        now: Timestamp,
+    ) -> Result<i64, Error> {
         self.run(|conn| {
             api_keys::table
-                .inner_join(api_key_workspaces::table.on(api_key_workspaces::api_key_id.eq(api_keys::id)))
+                .inner_join(
+                    api_key_workspaces::table.on(api_key_workspaces::api_key_id.eq(api_keys::id)),
+                )
                 .filter(api_key_workspaces::workspace_id.eq(workspace))
                 .filter(api_keys::state.ne(ApiKeyState::Revoked))
-                .filter(api_keys::expires_at.is_null().or(api_keys::expires_at.gt(now)))
+                .filter(
+                    api_keys::expires_at
+                        .is_null()
+                        .or(api_keys::expires_at.gt(now)),
+                )
                 .count()
                 .get_result(conn)
         })
     }
 
     /// Ids and names of the workspaces a key reaches; empty for organization reach.
-    pub fn list_api_key_workspaces(&mut self, id: ApiKeyId) -> Result<Vec<(WorkspaceId, String)>, Error> {
+    pub fn list_api_key_workspaces(
+        &mut self,
+        id: ApiKeyId,
+    ) -> Result<Vec<(WorkspaceId, String)>, Error> {
         self.run(|conn| {
             api_key_workspaces::table
-                .inner_join(workspaces::table.on(workspaces::id.eq(api_key_workspaces::workspace_id)))
+                .inner_join(
+                    workspaces::table.on(workspaces::id.eq(api_key_workspaces::workspace_id)),
+                )
                 .filter(api_key_workspaces::api_key_id.eq(id))
                 .order(workspaces::id)
                 .select((workspaces::id, workspaces::name))
@@ -165,22 +215,43 @@ impl Snapshot<'_> {
     }
 
     /// Those that work: active, and not expired.
-    pub fn count_working_api_keys(&mut self, organization: OrganizationId, environment: Environment, now: Timestamp) -> Result<i64, Error> {
+    pub fn count_working_api_keys(
+        &mut self,
+        organization: OrganizationId,
+        environment: Environment,
+        now: Timestamp,
+    ) -> Result<i64, Error> {
         use diesel::BoolExpressionMethods;
         let working = api_keys::table
-            .filter(api_keys::organization_id.eq(organization).and(api_keys::environment.eq(environment)))
+            .filter(
+                api_keys::organization_id
+                    .eq(organization)
+                    .and(api_keys::environment.eq(environment)),
+            )
             .filter(api_keys::state.eq(ApiKeyState::Active))
-            .filter(api_keys::expires_at.is_null().or(api_keys::expires_at.gt(now)));
+            .filter(
+                api_keys::expires_at
+                    .is_null()
+                    .or(api_keys::expires_at.gt(now)),
+            );
         self.run(|conn| working.count().get_result(conn))
     }
 
     /// Keys that count against the organization's cap: pending, paused and deactivated ones too, expired and revoked ones not (C10).
-    pub fn count_active_api_keys(&mut self, organization: OrganizationId, now: Timestamp) -> Result<i64, Error> {
+    pub fn count_active_api_keys(
+        &mut self,
+        organization: OrganizationId,
+        now: Timestamp,
+    ) -> Result<i64, Error> {
         self.run(|conn| {
             api_keys::table
                 .filter(api_keys::organization_id.eq(organization))
                 .filter(api_keys::state.ne(ApiKeyState::Revoked))
-                .filter(api_keys::expires_at.is_null().or(api_keys::expires_at.gt(now)))
+                .filter(
+                    api_keys::expires_at
+                        .is_null()
+                        .or(api_keys::expires_at.gt(now)),
+                )
                 .count()
                 .get_result(conn)
         })
@@ -189,24 +260,51 @@ impl Snapshot<'_> {
 
 impl Tx<'_> {
     /// `NotFound` when one of the workspaces is not the organization's.
-    pub fn insert_api_key(&mut self, key: &ApiKey, workspaces: &[WorkspaceId]) -> Result<(), Error> {
+    pub fn insert_api_key(
+        &mut self,
+        key: &ApiKey,
+        workspaces: &[WorkspaceId],
+    ) -> Result<(), Error> {
         self.expect_workspaces(key.organization_id, workspaces)?;
-        self.run_one(|conn| diesel::insert_into(api_keys::table).values(key).execute(conn))?;
+        self.run_one(|conn| {
+            diesel::insert_into(api_keys::table)
+                .values(key)
+                .execute(conn)
+        })?;
         for workspace_id in workspaces {
-            let row = ApiKeyWorkspace { api_key_id: key.id, workspace_id: *workspace_id };
-            self.run_one(|conn| diesel::insert_into(api_key_workspaces::table).values(&row).execute(conn))?;
+            let row = ApiKeyWorkspace {
+                api_key_id: key.id,
+                workspace_id: *workspace_id,
+            };
+            self.run_one(|conn| {
+                diesel::insert_into(api_key_workspaces::table)
+                    .values(&row)
+                    .execute(conn)
+            })?;
         }
         Ok(())
     }
 
     /// With all its secrets. Compare-and-swap: `NotFound` when the key is revoked already.
-    pub fn revoke_api_key(&mut self, organization: OrganizationId, id: ApiKeyId, by: UserId) -> Result<(), Error> {
+    pub fn revoke_api_key(
+        &mut self,
+        organization: OrganizationId,
+        id: ApiKeyId,
+        by: UserId,
+    ) -> Result<(), Error> {
         self.touch(Subject::Organization(organization));
         let now = self.now;
-        let live = api_keys::table.find(id).filter(api_keys::organization_id.eq(organization)).filter(api_keys::state.ne(ApiKeyState::Revoked));
+        let live = api_keys::table
+            .find(id)
+            .filter(api_keys::organization_id.eq(organization))
+            .filter(api_keys::state.ne(ApiKeyState::Revoked));
         self.run_one(|conn| {
             diesel::update(live)
-                .set((api_keys::state.eq(ApiKeyState::Revoked), api_keys::revoked_by.eq(Some(by)), api_keys::revoked_at.eq(Some(now))))
+                .set((
+                    api_keys::state.eq(ApiKeyState::Revoked),
+                    api_keys::revoked_by.eq(Some(by)),
+                    api_keys::revoked_at.eq(Some(now)),
+                ))
                 .execute(conn)
         })?;
         self.change_api_key_secret_states(id, ApiKeySecretState::Revoked)
@@ -214,18 +312,36 @@ impl Tx<'_> {
 
     /// Compare-and-swap over the states; revocation has a function of its own.
     pub fn change_api_key_state(
-        &mut self, organization: OrganizationId, id: ApiKeyId, from: ApiKeyState, to: ApiKeyState, reason: Option<&str>,
+        &mut self,
+        organization: OrganizationId,
+        id: ApiKeyId,
+        from: ApiKeyState,
+        to: ApiKeyState,
+        reason: Option<&str>,
     ) -> Result<(), Error> {
         self.touch(Subject::Organization(organization));
-        let from_row = api_keys::table.find(id).filter(api_keys::organization_id.eq(organization)).filter(api_keys::state.eq(from));
-        self.run_one(|conn| diesel::update(from_row).set((api_keys::state.eq(to), api_keys::state_reason.eq(reason))).execute(conn))
+        let from_row = api_keys::table
+            .find(id)
+            .filter(api_keys::organization_id.eq(organization))
+            .filter(api_keys::state.eq(from));
+        self.run_one(|conn| {
+            diesel::update(from_row)
+                .set((api_keys::state.eq(to), api_keys::state_reason.eq(reason)))
+                .execute(conn)
+        })
     }
 
     /// Writes what may change of a key: texts, level, expiry, reach, its switches, its owner. `workspaces`: what it names from
     /// now on, if that changes. `NotFound` when it is revoked.
-    pub fn change_api_key(&mut self, key: &ApiKey, workspaces: Option<&[WorkspaceId]>) -> Result<(), Error> {
+    pub fn change_api_key(
+        &mut self,
+        key: &ApiKey,
+        workspaces: Option<&[WorkspaceId]>,
+    ) -> Result<(), Error> {
         self.touch(Subject::Organization(key.organization_id));
-        let own = api_keys::table.find(key.id).filter(api_keys::organization_id.eq(key.organization_id));
+        let own = api_keys::table
+            .find(key.id)
+            .filter(api_keys::organization_id.eq(key.organization_id));
         let live = own.filter(api_keys::state.ne(ApiKeyState::Revoked));
         let changed = (
             api_keys::name.eq(&key.name),
@@ -239,35 +355,81 @@ impl Tx<'_> {
             api_keys::owned_since.eq(key.owned_since),
         );
         self.run_one(|conn| diesel::update(live).set(changed).execute(conn))?;
-        let Some(workspaces) = workspaces else { return Ok(()) };
+        let Some(workspaces) = workspaces else {
+            return Ok(());
+        };
         self.expect_workspaces(key.organization_id, workspaces)?;
-        self.run(|conn| diesel::delete(api_key_workspaces::table.filter(api_key_workspaces::api_key_id.eq(key.id))).execute(conn))?;
+        self.run(|conn| {
+            diesel::delete(
+                api_key_workspaces::table.filter(api_key_workspaces::api_key_id.eq(key.id)),
+            )
+            .execute(conn)
+        })?;
         for workspace_id in workspaces {
-            let row = ApiKeyWorkspace { api_key_id: key.id, workspace_id: *workspace_id };
-            self.run_one(|conn| diesel::insert_into(api_key_workspaces::table).values(&row).execute(conn))?;
+            let row = ApiKeyWorkspace {
+                api_key_id: key.id,
+                workspace_id: *workspace_id,
+            };
+            self.run_one(|conn| {
+                diesel::insert_into(api_key_workspaces::table)
+                    .values(&row)
+                    .execute(conn)
+            })?;
         }
         Ok(())
     }
 
     /// None ends a simulation. `NotFound` unless the key is this organization's.
     pub fn change_api_key_simulation(
-        &mut self, organization: OrganizationId, id: ApiKeyId, simulation: Option<(Simulation, Timestamp)>,
+        &mut self,
+        organization: OrganizationId,
+        id: ApiKeyId,
+        simulation: Option<(Simulation, Timestamp)>,
     ) -> Result<(), Error> {
         self.touch(Subject::Organization(organization));
-        let own = api_keys::table.find(id).filter(api_keys::organization_id.eq(organization));
+        let own = api_keys::table
+            .find(id)
+            .filter(api_keys::organization_id.eq(organization));
         let (what, until) = simulation.unzip();
-        self.run_one(|conn| diesel::update(own).set((api_keys::simulates.eq(what), api_keys::simulates_until.eq(until))).execute(conn))
+        self.run_one(|conn| {
+            diesel::update(own)
+                .set((
+                    api_keys::simulates.eq(what),
+                    api_keys::simulates_until.eq(until),
+                ))
+                .execute(conn)
+        })
     }
 
     /// Which secret's public part lists show.
-    pub fn change_api_key_public_id(&mut self, organization: OrganizationId, id: ApiKeyId, public_id: &str) -> Result<(), Error> {
-        let own = api_keys::table.find(id).filter(api_keys::organization_id.eq(organization));
-        self.run_one(|conn| diesel::update(own).set(api_keys::public_id.eq(public_id)).execute(conn))
+    pub fn change_api_key_public_id(
+        &mut self,
+        organization: OrganizationId,
+        id: ApiKeyId,
+        public_id: &str,
+    ) -> Result<(), Error> {
+        let own = api_keys::table
+            .find(id)
+            .filter(api_keys::organization_id.eq(organization));
+        self.run_one(|conn| {
+            diesel::update(own)
+                .set(api_keys::public_id.eq(public_id))
+                .execute(conn)
+        })
     }
 
     /// Forward only; not news for the access cache.
     pub fn record_api_key_use(&mut self, id: ApiKeyId, at: Timestamp) -> Result<(), Error> {
-        let earlier = api_keys::table.find(id).filter(api_keys::last_used_at.is_null().or(api_keys::last_used_at.lt(at)));
-        self.run(|conn| diesel::update(earlier).set(api_keys::last_used_at.eq(Some(at))).execute(conn)).map(drop)
+        let earlier = api_keys::table.find(id).filter(
+            api_keys::last_used_at
+                .is_null()
+                .or(api_keys::last_used_at.lt(at)),
+        );
+        self.run(|conn| {
+            diesel::update(earlier)
+                .set(api_keys::last_used_at.eq(Some(at)))
+                .execute(conn)
+        })
+        .map(drop)
     }
 }

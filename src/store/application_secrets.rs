@@ -1,7 +1,8 @@
 //! The secrets of confidential applications. Two may live at once, so that one is replaced without an interruption.
 
 use diesel::{
-    BoolExpressionMethods, ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper,
+    BoolExpressionMethods, ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable,
+    RunQueryDsl, Selectable, SelectableHelper,
 };
 
 use super::applications::Application;
@@ -35,16 +36,26 @@ pub struct NewSecret {
 
 impl From<Digest> for NewSecret {
     fn from(digest: Digest) -> Self {
-        Self { digest, hint: String::new() }
+        Self {
+            digest,
+            hint: String::new(),
+        }
     }
 }
 
 impl Snapshot<'_> {
     /// The live ones, the oldest first.
-    pub fn list_application_secrets(&mut self, application: ApplicationId) -> Result<Vec<ApplicationSecret>, Error> {
+    pub fn list_application_secrets(
+        &mut self,
+        application: ApplicationId,
+    ) -> Result<Vec<ApplicationSecret>, Error> {
         self.run(|conn| {
             application_secrets::table
-                .filter(application_secrets::application_id.eq(application).and(application_secrets::state.eq(SecretState::Active)))
+                .filter(
+                    application_secrets::application_id
+                        .eq(application)
+                        .and(application_secrets::state.eq(SecretState::Active)),
+                )
                 .order((application_secrets::created_at, application_secrets::id))
                 .select(ApplicationSecret::as_select())
                 .load(conn)
@@ -52,14 +63,28 @@ impl Snapshot<'_> {
     }
 
     /// The application's own, live or not.
-    pub fn find_application_secret(&mut self, application: ApplicationId, id: ClientSecretId) -> Result<Option<ApplicationSecret>, Error> {
-        let own = application_secrets::table.find(id).filter(application_secrets::application_id.eq(application));
-        self.run(|conn| own.select(ApplicationSecret::as_select()).first(conn).optional())
+    pub fn find_application_secret(
+        &mut self,
+        application: ApplicationId,
+        id: ClientSecretId,
+    ) -> Result<Option<ApplicationSecret>, Error> {
+        let own = application_secrets::table
+            .find(id)
+            .filter(application_secrets::application_id.eq(application));
+        self.run(|conn| {
+            own.select(ApplicationSecret::as_select())
+                .first(conn)
+                .optional()
+        })
     }
 }
 
 impl Tx<'_> {
-    pub fn insert_application_secret(&mut self, application: &Application, secret: &NewSecret) -> Result<ClientSecretId, Error> {
+    pub fn insert_application_secret(
+        &mut self,
+        application: &Application,
+        secret: &NewSecret,
+    ) -> Result<ClientSecretId, Error> {
         self.touch(Subject::Organization(application.organization_id));
         let row = ApplicationSecret {
             id: ClientSecretId::generate(self.now),
@@ -71,31 +96,69 @@ impl Tx<'_> {
             last_used_at: None,
             revoked_at: None,
         };
-        self.run_one(|conn| diesel::insert_into(application_secrets::table).values(&row).execute(conn))?;
+        self.run_one(|conn| {
+            diesel::insert_into(application_secrets::table)
+                .values(&row)
+                .execute(conn)
+        })?;
         Ok(row.id)
     }
 
     /// Compare-and-swap: `NotFound` when it is revoked already, or another application's.
-    pub fn revoke_application_secret(&mut self, application: &Application, id: ClientSecretId) -> Result<(), Error> {
+    pub fn revoke_application_secret(
+        &mut self,
+        application: &Application,
+        id: ClientSecretId,
+    ) -> Result<(), Error> {
         self.touch(Subject::Organization(application.organization_id));
         let now = self.now;
-        let live = application_secrets::table
-            .find(id)
-            .filter(application_secrets::application_id.eq(application.id).and(application_secrets::state.eq(SecretState::Active)));
-        let revoked = (application_secrets::state.eq(SecretState::Revoked), application_secrets::revoked_at.eq(Some(now)));
+        let live = application_secrets::table.find(id).filter(
+            application_secrets::application_id
+                .eq(application.id)
+                .and(application_secrets::state.eq(SecretState::Active)),
+        );
+        let revoked = (
+            application_secrets::state.eq(SecretState::Revoked),
+            application_secrets::revoked_at.eq(Some(now)),
+        );
         self.run_one(|conn| diesel::update(live).set(revoked).execute(conn))
     }
 
     /// Forward only; not news for what is remembered of the client.
-    pub fn record_application_secret_use(&mut self, id: ClientSecretId, at: Timestamp) -> Result<(), Error> {
-        let earlier =
-            application_secrets::table.find(id).filter(application_secrets::last_used_at.is_null().or(application_secrets::last_used_at.lt(at)));
-        self.run(|conn| diesel::update(earlier).set(application_secrets::last_used_at.eq(Some(at))).execute(conn)).map(drop)
+    pub fn record_application_secret_use(
+        &mut self,
+        id: ClientSecretId,
+        at: Timestamp,
+    ) -> Result<(), Error> {
+        let earlier = application_secrets::table.find(id).filter(
+            application_secrets::last_used_at
+                .is_null()
+                .or(application_secrets::last_used_at.lt(at)),
+        );
+        self.run(|conn| {
+            diesel::update(earlier)
+                .set(application_secrets::last_used_at.eq(Some(at)))
+                .execute(conn)
+        })
+        .map(drop)
     }
 
     /// Forward only; not news for what is remembered of the client.
-    pub fn record_application_use(&mut self, id: ApplicationId, at: Timestamp) -> Result<(), Error> {
-        let earlier = applications::table.find(id).filter(applications::last_used_at.is_null().or(applications::last_used_at.lt(at)));
-        self.run(|conn| diesel::update(earlier).set(applications::last_used_at.eq(Some(at))).execute(conn)).map(drop)
+    pub fn record_application_use(
+        &mut self,
+        id: ApplicationId,
+        at: Timestamp,
+    ) -> Result<(), Error> {
+        let earlier = applications::table.find(id).filter(
+            applications::last_used_at
+                .is_null()
+                .or(applications::last_used_at.lt(at)),
+        );
+        self.run(|conn| {
+            diesel::update(earlier)
+                .set(applications::last_used_at.eq(Some(at)))
+                .execute(conn)
+        })
+        .map(drop)
     }
 }

@@ -2,8 +2,9 @@
 
 use diesel::dsl::{exists, not};
 use diesel::{
-    BoolExpressionMethods, Connection, EscapeExpressionMethods, ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, RunQueryDsl,
-    Selectable, SelectableHelper, TextExpressionMethods,
+    BoolExpressionMethods, Connection, EscapeExpressionMethods, ExpressionMethods, Insertable,
+    OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper,
+    TextExpressionMethods,
 };
 
 use super::conn::Conn;
@@ -15,7 +16,9 @@ use crate::types::grant_types::{GrantType, GrantTypes};
 use crate::types::id::{ApplicationId, OrganizationId, UserId};
 use crate::types::redirect_uri::RedirectUri;
 use crate::types::scope::Scopes;
-use crate::types::state::{AccessTokenFormat, ApplicationStanding, ApplicationState, Approval, ClientType};
+use crate::types::state::{
+    AccessTokenFormat, ApplicationStanding, ApplicationState, Approval, ClientType,
+};
 use crate::types::time::Timestamp;
 
 #[derive(Debug, Clone, Queryable, Selectable, Insertable)]
@@ -73,7 +76,8 @@ impl Application {
 
     /// Whether members of this organization may authorize it, as far as it is up to the application.
     pub fn is_open_to(&self, organization: OrganizationId) -> bool {
-        self.organization_id == organization || (self.environment == Environment::Production && self.approval == Approval::Approved)
+        self.organization_id == organization
+            || (self.environment == Environment::Production && self.approval == Approval::Approved)
     }
 }
 
@@ -102,7 +106,14 @@ pub struct OwnApplicationFilter {
 
 /// A pattern for [`lower`]: `\` escapes.
 pub(super) fn containing(search: &str) -> String {
-    format!("%{}%", search.to_ascii_lowercase().replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_"))
+    format!(
+        "%{}%",
+        search
+            .to_ascii_lowercase()
+            .replace('\\', "\\\\")
+            .replace('%', "\\%")
+            .replace('_', "\\_")
+    )
 }
 
 diesel::define_sql_function! { fn lower(text: diesel::sql_types::Text) -> diesel::sql_types::Text; }
@@ -117,17 +128,29 @@ struct ApplicationRedirectUri<'a> {
 impl Snapshot<'_> {
     /// Deleted ones too: their tokens must find out.
     pub fn find_application(&mut self, id: ApplicationId) -> Result<Option<Application>, Error> {
-        self.run(|conn| applications::table.find(id).select(Application::as_select()).first(conn).optional())
+        self.run(|conn| {
+            applications::table
+                .find(id)
+                .select(Application::as_select())
+                .first(conn)
+                .optional()
+        })
     }
 
     /// Those that people created and nobody deleted, the newest first, at most `most`. Those that registered by themselves
     /// are in `registrations.rs`: they must not push these out of a page.
-    pub fn list_applications(&mut self, organization: OrganizationId, most: i64) -> Result<Vec<Application>, Error> {
+    pub fn list_applications(
+        &mut self,
+        organization: OrganizationId,
+        most: i64,
+    ) -> Result<Vec<Application>, Error> {
         self.run(|conn| {
             applications::table
                 .filter(applications::organization_id.eq(organization))
                 .filter(applications::state.eq(ApplicationState::Active))
-                .filter(not(exists(registrations::table.filter(registrations::application_id.eq(applications::id)))))
+                .filter(not(exists(
+                    registrations::table.filter(registrations::application_id.eq(applications::id)),
+                )))
                 .order((applications::created_at.desc(), applications::id.desc()))
                 .limit(most)
                 .select(Application::as_select())
@@ -137,7 +160,11 @@ impl Snapshot<'_> {
 
     /// Those that nobody deleted, however they came to be, the newest first, at most `most`, from behind `after` on.
     pub fn list_applications_page(
-        &mut self, organization: OrganizationId, filter: &OwnApplicationFilter, after: Option<(Timestamp, ApplicationId)>, most: i64,
+        &mut self,
+        organization: OrganizationId,
+        filter: &OwnApplicationFilter,
+        after: Option<(Timestamp, ApplicationId)>,
+        most: i64,
     ) -> Result<Vec<Application>, Error> {
         let mut page = applications::table
             .filter(applications::organization_id.eq(organization))
@@ -155,21 +182,32 @@ impl Snapshot<'_> {
         if let Some(approval) = filter.approval {
             page = page.filter(applications::approval.eq(approval));
         }
-        let registration = exists(registrations::table.filter(registrations::application_id.eq(applications::id)));
+        let registration =
+            exists(registrations::table.filter(registrations::application_id.eq(applications::id)));
         page = match filter.registered {
             Some(true) => page.filter(registration),
             Some(false) => page.filter(not(registration)),
             None => page,
         };
         if let Some((at, id)) = after {
-            page = page.filter(applications::created_at.lt(at).or(applications::created_at.eq(at).and(applications::id.lt(id))));
+            page = page.filter(
+                applications::created_at
+                    .lt(at)
+                    .or(applications::created_at.eq(at).and(applications::id.lt(id))),
+            );
         }
-        let page = page.order((applications::created_at.desc(), applications::id.desc())).limit(most);
+        let page = page
+            .order((applications::created_at.desc(), applications::id.desc()))
+            .limit(most);
         self.run(|conn| page.select(Application::as_select()).load(conn))
     }
 
     /// Of every organization, in this state of approval, the oldest first, at most `most`.
-    pub fn list_applications_by_approval(&mut self, approval: Approval, most: i64) -> Result<Vec<Application>, Error> {
+    pub fn list_applications_by_approval(
+        &mut self,
+        approval: Approval,
+        most: i64,
+    ) -> Result<Vec<Application>, Error> {
         self.run(|conn| {
             applications::table
                 .filter(applications::approval.eq(approval))
@@ -183,36 +221,69 @@ impl Snapshot<'_> {
 
     /// The Production applications of every organization, with its name, the newest first, at most `most`; a Sandbox one only
     /// by its id.
-    pub fn list_production_applications(&mut self, filter: &ApplicationFilter, most: i64) -> Result<Vec<(Application, String)>, Error> {
+    pub fn list_production_applications(
+        &mut self,
+        filter: &ApplicationFilter,
+        most: i64,
+    ) -> Result<Vec<(Application, String)>, Error> {
         let search = filter.search.as_str();
         let part = containing(search);
         let mut found = applications::table
             .inner_join(organizations::table)
             .filter(applications::state.eq(ApplicationState::Active))
-            .filter(applications::environment.eq(Environment::Production).or(applications::id.eq(search)))
+            .filter(
+                applications::environment
+                    .eq(Environment::Production)
+                    .or(applications::id.eq(search)),
+            )
             .into_boxed::<<Conn as Connection>::Backend>();
         if !search.is_empty() {
-            let named = lower(applications::name).like(part.clone()).escape('\\').or(lower(organizations::name).like(part).escape('\\'));
-            found = found.filter(named.or(applications::id.eq(search)).or(organizations::id.eq(search)));
+            let named = lower(applications::name)
+                .like(part.clone())
+                .escape('\\')
+                .or(lower(organizations::name).like(part).escape('\\'));
+            found = found.filter(
+                named
+                    .or(applications::id.eq(search))
+                    .or(organizations::id.eq(search)),
+            );
         }
         found = match filter.standing {
             None => found,
-            Some(ApplicationStanding::Requested) => found.filter(applications::approval.eq(Approval::Requested)),
-            Some(ApplicationStanding::Approved) => found.filter(applications::approval.eq(Approval::Approved)),
-            Some(ApplicationStanding::Refused) => found.filter(applications::approval.eq(Approval::Refused)),
-            Some(ApplicationStanding::Verified) => found.filter(applications::verified_at.is_not_null()),
-            Some(ApplicationStanding::Unverified) => found.filter(applications::verified_at.is_null()),
-            Some(ApplicationStanding::Stopped) => found.filter(applications::stopped_at.is_not_null()),
+            Some(ApplicationStanding::Requested) => {
+                found.filter(applications::approval.eq(Approval::Requested))
+            }
+            Some(ApplicationStanding::Approved) => {
+                found.filter(applications::approval.eq(Approval::Approved))
+            }
+            Some(ApplicationStanding::Refused) => {
+                found.filter(applications::approval.eq(Approval::Refused))
+            }
+            Some(ApplicationStanding::Verified) => {
+                found.filter(applications::verified_at.is_not_null())
+            }
+            Some(ApplicationStanding::Unverified) => {
+                found.filter(applications::verified_at.is_null())
+            }
+            Some(ApplicationStanding::Stopped) => {
+                found.filter(applications::stopped_at.is_not_null())
+            }
         };
         if let Some(after) = filter.after {
             found = found.filter(applications::id.lt(after));
         }
         // ids sort by the time of their making
-        let found = found.order(applications::id.desc()).limit(most).select((Application::as_select(), organizations::name));
+        let found = found
+            .order(applications::id.desc())
+            .limit(most)
+            .select((Application::as_select(), organizations::name));
         self.run(|conn| found.load(conn))
     }
 
-    pub fn list_redirect_uris(&mut self, application: ApplicationId) -> Result<Vec<RedirectUri>, Error> {
+    pub fn list_redirect_uris(
+        &mut self,
+        application: ApplicationId,
+    ) -> Result<Vec<RedirectUri>, Error> {
         self.run(|conn| {
             application_redirect_uris::table
                 .filter(application_redirect_uris::application_id.eq(application))
@@ -223,9 +294,17 @@ impl Snapshot<'_> {
     }
 
     /// Those that are neither deleted nor stopped, registered ones too.
-    pub fn count_working_applications(&mut self, organization: OrganizationId, environment: Environment) -> Result<i64, Error> {
+    pub fn count_working_applications(
+        &mut self,
+        organization: OrganizationId,
+        environment: Environment,
+    ) -> Result<i64, Error> {
         let working = applications::table
-            .filter(applications::organization_id.eq(organization).and(applications::environment.eq(environment)))
+            .filter(
+                applications::organization_id
+                    .eq(organization)
+                    .and(applications::environment.eq(environment)),
+            )
             .filter(applications::state.eq(ApplicationState::Active))
             .filter(applications::stopped_at.is_null());
         self.run(|conn| working.count().get_result(conn))
@@ -237,7 +316,9 @@ impl Snapshot<'_> {
             applications::table
                 .filter(applications::organization_id.eq(organization))
                 .filter(applications::state.eq(ApplicationState::Active))
-                .filter(not(exists(registrations::table.filter(registrations::application_id.eq(applications::id)))))
+                .filter(not(exists(
+                    registrations::table.filter(registrations::application_id.eq(applications::id)),
+                )))
                 .count()
                 .get_result(conn)
         })
@@ -245,15 +326,34 @@ impl Snapshot<'_> {
 }
 
 impl Tx<'_> {
-    pub fn insert_application(&mut self, application: &Application, redirect_uris: &[RedirectUri]) -> Result<(), Error> {
-        self.run_one(|conn| diesel::insert_into(applications::table).values(application).execute(conn))?;
+    pub fn insert_application(
+        &mut self,
+        application: &Application,
+        redirect_uris: &[RedirectUri],
+    ) -> Result<(), Error> {
+        self.run_one(|conn| {
+            diesel::insert_into(applications::table)
+                .values(application)
+                .execute(conn)
+        })?;
         self.insert_redirect_uris(application.id, redirect_uris)
     }
 
-    pub(super) fn insert_redirect_uris(&mut self, application_id: ApplicationId, uris: &[RedirectUri]) -> Result<(), Error> {
+    pub(super) fn insert_redirect_uris(
+        &mut self,
+        application_id: ApplicationId,
+        uris: &[RedirectUri],
+    ) -> Result<(), Error> {
         uris.iter().try_for_each(|uri| {
-            let row = ApplicationRedirectUri { application_id, uri };
-            self.run_one(|conn| diesel::insert_into(application_redirect_uris::table).values(&row).execute(conn))
+            let row = ApplicationRedirectUri {
+                application_id,
+                uri,
+            };
+            self.run_one(|conn| {
+                diesel::insert_into(application_redirect_uris::table)
+                    .values(&row)
+                    .execute(conn)
+            })
         })
     }
 
@@ -261,7 +361,9 @@ impl Tx<'_> {
     /// is not verified any more; never that it is. `NotFound` when it is deleted.
     pub fn change_application(&mut self, application: &Application) -> Result<(), Error> {
         self.touch(Subject::Organization(application.organization_id));
-        let active = applications::table.find(application.id).filter(applications::state.eq(ApplicationState::Active));
+        let active = applications::table
+            .find(application.id)
+            .filter(applications::state.eq(ApplicationState::Active));
         let changed = (
             applications::name.eq(&application.name),
             applications::scopes.eq(&application.scopes),
@@ -277,18 +379,31 @@ impl Tx<'_> {
             return Ok(());
         }
         let none = applications::verified_at.eq(None::<Timestamp>);
-        self.run_one(|conn| diesel::update(applications::table.find(application.id)).set(none).execute(conn))
+        self.run_one(|conn| {
+            diesel::update(applications::table.find(application.id))
+                .set(none)
+                .execute(conn)
+        })
     }
 
-    pub fn change_redirect_uris(&mut self, application: &Application, uris: &[RedirectUri]) -> Result<(), Error> {
+    pub fn change_redirect_uris(
+        &mut self,
+        application: &Application,
+        uris: &[RedirectUri],
+    ) -> Result<(), Error> {
         self.touch(Subject::Organization(application.organization_id));
-        let all = application_redirect_uris::table.filter(application_redirect_uris::application_id.eq(application.id));
+        let all = application_redirect_uris::table
+            .filter(application_redirect_uris::application_id.eq(application.id));
         self.run(|conn| diesel::delete(all).execute(conn))?;
         self.insert_redirect_uris(application.id, uris)
     }
 
     /// Compare-and-swap: `NotFound` when it is deleted already, or another organization's.
-    pub fn delete_application(&mut self, organization: OrganizationId, id: ApplicationId) -> Result<(), Error> {
+    pub fn delete_application(
+        &mut self,
+        organization: OrganizationId,
+        id: ApplicationId,
+    ) -> Result<(), Error> {
         self.touch(Subject::Organization(organization));
         let now = self.now;
         let active = applications::table
@@ -296,44 +411,96 @@ impl Tx<'_> {
             .filter(applications::organization_id.eq(organization))
             .filter(applications::state.eq(ApplicationState::Active));
         self.run_one(|conn| {
-            diesel::update(active).set((applications::state.eq(ApplicationState::Deleted), applications::deleted_at.eq(Some(now)))).execute(conn)
+            diesel::update(active)
+                .set((
+                    applications::state.eq(ApplicationState::Deleted),
+                    applications::deleted_at.eq(Some(now)),
+                ))
+                .execute(conn)
         })?;
         // one that registered by itself: who registers the same again gets another one
         let registration = registrations::table.find(id);
-        let ended = (registrations::management_digest.eq(None::<Digest>), registrations::metadata_digest.eq(None::<Digest>));
-        self.run(|conn| diesel::update(registration).set(ended).execute(conn)).map(drop)
+        let ended = (
+            registrations::management_digest.eq(None::<Digest>),
+            registrations::metadata_digest.eq(None::<Digest>),
+        );
+        self.run(|conn| diesel::update(registration).set(ended).execute(conn))
+            .map(drop)
     }
 
     /// Compare-and-swap on the approval that was read: `NotFound` when somebody else has decided.
-    pub fn change_approval(&mut self, application: &Application, to: Approval, reason: Option<&str>) -> Result<(), Error> {
+    pub fn change_approval(
+        &mut self,
+        application: &Application,
+        to: Approval,
+        reason: Option<&str>,
+    ) -> Result<(), Error> {
         self.touch(Subject::Organization(application.organization_id));
-        let row = applications::table.find(application.id).filter(applications::approval.eq(application.approval));
-        self.run_one(|conn| diesel::update(row).set((applications::approval.eq(to), applications::approval_reason.eq(reason))).execute(conn))
+        let row = applications::table
+            .find(application.id)
+            .filter(applications::approval.eq(application.approval));
+        self.run_one(|conn| {
+            diesel::update(row)
+                .set((
+                    applications::approval.eq(to),
+                    applications::approval_reason.eq(reason),
+                ))
+                .execute(conn)
+        })
     }
 
-    pub fn set_application_verified(&mut self, application: &Application, verified: bool) -> Result<(), Error> {
+    pub fn set_application_verified(
+        &mut self,
+        application: &Application,
+        verified: bool,
+    ) -> Result<(), Error> {
         self.touch(Subject::Organization(application.organization_id));
         let at = verified.then_some(self.now);
-        self.run_one(|conn| diesel::update(applications::table.find(application.id)).set(applications::verified_at.eq(at)).execute(conn))
+        self.run_one(|conn| {
+            diesel::update(applications::table.find(application.id))
+                .set(applications::verified_at.eq(at))
+                .execute(conn)
+        })
     }
 
     /// Compare-and-swap: `NotFound` when it is so already.
-    pub fn set_application_first_party(&mut self, application: &Application, first_party: bool) -> Result<(), Error> {
+    pub fn set_application_first_party(
+        &mut self,
+        application: &Application,
+        first_party: bool,
+    ) -> Result<(), Error> {
         self.touch(Subject::Organization(application.organization_id));
-        let row = applications::table.find(application.id).filter(applications::first_party.ne(first_party));
-        self.run_one(|conn| diesel::update(row).set(applications::first_party.eq(first_party)).execute(conn))
+        let row = applications::table
+            .find(application.id)
+            .filter(applications::first_party.ne(first_party));
+        self.run_one(|conn| {
+            diesel::update(row)
+                .set(applications::first_party.eq(first_party))
+                .execute(conn)
+        })
     }
 
     /// Compare-and-swap: with a reason it is stopped everywhere, without one it goes on. `NotFound` when it was, or did, already.
-    pub fn set_application_stopped(&mut self, application: &Application, because: Option<&str>) -> Result<(), Error> {
+    pub fn set_application_stopped(
+        &mut self,
+        application: &Application,
+        because: Option<&str>,
+    ) -> Result<(), Error> {
         self.touch(Subject::Organization(application.organization_id));
         let (row, change) = (
             applications::table.find(application.id),
-            (applications::stopped_at.eq(because.map(|_| self.now)), applications::stopped_because.eq(because)),
+            (
+                applications::stopped_at.eq(because.map(|_| self.now)),
+                applications::stopped_because.eq(because),
+            ),
         );
         self.run_one(|conn| match because {
-            Some(_) => diesel::update(row.filter(applications::stopped_at.is_null())).set(change).execute(conn),
-            None => diesel::update(row.filter(applications::stopped_at.is_not_null())).set(change).execute(conn),
+            Some(_) => diesel::update(row.filter(applications::stopped_at.is_null()))
+                .set(change)
+                .execute(conn),
+            None => diesel::update(row.filter(applications::stopped_at.is_not_null()))
+                .set(change)
+                .execute(conn),
         })
     }
 }

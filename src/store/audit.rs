@@ -1,6 +1,8 @@
 //! Audit events: they commit with the change they tell of.
 
-use diesel::{ExpressionMethods, Insertable, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper};
+use diesel::{
+    ExpressionMethods, Insertable, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper,
+};
 
 use super::schema::audit_events;
 use super::{Error, Snapshot, Tx};
@@ -25,7 +27,11 @@ pub struct AuditEvent {
 
 impl Snapshot<'_> {
     /// The newest first, at most `most`.
-    pub fn list_audit_events(&mut self, organization: OrganizationId, most: i64) -> Result<Vec<AuditEvent>, Error> {
+    pub fn list_audit_events(
+        &mut self,
+        organization: OrganizationId,
+        most: i64,
+    ) -> Result<Vec<AuditEvent>, Error> {
         self.run(|conn| {
             audit_events::table
                 .filter(audit_events::organization_id.eq(organization))
@@ -45,7 +51,12 @@ impl Tx<'_> {
 
     /// Records what `actor` did to `subject`, now.
     pub fn record(
-        &mut self, organization: Option<OrganizationId>, actor: Option<UserId>, event: &str, subject: &str, detail: &str,
+        &mut self,
+        organization: Option<OrganizationId>,
+        actor: Option<UserId>,
+        event: &str,
+        subject: &str,
+        detail: &str,
     ) -> Result<(), Error> {
         let row = AuditEvent {
             id: AuditEventId::generate(self.now),
@@ -57,6 +68,10 @@ impl Tx<'_> {
             created_at: self.now,
             credential_id: self.credential.clone(),
         };
-        self.run_one(|conn| diesel::insert_into(audit_events::table).values(&row).execute(conn))
+        self.run_one(|conn| {
+            diesel::insert_into(audit_events::table)
+                .values(&row)
+                .execute(conn)
+        })
     }
 }

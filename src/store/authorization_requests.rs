@@ -1,6 +1,9 @@
 //! Authorization requests that wait for a person's decision, bound to the session that asked.
 
-use diesel::{ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper};
+use diesel::{
+    ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable,
+    SelectableHelper,
+};
 
 use super::schema::authorization_requests;
 use super::{Error, Snapshot, Tx};
@@ -28,7 +31,11 @@ pub struct AuthorizationRequest {
 
 impl Snapshot<'_> {
     /// The request, if this session made it.
-    pub fn find_authorization_request(&mut self, session: SessionId, id: AuthorizationRequestId) -> Result<Option<AuthorizationRequest>, Error> {
+    pub fn find_authorization_request(
+        &mut self,
+        session: SessionId,
+        id: AuthorizationRequestId,
+    ) -> Result<Option<AuthorizationRequest>, Error> {
         self.run(|conn| {
             authorization_requests::table
                 .find(id)
@@ -42,27 +49,60 @@ impl Snapshot<'_> {
 
 impl Tx<'_> {
     /// Removes all but the session's newest `most`.
-    pub fn delete_oldest_authorization_requests(&mut self, session: SessionId, most: i64) -> Result<usize, Error> {
-        let of_session = authorization_requests::table.filter(authorization_requests::session_id.eq(session));
-        let newest = of_session.order((authorization_requests::expires_at.desc(), authorization_requests::id.desc()));
-        let old: Vec<AuthorizationRequestId> = self.run(|conn| newest.offset(most).limit(1000).select(authorization_requests::id).load(conn))?;
-        self.run(|conn| diesel::delete(authorization_requests::table.filter(authorization_requests::id.eq_any(&old))).execute(conn))
+    pub fn delete_oldest_authorization_requests(
+        &mut self,
+        session: SessionId,
+        most: i64,
+    ) -> Result<usize, Error> {
+        let of_session =
+            authorization_requests::table.filter(authorization_requests::session_id.eq(session));
+        let newest = of_session.order((
+            authorization_requests::expires_at.desc(),
+            authorization_requests::id.desc(),
+        ));
+        let old: Vec<AuthorizationRequestId> = self.run(|conn| {
+            newest
+                .offset(most)
+                .limit(1000)
+                .select(authorization_requests::id)
+                .load(conn)
+        })?;
+        self.run(|conn| {
+            diesel::delete(
+                authorization_requests::table.filter(authorization_requests::id.eq_any(&old)),
+            )
+            .execute(conn)
+        })
     }
 
-    pub fn insert_authorization_request(&mut self, request: &AuthorizationRequest) -> Result<(), Error> {
-        self.run_one(|conn| diesel::insert_into(authorization_requests::table).values(request).execute(conn))
+    pub fn insert_authorization_request(
+        &mut self,
+        request: &AuthorizationRequest,
+    ) -> Result<(), Error> {
+        self.run_one(|conn| {
+            diesel::insert_into(authorization_requests::table)
+                .values(request)
+                .execute(conn)
+        })
     }
 
     /// Takes the request: `NotFound` when it was decided before.
-    pub fn delete_authorization_request(&mut self, id: AuthorizationRequestId) -> Result<(), Error> {
+    pub fn delete_authorization_request(
+        &mut self,
+        id: AuthorizationRequestId,
+    ) -> Result<(), Error> {
         self.run_one(|conn| diesel::delete(authorization_requests::table.find(id)).execute(conn))
     }
 
     /// Removes what this session left behind.
-    pub fn delete_expired_authorization_requests(&mut self, session: SessionId) -> Result<usize, Error> {
+    pub fn delete_expired_authorization_requests(
+        &mut self,
+        session: SessionId,
+    ) -> Result<usize, Error> {
         let now = self.now;
-        let expired =
-            authorization_requests::table.filter(authorization_requests::session_id.eq(session)).filter(authorization_requests::expires_at.lt(now));
+        let expired = authorization_requests::table
+            .filter(authorization_requests::session_id.eq(session))
+            .filter(authorization_requests::expires_at.lt(now));
         self.run(|conn| diesel::delete(expired).execute(conn))
     }
 }

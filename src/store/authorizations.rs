@@ -1,14 +1,17 @@
 //! Authorizations: what a person allowed an application, or what an application may do as itself. Codes and tokens hang off it.
 
 use diesel::{
-    BoolExpressionMethods, ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper,
+    BoolExpressionMethods, ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable,
+    RunQueryDsl, Selectable, SelectableHelper,
 };
 
 use super::schema::{authorization_workspaces, authorizations};
 use super::{Error, Snapshot, Subject, Tx};
 use crate::crypto::digest::Digest;
 use crate::types::environment::Environment;
-use crate::types::id::{ApplicationId, AuthorizationId, ConsentId, OrganizationId, SessionId, UserId, WorkspaceId};
+use crate::types::id::{
+    ApplicationId, AuthorizationId, ConsentId, OrganizationId, SessionId, UserId, WorkspaceId,
+};
 use crate::types::redirect_uri::RedirectUri;
 use crate::types::resource::Resources;
 use crate::types::scope::Scopes;
@@ -59,21 +62,44 @@ struct AuthorizationWorkspace {
 }
 
 impl Snapshot<'_> {
-    pub fn find_authorization(&mut self, id: AuthorizationId) -> Result<Option<Authorization>, Error> {
-        self.run(|conn| authorizations::table.find(id).select(Authorization::as_select()).first(conn).optional())
+    pub fn find_authorization(
+        &mut self,
+        id: AuthorizationId,
+    ) -> Result<Option<Authorization>, Error> {
+        self.run(|conn| {
+            authorizations::table
+                .find(id)
+                .select(Authorization::as_select())
+                .first(conn)
+                .optional()
+        })
     }
 
-    pub fn find_authorization_by_code(&mut self, candidates: &[Digest]) -> Result<Option<Authorization>, Error> {
+    pub fn find_authorization_by_code(
+        &mut self,
+        candidates: &[Digest],
+    ) -> Result<Option<Authorization>, Error> {
         self.run(|conn| {
-            authorizations::table.filter(authorizations::code_digest.eq_any(candidates)).select(Authorization::as_select()).first(conn).optional()
+            authorizations::table
+                .filter(authorizations::code_digest.eq_any(candidates))
+                .select(Authorization::as_select())
+                .first(conn)
+                .optional()
         })
     }
 
     /// The standing authorization by which the application acts as itself.
-    pub fn find_client_credentials_authorization(&mut self, application: ApplicationId) -> Result<Option<Authorization>, Error> {
+    pub fn find_client_credentials_authorization(
+        &mut self,
+        application: ApplicationId,
+    ) -> Result<Option<Authorization>, Error> {
         self.run(|conn| {
             authorizations::table
-                .filter(authorizations::application_id.eq(application).and(authorizations::kind.eq(GrantKind::ClientCredentials)))
+                .filter(
+                    authorizations::application_id
+                        .eq(application)
+                        .and(authorizations::kind.eq(GrantKind::ClientCredentials)),
+                )
                 .filter(authorizations::state.eq(AuthorizationState::Active))
                 .select(Authorization::as_select())
                 .first(conn)
@@ -82,10 +108,18 @@ impl Snapshot<'_> {
     }
 
     /// Of one application in one organization, not revoked.
-    pub fn list_live_authorizations(&mut self, organization: OrganizationId, application: ApplicationId) -> Result<Vec<Authorization>, Error> {
+    pub fn list_live_authorizations(
+        &mut self,
+        organization: OrganizationId,
+        application: ApplicationId,
+    ) -> Result<Vec<Authorization>, Error> {
         self.run(|conn| {
             authorizations::table
-                .filter(authorizations::organization_id.eq(organization).and(authorizations::application_id.eq(application)))
+                .filter(
+                    authorizations::organization_id
+                        .eq(organization)
+                        .and(authorizations::application_id.eq(application)),
+                )
                 .filter(authorizations::state.ne(AuthorizationState::Revoked))
                 .order(authorizations::id)
                 .select(Authorization::as_select())
@@ -93,7 +127,10 @@ impl Snapshot<'_> {
         })
     }
 
-    pub fn list_authorization_workspaces(&mut self, id: AuthorizationId) -> Result<Vec<WorkspaceId>, Error> {
+    pub fn list_authorization_workspaces(
+        &mut self,
+        id: AuthorizationId,
+    ) -> Result<Vec<WorkspaceId>, Error> {
         self.run(|conn| {
             authorization_workspaces::table
                 .filter(authorization_workspaces::authorization_id.eq(id))
@@ -106,20 +143,41 @@ impl Snapshot<'_> {
 
 impl Tx<'_> {
     /// `NotFound` when one of the workspaces is not the organization's.
-    pub fn insert_authorization(&mut self, authorization: &Authorization, workspaces: &[WorkspaceId]) -> Result<(), Error> {
+    pub fn insert_authorization(
+        &mut self,
+        authorization: &Authorization,
+        workspaces: &[WorkspaceId],
+    ) -> Result<(), Error> {
         self.expect_workspaces(authorization.organization_id, workspaces)?;
-        self.run_one(|conn| diesel::insert_into(authorizations::table).values(authorization).execute(conn))?;
+        self.run_one(|conn| {
+            diesel::insert_into(authorizations::table)
+                .values(authorization)
+                .execute(conn)
+        })?;
         for workspace_id in workspaces {
-            let row = AuthorizationWorkspace { authorization_id: authorization.id, workspace_id: *workspace_id };
-            self.run_one(|conn| diesel::insert_into(authorization_workspaces::table).values(&row).execute(conn))?;
+            let row = AuthorizationWorkspace {
+                authorization_id: authorization.id,
+                workspace_id: *workspace_id,
+            };
+            self.run_one(|conn| {
+                diesel::insert_into(authorization_workspaces::table)
+                    .values(&row)
+                    .execute(conn)
+            })?;
         }
         Ok(())
     }
 
     /// RFC 6749 §4.1.2: a code is redeemed once. `NotFound` when another request was first, or it was revoked.
-    pub fn redeem_code(&mut self, id: AuthorizationId, row_expires_at: Timestamp) -> Result<(), Error> {
+    pub fn redeem_code(
+        &mut self,
+        id: AuthorizationId,
+        row_expires_at: Timestamp,
+    ) -> Result<(), Error> {
         let now = self.now;
-        let pending = authorizations::table.find(id).filter(authorizations::state.eq(AuthorizationState::Pending));
+        let pending = authorizations::table
+            .find(id)
+            .filter(authorizations::state.eq(AuthorizationState::Pending));
         let active = (
             authorizations::state.eq(AuthorizationState::Active),
             authorizations::last_used_at.eq(Some(now)),
@@ -130,32 +188,65 @@ impl Tx<'_> {
 
     /// Holds the family until this transaction ends: whoever else refreshes or revokes it waits. `NotFound` when it is not
     /// live any more.
-    pub fn hold_family(&mut self, id: AuthorizationId, row_expires_at: Timestamp) -> Result<(), Error> {
+    pub fn hold_family(
+        &mut self,
+        id: AuthorizationId,
+        row_expires_at: Timestamp,
+    ) -> Result<(), Error> {
         let now = self.now;
-        let live = authorizations::table.find(id).filter(authorizations::state.eq(AuthorizationState::Active));
-        let used = (authorizations::last_used_at.eq(Some(now)), authorizations::row_expires_at.eq(Some(row_expires_at)));
+        let live = authorizations::table
+            .find(id)
+            .filter(authorizations::state.eq(AuthorizationState::Active));
+        let used = (
+            authorizations::last_used_at.eq(Some(now)),
+            authorizations::row_expires_at.eq(Some(row_expires_at)),
+        );
         self.run_one(|conn| diesel::update(live).set(used).execute(conn))
     }
 
     pub fn count_wrong_verifier(&mut self, id: AuthorizationId) -> Result<(), Error> {
         let row = authorizations::table.find(id);
-        self.run_one(|conn| diesel::update(row).set(authorizations::wrong_verifiers.eq(authorizations::wrong_verifiers + 1)).execute(conn))
+        self.run_one(|conn| {
+            diesel::update(row)
+                .set(authorizations::wrong_verifiers.eq(authorizations::wrong_verifiers + 1))
+                .execute(conn)
+        })
     }
 
     /// What an application may do as itself follows what it may ask for. None that stands is no error.
-    pub fn change_own_scopes(&mut self, application: ApplicationId, organization: OrganizationId, scopes: &Scopes) -> Result<(), Error> {
+    pub fn change_own_scopes(
+        &mut self,
+        application: ApplicationId,
+        organization: OrganizationId,
+        scopes: &Scopes,
+    ) -> Result<(), Error> {
         self.touch(Subject::Organization(organization));
         let own = authorizations::table
-            .filter(authorizations::application_id.eq(application).and(authorizations::kind.eq(GrantKind::ClientCredentials)))
+            .filter(
+                authorizations::application_id
+                    .eq(application)
+                    .and(authorizations::kind.eq(GrantKind::ClientCredentials)),
+            )
             .filter(authorizations::state.eq(AuthorizationState::Active));
-        self.run(|conn| diesel::update(own).set(authorizations::scopes.eq(scopes)).execute(conn)).map(drop)
+        self.run(|conn| {
+            diesel::update(own)
+                .set(authorizations::scopes.eq(scopes))
+                .execute(conn)
+        })
+        .map(drop)
     }
 
     /// Ends the authorization and with it every code, refresh token and access token of it. One that has ended is no error.
-    pub fn revoke_authorization(&mut self, authorization: &Authorization, because: &str) -> Result<(), Error> {
+    pub fn revoke_authorization(
+        &mut self,
+        authorization: &Authorization,
+        because: &str,
+    ) -> Result<(), Error> {
         self.touch(Subject::Organization(authorization.organization_id));
         let now = self.now;
-        let live = authorizations::table.find(authorization.id).filter(authorizations::state.ne(AuthorizationState::Revoked));
+        let live = authorizations::table
+            .find(authorization.id)
+            .filter(authorizations::state.ne(AuthorizationState::Revoked));
         self.run(|conn| {
             diesel::update(live)
                 .set((

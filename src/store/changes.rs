@@ -54,7 +54,9 @@ impl Changes {
     pub fn is_current(&self, stamp: Stamp, subjects: impl IntoIterator<Item = Subject>) -> bool {
         self.trusted.load(Ordering::SeqCst)
             && self.floor.load(Ordering::SeqCst) <= stamp.0
-            && subjects.into_iter().all(|subject| self.stripe(&subject).load(Ordering::SeqCst) <= stamp.0)
+            && subjects
+                .into_iter()
+                .all(|subject| self.stripe(&subject).load(Ordering::SeqCst) <= stamp.0)
     }
 
     /// Whether nothing at all was written since `stamp`: what the memory of unknown credentials needs.

@@ -10,18 +10,21 @@ use crate::crypto::digest::Digest;
 use crate::types::environment::Environment;
 use crate::types::grant_types::GrantTypes;
 use crate::types::id::{
-    AccessTokenId, ApiKeyId, ApiKeyRequestId, ApiKeySecretId, ApiKeyTransferId, ApplicationId, AuditEventId, AuthorizationId, AuthorizationRequestId,
-    ClientSecretId, ConsentId, DomainId, HandOverId, IdentityProviderId, InvitationId, JoinRequestId, OperatorTokenId, OrganizationId,
+    AccessTokenId, ApiKeyId, ApiKeyRequestId, ApiKeySecretId, ApiKeyTransferId, ApplicationId,
+    AuditEventId, AuthorizationId, AuthorizationRequestId, ClientSecretId, ConsentId, DomainId,
+    HandOverId, IdentityProviderId, InvitationId, JoinRequestId, OperatorTokenId, OrganizationId,
     RefreshTokenId, RegistrationTokenId, ResourceServerId, RoleId, SessionId, UserId, WorkspaceId,
 };
 use crate::types::redirect_uri::RedirectUri;
 use crate::types::resource::{ResourceUri, Resources};
 use crate::types::scope::Scopes;
 use crate::types::state::{
-    AccessTokenFormat, ApiKeySecretState, ApiKeyState, ApplicationState, Approval, AuthorizationState, ClientType, ConsentState, DomainFinding,
-    GrantKind, HandOverState, InvitationState, JoinRequestState, KeyRequestState, Licence, MemberState, OrganizationRole, OrganizationState,
-    PermissionLevel, ProductionAccess, ReachKind, RefreshTokenState, RegistrationTokenState, SecretState, SigningAlgorithm, Simulation,
-    TransferState, UserKind, UserState,
+    AccessTokenFormat, ApiKeySecretState, ApiKeyState, ApplicationState, Approval,
+    AuthorizationState, ClientType, ConsentState, DomainFinding, GrantKind, HandOverState,
+    InvitationState, JoinRequestState, KeyRequestState, Licence, MemberState, OrganizationRole,
+    OrganizationState, PermissionLevel, ProductionAccess, ReachKind, RefreshTokenState,
+    RegistrationTokenState, SecretState, SigningAlgorithm, Simulation, TransferState, UserKind,
+    UserState,
 };
 use crate::types::time::Timestamp;
 
@@ -79,7 +82,10 @@ impl std::str::FromStr for Digest {
 #[derive(FromSqlRow, AsExpression)]
 #[diesel(foreign_derive)]
 #[diesel(sql_type = BigInt)]
-#[expect(dead_code, reason = "the derive reads the field's type, nobody its value")]
+#[expect(
+    dead_code,
+    reason = "the derive reads the field's type, nobody its value"
+)]
 struct C50(Timestamp);
 
 impl<DB: Backend> FromSql<BigInt, DB> for Timestamp

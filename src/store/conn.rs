@@ -2,7 +2,9 @@
 //! in order, and a dead PostgreSQL would silently become an SQLite file.
 
 use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionManager};
-use diesel::{Connection, ConnectionError, MultiConnection, PgConnection, QueryResult, SqliteConnection};
+use diesel::{
+    Connection, ConnectionError, MultiConnection, PgConnection, QueryResult, SqliteConnection,
+};
 
 /// A connection to either database.
 #[derive(MultiConnection)]
@@ -29,7 +31,9 @@ impl std::str::FromStr for Database {
 
     fn from_str(url: &str) -> Result<Self, UnknownScheme> {
         if let Some(path) = url.strip_prefix("sqlite:").filter(|path| !path.is_empty()) {
-            return Ok(Self::Sqlite(path.strip_prefix("//").unwrap_or(path).to_owned()));
+            return Ok(Self::Sqlite(
+                path.strip_prefix("//").unwrap_or(path).to_owned(),
+            ));
         }
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
             return Ok(Self::Postgres(url.to_owned()));
@@ -75,15 +79,25 @@ impl Conn {
     /// One snapshot for all that is read until [`Conn::rollback`].
     pub(super) fn begin_read(&mut self) -> QueryResult<()> {
         match self {
-            Self::Pg(inner) => AnsiTransactionManager::begin_transaction_sql(inner, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"),
-            Self::Sqlite(inner) => AnsiTransactionManager::begin_transaction_sql(inner, "BEGIN DEFERRED"),
+            Self::Pg(inner) => AnsiTransactionManager::begin_transaction_sql(
+                inner,
+                "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+            ),
+            Self::Sqlite(inner) => {
+                AnsiTransactionManager::begin_transaction_sql(inner, "BEGIN DEFERRED")
+            }
         }
     }
 
     pub(super) fn begin_write(&mut self) -> QueryResult<()> {
         match self {
-            Self::Pg(inner) => AnsiTransactionManager::begin_transaction_sql(inner, "BEGIN ISOLATION LEVEL READ COMMITTED"),
-            Self::Sqlite(inner) => AnsiTransactionManager::begin_transaction_sql(inner, "BEGIN IMMEDIATE"),
+            Self::Pg(inner) => AnsiTransactionManager::begin_transaction_sql(
+                inner,
+                "BEGIN ISOLATION LEVEL READ COMMITTED",
+            ),
+            Self::Sqlite(inner) => {
+                AnsiTransactionManager::begin_transaction_sql(inner, "BEGIN IMMEDIATE")
+            }
         }
     }
 
@@ -124,9 +138,22 @@ mod tests {
 
     #[test]
     fn the_scheme_decides_and_nothing_else() {
-        assert_eq!("sqlite:data/x.db".parse::<Database>().ok(), Some(Database::Sqlite("data/x.db".to_owned())));
-        assert_eq!("sqlite:///x.db".parse::<Database>().ok(), Some(Database::Sqlite("/x.db".to_owned())));
-        assert!(matches!("postgres://h/d".parse::<Database>(), Ok(Database::Postgres(_))));
-        assert!("mysql://h/d".parse::<Database>().is_err() && "data.db".parse::<Database>().is_err() && "sqlite:".parse::<Database>().is_err());
+        assert_eq!(
+            "sqlite:data/x.db".parse::<Database>().ok(),
+            Some(Database::Sqlite("data/x.db".to_owned()))
+        );
+        assert_eq!(
+            "sqlite:///x.db".parse::<Database>().ok(),
+            Some(Database::Sqlite("/x.db".to_owned()))
+        );
+        assert!(matches!(
+            "postgres://h/d".parse::<Database>(),
+            Ok(Database::Postgres(_))
+        ));
+        assert!(
+            "mysql://h/d".parse::<Database>().is_err()
+                && "data.db".parse::<Database>().is_err()
+                && "sqlite:".parse::<Database>().is_err()
+        );
     }
 }

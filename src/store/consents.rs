@@ -1,8 +1,8 @@
 //! Consents: what a person lets an application do with one organization's data. Authorizations come of it.
 
 use diesel::{
-    AggregateExpressionMethods, BoolExpressionMethods, ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, RunQueryDsl,
-    Selectable, SelectableHelper,
+    AggregateExpressionMethods, BoolExpressionMethods, ExpressionMethods, Insertable,
+    OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper,
 };
 
 use super::authorizations::Authorization;
@@ -40,14 +40,29 @@ struct ConsentWorkspace {
 impl Snapshot<'_> {
     /// The person's own consent, live or not.
     pub fn find_consent(&mut self, user: UserId, id: ConsentId) -> Result<Option<Consent>, Error> {
-        self.run(|conn| consents::table.find(id).filter(consents::user_id.eq(user)).select(Consent::as_select()).first(conn).optional())
+        self.run(|conn| {
+            consents::table
+                .find(id)
+                .filter(consents::user_id.eq(user))
+                .select(Consent::as_select())
+                .first(conn)
+                .optional()
+        })
     }
 
     /// What this person lets the application do, organization by organization.
-    pub fn list_live_consents(&mut self, user: UserId, application: ApplicationId) -> Result<Vec<Consent>, Error> {
+    pub fn list_live_consents(
+        &mut self,
+        user: UserId,
+        application: ApplicationId,
+    ) -> Result<Vec<Consent>, Error> {
         self.run(|conn| {
             consents::table
-                .filter(consents::user_id.eq(user).and(consents::application_id.eq(application)))
+                .filter(
+                    consents::user_id
+                        .eq(user)
+                        .and(consents::application_id.eq(application)),
+                )
                 .filter(consents::state.eq(ConsentState::Active))
                 .order((consents::created_at, consents::id))
                 .select(Consent::as_select())
@@ -59,7 +74,11 @@ impl Snapshot<'_> {
     pub fn list_consents_of(&mut self, user: UserId, most: i64) -> Result<Vec<Consent>, Error> {
         self.run(|conn| {
             consents::table
-                .filter(consents::user_id.eq(user).and(consents::state.eq(ConsentState::Active)))
+                .filter(
+                    consents::user_id
+                        .eq(user)
+                        .and(consents::state.eq(ConsentState::Active)),
+                )
                 .order((consents::created_at.desc(), consents::id.desc()))
                 .limit(most)
                 .select(Consent::as_select())
@@ -81,7 +100,11 @@ impl Snapshot<'_> {
     pub fn last_use_of_consent(&mut self, id: ConsentId) -> Result<Option<Timestamp>, Error> {
         self.run(|conn| {
             authorizations::table
-                .filter(authorizations::consent_id.eq(id).and(authorizations::last_used_at.is_not_null()))
+                .filter(
+                    authorizations::consent_id
+                        .eq(id)
+                        .and(authorizations::last_used_at.is_not_null()),
+                )
                 .order(authorizations::last_used_at.desc())
                 .select(authorizations::last_used_at)
                 .first::<Option<Timestamp>>(conn)
@@ -91,10 +114,17 @@ impl Snapshot<'_> {
     }
 
     /// The authorizations that live by it, the oldest first.
-    pub fn list_authorizations_of_consent(&mut self, id: ConsentId) -> Result<Vec<Authorization>, Error> {
+    pub fn list_authorizations_of_consent(
+        &mut self,
+        id: ConsentId,
+    ) -> Result<Vec<Authorization>, Error> {
         self.run(|conn| {
             authorizations::table
-                .filter(authorizations::consent_id.eq(id).and(authorizations::state.ne(AuthorizationState::Revoked)))
+                .filter(
+                    authorizations::consent_id
+                        .eq(id)
+                        .and(authorizations::state.ne(AuthorizationState::Revoked)),
+                )
                 .order((authorizations::created_at, authorizations::id))
                 .select(Authorization::as_select())
                 .load(conn)
@@ -103,25 +133,54 @@ impl Snapshot<'_> {
 
     /// How many people let the application act for them, over all organizations.
     pub fn count_consents(&mut self, application: ApplicationId) -> Result<i64, Error> {
-        let live = consents::table.filter(consents::application_id.eq(application).and(consents::state.eq(ConsentState::Active)));
-        self.run(|conn| live.select(diesel::dsl::count(consents::user_id).aggregate_distinct()).get_result(conn))
+        let live = consents::table.filter(
+            consents::application_id
+                .eq(application)
+                .and(consents::state.eq(ConsentState::Active)),
+        );
+        self.run(|conn| {
+            live.select(diesel::dsl::count(consents::user_id).aggregate_distinct())
+                .get_result(conn)
+        })
     }
 }
 
 impl Tx<'_> {
-    pub fn insert_consent(&mut self, consent: &Consent, workspaces: &[WorkspaceId]) -> Result<(), Error> {
+    pub fn insert_consent(
+        &mut self,
+        consent: &Consent,
+        workspaces: &[WorkspaceId],
+    ) -> Result<(), Error> {
         self.expect_workspaces(consent.organization_id, workspaces)?;
-        self.run_one(|conn| diesel::insert_into(consents::table).values(consent).execute(conn))?;
+        self.run_one(|conn| {
+            diesel::insert_into(consents::table)
+                .values(consent)
+                .execute(conn)
+        })?;
         self.insert_consent_workspaces(consent.id, workspaces)
     }
 
     /// Compare-and-swap: what was allowed and where from now on. `NotFound` when it was revoked meanwhile.
-    pub fn change_consent(&mut self, consent: &Consent, scopes: &Scopes, reach: ReachKind, workspaces: &[WorkspaceId]) -> Result<(), Error> {
+    pub fn change_consent(
+        &mut self,
+        consent: &Consent,
+        scopes: &Scopes,
+        reach: ReachKind,
+        workspaces: &[WorkspaceId],
+    ) -> Result<(), Error> {
         self.expect_workspaces(consent.organization_id, workspaces)?;
         let now = self.now;
-        let live = consents::table.find(consent.id).filter(consents::state.eq(ConsentState::Active));
+        let live = consents::table
+            .find(consent.id)
+            .filter(consents::state.eq(ConsentState::Active));
         self.run_one(|conn| {
-            diesel::update(live).set((consents::scopes.eq(scopes), consents::reach.eq(reach), consents::updated_at.eq(now))).execute(conn)
+            diesel::update(live)
+                .set((
+                    consents::scopes.eq(scopes),
+                    consents::reach.eq(reach),
+                    consents::updated_at.eq(now),
+                ))
+                .execute(conn)
         })?;
         let old = consent_workspaces::table.filter(consent_workspaces::consent_id.eq(consent.id));
         self.run(|conn| diesel::delete(old).execute(conn))?;
@@ -131,21 +190,47 @@ impl Tx<'_> {
     /// Holds the consent until this transaction ends: nobody revokes it meanwhile. `NotFound` when somebody has.
     pub fn hold_consent(&mut self, id: ConsentId) -> Result<(), Error> {
         let now = self.now;
-        let live = consents::table.find(id).filter(consents::state.eq(ConsentState::Active));
-        self.run_one(|conn| diesel::update(live).set(consents::updated_at.eq(now)).execute(conn))
+        let live = consents::table
+            .find(id)
+            .filter(consents::state.eq(ConsentState::Active));
+        self.run_one(|conn| {
+            diesel::update(live)
+                .set(consents::updated_at.eq(now))
+                .execute(conn)
+        })
     }
 
     /// Compare-and-swap: `NotFound` when it is revoked already.
     pub fn revoke_consent(&mut self, id: ConsentId) -> Result<(), Error> {
         let now = self.now;
-        let live = consents::table.find(id).filter(consents::state.eq(ConsentState::Active));
-        self.run_one(|conn| diesel::update(live).set((consents::state.eq(ConsentState::Revoked), consents::revoked_at.eq(Some(now)))).execute(conn))
+        let live = consents::table
+            .find(id)
+            .filter(consents::state.eq(ConsentState::Active));
+        self.run_one(|conn| {
+            diesel::update(live)
+                .set((
+                    consents::state.eq(ConsentState::Revoked),
+                    consents::revoked_at.eq(Some(now)),
+                ))
+                .execute(conn)
+        })
     }
 
-    fn insert_consent_workspaces(&mut self, consent_id: ConsentId, workspaces: &[WorkspaceId]) -> Result<(), Error> {
+    fn insert_consent_workspaces(
+        &mut self,
+        consent_id: ConsentId,
+        workspaces: &[WorkspaceId],
+    ) -> Result<(), Error> {
         workspaces.iter().try_for_each(|workspace_id| {
-            let row = ConsentWorkspace { consent_id, workspace_id: *workspace_id };
-            self.run_one(|conn| diesel::insert_into(consent_workspaces::table).values(&row).execute(conn))
+            let row = ConsentWorkspace {
+                consent_id,
+                workspace_id: *workspace_id,
+            };
+            self.run_one(|conn| {
+                diesel::insert_into(consent_workspaces::table)
+                    .values(&row)
+                    .execute(conn)
+            })
         })
     }
 }

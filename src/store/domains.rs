@@ -3,7 +3,8 @@
 //! Invariant, by the index `domains_verified`: of all organizations at most one has a name verified.
 
 use diesel::{
-    BoolExpressionMethods, ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper,
+    BoolExpressionMethods, ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable,
+    RunQueryDsl, Selectable, SelectableHelper,
 };
 
 use super::schema::domains;
@@ -56,44 +57,90 @@ pub struct Checked {
 }
 
 impl Snapshot<'_> {
-    pub fn find_domain(&mut self, organization: OrganizationId, id: DomainId) -> Result<Option<Domain>, Error> {
-        let row = domains::table.find(id).filter(domains::organization_id.eq(organization));
+    pub fn find_domain(
+        &mut self,
+        organization: OrganizationId,
+        id: DomainId,
+    ) -> Result<Option<Domain>, Error> {
+        let row = domains::table
+            .find(id)
+            .filter(domains::organization_id.eq(organization));
         self.run(|conn| row.select(Domain::as_select()).first(conn).optional())
     }
 
-    pub fn find_domain_by_name(&mut self, organization: OrganizationId, name: &str) -> Result<Option<Domain>, Error> {
-        let row = domains::table.filter(domains::organization_id.eq(organization).and(domains::name.eq(name)));
+    pub fn find_domain_by_name(
+        &mut self,
+        organization: OrganizationId,
+        name: &str,
+    ) -> Result<Option<Domain>, Error> {
+        let row = domains::table.filter(
+            domains::organization_id
+                .eq(organization)
+                .and(domains::name.eq(name)),
+        );
         self.run(|conn| row.select(Domain::as_select()).first(conn).optional())
     }
 
     /// The verified ones among these names, whosever they are; each name at most once.
     pub fn find_verified_domains(&mut self, names: &[&str]) -> Result<Vec<Domain>, Error> {
-        let verified = domains::table.filter(domains::name.eq_any(names).and(domains::verified_at.is_not_null()));
+        let verified = domains::table.filter(
+            domains::name
+                .eq_any(names)
+                .and(domains::verified_at.is_not_null()),
+        );
         self.run(|conn| verified.select(Domain::as_select()).load(conn))
     }
 
     /// The newest first, at most `most`, from behind `after` on.
-    pub fn list_domains(&mut self, organization: OrganizationId, after: Option<(Timestamp, DomainId)>, most: i64) -> Result<Vec<Domain>, Error> {
-        let mut page = domains::table.filter(domains::organization_id.eq(organization)).into_boxed();
+    pub fn list_domains(
+        &mut self,
+        organization: OrganizationId,
+        after: Option<(Timestamp, DomainId)>,
+        most: i64,
+    ) -> Result<Vec<Domain>, Error> {
+        let mut page = domains::table
+            .filter(domains::organization_id.eq(organization))
+            .into_boxed();
         if let Some((at, id)) = after {
-            page = page.filter(domains::created_at.lt(at).or(domains::created_at.eq(at).and(domains::id.lt(id))));
+            page = page.filter(
+                domains::created_at
+                    .lt(at)
+                    .or(domains::created_at.eq(at).and(domains::id.lt(id))),
+            );
         }
-        let page = page.order((domains::created_at.desc(), domains::id.desc())).limit(most);
+        let page = page
+            .order((domains::created_at.desc(), domains::id.desc()))
+            .limit(most);
         self.run(|conn| page.select(Domain::as_select()).load(conn))
     }
 
     /// Verified or not.
     pub fn count_domains(&mut self, organization: OrganizationId) -> Result<i64, Error> {
-        self.run(|conn| domains::table.filter(domains::organization_id.eq(organization)).count().get_result(conn))
+        self.run(|conn| {
+            domains::table
+                .filter(domains::organization_id.eq(organization))
+                .count()
+                .get_result(conn)
+        })
     }
 
     /// The names of the organization's verified domains.
-    pub fn list_verified_domains(&mut self, organization: OrganizationId) -> Result<Vec<String>, Error> {
-        Ok(self.list_own_domains(organization)?.into_iter().map(|(name, _)| name).collect())
+    pub fn list_verified_domains(
+        &mut self,
+        organization: OrganizationId,
+    ) -> Result<Vec<String>, Error> {
+        Ok(self
+            .list_own_domains(organization)?
+            .into_iter()
+            .map(|(name, _)| name)
+            .collect())
     }
 
     /// The organization's verified domains by name, each with its own switch for sub-domains.
-    pub fn list_own_domains(&mut self, organization: OrganizationId) -> Result<Vec<(String, Option<bool>)>, Error> {
+    pub fn list_own_domains(
+        &mut self,
+        organization: OrganizationId,
+    ) -> Result<Vec<(String, Option<bool>)>, Error> {
         self.run(|conn| {
             domains::table
                 .filter(domains::organization_id.eq(organization))
@@ -120,22 +167,48 @@ impl Snapshot<'_> {
 impl Tx<'_> {
     pub fn insert_domain(&mut self, domain: &Domain) -> Result<(), Error> {
         self.touch(Subject::Organization(domain.organization_id));
-        self.run_one(|conn| diesel::insert_into(domains::table).values(domain).execute(conn))
+        self.run_one(|conn| {
+            diesel::insert_into(domains::table)
+                .values(domain)
+                .execute(conn)
+        })
     }
 
     /// Says that a look-up begins now. False: one began after `recently` (a look-up in the future does not count: the clock
     /// was set back), or the domain is not there.
-    pub fn begin_domain_check(&mut self, organization: OrganizationId, id: DomainId, recently: Timestamp) -> Result<bool, Error> {
+    pub fn begin_domain_check(
+        &mut self,
+        organization: OrganizationId,
+        id: DomainId,
+        recently: Timestamp,
+    ) -> Result<bool, Error> {
         let now = self.now;
-        let long_ago = domains::checked_at.is_null().or(domains::checked_at.le(recently)).or(domains::checked_at.gt(now));
-        let row = domains::table.find(id).filter(domains::organization_id.eq(organization)).filter(long_ago);
-        let begun = self.run(|conn| diesel::update(row).set(domains::checked_at.eq(Some(now))).execute(conn))?;
+        let long_ago = domains::checked_at
+            .is_null()
+            .or(domains::checked_at.le(recently))
+            .or(domains::checked_at.gt(now));
+        let row = domains::table
+            .find(id)
+            .filter(domains::organization_id.eq(organization))
+            .filter(long_ago);
+        let begun = self.run(|conn| {
+            diesel::update(row)
+                .set(domains::checked_at.eq(Some(now)))
+                .execute(conn)
+        })?;
         Ok(begun == 1)
     }
 
     /// What the look-up found; whether that changes the state is said by `verify_domain` and `lose_domain`.
-    pub fn record_domain_check(&mut self, organization: OrganizationId, id: DomainId, checked: Checked) -> Result<(), Error> {
-        let row = domains::table.find(id).filter(domains::organization_id.eq(organization));
+    pub fn record_domain_check(
+        &mut self,
+        organization: OrganizationId,
+        id: DomainId,
+        checked: Checked,
+    ) -> Result<(), Error> {
+        let row = domains::table
+            .find(id)
+            .filter(domains::organization_id.eq(organization));
         let new = (
             domains::last_finding.eq(Some(checked.finding)),
             domains::failed_checks.eq(checked.failed_checks),
@@ -145,11 +218,21 @@ impl Tx<'_> {
     }
 
     /// From pending or lost. `Constraint`: another organization has it verified.
-    pub fn verify_domain(&mut self, organization: OrganizationId, id: DomainId) -> Result<(), Error> {
+    pub fn verify_domain(
+        &mut self,
+        organization: OrganizationId,
+        id: DomainId,
+    ) -> Result<(), Error> {
         self.touch(Subject::Organization(organization));
         let (now, nothing) = (self.now, None::<Timestamp>);
-        let row = domains::table.find(id).filter(domains::organization_id.eq(organization)).filter(domains::verified_at.is_null());
-        let new = (domains::verified_at.eq(Some(now)), domains::lost_at.eq(nothing));
+        let row = domains::table
+            .find(id)
+            .filter(domains::organization_id.eq(organization))
+            .filter(domains::verified_at.is_null());
+        let new = (
+            domains::verified_at.eq(Some(now)),
+            domains::lost_at.eq(nothing),
+        );
         self.run_one(|conn| diesel::update(row).set(new).execute(conn))
     }
 
@@ -157,21 +240,44 @@ impl Tx<'_> {
     pub fn lose_domain(&mut self, organization: OrganizationId, id: DomainId) -> Result<(), Error> {
         self.touch(Subject::Organization(organization));
         let (now, nothing) = (self.now, None::<Timestamp>);
-        let row = domains::table.find(id).filter(domains::organization_id.eq(organization)).filter(domains::verified_at.is_not_null());
-        let new = (domains::verified_at.eq(nothing), domains::lost_at.eq(Some(now)));
+        let row = domains::table
+            .find(id)
+            .filter(domains::organization_id.eq(organization))
+            .filter(domains::verified_at.is_not_null());
+        let new = (
+            domains::verified_at.eq(nothing),
+            domains::lost_at.eq(Some(now)),
+        );
         self.run_one(|conn| diesel::update(row).set(new).execute(conn))
     }
 
     /// None: the installation's switch counts again.
-    pub fn change_domain_subdomains(&mut self, organization: OrganizationId, id: DomainId, to: Option<bool>) -> Result<(), Error> {
+    pub fn change_domain_subdomains(
+        &mut self,
+        organization: OrganizationId,
+        id: DomainId,
+        to: Option<bool>,
+    ) -> Result<(), Error> {
         self.touch(Subject::Organization(organization));
-        let row = domains::table.find(id).filter(domains::organization_id.eq(organization));
-        self.run_one(|conn| diesel::update(row).set(domains::include_subdomains.eq(to)).execute(conn))
+        let row = domains::table
+            .find(id)
+            .filter(domains::organization_id.eq(organization));
+        self.run_one(|conn| {
+            diesel::update(row)
+                .set(domains::include_subdomains.eq(to))
+                .execute(conn)
+        })
     }
 
-    pub fn delete_domain(&mut self, organization: OrganizationId, id: DomainId) -> Result<(), Error> {
+    pub fn delete_domain(
+        &mut self,
+        organization: OrganizationId,
+        id: DomainId,
+    ) -> Result<(), Error> {
         self.touch(Subject::Organization(organization));
-        let row = domains::table.find(id).filter(domains::organization_id.eq(organization));
+        let row = domains::table
+            .find(id)
+            .filter(domains::organization_id.eq(organization));
         self.run_one(|conn| diesel::delete(row).execute(conn))
     }
 }

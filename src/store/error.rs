@@ -36,7 +36,12 @@ impl From<DieselError> for Error {
         match &error {
             DieselError::NotFound => Self::NotFound,
             DieselError::DatabaseError(_, details) if !spoils_connection(&error) => {
-                Self::Constraint(details.constraint_name().unwrap_or(details.message()).to_owned())
+                Self::Constraint(
+                    details
+                        .constraint_name()
+                        .unwrap_or(details.message())
+                        .to_owned(),
+                )
             }
             _ => Self::Unavailable(error.to_string()),
         }

@@ -20,7 +20,9 @@ const PROOF: Duration = Duration::from_secs(1);
 
 #[derive(Debug, thiserror::Error)]
 pub enum ExclusiveError {
-    #[error("another Countersign process uses {0}: stop it first, or give this one another data directory")]
+    #[error(
+        "another Countersign process uses {0}: stop it first, or give this one another data directory"
+    )]
     Taken(String),
     #[error("cannot lock {0}: {1}")]
     File(String, std::io::Error),
@@ -35,26 +37,41 @@ pub(super) enum Exclusive {
     Advisory(#[expect(dead_code, reason = "dropping it ends the keeper thread")] Arc<AtomicBool>),
 }
 
-pub(super) fn acquire(database: &Database, changes: &Arc<Changes>) -> Result<Exclusive, ExclusiveError> {
+pub(super) fn acquire(
+    database: &Database,
+    changes: &Arc<Changes>,
+) -> Result<Exclusive, ExclusiveError> {
     match database {
         Database::Sqlite(path) => lock_file(&beside(path)).map(Exclusive::File),
         Database::Postgres(_) => {
-            let conn = lock_database(database)?.ok_or_else(|| ExclusiveError::Taken("this PostgreSQL database".to_owned()))?;
-            Ok(Exclusive::Advisory(keep(database.clone(), conn, Arc::downgrade(changes))?))
+            let conn = lock_database(database)?
+                .ok_or_else(|| ExclusiveError::Taken("this PostgreSQL database".to_owned()))?;
+            Ok(Exclusive::Advisory(keep(
+                database.clone(),
+                conn,
+                Arc::downgrade(changes),
+            )?))
         }
     }
 }
 
 /// `<file>.lock` beside the file itself, by whichever name it was given.
 fn beside(path: &str) -> PathBuf {
-    let mut name = std::fs::canonicalize(path).unwrap_or_else(|_| path.into()).into_os_string();
+    let mut name = std::fs::canonicalize(path)
+        .unwrap_or_else(|_| path.into())
+        .into_os_string();
     name.push(".lock");
     name.into()
 }
 
 fn lock_file(path: &Path) -> Result<File, ExclusiveError> {
     let name = path.display().to_string();
-    let file = OpenOptions::new().create(true).truncate(false).write(true).open(path).map_err(|error| ExclusiveError::File(name.clone(), error))?;
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(path)
+        .map_err(|error| ExclusiveError::File(name.clone(), error))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(ExclusiveError::Taken(name)),
@@ -82,7 +99,11 @@ fn lock_database(database: &Database) -> Result<Option<Conn>, ExclusiveError> {
 }
 
 /// Proves the lock every second on a thread of its own, until the store is gone.
-fn keep(database: Database, conn: Conn, changes: Weak<Changes>) -> Result<Arc<AtomicBool>, ExclusiveError> {
+fn keep(
+    database: Database,
+    conn: Conn,
+    changes: Weak<Changes>,
+) -> Result<Arc<AtomicBool>, ExclusiveError> {
     let held = Arc::new(AtomicBool::new(true));
     let watched = Arc::downgrade(&held);
     let thread = std::thread::Builder::new().name("database-lock".to_owned());
@@ -109,7 +130,9 @@ fn proves(conn: &mut Conn) -> QueryResult<()> {
 fn regain(database: &Database, changes: &Changes, held: &AtomicBool) -> Option<Conn> {
     changes.set_trusted(false);
     if held.swap(false, Ordering::SeqCst) {
-        tracing::error!("The lock in the database was lost: answering from the database, not from memory");
+        tracing::error!(
+            "The lock in the database was lost: answering from the database, not from memory"
+        );
     }
     let conn = lock_database(database).ok().flatten()?;
     held.store(true, Ordering::SeqCst);

@@ -48,21 +48,50 @@ pub fn examine(database: &Database) -> Result<Health, HealthError> {
     ask(&mut conn, database, refuses_writes).map_err(HealthError::Query)
 }
 
-fn ask(conn: &mut Conn, database: &Database, refuses_writes: Option<String>) -> Result<Health, String> {
+fn ask(
+    conn: &mut Conn,
+    database: &Database,
+    refuses_writes: Option<String>,
+) -> Result<Health, String> {
     let failed = |error: diesel::result::Error| error.to_string();
-    let signing_keys = Snapshot::new(conn).list_signing_keys().map_err(|error| error.to_string())?;
+    let signing_keys = Snapshot::new(conn)
+        .list_signing_keys()
+        .map_err(|error| error.to_string())?;
     let newest = instant(conn, NEWEST).map_err(failed)?;
     let (version, journal_mode, clock) = match database {
         Database::Sqlite(_) => {
-            let mode = text(conn, "SELECT journal_mode AS text FROM pragma_journal_mode").map_err(failed)?;
-            (text(conn, "SELECT 'SQLite ' || sqlite_version() AS text"), Some(mode), None)
+            let mode = text(conn, "SELECT journal_mode AS text FROM pragma_journal_mode")
+                .map_err(failed)?;
+            (
+                text(conn, "SELECT 'SQLite ' || sqlite_version() AS text"),
+                Some(mode),
+                None,
+            )
         }
         Database::Postgres(_) => {
-            let clock = instant(conn, "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS at").map_err(failed)?;
-            (text(conn, "SELECT 'PostgreSQL ' || current_setting('server_version') AS text"), None, clock)
+            let clock = instant(
+                conn,
+                "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS at",
+            )
+            .map_err(failed)?;
+            (
+                text(
+                    conn,
+                    "SELECT 'PostgreSQL ' || current_setting('server_version') AS text",
+                ),
+                None,
+                clock,
+            )
         }
     };
-    Ok(Health { version: version.map_err(failed)?, journal_mode, refuses_writes, clock, newest, signing_keys })
+    Ok(Health {
+        version: version.map_err(failed)?,
+        journal_mode,
+        refuses_writes,
+        clock,
+        newest,
+        signing_keys,
+    })
 }
 
 /// Every change leaves an audit event, and their ids grow with time.
@@ -83,7 +112,9 @@ fn text(conn: &mut Conn, sql: &str) -> QueryResult<String> {
         #[diesel(sql_type = Text)]
         text: String,
     }
-    diesel::sql_query(sql).get_result::<Row>(conn).map(|row| row.text)
+    diesel::sql_query(sql)
+        .get_result::<Row>(conn)
+        .map(|row| row.text)
 }
 
 fn instant(conn: &mut Conn, sql: &str) -> QueryResult<Option<Timestamp>> {
@@ -92,5 +123,7 @@ fn instant(conn: &mut Conn, sql: &str) -> QueryResult<Option<Timestamp>> {
         #[diesel(sql_type = Nullable<BigInt>)]
         at: Option<i64>,
     }
-    diesel::sql_query(sql).get_result::<Row>(conn).map(|row| row.at.map(Timestamp::from_millis))
+    diesel::sql_query(sql)
+        .get_result::<Row>(conn)
+        .map(|row| row.at.map(Timestamp::from_millis))
 }

@@ -1,6 +1,9 @@
 //! Whose subject at which issuer: the links by which people sign in at somebody else's provider.
 
-use diesel::{ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper};
+use diesel::{
+    ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable,
+    SelectableHelper,
+};
 
 use super::schema::identities;
 use super::users::User;
@@ -22,7 +25,12 @@ pub struct Identity {
 
 impl Snapshot<'_> {
     /// The link and its person, whatever their state.
-    pub fn find_identity(&mut self, realm: &str, issuer: &str, subject: &str) -> Result<Option<(Identity, User)>, Error> {
+    pub fn find_identity(
+        &mut self,
+        realm: &str,
+        issuer: &str,
+        subject: &str,
+    ) -> Result<Option<(Identity, User)>, Error> {
         use super::schema::users;
         self.run(|conn| {
             identities::table
@@ -37,7 +45,12 @@ impl Snapshot<'_> {
     }
 
     /// The person's links at one issuer, the oldest first.
-    pub fn list_identities(&mut self, realm: &str, issuer: &str, user: UserId) -> Result<Vec<Identity>, Error> {
+    pub fn list_identities(
+        &mut self,
+        realm: &str,
+        issuer: &str,
+        user: UserId,
+    ) -> Result<Vec<Identity>, Error> {
         self.run(|conn| {
             identities::table
                 .filter(identities::user_id.eq(user))
@@ -53,23 +66,41 @@ impl Snapshot<'_> {
 impl Tx<'_> {
     /// `Constraint` when the subject is somebody's already.
     pub fn insert_identity(&mut self, identity: &Identity) -> Result<(), Error> {
-        self.run_one(|conn| diesel::insert_into(identities::table).values(identity).execute(conn))
+        self.run_one(|conn| {
+            diesel::insert_into(identities::table)
+                .values(identity)
+                .execute(conn)
+        })
     }
 
     pub fn record_identity_use(&mut self, identity: &Identity) -> Result<(), Error> {
         let now = self.now;
         let row = identities::table.find((&identity.realm, &identity.issuer, &identity.subject));
-        self.run_one(|conn| diesel::update(row).set(identities::last_used_at.eq(now)).execute(conn))
+        self.run_one(|conn| {
+            diesel::update(row)
+                .set(identities::last_used_at.eq(now))
+                .execute(conn)
+        })
     }
 
     /// Removes the person's links at one issuer.
-    pub fn delete_identities(&mut self, realm: &str, issuer: &str, user: UserId) -> Result<usize, Error> {
-        let own = identities::table.filter(identities::user_id.eq(user)).filter(identities::realm.eq(realm)).filter(identities::issuer.eq(issuer));
+    pub fn delete_identities(
+        &mut self,
+        realm: &str,
+        issuer: &str,
+        user: UserId,
+    ) -> Result<usize, Error> {
+        let own = identities::table
+            .filter(identities::user_id.eq(user))
+            .filter(identities::realm.eq(realm))
+            .filter(identities::issuer.eq(issuer));
         self.run(|conn| diesel::delete(own).execute(conn))
     }
 
     /// Removes everything that one provider vouched for.
     pub fn delete_realm(&mut self, realm: &str) -> Result<usize, Error> {
-        self.run(|conn| diesel::delete(identities::table.filter(identities::realm.eq(realm))).execute(conn))
+        self.run(|conn| {
+            diesel::delete(identities::table.filter(identities::realm.eq(realm))).execute(conn)
+        })
     }
 }

@@ -1,6 +1,9 @@
 //! The providers by which organizations sign their own people in: one each.
 
-use diesel::{ExpressionMethods, Insertable, JoinOnDsl, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper};
+use diesel::{
+    ExpressionMethods, Insertable, JoinOnDsl, OptionalExtension, QueryDsl, Queryable, RunQueryDsl,
+    Selectable, SelectableHelper,
+};
 
 use super::schema::identity_providers;
 use super::{Error, Snapshot, Tx};
@@ -32,21 +35,44 @@ impl std::fmt::Debug for IdentityProvider {
 }
 
 impl Snapshot<'_> {
-    pub fn find_identity_provider(&mut self, id: IdentityProviderId) -> Result<Option<IdentityProvider>, Error> {
-        self.run(|conn| identity_providers::table.find(id).select(IdentityProvider::as_select()).first(conn).optional())
+    pub fn find_identity_provider(
+        &mut self,
+        id: IdentityProviderId,
+    ) -> Result<Option<IdentityProvider>, Error> {
+        self.run(|conn| {
+            identity_providers::table
+                .find(id)
+                .select(IdentityProvider::as_select())
+                .first(conn)
+                .optional()
+        })
     }
 
-    pub fn find_identity_provider_of(&mut self, organization: OrganizationId) -> Result<Option<IdentityProvider>, Error> {
-        let own = identity_providers::table.filter(identity_providers::organization_id.eq(organization));
-        self.run(|conn| own.select(IdentityProvider::as_select()).first(conn).optional())
+    pub fn find_identity_provider_of(
+        &mut self,
+        organization: OrganizationId,
+    ) -> Result<Option<IdentityProvider>, Error> {
+        let own =
+            identity_providers::table.filter(identity_providers::organization_id.eq(organization));
+        self.run(|conn| {
+            own.select(IdentityProvider::as_select())
+                .first(conn)
+                .optional()
+        })
     }
 
     /// The providers that the user's organizations enforce, and the user's role there.
-    pub fn list_enforced_providers(&mut self, user: UserId) -> Result<Vec<(IdentityProvider, OrganizationRole)>, Error> {
+    pub fn list_enforced_providers(
+        &mut self,
+        user: UserId,
+    ) -> Result<Vec<(IdentityProvider, OrganizationRole)>, Error> {
         use super::schema::members;
         self.run(|conn| {
             identity_providers::table
-                .inner_join(members::table.on(members::organization_id.eq(identity_providers::organization_id)))
+                .inner_join(
+                    members::table
+                        .on(members::organization_id.eq(identity_providers::organization_id)),
+                )
                 .filter(members::user_id.eq(user))
                 .filter(identity_providers::enforced.eq(true))
                 .order(identity_providers::id)
@@ -59,7 +85,11 @@ impl Snapshot<'_> {
 impl Tx<'_> {
     /// `Constraint` when the organization has one already.
     pub fn insert_identity_provider(&mut self, provider: &IdentityProvider) -> Result<(), Error> {
-        self.run_one(|conn| diesel::insert_into(identity_providers::table).values(provider).execute(conn))
+        self.run_one(|conn| {
+            diesel::insert_into(identity_providers::table)
+                .values(provider)
+                .execute(conn)
+        })
     }
 
     pub fn change_identity_provider(&mut self, provider: &IdentityProvider) -> Result<(), Error> {

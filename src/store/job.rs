@@ -46,7 +46,16 @@ pub(super) struct WriteJob<F, T, E> {
 impl<F, T, E> WriteJob<F, T, E> {
     pub fn new(now: Timestamp, guest: bool, closure: F) -> (Self, oneshot::Receiver<Result<T, E>>) {
         let (answer, answered) = oneshot::channel();
-        (Self { closure: Some(closure), now, guest, result: None, answer }, answered)
+        (
+            Self {
+                closure: Some(closure),
+                now,
+                guest,
+                result: None,
+                answer,
+            },
+            answered,
+        )
     }
 }
 
@@ -57,7 +66,9 @@ where
     E: From<Error> + Send,
 {
     fn run(&mut self, conn: &mut Conn) -> Outcome {
-        let Some(closure) = self.closure.take() else { return Outcome::Rollback };
+        let Some(closure) = self.closure.take() else {
+            return Outcome::Rollback;
+        };
         let mut tx = Tx::new(conn, self.now);
         let Ok(result) = catch_unwind(AssertUnwindSafe(|| closure(&mut tx))) else {
             return Outcome::Spoilt("a rule panicked".to_owned());
@@ -68,12 +79,18 @@ where
         // a closure that swallowed a violated constraint gets it back
         let result = match tx.violated() {
             Some(violated) if result.is_ok() => Err(E::from(violated.clone())),
-            _ if self.guest && tx.has_touched() => Err(E::from(Error::Unavailable("only the serving process may change this".to_owned()))),
+            _ if self.guest && tx.has_touched() => Err(E::from(Error::Unavailable(
+                "only the serving process may change this".to_owned(),
+            ))),
             _ => result,
         };
         let keeps = result.is_ok();
         self.result = Some(result);
-        if keeps { Outcome::Commit(tx.into_touched()) } else { Outcome::Rollback }
+        if keeps {
+            Outcome::Commit(tx.into_touched())
+        } else {
+            Outcome::Rollback
+        }
     }
 
     fn finish(self: Box<Self>, kept: Result<(), Error>) {
@@ -82,7 +99,9 @@ where
             (Err(error), _) => Err(E::from(error)),
             (Ok(()), Some(Ok(Verdict::Done(value)))) => Ok(value),
             (Ok(()), Some(Ok(Verdict::Refused(error)) | Err(error))) => Err(error),
-            (Ok(()), None) => Err(E::from(Error::Unavailable("the transaction was not run".to_owned()))),
+            (Ok(()), None) => Err(E::from(Error::Unavailable(
+                "the transaction was not run".to_owned(),
+            ))),
         };
         // the asker may have gone: what was committed stays committed
         let _ = answer.send(verdict);
@@ -102,7 +121,14 @@ pub(super) struct ReadJob<F, T, E> {
 impl<F, T, E> ReadJob<F, T, E> {
     pub fn new(closure: F) -> (Self, oneshot::Receiver<Result<T, E>>) {
         let (answer, answered) = oneshot::channel();
-        (Self { closure: Some(closure), result: None, answer }, answered)
+        (
+            Self {
+                closure: Some(closure),
+                result: None,
+                answer,
+            },
+            answered,
+        )
     }
 }
 
@@ -113,7 +139,9 @@ where
     E: From<Error> + Send,
 {
     fn run(&mut self, conn: &mut Conn) -> Outcome {
-        let Some(closure) = self.closure.take() else { return Outcome::Rollback };
+        let Some(closure) = self.closure.take() else {
+            return Outcome::Rollback;
+        };
         let mut snapshot = Snapshot::new(conn);
         let Ok(result) = catch_unwind(AssertUnwindSafe(|| closure(&mut snapshot))) else {
             return Outcome::Spoilt("a rule panicked".to_owned());
@@ -127,8 +155,15 @@ where
 
     fn finish(self: Box<Self>, kept: Result<(), Error>) {
         let Self { result, answer, .. } = *self;
-        let unavailable = || Err(E::from(Error::Unavailable("the query was not run".to_owned())));
-        let _ = answer.send(kept.map_or_else(|error| Err(E::from(error)), |()| result.unwrap_or_else(unavailable)));
+        let unavailable = || {
+            Err(E::from(Error::Unavailable(
+                "the query was not run".to_owned(),
+            )))
+        };
+        let _ = answer.send(kept.map_or_else(
+            |error| Err(E::from(error)),
+            |()| result.unwrap_or_else(unavailable),
+        ));
     }
 
     fn writes(&self) -> bool {

@@ -1,8 +1,8 @@
 //! Requests of people to join an organization.
 
 use diesel::{
-    BoolExpressionMethods, Connection, ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable,
-    SelectableHelper,
+    BoolExpressionMethods, Connection, ExpressionMethods, Insertable, OptionalExtension, QueryDsl,
+    Queryable, RunQueryDsl, Selectable, SelectableHelper,
 };
 
 use super::conn::Conn;
@@ -31,44 +31,96 @@ pub struct JoinRequest {
 
 impl Snapshot<'_> {
     /// The organization's own, with who asks.
-    pub fn find_join_request(&mut self, organization: OrganizationId, id: JoinRequestId) -> Result<Option<(JoinRequest, User)>, Error> {
-        let own = join_requests::table.inner_join(users::table).filter(join_requests::id.eq(id).and(join_requests::organization_id.eq(organization)));
-        self.run(|conn| own.select((JoinRequest::as_select(), User::as_select())).first(conn).optional())
+    pub fn find_join_request(
+        &mut self,
+        organization: OrganizationId,
+        id: JoinRequestId,
+    ) -> Result<Option<(JoinRequest, User)>, Error> {
+        let own = join_requests::table.inner_join(users::table).filter(
+            join_requests::id
+                .eq(id)
+                .and(join_requests::organization_id.eq(organization)),
+        );
+        self.run(|conn| {
+            own.select((JoinRequest::as_select(), User::as_select()))
+                .first(conn)
+                .optional()
+        })
     }
 
     /// What the person asks for and nobody has decided, the oldest first.
     pub fn list_join_requests_of(&mut self, user: UserId) -> Result<Vec<JoinRequest>, Error> {
-        let pending = join_requests::table.filter(join_requests::user_id.eq(user).and(join_requests::state.eq(JoinRequestState::Pending)));
-        self.run(|conn| pending.order((join_requests::created_at, join_requests::id)).select(JoinRequest::as_select()).load(conn))
+        let pending = join_requests::table.filter(
+            join_requests::user_id
+                .eq(user)
+                .and(join_requests::state.eq(JoinRequestState::Pending)),
+        );
+        self.run(|conn| {
+            pending
+                .order((join_requests::created_at, join_requests::id))
+                .select(JoinRequest::as_select())
+                .load(conn)
+        })
     }
 
     /// The newest first, those behind `after`, at most `most`; in `state`, if one is given.
     pub fn list_join_requests_page(
-        &mut self, organization: OrganizationId, state: Option<JoinRequestState>, after: Option<(Timestamp, JoinRequestId)>, most: i64,
+        &mut self,
+        organization: OrganizationId,
+        state: Option<JoinRequestState>,
+        after: Option<(Timestamp, JoinRequestId)>,
+        most: i64,
     ) -> Result<Vec<(JoinRequest, User)>, Error> {
         let of_organization = join_requests::organization_id.eq(organization);
-        let mut own = join_requests::table.inner_join(users::table).filter(of_organization).into_boxed::<<Conn as Connection>::Backend>();
+        let mut own = join_requests::table
+            .inner_join(users::table)
+            .filter(of_organization)
+            .into_boxed::<<Conn as Connection>::Backend>();
         if let Some(state) = state {
             own = own.filter(join_requests::state.eq(state));
         }
         if let Some((at, id)) = after {
-            own = own.filter(join_requests::created_at.lt(at).or(join_requests::created_at.eq(at).and(join_requests::id.lt(id))));
+            own = own.filter(
+                join_requests::created_at
+                    .lt(at)
+                    .or(join_requests::created_at
+                        .eq(at)
+                        .and(join_requests::id.lt(id))),
+            );
         }
-        let newest_first = own.order((join_requests::created_at.desc(), join_requests::id.desc())).limit(most);
-        self.run(|conn| newest_first.select((JoinRequest::as_select(), User::as_select())).load(conn))
+        let newest_first = own
+            .order((join_requests::created_at.desc(), join_requests::id.desc()))
+            .limit(most);
+        self.run(|conn| {
+            newest_first
+                .select((JoinRequest::as_select(), User::as_select()))
+                .load(conn)
+        })
     }
 }
 
 impl Tx<'_> {
     /// `Constraint` when the person asks already.
     pub fn insert_join_request(&mut self, request: &JoinRequest) -> Result<(), Error> {
-        self.run_one(|conn| diesel::insert_into(join_requests::table).values(request).execute(conn))
+        self.run_one(|conn| {
+            diesel::insert_into(join_requests::table)
+                .values(request)
+                .execute(conn)
+        })
     }
 
     /// Compare-and-swap from pending: `NotFound` when somebody has decided meanwhile.
-    pub fn decide_join_request(&mut self, id: JoinRequestId, to: JoinRequestState, by: UserId, reason: Option<&str>) -> Result<(), Error> {
+    pub fn decide_join_request(
+        &mut self,
+        id: JoinRequestId,
+        to: JoinRequestState,
+        by: UserId,
+        reason: Option<&str>,
+    ) -> Result<(), Error> {
         let now = self.now;
-        let pending = join_requests::table.find(id).filter(join_requests::state.eq(JoinRequestState::Pending));
+        let pending = join_requests::table
+            .find(id)
+            .filter(join_requests::state.eq(JoinRequestState::Pending));
         let decided = (
             join_requests::state.eq(to),
             join_requests::decided_by.eq(Some(by)),

@@ -16,7 +16,11 @@ pub(super) struct Worker {
 
 impl Worker {
     pub fn new(database: Database, changes: Arc<Changes>) -> Self {
-        Self { database, changes, conn: None }
+        Self {
+            database,
+            changes,
+            conn: None,
+        }
     }
 
     /// Works until every sender is gone.
@@ -55,7 +59,10 @@ impl Worker {
 
     /// Opens a transaction, on a new connection if the old one has died: nothing has run yet, so nothing is run twice.
     fn begin(&mut self, writes: bool) -> Result<&mut Conn, String> {
-        let alive = self.conn.as_mut().is_some_and(|conn| begin_on(conn, writes).is_ok());
+        let alive = self
+            .conn
+            .as_mut()
+            .is_some_and(|conn| begin_on(conn, writes).is_ok());
         if !alive {
             self.conn = None;
             let mut conn = Conn::open(&self.database).map_err(|error| error.to_string())?;
@@ -67,5 +74,9 @@ impl Worker {
 }
 
 fn begin_on(conn: &mut Conn, writes: bool) -> diesel::QueryResult<()> {
-    if writes { conn.begin_write() } else { conn.begin_read() }
+    if writes {
+        conn.begin_write()
+    } else {
+        conn.begin_read()
+    }
 }

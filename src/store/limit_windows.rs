@@ -1,7 +1,9 @@
 //! The windows of limits as of the last flush, so that a restart gives nobody a fresh quota. Only those of credentials and
 //! owners: nothing that a stranger can make grow.
 
-use diesel::{ExpressionMethods, Insertable, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper};
+use diesel::{
+    ExpressionMethods, Insertable, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper,
+};
 
 use super::conn::{Conn, on_inner};
 use super::schema::limit_windows;
@@ -24,7 +26,12 @@ pub struct LimitWindow {
 
 impl Snapshot<'_> {
     /// Those behind the name `after` that end later than `now`, by name: at most `most`.
-    pub fn list_limit_windows(&mut self, after: &str, now: Timestamp, most: i64) -> Result<Vec<LimitWindow>, Error> {
+    pub fn list_limit_windows(
+        &mut self,
+        after: &str,
+        now: Timestamp,
+        most: i64,
+    ) -> Result<Vec<LimitWindow>, Error> {
         self.run(|conn| {
             limit_windows::table
                 .filter(limit_windows::name.gt(after))
@@ -40,19 +47,29 @@ impl Snapshot<'_> {
 impl Tx<'_> {
     pub fn insert_limit_windows(&mut self, windows: &[LimitWindow]) -> Result<(), Error> {
         let insert = diesel::insert_into(limit_windows::table).values(windows);
-        self.run(|conn| on_inner!(conn, inner => insert.execute(inner))).map(drop)
+        self.run(|conn| on_inner!(conn, inner => insert.execute(inner)))
+            .map(drop)
     }
 
     /// Those that are not there are no error.
     pub fn delete_limit_windows(&mut self, names: &[&str]) -> Result<(), Error> {
-        self.run(|conn| diesel::delete(limit_windows::table.filter(limit_windows::name.eq_any(names))).execute(conn)).map(drop)
+        self.run(|conn| {
+            diesel::delete(limit_windows::table.filter(limit_windows::name.eq_any(names)))
+                .execute(conn)
+        })
+        .map(drop)
     }
 
     /// Removes at most `most` of those that had ended at `now`: how many.
     pub fn sweep_limit_windows(&mut self, most: i64) -> Result<usize, Error> {
         let now = self.now;
-        let ended = limit_windows::table.filter(limit_windows::ends_at.le(now)).limit(most);
+        let ended = limit_windows::table
+            .filter(limit_windows::ends_at.le(now))
+            .limit(most);
         let names: Vec<String> = self.run(|conn| ended.select(limit_windows::name).load(conn))?;
-        self.run(|conn| diesel::delete(limit_windows::table.filter(limit_windows::name.eq_any(&names))).execute(conn))
+        self.run(|conn| {
+            diesel::delete(limit_windows::table.filter(limit_windows::name.eq_any(&names)))
+                .execute(conn)
+        })
     }
 }

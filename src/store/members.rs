@@ -1,8 +1,8 @@
 //! Who belongs to an organization, and to its workspaces, with which role.
 
 use diesel::{
-    BoolExpressionMethods, Connection, ExpressionMethods, Insertable, JoinOnDsl, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable,
-    SelectableHelper,
+    BoolExpressionMethods, Connection, ExpressionMethods, Insertable, JoinOnDsl, OptionalExtension,
+    QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper,
 };
 
 use super::conn::Conn;
@@ -28,8 +28,22 @@ pub struct Member {
 
 impl Member {
     /// An active membership without an end.
-    pub fn new(organization_id: OrganizationId, user_id: UserId, role: OrganizationRole, licence: Licence, now: Timestamp) -> Self {
-        Self { organization_id, user_id, role, licence, created_at: now, state: MemberState::Active, ends_at: None }
+    pub fn new(
+        organization_id: OrganizationId,
+        user_id: UserId,
+        role: OrganizationRole,
+        licence: Licence,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            organization_id,
+            user_id,
+            role,
+            licence,
+            created_at: now,
+            state: MemberState::Active,
+            ends_at: None,
+        }
     }
 
     /// Neither suspended nor ended.
@@ -70,11 +84,18 @@ pub struct MemberFilter {
 impl Snapshot<'_> {
     /// The newest first, those behind `after`, at most `most`.
     pub fn list_members_page(
-        &mut self, organization: OrganizationId, filter: &MemberFilter, after: Option<(Timestamp, UserId)>, most: i64,
+        &mut self,
+        organization: OrganizationId,
+        filter: &MemberFilter,
+        after: Option<(Timestamp, UserId)>,
+        most: i64,
     ) -> Result<Vec<(Member, User)>, Error> {
         let named = filter.workspace.map(|workspace| vec![workspace]);
         let of_organization = members::organization_id.eq(organization);
-        let mut found = members::table.inner_join(users::table).filter(of_organization).into_boxed::<<Conn as Connection>::Backend>();
+        let mut found = members::table
+            .inner_join(users::table)
+            .filter(of_organization)
+            .into_boxed::<<Conn as Connection>::Backend>();
         if let Some(role) = filter.role {
             found = found.filter(members::role.eq(role));
         }
@@ -91,41 +112,83 @@ impl Snapshot<'_> {
             found = found.filter(users::email.eq(email));
         }
         for only in named.iter().chain(&filter.only) {
-            let there = workspace_members::table.filter(workspace_members::workspace_id.eq_any(only)).select(workspace_members::user_id);
+            let there = workspace_members::table
+                .filter(workspace_members::workspace_id.eq_any(only))
+                .select(workspace_members::user_id);
             found = found.filter(members::user_id.eq_any(there));
         }
         if let Some((at, id)) = after {
-            found = found.filter(members::created_at.lt(at).or(members::created_at.eq(at).and(members::user_id.lt(id))));
+            found = found.filter(
+                members::created_at
+                    .lt(at)
+                    .or(members::created_at.eq(at).and(members::user_id.lt(id))),
+            );
         }
-        let newest_first = found.order((members::created_at.desc(), members::user_id.desc())).limit(most);
-        self.run(|conn| newest_first.select((Member::as_select(), User::as_select())).load(conn))
+        let newest_first = found
+            .order((members::created_at.desc(), members::user_id.desc()))
+            .limit(most);
+        self.run(|conn| {
+            newest_first
+                .select((Member::as_select(), User::as_select()))
+                .load(conn)
+        })
     }
 
     /// Of a workspace, the newest first, those behind `after`, at most `most`.
     pub fn list_workspace_members_page(
-        &mut self, organization: OrganizationId, workspace: WorkspaceId, after: Option<(Timestamp, UserId)>, most: i64,
+        &mut self,
+        organization: OrganizationId,
+        workspace: WorkspaceId,
+        after: Option<(Timestamp, UserId)>,
+        most: i64,
     ) -> Result<Vec<(WorkspaceMember, User)>, Error> {
-        let own = workspaces::id.eq(workspace_members::workspace_id).and(workspaces::organization_id.eq(organization));
+        let own = workspaces::id
+            .eq(workspace_members::workspace_id)
+            .and(workspaces::organization_id.eq(organization));
         let mut found = workspace_members::table
             .inner_join(users::table)
             .inner_join(workspaces::table.on(own))
             .filter(workspace_members::workspace_id.eq(workspace))
             .into_boxed::<<Conn as Connection>::Backend>();
         if let Some((at, id)) = after {
-            let behind = workspace_members::created_at.eq(at).and(workspace_members::user_id.lt(id));
+            let behind = workspace_members::created_at
+                .eq(at)
+                .and(workspace_members::user_id.lt(id));
             found = found.filter(workspace_members::created_at.lt(at).or(behind));
         }
-        let newest_first = found.order((workspace_members::created_at.desc(), workspace_members::user_id.desc())).limit(most);
-        self.run(|conn| newest_first.select((WorkspaceMember::as_select(), User::as_select())).load(conn))
+        let newest_first = found
+            .order((
+                workspace_members::created_at.desc(),
+                workspace_members::user_id.desc(),
+            ))
+            .limit(most);
+        self.run(|conn| {
+            newest_first
+                .select((WorkspaceMember::as_select(), User::as_select()))
+                .load(conn)
+        })
     }
 
     /// Seats of a licence that are taken: by people whose membership is active and has not ended.
-    pub fn count_seats(&mut self, organization: OrganizationId, licence: Licence, now: Timestamp) -> Result<i64, Error> {
+    pub fn count_seats(
+        &mut self,
+        organization: OrganizationId,
+        licence: Licence,
+        now: Timestamp,
+    ) -> Result<i64, Error> {
         self.run(|conn| {
             members::table
                 .inner_join(users::table)
-                .filter(members::organization_id.eq(organization).and(members::licence.eq(licence)))
-                .filter(members::state.eq(MemberState::Active).and(users::kind.eq(UserKind::Person)))
+                .filter(
+                    members::organization_id
+                        .eq(organization)
+                        .and(members::licence.eq(licence)),
+                )
+                .filter(
+                    members::state
+                        .eq(MemberState::Active)
+                        .and(users::kind.eq(UserKind::Person)),
+                )
                 .filter(members::ends_at.is_null().or(members::ends_at.gt(now)))
                 .count()
                 .get_result(conn)
@@ -134,26 +197,53 @@ impl Snapshot<'_> {
 
     /// Memberships that have ended by themselves and are still there, at most `most`.
     pub fn list_ended_members(&mut self, now: Timestamp, most: i64) -> Result<Vec<Member>, Error> {
-        let ended = members::table.filter(members::ends_at.le(now)).order(members::ends_at).limit(most);
+        let ended = members::table
+            .filter(members::ends_at.le(now))
+            .order(members::ends_at)
+            .limit(most);
         self.run(|conn| ended.select(Member::as_select()).load(conn))
     }
 
     /// Organizations that the person owns.
     pub fn count_organizations_owned_by(&mut self, user: UserId) -> Result<i64, Error> {
-        let owned = members::table.filter(members::user_id.eq(user).and(members::role.eq(OrganizationRole::Owner)));
+        let owned = members::table.filter(
+            members::user_id
+                .eq(user)
+                .and(members::role.eq(OrganizationRole::Owner)),
+        );
         self.run(|conn| owned.count().get_result(conn))
     }
 
-    pub fn find_member(&mut self, organization: OrganizationId, user: UserId) -> Result<Option<Member>, Error> {
-        self.run(|conn| members::table.find((organization, user)).select(Member::as_select()).first(conn).optional())
+    pub fn find_member(
+        &mut self,
+        organization: OrganizationId,
+        user: UserId,
+    ) -> Result<Option<Member>, Error> {
+        self.run(|conn| {
+            members::table
+                .find((organization, user))
+                .select(Member::as_select())
+                .first(conn)
+                .optional()
+        })
     }
 
     /// The user's workspaces in the organization, each with the role there.
-    pub fn list_workspace_roles(&mut self, organization: OrganizationId, user: UserId) -> Result<Vec<(WorkspaceId, String)>, Error> {
+    pub fn list_workspace_roles(
+        &mut self,
+        organization: OrganizationId,
+        user: UserId,
+    ) -> Result<Vec<(WorkspaceId, String)>, Error> {
         self.run(|conn| {
             workspace_members::table
-                .inner_join(workspaces::table.on(workspaces::id.eq(workspace_members::workspace_id)))
-                .filter(workspaces::organization_id.eq(organization).and(workspace_members::user_id.eq(user)))
+                .inner_join(
+                    workspaces::table.on(workspaces::id.eq(workspace_members::workspace_id)),
+                )
+                .filter(
+                    workspaces::organization_id
+                        .eq(organization)
+                        .and(workspace_members::user_id.eq(user)),
+                )
                 .order(workspaces::id)
                 .select((workspace_members::workspace_id, workspace_members::role))
                 .load(conn)
@@ -161,10 +251,17 @@ impl Snapshot<'_> {
     }
 
     /// The owner who has been there the longest.
-    pub fn find_oldest_owner(&mut self, organization: OrganizationId) -> Result<Option<UserId>, Error> {
+    pub fn find_oldest_owner(
+        &mut self,
+        organization: OrganizationId,
+    ) -> Result<Option<UserId>, Error> {
         self.run(|conn| {
             members::table
-                .filter(members::organization_id.eq(organization).and(members::role.eq(OrganizationRole::Owner)))
+                .filter(
+                    members::organization_id
+                        .eq(organization)
+                        .and(members::role.eq(OrganizationRole::Owner)),
+                )
                 .order((members::created_at, members::user_id))
                 .select(members::user_id)
                 .first(conn)
@@ -173,13 +270,29 @@ impl Snapshot<'_> {
     }
 
     /// Owners who can act: people, neither suspended nor ended.
-    pub fn count_owners(&mut self, organization: OrganizationId, now: Timestamp) -> Result<i64, Error> {
+    pub fn count_owners(
+        &mut self,
+        organization: OrganizationId,
+        now: Timestamp,
+    ) -> Result<i64, Error> {
         self.run(|conn| {
             members::table
                 .inner_join(users::table)
-                .filter(members::organization_id.eq(organization).and(members::role.eq(OrganizationRole::Owner)))
-                .filter(members::state.eq(MemberState::Active).and(members::ends_at.is_null().or(members::ends_at.gt(now))))
-                .filter(users::kind.eq(UserKind::Person).and(users::state.eq(UserState::Active)))
+                .filter(
+                    members::organization_id
+                        .eq(organization)
+                        .and(members::role.eq(OrganizationRole::Owner)),
+                )
+                .filter(
+                    members::state
+                        .eq(MemberState::Active)
+                        .and(members::ends_at.is_null().or(members::ends_at.gt(now))),
+                )
+                .filter(
+                    users::kind
+                        .eq(UserKind::Person)
+                        .and(users::state.eq(UserState::Active)),
+                )
                 .count()
                 .get_result(conn)
         })
@@ -189,59 +302,136 @@ impl Snapshot<'_> {
 impl Tx<'_> {
     pub fn insert_member(&mut self, member: &Member) -> Result<(), Error> {
         self.touch(Subject::Organization(member.organization_id));
-        self.run_one(|conn| diesel::insert_into(members::table).values(member).execute(conn))
+        self.run_one(|conn| {
+            diesel::insert_into(members::table)
+                .values(member)
+                .execute(conn)
+        })
     }
 
     pub fn change_member_role(
-        &mut self, organization: OrganizationId, user: UserId, from: OrganizationRole, to: OrganizationRole,
+        &mut self,
+        organization: OrganizationId,
+        user: UserId,
+        from: OrganizationRole,
+        to: OrganizationRole,
     ) -> Result<(), Error> {
         self.touch(Subject::Organization(organization));
-        let from_row = members::table.find((organization, user)).filter(members::role.eq(from));
-        self.run_one(|conn| diesel::update(from_row).set(members::role.eq(to)).execute(conn))
+        let from_row = members::table
+            .find((organization, user))
+            .filter(members::role.eq(from));
+        self.run_one(|conn| {
+            diesel::update(from_row)
+                .set(members::role.eq(to))
+                .execute(conn)
+        })
     }
 
-    pub fn change_member_licence(&mut self, organization: OrganizationId, user: UserId, from: Licence, to: Licence) -> Result<(), Error> {
+    pub fn change_member_licence(
+        &mut self,
+        organization: OrganizationId,
+        user: UserId,
+        from: Licence,
+        to: Licence,
+    ) -> Result<(), Error> {
         self.touch(Subject::Organization(organization));
-        let from_row = members::table.find((organization, user)).filter(members::licence.eq(from));
-        self.run_one(|conn| diesel::update(from_row).set(members::licence.eq(to)).execute(conn))
+        let from_row = members::table
+            .find((organization, user))
+            .filter(members::licence.eq(from));
+        self.run_one(|conn| {
+            diesel::update(from_row)
+                .set(members::licence.eq(to))
+                .execute(conn)
+        })
     }
 
-    pub fn change_member_state(&mut self, organization: OrganizationId, user: UserId, from: MemberState, to: MemberState) -> Result<(), Error> {
+    pub fn change_member_state(
+        &mut self,
+        organization: OrganizationId,
+        user: UserId,
+        from: MemberState,
+        to: MemberState,
+    ) -> Result<(), Error> {
         self.touch(Subject::Organization(organization));
-        let from_row = members::table.find((organization, user)).filter(members::state.eq(from));
-        self.run_one(|conn| diesel::update(from_row).set(members::state.eq(to)).execute(conn))
+        let from_row = members::table
+            .find((organization, user))
+            .filter(members::state.eq(from));
+        self.run_one(|conn| {
+            diesel::update(from_row)
+                .set(members::state.eq(to))
+                .execute(conn)
+        })
     }
 
-    pub fn change_member_end(&mut self, organization: OrganizationId, user: UserId, ends_at: Option<Timestamp>) -> Result<(), Error> {
+    pub fn change_member_end(
+        &mut self,
+        organization: OrganizationId,
+        user: UserId,
+        ends_at: Option<Timestamp>,
+    ) -> Result<(), Error> {
         self.touch(Subject::Organization(organization));
-        self.run_one(|conn| diesel::update(members::table.find((organization, user))).set(members::ends_at.eq(ends_at)).execute(conn))
+        self.run_one(|conn| {
+            diesel::update(members::table.find((organization, user)))
+                .set(members::ends_at.eq(ends_at))
+                .execute(conn)
+        })
     }
 
     /// Removes the user from the organization; workspaces are left one by one with [`Tx::delete_workspace_member`].
-    pub fn delete_member(&mut self, organization: OrganizationId, user: UserId) -> Result<(), Error> {
+    pub fn delete_member(
+        &mut self,
+        organization: OrganizationId,
+        user: UserId,
+    ) -> Result<(), Error> {
         self.touch(Subject::Organization(organization));
         self.run_one(|conn| diesel::delete(members::table.find((organization, user))).execute(conn))
     }
 
     /// `NotFound` when the workspace is another organization's, as for the two below.
-    pub fn insert_workspace_member(&mut self, organization: OrganizationId, member: &WorkspaceMember) -> Result<(), Error> {
+    pub fn insert_workspace_member(
+        &mut self,
+        organization: OrganizationId,
+        member: &WorkspaceMember,
+    ) -> Result<(), Error> {
         self.touch(Subject::Organization(organization));
         self.expect_workspaces(organization, &[member.workspace_id])?;
-        self.run_one(|conn| diesel::insert_into(workspace_members::table).values(member).execute(conn))
+        self.run_one(|conn| {
+            diesel::insert_into(workspace_members::table)
+                .values(member)
+                .execute(conn)
+        })
     }
 
     pub fn change_workspace_role(
-        &mut self, organization: OrganizationId, workspace: WorkspaceId, user: UserId, from: &str, to: &str,
+        &mut self,
+        organization: OrganizationId,
+        workspace: WorkspaceId,
+        user: UserId,
+        from: &str,
+        to: &str,
     ) -> Result<(), Error> {
         self.touch(Subject::Organization(organization));
         self.expect_workspaces(organization, &[workspace])?;
-        let from_row = workspace_members::table.find((workspace, user)).filter(workspace_members::role.eq(from));
-        self.run_one(|conn| diesel::update(from_row).set(workspace_members::role.eq(to)).execute(conn))
+        let from_row = workspace_members::table
+            .find((workspace, user))
+            .filter(workspace_members::role.eq(from));
+        self.run_one(|conn| {
+            diesel::update(from_row)
+                .set(workspace_members::role.eq(to))
+                .execute(conn)
+        })
     }
 
-    pub fn delete_workspace_member(&mut self, organization: OrganizationId, workspace: WorkspaceId, user: UserId) -> Result<(), Error> {
+    pub fn delete_workspace_member(
+        &mut self,
+        organization: OrganizationId,
+        workspace: WorkspaceId,
+        user: UserId,
+    ) -> Result<(), Error> {
         self.touch(Subject::Organization(organization));
         self.expect_workspaces(organization, &[workspace])?;
-        self.run_one(|conn| diesel::delete(workspace_members::table.find((workspace, user))).execute(conn))
+        self.run_one(|conn| {
+            diesel::delete(workspace_members::table.find((workspace, user))).execute(conn)
+        })
     }
 }

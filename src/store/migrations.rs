@@ -15,9 +15,13 @@ pub enum SchemaError {
     Open(String),
     #[error("cannot read or change the schema: {0}")]
     Migration(String),
-    #[error("the database's schema is older than this program: run `countersign migrate` (missing: {0})")]
+    #[error(
+        "the database's schema is older than this program: run `countersign migrate` (missing: {0})"
+    )]
     Pending(String),
-    #[error("the database's schema is newer than this program: it has {0}; run the version that made it")]
+    #[error(
+        "the database's schema is newer than this program: it has {0}; run the version that made it"
+    )]
     Unknown(String),
 }
 
@@ -25,7 +29,9 @@ pub enum SchemaError {
 pub fn migrate(database: &Database) -> Result<Vec<String>, SchemaError> {
     let mut conn = Conn::open(database).map_err(|error| SchemaError::Open(error.to_string()))?;
     refuse_unknown(&mut conn)?;
-    let applied = conn.run_pending_migrations(MIGRATIONS).map_err(|error| SchemaError::Migration(error.to_string()))?;
+    let applied = conn
+        .run_pending_migrations(MIGRATIONS)
+        .map_err(|error| SchemaError::Migration(error.to_string()))?;
     Ok(applied.iter().map(ToString::to_string).collect())
 }
 
@@ -37,10 +43,17 @@ pub fn check(database: &Database) -> Result<(), SchemaError> {
 pub(super) fn check_on(conn: &mut Conn) -> Result<(), SchemaError> {
     let applied = applied(conn).map_err(|error| SchemaError::Migration(error.to_string()))?;
     let known = known()?;
-    if let Some(stranger) = applied.iter().find(|version| !known.iter().any(|migration| migration.name().version().to_string() == **version)) {
+    if let Some(stranger) = applied.iter().find(|version| {
+        !known
+            .iter()
+            .any(|migration| migration.name().version().to_string() == **version)
+    }) {
         return Err(SchemaError::Unknown(stranger.clone()));
     }
-    match known.iter().find(|migration| !applied.contains(&migration.name().version().to_string())) {
+    match known
+        .iter()
+        .find(|migration| !applied.contains(&migration.name().version().to_string()))
+    {
         Some(first) => Err(SchemaError::Pending(first.name().to_string())),
         None => Ok(()),
     }
@@ -59,20 +72,27 @@ fn applied(conn: &mut Conn) -> QueryResult<Vec<String>> {
         version: String,
     }
     let table = match conn {
-        Conn::Sqlite(_) => "SELECT count(*) AS count FROM sqlite_master WHERE type = 'table' AND name = '__diesel_schema_migrations'",
-        Conn::Pg(_) => "SELECT count(*) AS count FROM pg_class WHERE oid = to_regclass('__diesel_schema_migrations')",
+        Conn::Sqlite(_) => {
+            "SELECT count(*) AS count FROM sqlite_master WHERE type = 'table' AND name = '__diesel_schema_migrations'"
+        }
+        Conn::Pg(_) => {
+            "SELECT count(*) AS count FROM pg_class WHERE oid = to_regclass('__diesel_schema_migrations')"
+        }
     };
     if diesel::sql_query(table).get_result::<Count>(conn)?.count == 0 {
         return Ok(Vec::new());
     }
-    let rows: Vec<Applied> = diesel::sql_query("SELECT version FROM __diesel_schema_migrations").load(conn)?;
+    let rows: Vec<Applied> =
+        diesel::sql_query("SELECT version FROM __diesel_schema_migrations").load(conn)?;
     Ok(rows.into_iter().map(|row| row.version).collect())
 }
 
 type KnownMigration = Box<dyn Migration<<Conn as diesel::Connection>::Backend>>;
 
 fn known() -> Result<Vec<KnownMigration>, SchemaError> {
-    let mut known: Vec<KnownMigration> = MIGRATIONS.migrations().map_err(|error| SchemaError::Migration(error.to_string()))?;
+    let mut known: Vec<KnownMigration> = MIGRATIONS
+        .migrations()
+        .map_err(|error| SchemaError::Migration(error.to_string()))?;
     known.sort_by_key(|migration| migration.name().version().to_string());
     Ok(known)
 }

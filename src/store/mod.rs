@@ -108,7 +108,12 @@ impl Store {
         Self::start(database, 1, Arc::new(Changes::new()), None)
     }
 
-    fn start(database: &Database, connections: usize, changes: Arc<Changes>, exclusive: Option<Exclusive>) -> Result<Self, OpenError> {
+    fn start(
+        database: &Database,
+        connections: usize,
+        changes: Arc<Changes>,
+        exclusive: Option<Exclusive>,
+    ) -> Result<Self, OpenError> {
         check_schema(database)?;
         let reads = start_lane(database, &changes, connections)?;
         let writes = match database {
@@ -116,7 +121,12 @@ impl Store {
             // a lane of its own: reads that strangers provoke must not stand before a revocation
             Database::Postgres(_) => start_lane(database, &changes, connections)?,
         };
-        Ok(Self { reads, writes, changes, exclusive })
+        Ok(Self {
+            reads,
+            writes,
+            changes,
+            exclusive,
+        })
     }
 
     pub fn changes(&self) -> &Changes {
@@ -148,7 +158,12 @@ impl Store {
     }
 
     /// A write that counts over several rows of one organization: such writes happen one after the other.
-    pub async fn write_organization<T, E, F>(&self, organization: OrganizationId, now: Timestamp, closure: F) -> Result<T, E>
+    pub async fn write_organization<T, E, F>(
+        &self,
+        organization: OrganizationId,
+        now: Timestamp,
+        closure: F,
+    ) -> Result<T, E>
     where
         F: FnOnce(&mut Tx) -> Result<Verdict<T, E>, E> + Send + 'static,
         T: Send + 'static,
@@ -173,23 +188,38 @@ fn send<E: From<Error>>(queue: &SyncSender<BoxedJob>, job: BoxedJob) -> Result<(
 }
 
 async fn receive<T, E: From<Error>>(answered: oneshot::Receiver<Result<T, E>>) -> Result<T, E> {
-    answered.await.unwrap_or_else(|_| Err(E::from(Error::Unavailable("the database thread has ended".to_owned()))))
+    answered.await.unwrap_or_else(|_| {
+        Err(E::from(Error::Unavailable(
+            "the database thread has ended".to_owned(),
+        )))
+    })
 }
 
-fn start_lane(database: &Database, changes: &Arc<Changes>, connections: usize) -> std::io::Result<SyncSender<BoxedJob>> {
+fn start_lane(
+    database: &Database,
+    changes: &Arc<Changes>,
+    connections: usize,
+) -> std::io::Result<SyncSender<BoxedJob>> {
     let (sender, receiver) = sync_channel(MOST_WAITING);
     let receiver = Arc::new(Mutex::new(receiver));
     for number in 0..connections.max(1) {
         let worker = lane::Worker::new(database.clone(), Arc::clone(changes));
         let receiver = Arc::clone(&receiver);
-        std::thread::Builder::new().name(format!("database-{number}")).spawn(move || worker.work(&receiver))?;
+        std::thread::Builder::new()
+            .name(format!("database-{number}"))
+            .spawn(move || worker.work(&receiver))?;
     }
     Ok(sender)
 }
 
-fn start_writer(database: &Database, changes: &Arc<Changes>) -> std::io::Result<SyncSender<BoxedJob>> {
+fn start_writer(
+    database: &Database,
+    changes: &Arc<Changes>,
+) -> std::io::Result<SyncSender<BoxedJob>> {
     let (sender, receiver) = sync_channel(MOST_WAITING);
     let writer = writer::Writer::new(database.clone(), Arc::clone(changes));
-    std::thread::Builder::new().name("writer".to_owned()).spawn(move || writer.work(&receiver))?;
+    std::thread::Builder::new()
+        .name("writer".to_owned())
+        .spawn(move || writer.work(&receiver))?;
     Ok(sender)
 }

@@ -1,7 +1,10 @@
 //! Operator tokens: with one, a program of the vendor manages every organization. No memory holds them: they are read at
 //! every request, so a command beside the server may write them.
 
-use diesel::{ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper};
+use diesel::{
+    ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable,
+    SelectableHelper,
+};
 
 use super::schema::operator_tokens;
 use super::{Error, Snapshot, Tx};
@@ -29,34 +32,70 @@ pub struct OperatorToken {
 
 impl Snapshot<'_> {
     /// Revoked and expired ones, too.
-    pub fn find_operator_token_by_digest(&mut self, candidates: &[Digest]) -> Result<Option<OperatorToken>, Error> {
+    pub fn find_operator_token_by_digest(
+        &mut self,
+        candidates: &[Digest],
+    ) -> Result<Option<OperatorToken>, Error> {
         let of_digest = operator_tokens::table.filter(operator_tokens::digest.eq_any(candidates));
-        self.run(|conn| of_digest.select(OperatorToken::as_select()).first(conn).optional())
+        self.run(|conn| {
+            of_digest
+                .select(OperatorToken::as_select())
+                .first(conn)
+                .optional()
+        })
     }
 
     /// The newest first, revoked ones too, at most `most`.
     pub fn list_operator_tokens(&mut self, most: i64) -> Result<Vec<OperatorToken>, Error> {
-        let newest_first = operator_tokens::table.order((operator_tokens::created_at.desc(), operator_tokens::id.desc())).limit(most);
+        let newest_first = operator_tokens::table
+            .order((
+                operator_tokens::created_at.desc(),
+                operator_tokens::id.desc(),
+            ))
+            .limit(most);
         self.run(|conn| newest_first.select(OperatorToken::as_select()).load(conn))
     }
 }
 
 impl Tx<'_> {
     pub fn insert_operator_token(&mut self, token: &OperatorToken) -> Result<(), Error> {
-        self.run_one(|conn| diesel::insert_into(operator_tokens::table).values(token).execute(conn))
+        self.run_one(|conn| {
+            diesel::insert_into(operator_tokens::table)
+                .values(token)
+                .execute(conn)
+        })
     }
 
     /// Compare-and-swap: `NotFound` when it is not there or revoked already.
     pub fn revoke_operator_token(&mut self, id: OperatorTokenId) -> Result<(), Error> {
-        let live = operator_tokens::table.find(id).filter(operator_tokens::revoked_at.is_null());
+        let live = operator_tokens::table
+            .find(id)
+            .filter(operator_tokens::revoked_at.is_null());
         let now = self.now;
-        self.run_one(|conn| diesel::update(live).set(operator_tokens::revoked_at.eq(Some(now))).execute(conn))
+        self.run_one(|conn| {
+            diesel::update(live)
+                .set(operator_tokens::revoked_at.eq(Some(now)))
+                .execute(conn)
+        })
     }
 
     /// Forward only.
-    pub fn record_operator_token_use(&mut self, id: OperatorTokenId, at: Timestamp) -> Result<(), Error> {
+    pub fn record_operator_token_use(
+        &mut self,
+        id: OperatorTokenId,
+        at: Timestamp,
+    ) -> Result<(), Error> {
         use diesel::BoolExpressionMethods;
-        let earlier = operator_tokens::table.find(id).filter(operator_tokens::last_used_at.is_null().or(operator_tokens::last_used_at.lt(at)));
-        self.run(|conn| diesel::update(earlier).set(operator_tokens::last_used_at.eq(Some(at))).execute(conn)).map(drop)
+        let earlier = operator_tokens::table.find(id).filter(
+            operator_tokens::last_used_at
+                .is_null()
+                .or(operator_tokens::last_used_at.lt(at)),
+        );
+        self.run(|conn| {
+            diesel::update(earlier)
+                .set(operator_tokens::last_used_at.eq(Some(at)))
+                .execute(conn)
+        })
+        .map(drop)
     }
 }

@@ -1,8 +1,9 @@
 //! Organizations.
 
 use diesel::{
-    BoolExpressionMethods, Connection, EscapeExpressionMethods, ExpressionMethods, Insertable, JoinOnDsl, OptionalExtension, QueryDsl, Queryable,
-    RunQueryDsl, Selectable, SelectableHelper, TextExpressionMethods,
+    BoolExpressionMethods, Connection, EscapeExpressionMethods, ExpressionMethods, Insertable,
+    JoinOnDsl, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper,
+    TextExpressionMethods,
 };
 
 use super::applications::{containing, lower};
@@ -81,17 +82,28 @@ pub struct OrganizationFilter {
 
 impl Snapshot<'_> {
     pub fn find_organization(&mut self, id: OrganizationId) -> Result<Option<Organization>, Error> {
-        self.run(|conn| organizations::table.find(id).select(Organization::as_select()).first(conn).optional())
+        self.run(|conn| {
+            organizations::table
+                .find(id)
+                .select(Organization::as_select())
+                .first(conn)
+                .optional()
+        })
     }
 
     /// Of the whole installation, the newest first, those behind `after`, at most `most`.
     pub fn list_organizations_page(
-        &mut self, filter: &OrganizationFilter, after: Option<(Timestamp, OrganizationId)>, most: i64,
+        &mut self,
+        filter: &OrganizationFilter,
+        after: Option<(Timestamp, OrganizationId)>,
+        most: i64,
     ) -> Result<Vec<Organization>, Error> {
         let mut found = organizations::table.into_boxed::<<Conn as Connection>::Backend>();
         if let Some(search) = &filter.search {
             let part = containing(search);
-            let is_it = organizations::id.eq(search.as_str()).or(organizations::external_id.eq(search.as_str()));
+            let is_it = organizations::id
+                .eq(search.as_str())
+                .or(organizations::external_id.eq(search.as_str()));
             found = found.filter(lower(organizations::name).like(part).escape('\\').or(is_it));
         }
         if let Some(external_id) = &filter.external_id {
@@ -107,34 +119,66 @@ impl Snapshot<'_> {
             found = found.filter(organizations::production_access.eq(access));
         }
         if let Some(plan) = &filter.plan {
-            let of_plan = subscriptions::table.filter(subscriptions::plan.eq(plan)).select(subscriptions::organization_id);
+            let of_plan = subscriptions::table
+                .filter(subscriptions::plan.eq(plan))
+                .select(subscriptions::organization_id);
             let subscribed = subscriptions::table.select(subscriptions::organization_id);
             found = if filter.plan_is_default {
-                found.filter(organizations::id.eq_any(of_plan).or(organizations::id.ne_all(subscribed)))
+                found.filter(
+                    organizations::id
+                        .eq_any(of_plan)
+                        .or(organizations::id.ne_all(subscribed)),
+                )
             } else {
                 found.filter(organizations::id.eq_any(of_plan))
             };
         }
         if let Some((at, id)) = after {
-            found = found.filter(organizations::created_at.lt(at).or(organizations::created_at.eq(at).and(organizations::id.lt(id))));
+            found = found.filter(
+                organizations::created_at
+                    .lt(at)
+                    .or(organizations::created_at
+                        .eq(at)
+                        .and(organizations::id.lt(id))),
+            );
         }
-        let newest_first = found.order((organizations::created_at.desc(), organizations::id.desc())).limit(most);
+        let newest_first = found
+            .order((organizations::created_at.desc(), organizations::id.desc()))
+            .limit(most);
         self.run(|conn| newest_first.select(Organization::as_select()).load(conn))
     }
 
-    pub fn find_organization_by_external_id(&mut self, external_id: &str) -> Result<Option<Organization>, Error> {
+    pub fn find_organization_by_external_id(
+        &mut self,
+        external_id: &str,
+    ) -> Result<Option<Organization>, Error> {
         let named = organizations::table.filter(organizations::external_id.eq(external_id));
-        self.run(|conn| named.select(Organization::as_select()).first(conn).optional())
+        self.run(|conn| {
+            named
+                .select(Organization::as_select())
+                .first(conn)
+                .optional()
+        })
     }
 
     /// The oldest of that name.
     pub fn find_organization_by_name(&mut self, name: &str) -> Result<Option<Organization>, Error> {
-        let oldest_first = organizations::table.filter(organizations::name.eq(name)).order((organizations::created_at, organizations::id));
-        self.run(|conn| oldest_first.select(Organization::as_select()).first(conn).optional())
+        let oldest_first = organizations::table
+            .filter(organizations::name.eq(name))
+            .order((organizations::created_at, organizations::id));
+        self.run(|conn| {
+            oldest_first
+                .select(Organization::as_select())
+                .first(conn)
+                .optional()
+        })
     }
 
     /// The verified addresses of the organization's active members.
-    pub fn list_verified_member_addresses(&mut self, organization: OrganizationId) -> Result<Vec<String>, Error> {
+    pub fn list_verified_member_addresses(
+        &mut self,
+        organization: OrganizationId,
+    ) -> Result<Vec<String>, Error> {
         use super::schema::{members, users};
         let addresses: Vec<Option<String>> = self.run(|conn| {
             members::table
@@ -165,7 +209,11 @@ impl Snapshot<'_> {
 
 impl Tx<'_> {
     pub fn insert_organization(&mut self, organization: &Organization) -> Result<(), Error> {
-        self.run_one(|conn| diesel::insert_into(organizations::table).values(organization).execute(conn))
+        self.run_one(|conn| {
+            diesel::insert_into(organizations::table)
+                .values(organization)
+                .execute(conn)
+        })
     }
 
     /// Replaces its name, external id and time zone.
@@ -176,48 +224,96 @@ impl Tx<'_> {
             organizations::external_id.eq(&organization.external_id),
             organizations::time_zone.eq(&organization.time_zone),
         );
-        self.run_one(|conn| diesel::update(organizations::table.find(organization.id)).set(set).execute(conn))
+        self.run_one(|conn| {
+            diesel::update(organizations::table.find(organization.id))
+                .set(set)
+                .execute(conn)
+        })
     }
 
-    pub fn change_dev_centre(&mut self, id: OrganizationId, enabled_at: Option<Timestamp>) -> Result<(), Error> {
+    pub fn change_dev_centre(
+        &mut self,
+        id: OrganizationId,
+        enabled_at: Option<Timestamp>,
+    ) -> Result<(), Error> {
         self.touch(Subject::Organization(id));
-        self.run_one(|conn| diesel::update(organizations::table.find(id)).set(organizations::dev_centre_enabled_at.eq(enabled_at)).execute(conn))
+        self.run_one(|conn| {
+            diesel::update(organizations::table.find(id))
+                .set(organizations::dev_centre_enabled_at.eq(enabled_at))
+                .execute(conn)
+        })
     }
 
     /// Compare-and-swap: `NotFound` when a trial was started before.
     pub fn start_trial(&mut self, id: OrganizationId, ends_at: Timestamp) -> Result<(), Error> {
         self.touch(Subject::Organization(id));
         let now = self.now;
-        let untried = organizations::table.find(id).filter(organizations::trial_started_at.is_null());
+        let untried = organizations::table
+            .find(id)
+            .filter(organizations::trial_started_at.is_null());
         self.run_one(|conn| {
-            diesel::update(untried).set((organizations::trial_started_at.eq(Some(now)), organizations::trial_ends_at.eq(Some(ends_at)))).execute(conn)
+            diesel::update(untried)
+                .set((
+                    organizations::trial_started_at.eq(Some(now)),
+                    organizations::trial_ends_at.eq(Some(ends_at)),
+                ))
+                .execute(conn)
         })
     }
 
     /// Locks the organization's row until the end of the transaction.
     pub fn advance_generation(&mut self, id: OrganizationId) -> Result<(), Error> {
         self.run_one(|conn| {
-            diesel::update(organizations::table.find(id)).set(organizations::generation.eq(organizations::generation + 1)).execute(conn)
+            diesel::update(organizations::table.find(id))
+                .set(organizations::generation.eq(organizations::generation + 1))
+                .execute(conn)
         })
     }
 
     /// Compare-and-swap: `NotFound` when it has one.
-    pub fn set_organization_service_account(&mut self, id: OrganizationId, account: UserId) -> Result<(), Error> {
+    pub fn set_organization_service_account(
+        &mut self,
+        id: OrganizationId,
+        account: UserId,
+    ) -> Result<(), Error> {
         self.touch(Subject::Organization(id));
-        let without = organizations::table.find(id).filter(organizations::service_account_id.is_null());
-        self.run_one(|conn| diesel::update(without).set(organizations::service_account_id.eq(Some(account))).execute(conn))
+        let without = organizations::table
+            .find(id)
+            .filter(organizations::service_account_id.is_null());
+        self.run_one(|conn| {
+            diesel::update(without)
+                .set(organizations::service_account_id.eq(Some(account)))
+                .execute(conn)
+        })
     }
 
-    pub fn change_production_access(&mut self, id: OrganizationId, from: ProductionAccess, to: ProductionAccess) -> Result<(), Error> {
+    pub fn change_production_access(
+        &mut self,
+        id: OrganizationId,
+        from: ProductionAccess,
+        to: ProductionAccess,
+    ) -> Result<(), Error> {
         self.touch(Subject::Organization(id));
-        let from_row = organizations::table.find(id).filter(organizations::production_access.eq(from));
-        self.run_one(|conn| diesel::update(from_row).set(organizations::production_access.eq(to)).execute(conn))
+        let from_row = organizations::table
+            .find(id)
+            .filter(organizations::production_access.eq(from));
+        self.run_one(|conn| {
+            diesel::update(from_row)
+                .set(organizations::production_access.eq(to))
+                .execute(conn)
+        })
     }
 
     /// Replaces everything about Production. Compare-and-swap: `NotFound` unless it was `from`.
-    pub fn change_production(&mut self, from: ProductionAccess, organization: &Organization) -> Result<(), Error> {
+    pub fn change_production(
+        &mut self,
+        from: ProductionAccess,
+        organization: &Organization,
+    ) -> Result<(), Error> {
         self.touch(Subject::Organization(organization.id));
-        let from_row = organizations::table.find(organization.id).filter(organizations::production_access.eq(from));
+        let from_row = organizations::table
+            .find(organization.id)
+            .filter(organizations::production_access.eq(from));
         let set = (
             organizations::production_access.eq(organization.production_access),
             organizations::production_use_case.eq(&organization.production_use_case),
@@ -228,9 +324,20 @@ impl Tx<'_> {
         self.run_one(|conn| diesel::update(from_row).set(set).execute(conn))
     }
 
-    pub fn change_organization_state(&mut self, id: OrganizationId, from: OrganizationState, to: OrganizationState) -> Result<(), Error> {
+    pub fn change_organization_state(
+        &mut self,
+        id: OrganizationId,
+        from: OrganizationState,
+        to: OrganizationState,
+    ) -> Result<(), Error> {
         self.touch(Subject::Organization(id));
-        let from_row = organizations::table.find(id).filter(organizations::state.eq(from));
-        self.run_one(|conn| diesel::update(from_row).set(organizations::state.eq(to)).execute(conn))
+        let from_row = organizations::table
+            .find(id)
+            .filter(organizations::state.eq(from));
+        self.run_one(|conn| {
+            diesel::update(from_row)
+                .set(organizations::state.eq(to))
+                .execute(conn)
+        })
     }
 }

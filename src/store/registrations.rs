@@ -2,11 +2,15 @@
 
 use diesel::dsl::{exists, not};
 use diesel::{
-    BoolExpressionMethods, ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper,
+    BoolExpressionMethods, ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable,
+    RunQueryDsl, Selectable, SelectableHelper,
 };
 
 use super::applications::Application;
-use super::schema::{application_redirect_uris, application_secrets, applications, authorization_requests, authorizations, consents, registrations};
+use super::schema::{
+    application_redirect_uris, application_secrets, applications, authorization_requests,
+    authorizations, consents, registrations,
+};
 use super::{Error, Snapshot, Subject, Tx};
 use crate::crypto::digest::Digest;
 use crate::types::id::{ApplicationId, OrganizationId, RegistrationTokenId};
@@ -38,12 +42,26 @@ macro_rules! unused_since {
         registrations::table
             .inner_join(applications::table)
             .filter(registrations::last_used_at.lt($before))
-            .filter(applications::state.eq(ApplicationState::Active).and(applications::stopped_at.is_null()))
-            .filter(not(exists(consents::table.filter(consents::application_id.eq(applications::id).and(consents::state.eq(ConsentState::Active))))))
+            .filter(
+                applications::state
+                    .eq(ApplicationState::Active)
+                    .and(applications::stopped_at.is_null()),
+            )
+            .filter(not(exists(
+                consents::table.filter(
+                    consents::application_id
+                        .eq(applications::id)
+                        .and(consents::state.eq(ConsentState::Active)),
+                ),
+            )))
             .filter(not(exists(
                 authorizations::table
                     .filter(authorizations::application_id.eq(applications::id))
-                    .filter(authorizations::kind.eq(GrantKind::AuthorizationCode).and(authorizations::state.ne(AuthorizationState::Revoked))),
+                    .filter(
+                        authorizations::kind
+                            .eq(GrantKind::AuthorizationCode)
+                            .and(authorizations::state.ne(AuthorizationState::Revoked)),
+                    ),
             )))
             .order((registrations::last_used_at, registrations::application_id))
             .select((applications::organization_id, applications::id))
@@ -51,39 +69,81 @@ macro_rules! unused_since {
 }
 
 impl Snapshot<'_> {
-    pub fn find_registration(&mut self, application: ApplicationId) -> Result<Option<Registration>, Error> {
-        self.run(|conn| registrations::table.find(application).select(Registration::as_select()).first(conn).optional())
+    pub fn find_registration(
+        &mut self,
+        application: ApplicationId,
+    ) -> Result<Option<Registration>, Error> {
+        self.run(|conn| {
+            registrations::table
+                .find(application)
+                .select(Registration::as_select())
+                .first(conn)
+                .optional()
+        })
     }
 
     /// By the registration access token.
-    pub fn find_registration_by_token(&mut self, candidates: &[Digest]) -> Result<Option<Registration>, Error> {
-        let of_digest = registrations::table.filter(registrations::management_digest.eq_any(candidates));
-        self.run(|conn| of_digest.select(Registration::as_select()).first(conn).optional())
+    pub fn find_registration_by_token(
+        &mut self,
+        candidates: &[Digest],
+    ) -> Result<Option<Registration>, Error> {
+        let of_digest =
+            registrations::table.filter(registrations::management_digest.eq_any(candidates));
+        self.run(|conn| {
+            of_digest
+                .select(Registration::as_select())
+                .first(conn)
+                .optional()
+        })
     }
 
     /// The live one with the same metadata.
-    pub fn find_registration_by_metadata(&mut self, candidates: &[Digest]) -> Result<Option<Registration>, Error> {
-        let of_digest = registrations::table.filter(registrations::metadata_digest.eq_any(candidates));
-        self.run(|conn| of_digest.select(Registration::as_select()).first(conn).optional())
+    pub fn find_registration_by_metadata(
+        &mut self,
+        candidates: &[Digest],
+    ) -> Result<Option<Registration>, Error> {
+        let of_digest =
+            registrations::table.filter(registrations::metadata_digest.eq_any(candidates));
+        self.run(|conn| {
+            of_digest
+                .select(Registration::as_select())
+                .first(conn)
+                .optional()
+        })
     }
 
     /// Live applications of the organization that registered by themselves.
-    pub fn count_registered_applications(&mut self, organization: OrganizationId) -> Result<i64, Error> {
+    pub fn count_registered_applications(
+        &mut self,
+        organization: OrganizationId,
+    ) -> Result<i64, Error> {
         self.run(|conn| {
             registrations::table
                 .inner_join(applications::table)
-                .filter(applications::organization_id.eq(organization).and(applications::state.eq(ApplicationState::Active)))
+                .filter(
+                    applications::organization_id
+                        .eq(organization)
+                        .and(applications::state.eq(ApplicationState::Active)),
+                )
                 .count()
                 .get_result(conn)
         })
     }
 
     /// Those of them that are not deleted, the newest first, at most `most`.
-    pub fn list_registered_applications(&mut self, organization: OrganizationId, most: i64) -> Result<Vec<Application>, Error> {
+    pub fn list_registered_applications(
+        &mut self,
+        organization: OrganizationId,
+        most: i64,
+    ) -> Result<Vec<Application>, Error> {
         self.run(|conn| {
             registrations::table
                 .inner_join(applications::table)
-                .filter(applications::organization_id.eq(organization).and(applications::state.eq(ApplicationState::Active)))
+                .filter(
+                    applications::organization_id
+                        .eq(organization)
+                        .and(applications::state.eq(ApplicationState::Active)),
+                )
                 .order((applications::created_at.desc(), applications::id.desc()))
                 .limit(most)
                 .select(Application::as_select())
@@ -92,14 +152,29 @@ impl Snapshot<'_> {
     }
 
     /// Those that nobody has used since `before`, the longest unused first, at most `most`.
-    pub fn list_unused_registrations(&mut self, before: Timestamp, most: i64) -> Result<Vec<(OrganizationId, ApplicationId)>, Error> {
+    pub fn list_unused_registrations(
+        &mut self,
+        before: Timestamp,
+        most: i64,
+    ) -> Result<Vec<(OrganizationId, ApplicationId)>, Error> {
         self.run(|conn| unused_since!(before).limit(most).load(conn))
     }
 
     /// The longest unused one of those that anybody registered here, if it is unused since `before`.
-    pub fn find_unused_open_registration(&mut self, organization: OrganizationId, before: Timestamp) -> Result<Option<ApplicationId>, Error> {
-        let open = registrations::registration_token_id.is_null().and(applications::organization_id.eq(organization));
-        let found = self.run(|conn| unused_since!(before).filter(open).first::<(OrganizationId, ApplicationId)>(conn).optional())?;
+    pub fn find_unused_open_registration(
+        &mut self,
+        organization: OrganizationId,
+        before: Timestamp,
+    ) -> Result<Option<ApplicationId>, Error> {
+        let open = registrations::registration_token_id
+            .is_null()
+            .and(applications::organization_id.eq(organization));
+        let found = self.run(|conn| {
+            unused_since!(before)
+                .filter(open)
+                .first::<(OrganizationId, ApplicationId)>(conn)
+                .optional()
+        })?;
         Ok(found.map(|(_, application)| application))
     }
 }
@@ -107,28 +182,56 @@ impl Snapshot<'_> {
 impl Tx<'_> {
     /// `Constraint` when there is a live one with the same metadata.
     pub fn insert_registration(&mut self, registration: &Registration) -> Result<(), Error> {
-        self.run_one(|conn| diesel::insert_into(registrations::table).values(registration).execute(conn))
+        self.run_one(|conn| {
+            diesel::insert_into(registrations::table)
+                .values(registration)
+                .execute(conn)
+        })
     }
 
     /// The organization has changed it: its registration access token is worth nothing any more, and nobody else registers
     /// the same. One that people created is no error.
     pub fn take_over_registration(&mut self, application: ApplicationId) -> Result<(), Error> {
-        let ended = (registrations::management_digest.eq(None::<Digest>), registrations::metadata_digest.eq(None::<Digest>));
-        self.run(|conn| diesel::update(registrations::table.find(application)).set(ended).execute(conn)).map(drop)
+        let ended = (
+            registrations::management_digest.eq(None::<Digest>),
+            registrations::metadata_digest.eq(None::<Digest>),
+        );
+        self.run(|conn| {
+            diesel::update(registrations::table.find(application))
+                .set(ended)
+                .execute(conn)
+        })
+        .map(drop)
     }
 
     /// What is known of the application ends, so that the next look at it tells this instant.
-    pub fn record_registration_use(&mut self, organization: OrganizationId, application: ApplicationId) -> Result<(), Error> {
+    pub fn record_registration_use(
+        &mut self,
+        organization: OrganizationId,
+        application: ApplicationId,
+    ) -> Result<(), Error> {
         self.touch(Subject::Organization(organization));
         let (row, now) = (registrations::table.find(application), self.now);
-        self.run_one(|conn| diesel::update(row).set(registrations::last_used_at.eq(now)).execute(conn))
+        self.run_one(|conn| {
+            diesel::update(row)
+                .set(registrations::last_used_at.eq(now))
+                .execute(conn)
+        })
     }
 
     /// Replaces what the application said of itself (RFC 7592 §2.2). `NotFound` when it is not live any more.
-    pub fn change_registration(&mut self, changed: &Application, uris: &[RedirectUri], metadata: &str, digest: Option<&Digest>) -> Result<(), Error> {
+    pub fn change_registration(
+        &mut self,
+        changed: &Application,
+        uris: &[RedirectUri],
+        metadata: &str,
+        digest: Option<&Digest>,
+    ) -> Result<(), Error> {
         self.touch(Subject::Organization(changed.organization_id));
         let now = self.now;
-        let live = applications::table.find(changed.id).filter(applications::state.eq(ApplicationState::Active));
+        let live = applications::table
+            .find(changed.id)
+            .filter(applications::state.eq(ApplicationState::Active));
         let columns = (
             applications::name.eq(&changed.name),
             applications::scopes.eq(&changed.scopes),
@@ -136,36 +239,74 @@ impl Tx<'_> {
             applications::verified_at.eq(changed.verified_at),
         );
         self.run_one(|conn| diesel::update(live).set(columns).execute(conn))?;
-        let of_application = application_redirect_uris::table.filter(application_redirect_uris::application_id.eq(changed.id));
+        let of_application = application_redirect_uris::table
+            .filter(application_redirect_uris::application_id.eq(changed.id));
         self.run(|conn| diesel::delete(of_application).execute(conn))?;
         self.insert_redirect_uris(changed.id, uris)?;
         let row = registrations::table.find(changed.id);
-        let columns = (registrations::metadata.eq(metadata), registrations::metadata_digest.eq(digest), registrations::last_used_at.eq(now));
+        let columns = (
+            registrations::metadata.eq(metadata),
+            registrations::metadata_digest.eq(digest),
+            registrations::last_used_at.eq(now),
+        );
         self.run_one(|conn| diesel::update(row).set(columns).execute(conn))
     }
 
     /// Ends a registered application that is still unused since `before`. `NotFound` when it was used meanwhile, or has ended.
-    pub fn end_unused_registration(&mut self, organization: OrganizationId, application: ApplicationId, before: Timestamp) -> Result<(), Error> {
-        let row = registrations::table.find(application).filter(registrations::last_used_at.lt(before));
-        self.run_one(|conn| diesel::update(row).set(registrations::management_digest.eq(None::<Digest>)).execute(conn))?;
+    pub fn end_unused_registration(
+        &mut self,
+        organization: OrganizationId,
+        application: ApplicationId,
+        before: Timestamp,
+    ) -> Result<(), Error> {
+        let row = registrations::table
+            .find(application)
+            .filter(registrations::last_used_at.lt(before));
+        self.run_one(|conn| {
+            diesel::update(row)
+                .set(registrations::management_digest.eq(None::<Digest>))
+                .execute(conn)
+        })?;
         self.delete_application(organization, application)
     }
 
     /// Removes registered applications that ended before `before` and of which nothing else is left, with all that hangs off them.
-    pub fn sweep_ended_registrations(&mut self, before: Timestamp, most: i64) -> Result<usize, Error> {
+    pub fn sweep_ended_registrations(
+        &mut self,
+        before: Timestamp,
+        most: i64,
+    ) -> Result<usize, Error> {
         let old = registrations::table
             .inner_join(applications::table)
-            .filter(applications::state.eq(ApplicationState::Deleted).and(applications::deleted_at.lt(before)))
-            .filter(not(exists(authorizations::table.filter(authorizations::application_id.eq(applications::id)))))
-            .filter(not(exists(consents::table.filter(consents::application_id.eq(applications::id)))))
-            .filter(not(exists(authorization_requests::table.filter(authorization_requests::application_id.eq(applications::id)))))
+            .filter(
+                applications::state
+                    .eq(ApplicationState::Deleted)
+                    .and(applications::deleted_at.lt(before)),
+            )
+            .filter(not(exists(
+                authorizations::table.filter(authorizations::application_id.eq(applications::id)),
+            )))
+            .filter(not(exists(
+                consents::table.filter(consents::application_id.eq(applications::id)),
+            )))
+            .filter(not(exists(authorization_requests::table.filter(
+                authorization_requests::application_id.eq(applications::id),
+            ))))
             .limit(most);
-        let ids: Vec<ApplicationId> = self.run(|conn| old.select(registrations::application_id).load(conn))?;
-        self.run(|conn| diesel::delete(registrations::table.filter(registrations::application_id.eq_any(&ids))).execute(conn))?;
-        let uris = application_redirect_uris::table.filter(application_redirect_uris::application_id.eq_any(&ids));
+        let ids: Vec<ApplicationId> =
+            self.run(|conn| old.select(registrations::application_id).load(conn))?;
+        self.run(|conn| {
+            diesel::delete(registrations::table.filter(registrations::application_id.eq_any(&ids)))
+                .execute(conn)
+        })?;
+        let uris = application_redirect_uris::table
+            .filter(application_redirect_uris::application_id.eq_any(&ids));
         self.run(|conn| diesel::delete(uris).execute(conn))?;
-        let secrets = application_secrets::table.filter(application_secrets::application_id.eq_any(&ids));
+        let secrets =
+            application_secrets::table.filter(application_secrets::application_id.eq_any(&ids));
         self.run(|conn| diesel::delete(secrets).execute(conn))?;
-        self.run(|conn| diesel::delete(applications::table.filter(applications::id.eq_any(&ids))).execute(conn))
+        self.run(|conn| {
+            diesel::delete(applications::table.filter(applications::id.eq_any(&ids))).execute(conn)
+        })
     }
 }

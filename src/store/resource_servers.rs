@@ -1,6 +1,9 @@
 //! Resource servers: the vendor's APIs, which ask `verify` and `introspect`.
 
-use diesel::{ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper};
+use diesel::{
+    ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable,
+    SelectableHelper,
+};
 
 use super::schema::{resource_server_secrets, resource_servers, resources};
 use super::{Error, Snapshot, Subject, Tx};
@@ -47,41 +50,83 @@ pub struct ResourceServerSecret {
 }
 
 impl Snapshot<'_> {
-    pub fn find_resource_server(&mut self, id: ResourceServerId) -> Result<Option<ResourceServer>, Error> {
-        self.run(|conn| resource_servers::table.find(id).select(ResourceServer::as_select()).first(conn).optional())
+    pub fn find_resource_server(
+        &mut self,
+        id: ResourceServerId,
+    ) -> Result<Option<ResourceServer>, Error> {
+        self.run(|conn| {
+            resource_servers::table
+                .find(id)
+                .select(ResourceServer::as_select())
+                .first(conn)
+                .optional()
+        })
     }
 
     /// The oldest of that name.
-    pub fn find_resource_server_by_name(&mut self, name: &str) -> Result<Option<ResourceServer>, Error> {
-        let oldest_first =
-            resource_servers::table.filter(resource_servers::name.eq(name)).order((resource_servers::created_at, resource_servers::id));
-        self.run(|conn| oldest_first.select(ResourceServer::as_select()).first(conn).optional())
+    pub fn find_resource_server_by_name(
+        &mut self,
+        name: &str,
+    ) -> Result<Option<ResourceServer>, Error> {
+        let oldest_first = resource_servers::table
+            .filter(resource_servers::name.eq(name))
+            .order((resource_servers::created_at, resource_servers::id));
+        self.run(|conn| {
+            oldest_first
+                .select(ResourceServer::as_select())
+                .first(conn)
+                .optional()
+        })
     }
 
     /// All of them, the oldest first, at most `most`.
     pub fn list_resource_servers(&mut self, most: i64) -> Result<Vec<ResourceServer>, Error> {
-        let oldest_first = resource_servers::table.order((resource_servers::created_at, resource_servers::id)).limit(most);
+        let oldest_first = resource_servers::table
+            .order((resource_servers::created_at, resource_servers::id))
+            .limit(most);
         self.run(|conn| oldest_first.select(ResourceServer::as_select()).load(conn))
     }
 
     /// Which server is called so (RFC 8707).
-    pub fn find_resource_server_by_uri(&mut self, uri: &str) -> Result<Option<ResourceServer>, Error> {
-        let of_uri = resource_servers::table.inner_join(resources::table).filter(resources::uri.eq(uri));
-        self.run(|conn| of_uri.select(ResourceServer::as_select()).first(conn).optional())
+    pub fn find_resource_server_by_uri(
+        &mut self,
+        uri: &str,
+    ) -> Result<Option<ResourceServer>, Error> {
+        let of_uri = resource_servers::table
+            .inner_join(resources::table)
+            .filter(resources::uri.eq(uri));
+        self.run(|conn| {
+            of_uri
+                .select(ResourceServer::as_select())
+                .first(conn)
+                .optional()
+        })
     }
 
     /// What the server is called.
     pub fn list_resources(&mut self, server: ResourceServerId) -> Result<Vec<ResourceUri>, Error> {
-        self.run(|conn| resources::table.filter(resources::resource_server_id.eq(server)).order(resources::uri).select(resources::uri).load(conn))
+        self.run(|conn| {
+            resources::table
+                .filter(resources::resource_server_id.eq(server))
+                .order(resources::uri)
+                .select(resources::uri)
+                .load(conn)
+        })
     }
 
     /// The live secrets, the oldest first.
-    pub fn list_resource_server_secrets(&mut self, id: ResourceServerId) -> Result<Vec<ResourceServerSecret>, Error> {
+    pub fn list_resource_server_secrets(
+        &mut self,
+        id: ResourceServerId,
+    ) -> Result<Vec<ResourceServerSecret>, Error> {
         self.run(|conn| {
             resource_server_secrets::table
                 .filter(resource_server_secrets::resource_server_id.eq(id))
                 .filter(resource_server_secrets::state.eq(SecretState::Active))
-                .order((resource_server_secrets::created_at, resource_server_secrets::id))
+                .order((
+                    resource_server_secrets::created_at,
+                    resource_server_secrets::id,
+                ))
                 .select(ResourceServerSecret::as_select())
                 .load(conn)
         })
@@ -90,32 +135,73 @@ impl Snapshot<'_> {
 
 impl Tx<'_> {
     /// `Constraint` when another server, or this one, is called so already.
-    pub fn insert_resource(&mut self, server: ResourceServerId, uri: &ResourceUri) -> Result<(), Error> {
+    pub fn insert_resource(
+        &mut self,
+        server: ResourceServerId,
+        uri: &ResourceUri,
+    ) -> Result<(), Error> {
         self.touch(Subject::ResourceServer(server));
-        let row = Resource { uri, resource_server_id: server, created_at: self.now };
-        self.run_one(|conn| diesel::insert_into(resources::table).values(&row).execute(conn))
+        let row = Resource {
+            uri,
+            resource_server_id: server,
+            created_at: self.now,
+        };
+        self.run_one(|conn| {
+            diesel::insert_into(resources::table)
+                .values(&row)
+                .execute(conn)
+        })
     }
 
-    pub fn delete_resource(&mut self, server: ResourceServerId, uri: &ResourceUri) -> Result<(), Error> {
+    pub fn delete_resource(
+        &mut self,
+        server: ResourceServerId,
+        uri: &ResourceUri,
+    ) -> Result<(), Error> {
         self.touch(Subject::ResourceServer(server));
-        let row = resources::table.find(uri).filter(resources::resource_server_id.eq(server));
+        let row = resources::table
+            .find(uri)
+            .filter(resources::resource_server_id.eq(server));
         self.run_one(|conn| diesel::delete(row).execute(conn))
     }
 
     /// Whether tokens that name no resource are for the server, too.
-    pub fn set_default_audience(&mut self, server: ResourceServerId, default_audience: bool) -> Result<(), Error> {
+    pub fn set_default_audience(
+        &mut self,
+        server: ResourceServerId,
+        default_audience: bool,
+    ) -> Result<(), Error> {
         self.touch(Subject::ResourceServer(server));
         let row = resource_servers::table.find(server);
-        self.run_one(|conn| diesel::update(row).set(resource_servers::default_audience.eq(default_audience)).execute(conn))
+        self.run_one(|conn| {
+            diesel::update(row)
+                .set(resource_servers::default_audience.eq(default_audience))
+                .execute(conn)
+        })
     }
 
-    pub fn insert_resource_server(&mut self, server: &ResourceServer, secret: &Digest, hint: &str) -> Result<(), Error> {
-        self.run_one(|conn| diesel::insert_into(resource_servers::table).values(server).execute(conn))?;
-        self.insert_resource_server_secret(server.id, secret, hint).map(drop)
+    pub fn insert_resource_server(
+        &mut self,
+        server: &ResourceServer,
+        secret: &Digest,
+        hint: &str,
+    ) -> Result<(), Error> {
+        self.run_one(|conn| {
+            diesel::insert_into(resource_servers::table)
+                .values(server)
+                .execute(conn)
+        })?;
+        self.insert_resource_server_secret(server.id, secret, hint)
+            .map(drop)
     }
 
     /// One more live secret.
-    pub fn insert_resource_server_secret(&mut self, server: ResourceServerId, digest: &Digest, hint: &str) -> Result<ClientSecretId, Error> {
+    pub fn insert_resource_server_secret(
+        &mut self,
+        server: ResourceServerId,
+        digest: &Digest,
+        hint: &str,
+    ) -> Result<ClientSecretId, Error> {
         self.touch(Subject::ResourceServer(server));
         let row = ResourceServerSecret {
             id: ClientSecretId::generate(self.now),
@@ -126,12 +212,20 @@ impl Tx<'_> {
             hint: hint.to_owned(),
             revoked_at: None,
         };
-        self.run_one(|conn| diesel::insert_into(resource_server_secrets::table).values(&row).execute(conn))?;
+        self.run_one(|conn| {
+            diesel::insert_into(resource_server_secrets::table)
+                .values(&row)
+                .execute(conn)
+        })?;
         Ok(row.id)
     }
 
     /// Compare-and-swap: `NotFound` when it is revoked already, or another server's.
-    pub fn revoke_resource_server_secret(&mut self, server: ResourceServerId, id: ClientSecretId) -> Result<(), Error> {
+    pub fn revoke_resource_server_secret(
+        &mut self,
+        server: ResourceServerId,
+        id: ClientSecretId,
+    ) -> Result<(), Error> {
         self.touch(Subject::ResourceServer(server));
         let now = self.now;
         let live = resource_server_secrets::table
@@ -139,7 +233,10 @@ impl Tx<'_> {
             .filter(resource_server_secrets::resource_server_id.eq(server))
             .filter(resource_server_secrets::state.eq(SecretState::Active));
         self.run_one(|conn| {
-            let change = (resource_server_secrets::state.eq(SecretState::Revoked), resource_server_secrets::revoked_at.eq(Some(now)));
+            let change = (
+                resource_server_secrets::state.eq(SecretState::Revoked),
+                resource_server_secrets::revoked_at.eq(Some(now)),
+            );
             diesel::update(live).set(change).execute(conn)
         })
     }
@@ -148,15 +245,23 @@ impl Tx<'_> {
     /// when there is none.
     pub fn hold_resource_server(&mut self, server: ResourceServerId) -> Result<(), Error> {
         let row = resource_servers::table.find(server);
-        self.run_one(|conn| diesel::update(row).set(resource_servers::name.eq(resource_servers::name)).execute(conn))
+        self.run_one(|conn| {
+            diesel::update(row)
+                .set(resource_servers::name.eq(resource_servers::name))
+                .execute(conn)
+        })
     }
 
     /// With its secrets and what it is called.
     pub fn delete_resource_server(&mut self, server: ResourceServerId) -> Result<(), Error> {
         self.touch(Subject::ResourceServer(server));
-        let secrets = resource_server_secrets::table.filter(resource_server_secrets::resource_server_id.eq(server));
+        let secrets = resource_server_secrets::table
+            .filter(resource_server_secrets::resource_server_id.eq(server));
         self.run(|conn| diesel::delete(secrets).execute(conn))?;
-        self.run(|conn| diesel::delete(resources::table.filter(resources::resource_server_id.eq(server))).execute(conn))?;
+        self.run(|conn| {
+            diesel::delete(resources::table.filter(resources::resource_server_id.eq(server)))
+                .execute(conn)
+        })?;
         self.run_one(|conn| diesel::delete(resource_servers::table.find(server)).execute(conn))
     }
 }

@@ -1,8 +1,8 @@
 //! Roles that an organization has made for its workspaces.
 
 use diesel::{
-    BoolExpressionMethods, Connection, ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable,
-    SelectableHelper,
+    BoolExpressionMethods, Connection, ExpressionMethods, Insertable, OptionalExtension, QueryDsl,
+    Queryable, RunQueryDsl, Selectable, SelectableHelper,
 };
 
 use super::conn::Conn;
@@ -25,8 +25,14 @@ pub struct Role {
 
 impl Snapshot<'_> {
     /// The role, if it is this organization's.
-    pub fn find_role(&mut self, organization: OrganizationId, id: RoleId) -> Result<Option<Role>, Error> {
-        let own = roles::table.find(id).filter(roles::organization_id.eq(organization));
+    pub fn find_role(
+        &mut self,
+        organization: OrganizationId,
+        id: RoleId,
+    ) -> Result<Option<Role>, Error> {
+        let own = roles::table
+            .find(id)
+            .filter(roles::organization_id.eq(organization));
         self.run(|conn| own.select(Role::as_select()).first(conn).optional())
     }
 
@@ -34,32 +40,63 @@ impl Snapshot<'_> {
     pub fn list_roles(&mut self, organization: OrganizationId) -> Result<Vec<Role>, Error> {
         self.run(|conn| {
             let own = roles::table.filter(roles::organization_id.eq(organization));
-            own.order((roles::created_at, roles::id)).select(Role::as_select()).load(conn)
+            own.order((roles::created_at, roles::id))
+                .select(Role::as_select())
+                .load(conn)
         })
     }
 
     /// By its exact name.
-    pub fn find_role_by_name(&mut self, organization: OrganizationId, name: &str) -> Result<Option<Role>, Error> {
-        let own = roles::table.filter(roles::organization_id.eq(organization).and(roles::name.eq(name)));
+    pub fn find_role_by_name(
+        &mut self,
+        organization: OrganizationId,
+        name: &str,
+    ) -> Result<Option<Role>, Error> {
+        let own = roles::table.filter(
+            roles::organization_id
+                .eq(organization)
+                .and(roles::name.eq(name)),
+        );
         self.run(|conn| own.select(Role::as_select()).first(conn).optional())
     }
 
     /// The newest first, those behind `after`, at most `most`.
-    pub fn list_roles_page(&mut self, organization: OrganizationId, after: Option<(Timestamp, RoleId)>, most: i64) -> Result<Vec<Role>, Error> {
-        let mut own = roles::table.filter(roles::organization_id.eq(organization)).into_boxed::<<Conn as Connection>::Backend>();
+    pub fn list_roles_page(
+        &mut self,
+        organization: OrganizationId,
+        after: Option<(Timestamp, RoleId)>,
+        most: i64,
+    ) -> Result<Vec<Role>, Error> {
+        let mut own = roles::table
+            .filter(roles::organization_id.eq(organization))
+            .into_boxed::<<Conn as Connection>::Backend>();
         if let Some((at, id)) = after {
-            own = own.filter(roles::created_at.lt(at).or(roles::created_at.eq(at).and(roles::id.lt(id))));
+            own = own.filter(
+                roles::created_at
+                    .lt(at)
+                    .or(roles::created_at.eq(at).and(roles::id.lt(id))),
+            );
         }
-        let newest_first = own.order((roles::created_at.desc(), roles::id.desc())).limit(most);
+        let newest_first = own
+            .order((roles::created_at.desc(), roles::id.desc()))
+            .limit(most);
         self.run(|conn| newest_first.select(Role::as_select()).load(conn))
     }
 
     /// The workspaces in which somebody holds the role, each once, by name.
-    pub fn list_workspaces_of_role(&mut self, organization: OrganizationId, id: RoleId) -> Result<Vec<(WorkspaceId, String)>, Error> {
+    pub fn list_workspaces_of_role(
+        &mut self,
+        organization: OrganizationId,
+        id: RoleId,
+    ) -> Result<Vec<(WorkspaceId, String)>, Error> {
         self.run(|conn| {
             workspace_members::table
                 .inner_join(workspaces::table)
-                .filter(workspaces::organization_id.eq(organization).and(workspace_members::role.eq(id.as_str())))
+                .filter(
+                    workspaces::organization_id
+                        .eq(organization)
+                        .and(workspace_members::role.eq(id.as_str())),
+                )
                 .order((workspaces::name, workspaces::id))
                 .select((workspaces::id, workspaces::name))
                 .distinct()
@@ -77,13 +114,17 @@ impl Tx<'_> {
     /// Takes effect at the next check, in every workspace where somebody holds it.
     pub fn change_role(&mut self, role: &Role) -> Result<(), Error> {
         self.touch(Subject::Organization(role.organization_id));
-        let own = roles::table.find(role.id).filter(roles::organization_id.eq(role.organization_id));
+        let own = roles::table
+            .find(role.id)
+            .filter(roles::organization_id.eq(role.organization_id));
         self.run_one(|conn| diesel::update(own).set(role).execute(conn))
     }
 
     pub fn delete_role(&mut self, organization: OrganizationId, id: RoleId) -> Result<(), Error> {
         self.touch(Subject::Organization(organization));
-        let own = roles::table.find(id).filter(roles::organization_id.eq(organization));
+        let own = roles::table
+            .find(id)
+            .filter(roles::organization_id.eq(organization));
         self.run_one(|conn| diesel::delete(own).execute(conn))
     }
 }

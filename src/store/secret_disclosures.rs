@@ -21,7 +21,10 @@ impl Snapshot<'_> {
         self.run(|conn| {
             secret_disclosures::table
                 .filter(secret_disclosures::user_id.eq(user))
-                .order((secret_disclosures::shown_at.desc(), secret_disclosures::secret_id))
+                .order((
+                    secret_disclosures::shown_at.desc(),
+                    secret_disclosures::secret_id,
+                ))
                 .limit(most)
                 .select(secret_disclosures::secret_id)
                 .load(conn)
@@ -29,12 +32,23 @@ impl Snapshot<'_> {
     }
 
     /// Who was shown these secrets, and when; the earliest first.
-    pub fn list_disclosures_of(&mut self, secrets: &[String]) -> Result<Vec<(String, UserId, Timestamp)>, Error> {
+    pub fn list_disclosures_of(
+        &mut self,
+        secrets: &[String],
+    ) -> Result<Vec<(String, UserId, Timestamp)>, Error> {
         self.run(|conn| {
             secret_disclosures::table
                 .filter(secret_disclosures::secret_id.eq_any(secrets))
-                .order((secret_disclosures::shown_at, secret_disclosures::secret_id, secret_disclosures::user_id))
-                .select((secret_disclosures::secret_id, secret_disclosures::user_id, secret_disclosures::shown_at))
+                .order((
+                    secret_disclosures::shown_at,
+                    secret_disclosures::secret_id,
+                    secret_disclosures::user_id,
+                ))
+                .select((
+                    secret_disclosures::secret_id,
+                    secret_disclosures::user_id,
+                    secret_disclosures::shown_at,
+                ))
                 .load(conn)
         })
     }
@@ -43,7 +57,15 @@ impl Snapshot<'_> {
 impl Tx<'_> {
     /// `secret`: the id of an API key's or an application's secret.
     pub fn record_disclosure(&mut self, secret: &str, user: UserId) -> Result<(), Error> {
-        let row = SecretDisclosure { secret_id: secret, user_id: user, shown_at: self.now };
-        self.run_one(|conn| diesel::insert_into(secret_disclosures::table).values(&row).execute(conn))
+        let row = SecretDisclosure {
+            secret_id: secret,
+            user_id: user,
+            shown_at: self.now,
+        };
+        self.run_one(|conn| {
+            diesel::insert_into(secret_disclosures::table)
+                .values(&row)
+                .execute(conn)
+        })
     }
 }

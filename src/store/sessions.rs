@@ -1,6 +1,9 @@
 //! Signed-in browsers. A session's token is stored as its digest only.
 
-use diesel::{ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper};
+use diesel::{
+    ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable,
+    SelectableHelper,
+};
 
 use super::schema::sessions;
 use super::users::User;
@@ -24,7 +27,10 @@ pub struct Session {
 }
 
 impl Snapshot<'_> {
-    pub fn find_session_by_digest(&mut self, candidates: &[Digest]) -> Result<Option<(Session, User)>, Error> {
+    pub fn find_session_by_digest(
+        &mut self,
+        candidates: &[Digest],
+    ) -> Result<Option<(Session, User)>, Error> {
         use super::schema::users;
         self.run(|conn| {
             sessions::table
@@ -40,36 +46,57 @@ impl Snapshot<'_> {
 impl Snapshot<'_> {
     /// Whether the session has neither ended nor expired.
     pub fn is_session_live(&mut self, id: SessionId, now: Timestamp) -> Result<bool, Error> {
-        let live = sessions::table.find(id).filter(sessions::expires_at.gt(now));
-        let found: Option<SessionId> = self.run(|conn| live.select(sessions::id).first(conn).optional())?;
+        let live = sessions::table
+            .find(id)
+            .filter(sessions::expires_at.gt(now));
+        let found: Option<SessionId> =
+            self.run(|conn| live.select(sessions::id).first(conn).optional())?;
         Ok(found.is_some())
     }
 }
 
 impl Tx<'_> {
     pub fn insert_session(&mut self, session: &Session) -> Result<(), Error> {
-        self.run_one(|conn| diesel::insert_into(sessions::table).values(session).execute(conn))
+        self.run_one(|conn| {
+            diesel::insert_into(sessions::table)
+                .values(session)
+                .execute(conn)
+        })
     }
 
     pub fn record_session_use(&mut self, id: SessionId) -> Result<(), Error> {
         let now = self.now;
-        self.run(|conn| diesel::update(sessions::table.find(id)).set(sessions::last_seen_at.eq(now)).execute(conn)).map(drop)
+        self.run(|conn| {
+            diesel::update(sessions::table.find(id))
+                .set(sessions::last_seen_at.eq(now))
+                .execute(conn)
+        })
+        .map(drop)
     }
 
     /// Ends the session; one that has ended already is no error.
     pub fn delete_session(&mut self, id: SessionId) -> Result<(), Error> {
-        self.run(|conn| diesel::delete(sessions::table.find(id)).execute(conn)).map(drop)
+        self.run(|conn| diesel::delete(sessions::table.find(id)).execute(conn))
+            .map(drop)
     }
 
     /// Ends every session that the organization's provider made: whoever controls it now is somebody else.
-    pub fn delete_confined_sessions(&mut self, organization: OrganizationId) -> Result<usize, Error> {
-        self.run(|conn| diesel::delete(sessions::table.filter(sessions::confined_to.eq(organization))).execute(conn))
+    pub fn delete_confined_sessions(
+        &mut self,
+        organization: OrganizationId,
+    ) -> Result<usize, Error> {
+        self.run(|conn| {
+            diesel::delete(sessions::table.filter(sessions::confined_to.eq(organization)))
+                .execute(conn)
+        })
     }
 
     /// Removes the user's sessions that are past their absolute expiry.
     pub fn delete_expired_sessions(&mut self, user: UserId) -> Result<usize, Error> {
         let now = self.now;
-        let expired = sessions::table.filter(sessions::user_id.eq(user)).filter(sessions::expires_at.lt(now));
+        let expired = sessions::table
+            .filter(sessions::user_id.eq(user))
+            .filter(sessions::expires_at.lt(now));
         self.run(|conn| diesel::delete(expired).execute(conn))
     }
 }

@@ -1,6 +1,8 @@
 //! Signing keys, sealed under the key outside the database.
 
-use diesel::{ExpressionMethods, Insertable, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper};
+use diesel::{
+    ExpressionMethods, Insertable, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper,
+};
 
 use super::schema::signing_keys;
 use super::{Error, Snapshot, Tx};
@@ -30,7 +32,10 @@ impl Snapshot<'_> {
     /// The one that signs last comes first.
     pub fn list_signing_keys(&mut self) -> Result<Vec<StoredSigningKey>, Error> {
         self.run(|conn| {
-            signing_keys::table.order((signing_keys::signs_from.desc(), signing_keys::kid)).select(StoredSigningKey::as_select()).load(conn)
+            signing_keys::table
+                .order((signing_keys::signs_from.desc(), signing_keys::kid))
+                .select(StoredSigningKey::as_select())
+                .load(conn)
         })
     }
 }
@@ -38,18 +43,44 @@ impl Snapshot<'_> {
 // No memory depends on these rows: the server reads them again every few seconds, so that a guest may write them.
 impl Tx<'_> {
     pub fn insert_signing_key(&mut self, key: &StoredSigningKey) -> Result<(), Error> {
-        self.run_one(|conn| diesel::insert_into(signing_keys::table).values(key).execute(conn))
+        self.run_one(|conn| {
+            diesel::insert_into(signing_keys::table)
+                .values(key)
+                .execute(conn)
+        })
     }
 
-    pub fn schedule_signing_key(&mut self, kid: &str, signs_from: Timestamp, published_at: Option<Timestamp>) -> Result<(), Error> {
-        let set = (signing_keys::signs_from.eq(signs_from), signing_keys::published_at.eq(published_at));
-        self.run_one(|conn| diesel::update(signing_keys::table.find(kid)).set(set).execute(conn))
+    pub fn schedule_signing_key(
+        &mut self,
+        kid: &str,
+        signs_from: Timestamp,
+        published_at: Option<Timestamp>,
+    ) -> Result<(), Error> {
+        let set = (
+            signing_keys::signs_from.eq(signs_from),
+            signing_keys::published_at.eq(published_at),
+        );
+        self.run_one(|conn| {
+            diesel::update(signing_keys::table.find(kid))
+                .set(set)
+                .execute(conn)
+        })
     }
 
     /// It signs tokens that live so long.
-    pub fn lengthen_signing_key(&mut self, kid: &str, longest_token_seconds: i64) -> Result<(), Error> {
-        let shorter = signing_keys::table.find(kid).filter(signing_keys::longest_token_seconds.lt(longest_token_seconds));
-        self.run_one(|conn| diesel::update(shorter).set(signing_keys::longest_token_seconds.eq(longest_token_seconds)).execute(conn))
+    pub fn lengthen_signing_key(
+        &mut self,
+        kid: &str,
+        longest_token_seconds: i64,
+    ) -> Result<(), Error> {
+        let shorter = signing_keys::table
+            .find(kid)
+            .filter(signing_keys::longest_token_seconds.lt(longest_token_seconds));
+        self.run_one(|conn| {
+            diesel::update(shorter)
+                .set(signing_keys::longest_token_seconds.eq(longest_token_seconds))
+                .execute(conn)
+        })
     }
 
     pub fn delete_signing_key(&mut self, kid: &str) -> Result<(), Error> {

@@ -1,6 +1,9 @@
 //! Which plan an organization has bought. No row: the default plan.
 
-use diesel::{ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper};
+use diesel::{
+    ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable,
+    SelectableHelper,
+};
 
 use super::schema::subscriptions;
 use super::{Error, Snapshot, Subject, Tx};
@@ -26,18 +29,43 @@ impl Subscription {
     /// With the plan's own seats.
     pub fn new(organization_id: OrganizationId, plan: &str, now: Timestamp) -> Self {
         let plan = plan.to_owned();
-        Self { organization_id, external_id: None, plan, full_seats: None, read_only_seats: None, created_at: now, updated_at: now }
+        Self {
+            organization_id,
+            external_id: None,
+            plan,
+            full_seats: None,
+            read_only_seats: None,
+            created_at: now,
+            updated_at: now,
+        }
     }
 }
 
 impl Snapshot<'_> {
-    pub fn find_subscription(&mut self, organization: OrganizationId) -> Result<Option<Subscription>, Error> {
-        self.run(|conn| subscriptions::table.find(organization).select(Subscription::as_select()).first(conn).optional())
+    pub fn find_subscription(
+        &mut self,
+        organization: OrganizationId,
+    ) -> Result<Option<Subscription>, Error> {
+        self.run(|conn| {
+            subscriptions::table
+                .find(organization)
+                .select(Subscription::as_select())
+                .first(conn)
+                .optional()
+        })
     }
 
-    pub fn find_subscription_by_external_id(&mut self, external_id: &str) -> Result<Option<Subscription>, Error> {
+    pub fn find_subscription_by_external_id(
+        &mut self,
+        external_id: &str,
+    ) -> Result<Option<Subscription>, Error> {
         let named = subscriptions::table.filter(subscriptions::external_id.eq(external_id));
-        self.run(|conn| named.select(Subscription::as_select()).first(conn).optional())
+        self.run(|conn| {
+            named
+                .select(Subscription::as_select())
+                .first(conn)
+                .optional()
+        })
     }
 }
 
@@ -49,6 +77,10 @@ impl Tx<'_> {
         if self.run(|conn| diesel::update(row).set(subscription).execute(conn))? == 1 {
             return Ok(());
         }
-        self.run_one(|conn| diesel::insert_into(subscriptions::table).values(subscription).execute(conn))
+        self.run_one(|conn| {
+            diesel::insert_into(subscriptions::table)
+                .values(subscription)
+                .execute(conn)
+        })
     }
 }

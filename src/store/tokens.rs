@@ -1,7 +1,8 @@
 //! Refresh tokens, opaque access tokens, and the ids of access tokens revoked before their time.
 
 use diesel::{
-    BoolExpressionMethods, ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper,
+    BoolExpressionMethods, ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable,
+    RunQueryDsl, Selectable, SelectableHelper,
 };
 
 use super::authorizations::Authorization;
@@ -57,17 +58,31 @@ struct RevokedToken {
 }
 
 impl Snapshot<'_> {
-    pub fn find_refresh_token_by_digest(&mut self, candidates: &[Digest]) -> Result<Option<RefreshToken>, Error> {
+    pub fn find_refresh_token_by_digest(
+        &mut self,
+        candidates: &[Digest],
+    ) -> Result<Option<RefreshToken>, Error> {
         self.run(|conn| {
-            refresh_tokens::table.filter(refresh_tokens::digest.eq_any(candidates)).select(RefreshToken::as_select()).first(conn).optional()
+            refresh_tokens::table
+                .filter(refresh_tokens::digest.eq_any(candidates))
+                .select(RefreshToken::as_select())
+                .first(conn)
+                .optional()
         })
     }
 
     /// The family's one live refresh token.
-    pub fn find_live_refresh_token(&mut self, authorization: AuthorizationId) -> Result<Option<RefreshToken>, Error> {
+    pub fn find_live_refresh_token(
+        &mut self,
+        authorization: AuthorizationId,
+    ) -> Result<Option<RefreshToken>, Error> {
         self.run(|conn| {
             refresh_tokens::table
-                .filter(refresh_tokens::authorization_id.eq(authorization).and(refresh_tokens::state.eq(RefreshTokenState::Active)))
+                .filter(
+                    refresh_tokens::authorization_id
+                        .eq(authorization)
+                        .and(refresh_tokens::state.eq(RefreshTokenState::Active)),
+                )
                 .select(RefreshToken::as_select())
                 .first(conn)
                 .optional()
@@ -76,33 +91,62 @@ impl Snapshot<'_> {
 
     /// Whether the access token came with a refresh token and nobody has seen it since.
     pub fn is_receipt_open(&mut self, access_token: AccessTokenId) -> Result<bool, Error> {
-        let open = refresh_tokens::table.filter(refresh_tokens::access_token_id.eq(access_token).and(refresh_tokens::received_at.is_null()));
-        let found: Option<RefreshTokenId> = self.run(|conn| open.select(refresh_tokens::id).first(conn).optional())?;
+        let open = refresh_tokens::table.filter(
+            refresh_tokens::access_token_id
+                .eq(access_token)
+                .and(refresh_tokens::received_at.is_null()),
+        );
+        let found: Option<RefreshTokenId> =
+            self.run(|conn| open.select(refresh_tokens::id).first(conn).optional())?;
         Ok(found.is_some())
     }
 
-    pub fn find_access_token_by_digest(&mut self, candidates: &[Digest]) -> Result<Option<AccessToken>, Error> {
-        self.run(|conn| access_tokens::table.filter(access_tokens::digest.eq_any(candidates)).select(AccessToken::as_select()).first(conn).optional())
+    pub fn find_access_token_by_digest(
+        &mut self,
+        candidates: &[Digest],
+    ) -> Result<Option<AccessToken>, Error> {
+        self.run(|conn| {
+            access_tokens::table
+                .filter(access_tokens::digest.eq_any(candidates))
+                .select(AccessToken::as_select())
+                .first(conn)
+                .optional()
+        })
     }
 
     pub fn is_token_revoked(&mut self, id: AccessTokenId) -> Result<bool, Error> {
-        let found: Option<AccessTokenId> = self.run(|conn| revoked_tokens::table.find(id).select(revoked_tokens::id).first(conn).optional())?;
+        let found: Option<AccessTokenId> = self.run(|conn| {
+            revoked_tokens::table
+                .find(id)
+                .select(revoked_tokens::id)
+                .first(conn)
+                .optional()
+        })?;
         Ok(found.is_some())
     }
 }
 
 impl Tx<'_> {
     pub fn insert_refresh_token(&mut self, token: &RefreshToken) -> Result<(), Error> {
-        self.run_one(|conn| diesel::insert_into(refresh_tokens::table).values(token).execute(conn))
+        self.run_one(|conn| {
+            diesel::insert_into(refresh_tokens::table)
+                .values(token)
+                .execute(conn)
+        })
     }
 
     /// Compare-and-swap: `NotFound` when another request consumed it first.
     pub fn consume_refresh_token(&mut self, id: RefreshTokenId) -> Result<(), Error> {
         let now = self.now;
-        let active = refresh_tokens::table.find(id).filter(refresh_tokens::state.eq(RefreshTokenState::Active));
+        let active = refresh_tokens::table
+            .find(id)
+            .filter(refresh_tokens::state.eq(RefreshTokenState::Active));
         self.run_one(|conn| {
             diesel::update(active)
-                .set((refresh_tokens::state.eq(RefreshTokenState::Consumed), refresh_tokens::consumed_at.eq(Some(now))))
+                .set((
+                    refresh_tokens::state.eq(RefreshTokenState::Consumed),
+                    refresh_tokens::consumed_at.eq(Some(now)),
+                ))
                 .execute(conn)
         })
     }
@@ -111,21 +155,37 @@ impl Tx<'_> {
     /// was not.
     pub fn replace_refresh_token(&mut self, id: RefreshTokenId) -> Result<(), Error> {
         let now = self.now;
-        let unused =
-            refresh_tokens::table.find(id).filter(refresh_tokens::state.eq(RefreshTokenState::Active)).filter(refresh_tokens::received_at.is_null());
+        let unused = refresh_tokens::table
+            .find(id)
+            .filter(refresh_tokens::state.eq(RefreshTokenState::Active))
+            .filter(refresh_tokens::received_at.is_null());
         self.run_one(|conn| {
             diesel::update(unused)
-                .set((refresh_tokens::state.eq(RefreshTokenState::Replaced), refresh_tokens::consumed_at.eq(Some(now))))
+                .set((
+                    refresh_tokens::state.eq(RefreshTokenState::Replaced),
+                    refresh_tokens::consumed_at.eq(Some(now)),
+                ))
                 .execute(conn)
         })
     }
 
     /// A refresh token that does not rotate lives on from its use.
-    pub fn extend_refresh_token(&mut self, id: RefreshTokenId, expires_at: Timestamp) -> Result<(), Error> {
+    pub fn extend_refresh_token(
+        &mut self,
+        id: RefreshTokenId,
+        expires_at: Timestamp,
+    ) -> Result<(), Error> {
         let now = self.now;
-        let active = refresh_tokens::table.find(id).filter(refresh_tokens::state.eq(RefreshTokenState::Active));
+        let active = refresh_tokens::table
+            .find(id)
+            .filter(refresh_tokens::state.eq(RefreshTokenState::Active));
         self.run_one(|conn| {
-            diesel::update(active).set((refresh_tokens::expires_at.eq(expires_at), refresh_tokens::received_at.eq(Some(now)))).execute(conn)
+            diesel::update(active)
+                .set((
+                    refresh_tokens::expires_at.eq(expires_at),
+                    refresh_tokens::received_at.eq(Some(now)),
+                ))
+                .execute(conn)
         })
     }
 
@@ -133,7 +193,8 @@ impl Tx<'_> {
     pub fn note_receipt(&mut self, access_token: AccessTokenId) -> Result<bool, Error> {
         let now = self.now;
         let of_token = refresh_tokens::access_token_id.eq(access_token);
-        let open = refresh_tokens::table.filter(of_token.and(refresh_tokens::received_at.is_null()));
+        let open =
+            refresh_tokens::table.filter(of_token.and(refresh_tokens::received_at.is_null()));
         self.run(|conn| {
             diesel::update(open.filter(refresh_tokens::state.ne(RefreshTokenState::Replaced)))
                 .set(refresh_tokens::received_at.eq(Some(now)))
@@ -143,14 +204,26 @@ impl Tx<'_> {
     }
 
     pub fn insert_access_token(&mut self, token: &AccessToken) -> Result<(), Error> {
-        self.run_one(|conn| diesel::insert_into(access_tokens::table).values(token).execute(conn))
+        self.run_one(|conn| {
+            diesel::insert_into(access_tokens::table)
+                .values(token)
+                .execute(conn)
+        })
     }
 
     /// Ends one access token until its expiry would have; one that is revoked already is no error.
-    pub fn revoke_access_token(&mut self, authorization: &Authorization, id: AccessTokenId, expires_at: Timestamp) -> Result<(), Error> {
+    pub fn revoke_access_token(
+        &mut self,
+        authorization: &Authorization,
+        id: AccessTokenId,
+        expires_at: Timestamp,
+    ) -> Result<(), Error> {
         self.touch(Subject::Organization(authorization.organization_id));
         let row = RevokedToken { id, expires_at };
-        let insert = diesel::insert_into(revoked_tokens::table).values(&row).on_conflict_do_nothing();
-        self.run(|conn| on_inner!(conn, inner => insert.execute(inner))).map(drop)
+        let insert = diesel::insert_into(revoked_tokens::table)
+            .values(&row)
+            .on_conflict_do_nothing();
+        self.run(|conn| on_inner!(conn, inner => insert.execute(inner)))
+            .map(drop)
     }
 }

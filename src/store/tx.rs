@@ -19,12 +19,19 @@ pub struct Snapshot<'c> {
 
 impl<'c> Snapshot<'c> {
     pub(super) fn new(conn: &'c mut Conn) -> Self {
-        Self { conn, spoilt: None, violated: None }
+        Self {
+            conn,
+            spoilt: None,
+            violated: None,
+        }
     }
 
     /// Runs one statement. After a spoiling error or a violated constraint none runs any more, whatever the closure does
     /// with the first: PostgreSQL refuses, and would answer the COMMIT with success although it rolls back.
-    pub(super) fn run<T>(&mut self, statement: impl FnOnce(&mut Conn) -> QueryResult<T>) -> Result<T, Error> {
+    pub(super) fn run<T>(
+        &mut self,
+        statement: impl FnOnce(&mut Conn) -> QueryResult<T>,
+    ) -> Result<T, Error> {
         if let Some(reason) = &self.spoilt {
             return Err(Error::Unavailable(reason.clone()));
         }
@@ -65,7 +72,12 @@ pub struct Tx<'c> {
 
 impl<'c> Tx<'c> {
     pub(super) fn new(conn: &'c mut Conn, now: Timestamp) -> Self {
-        Self { snapshot: Snapshot::new(conn), now, credential: None, touched: Vec::new() }
+        Self {
+            snapshot: Snapshot::new(conn),
+            now,
+            credential: None,
+            touched: Vec::new(),
+        }
     }
 
     /// Says that what is remembered of `subject` ends with this transaction.
@@ -76,8 +88,15 @@ impl<'c> Tx<'c> {
     }
 
     /// Runs a statement that must change exactly one row.
-    pub(super) fn run_one(&mut self, statement: impl FnOnce(&mut Conn) -> QueryResult<usize>) -> Result<(), Error> {
-        if self.run(statement)? == 1 { Ok(()) } else { Err(Error::NotFound) }
+    pub(super) fn run_one(
+        &mut self,
+        statement: impl FnOnce(&mut Conn) -> QueryResult<usize>,
+    ) -> Result<(), Error> {
+        if self.run(statement)? == 1 {
+            Ok(())
+        } else {
+            Err(Error::NotFound)
+        }
     }
 
     pub(super) fn has_touched(&self) -> bool {

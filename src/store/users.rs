@@ -1,6 +1,9 @@
 //! People and service accounts.
 
-use diesel::{ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper};
+use diesel::{
+    ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable,
+    SelectableHelper,
+};
 
 use super::schema::{applications, organizations, users, workspaces};
 use super::{Error, Snapshot, Subject, Tx};
@@ -34,29 +37,55 @@ impl std::fmt::Debug for User {
 
 impl Snapshot<'_> {
     pub fn find_user(&mut self, id: UserId) -> Result<Option<User>, Error> {
-        self.run(|conn| users::table.find(id).select(User::as_select()).first(conn).optional())
+        self.run(|conn| {
+            users::table
+                .find(id)
+                .select(User::as_select())
+                .first(conn)
+                .optional()
+        })
     }
 
     pub fn find_user_by_external_id(&mut self, external_id: &str) -> Result<Option<User>, Error> {
-        self.run(|conn| users::table.filter(users::external_id.eq(external_id)).select(User::as_select()).first(conn).optional())
+        self.run(|conn| {
+            users::table
+                .filter(users::external_id.eq(external_id))
+                .select(User::as_select())
+                .first(conn)
+                .optional()
+        })
     }
 
     /// `account_key`: the normal form of the address.
     pub fn find_user_by_email(&mut self, account_key: &str) -> Result<Option<User>, Error> {
-        self.run(|conn| users::table.filter(users::email.eq(account_key)).select(User::as_select()).first(conn).optional())
+        self.run(|conn| {
+            users::table
+                .filter(users::email.eq(account_key))
+                .select(User::as_select())
+                .first(conn)
+                .optional()
+        })
     }
 }
 
 impl Snapshot<'_> {
     /// The id of the live application, the workspace or the organization that the service account acts for.
     pub fn find_holder_of_service_account(&mut self, id: UserId) -> Result<Option<String>, Error> {
-        let own = applications::table.filter(applications::service_account_id.eq(id)).filter(applications::state.eq(ApplicationState::Active));
-        let application: Option<ApplicationId> = self.run(|conn| own.select(applications::id).first(conn).optional())?;
+        let own = applications::table
+            .filter(applications::service_account_id.eq(id))
+            .filter(applications::state.eq(ApplicationState::Active));
+        let application: Option<ApplicationId> =
+            self.run(|conn| own.select(applications::id).first(conn).optional())?;
         let own = workspaces::table.filter(workspaces::service_account_id.eq(id));
-        let workspace: Option<WorkspaceId> = self.run(|conn| own.select(workspaces::id).first(conn).optional())?;
+        let workspace: Option<WorkspaceId> =
+            self.run(|conn| own.select(workspaces::id).first(conn).optional())?;
         let own = organizations::table.filter(organizations::service_account_id.eq(id));
-        let organization: Option<OrganizationId> = self.run(|conn| own.select(organizations::id).first(conn).optional())?;
-        let found = application.map(|id| id.to_string()).or(workspace.map(|id| id.to_string())).or(organization.map(|id| id.to_string()));
+        let organization: Option<OrganizationId> =
+            self.run(|conn| own.select(organizations::id).first(conn).optional())?;
+        let found = application
+            .map(|id| id.to_string())
+            .or(workspace.map(|id| id.to_string()))
+            .or(organization.map(|id| id.to_string()));
         Ok(found)
     }
 }
@@ -78,26 +107,47 @@ impl Tx<'_> {
             users::name.eq(&user.name),
             users::external_id.eq(&user.external_id),
         );
-        self.run_one(|conn| diesel::update(users::table.find(user.id)).set(set).execute(conn))
+        self.run_one(|conn| {
+            diesel::update(users::table.find(user.id))
+                .set(set)
+                .execute(conn)
+        })
     }
 
     /// Locks the user's row until the end of the transaction.
     pub fn hold_user(&mut self, id: UserId) -> Result<(), Error> {
-        self.run_one(|conn| diesel::update(users::table.find(id)).set(users::kind.eq(users::kind)).execute(conn))
+        self.run_one(|conn| {
+            diesel::update(users::table.find(id))
+                .set(users::kind.eq(users::kind))
+                .execute(conn)
+        })
     }
 
     /// News for what is remembered of credentials that act as the user.
     pub fn change_user_name(&mut self, id: UserId, name: &str) -> Result<(), Error> {
         self.touch(Subject::User(id));
-        self.run_one(|conn| diesel::update(users::table.find(id)).set(users::name.eq(name)).execute(conn))
+        self.run_one(|conn| {
+            diesel::update(users::table.find(id))
+                .set(users::name.eq(name))
+                .execute(conn)
+        })
     }
 
     /// Also news for the organizations the user is in: until a domain is verified, its active members' addresses are its own.
-    pub fn change_user_state(&mut self, id: UserId, from: UserState, to: UserState) -> Result<(), Error> {
+    pub fn change_user_state(
+        &mut self,
+        id: UserId,
+        from: UserState,
+        to: UserState,
+    ) -> Result<(), Error> {
         self.touch(Subject::User(id));
         for organization in self.list_organizations_of(id)? {
             self.touch(Subject::Organization(organization.id));
         }
-        self.run_one(|conn| diesel::update(users::table.find(id).filter(users::state.eq(from))).set(users::state.eq(to)).execute(conn))
+        self.run_one(|conn| {
+            diesel::update(users::table.find(id).filter(users::state.eq(from)))
+                .set(users::state.eq(to))
+                .execute(conn)
+        })
     }
 }

@@ -33,7 +33,12 @@ pub(super) struct Writer {
 
 impl Writer {
     pub fn new(database: Database, changes: Arc<Changes>) -> Self {
-        Self { database, changes, conn: None, data_version: 0 }
+        Self {
+            database,
+            changes,
+            conn: None,
+            data_version: 0,
+        }
     }
 
     /// Works until every sender is gone.
@@ -59,7 +64,10 @@ impl Writer {
         self.notice_foreign_writes();
         let kept = self.commit(&mut batch);
         if let Err(reason) = &kept {
-            tracing::error!(writes = batch.len(), "A batch of writes failed and was rolled back: {reason}");
+            tracing::error!(
+                writes = batch.len(),
+                "A batch of writes failed and was rolled back: {reason}"
+            );
             self.conn = None;
         }
         for job in batch {
@@ -109,7 +117,9 @@ impl Writer {
         match diesel::sql_query("PRAGMA data_version").get_result::<Version>(conn) {
             Ok(version) => {
                 if self.data_version != 0 && version.data_version != self.data_version {
-                    tracing::warn!("Another program wrote to the database: the access cache was cleared");
+                    tracing::warn!(
+                        "Another program wrote to the database: the access cache was cleared"
+                    );
                     self.changes.forget_all();
                 }
                 self.data_version = version.data_version;

@@ -56,12 +56,36 @@ impl Default for Metrics {
 
 impl Metrics {
     fn registered(mut self) -> Self {
-        self.registry.register("http_requests", "Requests by route, method and status", self.requests.clone());
-        self.registry.register("http_request_seconds", "How long requests took", self.request_seconds.clone());
-        self.registry.register("decisions", "Answers about credentials by door and code", self.decisions.clone());
-        self.registry.register("access_memory", "Look-ups of credentials answered from memory or not", self.access_memory.clone());
-        self.registry.register("sweep_backlog_rows", "Expired rows that wait for the sweep", self.sweep_backlog.clone());
-        self.registry.register("swept_rows", "Expired rows that were removed", self.swept_rows.clone());
+        self.registry.register(
+            "http_requests",
+            "Requests by route, method and status",
+            self.requests.clone(),
+        );
+        self.registry.register(
+            "http_request_seconds",
+            "How long requests took",
+            self.request_seconds.clone(),
+        );
+        self.registry.register(
+            "decisions",
+            "Answers about credentials by door and code",
+            self.decisions.clone(),
+        );
+        self.registry.register(
+            "access_memory",
+            "Look-ups of credentials answered from memory or not",
+            self.access_memory.clone(),
+        );
+        self.registry.register(
+            "sweep_backlog_rows",
+            "Expired rows that wait for the sweep",
+            self.sweep_backlog.clone(),
+        );
+        self.registry.register(
+            "swept_rows",
+            "Expired rows that were removed",
+            self.swept_rows.clone(),
+        );
         self
     }
 
@@ -80,8 +104,20 @@ mod tests {
     #[test]
     fn a_counted_request_is_found_in_the_text() {
         let metrics = Metrics::default();
-        metrics.requests.get_or_create(&RequestLabels { route: "/healthz".to_owned(), method: "GET", status: 200 }).inc();
+        metrics
+            .requests
+            .get_or_create(&RequestLabels {
+                route: "/healthz".to_owned(),
+                method: "GET",
+                status: 200,
+            })
+            .inc();
         let text = metrics.text().expect("text");
-        assert!(text.contains(r#"countersign_http_requests_total{route="/healthz",method="GET",status="200"} 1"#), "{text}");
+        assert!(
+            text.contains(
+                r#"countersign_http_requests_total{route="/healthz",method="GET",status="200"} 1"#
+            ),
+            "{text}"
+        );
     }
 }

@@ -45,7 +45,9 @@ pub enum DomainError {
     Invalid,
     #[error("the domain is not written in its normal form")]
     NotCanonical,
-    #[error("the domain holds a letter that older software replaces by another: write it in its xn-- form")]
+    #[error(
+        "the domain holds a letter that older software replaces by another: write it in its xn-- form"
+    )]
     Ambiguous,
     #[error("the domain has a single label")]
     SingleLabel,
@@ -111,14 +113,24 @@ impl Domain {
         ensure(!written.is_empty(), D::Empty)?;
         ensure(written.len() <= 4 * MAX_DOMAIN_BYTES, D::TooLong)?; // before any work: UTF-8 has up to 4 bytes a letter
         ensure(!written.chars().any(is_deviation), D::Ambiguous)?;
-        let ascii = idna::domain_to_ascii_cow(written.as_bytes(), idna::AsciiDenyList::STD3).map_err(|_| D::Invalid)?;
+        let ascii = idna::domain_to_ascii_cow(written.as_bytes(), idna::AsciiDenyList::STD3)
+            .map_err(|_| D::Invalid)?;
         ensure(ascii.len() <= MAX_DOMAIN_BYTES, D::TooLong)?;
-        ensure(ascii.split('.').all(|l| l.len() <= MAX_LABEL_BYTES), D::TooLong)?;
+        ensure(
+            ascii.split('.').all(|l| l.len() <= MAX_LABEL_BYTES),
+            D::TooLong,
+        )?;
         ensure(ascii.split('.').all(is_host_label), D::Invalid)?;
         ensure(is_canonical(written, &ascii), D::NotCanonical)?;
-        let top_level = ascii.rsplit_once('.').map(|(_, label)| label).ok_or(D::SingleLabel)?;
+        let top_level = ascii
+            .rsplit_once('.')
+            .map(|(_, label)| label)
+            .ok_or(D::SingleLabel)?;
         // RFC 1123 §2.1: the top level is alphabetic, and so no part of 192.0.2.1 or 0x7f.1
-        ensure(top_level.starts_with(|c: char| c.is_ascii_alphabetic()), D::IpAddress)?;
+        ensure(
+            top_level.starts_with(|c: char| c.is_ascii_alphabetic()),
+            D::IpAddress,
+        )?;
         Ok(Self(ascii.into_owned()))
     }
 
@@ -129,7 +141,9 @@ impl Domain {
     /// Whether anyone can open a mailbox here, or under a parent of it, so that no organization owns it.
     pub fn is_free_mail(&self) -> bool {
         let labels = self.0.match_indices('.').map(|(dot, _)| &self.0[dot + 1..]);
-        std::iter::once(self.as_str()).chain(labels).any(is_listed_as_free_mail)
+        std::iter::once(self.as_str())
+            .chain(labels)
+            .any(is_listed_as_free_mail)
     }
 
     /// Whether this is `parent`, or with `include_subdomains` lies below it. Compares whole labels.
@@ -150,7 +164,10 @@ impl Mailbox {
         ensure(text.len() <= MAX_TEXT_BYTES, M::TooLong)?;
         ensure(!text.contains(char::is_control), M::ControlCharacter)?; // RFC 5322 §2.2: CR LF ends a header
         ensure(!text.contains(is_invisible), M::InvisibleCharacter)?;
-        ensure(!text.contains(|c: char| c.is_whitespace() && c != ' '), M::WhiteSpace)?;
+        ensure(
+            !text.contains(|c: char| c.is_whitespace() && c != ' '),
+            M::WhiteSpace,
+        )?;
         ensure(!text.contains(['(', ')']), M::Comment)?; // RFC 5322 §3.2.2
         ensure(!text.contains("=?"), M::EncodedWord)?; // RFC 2047 §2
         ensure(!text.contains(['[', ']']), M::AddressLiteral)?; // RFC 5321 §4.1.3
@@ -164,8 +181,14 @@ impl Mailbox {
         ensure(!domain.contains('@'), M::SeveralAtSigns)?;
         check_local_part(local)?;
         let domain = Domain::parse(domain)?;
-        ensure(local.len() + 1 + domain.as_str().len() <= MAX_ADDRESS_BYTES, M::TooLong)?;
-        Ok(Self { local: local.to_owned(), domain })
+        ensure(
+            local.len() + 1 + domain.as_str().len() <= MAX_ADDRESS_BYTES,
+            M::TooLong,
+        )?;
+        Ok(Self {
+            local: local.to_owned(),
+            domain,
+        })
     }
 
     pub fn local(&self) -> &str {
@@ -202,7 +225,9 @@ fn is_host_label(label: &str) -> bool {
     !label.is_empty()
         && !label.starts_with('-')
         && !label.ends_with('-')
-        && label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        && label
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }
 
 /// Whether each label was written, but for its case, as its A-label or its U-label: software that skips the mappings
@@ -213,7 +238,10 @@ fn is_canonical(written: &str, ascii: &str) -> bool {
     let forms = ascii.split('.').zip(unicode.split('.'));
     decoded.is_ok()
         && written.split('.').count() == ascii.split('.').count()
-        && written.split('.').zip(forms).all(|(label, (a, u))| label == a || label == u)
+        && written
+            .split('.')
+            .zip(forms)
+            .all(|(label, (a, u))| label == a || label == u)
 }
 
 /// Lower case, except where a letter outside ASCII would become one inside, as the Kelvin sign does.
@@ -231,11 +259,15 @@ fn lower_case(text: &str) -> String {
 }
 
 fn free_mail_lines() -> impl Iterator<Item = &'static str> {
-    FREE_MAIL_TEXT.lines().filter(|line| !line.is_empty() && !line.starts_with('#'))
+    FREE_MAIL_TEXT
+        .lines()
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
 }
 
 fn is_listed_as_free_mail(domain: &str) -> bool {
-    let is_country_form_of_one = |(name, suffix)| is_country_form(suffix) && FREE_MAIL.contains(format!("{name}.*").as_str());
+    let is_country_form_of_one = |(name, suffix)| {
+        is_country_form(suffix) && FREE_MAIL.contains(format!("{name}.*").as_str())
+    };
     FREE_MAIL.contains(domain) || domain.split_once('.').is_some_and(is_country_form_of_one)
 }
 
@@ -259,14 +291,21 @@ fn without_display_name(text: &str) -> Result<&str, MailboxError> {
     };
     ensure(!path.contains('<'), M::SeveralAddresses)?;
     let address = path.strip_suffix('>').ok_or(M::NotAnAddress)?;
-    ensure(is_plain_display_name(display_name.trim_end_matches(' ')), M::DisplayName)?;
+    ensure(
+        is_plain_display_name(display_name.trim_end_matches(' ')),
+        M::DisplayName,
+    )?;
     Ok(address)
 }
 
 /// Holds nothing that a reader who ignores the quotes, or folds look-alikes, could take for part of an address.
 fn is_plain_display_name(name: &str) -> bool {
-    let unquoted = name.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(name);
-    !unquoted.contains(['"', '\\', '@', '>', '%', '!', '=']) && !unquoted.contains(is_like_a_special)
+    let unquoted = name
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'))
+        .unwrap_or(name);
+    !unquoted.contains(['"', '\\', '@', '>', '%', '!', '='])
+        && !unquoted.contains(is_like_a_special)
 }
 
 /// Characters that NFKC or a best-fit code page turns into one of RFC 5322's specials, with their neighbours:
@@ -369,14 +408,27 @@ mod tests {
 
     #[test]
     fn spellings_of_one_domain_are_equal() {
-        for text in ["acme.example", "ACME.Example", "acme.example.", "AcMe.eXaMpLe."] {
+        for text in [
+            "acme.example",
+            "ACME.Example",
+            "acme.example.",
+            "AcMe.eXaMpLe.",
+        ] {
             assert_eq!(domain(text).as_str(), "acme.example", "{text}");
         }
         // RFC 5890 §2.3.2.1: U-label and A-label
-        for text in ["bücher.example", "BÜCHER.example.", "xn--bcher-kva.example", "XN--BCHER-KVA.EXAMPLE"] {
+        for text in [
+            "bücher.example",
+            "BÜCHER.example.",
+            "xn--bcher-kva.example",
+            "XN--BCHER-KVA.EXAMPLE",
+        ] {
             assert_eq!(domain(text).as_str(), "xn--bcher-kva.example", "{text}");
         }
-        assert_eq!(domain("xn--strae-oqa.example").as_str(), "xn--strae-oqa.example");
+        assert_eq!(
+            domain("xn--strae-oqa.example").as_str(),
+            "xn--strae-oqa.example"
+        );
         assert_eq!(domain("bücher.xn--p1ai").as_str(), "xn--bcher-kva.xn--p1ai"); // labels may mix
     }
 
@@ -387,7 +439,10 @@ mod tests {
         assert_eq!(domain(&longest).as_str().len(), 253);
         assert_eq!(Domain::parse(&format!("{longest}a")), Err(D::TooLong));
         assert_eq!(Domain::parse(&format!("{label}a.example")), Err(D::TooLong));
-        assert_eq!(Domain::parse(&format!("{}.example", "ü".repeat(60))), Err(D::TooLong)); // 63 counts the A-label
+        assert_eq!(
+            Domain::parse(&format!("{}.example", "ü".repeat(60))),
+            Err(D::TooLong)
+        ); // 63 counts the A-label
         for (text, error) in [
             ("", D::Empty),
             (".", D::Empty),
@@ -443,8 +498,21 @@ mod tests {
 
     #[test]
     fn punycode_cannot_smuggle_what_its_letters_cannot() {
-        for label in ["ａcme", "ac\u{ad}me", "ac\u{200d}me", "BÜCHER", "acme。example", "ﬁrm", "ac\u{202e}me", "a@b", "ü.evil"] {
-            let text = format!("xn--{}.example", idna::punycode::encode_str(label).expect(label));
+        for label in [
+            "ａcme",
+            "ac\u{ad}me",
+            "ac\u{200d}me",
+            "BÜCHER",
+            "acme。example",
+            "ﬁrm",
+            "ac\u{202e}me",
+            "a@b",
+            "ü.evil",
+        ] {
+            let text = format!(
+                "xn--{}.example",
+                idna::punycode::encode_str(label).expect(label)
+            );
             assert!(Domain::parse(&text).is_err(), "{label:?} as {text}");
         }
     }
@@ -494,7 +562,14 @@ mod tests {
         ] {
             assert!(domain(text).is_free_mail(), "{text}");
         }
-        for text in ["acme.example", "yahoo.acme.example", "notgmail.com", "gmail.com.example", "yahoo-inc.com", "outlook.acme"] {
+        for text in [
+            "acme.example",
+            "yahoo.acme.example",
+            "notgmail.com",
+            "gmail.com.example",
+            "yahoo-inc.com",
+            "outlook.acme",
+        ] {
             assert!(!domain(text).is_free_mail(), "{text}");
         }
     }
@@ -516,7 +591,10 @@ mod tests {
         for (text, address) in [
             ("ada@acme.example", "ada@acme.example"),
             (" ada@acme.example ", "ada@acme.example"),
-            ("Ada.Lovelace+dev@ACME.Example.", "Ada.Lovelace+dev@acme.example"),
+            (
+                "Ada.Lovelace+dev@ACME.Example.",
+                "Ada.Lovelace+dev@acme.example",
+            ),
             ("o'brien_r&d-1@acme.example", "o'brien_r&d-1@acme.example"),
             ("ada@bücher.example", "ada@xn--bcher-kva.example"),
             ("<ada@acme.example>", "ada@acme.example"),
@@ -526,7 +604,11 @@ mod tests {
             ("Åsa Öberg <asa@acme.example>", "asa@acme.example"),
             ("\"\" <ada@acme.example>", "ada@acme.example"),
         ] {
-            assert_eq!(Mailbox::parse(text).map(|mailbox| mailbox.to_string()), Ok(address.to_owned()), "{text:?}");
+            assert_eq!(
+                Mailbox::parse(text).map(|mailbox| mailbox.to_string()),
+                Ok(address.to_owned()),
+                "{text:?}"
+            );
         }
     }
 
@@ -535,7 +617,12 @@ mod tests {
         let key = |text| Mailbox::parse(text).expect(text).account_key();
         assert_eq!(key("Ada@BÜCHER.example."), key("ada@xn--bcher-kva.example"));
         assert_ne!(key("ada@acme.example"), key("ada+1@acme.example"));
-        assert_eq!(Mailbox::parse("Ada@Acme.example").expect("an address").local(), "Ada");
+        assert_eq!(
+            Mailbox::parse("Ada@Acme.example")
+                .expect("an address")
+                .local(),
+            "Ada"
+        );
     }
 
     /// Row 51 of the field study: every way to write `own` where another reader finds `evil`.
@@ -555,7 +642,10 @@ mod tests {
             ("<ada@acme.example>>", "domain_invalid"),
             ("<<ada@acme.example>>", "several_addresses"),
             // RFC 5322 §2.2: header injection
-            ("ada@acme.example\r\nBcc: evil@evil.example", "control_character"),
+            (
+                "ada@acme.example\r\nBcc: evil@evil.example",
+                "control_character",
+            ),
             ("ada@acme.example\nevil@evil.example", "control_character"),
             ("ada\r@acme.example", "control_character"),
             ("ada@acme.example\0", "control_character"),
@@ -584,7 +674,10 @@ mod tests {
             ("ada@acme.example(@evil.example)", "comment"),
             ("evil@evil.example(@acme.example", "comment"),
             // RFC 2047
-            ("=?utf-8?q?evil=40evil.example=3e?=@acme.example", "encoded_word"),
+            (
+                "=?utf-8?q?evil=40evil.example=3e?=@acme.example",
+                "encoded_word",
+            ),
             ("=?utf-8?b?ZXZpbA==?= <ada@acme.example>", "encoded_word"),
             // RFC 5321 §4.1.3: address literals
             ("ada@[192.0.2.1]", "address_literal"),
@@ -592,17 +685,29 @@ mod tests {
             ("ada@192.0.2.1", "domain_invalid"),
             // RFC 5321 appendix C: source routes
             ("<@evil.example:ada@acme.example>", "source_route"),
-            ("@evil.example,@other.example:ada@acme.example", "source_route"),
+            (
+                "@evil.example,@other.example:ada@acme.example",
+                "source_route",
+            ),
             ("< @evil.example:ada@acme.example>", "source_route"),
             // RFC 5322 §3.4: groups and lists
             ("list:ada@acme.example;", "group"),
-            ("list: Ada <ada@acme.example>, <evil@evil.example>;", "group"),
+            (
+                "list: Ada <ada@acme.example>, <evil@evil.example>;",
+                "group",
+            ),
             ("undisclosed-recipients:;", "group"),
             ("mailto:ada@acme.example", "group"),
             ("ada@acme.example,evil@evil.example", "several_addresses"),
             ("ada@acme.example;evil@evil.example", "several_addresses"),
-            ("<ada@acme.example>,<evil@evil.example>", "several_addresses"),
-            ("<ada@acme.example> <evil@evil.example>", "several_addresses"),
+            (
+                "<ada@acme.example>,<evil@evil.example>",
+                "several_addresses",
+            ),
+            (
+                "<ada@acme.example> <evil@evil.example>",
+                "several_addresses",
+            ),
             ("<evil@evil.example><ada@acme.example>", "several_addresses"),
             ("\"Lovelace, Ada\" <ada@acme.example>", "several_addresses"),
             // display names that look like addresses
@@ -656,12 +761,36 @@ mod tests {
     #[test]
     fn lengths_are_bounded() {
         let label = "a".repeat(60);
-        assert_eq!(code(&format!("{}@acme.example", "a".repeat(64))), "accepted");
-        assert_eq!(code(&format!("{}@acme.example", "a".repeat(65))), "too_long");
-        assert_eq!(code(&format!("a@{}.example", "a".repeat(64))), "domain_invalid");
-        assert_eq!(code(&format!("{}@{label}.{label}.{label}.example", "a".repeat(63))), "accepted"); // 254
-        assert_eq!(code(&format!("{}@{label}.{label}.{label}.example", "a".repeat(64))), "too_long");
-        assert_eq!(code(&format!("{} <ada@acme.example>", "a".repeat(1_000))), "too_long");
+        assert_eq!(
+            code(&format!("{}@acme.example", "a".repeat(64))),
+            "accepted"
+        );
+        assert_eq!(
+            code(&format!("{}@acme.example", "a".repeat(65))),
+            "too_long"
+        );
+        assert_eq!(
+            code(&format!("a@{}.example", "a".repeat(64))),
+            "domain_invalid"
+        );
+        assert_eq!(
+            code(&format!(
+                "{}@{label}.{label}.{label}.example",
+                "a".repeat(63)
+            )),
+            "accepted"
+        ); // 254
+        assert_eq!(
+            code(&format!(
+                "{}@{label}.{label}.{label}.example",
+                "a".repeat(64)
+            )),
+            "too_long"
+        );
+        assert_eq!(
+            code(&format!("{} <ada@acme.example>", "a".repeat(1_000))),
+            "too_long"
+        );
     }
 
     proptest! {

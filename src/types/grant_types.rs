@@ -14,7 +14,11 @@ vocabulary! {
 }
 
 impl GrantType {
-    pub const ALL: [Self; 3] = [Self::AuthorizationCode, Self::RefreshToken, Self::ClientCredentials];
+    pub const ALL: [Self; 3] = [
+        Self::AuthorizationCode,
+        Self::RefreshToken,
+        Self::ClientCredentials,
+    ];
 
     fn bit(self) -> usize {
         match self {
@@ -53,7 +57,9 @@ impl GrantTypes {
     }
 
     pub fn iter(self) -> impl Iterator<Item = GrantType> {
-        GrantType::ALL.into_iter().filter(move |grant| self.contains(*grant))
+        GrantType::ALL
+            .into_iter()
+            .filter(move |grant| self.contains(*grant))
     }
 
     pub fn without(self, grant: GrantType) -> Self {
@@ -80,7 +86,9 @@ impl FromStr for GrantTypes {
 
     fn from_str(text: &str) -> Result<Self, UnknownGrantType> {
         let words = text.split(' ').filter(|word| !word.is_empty());
-        words.map(|word| word.parse().map_err(|_| UnknownGrantType(word.to_owned()))).collect()
+        words
+            .map(|word| word.parse().map_err(|_| UnknownGrantType(word.to_owned())))
+            .collect()
     }
 }
 
@@ -99,7 +107,13 @@ mod tests {
         for text in TEXTS {
             assert_eq!(text.parse::<GrantTypes>().expect("known").as_str(), text);
         }
-        assert_eq!("client_credentials  authorization_code".parse(), Ok(GrantTypes::ALL.without(GrantType::RefreshToken)));
-        assert_eq!("password".parse::<GrantTypes>(), Err(UnknownGrantType("password".to_owned())));
+        assert_eq!(
+            "client_credentials  authorization_code".parse(),
+            Ok(GrantTypes::ALL.without(GrantType::RefreshToken))
+        );
+        assert_eq!(
+            "password".parse::<GrantTypes>(),
+            Err(UnknownGrantType("password".to_owned()))
+        );
     }
 }

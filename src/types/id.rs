@@ -145,7 +145,9 @@ ids! {
 /// RFC 9562 §5.7: 48 bits of unix milliseconds, then version, variant and 74 random bits.
 fn uuid_v7(now: Timestamp) -> u128 {
     let millis = u64::try_from(now.millis()).unwrap_or(0);
-    uuid::Builder::from_unix_timestamp_millis(millis, &rand::random::<[u8; 10]>()).into_uuid().as_u128()
+    uuid::Builder::from_unix_timestamp_millis(millis, &rand::random::<[u8; 10]>())
+        .into_uuid()
+        .as_u128()
 }
 
 #[cfg(test)]
@@ -159,7 +161,11 @@ mod tests {
         assert_eq!(id.as_str().len(), 26);
         assert!(id.as_str().parse::<UserId>().is_err());
         assert!("org_".parse::<OrganizationId>().is_err());
-        assert!("org_0000000000000000000-_0".parse::<OrganizationId>().is_err());
+        assert!(
+            "org_0000000000000000000-_0"
+                .parse::<OrganizationId>()
+                .is_err()
+        );
     }
 
     #[test]

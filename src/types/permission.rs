@@ -34,7 +34,9 @@ impl PermissionSet {
     }
 
     pub fn iter(self) -> impl Iterator<Item = Permission> {
-        (0..MOST_PERMISSIONS as u8).map(Permission).filter(move |permission| self.contains(*permission))
+        (0..MOST_PERMISSIONS as u8)
+            .map(Permission)
+            .filter(move |permission| self.contains(*permission))
     }
 }
 
@@ -70,6 +72,8 @@ impl Not for PermissionSet {
 
 impl FromIterator<Permission> for PermissionSet {
     fn from_iter<I: IntoIterator<Item = Permission>>(permissions: I) -> Self {
-        permissions.into_iter().fold(Self::NONE, |set, permission| set | Self::of(permission))
+        permissions
+            .into_iter()
+            .fold(Self::NONE, |set, permission| set | Self::of(permission))
     }
 }

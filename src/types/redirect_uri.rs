@@ -17,11 +17,15 @@ pub enum RedirectUriError {
     Fragment,
     #[error("must not have a user name or password")]
     UserInfo,
-    #[error("must use https, http on a loopback address, or a private-use scheme such as com.example.app")]
+    #[error(
+        "must use https, http on a loopback address, or a private-use scheme such as com.example.app"
+    )]
     Scheme,
     #[error("must be at most 2000 characters of plain ASCII without spaces")]
     Characters,
-    #[error("must name a host of letters, digits, hyphens and dots, or an IP address in its usual form")]
+    #[error(
+        "must name a host of letters, digits, hyphens and dots, or an IP address in its usual form"
+    )]
     Host,
 }
 
@@ -53,13 +57,18 @@ impl RedirectUri {
 
     /// The same for every port of a loopback address (RFC 8252 §7.3): what tells two registrations apart.
     pub fn without_loopback_port(&self) -> String {
-        loopback_parts(&self.0).map_or_else(|| self.0.clone(), |(host, rest)| format!("http://{host}{rest}"))
+        loopback_parts(&self.0).map_or_else(
+            || self.0.clone(),
+            |(host, rest)| format!("http://{host}{rest}"),
+        )
     }
 
     /// What the consent page shows: `https://app.example`, or the scheme of a native application.
     pub fn origin(&self) -> String {
         match Url::parse(&self.0) {
-            Ok(url) if url.has_host() && matches!(url.scheme(), "http" | "https") => url.origin().ascii_serialization(),
+            Ok(url) if url.has_host() && matches!(url.scheme(), "http" | "https") => {
+                url.origin().ascii_serialization()
+            }
             Ok(url) => format!("{}:", url.scheme()),
             Err(_) => String::new(),
         }
@@ -93,9 +102,15 @@ impl FromStr for RedirectUri {
     type Err = RedirectUriError;
 
     fn from_str(text: &str) -> Result<Self, RedirectUriError> {
-        use RedirectUriError::{Characters, Fragment, Host as HostName, NotAbsolute, Scheme, UserInfo};
+        use RedirectUriError::{
+            Characters, Fragment, Host as HostName, NotAbsolute, Scheme, UserInfo,
+        };
         // the URL parser drops tabs and turns backslashes: what it would change is refused before it sees it
-        if text.len() > MOST_BYTES || !text.bytes().all(|byte| matches!(byte, 0x21..=0x7E) && !b"\\\"<>^`{|}".contains(&byte)) {
+        if text.len() > MOST_BYTES
+            || !text
+                .bytes()
+                .all(|byte| matches!(byte, 0x21..=0x7E) && !b"\\\"<>^`{|}".contains(&byte))
+        {
             return Err(Characters);
         }
         let url = Url::parse(text).map_err(|_| NotAbsolute)?;
@@ -118,7 +133,11 @@ impl FromStr for RedirectUri {
             return Err(Scheme);
         }
         // `https:///a.example`, `http://0x7f.1` and `https://%61.example` go elsewhere in a browser than they read
-        if matches!(url.scheme(), "http" | "https") && !url.host_str().is_some_and(|host| host.eq_ignore_ascii_case(without_port(authority(text)))) {
+        if matches!(url.scheme(), "http" | "https")
+            && !url
+                .host_str()
+                .is_some_and(|host| host.eq_ignore_ascii_case(without_port(authority(text))))
+        {
             return Err(HostName);
         }
         Ok(Self(text.to_owned()))
@@ -173,14 +192,20 @@ mod tests {
     use super::*;
 
     fn uri(text: &str) -> RedirectUri {
-        text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
+        text.parse()
+            .unwrap_or_else(|error| panic!("{text}: {error}"))
     }
 
     #[test]
     fn one_byte_off_is_another_uri() {
         // 9700-1
         let registered = uri("https://app.example/cb");
-        for other in ["https://app.example/cb/", "https://app.example/CB", "https://app.example/cb?x=1", "https://app.example/c%62"] {
+        for other in [
+            "https://app.example/cb/",
+            "https://app.example/CB",
+            "https://app.example/cb?x=1",
+            "https://app.example/c%62",
+        ] {
             assert!(!registered.matches(&uri(other)), "{other}");
         }
         assert!(registered.matches(&uri("https://app.example/cb")));
@@ -193,7 +218,12 @@ mod tests {
         assert!(registered.matches(&uri("http://127.0.0.1:49152/cb")));
         assert!(uri("http://[::1]/cb").matches(&uri("http://[::1]:5000/cb")));
         assert!(uri("http://localhost:1/cb").matches(&uri("http://localhost:2/cb")));
-        for other in ["http://127.0.0.1:80/cb2", "http://127.0.0.2:80/cb", "http://localhost:80/cb", "http://127.0.0.1:80/cb?x"] {
+        for other in [
+            "http://127.0.0.1:80/cb2",
+            "http://127.0.0.2:80/cb",
+            "http://localhost:80/cb",
+            "http://127.0.0.1:80/cb?x",
+        ] {
             assert!(!registered.matches(&uri(other)), "{other}");
         }
         assert!(!uri("https://app.example:1/cb").matches(&uri("https://app.example:2/cb")));
@@ -235,19 +265,43 @@ mod tests {
 
     #[test]
     fn the_policy_names_the_scheme_where_it_cannot_name_the_address() {
-        assert_eq!(uri("https://[2001:db8::1]:8443/cb").form_action_source(), "https:");
+        assert_eq!(
+            uri("https://[2001:db8::1]:8443/cb").form_action_source(),
+            "https:"
+        );
         assert_eq!(uri("http://[::1]/cb").form_action_source(), "http:");
-        assert_eq!(uri("https://app.example:8443/cb").form_action_source(), "https://app.example:8443");
-        assert_eq!(uri("com.example.app:/cb").form_action_source(), "com.example.app:");
+        assert_eq!(
+            uri("https://app.example:8443/cb").form_action_source(),
+            "https://app.example:8443"
+        );
+        assert_eq!(
+            uri("com.example.app:/cb").form_action_source(),
+            "com.example.app:"
+        );
     }
 
     #[test]
     fn parameters_join_a_registered_query() {
-        assert_eq!(uri("https://a.example/cb").with_parameters(&[("code", "a b")]), "https://a.example/cb?code=a+b");
-        assert_eq!(uri("https://a.example/cb?x=1").with_parameters(&[("code", "c")]), "https://a.example/cb?x=1&code=c");
-        assert_eq!(uri("https://a.example/cb?").with_parameters(&[("code", "c")]), "https://a.example/cb?code=c");
-        assert_eq!(uri("https://a.example/cb?x=1&").with_parameters(&[("code", "c")]), "https://a.example/cb?x=1&code=c");
+        assert_eq!(
+            uri("https://a.example/cb").with_parameters(&[("code", "a b")]),
+            "https://a.example/cb?code=a+b"
+        );
+        assert_eq!(
+            uri("https://a.example/cb?x=1").with_parameters(&[("code", "c")]),
+            "https://a.example/cb?x=1&code=c"
+        );
+        assert_eq!(
+            uri("https://a.example/cb?").with_parameters(&[("code", "c")]),
+            "https://a.example/cb?code=c"
+        );
+        assert_eq!(
+            uri("https://a.example/cb?x=1&").with_parameters(&[("code", "c")]),
+            "https://a.example/cb?x=1&code=c"
+        );
         // RFC 3986 §3.4: a query may hold question marks, and end with one
-        assert_eq!(uri("https://a.example/cb?x?").with_parameters(&[("code", "c")]), "https://a.example/cb?x?&code=c");
+        assert_eq!(
+            uri("https://a.example/cb?x?").with_parameters(&[("code", "c")]),
+            "https://a.example/cb?x?&code=c"
+        );
     }
 }

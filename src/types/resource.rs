@@ -42,7 +42,11 @@ impl FromStr for ResourceUri {
 
     fn from_str(text: &str) -> Result<Self, ResourceError> {
         use ResourceError::{Characters, Extra, NotAbsolute};
-        if text.len() > MOST_BYTES || !text.bytes().all(|byte| matches!(byte, 0x21..=0x7E) && !b"\\\"<>^`{|}".contains(&byte)) {
+        if text.len() > MOST_BYTES
+            || !text
+                .bytes()
+                .all(|byte| matches!(byte, 0x21..=0x7E) && !b"\\\"<>^`{|}".contains(&byte))
+        {
             return Err(Characters);
         }
         let url = Url::parse(text).map_err(|_| NotAbsolute)?;
@@ -59,7 +63,11 @@ impl FromStr for ResourceUri {
             return Err(NotAbsolute);
         }
         // RFC 8707 §2: no fragment
-        if text.contains('#') || !url.username().is_empty() || url.password().is_some() || text[..origin_bytes(text)].contains('@') {
+        if text.contains('#')
+            || !url.username().is_empty()
+            || url.password().is_some()
+            || text[..origin_bytes(text)].contains('@')
+        {
             return Err(Extra);
         }
         let (origin, rest) = text.split_at(origin_bytes(text));
@@ -71,7 +79,9 @@ impl FromStr for ResourceUri {
 /// Bytes of `scheme://authority`.
 fn origin_bytes(text: &str) -> usize {
     let start = text.find("://").map_or(0, |colon| colon + 3);
-    text[start..].find(['/', '?', '#']).map_or(text.len(), |end| start + end)
+    text[start..]
+        .find(['/', '?', '#'])
+        .map_or(text.len(), |end| start + end)
 }
 
 impl fmt::Display for ResourceUri {
@@ -119,7 +129,11 @@ impl FromStr for Resources {
     type Err = ResourceError;
 
     fn from_str(text: &str) -> Result<Self, ResourceError> {
-        text.split(' ').filter(|uri| !uri.is_empty()).map(str::parse).collect::<Result<Vec<ResourceUri>, _>>().map(Self::from_iter)
+        text.split(' ')
+            .filter(|uri| !uri.is_empty())
+            .map(str::parse)
+            .collect::<Result<Vec<ResourceUri>, _>>()
+            .map(Self::from_iter)
     }
 }
 
@@ -128,7 +142,8 @@ mod tests {
     use super::*;
 
     fn uri(text: &str) -> ResourceUri {
-        text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
+        text.parse()
+            .unwrap_or_else(|error| panic!("{text}: {error}"))
     }
 
     #[test]
@@ -136,7 +151,12 @@ mod tests {
         // MCP-23
         assert_eq!(uri("HTTPS://API.example/v1"), uri("https://api.example/v1"));
         assert_eq!(uri("https://api.example/"), uri("https://api.example"));
-        for other in ["https://api.example/V1", "https://api.example/v1/", "https://api.example/v1?x", "https://api.example:8443/v1"] {
+        for other in [
+            "https://api.example/V1",
+            "https://api.example/v1/",
+            "https://api.example/v1?x",
+            "https://api.example:8443/v1",
+        ] {
             assert_ne!(uri("https://api.example/v1"), uri(other));
         }
     }
@@ -163,14 +183,26 @@ mod tests {
     #[test]
     fn the_metadata_stands_between_host_and_path() {
         // RFC 9728 §3.1
-        assert_eq!(uri("https://api.example/mcp").metadata_url(), "https://api.example/.well-known/oauth-protected-resource/mcp");
-        assert_eq!(uri("https://api.example").metadata_url(), "https://api.example/.well-known/oauth-protected-resource");
+        assert_eq!(
+            uri("https://api.example/mcp").metadata_url(),
+            "https://api.example/.well-known/oauth-protected-resource/mcp"
+        );
+        assert_eq!(
+            uri("https://api.example").metadata_url(),
+            "https://api.example/.well-known/oauth-protected-resource"
+        );
     }
 
     #[test]
     fn a_set_is_sorted_and_survives_its_text() {
-        let set: Resources = "https://b.example https://a.example/x https://b.example/".parse().expect("resources");
+        let set: Resources = "https://b.example https://a.example/x https://b.example/"
+            .parse()
+            .expect("resources");
         assert_eq!(set.as_str(), "https://a.example/x https://b.example");
-        assert!("https://b.example".parse::<Resources>().is_ok_and(|one| one.is_subset_of(&set)));
+        assert!(
+            "https://b.example"
+                .parse::<Resources>()
+                .is_ok_and(|one| one.is_subset_of(&set))
+        );
     }
 }

@@ -57,10 +57,16 @@ impl FromStr for Scopes {
     type Err = WrongScopes;
 
     fn from_str(text: &str) -> Result<Self, WrongScopes> {
-        if !text.split(' ').filter(|token| !token.is_empty()).all(is_scope_token) {
+        if !text
+            .split(' ')
+            .filter(|token| !token.is_empty())
+            .all(is_scope_token)
+        {
             return Err(WrongScopes);
         }
-        Ok(Self::from_tokens(text.split(' ').filter(|token| !token.is_empty())))
+        Ok(Self::from_tokens(
+            text.split(' ').filter(|token| !token.is_empty()),
+        ))
     }
 }
 
@@ -72,7 +78,10 @@ impl fmt::Display for Scopes {
 
 /// RFC 6749 §3.3: `1*( %x21 / %x23-5B / %x5D-7E )`.
 pub fn is_scope_token(token: &str) -> bool {
-    !token.is_empty() && token.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x5B | 0x5D..=0x7E))
+    !token.is_empty()
+        && token
+            .bytes()
+            .all(|byte| matches!(byte, 0x21 | 0x23..=0x5B | 0x5D..=0x7E))
 }
 
 #[cfg(test)]
@@ -84,7 +93,11 @@ mod tests {
         let scopes: Scopes = "write  read write".parse().expect("valid");
         assert_eq!(scopes.as_str(), "read write");
         assert!(scopes.contains("read") && !scopes.contains("rea"));
-        assert!("read".parse::<Scopes>().is_ok_and(|narrow| narrow.is_subset_of(&scopes)));
+        assert!(
+            "read"
+                .parse::<Scopes>()
+                .is_ok_and(|narrow| narrow.is_subset_of(&scopes))
+        );
     }
 
     #[test]

@@ -188,9 +188,14 @@ impl ProductionAccess {
     /// Where a step leads; none where it makes no sense. The vendor may open and shut without being asked.
     pub fn after(self, step: ProductionStep) -> Option<Self> {
         match (self, step) {
-            (Self::None | Self::Refused | Self::Withdrawn, ProductionStep::Request) => Some(Self::Requested),
+            (Self::None | Self::Refused | Self::Withdrawn, ProductionStep::Request) => {
+                Some(Self::Requested)
+            }
             (Self::Requested, ProductionStep::Cancel) => Some(Self::None),
-            (Self::None | Self::Requested | Self::Refused | Self::Withdrawn, ProductionStep::Approve) => Some(Self::Approved),
+            (
+                Self::None | Self::Requested | Self::Refused | Self::Withdrawn,
+                ProductionStep::Approve,
+            ) => Some(Self::Approved),
             (Self::Requested, ProductionStep::Refuse) => Some(Self::Refused),
             (Self::None | Self::Approved, ProductionStep::Withdraw) => Some(Self::Withdrawn),
             _ => None,
@@ -212,7 +217,8 @@ mod tests {
     fn words_survive_their_text_and_strangers_are_refused() {
         assert_eq!("read_only".parse(), Ok(Licence::ReadOnly));
         assert!("READ_ONLY".parse::<Licence>().is_err());
-        let steps = ["request", "cancel", "approve", "refuse", "withdraw"].map(|step| step.parse().expect("a step"));
+        let steps = ["request", "cancel", "approve", "refuse", "withdraw"]
+            .map(|step| step.parse().expect("a step"));
         for (from, to) in [
             ("none", ["requested", "-", "approved", "-", "withdrawn"]),
             ("requested", ["-", "none", "approved", "refused", "-"]),
@@ -221,7 +227,11 @@ mod tests {
             ("withdrawn", ["requested", "-", "approved", "-", "-"]),
         ] {
             let from: ProductionAccess = from.parse().expect("a state");
-            assert_eq!(steps.map(|step| from.after(step).map_or("-".to_owned(), |to| to.to_string())), to, "{from}");
+            assert_eq!(
+                steps.map(|step| from.after(step).map_or("-".to_owned(), |to| to.to_string())),
+                to,
+                "{from}"
+            );
         }
         assert!(OrganizationRole::Owner.is_admin() && !OrganizationRole::Member.is_admin());
     }

@@ -22,7 +22,9 @@ pub fn base62_fixed<const N: usize>(mut value: u128) -> [u8; N] {
 pub fn random_base62(length: usize) -> String {
     use rand::RngExt;
     let mut generator = rand::rng();
-    (0..length).map(|_| char::from(ALPHABET[generator.random_range(0..ALPHABET.len())])).collect()
+    (0..length)
+        .map(|_| char::from(ALPHABET[generator.random_range(0..ALPHABET.len())]))
+        .collect()
 }
 
 /// Why a name or a description is refused.
@@ -81,8 +83,19 @@ mod tests {
         assert_eq!(parse_text("a\u{202E}b", 5), Err(TextError::Control));
         assert_eq!(parse_text("a\0b", 5), Err(TextError::Control));
         // fillers, soft hyphens and tags show nothing: two names would look the same
-        for hidden in ["\u{3164}", "Ac\u{AD}me", "Acme\u{E0041}", "a\u{180E}b", "a\u{206E}b", "a\u{2028}b"] {
-            assert_eq!(parse_text(hidden, 10), Err(TextError::Control), "{hidden:?}");
+        for hidden in [
+            "\u{3164}",
+            "Ac\u{AD}me",
+            "Acme\u{E0041}",
+            "a\u{180E}b",
+            "a\u{206E}b",
+            "a\u{2028}b",
+        ] {
+            assert_eq!(
+                parse_text(hidden, 10),
+                Err(TextError::Control),
+                "{hidden:?}"
+            );
         }
         assert_eq!(parse_text("\u{FE0F} \u{FE0F}", 5), Err(TextError::Empty));
         assert_eq!(parse_text("❤\u{FE0F}", 5), Ok("❤\u{FE0F}".to_owned()));

@@ -37,7 +37,11 @@ impl Timestamp {
     /// Whole seconds from `self` until `later`, rounded up; 0 when it is past.
     pub const fn seconds_until(self, later: Self) -> i64 {
         let millis = later.0.saturating_sub(self.0);
-        if millis <= 0 { 0 } else { (millis + 999) / 1000 }
+        if millis <= 0 {
+            0
+        } else {
+            (millis + 999) / 1000
+        }
     }
 
     /// RFC 3339 UTC with milliseconds: `2026-01-31T09:00:00.000Z`.
@@ -80,12 +84,20 @@ impl Timestamp {
 
     /// The last millisecond of an ISO 8601 date (`2026-01-31`) in a zone of the IANA database; a zone that is not known is UTC.
     pub fn end_of_day(date: &str, zone: &str) -> Option<Self> {
-        let next = chrono::NaiveDate::parse_from_str(date, "%Y-%m-%d").ok()?.succ_opt()?.and_hms_opt(0, 0, 0)?;
+        let next = chrono::NaiveDate::parse_from_str(date, "%Y-%m-%d")
+            .ok()?
+            .succ_opt()?
+            .and_hms_opt(0, 0, 0)?;
         let zone: chrono_tz::Tz = zone.parse().unwrap_or(chrono_tz::UTC);
         let start = match zone.from_local_datetime(&next).earliest() {
             Some(midnight) => midnight.timestamp_millis(),
             // clocks are put forward at midnight: the day begins when the minute before it has passed
-            None => zone.from_local_datetime(&(next - TimeDelta::minutes(1))).latest()?.timestamp_millis() + 60_000,
+            None => {
+                zone.from_local_datetime(&(next - TimeDelta::minutes(1)))
+                    .latest()?
+                    .timestamp_millis()
+                    + 60_000
+            }
         };
         Some(Self(start - 1))
     }
@@ -102,7 +114,9 @@ impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         let parsed = DateTime::parse_from_rfc3339(&text).ok();
-        let instant = parsed.ok_or_else(|| serde::de::Error::custom("not an RFC 3339 instant such as 2026-01-31T09:00:00Z"))?;
+        let instant = parsed.ok_or_else(|| {
+            serde::de::Error::custom("not an RFC 3339 instant such as 2026-01-31T09:00:00Z")
+        })?;
         Ok(Self(instant.timestamp_millis()))
     }
 }
@@ -149,7 +163,9 @@ impl Clock {
 }
 
 fn system_millis() -> i64 {
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    let since_epoch = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or(Duration::ZERO);
     i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX)
 }
 
@@ -173,7 +189,10 @@ mod tests {
 
     #[test]
     fn an_instant_reads_as_rfc_3339_with_milliseconds() {
-        assert_eq!(Timestamp::from_millis(1_769_850_000_007).rfc3339(), "2026-01-31T09:00:00.007Z");
+        assert_eq!(
+            Timestamp::from_millis(1_769_850_000_007).rfc3339(),
+            "2026-01-31T09:00:00.007Z"
+        );
     }
 
     #[test]
@@ -183,7 +202,11 @@ mod tests {
             ("2026-01-31", "No/Where", "2026-01-31T23:59:59.999Z"),
             ("2026-07-01", "Europe/Berlin", "2026-07-01T21:59:59.999Z"),
             ("2026-10-25", "Europe/Berlin", "2026-10-25T22:59:59.999Z"),
-            ("2026-01-31", "Pacific/Kiritimati", "2026-01-31T09:59:59.999Z"),
+            (
+                "2026-01-31",
+                "Pacific/Kiritimati",
+                "2026-01-31T09:59:59.999Z",
+            ),
             ("2026-01-31", "Asia/Kathmandu", "2026-01-31T18:14:59.999Z"),
             // forward from 24:00 to 01:00: the next day has no midnight
             ("2025-09-06", "America/Santiago", "2025-09-07T03:59:59.999Z"),
@@ -192,7 +215,13 @@ mod tests {
             // the 30th was left out
             ("2011-12-29", "Pacific/Apia", "2011-12-30T09:59:59.999Z"),
         ] {
-            assert_eq!(Timestamp::end_of_day(date, zone).map(Timestamp::rfc3339).as_deref(), Some(end), "{date} {zone}");
+            assert_eq!(
+                Timestamp::end_of_day(date, zone)
+                    .map(Timestamp::rfc3339)
+                    .as_deref(),
+                Some(end),
+                "{date} {zone}"
+            );
         }
         for wrong in ["31.1.2026", "2026-02-29", "", "2026-13-01"] {
             assert_eq!(Timestamp::end_of_day(wrong, "UTC"), None, "{wrong}");

@@ -30,26 +30,38 @@ pub enum BasicError {
 /// The Basic credentials; `None` without the header or with another scheme.
 pub fn basic(headers: &HeaderMap) -> Result<Option<Basic>, BasicError> {
     let mut values = headers.get_all(AUTHORIZATION);
-    let Some(value) = values.next() else { return Ok(None) };
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
     if values.next().is_some() {
         return Err(BasicError::Repeated);
     }
     let text = value.to_str().map_err(|_| BasicError::Malformed)?;
-    let Some((scheme, encoded)) = text.split_once(' ') else { return Ok(None) };
+    let Some((scheme, encoded)) = text.split_once(' ') else {
+        return Ok(None);
+    };
     if !scheme.eq_ignore_ascii_case("basic") {
         return Ok(None);
     }
-    decode(encoded.trim()).map(Some).ok_or(BasicError::Malformed)
+    decode(encoded.trim())
+        .map(Some)
+        .ok_or(BasicError::Malformed)
 }
 
 fn decode(encoded: &str) -> Option<Basic> {
     let decoded = String::from_utf8(STANDARD.decode(encoded).ok()?).ok()?;
     let (id, secret) = decoded.split_once(':')?;
-    Some(Basic { id: form_decode(id)?, secret: form_decode(secret)? })
+    Some(Basic {
+        id: form_decode(id)?,
+        secret: form_decode(secret)?,
+    })
 }
 
 fn form_decode(text: &str) -> Option<String> {
-    percent_decode_str(&text.replace('+', " ")).decode_utf8().ok().map(String::from)
+    percent_decode_str(&text.replace('+', " "))
+        .decode_utf8()
+        .ok()
+        .map(String::from)
 }
 
 #[cfg(test)]
@@ -60,7 +72,10 @@ mod tests {
     fn parse(values: &[String]) -> Result<Option<Basic>, BasicError> {
         let mut headers = HeaderMap::new();
         for value in values {
-            headers.append(AUTHORIZATION, HeaderValue::from_str(value).expect("a header value"));
+            headers.append(
+                AUTHORIZATION,
+                HeaderValue::from_str(value).expect("a header value"),
+            );
         }
         basic(&headers)
     }
@@ -69,10 +84,22 @@ mod tests {
     fn id_and_secret_are_form_decoded() {
         // RFC 6749 §2.3.1
         let header = format!("bAsIc {}", STANDARD.encode("app%5F1:a%3Ab+c"));
-        assert_eq!(parse(&[header]), Ok(Some(Basic { id: "app_1".to_owned(), secret: "a:b c".to_owned() })));
+        assert_eq!(
+            parse(&[header]),
+            Ok(Some(Basic {
+                id: "app_1".to_owned(),
+                secret: "a:b c".to_owned()
+            }))
+        );
         assert_eq!(parse(&["Bearer x".to_owned()]), Ok(None));
         assert_eq!(parse(&["Basic !".to_owned()]), Err(BasicError::Malformed));
-        assert_eq!(parse(&["Basic eA==".to_owned()]), Err(BasicError::Malformed));
-        assert_eq!(parse(&["Basic eDp5".to_owned(), "Basic eDp5".to_owned()]), Err(BasicError::Repeated));
+        assert_eq!(
+            parse(&["Basic eA==".to_owned()]),
+            Err(BasicError::Malformed)
+        );
+        assert_eq!(
+            parse(&["Basic eDp5".to_owned(), "Basic eDp5".to_owned()]),
+            Err(BasicError::Repeated)
+        );
     }
 }

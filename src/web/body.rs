@@ -24,10 +24,18 @@ const LEAST_SECONDS: u64 = 10;
 const SLOWEST_BYTES_A_SECOND: u64 = 512 * 1024;
 
 /// Refuses another content type, or two of them, before reading.
-pub async fn read(request: &HttpRequest, payload: Payload, content_type: &'static str, most: usize) -> Result<Bytes, BodyError> {
+pub async fn read(
+    request: &HttpRequest,
+    payload: Payload,
+    content_type: &'static str,
+    most: usize,
+) -> Result<Bytes, BodyError> {
     let mut types = request.headers().get_all(CONTENT_TYPE);
     let (only, second) = (types.next(), types.next());
-    let named = only.and_then(|value| value.to_str().ok()).and_then(|value| value.split(';').next()).unwrap_or_default();
+    let named = only
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split(';').next())
+        .unwrap_or_default();
     if second.is_some() || !named.trim().eq_ignore_ascii_case(content_type) {
         return Err(BodyError::WrongType(content_type));
     }

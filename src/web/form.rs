@@ -31,7 +31,11 @@ pub struct Form(Vec<(String, String)>);
 
 impl Form {
     /// The body of a POST.
-    pub async fn read(request: &HttpRequest, payload: Payload, most_bytes: usize) -> Result<Self, FormError> {
+    pub async fn read(
+        request: &HttpRequest,
+        payload: Payload,
+        most_bytes: usize,
+    ) -> Result<Self, FormError> {
         let bytes = body::read(request, payload, CONTENT_TYPE, most_bytes).await?;
         Self::parse(std::str::from_utf8(&bytes).map_err(|_| FormError::Encoding)?)
     }
@@ -55,7 +59,11 @@ impl Form {
 
     /// The value of a parameter that may stand once. Empty counts as absent (RFC 6749 §3.1).
     pub fn one(&self, name: &str) -> Result<Option<&str>, FormError> {
-        let mut values = self.0.iter().filter(|(own, _)| own == name).map(|(_, value)| value.as_str());
+        let mut values = self
+            .0
+            .iter()
+            .filter(|(own, _)| own == name)
+            .map(|(_, value)| value.as_str());
         match (values.next(), values.next()) {
             (_, Some(_)) => Err(FormError::Repeated(name.to_owned())),
             (value, None) => Ok(value.filter(|value| !value.is_empty())),
@@ -64,17 +72,25 @@ impl Form {
 
     /// The value of a field that a page fills in: absent and repeated ones read as empty and the first.
     pub fn field(&self, name: &str) -> &str {
-        self.0.iter().find(|(own, _)| own == name).map_or("", |(_, value)| value)
+        self.0
+            .iter()
+            .find(|(own, _)| own == name)
+            .map_or("", |(_, value)| value)
     }
 
     /// Every value of a field that may stand several times.
     pub fn all<'f>(&'f self, name: &'f str) -> impl Iterator<Item = &'f str> {
-        self.0.iter().filter(move |(own, _)| own == name).map(|(_, value)| value.as_str())
+        self.0
+            .iter()
+            .filter(move |(own, _)| own == name)
+            .map(|(_, value)| value.as_str())
     }
 
     /// Names and values, in their order.
     pub fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+        self.0
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     pub fn contains(&self, name: &str) -> bool {
@@ -88,9 +104,19 @@ impl Form {
 }
 
 fn decode(text: &str) -> Result<String, FormError> {
-    let spaced: Cow<'_, str> = if text.contains('+') { text.replace('+', " ").into() } else { text.into() };
-    let decoded = percent_decode_str(&spaced).decode_utf8().map_err(|_| FormError::Encoding)?;
-    if decoded.contains('\0') { Err(FormError::Encoding) } else { Ok(decoded.into_owned()) }
+    let spaced: Cow<'_, str> = if text.contains('+') {
+        text.replace('+', " ").into()
+    } else {
+        text.into()
+    };
+    let decoded = percent_decode_str(&spaced)
+        .decode_utf8()
+        .map_err(|_| FormError::Encoding)?;
+    if decoded.contains('\0') {
+        Err(FormError::Encoding)
+    } else {
+        Ok(decoded.into_owned())
+    }
 }
 
 #[cfg(test)]
@@ -110,7 +136,10 @@ mod tests {
 
     #[test]
     fn only_utf_8_without_nul_is_read() {
-        assert_eq!(Form::parse("a=%C3%A4+b").expect("parses").one("a"), Ok(Some("ä b")));
+        assert_eq!(
+            Form::parse("a=%C3%A4+b").expect("parses").one("a"),
+            Ok(Some("ä b"))
+        );
         assert_eq!(Form::parse("a=%ff"), Err(FormError::Encoding));
         assert_eq!(Form::parse("a=%00"), Err(FormError::Encoding));
         assert_eq!(Form::parse(&"a&".repeat(501)), Err(FormError::TooMany));

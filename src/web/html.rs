@@ -1,7 +1,9 @@
 //! Pages as responses: strict Content-Security-Policy, no store, no framing; and errors as pages.
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, LOCATION, REFERRER_POLICY, RETRY_AFTER};
+use actix_web::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, LOCATION, REFERRER_POLICY, RETRY_AFTER,
+};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, ResponseError};
 use askama::Template;
 
@@ -19,13 +21,20 @@ use crate::store::identity_providers::IdentityProvider;
 pub const PRODUCT: &str = "Countersign";
 
 /// A page. `form_action`: an origin beside our own that a form's answer may redirect to (Chromium checks the whole chain).
-pub fn page(status: StatusCode, template: &impl Template, form_action: Option<&str>) -> HttpResponse {
+pub fn page(
+    status: StatusCode,
+    template: &impl Template,
+    form_action: Option<&str>,
+) -> HttpResponse {
     let Ok(body) = template.render() else {
-        return HttpResponse::InternalServerError().content_type("text/plain; charset=utf-8").body("The page could not be shown.");
+        return HttpResponse::InternalServerError()
+            .content_type("text/plain; charset=utf-8")
+            .body("The page could not be shown.");
     };
     let elsewhere = form_action.map_or_else(String::new, |origin| format!(" {origin}"));
-    let policy =
-        format!("default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'{elsewhere}; base-uri 'none'; frame-ancestors 'none'");
+    let policy = format!(
+        "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'{elsewhere}; base-uri 'none'; frame-ancestors 'none'"
+    );
     HttpResponse::build(status)
         .content_type("text/html; charset=utf-8")
         .insert_header((CONTENT_SECURITY_POLICY, policy))
@@ -36,7 +45,10 @@ pub fn page(status: StatusCode, template: &impl Template, form_action: Option<&s
 
 /// 303: whatever came, the next request is a GET (9700-14).
 pub fn see_other(location: &str) -> HttpResponse {
-    HttpResponse::SeeOther().insert_header((LOCATION, location)).insert_header((CACHE_CONTROL, "no-store")).finish()
+    HttpResponse::SeeOther()
+        .insert_header((LOCATION, location))
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .finish()
 }
 
 /// Why a page could not be shown, said to a person.
@@ -76,7 +88,10 @@ impl From<store::Error> for PageError {
 
 impl From<IdentityProvider> for PageError {
     fn from(provider: IdentityProvider) -> Self {
-        Self::AskedElsewhere { name: provider.name, realm: provider.id.to_string() }
+        Self::AskedElsewhere {
+            name: provider.name,
+            realm: provider.id.to_string(),
+        }
     }
 }
 
@@ -86,9 +101,13 @@ impl From<Refusal> for PageError {
             Refusal::NotFound => Self::NotFound,
             Refusal::Forbidden(reason) => Self::Forbidden(reason.to_owned()),
             Refusal::Blocked(reason) | Refusal::Coded(_, reason) => Self::Forbidden(reason),
-            Refusal::Invalid(errors) => {
-                Self::BadRequest(errors.into_iter().map(|(field, message)| format!("{field}: {message}")).collect::<Vec<_>>().join(" "))
-            }
+            Refusal::Invalid(errors) => Self::BadRequest(
+                errors
+                    .into_iter()
+                    .map(|(field, message)| format!("{field}: {message}"))
+                    .collect::<Vec<_>>()
+                    .join(" "),
+            ),
             Refusal::Locked(unlock) => Self::Forbidden(unlock.detail),
             Refusal::Store(error) => error.into(),
         }
@@ -108,30 +127,45 @@ impl PageError {
     fn words(&self) -> (StatusCode, &'static str, String) {
         match self {
             Self::SignIn { .. } => (StatusCode::SEE_OTHER, "Sign in", String::new()),
-            Self::NotFound => (StatusCode::NOT_FOUND, "Not found", "There is nothing here, or it is not yours to see.".to_owned()),
+            Self::NotFound => (
+                StatusCode::NOT_FOUND,
+                "Not found",
+                "There is nothing here, or it is not yours to see.".to_owned(),
+            ),
             Self::Forbidden(reason) => (StatusCode::FORBIDDEN, "Not allowed", reason.clone()),
             Self::BadRequest(reason) => (StatusCode::BAD_REQUEST, FAILED, reason.clone()),
             Self::Body(error) => (body_status(*error), FAILED, error.to_string()),
             Self::Csrf => (
                 StatusCode::FORBIDDEN,
                 "This form has expired",
-                "Go back, load the page again and send it once more. Nothing was changed.".to_owned(),
+                "Go back, load the page again and send it once more. Nothing was changed."
+                    .to_owned(),
             ),
-            Self::TooMany { retry_after_seconds } => {
-                (StatusCode::TOO_MANY_REQUESTS, "Too many tries", format!("Wait {} and try again.", minutes(*retry_after_seconds)))
-            }
-            Self::AskedElsewhere { name, .. } => {
-                (StatusCode::FORBIDDEN, "Another sign-in is needed", format!("This organization asks you to sign in with {name}."))
-            }
-            Self::Unavailable(_) => {
-                (StatusCode::SERVICE_UNAVAILABLE, "Back in a moment", "The service cannot reach its database. Try again in a moment.".to_owned())
-            }
+            Self::TooMany {
+                retry_after_seconds,
+            } => (
+                StatusCode::TOO_MANY_REQUESTS,
+                "Too many tries",
+                format!("Wait {} and try again.", minutes(*retry_after_seconds)),
+            ),
+            Self::AskedElsewhere { name, .. } => (
+                StatusCode::FORBIDDEN,
+                "Another sign-in is needed",
+                format!("This organization asks you to sign in with {name}."),
+            ),
+            Self::Unavailable(_) => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "Back in a moment",
+                "The service cannot reach its database. Try again in a moment.".to_owned(),
+            ),
         }
     }
 
     fn retry_after(&self) -> Option<i64> {
         match self {
-            Self::TooMany { retry_after_seconds } => Some(*retry_after_seconds),
+            Self::TooMany {
+                retry_after_seconds,
+            } => Some(*retry_after_seconds),
             Self::Unavailable(_) => Some(RETRY_SECONDS),
             _ => None,
         }
@@ -140,7 +174,9 @@ impl PageError {
     /// The page, or the way to the sign-in page.
     pub fn respond(&self, request: &HttpRequest) -> HttpResponse {
         if let Self::SignIn { return_to } = self {
-            let query = url::form_urlencoded::Serializer::new(String::new()).append_pair("return_to", return_to).finish();
+            let query = url::form_urlencoded::Serializer::new(String::new())
+                .append_pair("return_to", return_to)
+                .finish();
             return see_other(&format!("/login?{query}"));
         }
         if let Self::Unavailable(reason) = self {
@@ -149,15 +185,35 @@ impl PageError {
         let facts = Facts::of(request);
         let (status, heading, message) = self.words();
         let signed_in = request.extensions().get::<SignedIn>().cloned();
-        page_of_error(status, heading, &message, self.retry_after(), self.way_out(request), &facts, signed_in)
+        page_of_error(
+            status,
+            heading,
+            &message,
+            self.retry_after(),
+            self.way_out(request),
+            &facts,
+            signed_in,
+        )
     }
 
     fn way_out(&self, request: &HttpRequest) -> Option<Link> {
-        let Self::AskedElsewhere { name, realm } = self else { return start_page(self.status_code()) };
-        let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+        let Self::AskedElsewhere { name, realm } = self else {
+            return start_page(self.status_code());
+        };
+        let path = request
+            .uri()
+            .path_and_query()
+            .map_or("/", |path| path.as_str());
         // what was sent by a form is not sent again
-        let return_to = if request.method().is_safe() { path } else { "/" };
-        Some(Link { href: Provider::href(realm, return_to), label: format!("Sign in with {name}") })
+        let return_to = if request.method().is_safe() {
+            path
+        } else {
+            "/"
+        };
+        Some(Link {
+            href: Provider::href(realm, return_to),
+            label: format!("Sign in with {name}"),
+        })
     }
 }
 
@@ -181,21 +237,48 @@ fn minutes(seconds: i64) -> String {
 }
 
 /// An error for a person, with a way out.
-pub fn error_page(status: StatusCode, heading: &str, message: &str, retry_after_seconds: Option<i64>, facts: &Facts) -> HttpResponse {
-    page_of_error(status, heading, message, retry_after_seconds, start_page(status), facts, None)
+pub fn error_page(
+    status: StatusCode,
+    heading: &str,
+    message: &str,
+    retry_after_seconds: Option<i64>,
+    facts: &Facts,
+) -> HttpResponse {
+    page_of_error(
+        status,
+        heading,
+        message,
+        retry_after_seconds,
+        start_page(status),
+        facts,
+        None,
+    )
 }
 
 /// Behind the wrong name there is no start page either.
 fn start_page(status: StatusCode) -> Option<Link> {
-    (status != StatusCode::MISDIRECTED_REQUEST).then(|| Link { href: "/".to_owned(), label: "To the start page".to_owned() })
+    (status != StatusCode::MISDIRECTED_REQUEST).then(|| Link {
+        href: "/".to_owned(),
+        label: "To the start page".to_owned(),
+    })
 }
 
 fn page_of_error(
-    status: StatusCode, heading: &str, message: &str, retry_after_seconds: Option<i64>, way_out: Option<Link>, facts: &Facts,
+    status: StatusCode,
+    heading: &str,
+    message: &str,
+    retry_after_seconds: Option<i64>,
+    way_out: Option<Link>,
+    facts: &Facts,
     signed_in: Option<SignedIn>,
 ) -> HttpResponse {
     let template = ErrorPage {
-        shell: Shell { title: heading.to_owned(), product_name: PRODUCT.to_owned(), signed_in, active_section: None },
+        shell: Shell {
+            title: heading.to_owned(),
+            product_name: PRODUCT.to_owned(),
+            signed_in,
+            active_section: None,
+        },
         status: status.as_u16(),
         heading: heading.to_owned(),
         message: message.to_owned(),

@@ -73,13 +73,26 @@ pub struct ScopeRow {
 
 impl ScopeRow {
     pub fn of(catalogue: &Catalogue, scope: &ScopeEntry) -> Self {
-        let (name, title, description) = (scope.name.clone(), scope.title.clone(), scope.description.clone());
-        Self { name, title, description, risk: catalogue.risk(scope) }
+        let (name, title, description) = (
+            scope.name.clone(),
+            scope.title.clone(),
+            scope.description.clone(),
+        );
+        Self {
+            name,
+            title,
+            description,
+            risk: catalogue.risk(scope),
+        }
     }
 
     /// Those of the configured scopes, in their order, that are `wanted`.
     pub fn list(catalogue: &Catalogue, wanted: impl Fn(&ScopeEntry) -> bool) -> Vec<Self> {
-        catalogue.scopes().filter(|scope| wanted(scope)).map(|scope| Self::of(catalogue, scope)).collect()
+        catalogue
+            .scopes()
+            .filter(|scope| wanted(scope))
+            .map(|scope| Self::of(catalogue, scope))
+            .collect()
     }
 }
 
@@ -96,7 +109,10 @@ pub struct FieldErrors(pub Vec<FieldError>);
 
 impl FieldErrors {
     pub fn push(&mut self, field: &str, message: impl Into<String>) {
-        self.0.push(FieldError { field: field.to_owned(), message: message.into() });
+        self.0.push(FieldError {
+            field: field.to_owned(),
+            message: message.into(),
+        });
     }
 
     pub fn is_empty(&self) -> bool {
@@ -105,7 +121,10 @@ impl FieldErrors {
 
     /// The first message about the field.
     pub fn of(&self, field: &str) -> Option<&str> {
-        self.0.iter().find(|error| error.field == field).map(|error| error.message.as_str())
+        self.0
+            .iter()
+            .find(|error| error.field == field)
+            .map(|error| error.message.as_str())
     }
 }
 
@@ -140,19 +159,33 @@ pub(crate) mod samples {
     pub const RIGHT_TO_LEFT: &str = "\u{202e}moc.elpmaxe\u{2066} שלום";
 
     pub fn long() -> String {
-        "Wüstenrotstraße-Integration".repeat(8).chars().take(200).collect()
+        "Wüstenrotstraße-Integration"
+            .repeat(8)
+            .chars()
+            .take(200)
+            .collect()
     }
 
     pub fn organization() -> OrganizationLink {
-        OrganizationLink { id: "org_1Acme".into(), name: "Acme Contracts".into() }
+        OrganizationLink {
+            id: "org_1Acme".into(),
+            name: "Acme Contracts".into(),
+        }
     }
 
     pub fn hostile_organization() -> OrganizationLink {
-        OrganizationLink { id: "org_2Evil".into(), name: RIGHT_TO_LEFT.into() }
+        OrganizationLink {
+            id: "org_2Evil".into(),
+            name: RIGHT_TO_LEFT.into(),
+        }
     }
 
     pub fn signed_out(title: &str) -> Shell {
-        Shell { title: title.into(), product_name: "Countersign".into(), ..Shell::default() }
+        Shell {
+            title: title.into(),
+            product_name: "Countersign".into(),
+            ..Shell::default()
+        }
     }
 
     pub fn signed_in(title: &str, active_section: Option<Section>) -> Shell {
@@ -164,29 +197,65 @@ pub(crate) mod samples {
             organizations: vec![organization(), hostile_organization()],
             operator: false,
         };
-        Shell { signed_in: Some(signed_in), active_section, ..signed_out(title) }
+        Shell {
+            signed_in: Some(signed_in),
+            active_section,
+            ..signed_out(title)
+        }
     }
 
     /// An operator, who belongs to no organization.
     pub fn operator(title: &str) -> Shell {
-        let signed_in = SignedIn { email: "olga@vendor.example".into(), csrf: "csrf-token".into(), operator: true, ..SignedIn::default() };
-        Shell { signed_in: Some(signed_in), ..signed_out(title) }
+        let signed_in = SignedIn {
+            email: "olga@vendor.example".into(),
+            csrf: "csrf-token".into(),
+            operator: true,
+            ..SignedIn::default()
+        };
+        Shell {
+            signed_in: Some(signed_in),
+            ..signed_out(title)
+        }
     }
 
     pub fn scope(name: &str, title: &str, description: &str, risk: Risk) -> ScopeRow {
-        ScopeRow { name: name.into(), title: title.into(), description: description.into(), risk }
+        ScopeRow {
+            name: name.into(),
+            title: title.into(),
+            description: description.into(),
+            risk,
+        }
     }
 
     pub fn scopes() -> Vec<ScopeRow> {
         vec![
-            scope("documents:read", "See documents", "Open documents, their fields, recipients and status.", Risk::Low),
-            scope("documents:write", "Create and change documents", "Make drafts and edit them.", Risk::Medium),
-            scope("documents:send", "Send documents", "Send documents to recipients in your name.", Risk::High),
+            scope(
+                "documents:read",
+                "See documents",
+                "Open documents, their fields, recipients and status.",
+                Risk::Low,
+            ),
+            scope(
+                "documents:write",
+                "Create and change documents",
+                "Make drafts and edit them.",
+                Risk::Medium,
+            ),
+            scope(
+                "documents:send",
+                "Send documents",
+                "Send documents to recipients in your name.",
+                Risk::High,
+            ),
         ]
     }
 
     pub fn choice(id: &str, name: &str, selected: bool) -> Choice {
-        Choice { id: id.into(), name: name.into(), selected }
+        Choice {
+            id: id.into(),
+            name: name.into(),
+            selected,
+        }
     }
 
     impl ErrorPage {
@@ -203,7 +272,14 @@ pub(crate) mod samples {
 
         pub fn sample_hostile() -> Self {
             let shell = signed_out("Request refused");
-            Self { shell, status: 400, heading: long(), message: SCRIPT.into(), way_out: None, ..Self::sample() }
+            Self {
+                shell,
+                status: 400,
+                heading: long(),
+                message: SCRIPT.into(),
+                way_out: None,
+                ..Self::sample()
+            }
         }
     }
 
@@ -213,7 +289,10 @@ pub(crate) mod samples {
                 shell: signed_out("Signed out"),
                 heading: "You are signed out".into(),
                 message: "Applications that you connected keep their access.".into(),
-                way_out: Some(Link { href: "/login".into(), label: "Sign in again".into() }),
+                way_out: Some(Link {
+                    href: "/login".into(),
+                    label: "Sign in again".into(),
+                }),
             }
         }
     }
@@ -235,7 +314,10 @@ pub(crate) mod promises {
 
     impl<'a> Tag<'a> {
         fn get(&self, name: &str) -> Option<&'a str> {
-            self.attributes.iter().find(|(own, _)| *own == name).map(|(_, value)| *value)
+            self.attributes
+                .iter()
+                .find(|(own, _)| *own == name)
+                .map(|(_, value)| *value)
         }
     }
 
@@ -255,21 +337,43 @@ pub(crate) mod promises {
 
     fn the_document_is_whole(name: &str, html: &str, tags: &[Tag<'_>]) {
         let count = |wanted: &str| tags.iter().filter(|tag| tag.name == wanted).count();
-        assert!(html.trim_start().starts_with("<!doctype html>"), "{name}: doctype");
+        assert!(
+            html.trim_start().starts_with("<!doctype html>"),
+            "{name}: doctype"
+        );
         assert_eq!(count("h1"), 1, "{name}: one h1");
         assert_eq!(count("main"), 1, "{name}: one main");
-        assert!(tags.iter().any(|tag| tag.name == "html" && tag.get("lang") == Some("en")), "{name}: html lang");
-        let title = html.split("<title>").nth(1).and_then(|rest| rest.split("</title>").next());
-        assert!(title.is_some_and(|title| title.trim().len() > 14), "{name}: title");
+        assert!(
+            tags.iter()
+                .any(|tag| tag.name == "html" && tag.get("lang") == Some("en")),
+            "{name}: html lang"
+        );
+        let title = html
+            .split("<title>")
+            .nth(1)
+            .and_then(|rest| rest.split("</title>").next());
+        assert!(
+            title.is_some_and(|title| title.trim().len() > 14),
+            "{name}: title"
+        );
     }
 
     fn nothing_breaks_the_content_security_policy(name: &str, tags: &[Tag<'_>]) {
         for tag in tags {
-            assert!(!["script", "style", "iframe", "object", "base"].contains(&tag.name), "{name}: <{}>", tag.name);
+            assert!(
+                !["script", "style", "iframe", "object", "base"].contains(&tag.name),
+                "{name}: <{}>",
+                tag.name
+            );
             for (attribute, value) in &tag.attributes {
-                assert!(*attribute != "style" && !attribute.starts_with("on"), "{name}: {attribute}= in <{}>", tag.name);
+                assert!(
+                    *attribute != "style" && !attribute.starts_with("on"),
+                    "{name}: {attribute}= in <{}>",
+                    tag.name
+                );
                 if ["href", "src", "action"].contains(attribute) {
-                    let is_local = value.starts_with('#') || value.starts_with('/') && !value.starts_with("//");
+                    let is_local = value.starts_with('#')
+                        || value.starts_with('/') && !value.starts_with("//");
                     assert!(is_local, "{name}: {attribute}={value}");
                 }
             }
@@ -280,32 +384,60 @@ pub(crate) mod promises {
         for form in html.split("<form").skip(1) {
             let (form, _) = form.split_once("</form>").expect("a form ends");
             let carries = form.contains(r#"<input type="hidden" name="csrf" value="csrf-token">"#);
-            assert_eq!(form.contains(r#"method="post""#), carries, "{name}: csrf in <form{form}");
+            assert_eq!(
+                form.contains(r#"method="post""#),
+                carries,
+                "{name}: csrf in <form{form}"
+            );
         }
     }
 
     fn every_input_has_a_label(name: &str, tags: &[Tag<'_>]) {
-        let labels: Vec<_> = tags.iter().filter(|tag| tag.name == "label").filter_map(|tag| tag.get("for")).collect();
-        for input in tags.iter().filter(|tag| ["input", "select", "textarea"].contains(&tag.name)) {
+        let labels: Vec<_> = tags
+            .iter()
+            .filter(|tag| tag.name == "label")
+            .filter_map(|tag| tag.get("for"))
+            .collect();
+        for input in tags
+            .iter()
+            .filter(|tag| ["input", "select", "textarea"].contains(&tag.name))
+        {
             if input.get("type") != Some("hidden") {
                 let id = input.get("id").unwrap_or_default();
-                assert!(labels.contains(&id), "{name}: no label for {:?}", input.attributes);
-                assert!(!input.around.contains(&"label"), "{name}: {id} inside a label");
+                assert!(
+                    labels.contains(&id),
+                    "{name}: no label for {:?}",
+                    input.attributes
+                );
+                assert!(
+                    !input.around.contains(&"label"),
+                    "{name}: {id} inside a label"
+                );
             }
         }
         for fieldset in tags.iter().filter(|tag| tag.name == "legend") {
-            assert_eq!(fieldset.around.last(), Some(&"fieldset"), "{name}: a legend outside its fieldset");
+            assert_eq!(
+                fieldset.around.last(),
+                Some(&"fieldset"),
+                "{name}: a legend outside its fieldset"
+            );
         }
     }
 
     fn every_reference_leads_somewhere(name: &str, tags: &[Tag<'_>]) {
         let ids: Vec<_> = tags.iter().filter_map(|tag| tag.get("id")).collect();
         for id in &ids {
-            assert_eq!(ids.iter().filter(|other| *other == id).count(), 1, "{name}: id {id} stands twice");
+            assert_eq!(
+                ids.iter().filter(|other| *other == id).count(),
+                1,
+                "{name}: id {id} stands twice"
+            );
         }
         for tag in tags {
             let fragment = tag.get("href").and_then(|href| href.strip_prefix('#'));
-            let references = ["for", "aria-describedby", "aria-labelledby"].iter().filter_map(|name| tag.get(name));
+            let references = ["for", "aria-describedby", "aria-labelledby"]
+                .iter()
+                .filter_map(|name| tag.get(name));
             for id in references.flat_map(str::split_whitespace).chain(fragment) {
                 assert!(ids.contains(&id), "{name}: nothing has the id {id}");
             }
@@ -317,21 +449,36 @@ pub(crate) mod promises {
     fn parse<'a>(name: &str, html: &'a str) -> Vec<Tag<'a>> {
         let (mut tags, mut open): (Vec<Tag<'a>>, Vec<&'a str>) = (Vec::new(), Vec::new());
         for piece in html.split('<').skip(1) {
-            let (inside, text) = piece.split_once('>').unwrap_or_else(|| unreachable!("{name}: unescaped <{piece}"));
+            let (inside, text) = piece
+                .split_once('>')
+                .unwrap_or_else(|| unreachable!("{name}: unescaped <{piece}"));
             assert!(!text.contains('>'), "{name}: unescaped > in {text}");
             if let Some(closed) = inside.strip_prefix('/') {
                 assert_eq!(open.pop(), Some(closed), "{name}: </{closed}>");
             } else {
-                let (tag, attributes) = inside.split_once(char::is_whitespace).unwrap_or((inside, ""));
-                let attributes = if tag == "!doctype" { Vec::new() } else { parse_attributes(name, attributes) };
-                tags.push(Tag { name: tag, attributes, around: open.clone() });
+                let (tag, attributes) = inside
+                    .split_once(char::is_whitespace)
+                    .unwrap_or((inside, ""));
+                let attributes = if tag == "!doctype" {
+                    Vec::new()
+                } else {
+                    parse_attributes(name, attributes)
+                };
+                tags.push(Tag {
+                    name: tag,
+                    attributes,
+                    around: open.clone(),
+                });
                 if !VOID.contains(&tag) {
                     open.push(tag);
                 }
             }
             if text.contains('\u{202e}') {
                 let isolates = ["bdi", "option", "textarea"];
-                assert!(open.last().is_some_and(|tag| isolates.contains(tag)), "{name}: not isolated in {open:?}: {text}");
+                assert!(
+                    open.last().is_some_and(|tag| isolates.contains(tag)),
+                    "{name}: not isolated in {open:?}: {text}"
+                );
             }
         }
         assert!(open.is_empty(), "{name}: still open {open:?}");
@@ -342,7 +489,9 @@ pub(crate) mod promises {
         let mut attributes: Vec<(&str, &str)> = Vec::new();
         while !rest.trim_start().is_empty() {
             rest = rest.trim_start();
-            let end = rest.find(|c: char| c == '=' || c.is_whitespace()).unwrap_or(rest.len());
+            let end = rest
+                .find(|c: char| c == '=' || c.is_whitespace())
+                .unwrap_or(rest.len());
             let (attribute, after) = rest.split_at(end);
             let value = match after.strip_prefix("=\"") {
                 Some(quoted) => {
@@ -356,7 +505,10 @@ pub(crate) mod promises {
                     ""
                 }
             };
-            assert!(!attributes.iter().any(|(own, _)| *own == attribute), "{name}: {attribute} stands twice");
+            assert!(
+                !attributes.iter().any(|(own, _)| *own == attribute),
+                "{name}: {attribute} stands twice"
+            );
             attributes.push((attribute, value));
         }
         attributes

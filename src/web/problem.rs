@@ -38,20 +38,37 @@ pub enum Challenge {
 
 impl Problem {
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, detail: detail.into(), retry_after_seconds: None, challenge: None, extensions: Vec::new() }
+        Self {
+            status,
+            code,
+            detail: detail.into(),
+            retry_after_seconds: None,
+            challenge: None,
+            extensions: Vec::new(),
+        }
     }
 
     pub fn bad_request(code: &'static str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, code, detail)
     }
 
-    pub fn unauthorized(code: &'static str, detail: impl Into<String>, challenge: Challenge) -> Self {
-        Self { challenge: Some(challenge), ..Self::new(StatusCode::UNAUTHORIZED, code, detail) }
+    pub fn unauthorized(
+        code: &'static str,
+        detail: impl Into<String>,
+        challenge: Challenge,
+    ) -> Self {
+        Self {
+            challenge: Some(challenge),
+            ..Self::new(StatusCode::UNAUTHORIZED, code, detail)
+        }
     }
 
     pub fn rate_limited(retry_after_seconds: i64) -> Self {
         let detail = "There were too many requests. Wait as long as Retry-After says.";
-        Self { retry_after_seconds: Some(retry_after_seconds.max(1)), ..Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", detail) }
+        Self {
+            retry_after_seconds: Some(retry_after_seconds.max(1)),
+            ..Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", detail)
+        }
     }
 
     /// RFC 9457 §3.2: a member of its own.
@@ -62,7 +79,9 @@ impl Problem {
 
     /// 403, with what unlocks it.
     pub fn locked(code: &'static str, unlock: &Unlock) -> Self {
-        Self::new(StatusCode::FORBIDDEN, code, unlock.detail.clone()).with("reason", json!(unlock.reason)).with("unlock", json!(unlock))
+        Self::new(StatusCode::FORBIDDEN, code, unlock.detail.clone())
+            .with("reason", json!(unlock.reason))
+            .with("unlock", json!(unlock))
     }
 
     pub fn retry_after(mut self, seconds: i64) -> Self {
@@ -84,17 +103,25 @@ impl Problem {
 
     fn builder(&self) -> HttpResponseBuilder {
         let mut builder = HttpResponse::build(self.status);
-        builder.content_type("application/problem+json").insert_header((CACHE_CONTROL, "no-store"));
+        builder
+            .content_type("application/problem+json")
+            .insert_header((CACHE_CONTROL, "no-store"));
         if let Some(seconds) = self.retry_after_seconds {
             builder.insert_header((RETRY_AFTER, seconds.to_string()));
         }
         match self.challenge {
             Some(Challenge::Credential(error)) => {
                 let error = error.map_or_else(String::new, |error| format!(", error=\"{error}\""));
-                builder.append_header((WWW_AUTHENTICATE, format!("Bearer realm=\"countersign\"{error}")));
+                builder.append_header((
+                    WWW_AUTHENTICATE,
+                    format!("Bearer realm=\"countersign\"{error}"),
+                ));
             }
             Some(Challenge::Basic) => {
-                builder.append_header((WWW_AUTHENTICATE, "Basic realm=\"countersign\", charset=\"UTF-8\""));
+                builder.append_header((
+                    WWW_AUTHENTICATE,
+                    "Basic realm=\"countersign\", charset=\"UTF-8\"",
+                ));
             }
             None => {}
         }
@@ -111,7 +138,11 @@ impl Problem {
             "request_id": facts.id,
         });
         if let Value::Object(members) = &mut body {
-            members.extend(self.extensions.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+            members.extend(
+                self.extensions
+                    .iter()
+                    .map(|(name, value)| ((*name).to_owned(), value.clone())),
+            );
         }
         body.to_string()
     }
@@ -128,23 +159,39 @@ impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         let detail = refusal.to_string();
         match refusal {
-            Refusal::NotFound => Self::new(StatusCode::NOT_FOUND, "not_found", "It is not there, or it is not yours to see."),
-            Refusal::Forbidden(_) => Self::new(StatusCode::FORBIDDEN, "insufficient_permission", detail),
+            Refusal::NotFound => Self::new(
+                StatusCode::NOT_FOUND,
+                "not_found",
+                "It is not there, or it is not yours to see.",
+            ),
+            Refusal::Forbidden(_) => {
+                Self::new(StatusCode::FORBIDDEN, "insufficient_permission", detail)
+            }
             Refusal::Invalid(errors) => {
-                let errors: Vec<Value> = errors.iter().map(|(field, message)| json!({"field": field, "message": message})).collect();
+                let errors: Vec<Value> = errors
+                    .iter()
+                    .map(|(field, message)| json!({"field": field, "message": message}))
+                    .collect();
                 let detail = "Some fields are wrong: see errors.";
-                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_fields", detail).with("errors", json!(errors))
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_fields", detail)
+                    .with("errors", json!(errors))
             }
             Refusal::Blocked(_) => Self::new(StatusCode::CONFLICT, "blocked", detail),
             Refusal::Coded(code, text) => {
-                let status = if Refusal::Coded(code, text).is_forbidden() { StatusCode::FORBIDDEN } else { StatusCode::CONFLICT };
+                let status = if Refusal::Coded(code, text).is_forbidden() {
+                    StatusCode::FORBIDDEN
+                } else {
+                    StatusCode::CONFLICT
+                };
                 Self::new(status, code, detail)
             }
             Refusal::Locked(unlock) => Self::locked("plan_feature", &unlock),
             // two requests at once wanted the same place
-            Refusal::Store(store::Error::Constraint(_)) => {
-                Self::new(StatusCode::CONFLICT, "conflict", "Another request changed the same thing at the same time. Try again.")
-            }
+            Refusal::Store(store::Error::Constraint(_)) => Self::new(
+                StatusCode::CONFLICT,
+                "conflict",
+                "Another request changed the same thing at the same time. Try again.",
+            ),
             Refusal::Store(error) => error.into(),
         }
     }
@@ -152,14 +199,20 @@ impl From<Refusal> for Problem {
 
 /// The database is gone: the request may be sent again.
 pub fn unavailable() -> Problem {
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "The service cannot reach its database. Try again in a moment.")
-        .retry_after(RETRY_SECONDS)
+    Problem::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "unavailable",
+        "The service cannot reach its database. Try again in a moment.",
+    )
+    .retry_after(RETRY_SECONDS)
 }
 
 impl From<BodyError> for Problem {
     fn from(error: BodyError) -> Self {
         let (status, code) = match error {
-            BodyError::WrongType(_) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type"),
+            BodyError::WrongType(_) => {
+                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type")
+            }
             BodyError::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large"),
             BodyError::TooSlow => (StatusCode::REQUEST_TIMEOUT, "request_timeout"),
             BodyError::Broken => (StatusCode::BAD_REQUEST, "invalid_request"),
@@ -178,9 +231,13 @@ impl From<CredentialError> for Problem {
     fn from(error: CredentialError) -> Self {
         let detail = error.to_string();
         match error {
-            CredentialError::Missing => Self::unauthorized("credential_required", detail, Challenge::Credential(None)),
+            CredentialError::Missing => {
+                Self::unauthorized("credential_required", detail, Challenge::Credential(None))
+            }
             CredentialError::InUrl => Self::bad_request("credential_in_url", detail),
-            CredentialError::Repeated | CredentialError::Malformed => Self::bad_request("invalid_request", detail),
+            CredentialError::Repeated | CredentialError::Malformed => {
+                Self::bad_request("invalid_request", detail)
+            }
         }
     }
 }
@@ -188,5 +245,9 @@ impl From<CredentialError> for Problem {
 /// The one answer to every credential that is not known: RFC 6750 §3.1.
 pub fn unknown_credential() -> Problem {
     let detail = "The credential is not valid: it is unknown, mistyped or revoked.";
-    Problem::unauthorized("invalid_credential", detail, Challenge::Credential(Some("invalid_token")))
+    Problem::unauthorized(
+        "invalid_credential",
+        detail,
+        Challenge::Credential(Some("invalid_token")),
+    )
 }

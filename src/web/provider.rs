@@ -28,7 +28,11 @@ impl Provider {
             scopes: config.scopes.clone(),
             named_by: NamedBy::Operator,
         };
-        (!config.issuer.is_empty()).then(|| Self { realm: Realm::Operator, registration, name: config.name.clone() })
+        (!config.issuer.is_empty()).then(|| Self {
+            realm: Realm::Operator,
+            registration,
+            name: config.name.clone(),
+        })
     }
 
     /// By what a path or a sealed cookie says.
@@ -36,34 +40,69 @@ impl Provider {
         if realm == OPERATOR {
             return Ok(Self::operator(app));
         }
-        let Ok(id) = realm.parse::<IdentityProviderId>() else { return Ok(None) };
-        let found = app.store.read(move |snapshot| snapshot.find_identity_provider(id)).await?;
+        let Ok(id) = realm.parse::<IdentityProviderId>() else {
+            return Ok(None);
+        };
+        let found = app
+            .store
+            .read(move |snapshot| snapshot.find_identity_provider(id))
+            .await?;
         found.map(|provider| Self::of(app, provider)).transpose()
     }
 
     fn of(app: &App, provider: IdentityProvider) -> Result<Self, PageError> {
-        let opened = app.sealer.open(provider.id.as_str(), &provider.sealed_client_secret);
-        let secret = opened.map_err(|error| PageError::Unavailable(format!("the secret of {}: {error}", provider.id)))?;
+        let opened = app
+            .sealer
+            .open(provider.id.as_str(), &provider.sealed_client_secret);
+        let secret = opened.map_err(|error| {
+            PageError::Unavailable(format!("the secret of {}: {error}", provider.id))
+        })?;
         let secret = String::from_utf8_lossy(&secret).into_owned();
-        let registration = registration(&app.config.identity, &provider.issuer, &provider.client_id, secret);
-        Ok(Self { registration, name: provider.name.clone(), realm: Realm::Organization(provider) })
+        let registration = registration(
+            &app.config.identity,
+            &provider.issuer,
+            &provider.client_id,
+            secret,
+        );
+        Ok(Self {
+            registration,
+            name: provider.name.clone(),
+            realm: Realm::Organization(provider),
+        })
     }
 
     /// The organization's button on the sign-in page.
-    pub async fn of_organization(app: &App, organization: OrganizationId) -> Result<Option<IdentityProvider>, PageError> {
-        Ok(app.store.read(move |snapshot| snapshot.find_identity_provider_of(organization)).await?)
+    pub async fn of_organization(
+        app: &App,
+        organization: OrganizationId,
+    ) -> Result<Option<IdentityProvider>, PageError> {
+        Ok(app
+            .store
+            .read(move |snapshot| snapshot.find_identity_provider_of(organization))
+            .await?)
     }
 
     /// Starts a sign-in there, and goes on to `return_to`.
     pub fn href(realm: &str, return_to: &str) -> String {
-        let query = url::form_urlencoded::Serializer::new(String::new()).append_pair("return_to", return_to).finish();
-        let place = if realm == OPERATOR { String::new() } else { format!("/{realm}") };
+        let query = url::form_urlencoded::Serializer::new(String::new())
+            .append_pair("return_to", return_to)
+            .finish();
+        let place = if realm == OPERATOR {
+            String::new()
+        } else {
+            format!("/{realm}")
+        };
         format!("/login/oidc{place}?{query}")
     }
 }
 
 /// What an organization's provider knows this server as.
-pub fn registration(config: &config::Identity, issuer: &str, client_id: &str, client_secret: String) -> Registration {
+pub fn registration(
+    config: &config::Identity,
+    issuer: &str,
+    client_id: &str,
+    client_secret: String,
+) -> Registration {
     Registration {
         issuer: issuer.to_owned(),
         client_id: client_id.to_owned(),

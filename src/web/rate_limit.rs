@@ -6,9 +6,21 @@ use crate::domain::limiter::Standing;
 
 /// Adds the headers; nothing for a request without a limit.
 pub fn add_headers(builder: &mut HttpResponseBuilder, standings: &[Standing]) {
-    let Some(tightest) = standings.iter().min_by_key(|standing| standing.remaining) else { return };
-    let policies = standings.iter().map(|standing| format!("\"{}\";q={};w={}", standing.policy, standing.limit, standing.window_seconds));
-    let states = standings.iter().map(|standing| format!("\"{}\";r={};t={}", standing.policy, standing.remaining, standing.reset_seconds));
+    let Some(tightest) = standings.iter().min_by_key(|standing| standing.remaining) else {
+        return;
+    };
+    let policies = standings.iter().map(|standing| {
+        format!(
+            "\"{}\";q={};w={}",
+            standing.policy, standing.limit, standing.window_seconds
+        )
+    });
+    let states = standings.iter().map(|standing| {
+        format!(
+            "\"{}\";r={};t={}",
+            standing.policy, standing.remaining, standing.reset_seconds
+        )
+    });
     builder
         .insert_header(("RateLimit-Policy", policies.collect::<Vec<_>>().join(", ")))
         .insert_header(("RateLimit", states.collect::<Vec<_>>().join(", ")))

@@ -20,7 +20,9 @@ pub fn date_or_never(at: Option<Timestamp>) -> String {
 pub fn field_errors(refusal: Refusal) -> Result<FieldErrors, PageError> {
     let mut errors = FieldErrors::default();
     match refusal {
-        Refusal::Invalid(found) => found.iter().for_each(|(field, message)| errors.push(field, sentence(field, message))),
+        Refusal::Invalid(found) => found
+            .iter()
+            .for_each(|(field, message)| errors.push(field, sentence(field, message))),
         refused @ Refusal::Coded(..) if refused.is_forbidden() => return Err(refused.into()),
         Refusal::Blocked(reason) | Refusal::Coded(_, reason) => errors.push("", reason),
         Refusal::Locked(unlock) => errors.push("", unlock.detail),
@@ -47,18 +49,31 @@ mod tests {
 
     #[test]
     fn refusals_read_as_sentences_at_their_fields() {
-        let found = vec![("name", "must not be empty".to_owned()), ("expires_on", "Choose a day in the future.".to_owned())];
+        let found = vec![
+            ("name", "must not be empty".to_owned()),
+            ("expires_on", "Choose a day in the future.".to_owned()),
+        ];
         let errors = field_errors(Refusal::Invalid(found)).expect("a form can show it");
         assert_eq!(errors.of("name"), Some("Name must not be empty."));
         assert_eq!(errors.of("expires_on"), Some("Choose a day in the future."));
-        assert_eq!(sentence("redirect_uris", "must be few"), "Redirect uris must be few.");
+        assert_eq!(
+            sentence("redirect_uris", "must be few"),
+            "Redirect uris must be few."
+        );
     }
 
     #[test]
     fn a_cap_concerns_the_form_and_a_missing_role_the_page() {
-        let errors = field_errors(Refusal::Blocked("Full.".to_owned())).expect("a form can show it");
+        let errors =
+            field_errors(Refusal::Blocked("Full.".to_owned())).expect("a form can show it");
         assert_eq!(errors.of(""), Some("Full."));
-        assert!(matches!(field_errors(Refusal::Forbidden("No.")), Err(PageError::Forbidden(_))));
-        assert!(matches!(field_errors(Refusal::NotFound), Err(PageError::NotFound)));
+        assert!(matches!(
+            field_errors(Refusal::Forbidden("No.")),
+            Err(PageError::Forbidden(_))
+        ));
+        assert!(matches!(
+            field_errors(Refusal::NotFound),
+            Err(PageError::NotFound)
+        ));
     }
 }

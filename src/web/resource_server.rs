@@ -25,7 +25,11 @@ pub enum ServerError {
     Store(#[from] store::Error),
 }
 
-pub async fn authenticate(app: &App, headers: &HeaderMap, facts: &Facts) -> Result<Arc<Server>, ServerError> {
+pub async fn authenticate(
+    app: &App,
+    headers: &HeaderMap,
+    facts: &Facts,
+) -> Result<Arc<Server>, ServerError> {
     let presented = basic(headers)?.ok_or(ServerError::Unknown)?;
     let id: ResourceServerId = presented.id.parse().map_err(|_| ServerError::Unknown)?;
     let server = match app.remembered_server(id) {
@@ -33,17 +37,35 @@ pub async fn authenticate(app: &App, headers: &HeaderMap, facts: &Facts) -> Resu
         None => look_up(app, id, facts).await?.ok_or(ServerError::Unknown)?,
     };
     let live = server.secrets.iter().map(|digest| ((), digest));
-    match app.proves(id.as_str(), &presented.secret, live, facts.address, facts.now) {
+    match app.proves(
+        id.as_str(),
+        &presented.secret,
+        live,
+        facts.address,
+        facts.now,
+    ) {
         Proof::Proven(()) => Ok(server),
         Proof::Wrong => Err(ServerError::Unknown),
-        Proof::Throttled { retry_after_seconds } => Err(ServerError::Throttled { retry_after_seconds }),
+        Proof::Throttled {
+            retry_after_seconds,
+        } => Err(ServerError::Throttled {
+            retry_after_seconds,
+        }),
     }
 }
 
 /// A look-up that anybody can provoke: unknown ids use up the address's budget.
-async fn look_up(app: &App, id: ResourceServerId, facts: &Facts) -> Result<Option<Arc<Server>>, ServerError> {
-    let throttled = |retry_after_seconds| ServerError::Throttled { retry_after_seconds };
-    let budget = app.admit_stranger(facts.address, facts.now).map_err(throttled)?;
+async fn look_up(
+    app: &App,
+    id: ResourceServerId,
+    facts: &Facts,
+) -> Result<Option<Arc<Server>>, ServerError> {
+    let throttled = |retry_after_seconds| ServerError::Throttled {
+        retry_after_seconds,
+    };
+    let budget = app
+        .admit_stranger(facts.address, facts.now)
+        .map_err(throttled)?;
     let server = app.resource_server(id).await?;
     if server.is_none() {
         app.count_stranger(budget, facts.now);
@@ -55,11 +77,17 @@ impl From<ServerError> for Problem {
     fn from(error: ServerError) -> Self {
         let detail = "This endpoint needs the id and secret of a resource server, by HTTP Basic.";
         match error {
-            ServerError::Basic(BasicError::Repeated) => Self::new(StatusCode::BAD_REQUEST, "invalid_request", error.to_string()),
+            ServerError::Basic(BasicError::Repeated) => Self::new(
+                StatusCode::BAD_REQUEST,
+                "invalid_request",
+                error.to_string(),
+            ),
             ServerError::Basic(BasicError::Malformed) | ServerError::Unknown => {
                 Self::unauthorized("resource_server_required", detail, Challenge::Basic)
             }
-            ServerError::Throttled { retry_after_seconds } => Self::rate_limited(retry_after_seconds),
+            ServerError::Throttled {
+                retry_after_seconds,
+            } => Self::rate_limited(retry_after_seconds),
             ServerError::Store(error) => error.into(),
         }
     }

@@ -49,26 +49,40 @@ impl Visitor {
 
     /// The person, or the way to the sign-in page and back here.
     pub fn require(&self) -> Result<&SignedIn, PageError> {
-        self.signed_in.as_ref().ok_or_else(|| PageError::SignIn { return_to: self.path.clone() })
+        self.signed_in.as_ref().ok_or_else(|| PageError::SignIn {
+            return_to: self.path.clone(),
+        })
     }
 
     /// Whether the operator's pages open to this person, from here.
     pub fn is_operator(&self) -> bool {
-        self.in_operations && self.signed_in.as_ref().is_some_and(|person| person.user.operator && person.session.confined_to.is_none())
+        self.in_operations
+            && self
+                .signed_in
+                .as_ref()
+                .is_some_and(|person| person.user.operator && person.session.confined_to.is_none())
     }
 
     /// The operator. From elsewhere, and to everybody else, the operator's pages do not exist; who is not signed in may be one.
     pub fn require_operator(&self) -> Result<&SignedIn, PageError> {
         ensure(self.in_operations, PageError::NotFound)?;
         let person = self.require()?;
-        ensure(person.user.operator && person.session.confined_to.is_none(), PageError::NotFound)?;
+        ensure(
+            person.user.operator && person.session.confined_to.is_none(),
+            PageError::NotFound,
+        )?;
         Ok(person)
     }
 
     /// Around a page that belongs to no organization.
     pub fn shell(&self, title: &str) -> page::Shell {
         let signed_in = account_menu(self).ok();
-        page::Shell { title: title.to_owned(), product_name: PRODUCT.to_owned(), signed_in, active_section: None }
+        page::Shell {
+            title: title.to_owned(),
+            product_name: PRODUCT.to_owned(),
+            signed_in,
+            active_section: None,
+        }
     }
 
     /// For the hidden field of a form.
@@ -79,13 +93,18 @@ impl Visitor {
     /// Refuses a form that was not made by us for this browser.
     pub fn check_csrf(&self, form: &Form) -> Result<(), PageError> {
         let presented = form.one("csrf")?.unwrap_or_default();
-        let equal = aws_lc_rs::constant_time::verify_slices_are_equal(presented.as_bytes(), self.csrf.as_bytes()).is_ok();
+        let equal = aws_lc_rs::constant_time::verify_slices_are_equal(
+            presented.as_bytes(),
+            self.csrf.as_bytes(),
+        )
+        .is_ok();
         if equal { Ok(()) } else { Err(PageError::Csrf) }
     }
 
     /// A stranger's cookie, when the browser has none yet: without it no form can be answered.
     pub fn cookie(&self) -> Option<Cookie<'static>> {
-        (self.is_new && self.signed_in.is_none()).then(|| cookie(STRANGER, self.secure, self.token.clone()))
+        (self.is_new && self.signed_in.is_none())
+            .then(|| cookie(STRANGER, self.secure, self.token.clone()))
     }
 }
 
@@ -103,7 +122,10 @@ pub struct Presented {
 
 impl Presented {
     pub fn of(request: &HttpRequest, secure: bool) -> Self {
-        Self { session: presented(request, &cookie_name(SESSION, secure)), stranger: presented(request, &cookie_name(STRANGER, secure)) }
+        Self {
+            session: presented(request, &cookie_name(SESSION, secure)),
+            stranger: presented(request, &cookie_name(STRANGER, secure)),
+        }
     }
 }
 
@@ -111,7 +133,10 @@ impl Presented {
 /// let nobody but this host set. Of two such cookies, the order would let another host choose.
 fn presented(request: &HttpRequest, name: &str) -> Option<String> {
     let cookies = request.cookies_raw().ok()?;
-    let mut tokens = cookies.iter().filter(|cookie| cookie.name() == name).map(Cookie::value);
+    let mut tokens = cookies
+        .iter()
+        .filter(|cookie| cookie.name() == name)
+        .map(Cookie::value);
     let (only, second) = (tokens.next()?, tokens.next());
     (second.is_none() && is_token(only)).then(|| only.to_owned())
 }
@@ -148,16 +173,27 @@ pub fn sign_in_removal(secure: bool) -> Cookie<'static> {
 }
 
 pub fn read_sign_in(request: &HttpRequest, secure: bool) -> Option<String> {
-    request.cookie(&cookie_name(SIGN_IN, secure)).map(|cookie| cookie.value().to_owned())
+    request
+        .cookie(&cookie_name(SIGN_IN, secure))
+        .map(|cookie| cookie.value().to_owned())
 }
 
 /// `__Host-` and Secure for an https issuer; a plain name only for http on a loopback address.
 fn cookie(name: &str, secure: bool, value: String) -> Cookie<'static> {
-    Cookie::build(cookie_name(name, secure), value).path("/").http_only(true).secure(secure).same_site(SameSite::Lax).finish()
+    Cookie::build(cookie_name(name, secure), value)
+        .path("/")
+        .http_only(true)
+        .secure(secure)
+        .same_site(SameSite::Lax)
+        .finish()
 }
 
 fn cookie_name(name: &str, secure: bool) -> String {
-    if secure { format!("__Host-{name}") } else { name.to_owned() }
+    if secure {
+        format!("__Host-{name}")
+    } else {
+        name.to_owned()
+    }
 }
 
 impl FromRequest for Visitor {
@@ -171,30 +207,61 @@ impl FromRequest for Visitor {
 }
 
 async fn recognize(request: &HttpRequest) -> Result<Visitor, PageError> {
-    let app = request.app_data::<web::Data<App>>().map(|data| Arc::clone(data)).ok_or(PageError::NotFound)?;
+    let app = request
+        .app_data::<web::Data<App>>()
+        .map(|data| Arc::clone(data))
+        .ok_or(PageError::NotFound)?;
     refuse_foreign_origin(request.headers(), app.issuer.as_str())?;
     let facts = Facts::of(request);
     let secure = app.issuer.is_secure();
     let presented = Presented::of(request, secure);
     let in_operations = app.config.operations.allows(facts.address);
-    let path = request.uri().path_and_query().map_or("/", |path| path.as_str()).to_owned();
+    let path = request
+        .uri()
+        .path_and_query()
+        .map_or("/", |path| path.as_str())
+        .to_owned();
     if let Some(token) = presented.session
         && let Some(signed_in) = find_session(&app, &token, &facts).await?
     {
         let csrf = csrf(&app, &token);
-        let visitor = Visitor { signed_in: Some(signed_in), token, is_new: false, secure, csrf, path, in_operations };
+        let visitor = Visitor {
+            signed_in: Some(signed_in),
+            token,
+            is_new: false,
+            secure,
+            csrf,
+            path,
+            in_operations,
+        };
         request.extensions_mut().insert(account_menu(&visitor)?);
         return Ok(visitor);
     }
-    let (is_new, token) = (presented.stranger.is_none(), presented.stranger.unwrap_or_else(mint_session_token));
+    let (is_new, token) = (
+        presented.stranger.is_none(),
+        presented.stranger.unwrap_or_else(mint_session_token),
+    );
     let csrf = csrf(&app, &token);
-    Ok(Visitor { signed_in: None, token, is_new, secure, csrf, path, in_operations })
+    Ok(Visitor {
+        signed_in: None,
+        token,
+        is_new,
+        secure,
+        csrf,
+        path,
+        in_operations,
+    })
 }
 
 /// Also for the error page, should it come to one: it knows the request only.
 fn account_menu(visitor: &Visitor) -> Result<page::SignedIn, PageError> {
     let email = visitor.require()?.user.email.clone().unwrap_or_default();
-    Ok(page::SignedIn { email, csrf: visitor.csrf(), operator: visitor.is_operator(), ..page::SignedIn::default() })
+    Ok(page::SignedIn {
+        email,
+        csrf: visitor.csrf(),
+        operator: visitor.is_operator(),
+        ..page::SignedIn::default()
+    })
 }
 
 fn is_token(text: &str) -> bool {
@@ -205,11 +272,22 @@ fn csrf(app: &App, token: &str) -> String {
     URL_SAFE_NO_PAD.encode(app.digester.fingerprint(Purpose::Csrf, token))
 }
 
-async fn find_session(app: &App, token: &str, facts: &Facts) -> Result<Option<SignedIn>, PageError> {
-    let budget = app.admit_stranger(facts.address, facts.now).map_err(|retry_after_seconds| PageError::TooMany { retry_after_seconds })?;
+async fn find_session(
+    app: &App,
+    token: &str,
+    facts: &Facts,
+) -> Result<Option<SignedIn>, PageError> {
+    let budget = app
+        .admit_stranger(facts.address, facts.now)
+        .map_err(|retry_after_seconds| PageError::TooMany {
+            retry_after_seconds,
+        })?;
     let candidates = app.digester.candidates(Purpose::Session, token);
     let (config, now) = (Arc::clone(&app.config), facts.now);
-    let found = app.store.read(move |snapshot| sessions::find(snapshot, &config.sessions, &candidates, now)).await?;
+    let found = app
+        .store
+        .read(move |snapshot| sessions::find(snapshot, &config.sessions, &candidates, now))
+        .await?;
     if found.is_none() {
         app.count_stranger(budget, now);
     }
@@ -217,7 +295,12 @@ async fn find_session(app: &App, token: &str, facts: &Facts) -> Result<Option<Si
         && signed_in.wants_recording(now)
     {
         let id = signed_in.session.id;
-        app.store.write(now, move |tx| tx.record_session_use(id).map(Verdict::<(), crate::store::Error>::Done)).await?;
+        app.store
+            .write(now, move |tx| {
+                tx.record_session_use(id)
+                    .map(Verdict::<(), crate::store::Error>::Done)
+            })
+            .await?;
     }
     Ok(found)
 }
@@ -226,7 +309,11 @@ async fn find_session(app: &App, token: &str, facts: &Facts) -> Result<Option<Si
 fn refuse_foreign_origin(headers: &HeaderMap, issuer: &str) -> Result<(), PageError> {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let foreign = text("origin").is_some_and(|origin| origin != "null" && origin != issuer);
-    if foreign { Err(PageError::Csrf) } else { Ok(()) }
+    if foreign {
+        Err(PageError::Csrf)
+    } else {
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -236,7 +323,13 @@ mod tests {
     use actix_web::test::TestRequest;
 
     fn session(header: &str, secure: bool) -> Option<String> {
-        Presented::of(&TestRequest::default().insert_header((COOKIE, header)).to_http_request(), secure).session
+        Presented::of(
+            &TestRequest::default()
+                .insert_header((COOKIE, header))
+                .to_http_request(),
+            secure,
+        )
+        .session
     }
 
     #[test]
@@ -245,12 +338,33 @@ mod tests {
         let (own, planted) = ("a".repeat(TOKEN_CHARACTERS), "b".repeat(TOKEN_CHARACTERS));
         let guarded = format!("__Host-countersign_session={own}");
         assert_eq!(session(&guarded, true), Some(own.clone()));
-        for name in ["%5F%5FHost-countersign_session", "countersign_session", "__host-countersign_session", "__Host-countersign%5Fsession"] {
+        for name in [
+            "%5F%5FHost-countersign_session",
+            "countersign_session",
+            "__host-countersign_session",
+            "__Host-countersign%5Fsession",
+        ] {
             assert_eq!(session(&format!("{name}={planted}"), true), None, "{name}");
-            assert_eq!(session(&format!("{name}={planted}; {guarded}"), true), Some(own.clone()), "{name}");
+            assert_eq!(
+                session(&format!("{name}={planted}; {guarded}"), true),
+                Some(own.clone()),
+                "{name}"
+            );
         }
-        assert_eq!(session(&format!("countersign_session={planted}; countersign_session={own}"), false), None);
-        assert_eq!(session(&format!("countersign_session=%61{}", &own[1..]), false), None);
-        assert_eq!(session(&format!("=; junk; countersign_session={own}"), false), Some(own));
+        assert_eq!(
+            session(
+                &format!("countersign_session={planted}; countersign_session={own}"),
+                false
+            ),
+            None
+        );
+        assert_eq!(
+            session(&format!("countersign_session=%61{}", &own[1..]), false),
+            None
+        );
+        assert_eq!(
+            session(&format!("=; junk; countersign_session={own}"), false),
+            Some(own)
+        );
     }
 }

@@ -35,50 +35,87 @@ impl Landing {
     fn listen() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         // a loopback address matches on any port (RFC 8252 §7.3)
-        let redirect_uri = format!("http://{}/callback", listener.local_addr().expect("an address"));
+        let redirect_uri = format!(
+            "http://{}/callback",
+            listener.local_addr().expect("an address")
+        );
         let (sender, requests) = channel();
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 let mut stream = stream.expect("a connection");
                 let mut line = String::new();
-                BufReader::new(&stream).read_line(&mut line).expect("a request");
+                BufReader::new(&stream)
+                    .read_line(&mut line)
+                    .expect("a request");
                 let path = line.split(' ').nth(1).unwrap_or_default().to_owned();
                 let body = "<!doctype html><title>Landed</title><script>document.title = 'JavaScript ran'</script><p>Welcome back.";
-                let head = format!("HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+                let head = format!(
+                    "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+                    body.len()
+                );
                 drop(stream.write_all(format!("{head}{body}").as_bytes()));
                 if sender.send(path).is_err() {
                     return;
                 }
             }
         });
-        Self { redirect_uri, requests }
+        Self {
+            redirect_uri,
+            requests,
+        }
     }
 
     /// Where the browser was sent, as it arrived.
     fn arrived(&self) -> String {
-        let path = self.requests.recv_timeout(Duration::from_secs(60)).expect("the browser arrives");
-        let origin = self.redirect_uri.strip_suffix("/callback").expect("a callback");
+        let path = self
+            .requests
+            .recv_timeout(Duration::from_secs(60))
+            .expect("the browser arrives");
+        let origin = self
+            .redirect_uri
+            .strip_suffix("/callback")
+            .expect("a callback");
         format!("{origin}{path}")
     }
 }
 
 async fn a_person_signs_in_allows_and_lands_with_a_code_that_is_redeemed(db: TestDatabase) {
-    let Some(chromium) = Chromium::start().await else { return };
+    let Some(chromium) = Chromium::start().await else {
+        return;
+    };
     let (server, landing) = (Server::start(db).await, Landing::listen());
     sign_in_to_consent(&chromium, &server, &landing).await;
     let page = chromium.shows("main", "What it may do").await;
-    for part in ["Example CRM", "Acme", ADMIN, &landing.redirect_uri.replace("/callback", ""), "Sandbox"] {
+    for part in [
+        "Example CRM",
+        "Acme",
+        ADMIN,
+        &landing.redirect_uri.replace("/callback", ""),
+        "Sandbox",
+    ] {
         assert!(page.contains(part), "{part}: {page}");
     }
     chromium.click("button[value=allow]").await;
     let target = landing.arrived();
     chromium.shows("body", "Welcome back.").await;
-    assert_eq!(chromium.title().await, "Landed", "and JavaScript did not run");
+    assert_eq!(
+        chromium.title().await,
+        "Landed",
+        "and JavaScript did not run"
+    );
     assert_eq!(parameter(&target, "state").as_deref(), Some("xyz"));
-    assert_eq!(parameter(&target, "iss").as_deref(), Some(server.base.as_str()));
+    assert_eq!(
+        parameter(&target, "iss").as_deref(),
+        Some(server.base.as_str())
+    );
     let code = parameter(&target, "code").expect("a code");
     let redirect_uri = landing.redirect_uri.as_str();
-    let form = [("grant_type", "authorization_code"), ("code", &code), ("redirect_uri", redirect_uri), ("code_verifier", VERIFIER)];
+    let form = [
+        ("grant_type", "authorization_code"),
+        ("code", &code),
+        ("redirect_uri", redirect_uri),
+        ("code_verifier", VERIFIER),
+    ];
     let (status, tokens) = server.token(&form).await;
     assert_eq!(status, StatusCode::OK, "{tokens}");
     let access_token = tokens["access_token"].as_str().expect("a token");
@@ -87,13 +124,20 @@ async fn a_person_signs_in_allows_and_lands_with_a_code_that_is_redeemed(db: Tes
 }
 
 async fn a_person_takes_back_what_was_allowed_and_is_asked_again(db: TestDatabase) {
-    let Some(chromium) = Chromium::start().await else { return };
+    let Some(chromium) = Chromium::start().await else {
+        return;
+    };
     let (server, landing) = (Server::start(db).await, Landing::listen());
     sign_in_to_consent(&chromium, &server, &landing).await;
     chromium.click("button[value=allow]").await;
     let code = parameter(&landing.arrived(), "code").expect("a code");
     let redirect_uri = landing.redirect_uri.as_str();
-    let form = [("grant_type", "authorization_code"), ("code", &code), ("redirect_uri", redirect_uri), ("code_verifier", VERIFIER)];
+    let form = [
+        ("grant_type", "authorization_code"),
+        ("code", &code),
+        ("redirect_uri", redirect_uri),
+        ("code_verifier", VERIFIER),
+    ];
     let (_, tokens) = server.token(&form).await;
     let access_token = tokens["access_token"].as_str().expect("a token");
     assert_eq!(server.introspect(access_token).await["active"], true);
@@ -101,9 +145,14 @@ async fn a_person_takes_back_what_was_allowed_and_is_asked_again(db: TestDatabas
     chromium.click("details.menu.last > summary").await;
     chromium.click_link("Connected applications").await;
     let page = chromium.shows("main", "Example CRM").await;
-    assert!(page.contains("just now") && page.contains("Sales"), "{page}");
+    assert!(
+        page.contains("just now") && page.contains("Sales"),
+        "{page}"
+    );
     chromium.click("#main a.danger").await;
-    chromium.shows("h1", "Take access back from Example CRM?").await;
+    chromium
+        .shows("h1", "Take access back from Example CRM?")
+        .await;
     chromium.click_link("Keep it connected").await;
     chromium.shows("h1", "Connected applications").await;
     assert_eq!(server.introspect(access_token).await["active"], true);
@@ -111,27 +160,48 @@ async fn a_person_takes_back_what_was_allowed_and_is_asked_again(db: TestDatabas
     chromium.shows("h1", "Take access back").await;
     chromium.click("button.danger").await;
     chromium.shows("main", "Access taken back.").await;
-    assert_eq!(server.introspect(access_token).await, json!({"active": false}));
-    chromium.open(&server.url(&authorize_path(server.planted.application.as_str(), redirect_uri, "read write"))).await;
-    chromium.shows("h1", "Allow Example CRM to use your account?").await;
+    assert_eq!(
+        server.introspect(access_token).await,
+        json!({"active": false})
+    );
+    chromium
+        .open(&server.url(&authorize_path(
+            server.planted.application.as_str(),
+            redirect_uri,
+            "read write",
+        )))
+        .await;
+    chromium
+        .shows("h1", "Allow Example CRM to use your account?")
+        .await;
     assert_no_violation(&chromium).await;
 }
 
 async fn a_person_denies_and_lands_with_the_refusal(db: TestDatabase) {
-    let Some(chromium) = Chromium::start().await else { return };
+    let Some(chromium) = Chromium::start().await else {
+        return;
+    };
     let (server, landing) = (Server::start(db).await, Landing::listen());
     sign_in_to_consent(&chromium, &server, &landing).await;
     chromium.click("button[value=deny]").await;
     let target = landing.arrived();
-    assert_eq!(parameter(&target, "error").as_deref(), Some("access_denied"));
+    assert_eq!(
+        parameter(&target, "error").as_deref(),
+        Some("access_denied")
+    );
     assert_eq!(parameter(&target, "state").as_deref(), Some("xyz"));
-    assert_eq!(parameter(&target, "iss").as_deref(), Some(server.base.as_str()));
+    assert_eq!(
+        parameter(&target, "iss").as_deref(),
+        Some(server.base.as_str())
+    );
     assert_eq!(parameter(&target, "code"), None);
     assert_no_violation(&chromium).await;
 }
 
 async fn a_person_creates_copies_and_revokes_a_key(db: TestDatabase) {
-    let Some(chromium) = Chromium::start().await else { return };
+    let Some(chromium) = Chromium::start().await else {
+        return;
+    };
     let server = Server::start(db).await;
     server.clock.step_seconds(60); // newer than what was planted
     chromium.open(&server.url("/")).await;
@@ -147,10 +217,19 @@ async fn a_person_creates_copies_and_revokes_a_key(db: TestDatabase) {
     assert_eq!(code(&server, &key).await, "valid");
     chromium.type_into("#secret", SELECT_AND_COPY).await;
     chromium.click_link("I have copied the key").await;
-    assert!(!chromium.shows("main", "Which one do I need?").await.contains(&key));
+    assert!(
+        !chromium
+            .shows("main", "Which one do I need?")
+            .await
+            .contains(&key)
+    );
     chromium.click_link("New API key").await;
     chromium.type_into("#description", PASTE).await;
-    assert_eq!(chromium.value("#description").await, key, "what was copied is the key");
+    assert_eq!(
+        chromium.value("#description").await,
+        key,
+        "what was copied is the key"
+    );
     chromium.click_link("Cancel").await;
     // the newest stands first
     chromium.click("#main tbody tr a.danger").await;
@@ -169,21 +248,30 @@ async fn a_person_creates_copies_and_revokes_a_key(db: TestDatabase) {
 }
 
 async fn a_person_creates_changes_and_deletes_an_application(db: TestDatabase) {
-    let Some(chromium) = Chromium::start().await else { return };
+    let Some(chromium) = Chromium::start().await else {
+        return;
+    };
     let server = Server::start(db).await;
     chromium.open(&server.url("/")).await;
     sign_in(&chromium, &server).await;
     chromium.click_link("Applications").await;
     chromium.click_link("New application").await;
     chromium.type_into("#name", "Shop").await;
-    chromium.type_into("#redirect_uris", "http://shop.example/cb").await;
+    chromium
+        .type_into("#redirect_uris", "http://shop.example/cb")
+        .await;
     chromium.click("main button.primary").await;
     let page = chromium.shows("main", "Please check the form").await;
     assert!(page.contains("must use https"), "{page}");
-    chromium.type_into("#redirect_uris", "\u{e009}a\u{e000}https://shop.example/cb").await;
+    chromium
+        .type_into("#redirect_uris", "\u{e009}a\u{e000}https://shop.example/cb")
+        .await;
     chromium.click("main button.primary").await;
     chromium.shows("main", "Keep the secret safe").await;
-    let (id, secret) = (chromium.value("#client_id").await, chromium.value("#client_secret").await);
+    let (id, secret) = (
+        chromium.value("#client_id").await,
+        chromium.value("#client_secret").await,
+    );
     assert_eq!(own_token(&server, &id, &secret).await, StatusCode::OK);
     chromium.click_link("I have copied the secret").await;
     // a second secret beside the first, which is older
@@ -195,14 +283,20 @@ async fn a_person_creates_changes_and_deletes_an_application(db: TestDatabase) {
     chromium.click("a[href*='/secrets/']").await;
     chromium.click("button.danger").await;
     chromium.shows("main", "New secret").await;
-    assert_eq!(own_token(&server, &id, &secret).await, StatusCode::UNAUTHORIZED);
+    assert_eq!(
+        own_token(&server, &id, &secret).await,
+        StatusCode::UNAUTHORIZED
+    );
     assert_eq!(own_token(&server, &id, &second).await, StatusCode::OK);
     chromium.click_link("Edit").await;
     chromium.type_into("#name", " 2").await;
     chromium.click("label[for=grant-client_credentials]").await;
     chromium.click("main button.primary").await;
     chromium.shows("h1", "Shop 2").await;
-    assert_eq!(own_token(&server, &id, &second).await, StatusCode::BAD_REQUEST);
+    assert_eq!(
+        own_token(&server, &id, &second).await,
+        StatusCode::BAD_REQUEST
+    );
     chromium.click_link("Delete").await;
     chromium.shows("h1", "Delete Shop 2?").await;
     chromium.click("button.danger").await;
@@ -212,22 +306,33 @@ async fn a_person_creates_changes_and_deletes_an_application(db: TestDatabase) {
 
 /// Opens the authorization request signed out, and signs in: the consent page.
 async fn sign_in_to_consent(chromium: &Chromium, server: &Server, landing: &Landing) {
-    let path = authorize_path(server.planted.application.as_str(), &landing.redirect_uri, "read write");
+    let path = authorize_path(
+        server.planted.application.as_str(),
+        &landing.redirect_uri,
+        "read write",
+    );
     chromium.open(&server.url(&path)).await;
     chromium.shows("main", "to continue to Example CRM").await;
     sign_in(chromium, server).await;
-    chromium.shows("h1", "Allow Example CRM to use your account?").await;
+    chromium
+        .shows("h1", "Allow Example CRM to use your account?")
+        .await;
 }
 
 async fn sign_in(chromium: &Chromium, server: &Server) {
     chromium.type_into("#email", ADMIN).await;
-    chromium.type_into("#password", &server.secrets.password).await;
+    chromium
+        .type_into("#password", &server.secrets.password)
+        .await;
     chromium.click("button[type=submit]").await;
 }
 
 /// What the token endpoint answers the application for itself.
 async fn own_token(server: &Server, id: &str, secret: &str) -> StatusCode {
-    let request = server.post("/oauth2/token").basic_auth(id, Some(secret)).form(&[("grant_type", "client_credentials")]);
+    let request = server
+        .post("/oauth2/token")
+        .basic_auth(id, Some(secret))
+        .form(&[("grant_type", "client_credentials")]);
     request.send().await.expect("an answer").status()
 }
 
@@ -239,7 +344,11 @@ async fn code(server: &Server, key: &str) -> serde_json::Value {
 async fn assert_no_violation(chromium: &Chromium) {
     let complaints = chromium.complaints().await;
     // of the application behind the redirect URI, and of forms that were to be refused
-    let is_expected = |line: &&String| line.contains("favicon.ico") || line.contains("status of 422");
-    let ours: Vec<_> = complaints.iter().filter(|line| !is_expected(line)).collect();
+    let is_expected =
+        |line: &&String| line.contains("favicon.ico") || line.contains("status of 422");
+    let ours: Vec<_> = complaints
+        .iter()
+        .filter(|line| !is_expected(line))
+        .collect();
     assert!(ours.is_empty(), "{ours:?}");
 }

@@ -17,7 +17,11 @@ pub struct Cluster {
 impl Cluster {
     pub fn create(ctl: String) -> Self {
         let parent = TempDir::with_prefix("countersign-cluster-").expect("a folder");
-        let cluster = Self { ctl, folder: parent.path().join("cluster"), _parent: parent };
+        let cluster = Self {
+            ctl,
+            folder: parent.path().join("cluster"),
+            _parent: parent,
+        };
         cluster.run("create", &[&free_port().to_string()]);
         cluster
     }
@@ -32,8 +36,18 @@ impl Cluster {
     }
 
     fn run(&self, command: &str, arguments: &[&str]) -> String {
-        let output = Command::new(&self.ctl).arg(command).arg(&self.folder).args(arguments).stdin(Stdio::null()).output().expect("it runs");
-        assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
+        let output = Command::new(&self.ctl)
+            .arg(command)
+            .arg(&self.folder)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .output()
+            .expect("it runs");
+        assert!(
+            output.status.success(),
+            "{command}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         String::from_utf8(output.stdout).expect("text")
     }
 }
@@ -47,7 +61,9 @@ impl Drop for Cluster {
 /// The writes go on meanwhile.
 pub async fn on_a_thread(cluster: &Arc<Cluster>, command: fn(&Cluster)) {
     let cluster = Arc::clone(cluster);
-    tokio::task::spawn_blocking(move || command(&cluster)).await.expect("it runs");
+    tokio::task::spawn_blocking(move || command(&cluster))
+        .await
+        .expect("it runs");
 }
 
 /// Below the range from which the kernel picks ports for outgoing connections.

@@ -64,7 +64,11 @@ pub fn on_postgres<F: Future<Output = ()>>(test: impl FnOnce(TestDatabase) -> F)
 }
 
 pub fn block_on<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(future)
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime")
+        .block_on(future)
 }
 
 /// The value of `COUNTERSIGN_TEST_<variable>`. `None` says that this test skips, which has then been written down with
@@ -74,7 +78,9 @@ pub fn offered(variable: &str, kind: &str) -> Option<String> {
         return Some(value);
     }
     let Ok(reason) = std::env::var(format!("COUNTERSIGN_TEST_SKIP_{kind}")) else {
-        panic!("COUNTERSIGN_TEST_{variable} is not set: run tests/run, or say in COUNTERSIGN_TEST_SKIP_{kind} why to skip");
+        panic!(
+            "COUNTERSIGN_TEST_{variable} is not set: run tests/run, or say in COUNTERSIGN_TEST_SKIP_{kind} why to skip"
+        );
     };
     record_skipped(&reason);
     None
@@ -87,10 +93,17 @@ pub fn is_skipped(kind: &str) -> bool {
 }
 
 fn record_skipped(reason: &str) {
-    let Ok(path) = std::env::var("COUNTERSIGN_TEST_SKIPPED") else { return };
+    let Ok(path) = std::env::var("COUNTERSIGN_TEST_SKIPPED") else {
+        return;
+    };
     let test = std::thread::current().name().unwrap_or("a test").to_owned();
-    let mut file = std::fs::OpenOptions::new().create(true).append(true).open(path).expect("COUNTERSIGN_TEST_SKIPPED names a file");
-    file.write_all(format!("{test}: {reason}\n").as_bytes()).expect("a line fits");
+    let mut file = std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(path)
+        .expect("COUNTERSIGN_TEST_SKIPPED names a file");
+    file.write_all(format!("{test}: {reason}\n").as_bytes())
+        .expect("a line fits");
 }
 
 impl TestDatabase {
@@ -98,7 +111,10 @@ impl TestDatabase {
     pub fn sqlite() -> Self {
         let folder = TempDir::with_prefix("countersign-").expect("a temporary folder");
         let database = sqlite_in(folder.path());
-        Self { database, _owned: Owned::File { _folder: folder } }
+        Self {
+            database,
+            _owned: Owned::File { _folder: folder },
+        }
     }
 
     /// A database on the server whose URL is given: the copy of a migrated one.
@@ -106,23 +122,38 @@ impl TestDatabase {
         let server = Url::parse(server).expect("COUNTERSIGN_TEST_POSTGRES is a URL");
         let template = postgres_template(&server);
         let name = format!("countersign_{:016x}", rand::random::<u64>());
-        execute(&server, &format!("CREATE DATABASE {name} TEMPLATE {template}"));
-        Self { database: named(&server, &name), _owned: Owned::Database { server, name } }
+        execute(
+            &server,
+            &format!("CREATE DATABASE {name} TEMPLATE {template}"),
+        );
+        Self {
+            database: named(&server, &name),
+            _owned: Owned::Database { server, name },
+        }
     }
 }
 
 impl TestDatabase {
     /// A migrated database that ends elsewhere.
     pub fn given(database: Database) -> Self {
-        Self { database, _owned: Owned::Nothing }
+        Self {
+            database,
+            _owned: Owned::Nothing,
+        }
     }
 
     /// As `postgres`, made with other options than the server's own, and migrated by itself.
     pub fn postgres_with(server: &str, options: &str) -> Self {
         let server = Url::parse(server).expect("COUNTERSIGN_TEST_POSTGRES is a URL");
         let name = format!("countersign_{:016x}", rand::random::<u64>());
-        execute(&server, &format!("CREATE DATABASE {name} TEMPLATE template0 {options}"));
-        let made = Self { database: named(&server, &name), _owned: Owned::Database { server, name } };
+        execute(
+            &server,
+            &format!("CREATE DATABASE {name} TEMPLATE template0 {options}"),
+        );
+        let made = Self {
+            database: named(&server, &name),
+            _owned: Owned::Database { server, name },
+        };
         migrate(&made.database).expect("the migrations run on PostgreSQL");
         made
     }
@@ -140,14 +171,17 @@ impl TestDatabase {
     /// Runs SQL behind everybody's back.
     pub fn execute(&self, sql: &str) {
         let mut conn = Conn::open(&self.database).expect("a connection");
-        conn.batch_execute(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
+        conn.batch_execute(sql)
+            .unwrap_or_else(|error| panic!("{sql}: {error}"));
     }
 
     /// Takes the schema away: what a database is before its first migration.
     pub fn unmigrate(&self) {
         match &self.database {
             Database::Sqlite(path) => std::fs::remove_file(path).expect("the file was there"),
-            Database::Postgres(_) => self.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public"),
+            Database::Postgres(_) => {
+                self.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+            }
         }
     }
 
@@ -159,7 +193,9 @@ impl TestDatabase {
             count: i64,
         }
         let mut conn = Conn::open(&self.database).expect("a connection");
-        let query = diesel::sql_query(format!("SELECT count(*) AS count FROM audit_events WHERE event = '{event}'"));
+        let query = diesel::sql_query(format!(
+            "SELECT count(*) AS count FROM audit_events WHERE event = '{event}'"
+        ));
         query.get_result::<Row>(&mut conn).expect("a count").count
     }
 
@@ -173,11 +209,15 @@ impl TestDatabase {
                     row: String,
                 }
                 let mut conn = PgConnection::establish(url).expect("PostgreSQL answers");
-                let rows: Vec<Row> = diesel::sql_query(format!("SELECT t::text AS row FROM {table} t")).load(&mut conn).expect("rows");
+                let rows: Vec<Row> =
+                    diesel::sql_query(format!("SELECT t::text AS row FROM {table} t"))
+                        .load(&mut conn)
+                        .expect("rows");
                 rows.into_iter().map(|row| row.row).collect()
             }
             Database::Sqlite(path) => {
-                let files = [path.clone(), format!("{path}-wal")].map(|file| std::fs::read(file).unwrap_or_default());
+                let files = [path.clone(), format!("{path}-wal")]
+                    .map(|file| std::fs::read(file).unwrap_or_default());
                 String::from_utf8_lossy(&files.concat()).into_owned()
             }
         }
@@ -188,7 +228,10 @@ impl Drop for Owned {
     fn drop(&mut self) {
         if let Self::Database { server, name } = self {
             // FORCE: the store's threads end a moment after the store
-            execute(server, &format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"));
+            execute(
+                server,
+                &format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"),
+            );
         }
     }
 }
@@ -199,7 +242,8 @@ pub fn sqlite_in(folder: &Path) -> Database {
     let migrated = MIGRATED.get_or_init(|| {
         let folder = TempDir::with_prefix("countersign-").expect("a temporary folder");
         let path = folder.path().join("template.db");
-        migrate(&Database::Sqlite(path.display().to_string())).expect("the migrations run on SQLite");
+        migrate(&Database::Sqlite(path.display().to_string()))
+            .expect("the migrations run on SQLite");
         std::fs::read(path).expect("the last connection has put everything into the file")
     });
     let path = folder.join("countersign.db");
@@ -221,9 +265,16 @@ fn postgres_template(server: &Url) -> &'static str {
         let name = format!("countersign_template_{:016x}", hash_of_migrations());
         let mut conn = PgConnection::establish(server.as_str()).expect("PostgreSQL answers");
         // held until `conn` is gone
-        conn.batch_execute("SELECT pg_advisory_lock(1)").expect("another process migrates in finite time");
-        if count(&mut conn, "SELECT count(*) AS count FROM pg_database WHERE datname = $1", &name) == 0 {
-            conn.batch_execute(&format!("CREATE DATABASE {name}")).expect("a superuser's URL");
+        conn.batch_execute("SELECT pg_advisory_lock(1)")
+            .expect("another process migrates in finite time");
+        if count(
+            &mut conn,
+            "SELECT count(*) AS count FROM pg_database WHERE datname = $1",
+            &name,
+        ) == 0
+        {
+            conn.batch_execute(&format!("CREATE DATABASE {name}"))
+                .expect("a superuser's URL");
         }
         migrate(&named(server, &name)).expect("the migrations run on PostgreSQL");
         name
@@ -231,12 +282,17 @@ fn postgres_template(server: &Url) -> &'static str {
 }
 
 fn hash_of_migrations() -> u64 {
-    let mut files: Vec<_> = std::fs::read_dir("migrations").expect("migrations/").map(|entry| entry.expect("an entry").path()).collect();
+    let mut files: Vec<_> = std::fs::read_dir("migrations")
+        .expect("migrations/")
+        .map(|entry| entry.expect("an entry").path())
+        .collect();
     files.sort();
     let mut hasher = DefaultHasher::new();
     for folder in files {
         folder.hash(&mut hasher);
-        std::fs::read(folder.join("up.sql")).expect("up.sql").hash(&mut hasher);
+        std::fs::read(folder.join("up.sql"))
+            .expect("up.sql")
+            .hash(&mut hasher);
     }
     hasher.finish()
 }
@@ -247,10 +303,15 @@ fn count(conn: &mut PgConnection, sql: &str, name: &str) -> i64 {
         #[diesel(sql_type = BigInt)]
         count: i64,
     }
-    diesel::sql_query(sql).bind::<Text, _>(name).get_result::<Row>(conn).expect("a count").count
+    diesel::sql_query(sql)
+        .bind::<Text, _>(name)
+        .get_result::<Row>(conn)
+        .expect("a count")
+        .count
 }
 
 fn execute(server: &Url, sql: &str) {
     let mut conn = PgConnection::establish(server.as_str()).expect("PostgreSQL answers");
-    conn.batch_execute(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
+    conn.batch_execute(sql)
+        .unwrap_or_else(|error| panic!("{sql}: {error}"));
 }

@@ -9,7 +9,12 @@ use std::path::Path;
 const FLOORS: &[(&str, &[&str])] = &[
     ("1", &["cli"]),
     ("2", &["server"]),
-    ("3", &["oauth", "gateway", "api", "console", "operator", "account", "jobs"]),
+    (
+        "3",
+        &[
+            "oauth", "gateway", "api", "console", "operator", "account", "jobs",
+        ],
+    ),
     ("4b", &["web"]),
     ("4a", &["app"]),
     ("5", &["domain"]),
@@ -19,7 +24,11 @@ const FLOORS: &[(&str, &[&str])] = &[
 ];
 
 /// (importing folder, imported folder, reason)
-const ALLOWED_IMPORTS: &[(&str, &str, &str)] = &[("telemetry", "types", "a field carries a typed id, and types/ knows no telemetry")];
+const ALLOWED_IMPORTS: &[(&str, &str, &str)] = &[(
+    "telemetry",
+    "types",
+    "a field carries a typed id, and types/ knows no telemetry",
+)];
 
 /// (file, call, reason)
 const ALLOWED_CLOCKS: &[(&str, &str, &str)] = &[];
@@ -37,11 +46,22 @@ fn the_sources_keep_the_house_rules() {
     let source_folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut files = Vec::new();
     read_sources(&source_folder, "", &mut files);
-    assert!(!files.is_empty(), "found no sources in {}", source_folder.display());
+    assert!(
+        !files.is_empty(),
+        "found no sources in {}",
+        source_folder.display()
+    );
     files.sort();
-    let found: Vec<String> = files.iter().flat_map(|(path, text)| offences(path, text)).collect();
+    let found: Vec<String> = files
+        .iter()
+        .flat_map(|(path, text)| offences(path, text))
+        .collect();
     let count = found.len();
-    assert!(found.is_empty(), "{count} offences against the house rules:\n\n{}\n", found.join("\n"));
+    assert!(
+        found.is_empty(),
+        "{count} offences against the house rules:\n\n{}\n",
+        found.join("\n")
+    );
 }
 
 fn read_sources(folder: &Path, prefix: &str, files: &mut Vec<(String, String)>) {
@@ -84,10 +104,15 @@ fn wrong_imports(path: &str, code: &str) -> Vec<Offence> {
         return Vec::new();
     }
     let Some((own_rank, own_floor)) = floor_of(from) else {
-        return vec![(0, format!("`{from}` has no floor: see FLOORS in tests/it/layers.rs"))];
+        return vec![(
+            0,
+            format!("`{from}` has no floor: see FLOORS in tests/it/layers.rs"),
+        )];
     };
     let judge = |(offset, to): (usize, &str)| {
-        let allowed = ALLOWED_IMPORTS.iter().any(|(a, b, _)| (*a, *b) == (from, to));
+        let allowed = ALLOWED_IMPORTS
+            .iter()
+            .any(|(a, b, _)| (*a, *b) == (from, to));
         let rule = match floor_of(to) {
             None => format!("`crate::{to}` is on no floor; main.rs and lib.rs give nothing away"),
             Some((rank, floor)) if to != from && rank <= own_rank && !allowed => {
@@ -104,20 +129,34 @@ fn wrong_crates(path: &str, code: &str) -> Vec<Offence> {
     let folder = folder_of(path);
     let below_the_web = rank_of(folder) >= rank_of(FIRST_FLOOR_WITHOUT_ACTIX);
     let judge = |(offset, word): (usize, &str)| match word {
-        "diesel" | "diesel_migrations" if folder != "store" => Some((offset, format!("`{word}` outside store/"))),
-        _ if word.starts_with("actix_") && below_the_web => Some((offset, format!("`{word}` below floor 4"))),
+        "diesel" | "diesel_migrations" if folder != "store" => {
+            Some((offset, format!("`{word}` outside store/")))
+        }
+        _ if word.starts_with("actix_") && below_the_web => {
+            Some((offset, format!("`{word}` below floor 4")))
+        }
         _ => None,
     };
     words(code).into_iter().filter_map(judge).collect()
 }
 
 fn wrong_clocks(path: &str, code: &str) -> Vec<Offence> {
-    let allowed = |call: &str| path == "types/time.rs" || ALLOWED_CLOCKS.iter().any(|(a, b, _)| (*a, *b) == (path, call));
+    let allowed = |call: &str| {
+        path == "types/time.rs"
+            || ALLOWED_CLOCKS
+                .iter()
+                .any(|(a, b, _)| (*a, *b) == (path, call))
+    };
     CLOCKS
         .iter()
         .filter(|call| !allowed(call))
         .flat_map(|call| code.match_indices(call))
-        .map(|(offset, call)| (offset, format!("`{call}` outside types/time.rs: the time is given")))
+        .map(|(offset, call)| {
+            (
+                offset,
+                format!("`{call}` outside types/time.rs: the time is given"),
+            )
+        })
         .collect()
 }
 
@@ -127,13 +166,20 @@ fn test_only_words(shipped: &str) -> Vec<Offence> {
         ("#![allow(", "use #![expect(lint, reason = \"…\")]"),
         (".unwrap()", "no unwrap outside tests"),
     ];
-    let places = |(words, rule): (&'static str, &'static str)| shipped.match_indices(words).map(move |(offset, _)| (offset, rule.to_owned()));
+    let places = |(words, rule): (&'static str, &'static str)| {
+        shipped
+            .match_indices(words)
+            .map(move |(offset, _)| (offset, rule.to_owned()))
+    };
     rules.into_iter().flat_map(places).collect()
 }
 
 /// `api/keys.rs` -> `api`, `app.rs` -> `app`.
 fn folder_of(path: &str) -> &str {
-    path.split('/').next().unwrap_or(path).trim_end_matches(".rs")
+    path.split('/')
+        .next()
+        .unwrap_or(path)
+        .trim_end_matches(".rs")
 }
 
 fn rank_of(folder: &str) -> Option<usize> {
@@ -141,7 +187,9 @@ fn rank_of(folder: &str) -> Option<usize> {
 }
 
 fn floor_of(folder: &str) -> Option<(usize, &'static str)> {
-    let rank = FLOORS.iter().position(|(_, folders)| folders.contains(&folder))?;
+    let rank = FLOORS
+        .iter()
+        .position(|(_, folders)| folders.contains(&folder))?;
     Some((rank, FLOORS[rank].0))
 }
 
@@ -174,14 +222,20 @@ fn imports<'a>(path: &str, code: &'a str) -> Vec<(usize, &'a str)> {
 fn path_heads(code: &str, start: usize) -> Vec<(usize, &str)> {
     let mut heads = Vec::new();
     let (mut depth, mut expected) = (0, true);
-    for (offset, c) in code[start..].char_indices().map(|(offset, c)| (start + offset, c)) {
+    for (offset, c) in code[start..]
+        .char_indices()
+        .map(|(offset, c)| (start + offset, c))
+    {
         match c {
             '{' => depth += 1,
             '}' => (depth, expected) = (depth - 1, false),
             ',' if depth == 1 => expected = true,
             _ if expected && !c.is_whitespace() => {
                 let word = &code[offset..];
-                let length = word.find(|c: char| !is_word(c)).unwrap_or(word.len()).max(c.len_utf8());
+                let length = word
+                    .find(|c: char| !is_word(c))
+                    .unwrap_or(word.len())
+                    .max(c.len_utf8());
                 if !word[length..].starts_with('!') {
                     heads.push((offset, &word[..length]));
                 }
@@ -198,7 +252,10 @@ fn path_heads(code: &str, start: usize) -> Vec<(usize, &str)> {
 
 fn words(code: &str) -> Vec<(usize, &str)> {
     let offset_in_code = |word: &str| word.as_ptr() as usize - code.as_ptr() as usize;
-    code.split(|c| !is_word(c)).filter(|word| !word.is_empty()).map(|word| (offset_in_code(word), word)).collect()
+    code.split(|c| !is_word(c))
+        .filter(|word| !word.is_empty())
+        .map(|word| (offset_in_code(word), word))
+        .collect()
 }
 
 fn is_word(c: char) -> bool {
@@ -212,7 +269,11 @@ fn code_only(text: &str) -> String {
     let mut at = 0;
     while at < chars.len() {
         let end = end_of_prose(&chars, at);
-        code.extend(chars[at..end].iter().map(|c| if *c == '\n' { '\n' } else { ' ' }));
+        code.extend(
+            chars[at..end]
+                .iter()
+                .map(|c| if *c == '\n' { '\n' } else { ' ' }),
+        );
         if end == at {
             code.push(chars[at]);
         }
@@ -227,7 +288,9 @@ fn end_of_prose(chars: &[char], at: usize) -> usize {
     let find = |from: usize, what: &str| {
         let what: Vec<char> = what.chars().collect();
         let rest = chars.get(from..).unwrap_or_default();
-        rest.windows(what.len()).position(|window| window == what).map_or(chars.len(), |found| from + found + what.len())
+        rest.windows(what.len())
+            .position(|window| window == what)
+            .map_or(chars.len(), |found| from + found + what.len())
     };
     match (peek(0), peek(1)) {
         ('/', '/') => find(at, "\n"),
@@ -249,7 +312,11 @@ fn end_of_prose(chars: &[char], at: usize) -> usize {
         ('r', '"' | '#') => {
             let hashes = chars[at + 1..].iter().take_while(|c| **c == '#').count();
             let closing = format!("\"{}", "#".repeat(hashes));
-            if peek(1 + hashes) == '"' { find(at + 2 + hashes, &closing) } else { at }
+            if peek(1 + hashes) == '"' {
+                find(at + 2 + hashes, &closing)
+            } else {
+                at
+            }
         }
         ('\'', '\\') => find(at + 3, "'"),
         ('\'', _) if peek(2) == '\'' => at + 3,
@@ -259,7 +326,11 @@ fn end_of_prose(chars: &[char], at: usize) -> usize {
 
 /// The same code with every `#[cfg(test)]` item turned to blanks; all of a `tests.rs` is one.
 fn without_tests(path: &str, code: &str) -> String {
-    let mut shipped = if path.ends_with("/tests.rs") { String::new() } else { code.to_owned() };
+    let mut shipped = if path.ends_with("/tests.rs") {
+        String::new()
+    } else {
+        code.to_owned()
+    };
     while let Some(start) = shipped.find("#[cfg(test)]") {
         let mut depth = 0;
         let closes = |(_, c): &(usize, char)| {
@@ -270,8 +341,12 @@ fn without_tests(path: &str, code: &str) -> String {
             };
             depth == 0 && matches!(c, '}' | ';')
         };
-        let length = shipped[start..].char_indices().find(closes).map_or(shipped.len() - start, |(last, _)| last + 1);
-        let blank = shipped[start..start + length].replace(|c: char| c != '\n' && c.is_ascii(), " ");
+        let length = shipped[start..]
+            .char_indices()
+            .find(closes)
+            .map_or(shipped.len() - start, |(last, _)| last + 1);
+        let blank =
+            shipped[start..start + length].replace(|c: char| c != '\n' && c.is_ascii(), " ");
         shipped.replace_range(start..start + length, &blank);
     }
     shipped
@@ -287,7 +362,9 @@ mod tests {
         let found = offences(path, &format!("//! What it owns.\n{body}"));
         let first_line = |offence: &String| offence.lines().next().map(str::to_owned);
         let headings = found.iter().filter_map(first_line);
-        headings.map(|heading| heading.replace(&prefix, "")).collect()
+        headings
+            .map(|heading| heading.replace(&prefix, ""))
+            .collect()
     }
 
     fn assert_clean(path: &str, body: &str) {
@@ -300,7 +377,10 @@ mod tests {
 
     #[test]
     fn an_offence_names_file_line_rule_and_text() {
-        let found = offences("domain/plans.rs", "//! Plans.\n\n    use crate::api::plans;\n");
+        let found = offences(
+            "domain/plans.rs",
+            "//! Plans.\n\n    use crate::api::plans;\n",
+        );
         let expected = "src/domain/plans.rs:3: domain (floor 5) must not import api (floor 3)\n    \
                         use crate::api::plans;";
         assert_eq!(found, [expected]);
@@ -308,8 +388,14 @@ mod tests {
 
     #[test]
     fn imports_point_down() {
-        assert_clean("cli/serve.rs", "use crate::server::run;\nuse crate::types::time::Clock;");
-        assert_clean("store/keys.rs", "use crate::store::Tx;\nuse crate::crypto::digest;");
+        assert_clean(
+            "cli/serve.rs",
+            "use crate::server::run;\nuse crate::types::time::Clock;",
+        );
+        assert_clean(
+            "store/keys.rs",
+            "use crate::store::Tx;\nuse crate::crypto::digest;",
+        );
         assert_clean("web/client.rs", "use crate::app::App;");
         assert_clean("telemetry/fields.rs", "use crate::types::ids::KeyId;");
         assert_clean("main.rs", "use crate::cli;");
@@ -318,15 +404,43 @@ mod tests {
     #[test]
     fn imports_never_point_up_or_sideways() {
         let refused = [
-            ("api/keys.rs", "console", "api (floor 3) must not import console (floor 3)"),
-            ("app.rs", "web", "app (floor 4a) must not import web (floor 4b)"),
-            ("store/keys.rs", "outbound", "store (floor 6) must not import outbound (floor 6)"),
-            ("crypto/mod.rs", "config", "crypto (floor 7) must not import config (floor 7)"),
-            ("types/ids.rs", "telemetry", "types (floor 8) must not import telemetry (floor 8)"),
-            ("server/mod.rs", "cli", "server (floor 2) must not import cli (floor 1)"),
+            (
+                "api/keys.rs",
+                "console",
+                "api (floor 3) must not import console (floor 3)",
+            ),
+            (
+                "app.rs",
+                "web",
+                "app (floor 4a) must not import web (floor 4b)",
+            ),
+            (
+                "store/keys.rs",
+                "outbound",
+                "store (floor 6) must not import outbound (floor 6)",
+            ),
+            (
+                "crypto/mod.rs",
+                "config",
+                "crypto (floor 7) must not import config (floor 7)",
+            ),
+            (
+                "types/ids.rs",
+                "telemetry",
+                "types (floor 8) must not import telemetry (floor 8)",
+            ),
+            (
+                "server/mod.rs",
+                "cli",
+                "server (floor 2) must not import cli (floor 1)",
+            ),
         ];
         for (path, folder, rule) in refused {
-            assert_offence(path, &format!("use crate::{folder}::x;"), &format!("2: {rule}"));
+            assert_offence(
+                path,
+                &format!("use crate::{folder}::x;"),
+                &format!("2: {rule}"),
+            );
         }
     }
 
@@ -336,16 +450,25 @@ mod tests {
         let line = |line: usize| format!("{line}: {rule}");
         let path = "domain/keys.rs";
         assert_offence(path, "use crate::{store::{self, Tx}, web};", &line(2));
-        assert_offence(path, "use crate::{\n    store::Tx,\n    web::{Page, Form},\n};", &line(4));
+        assert_offence(
+            path,
+            "use crate::{\n    store::Tx,\n    web::{Page, Form},\n};",
+            &line(4),
+        );
         assert_offence(path, "fn f() { let page = crate::web::page(); }", &line(2));
         assert_offence(path, "use super::super::web;", &line(2));
         assert_offence("domain/mod.rs", "use super::web;", &line(2));
-        assert_clean(path, "use crate::{store::{Tx, web}, types::ids,};\nuse a::web;\nuse super::web;");
+        assert_clean(
+            path,
+            "use crate::{store::{Tx, web}, types::ids,};\nuse a::web;\nuse super::web;",
+        );
     }
 
     #[test]
     fn only_folders_are_imported() {
-        let rule = |name| format!("2: `crate::{name}` is on no floor; main.rs and lib.rs give nothing away");
+        let rule = |name| {
+            format!("2: `crate::{name}` is on no floor; main.rs and lib.rs give nothing away")
+        };
         assert_offence("api/keys.rs", "use crate::VERSION;", &rule("VERSION"));
         assert_offence("api/keys.rs", "use crate::*;", &rule("*"));
         assert_clean("api/keys.rs", "fn f() { crate::ensure!(true) }");
@@ -355,21 +478,46 @@ mod tests {
 
     #[test]
     fn comments_and_literals_are_not_code() {
-        assert_clean("domain/a.rs", "// crate::api::x\n/* /* crate::api */ Utc::now() */\n/// diesel");
+        assert_clean(
+            "domain/a.rs",
+            "// crate::api::x\n/* /* crate::api */ Utc::now() */\n/// diesel",
+        );
         assert_clean("domain/a.rs", "const A: &str = \"\\\"crate::api::x\";");
-        assert_clean("domain/a.rs", "const A: &str = r#\"\"crate::api\" .unwrap()\"#;");
+        assert_clean(
+            "domain/a.rs",
+            "const A: &str = r#\"\"crate::api\" .unwrap()\"#;",
+        );
         let after = "fn f<'a>(x: &'a str) -> char { '\"' }\nuse diesel::x; // \"";
         assert_offence("domain/a.rs", after, "3: `diesel` outside store/");
-        assert_offence("domain/a.rs", "const A: &[char] = &['\\'', '\"'];use diesel::x;", "2: `diesel` outside store/");
+        assert_offence(
+            "domain/a.rs",
+            "const A: &[char] = &['\\'', '\"'];use diesel::x;",
+            "2: `diesel` outside store/",
+        );
     }
 
     #[test]
     fn diesel_and_actix_stay_where_they_belong() {
-        assert_clean("store/mod.rs", "use diesel::prelude::QueryDsl;\nuse diesel_migrations::embed_migrations;");
-        assert_offence("cli/migrate.rs", "use diesel_migrations::X;", "2: `diesel_migrations` outside store/");
+        assert_clean(
+            "store/mod.rs",
+            "use diesel::prelude::QueryDsl;\nuse diesel_migrations::embed_migrations;",
+        );
+        assert_offence(
+            "cli/migrate.rs",
+            "use diesel_migrations::X;",
+            "2: `diesel_migrations` outside store/",
+        );
         assert_clean("app.rs", "use actix_web::web::Data;");
-        assert_offence("domain/check.rs", "fn f(x: actix_web::Y) {}", "2: `actix_web` below floor 4");
-        assert_offence("telemetry/mod.rs", "use actix_rt::time;", "2: `actix_rt` below floor 4");
+        assert_offence(
+            "domain/check.rs",
+            "fn f(x: actix_web::Y) {}",
+            "2: `actix_web` below floor 4",
+        );
+        assert_offence(
+            "telemetry/mod.rs",
+            "use actix_rt::time;",
+            "2: `actix_rt` below floor 4",
+        );
     }
 
     #[test]
@@ -377,14 +525,21 @@ mod tests {
         assert_clean("types/time.rs", "fn now() { Utc::now(); Instant::now() }");
         for call in CLOCKS {
             let rule = format!("2: `{call}` outside types/time.rs: the time is given");
-            assert_offence("jobs/sweep.rs", &format!("fn f() {{ std::time::{call}(); }}"), &rule);
+            assert_offence(
+                "jobs/sweep.rs",
+                &format!("fn f() {{ std::time::{call}(); }}"),
+                &rule,
+            );
         }
     }
 
     #[test]
     fn every_file_opens_with_what_it_owns() {
         let found = offences("lib.rs", "mod api;\n");
-        assert_eq!(found, ["src/lib.rs:1: a file opens with `//!` and what it owns\n    mod api;"]);
+        assert_eq!(
+            found,
+            ["src/lib.rs:1: a file opens with `//!` and what it owns\n    mod api;"]
+        );
     }
 
     #[test]

@@ -20,7 +20,11 @@ enum Step {
     /// The process ends after a flush, and another starts.
     Restart,
     /// One quota gets another size and another length.
-    Change { which: usize, quota: u64, seconds: i64 },
+    Change {
+        which: usize,
+        quota: u64,
+        seconds: i64,
+    },
 }
 
 /// Mostly small steps; edges of windows; clocks that step back and forth.
@@ -36,11 +40,20 @@ fn millis() -> impl Strategy<Value = i64> {
 
 fn request() -> impl Strategy<Value = Step> {
     let cost = prop_oneof![6 => Just(1_u64), 2 => 1_u64..8, 1 => 1_u64..400];
-    (millis(), cost, 1_u8..8).prop_map(|(millis, cost, under)| Step::Request { millis, cost, under })
+    (millis(), cost, 1_u8..8).prop_map(|(millis, cost, under)| Step::Request {
+        millis,
+        cost,
+        under,
+    })
 }
 
 fn steps(changes: bool) -> impl Strategy<Value = Vec<Step>> {
-    let change = (0_usize..3, 1_u64..300, 1_i64..40).prop_map(|(which, quota, seconds)| Step::Change { which, quota, seconds });
+    let change =
+        (0_usize..3, 1_u64..300, 1_i64..40).prop_map(|(which, quota, seconds)| Step::Change {
+            which,
+            quota,
+            seconds,
+        });
     let weight = u32::from(changes);
     let step = if weight == 0 {
         prop_oneof![40 => request(), 2 => Just(Step::WaitAsTold), 1 => Just(Step::Restart)].boxed()
@@ -64,8 +77,11 @@ struct Naive {
 
 impl Naive {
     fn expire(&mut self, now: i64, length: i64) {
-        self.admissions.iter_mut().for_each(|admission| admission.at = admission.at.min(now));
-        self.admissions.retain(|admission| admission.at > now - length);
+        self.admissions
+            .iter_mut()
+            .for_each(|admission| admission.at = admission.at.min(now));
+        self.admissions
+            .retain(|admission| admission.at > now - length);
     }
 
     fn used(&self) -> u64 {
@@ -91,12 +107,25 @@ impl Trial {
     fn new(sizes: [u64; 3], changes: bool) -> Self {
         let sizes = [0, 1, 2].map(|index| (sizes[index], POLICIES[index].1));
         let (naive, readings) = (<[Naive; 3]>::default(), <[Vec<(i64, u64)>; 3]>::default());
-        Self { limiter: Limiter::default(), naive, sizes, rows: BTreeMap::new(), now: 5_000_000_000, refused: None, readings, changes }
+        Self {
+            limiter: Limiter::default(),
+            naive,
+            sizes,
+            rows: BTreeMap::new(),
+            now: 5_000_000_000,
+            refused: None,
+            readings,
+            changes,
+        }
     }
 
     fn run(&mut self, step: Step) -> Result<(), TestCaseError> {
         match step {
-            Step::Request { millis, cost, under } => {
+            Step::Request {
+                millis,
+                cost,
+                under,
+            } => {
                 self.now += millis;
                 self.request(cost, under).map(drop)
             }
@@ -104,7 +133,10 @@ impl Trial {
                 Some((seconds, cost, under)) => {
                     self.now += seconds * 1000;
                     let admitted = self.request(cost, under)?;
-                    prop_assert!(admitted, "refused after waiting for the {seconds} s it was told");
+                    prop_assert!(
+                        admitted,
+                        "refused after waiting for the {seconds} s it was told"
+                    );
                     Ok(())
                 }
                 None => Ok(()),
@@ -114,14 +146,29 @@ impl Trial {
                 self.rows.retain(|_, row| row.ends_at.millis() > self.now);
                 let rows: Vec<LimitWindow> = self.rows.values().cloned().collect();
                 self.limiter = Limiter::default();
-                prop_assert_eq!(self.limiter.restore(&rows, Timestamp::from_millis(self.now)), Ok(()));
+                prop_assert_eq!(
+                    self.limiter
+                        .restore(&rows, Timestamp::from_millis(self.now)),
+                    Ok(())
+                );
                 for (index, naive) in self.naive.iter_mut().enumerate() {
-                    naive.expire(self.now, self.rows.get(&format!("{} x", POLICIES[index].0)).map_or(0, |row| row.window_millis));
+                    naive.expire(
+                        self.now,
+                        self.rows
+                            .get(&format!("{} x", POLICIES[index].0))
+                            .map_or(0, |row| row.window_millis),
+                    );
                 }
-                self.readings.iter_mut().for_each(|readings| readings.push((self.now, 0)));
+                self.readings
+                    .iter_mut()
+                    .for_each(|readings| readings.push((self.now, 0)));
                 Ok(())
             }
-            Step::Change { which, quota, seconds } => {
+            Step::Change {
+                which,
+                quota,
+                seconds,
+            } => {
                 // what was written down last has the length of its last request
                 self.flush();
                 self.sizes[which] = (quota, seconds);
@@ -132,34 +179,61 @@ impl Trial {
     }
 
     fn flush(&mut self) {
-        self.rows.extend(self.limiter.take_changed().into_iter().map(|row| (row.name.clone(), row)));
+        self.rows.extend(
+            self.limiter
+                .take_changed()
+                .into_iter()
+                .map(|row| (row.name.clone(), row)),
+        );
     }
 
     fn request(&mut self, cost: u64, under: u8) -> Result<bool, TestCaseError> {
         let indices: Vec<usize> = (0..3).filter(|index| under & (1 << index) != 0).collect();
         let quota = |index: usize| {
             let (quota, window_seconds) = self.sizes[index];
-            Quota { cost, lasting: true, ..Quota::new(POLICIES[index].0, "x", Rate { quota, window_seconds }) }
+            Quota {
+                cost,
+                lasting: true,
+                ..Quota::new(
+                    POLICIES[index].0,
+                    "x",
+                    Rate {
+                        quota,
+                        window_seconds,
+                    },
+                )
+            }
         };
         let quotas: Vec<Quota> = indices.iter().map(|index| quota(*index)).collect();
         for index in &indices {
             self.naive[*index].expire(self.now, self.sizes[*index].1 * 1000);
         }
-        let taken = self.limiter.take("o", &quotas, Timestamp::from_millis(self.now));
+        let taken = self
+            .limiter
+            .take("o", &quotas, Timestamp::from_millis(self.now));
         let (admitted, standings) = match &taken {
             Taken::All(standings) => (true, standings.clone()),
-            Taken::None { standings, violated, retry_after_seconds } => {
+            Taken::None {
+                standings,
+                violated,
+                retry_after_seconds,
+            } => {
                 self.judge_refusal(&quotas, &indices, violated, *retry_after_seconds)?;
                 (false, standings.clone())
             }
         };
         self.refused = match taken {
-            Taken::None { retry_after_seconds: Some(seconds), .. } => Some((seconds, cost, under)),
+            Taken::None {
+                retry_after_seconds: Some(seconds),
+                ..
+            } => Some((seconds, cost, under)),
             _ => None,
         };
         for (index, standing) in indices.iter().zip(&standings) {
             if admitted {
-                self.naive[*index].admissions.push(Admission { at: self.now, cost });
+                self.naive[*index]
+                    .admissions
+                    .push(Admission { at: self.now, cost });
             }
             self.readings[*index].push((self.now, if admitted { cost } else { 0 }));
             self.judge_standing(*index, standing, admitted)?;
@@ -169,34 +243,89 @@ impl Trial {
 
     /// Never at 95 %, never for nothing, and with an honest word about waiting.
     fn judge_refusal(
-        &self, quotas: &[Quota], indices: &[usize], violated: &[countersign::domain::limiter::Policy], retry: Option<i64>,
+        &self,
+        quotas: &[Quota],
+        indices: &[usize],
+        violated: &[countersign::domain::limiter::Policy],
+        retry: Option<i64>,
     ) -> Result<(), TestCaseError> {
         prop_assert!(!violated.is_empty());
-        for (quota, index) in quotas.iter().zip(indices).filter(|(quota, _)| violated.contains(&quota.policy)) {
+        for (quota, index) in quotas
+            .iter()
+            .zip(indices)
+            .filter(|(quota, _)| violated.contains(&quota.policy))
+        {
             let (size, wanted) = (quota.rate.quota, self.naive[*index].used() + quota.cost);
-            prop_assert_eq!(quota.cost > size, retry.is_none(), "no waiting helps, and only then");
+            prop_assert_eq!(
+                quota.cost > size,
+                retry.is_none(),
+                "no waiting helps, and only then"
+            );
             if !self.changes {
-                prop_assert!(wanted * 100 > size * 95, "refused at {} of {}", wanted, size);
+                prop_assert!(
+                    wanted * 100 > size * 95,
+                    "refused at {} of {}",
+                    wanted,
+                    size
+                );
             }
             if !self.changes && size <= 64 {
-                prop_assert!(wanted > size, "small quotas are exact: {} of {}", wanted, size);
+                prop_assert!(
+                    wanted > size,
+                    "small quotas are exact: {} of {}",
+                    wanted,
+                    size
+                );
             }
         }
-        let longest = quotas.iter().map(|quota| quota.rate.window_seconds).max().unwrap_or(0);
-        prop_assert!(retry.is_none_or(|seconds| (1..=longest).contains(&seconds)), "{:?}", retry);
+        let longest = quotas
+            .iter()
+            .map(|quota| quota.rate.window_seconds)
+            .max()
+            .unwrap_or(0);
+        prop_assert!(
+            retry.is_none_or(|seconds| (1..=longest).contains(&seconds)),
+            "{:?}",
+            retry
+        );
         Ok(())
     }
 
     /// Never over the quota, and what remains is told within 5 %.
-    fn judge_standing(&self, index: usize, standing: &Standing, admitted: bool) -> Result<(), TestCaseError> {
+    fn judge_standing(
+        &self,
+        index: usize,
+        standing: &Standing,
+        admitted: bool,
+    ) -> Result<(), TestCaseError> {
         let ((size, seconds), used) = (self.sizes[index], self.naive[index].used());
         prop_assert!(!admitted || used <= size, "{} admitted of {}", used, size);
         prop_assert_eq!((standing.limit, standing.window_seconds), (size, seconds));
         let truly = size.saturating_sub(used);
-        prop_assert!(standing.remaining <= truly, "{} told, {} remain", standing.remaining, truly);
-        prop_assert!(self.changes || (truly - standing.remaining) * 20 <= size, "{} told, {} remain of {}", standing.remaining, truly, size);
-        prop_assert!((0..=seconds).contains(&standing.reset_seconds), "{}", standing.reset_seconds);
-        prop_assert_eq!(standing.reset_seconds == 0, standing.remaining == size, "{:?}", standing);
+        prop_assert!(
+            standing.remaining <= truly,
+            "{} told, {} remain",
+            standing.remaining,
+            truly
+        );
+        prop_assert!(
+            self.changes || (truly - standing.remaining) * 20 <= size,
+            "{} told, {} remain of {}",
+            standing.remaining,
+            truly,
+            size
+        );
+        prop_assert!(
+            (0..=seconds).contains(&standing.reset_seconds),
+            "{}",
+            standing.reset_seconds
+        );
+        prop_assert_eq!(
+            standing.reset_seconds == 0,
+            standing.remaining == size,
+            "{:?}",
+            standing
+        );
         Ok(())
     }
 
@@ -213,7 +342,14 @@ impl Trial {
                         break;
                     }
                     admitted += cost;
-                    prop_assert!(admitted <= size, "{} of {} between {} and {}", admitted, size, earliest, latest);
+                    prop_assert!(
+                        admitted <= size,
+                        "{} of {} between {} and {}",
+                        admitted,
+                        size,
+                        earliest,
+                        latest
+                    );
                 }
             }
         }

@@ -5,7 +5,10 @@ use serde_json::json;
 use crate::databases::{TestDatabase, both_databases};
 use crate::server::Server;
 
-both_databases!(a_sandbox_key_obliges_and_a_foreign_recipient_is_refused, the_code_flow_gives_tokens_that_introspect_and_end);
+both_databases!(
+    a_sandbox_key_obliges_and_a_foreign_recipient_is_refused,
+    the_code_flow_gives_tokens_that_introspect_and_end
+);
 
 async fn a_sandbox_key_obliges_and_a_foreign_recipient_is_refused(db: TestDatabase) {
     let server = Server::start(db).await;
@@ -14,8 +17,14 @@ async fn a_sandbox_key_obliges_and_a_foreign_recipient_is_refused(db: TestDataba
     assert_eq!(allowed["code"], "valid");
     assert_eq!(allowed["obligations"]["document_name"], "[DEV] Offer");
     let refused = server.verify(ask("eve@elsewhere.example")).await;
-    assert_eq!((&refused["allowed"], &refused["code"]), (&json!(false), &json!("recipient_not_allowed")));
-    assert_eq!(refused["refused_recipients"][0]["address"], "eve@elsewhere.example");
+    assert_eq!(
+        (&refused["allowed"], &refused["code"]),
+        (&json!(false), &json!("recipient_not_allowed"))
+    );
+    assert_eq!(
+        refused["refused_recipients"][0]["address"],
+        "eve@elsewhere.example"
+    );
 }
 
 async fn the_code_flow_gives_tokens_that_introspect_and_end(db: TestDatabase) {
@@ -23,7 +32,15 @@ async fn the_code_flow_gives_tokens_that_introspect_and_end(db: TestDatabase) {
     let tokens = server.code_flow("read write").await;
     let access_token = tokens["access_token"].as_str().expect("a token");
     assert_eq!(server.introspect(access_token).await["active"], true);
-    let revoked = server.as_application("/oauth2/revoke").form(&[("token", access_token)]).send().await.expect("an answer");
+    let revoked = server
+        .as_application("/oauth2/revoke")
+        .form(&[("token", access_token)])
+        .send()
+        .await
+        .expect("an answer");
     assert!(revoked.status().is_success());
-    assert_eq!(server.introspect(access_token).await, json!({"active": false}));
+    assert_eq!(
+        server.introspect(access_token).await,
+        json!({"active": false})
+    );
 }

@@ -13,16 +13,33 @@ use crate::server::{Browser, Server};
 pub const OTHER_OWNER: &str = "owner@other.example";
 
 pub async fn admin(server: &Server) -> User {
-    let found: Result<_, store::Error> = server.app.store.read(|snapshot| snapshot.find_user_by_email(ADMIN)).await;
-    found.expect("the store answers").expect("the admin was planted")
+    let found: Result<_, store::Error> = server
+        .app
+        .store
+        .read(|snapshot| snapshot.find_user_by_email(ADMIN))
+        .await;
+    found
+        .expect("the store answers")
+        .expect("the admin was planted")
 }
 
 /// A person in no organization.
 pub async fn person(server: &Server, email: &str) -> UserId {
-    let password_hash = admin(server).await.password_hash.expect("the admin has a password");
+    let password_hash = admin(server)
+        .await
+        .password_hash
+        .expect("the admin has a password");
     let email = Mailbox::parse(email).expect("an address");
-    let new = NewPerson { email, name: "Some Body".to_owned(), password_hash, operator: false };
-    server.write(move |tx| accounts::create_person(tx, new)).await.id
+    let new = NewPerson {
+        email,
+        name: "Some Body".to_owned(),
+        password_hash,
+        operator: false,
+    };
+    server
+        .write(move |tx| accounts::create_person(tx, new))
+        .await
+        .id
 }
 
 /// A member of the planted organization; with a role in its workspace, if one is given.
@@ -32,20 +49,28 @@ pub async fn member(server: &Server, email: &str, workspace_role: Option<&'stati
     server
         .write(move |tx| {
             accounts::add_member(tx, organization, user, OrganizationRole::Member)?;
-            workspace_role.map_or(Ok(()), |role| accounts::add_workspace_member(tx, organization, workspace, user, role))?;
+            workspace_role.map_or(Ok(()), |role| {
+                accounts::add_workspace_member(tx, organization, workspace, user, role)
+            })?;
             Ok(user)
         })
         .await
 }
 
 /// Somebody else's organization with a workspace, owned by [`OTHER_OWNER`].
-pub async fn other_organization(server: &Server, production_access: ProductionAccess) -> (OrganizationId, WorkspaceId) {
+pub async fn other_organization(
+    server: &Server,
+    production_access: ProductionAccess,
+) -> (OrganizationId, WorkspaceId) {
     let owner = person(server, OTHER_OWNER).await;
     server
         .write(move |tx| {
             let organization = accounts::create_organization(tx, "Other", production_access)?.id;
             accounts::add_member(tx, organization, owner, OrganizationRole::Owner)?;
-            Ok((organization, accounts::create_workspace(tx, organization, "Main")?.id))
+            Ok((
+                organization,
+                accounts::create_workspace(tx, organization, "Main")?.id,
+            ))
         })
         .await
 }

@@ -26,17 +26,33 @@ impl Process {
     /// `serve` under these variables and no others. `Err`: it ended instead.
     pub fn serve(variables: &[(&str, String)]) -> Result<Self, Ended> {
         let mut command = Command::new(PROGRAM);
-        command.arg("serve").env_clear().envs(variables.iter().map(|(name, value)| (*name, value.as_str())));
-        command.current_dir(std::env::temp_dir()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.arg("serve").env_clear().envs(
+            variables
+                .iter()
+                .map(|(name, value)| (*name, value.as_str())),
+        );
+        command
+            .current_dir(std::env::temp_dir())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         let mut child = command.spawn().expect("the binary starts");
         let (output, (sender, ready)) = (Arc::new(Mutex::new(Vec::new())), channel());
-        let streams: [Box<dyn Read + Send>; 2] = [Box::new(child.stdout.take().expect("piped")), Box::new(child.stderr.take().expect("piped"))];
+        let streams: [Box<dyn Read + Send>; 2] = [
+            Box::new(child.stdout.take().expect("piped")),
+            Box::new(child.stderr.take().expect("piped")),
+        ];
         let readers = streams.map(|stream| {
             let (output, sender) = (Arc::clone(&output), sender.clone());
             std::thread::spawn(move || collect(stream, &output, &sender))
         });
         drop(sender);
-        let mut process = Self { child, issuer: String::new(), output, readers: readers.into() };
+        let mut process = Self {
+            child,
+            issuer: String::new(),
+            output,
+            readers: readers.into(),
+        };
         match issuer(&ready) {
             Some(issuer) => {
                 process.issuer = issuer;
@@ -55,9 +71,14 @@ impl Process {
 
     fn end(mut self) -> Ended {
         let status = self.child.wait().expect("it ends");
-        self.readers.drain(..).for_each(|reader| reader.join().expect("it only reads"));
+        self.readers
+            .drain(..)
+            .for_each(|reader| reader.join().expect("it only reads"));
         let output = self.output.lock().expect("nobody panicked").clone();
-        Ended { status, output: String::from_utf8_lossy(&output).into_owned() }
+        Ended {
+            status,
+            output: String::from_utf8_lossy(&output).into_owned(),
+        }
     }
 }
 
@@ -71,7 +92,10 @@ impl Drop for Process {
 fn collect(stream: Box<dyn Read + Send>, output: &Mutex<Vec<u8>>, lines: &Sender<String>) {
     let mut stream = BufReader::new(stream);
     let mut line = Vec::new();
-    while stream.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
+    while stream
+        .read_until(b'\n', &mut line)
+        .is_ok_and(|read| read > 0)
+    {
         // once it serves nobody listens any more
         let _ = lines.send(String::from_utf8_lossy(&line).into_owned());
         output.lock().expect("nobody panicked").append(&mut line);
@@ -80,7 +104,9 @@ fn collect(stream: Box<dyn Read + Send>, output: &Mutex<Vec<u8>>, lines: &Sender
 
 /// From the line that says so; none when both streams end without it.
 fn issuer(lines: &Receiver<String>) -> Option<String> {
-    let line = lines.iter().find(|line| line.contains("Serving") && line.contains("issuer"))?;
+    let line = lines
+        .iter()
+        .find(|line| line.contains("Serving") && line.contains("issuer"))?;
     let address = &line[line.find("http://")?..];
     Some(address.split('"').next()?.to_owned())
 }

@@ -73,7 +73,11 @@ impl Server {
         Self::start_profile(database, "default", change).await
     }
 
-    pub async fn start_profile(database: TestDatabase, profile: &str, change: impl FnOnce(&mut Config)) -> Self {
+    pub async fn start_profile(
+        database: TestDatabase,
+        profile: &str,
+        change: impl FnOnce(&mut Config),
+    ) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let chosen = (PROFILE_VARIABLE.to_owned(), profile.to_owned());
         let mut config = Config::load(None, std::iter::once(chosen)).expect("the profile is valid");
@@ -89,8 +93,22 @@ impl Server {
         let clock = Clock::manual(NOON);
         let (app, handle, base) = run(config, clock.clone());
         let (planted, secrets) = plant(&app).await;
-        let client = Client::builder().pool_idle_timeout(IDLE).redirect(reqwest::redirect::Policy::none()).build().expect("a client");
-        Self { base, app, clock, planted, secrets, client, handle, database, _folder: folder }
+        let client = Client::builder()
+            .pool_idle_timeout(IDLE)
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .expect("a client");
+        Self {
+            base,
+            app,
+            clock,
+            planted,
+            secrets,
+            client,
+            handle,
+            database,
+            _folder: folder,
+        }
     }
 
     pub fn url(&self, path: &str) -> String {
@@ -109,31 +127,52 @@ impl Server {
 
     /// A request by the planted resource server.
     pub fn as_resource_server(&self, path: &str) -> RequestBuilder {
-        self.post(path).basic_auth(self.planted.resource_server, Some(&self.secrets.resource_server_secret))
+        self.post(path).basic_auth(
+            self.planted.resource_server,
+            Some(&self.secrets.resource_server_secret),
+        )
     }
 
     /// A request by the planted application.
     pub fn as_application(&self, path: &str) -> RequestBuilder {
-        self.post(path).basic_auth(self.planted.application, Some(&self.secrets.client_secret))
+        self.post(path)
+            .basic_auth(self.planted.application, Some(&self.secrets.client_secret))
     }
 
     /// `POST /v1/verify` by the resource server: the decision.
     pub async fn verify(&self, question: Value) -> Value {
-        let response = self.as_resource_server("/v1/verify").json(&question).send().await.expect("an answer");
+        let response = self
+            .as_resource_server("/v1/verify")
+            .json(&question)
+            .send()
+            .await
+            .expect("an answer");
         assert_eq!(response.status(), StatusCode::OK);
         response.json().await.expect("JSON")
     }
 
     /// `POST /oauth2/introspect` by the resource server.
     pub async fn introspect(&self, token: &str) -> Value {
-        let response = self.as_resource_server("/oauth2/introspect").form(&[("token", token)]).send().await.expect("an answer");
+        let response = self
+            .as_resource_server("/oauth2/introspect")
+            .form(&[("token", token)])
+            .send()
+            .await
+            .expect("an answer");
         assert_eq!(response.status(), StatusCode::OK);
         response.json().await.expect("JSON")
     }
 
     /// `POST /oauth2/token` by the application.
     pub async fn token(&self, form: &[(&str, &str)]) -> (StatusCode, Value) {
-        json(self.as_application("/oauth2/token").form(form).send().await.expect("an answer")).await
+        json(
+            self.as_application("/oauth2/token")
+                .form(form)
+                .send()
+                .await
+                .expect("an answer"),
+        )
+        .await
     }
 
     /// The whole code flow of the planted application: what the token endpoint answered.
@@ -152,7 +191,12 @@ impl Server {
     }
 
     pub async fn redeem(&self, code: &str) -> (StatusCode, Value) {
-        let form = [("grant_type", "authorization_code"), ("code", code), ("redirect_uri", REDIRECT_URI), ("code_verifier", VERIFIER)];
+        let form = [
+            ("grant_type", "authorization_code"),
+            ("code", code),
+            ("redirect_uri", REDIRECT_URI),
+            ("code_verifier", VERIFIER),
+        ];
         self.token(&form).await
     }
 
@@ -162,9 +206,16 @@ impl Server {
     }
 
     pub fn browser(&self) -> Browser<'_> {
-        let cookies =
-            Client::builder().pool_idle_timeout(IDLE).redirect(reqwest::redirect::Policy::none()).cookie_store(true).build().expect("a client");
-        Browser { server: self, client: cookies }
+        let cookies = Client::builder()
+            .pool_idle_timeout(IDLE)
+            .redirect(reqwest::redirect::Policy::none())
+            .cookie_store(true)
+            .build()
+            .expect("a client");
+        Browser {
+            server: self,
+            client: cookies,
+        }
     }
 
     /// The admin's browser.
@@ -176,15 +227,31 @@ impl Server {
     }
 
     /// Changes the database by the rules of the store, as some other part of the product would.
-    pub async fn write<T: Send + 'static>(&self, change: impl FnOnce(&mut Tx) -> Result<T, Refusal> + Send + 'static) -> T {
-        self.app.store.write(self.clock.now(), move |tx| change(tx).map(Verdict::Done)).await.expect("the change is possible")
+    pub async fn write<T: Send + 'static>(
+        &self,
+        change: impl FnOnce(&mut Tx) -> Result<T, Refusal> + Send + 'static,
+    ) -> T {
+        self.app
+            .store
+            .write(self.clock.now(), move |tx| change(tx).map(Verdict::Done))
+            .await
+            .expect("the change is possible")
     }
 }
 
 pub fn authorize_path(client_id: &str, redirect_uri: &str, scope: &str) -> String {
     let query = url::form_urlencoded::Serializer::new(String::new())
-        .extend_pairs([("response_type", "code"), ("client_id", client_id), ("redirect_uri", redirect_uri), ("scope", scope), ("state", "xyz")])
-        .extend_pairs([("code_challenge", CHALLENGE), ("code_challenge_method", "S256")])
+        .extend_pairs([
+            ("response_type", "code"),
+            ("client_id", client_id),
+            ("redirect_uri", redirect_uri),
+            ("scope", scope),
+            ("state", "xyz"),
+        ])
+        .extend_pairs([
+            ("code_challenge", CHALLENGE),
+            ("code_challenge_method", "S256"),
+        ])
         .finish();
     format!("/oauth2/authorize?{query}")
 }
@@ -197,20 +264,35 @@ pub struct Browser<'s> {
 
 impl Browser<'_> {
     pub async fn get(&self, path: &str) -> Response {
-        self.client.get(self.server.url(path)).send().await.expect("an answer")
+        self.client
+            .get(self.server.url(path))
+            .send()
+            .await
+            .expect("an answer")
     }
 
     /// Loads the page with the form and sends it with its hidden token and these fields.
     pub async fn submit(&self, page: &str, action: &str, fields: &[(&str, &str)]) -> Response {
         let html = self.get(page).await.text().await.expect("text");
-        let csrf = hidden(&html, "csrf").unwrap_or_else(|| panic!("no form token on {page}: {html}"));
+        let csrf =
+            hidden(&html, "csrf").unwrap_or_else(|| panic!("no form token on {page}: {html}"));
         let mut form: Vec<(&str, &str)> = vec![("csrf", &csrf)];
         form.extend(fields);
-        self.client.post(self.server.url(action)).form(&form).send().await.expect("an answer")
+        self.client
+            .post(self.server.url(action))
+            .form(&form)
+            .send()
+            .await
+            .expect("an answer")
     }
 
     pub async fn sign_in(&self, email: &str, password: &str) -> Response {
-        self.submit("/login", "/login", &[("email", email), ("password", password), ("return_to", "/")]).await
+        self.submit(
+            "/login",
+            "/login",
+            &[("email", email), ("password", password), ("return_to", "/")],
+        )
+        .await
     }
 
     /// Opens the authorization request, allows it for the only organization and workspace, and tells where it was sent.
@@ -222,7 +304,10 @@ impl Browser<'_> {
         let page = self.get(authorize_path).await;
         assert_eq!(page.status(), StatusCode::OK);
         let html = page.text().await.expect("text");
-        let (csrf, request) = (hidden(&html, "csrf").expect("a token"), hidden(&html, "request").expect("a request"));
+        let (csrf, request) = (
+            hidden(&html, "csrf").expect("a token"),
+            hidden(&html, "request").expect("a request"),
+        );
         let planted = &self.server.planted;
         let form = [
             ("csrf", csrf.as_str()),
@@ -231,20 +316,37 @@ impl Browser<'_> {
             ("workspace", planted.workspace.as_str()),
             ("decision", decision),
         ];
-        let response = self.client.post(self.server.url("/oauth2/authorize")).form(&form).send().await.expect("an answer");
-        assert_eq!(response.status(), StatusCode::SEE_OTHER, "{}", response.text().await.unwrap_or_default());
+        let response = self
+            .client
+            .post(self.server.url("/oauth2/authorize"))
+            .form(&form)
+            .send()
+            .await
+            .expect("an answer");
+        assert_eq!(
+            response.status(),
+            StatusCode::SEE_OTHER,
+            "{}",
+            response.text().await.unwrap_or_default()
+        );
         location(response.headers())
     }
 }
 
 pub fn location(headers: &HeaderMap) -> String {
-    headers.get(LOCATION).and_then(|value| value.to_str().ok()).expect("a Location").to_owned()
+    headers
+        .get(LOCATION)
+        .and_then(|value| value.to_str().ok())
+        .expect("a Location")
+        .to_owned()
 }
 
 /// The value of a query parameter.
 pub fn parameter(url: &str, name: &str) -> Option<String> {
     let url = url::Url::parse(url).expect("a URL");
-    url.query_pairs().find(|(own, _)| own == name).map(|(_, value)| value.into_owned())
+    url.query_pairs()
+        .find(|(own, _)| own == name)
+        .map(|(_, value)| value.into_owned())
 }
 
 /// The value of a hidden field.
@@ -253,25 +355,43 @@ pub fn hidden(html: &str, name: &str) -> Option<String> {
     let tag_start = html[..start].rfind('<')?;
     let tag = &html[tag_start..tag_start + html[tag_start..].find('>')?];
     let value = tag.split_once("value=\"")?.1;
-    Some(value[..value.find('"')?].replace("&amp;", "&").replace("&#38;", "&"))
+    Some(
+        value[..value.find('"')?]
+            .replace("&amp;", "&")
+            .replace("&#38;", "&"),
+    )
 }
 
 /// Status and body.
 pub async fn json(response: Response) -> (StatusCode, Value) {
     let status = response.status();
     let text = response.text().await.expect("text");
-    (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
+    (
+        status,
+        serde_json::from_str(&text).unwrap_or(Value::String(text)),
+    )
 }
 
 /// Runs the server on a thread of its own, which ends with the server.
-fn run(config: Config, clock: Clock) -> (actix_web::web::Data<App>, actix_web::dev::ServerHandle, String) {
+fn run(
+    config: Config,
+    clock: Clock,
+) -> (
+    actix_web::web::Data<App>,
+    actix_web::dev::ServerHandle,
+    String,
+) {
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || {
         actix_web::rt::System::new().block_on(async move {
             let program = PathBuf::from(env!("CARGO_BIN_EXE_countersign"));
-            let running = start(config, clock, program).await.expect("the server starts");
+            let running = start(config, clock, program)
+                .await
+                .expect("the server starts");
             let base = running.app.issuer.as_str().to_owned();
-            sender.send((running.app.clone(), running.handle.clone(), base)).expect("the test waits");
+            sender
+                .send((running.app.clone(), running.handle.clone(), base))
+                .expect("the test waits");
             running.serve().await.expect("the server runs");
         });
     });
@@ -287,22 +407,34 @@ pub async fn plant(app: &App) -> (Planted, Secrets) {
         (password, hash)
     });
     let key = |environment| {
-        let (public_id, plaintext) = mint_key(&app.config.keys.prefix, app.config.keys.marker(environment));
+        let (public_id, plaintext) =
+            mint_key(&app.config.keys.prefix, app.config.keys.marker(environment));
         let digest = app.digester.digest(Purpose::ApiKey, plaintext.expose());
         (plaintext.expose().to_owned(), (public_id, digest))
     };
     let secret = || {
-        let plaintext = mint_token(&app.config.keys.prefix, TokenKind::ClientSecret).expose().to_owned();
+        let plaintext = mint_token(&app.config.keys.prefix, TokenKind::ClientSecret)
+            .expose()
+            .to_owned();
         let digest = app.digester.digest(Purpose::ClientSecret, &plaintext);
         (plaintext, digest)
     };
     let (sandbox_key, sandbox) = key(Environment::Sandbox);
     let (production_key, production) = key(Environment::Production);
     let planted = quickstart::environments(&app.config).expect("a valid configuration");
-    let keys = [(Environment::Sandbox, sandbox), (Environment::Production, production)].into_iter();
-    let keys = keys.filter(|(environment, _)| planted.contains(environment)).map(|(environment, (id, digest))| (environment, id, digest)).collect();
+    let keys = [
+        (Environment::Sandbox, sandbox),
+        (Environment::Production, production),
+    ]
+    .into_iter();
+    let keys = keys
+        .filter(|(environment, _)| planted.contains(environment))
+        .map(|(environment, (id, digest))| (environment, id, digest))
+        .collect();
     let ((client_secret, client), (resource_server_secret, server)) = (secret(), secret());
-    let registration_token = mint_token(&app.config.keys.prefix, TokenKind::InitialAccessToken).expose().to_owned();
+    let registration_token = mint_token(&app.config.keys.prefix, TokenKind::InitialAccessToken)
+        .expose()
+        .to_owned();
     let operator_token = mint_token(&app.config.keys.prefix, TokenKind::OperatorToken);
     let seed = Seed {
         password_hash: PASSWORD.1.clone(),
@@ -310,13 +442,23 @@ pub async fn plant(app: &App) -> (Planted, Secrets) {
         keys,
         client_secret: client.into(),
         resource_server_secret: server,
-        registration_token: app.digester.digest(Purpose::InitialAccessToken, &registration_token),
-        operator_token: (app.digester.digest(Purpose::OperatorToken, operator_token.expose()), hint(&operator_token)),
+        registration_token: app
+            .digester
+            .digest(Purpose::InitialAccessToken, &registration_token),
+        operator_token: (
+            app.digester
+                .digest(Purpose::OperatorToken, operator_token.expose()),
+            hint(&operator_token),
+        ),
         redirect_uri: REDIRECT_URI.parse().expect("a redirect URI"),
     };
     let config = std::sync::Arc::clone(&app.config);
-    let planted: Result<Planted, Refusal> =
-        app.store.write(app.clock.now(), move |tx: &mut Tx| quickstart::plant(tx, &config, seed).map(Verdict::Done)).await;
+    let planted: Result<Planted, Refusal> = app
+        .store
+        .write(app.clock.now(), move |tx: &mut Tx| {
+            quickstart::plant(tx, &config, seed).map(Verdict::Done)
+        })
+        .await;
     let secrets = Secrets {
         password: PASSWORD.0.clone(),
         sandbox_key,

@@ -15,7 +15,9 @@ pub const MARK: &str = "SANDBOX - NOT FOR PRODUCTION USE";
 const MAX_PAGES: u32 = 2_000;
 
 fn mark() -> Mark {
-    Mark { text: MARK.to_owned() }
+    Mark {
+        text: MARK.to_owned(),
+    }
 }
 
 fn stamped(input: &[u8]) -> Result<Vec<u8>, Refusal> {
@@ -30,6 +32,8 @@ fn assert_stamped(case: &str, input: &[u8]) -> Vec<u8> {
 }
 
 fn assert_refused(case: &str, input: &[u8], code: &str) {
-    let answer = stamped(input).map(|_| "stamped").map_err(|refusal| refusal.code());
+    let answer = stamped(input)
+        .map(|_| "stamped")
+        .map_err(|refusal| refusal.code());
     assert_eq!(answer, Err(code), "{case}");
 }

@@ -12,7 +12,9 @@ use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use countersign::store::{Conn, Database, Error, ExclusiveError, OpenError, Store, Subject, Verdict, migrate};
+use countersign::store::{
+    Conn, Database, Error, ExclusiveError, OpenError, Store, Subject, Verdict, migrate,
+};
 use diesel::connection::SimpleConnection;
 use diesel::sql_types::Text;
 use diesel::{QueryableByName, RunQueryDsl};
@@ -73,19 +75,29 @@ impl Ledger {
         let answer = answer.await;
         let failed_before_commit = inserted.try_recv().is_ok();
         let (fate, available) = match (rule, &answer) {
-            (Rule::Done | Rule::Swallows, Ok(())) | (Rule::Refused, Err(Error::NotFound)) => (&self.kept, true),
+            (Rule::Done | Rule::Swallows, Ok(())) | (Rule::Refused, Err(Error::NotFound)) => {
+                (&self.kept, true)
+            }
             (Rule::RollsBack, Err(Error::NotFound)) => (&self.undone, true),
-            (_, Err(Error::Unavailable(_))) if failed_before_commit || rule == Rule::RollsBack => (&self.undone, false),
+            (_, Err(Error::Unavailable(_))) if failed_before_commit || rule == Rule::RollsBack => {
+                (&self.undone, false)
+            }
             (_, Err(Error::Unavailable(_))) => (&self.unknown, false),
             _ => panic!("{rule:?} was answered {answer:?}"),
         };
-        assert!(!(failed_before_commit && answer.is_ok()), "a swallowed error was answered as done");
+        assert!(
+            !(failed_before_commit && answer.is_ok()),
+            "a swallowed error was answered as done"
+        );
         fate.lock().expect("no panic").insert(number);
         available
     }
 
     async fn write_many(&self, store: &Store, count: usize, bytes: usize) -> bool {
-        join_all((0..count).map(|_| self.write(store, bytes))).await.into_iter().all(|available| available)
+        join_all((0..count).map(|_| self.write(store, bytes)))
+            .await
+            .into_iter()
+            .all(|available| available)
     }
 
     fn kept(&self) -> BTreeSet<usize> {
@@ -100,9 +112,17 @@ impl Ledger {
     /// PostgreSQL may have done what it could not answer any more.
     fn assert_nothing_lost(&self, database: &Database) {
         let (found, kept) = (found(database), self.kept());
-        assert!(kept.is_subset(&found), "answered as done and lost: {:?}", kept.difference(&found));
+        assert!(
+            kept.is_subset(&found),
+            "answered as done and lost: {:?}",
+            kept.difference(&found)
+        );
         let undone = self.undone.lock().expect("no panic").clone();
-        assert!(undone.is_disjoint(&found), "failed before its COMMIT and found: {:?}", undone.intersection(&found));
+        assert!(
+            undone.is_disjoint(&found),
+            "failed before its COMMIT and found: {:?}",
+            undone.intersection(&found)
+        );
     }
 }
 
@@ -114,12 +134,19 @@ fn found(database: &Database) -> BTreeSet<usize> {
         subject_id: String,
     }
     let mut conn = Conn::open(database).expect("a connection");
-    let rows: Vec<Row> = diesel::sql_query("SELECT subject_id FROM audit_events").load(&mut conn).expect("the events");
-    rows.into_iter().map(|row| row.subject_id.parse().expect("a number")).collect()
+    let rows: Vec<Row> = diesel::sql_query("SELECT subject_id FROM audit_events")
+        .load(&mut conn)
+        .expect("the events");
+    rows.into_iter()
+        .map(|row| row.subject_id.parse().expect("a number"))
+        .collect()
 }
 
 fn execute(database: &Database, sql: &str) {
-    Conn::open(database).expect("a connection").batch_execute(sql).expect("the statement runs");
+    Conn::open(database)
+        .expect("a connection")
+        .batch_execute(sql)
+        .expect("the statement runs");
 }
 
 /// Waits for what must come; the limit only ends a test that has failed.
@@ -139,7 +166,9 @@ async fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
 /// rolls back the whole transaction by itself, and every later savepoint would commit alone.
 #[test]
 fn a_full_disk_keeps_no_refused_write_and_loses_no_answered_one() {
-    let Some(disk) = offered("SMALL_DISK", "SMALL_DISK") else { return };
+    let Some(disk) = offered("SMALL_DISK", "SMALL_DISK") else {
+        return;
+    };
     for bytes in [300, 3_000, 60_000] {
         block_on(fill(Path::new(&disk), bytes));
     }
@@ -156,7 +185,10 @@ async fn fill(disk: &Path, bytes: usize) {
     ledger.write_many(&store, 100, bytes).await;
     ledger.assert_strict(&database);
     std::fs::remove_file(&ballast).expect("removed");
-    assert!(ledger.write_many(&store, 4, bytes).await, "the writer works again without a restart");
+    assert!(
+        ledger.write_many(&store, 4, bytes).await,
+        "the writer works again without a restart"
+    );
     ledger.assert_strict(&database);
     drop(store);
     ledger.assert_strict(&database);
@@ -166,7 +198,9 @@ async fn fill(disk: &Path, bytes: usize) {
 
 fn holds_open(folder: &Path) -> bool {
     let files = std::fs::read_dir("/proc/self/fd").expect("Linux").flatten();
-    files.filter_map(|file| std::fs::read_link(file.path()).ok()).any(|path| path.starts_with(folder))
+    files
+        .filter_map(|file| std::fs::read_link(file.path()).ok())
+        .any(|path| path.starts_with(folder))
 }
 
 // --- panics and swallowed errors ------------------------------------------------------------------------------------
@@ -186,9 +220,15 @@ async fn a_panic_in_a_write_is_answered_503_and_undone(db: TestDatabase) {
     });
     let answer = answer.await;
     assert!(matches!(answer, Err(Error::Unavailable(_))), "{answer:?}");
-    assert!(read(&store, move |c| c.find_organization(id)).await.is_none());
+    assert!(
+        read(&store, move |c| c.find_organization(id))
+            .await
+            .is_none()
+    );
     for _ in 0..9 {
-        write(&store, |tx| tx.insert_organization(&organization("Next"))).await.expect("the next write works");
+        write(&store, |tx| tx.insert_organization(&organization("Next")))
+            .await
+            .expect("the next write works");
     }
 }
 
@@ -205,22 +245,34 @@ fn a_panic_undoes_the_whole_batch_around_it() {
             Ok(())
         });
         let batch = async {
-            tokio::task::spawn_blocking(move || wait_for_start.recv()).await.expect("a thread").expect("the first runs");
+            tokio::task::spawn_blocking(move || wait_for_start.recv())
+                .await
+                .expect("a thread")
+                .expect("the first runs");
             // polled in this order, so queued in this order while the first still runs
             let panics = async {
                 let answer = write::<()>(&store, |_| unwind()).await;
                 assert!(matches!(answer, Err(Error::Unavailable(_))));
                 false
             };
-            let all = join(join(ledger.write_many(&store, 20, 10), panics), ledger.write_many(&store, 20, 10));
+            let all = join(
+                join(ledger.write_many(&store, 20, 10), panics),
+                ledger.write_many(&store, 20, 10),
+            );
             let released = async { release.send(()).expect("the first waits") };
             join(all, released).await.0
         };
         let (first, ((before, panicked), after)) = join(first, batch).await;
         assert_eq!(first, Ok(()), "the batch before it is kept");
-        assert!(!before && !panicked && !after, "everybody in the batch is told");
+        assert!(
+            !before && !panicked && !after,
+            "everybody in the batch is told"
+        );
         assert_eq!(found(&db.database), BTreeSet::new());
-        assert!(ledger.write_many(&store, 20, 10).await, "the next batch works");
+        assert!(
+            ledger.write_many(&store, 20, 10).await,
+            "the next batch works"
+        );
         ledger.assert_strict(&db.database);
     });
 }
@@ -230,12 +282,20 @@ async fn a_panic_in_a_read_is_answered_503(db: TestDatabase) {
     let answer: Result<(), Error> = store.read(|_| unwind()).await;
     assert!(matches!(answer, Err(Error::Unavailable(_))), "{answer:?}");
     let id = Acme::insert(&store).await.organization;
-    assert!(read(&store, move |c| c.find_organization(id)).await.is_some(), "the next read works, on the only thread");
+    assert!(
+        read(&store, move |c| c.find_organization(id))
+            .await
+            .is_some(),
+        "the next read works, on the only thread"
+    );
 }
 
 async fn a_swallowed_database_error_does_not_commit(db: TestDatabase) {
     let store = open(&db);
-    execute(&db.database, "ALTER TABLE revoked_tokens RENAME TO elsewhere");
+    execute(
+        &db.database,
+        "ALTER TABLE revoked_tokens RENAME TO elsewhere",
+    );
     for refuses in [false, true] {
         let (acme, user) = (organization("Acme"), person());
         let (id, user_id) = (acme.id, user.id);
@@ -244,11 +304,19 @@ async fn a_swallowed_database_error_does_not_commit(db: TestDatabase) {
                 tx.insert_organization(&acme)?;
                 let _ = tx.is_token_revoked(countersign::types::id::AccessTokenId::generate(NOW));
                 assert!(tx.insert_user(&user).is_err(), "nothing runs behind it");
-                Ok(if refuses { Verdict::Refused(Error::NotFound) } else { Verdict::Done(()) })
+                Ok(if refuses {
+                    Verdict::Refused(Error::NotFound)
+                } else {
+                    Verdict::Done(())
+                })
             })
             .await;
         assert!(matches!(answer, Err(Error::Unavailable(_))), "{answer:?}");
-        assert!(read(&store, move |c| c.find_organization(id)).await.is_none());
+        assert!(
+            read(&store, move |c| c.find_organization(id))
+                .await
+                .is_none()
+        );
         assert!(read(&store, move |c| c.find_user(user_id)).await.is_none());
     }
     let answer: Result<(), Error> = store
@@ -257,9 +325,17 @@ async fn a_swallowed_database_error_does_not_commit(db: TestDatabase) {
             Ok(())
         })
         .await;
-    assert!(matches!(answer, Err(Error::Unavailable(_))), "half an answer is none: {answer:?}");
-    execute(&db.database, "ALTER TABLE elsewhere RENAME TO revoked_tokens");
-    write(&store, |tx| tx.insert_organization(&organization("Next"))).await.expect("the next write works");
+    assert!(
+        matches!(answer, Err(Error::Unavailable(_))),
+        "half an answer is none: {answer:?}"
+    );
+    execute(
+        &db.database,
+        "ALTER TABLE elsewhere RENAME TO revoked_tokens",
+    );
+    write(&store, |tx| tx.insert_organization(&organization("Next")))
+        .await
+        .expect("the next write works");
 }
 
 /// Another program in the midst of a write: the batch waits, is refused as a whole, and is not done later.
@@ -272,7 +348,10 @@ fn a_locked_sqlite_file_refuses_the_batch_and_forgets_it() {
         foreign.batch_execute("BEGIN IMMEDIATE").expect("the lock");
         assert!(!ledger.write_many(&store, 20, 10).await);
         foreign.batch_execute("ROLLBACK").expect("released");
-        assert!(ledger.write_many(&store, 20, 10).await, "the writer works again");
+        assert!(
+            ledger.write_many(&store, 20, 10).await,
+            "the writer works again"
+        );
         ledger.assert_strict(&db.database);
     });
 }
@@ -300,12 +379,19 @@ fn a_sqlite_file_is_one_whatever_it_is_called_and_never_its_neighbour() {
     block_on(async {
         let folder = TempDir::new().expect("a folder");
         let database = sqlite_in(folder.path());
-        let [link, neighbour] = ["link.db", "countersign.sqlite"].map(|name| folder.path().join(name));
+        let [link, neighbour] =
+            ["link.db", "countersign.sqlite"].map(|name| folder.path().join(name));
         std::os::unix::fs::symlink("countersign.db", &link).expect("a link");
         std::fs::copy(folder.path().join("countersign.db"), &neighbour).expect("a copy");
         let _store = Store::open(&database, 1).expect("the store opens");
-        assert!(is_taken(&Database::Sqlite(link.display().to_string())), "a link names the same file");
-        assert!(!is_taken(&Database::Sqlite(neighbour.display().to_string())), "another file is another database");
+        assert!(
+            is_taken(&Database::Sqlite(link.display().to_string())),
+            "a link names the same file"
+        );
+        assert!(
+            !is_taken(&Database::Sqlite(neighbour.display().to_string())),
+            "another file is another database"
+        );
     });
 }
 
@@ -317,7 +403,10 @@ fn a_foreign_write_to_the_sqlite_file_ends_what_is_remembered() {
         let subject = Subject::Organization(Acme::insert(&store).await.organization);
         let foreign_write_is_noticed = async |when: &str| {
             let before = store.changes().stamp();
-            execute(&db.database, "UPDATE organizations SET generation = generation + 1");
+            execute(
+                &db.database,
+                "UPDATE organizations SET generation = generation + 1",
+            );
             eventually(when, || !store.changes().is_current(before, [subject])).await;
         };
         foreign_write_is_noticed("noticed by an idle writer").await;
@@ -326,9 +415,16 @@ fn a_foreign_write_to_the_sqlite_file_ends_what_is_remembered() {
             foreign_write_is_noticed("noticed behind a failed batch").await;
         }
         let before = store.changes().stamp();
-        write(&store, |tx| tx.insert_organization(&organization("Own"))).await.expect("written");
-        read(&store, |c| c.find_organization_by_name("Own")).await.expect("found");
-        assert!(store.changes().is_current(before, [subject]), "an own write is not foreign");
+        write(&store, |tx| tx.insert_organization(&organization("Own")))
+            .await
+            .expect("written");
+        read(&store, |c| c.find_organization_by_name("Own"))
+            .await
+            .expect("found");
+        assert!(
+            store.changes().is_current(before, [subject]),
+            "an own write is not foreign"
+        );
     });
 }
 
@@ -336,7 +432,9 @@ fn a_foreign_write_to_the_sqlite_file_ends_what_is_remembered() {
 #[test]
 fn a_store_that_lost_its_lock_in_postgres_reads_but_neither_remembers_nor_writes() {
     const LOCK: &str = "7165074649430321006";
-    let Some(server) = offered("POSTGRES", "POSTGRES") else { return };
+    let Some(server) = offered("POSTGRES", "POSTGRES") else {
+        return;
+    };
     block_on(async {
         let db = TestDatabase::postgres(&server);
         let store = open(&db);
@@ -345,7 +443,8 @@ fn a_store_that_lost_its_lock_in_postgres_reads_but_neither_remembers_nor_writes
         let ((taken, wait_until_taken), (release, wait_for_release)) = (channel(), channel::<()>());
         let rival = std::thread::spawn(move || {
             let mut conn = Conn::open(&database).expect("a connection");
-            conn.batch_execute(&format!("SELECT pg_advisory_lock({LOCK})")).expect("the lock is given away");
+            conn.batch_execute(&format!("SELECT pg_advisory_lock({LOCK})"))
+                .expect("the lock is given away");
             taken.send(()).expect("the test listens");
             let _ = wait_for_release.recv();
         });
@@ -363,17 +462,39 @@ fn a_store_that_lost_its_lock_in_postgres_reads_but_neither_remembers_nor_writes
         })
         .await;
         let changes = store.changes();
-        eventually("nothing is remembered", || !changes.is_current(changes.stamp(), [])).await;
-        assert!(read(&store, move |c| c.find_organization(id)).await.is_some(), "questions are answered from the database");
+        eventually("nothing is remembered", || {
+            !changes.is_current(changes.stamp(), [])
+        })
+        .await;
+        assert!(
+            read(&store, move |c| c.find_organization(id))
+                .await
+                .is_some(),
+            "questions are answered from the database"
+        );
         let refused = write(&store, move |tx| tx.advance_generation(id)).await;
         assert!(matches!(refused, Err(Error::Unavailable(_))), "{refused:?}");
         let before = changes.stamp();
         release.send(()).expect("the rival waits");
         rival.join().expect("the rival ends");
-        eventually("the lock is held again", || changes.is_current(changes.stamp(), [])).await;
-        assert!(!changes.is_current(before, []), "what was read in between is not remembered");
-        write(&store, move |tx| tx.advance_generation(id)).await.expect("written");
-        assert_eq!(read(&store, move |c| c.find_organization(id)).await.expect("found").generation, 1);
+        eventually("the lock is held again", || {
+            changes.is_current(changes.stamp(), [])
+        })
+        .await;
+        assert!(
+            !changes.is_current(before, []),
+            "what was read in between is not remembered"
+        );
+        write(&store, move |tx| tx.advance_generation(id))
+            .await
+            .expect("written");
+        assert_eq!(
+            read(&store, move |c| c.find_organization(id))
+                .await
+                .expect("found")
+                .generation,
+            1
+        );
     });
 }
 
@@ -381,7 +502,9 @@ fn a_store_that_lost_its_lock_in_postgres_reads_but_neither_remembers_nor_writes
 
 #[test]
 fn a_postgres_that_crashes_amid_writes_loses_no_answered_one_and_is_used_again() {
-    let Some(ctl) = offered("POSTGRES_CTL", "POSTGRES") else { return };
+    let Some(ctl) = offered("POSTGRES_CTL", "POSTGRES") else {
+        return;
+    };
     let cluster = Arc::new(Cluster::create(ctl));
     let database = cluster.start();
     migrate(&database).expect("migrated");
@@ -398,16 +521,31 @@ fn a_postgres_that_crashes_amid_writes_loses_no_answered_one_and_is_used_again()
         let crashes = async {
             for _ in 0..2 {
                 let (before, written) = (store.changes().stamp(), ledger.kept().len());
-                eventually("writes are answered", || ledger.kept().len() > written + 200).await;
+                eventually("writes are answered", || {
+                    ledger.kept().len() > written + 200
+                })
+                .await;
                 on_a_thread(&cluster, Cluster::stop).await;
                 let changes = store.changes();
-                eventually("nothing is remembered while it is away", || !changes.is_current(changes.stamp(), [])).await;
+                eventually("nothing is remembered while it is away", || {
+                    !changes.is_current(changes.stamp(), [])
+                })
+                .await;
                 let (lost, during) = (ledger.kept().len(), changes.stamp());
                 assert!(!ledger.write(&store, 100).await, "there is no database");
                 on_a_thread(&cluster, |cluster| drop(cluster.start())).await;
-                eventually("memory is used again", || changes.is_current(changes.stamp(), [])).await;
-                assert!(!changes.is_current(before, []) && !changes.is_current(during, []), "with nothing in it");
-                eventually("writes are answered again", || ledger.kept().len() > lost + 50).await;
+                eventually("memory is used again", || {
+                    changes.is_current(changes.stamp(), [])
+                })
+                .await;
+                assert!(
+                    !changes.is_current(before, []) && !changes.is_current(during, []),
+                    "with nothing in it"
+                );
+                eventually("writes are answered again", || {
+                    ledger.kept().len() > lost + 50
+                })
+                .await;
             }
             enough.store(true, Ordering::SeqCst);
         };
@@ -426,10 +564,17 @@ async fn what_was_acknowledged_survives_kill_9(db: TestDatabase) {
     for _ in 0..3 {
         let acknowledged = write_until_killed(&db.database);
         let found = found(&db.database);
-        assert!(acknowledged.is_subset(&found), "acknowledged and lost: {:?}", acknowledged.difference(&found));
+        assert!(
+            acknowledged.is_subset(&found),
+            "acknowledged and lost: {:?}",
+            acknowledged.difference(&found)
+        );
         execute(&db.database, "DELETE FROM audit_events");
     }
-    eventually("the dead process's lock is free", || !is_taken(&db.database)).await;
+    eventually("the dead process's lock is free", || {
+        !is_taken(&db.database)
+    })
+    .await;
 }
 
 /// What a process of its own had acknowledged when it was killed.
@@ -439,20 +584,41 @@ fn write_until_killed(database: &Database) -> BTreeSet<usize> {
         Database::Postgres(url) => url.clone(),
     };
     let mut command = Command::new(std::env::current_exe().expect("this program"));
-    command.args(["--exact", "store_faults::writes_until_it_is_killed", "--nocapture"]).env(CHILD, url);
-    let mut child = Killed(command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("the child starts"));
+    command
+        .args([
+            "--exact",
+            "store_faults::writes_until_it_is_killed",
+            "--nocapture",
+        ])
+        .env(CHILD, url);
+    let mut child = Killed(
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the child starts"),
+    );
     let lines = BufReader::new(child.0.stdout.take().expect("its output")).lines();
     let mut acknowledged = BTreeSet::new();
     for line in lines {
         let line = line.expect("text");
         // the line in which it was killed may be torn
-        let Some(number) = line.strip_prefix(ACKNOWLEDGED).and_then(|rest| rest.strip_suffix(';')) else { continue };
+        let Some(number) = line
+            .strip_prefix(ACKNOWLEDGED)
+            .and_then(|rest| rest.strip_suffix(';'))
+        else {
+            continue;
+        };
         acknowledged.insert(number.parse().expect("a number"));
         if acknowledged.len() == 300 {
             child.0.kill().expect("SIGKILL");
         }
     }
-    assert!(acknowledged.len() >= 300, "the child ended by itself after {}", acknowledged.len());
+    assert!(
+        acknowledged.len() >= 300,
+        "the child ended by itself after {}",
+        acknowledged.len()
+    );
     acknowledged
 }
 
@@ -469,7 +635,9 @@ impl Drop for Killed {
 /// The child of `what_was_acknowledged_survives_kill_9`; by itself it has nothing to do.
 #[test]
 fn writes_until_it_is_killed() {
-    let Ok(url) = std::env::var(CHILD) else { return };
+    let Ok(url) = std::env::var(CHILD) else {
+        return;
+    };
     let database: Database = url.parse().expect("a URL");
     block_on(async {
         let mut opened = None;
@@ -481,7 +649,11 @@ fn writes_until_it_is_killed() {
         let (store, next) = (opened.expect("open"), AtomicUsize::new(0));
         let writer = async || loop {
             let number = next.fetch_add(1, Ordering::SeqCst);
-            write(&store, move |tx| tx.record(None, None, "event", &number.to_string(), "")).await.expect("written");
+            write(&store, move |tx| {
+                tx.record(None, None, "event", &number.to_string(), "")
+            })
+            .await
+            .expect("written");
             writeln!(std::io::stdout(), "{ACKNOWLEDGED}{number};").expect("the parent reads");
         };
         join_all((0..16).map(|_| writer())).await

@@ -20,12 +20,15 @@ use countersign::store::tokens::AccessToken;
 use countersign::types::email::Mailbox;
 use countersign::types::environment::Environment;
 use countersign::types::grant_types::GrantTypes;
-use countersign::types::id::{AccessTokenId, ApiKeyId, ApplicationId, AuthorizationId, OrganizationId, ResourceServerId, UserId, WorkspaceId};
+use countersign::types::id::{
+    AccessTokenId, ApiKeyId, ApplicationId, AuthorizationId, OrganizationId, ResourceServerId,
+    UserId, WorkspaceId,
+};
 use countersign::types::resource::Resources;
 use countersign::types::scope::Scopes;
 use countersign::types::state::{
-    AccessTokenFormat, ApiKeyState, Approval, AuthorizationState, ClientType, GrantKind, OrganizationRole, PermissionLevel, ProductionAccess,
-    ReachKind,
+    AccessTokenFormat, ApiKeyState, Approval, AuthorizationState, ClientType, GrantKind,
+    OrganizationRole, PermissionLevel, ProductionAccess, ReachKind,
 };
 use countersign::types::time::Timestamp;
 use serde_json::Value;
@@ -67,11 +70,17 @@ impl Key {
     }
 
     pub fn production(self) -> Self {
-        Self { environment: Environment::Production, ..self }
+        Self {
+            environment: Environment::Production,
+            ..self
+        }
     }
 
     pub fn for_organization(self) -> Self {
-        Self { workspaces: None, ..self }
+        Self {
+            workspaces: None,
+            ..self
+        }
     }
 }
 
@@ -82,16 +91,31 @@ pub struct Made {
 }
 
 pub async fn admin(server: &Server) -> UserId {
-    let found = server.app.store.read(|snapshot| snapshot.find_user_by_email(ADMIN)).await;
+    let found = server
+        .app
+        .store
+        .read(|snapshot| snapshot.find_user_by_email(ADMIN))
+        .await;
     let found: Result<_, countersign::store::Error> = found;
     found.expect("the store answers").expect("planted").id
 }
 
 /// A person without any membership, who signs in with [`PASSWORD`].
 pub async fn person(server: &Server, email: &str, operator: bool) -> UserId {
-    let (email, hash) = (Mailbox::parse(email).expect("an address"), PASSWORD.1.clone());
-    let new = NewPerson { name: email.local().to_owned(), email, password_hash: hash, operator };
-    server.write(move |tx| accounts::create_person(tx, new)).await.id
+    let (email, hash) = (
+        Mailbox::parse(email).expect("an address"),
+        PASSWORD.1.clone(),
+    );
+    let new = NewPerson {
+        name: email.local().to_owned(),
+        email,
+        password_hash: hash,
+        operator,
+    };
+    server
+        .write(move |tx| accounts::create_person(tx, new))
+        .await
+        .id
 }
 
 /// A person with a role in the planted organization.
@@ -101,27 +125,56 @@ pub async fn member(server: &Server, email: &str, role: OrganizationRole) -> Use
     user
 }
 
-pub async fn join(server: &Server, organization: OrganizationId, user: UserId, role: OrganizationRole) {
-    server.write(move |tx| Ok(accounts::add_member(tx, organization, user, role)?)).await;
+pub async fn join(
+    server: &Server,
+    organization: OrganizationId,
+    user: UserId,
+    role: OrganizationRole,
+) {
+    server
+        .write(move |tx| Ok(accounts::add_member(tx, organization, user, role)?))
+        .await;
 }
 
-pub async fn join_workspace(server: &Server, workspace: WorkspaceId, user: UserId, role: &'static str) {
+pub async fn join_workspace(
+    server: &Server,
+    workspace: WorkspaceId,
+    user: UserId,
+    role: &'static str,
+) {
     let organization = server.planted.organization;
-    server.write(move |tx| Ok(accounts::add_workspace_member(tx, organization, workspace, user, role)?)).await;
+    server
+        .write(move |tx| {
+            Ok(accounts::add_workspace_member(
+                tx,
+                organization,
+                workspace,
+                user,
+                role,
+            )?)
+        })
+        .await;
 }
 
 /// A workspace of the planted organization.
 pub async fn workspace(server: &Server, name: &'static str) -> WorkspaceId {
     let organization = server.planted.organization;
-    server.write(move |tx| accounts::create_workspace(tx, organization, name)).await.id
+    server
+        .write(move |tx| accounts::create_workspace(tx, organization, name))
+        .await
+        .id
 }
 
 /// An organization with an owner, a workspace and no verified domain.
-pub async fn organization(server: &Server, owner_email: &str) -> (OrganizationId, UserId, WorkspaceId) {
+pub async fn organization(
+    server: &Server,
+    owner_email: &str,
+) -> (OrganizationId, UserId, WorkspaceId) {
     let owner = person(server, owner_email, false).await;
     let (organization, workspace) = server
         .write(|tx| {
-            let organization = accounts::create_organization(tx, "Other", ProductionAccess::Approved)?;
+            let organization =
+                accounts::create_organization(tx, "Other", ProductionAccess::Approved)?;
             let workspace = accounts::create_workspace(tx, organization.id, "Main")?;
             Ok((organization.id, workspace.id))
         })
@@ -133,7 +186,10 @@ pub async fn organization(server: &Server, owner_email: &str) -> (OrganizationId
 /// The key, whoever owns it: what the console would refuse to make is how earlier rights are left behind.
 pub async fn key(server: &Server, key: Key) -> Made {
     let app = &server.app;
-    let (public_id, secret) = mint_key(&app.config.keys.prefix, app.config.keys.marker(key.environment));
+    let (public_id, secret) = mint_key(
+        &app.config.keys.prefix,
+        app.config.keys.marker(key.environment),
+    );
     let digest = app.digester.digest(Purpose::ApiKey, secret.expose());
     let now = server.clock.now();
     let row = ApiKey {
@@ -146,7 +202,11 @@ pub async fn key(server: &Server, key: Key) -> Made {
         public_id,
         name: "Robot".to_owned(),
         description: String::new(),
-        reach: if key.workspaces.is_some() { ReachKind::Workspaces } else { ReachKind::Organization },
+        reach: if key.workspaces.is_some() {
+            ReachKind::Workspaces
+        } else {
+            ReachKind::Organization
+        },
         permission_level: key.level,
         organization_operations: key.operations,
         self_rotation: false,
@@ -169,22 +229,49 @@ pub async fn key(server: &Server, key: Key) -> Made {
         Ok(tx.insert_api_key_secret(row.organization_id, &first)?)
     };
     server.write(write).await;
-    Made { id, secret: secret.expose().to_owned() }
+    Made {
+        id,
+        secret: secret.expose().to_owned(),
+    }
 }
 
 /// A resource server that enforces `obligations`, and its secret.
 pub async fn resource_server(
-    server: &Server, environment: Option<Environment>, obligations: &'static [ObligationKind],
+    server: &Server,
+    environment: Option<Environment>,
+    obligations: &'static [ObligationKind],
 ) -> (ResourceServerId, String) {
-    let secret = mint_token(&server.app.config.keys.prefix, TokenKind::ClientSecret).expose().to_owned();
+    let secret = mint_token(&server.app.config.keys.prefix, TokenKind::ClientSecret)
+        .expose()
+        .to_owned();
     let digest = server.app.digester.digest(Purpose::ClientSecret, &secret);
-    let made = server.write(move |tx| Ok(resource_servers::create(tx, "Another API", environment, obligations, &digest)?)).await;
+    let made = server
+        .write(move |tx| {
+            Ok(resource_servers::create(
+                tx,
+                "Another API",
+                environment,
+                obligations,
+                &digest,
+            )?)
+        })
+        .await;
     (made.id, secret)
 }
 
 /// `POST /v1/verify` by that resource server.
-pub async fn verify_as(server: &Server, (id, secret): &(ResourceServerId, String), question: Value) -> Value {
-    let response = server.post("/v1/verify").basic_auth(id, Some(secret)).json(&question).send().await.expect("an answer");
+pub async fn verify_as(
+    server: &Server,
+    (id, secret): &(ResourceServerId, String),
+    question: Value,
+) -> Value {
+    let response = server
+        .post("/v1/verify")
+        .basic_auth(id, Some(secret))
+        .json(&question)
+        .send()
+        .await
+        .expect("an answer");
     assert_eq!(response.status(), 200);
     response.json().await.expect("JSON")
 }
@@ -197,8 +284,15 @@ pub async fn own_token(server: &Server) -> String {
 }
 
 /// An access token of `application` for what `ground` says of a key, as if its owner had allowed `scopes`.
-pub async fn token(server: &Server, application: ApplicationId, ground: Key, scopes: &str) -> Allowed {
-    let token = mint_token(&server.app.config.keys.prefix, TokenKind::AccessToken).expose().to_owned();
+pub async fn token(
+    server: &Server,
+    application: ApplicationId,
+    ground: Key,
+    scopes: &str,
+) -> Allowed {
+    let token = mint_token(&server.app.config.keys.prefix, TokenKind::AccessToken)
+        .expose()
+        .to_owned();
     let digest = server.app.digester.digest(Purpose::AccessToken, &token);
     let (now, scopes): (_, Scopes) = (server.clock.now(), scopes.parse().expect("scopes"));
     let authorization = Authorization {
@@ -209,7 +303,11 @@ pub async fn token(server: &Server, application: ApplicationId, ground: Key, sco
         user_id: ground.owner,
         environment: ground.environment,
         scopes: scopes.clone(),
-        reach: if ground.workspaces.is_some() { ReachKind::Workspaces } else { ReachKind::Organization },
+        reach: if ground.workspaces.is_some() {
+            ReachKind::Workspaces
+        } else {
+            ReachKind::Organization
+        },
         state: AuthorizationState::Active,
         redirect_uri: None,
         code_challenge: None,
@@ -242,7 +340,10 @@ pub async fn token(server: &Server, application: ApplicationId, ground: Key, sco
             Ok(tx.insert_access_token(&access_token)?)
         })
         .await;
-    Allowed { authorization, token }
+    Allowed {
+        authorization,
+        token,
+    }
 }
 
 /// What a person allowed, and a token of it.
@@ -253,14 +354,22 @@ pub struct Allowed {
 
 /// What is asked for by [`application`].
 pub fn new_application(server: &Server, environment: Environment, role: &str) -> NewApplication {
-    let digest = server.app.digester.digest(Purpose::ClientSecret, mint_token(&server.app.config.keys.prefix, TokenKind::ClientSecret).expose());
+    let digest = server.app.digester.digest(
+        Purpose::ClientSecret,
+        mint_token(&server.app.config.keys.prefix, TokenKind::ClientSecret).expose(),
+    );
     NewApplication {
         name: "Robots".to_owned(),
         environment,
         client_type: ClientType::Confidential,
         access_token_format: AccessTokenFormat::Opaque,
         redirect_uris: Vec::new(),
-        scopes: server.app.config.public_scopes().map(|scope| scope.name.as_str()).collect(),
+        scopes: server
+            .app
+            .config
+            .public_scopes()
+            .map(|scope| scope.name.as_str())
+            .collect(),
         role: role.to_owned(),
         secret: digest.into(),
         grants: GrantTypes::ALL,
@@ -269,10 +378,21 @@ pub fn new_application(server: &Server, environment: Environment, role: &str) ->
 }
 
 /// A confidential application of an organization whose admin `creator` is.
-pub async fn application(server: &Server, organization: OrganizationId, creator: UserId, environment: Environment, role: &str) -> Application {
-    let (config, new) = (std::sync::Arc::clone(&server.app.config), new_application(server, environment, role));
+pub async fn application(
+    server: &Server,
+    organization: OrganizationId,
+    creator: UserId,
+    environment: Environment,
+    role: &str,
+) -> Application {
+    let (config, new) = (
+        std::sync::Arc::clone(&server.app.config),
+        new_application(server, environment, role),
+    );
     let make = move |tx: &mut Tx| {
-        let organization = tx.find_organization(organization)?.ok_or(Refusal::NotFound)?;
+        let organization = tx
+            .find_organization(organization)?
+            .ok_or(Refusal::NotFound)?;
         applications::create(tx, &config, &organization, creator, new)
     };
     server.write(make).await
@@ -300,29 +420,51 @@ pub async fn make_first_party(server: &Server, application: ApplicationId) {
 }
 
 pub async fn grant_every_scope(server: &Server, application: ApplicationId) {
-    let scopes: Scopes = server.app.config.scope.iter().map(|scope| scope.name.as_str()).collect();
+    let scopes: Scopes = server
+        .app
+        .config
+        .scope
+        .iter()
+        .map(|scope| scope.name.as_str())
+        .collect();
     server
         .write(move |tx: &mut Tx| {
             let application = tx.find_application(application)?.ok_or(Refusal::NotFound)?;
-            Ok(tx.change_application(&Application { scopes, ..application })?)
+            Ok(tx.change_application(&Application {
+                scopes,
+                ..application
+            })?)
         })
         .await;
 }
 
 /// The vendor's own application, by which people manage the planted organization.
 pub async fn management_application(server: &Server) -> ApplicationId {
-    let made = application(server, server.planted.organization, admin(server).await, first_environment(server), "admin").await;
+    let made = application(
+        server,
+        server.planted.organization,
+        admin(server).await,
+        first_environment(server),
+        "admin",
+    )
+    .await;
     make_first_party(server, made.id).await;
     made.id
 }
 
 /// A profile without Sandbox has everything in Production.
 pub fn first_environment(server: &Server) -> Environment {
-    countersign::domain::quickstart::environments(&server.app.config).expect("a valid configuration")[0]
+    countersign::domain::quickstart::environments(&server.app.config)
+        .expect("a valid configuration")[0]
 }
 
 /// A token of a new first-party application by which `person` manages the whole planted organization.
 pub async fn management_token(server: &Server, person: UserId, scopes: &str) -> String {
-    let ground = Key { environment: first_environment(server), ..Key::of(server, person).for_organization() };
-    token(server, management_application(server).await, ground, scopes).await.token
+    let ground = Key {
+        environment: first_environment(server),
+        ..Key::of(server, person).for_organization()
+    };
+    token(server, management_application(server).await, ground, scopes)
+        .await
+        .token
 }

@@ -22,14 +22,22 @@ fn migrate_to_before(db: &TestDatabase) {
     );
     let mut names: Vec<String> = std::fs::read_dir("migrations")
         .expect("migrations/")
-        .map(|entry| entry.expect("an entry").file_name().into_string().expect("UTF-8"))
+        .map(|entry| {
+            entry
+                .expect("an entry")
+                .file_name()
+                .into_string()
+                .expect("UTF-8")
+        })
         .collect();
     names.retain(|name| name.as_str() < NEXT);
     names.sort();
     for name in names {
         db.execute(&std::fs::read_to_string(format!("migrations/{name}/up.sql")).expect("up.sql"));
         let version: String = name.split('_').next().unwrap_or_default().replace('-', "");
-        db.execute(&format!("INSERT INTO __diesel_schema_migrations (version) VALUES ('{version}')"));
+        db.execute(&format!(
+            "INSERT INTO __diesel_schema_migrations (version) VALUES ('{version}')"
+        ));
     }
 }
 
@@ -38,24 +46,36 @@ async fn keys_from_before_the_upgrade_verify_as_before(db: TestDatabase) {
     migrate_to_before(&db);
     let digester = Digester::new(&SecretKeys::parse(KEY).expect("a key file"));
     let id = |kind: &str, number: u32| format!("{kind}_{number:022}");
-    let (organization, owner, left, workspace) = (id("org", 1), id("usr", 1), id("usr", 2), id("ws", 1));
+    let (organization, owner, left, workspace) =
+        (id("org", 1), id("usr", 1), id("usr", 2), id("ws", 1));
     db.execute(&format!("INSERT INTO organizations VALUES ('{organization}', 'Old', NULL, 'active', 'approved', 7, 1000)"));
     for (user, email) in [(&owner, "old@acme.example"), (&left, "left@acme.example")] {
         db.execute(&format!("INSERT INTO users VALUES ('{user}', 'person', '{email}', 1000, 'Old', NULL, 'active', FALSE, NULL, 1000)"));
     }
-    db.execute(&format!("INSERT INTO members VALUES ('{organization}', '{owner}', 'owner', 'full', 1000)"));
-    db.execute(&format!("INSERT INTO workspaces VALUES ('{workspace}', '{organization}', 'Main', NULL, 1000)"));
+    db.execute(&format!(
+        "INSERT INTO members VALUES ('{organization}', '{owner}', 'owner', 'full', 1000)"
+    ));
+    db.execute(&format!(
+        "INSERT INTO workspaces VALUES ('{workspace}', '{organization}', 'Main', NULL, 1000)"
+    ));
     let key = |number: u32, owner: &str, environment: &str, state: &str| {
         let (public_id, plaintext) = mint_key("cs", environment);
         let digest = digester.digest(Purpose::ApiKey, plaintext.expose());
-        let revoked = if state == "revoked" { format!("'{owner}', 3000") } else { "NULL, NULL".to_owned() };
+        let revoked = if state == "revoked" {
+            format!("'{owner}', 3000")
+        } else {
+            "NULL, NULL".to_owned()
+        };
         db.execute(&format!(
             "INSERT INTO api_keys VALUES ('{id}', '{organization}', '{owner}', '{environment}', 'cs', '{environment}', '{public_id}', '{digest}', \
              'Key {number}', '', 'workspaces', 'full', FALSE, '{state}', NULL, 2500, '{owner}', 2000, {revoked})",
             id = id("key", number),
             digest = digest.as_str(),
         ));
-        db.execute(&format!("INSERT INTO api_key_workspaces VALUES ('{}', '{workspace}')", id("key", number)));
+        db.execute(&format!(
+            "INSERT INTO api_key_workspaces VALUES ('{}', '{workspace}')",
+            id("key", number)
+        ));
         plaintext.expose().to_owned()
     };
     let keys = [
@@ -65,12 +85,18 @@ async fn keys_from_before_the_upgrade_verify_as_before(db: TestDatabase) {
         (key(4, &left, "production", "active"), "not_found"),
     ];
     let applied = migrate(&db.database).unwrap_or_else(|error| panic!("{error}"));
-    assert!(applied.iter().any(|version| version == "20261121040000"), "{applied:?}");
+    assert!(
+        applied.iter().any(|version| version == "20261121040000"),
+        "{applied:?}"
+    );
     let server = Server::start_with(db, |config| config.secret.key = KEY.to_owned()).await;
     for (secret, code) in &keys {
         let answer = server.verify(json!({"credential": secret, "permission": "documents:read", "workspace": workspace})).await;
         assert_eq!(answer["code"], *code, "{answer}");
     }
     // a rotation's table has one secret each, under the key's own name
-    assert_eq!(server.verify(json!({"credential": keys[0].0})).await["credential"]["name"], "Key 1");
+    assert_eq!(
+        server.verify(json!({"credential": keys[0].0})).await["credential"]["name"],
+        "Key 1"
+    );
 }

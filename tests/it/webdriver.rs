@@ -45,10 +45,25 @@ impl Chromium {
             .spawn()
             .expect("chromedriver starts");
         let port = port(&mut driver);
-        let client = reqwest::Client::builder().timeout(Duration::from_secs(120)).build().expect("a client");
-        let mut chromium = Self { driver, port, session: String::new(), client, _home: home };
+        let client = reqwest::Client::builder()
+            .timeout(Duration::from_secs(120))
+            .build()
+            .expect("a client");
+        let mut chromium = Self {
+            driver,
+            port,
+            session: String::new(),
+            client,
+            _home: home,
+        };
         let profile = chromium._home.path().join("profile");
-        let session = chromium.call(Method::POST, "/session", Some(capabilities(&profile.display().to_string()))).await;
+        let session = chromium
+            .call(
+                Method::POST,
+                "/session",
+                Some(capabilities(&profile.display().to_string())),
+            )
+            .await;
         chromium.session = session["sessionId"].as_str().expect("a session").to_owned();
         Some(chromium)
     }
@@ -75,37 +90,71 @@ impl Chromium {
     }
 
     pub async fn click(&self, css: &str) {
-        self.at(("css selector", css), Method::POST, "/click", Some(json!({}))).await;
+        self.at(
+            ("css selector", css),
+            Method::POST,
+            "/click",
+            Some(json!({})),
+        )
+        .await;
     }
 
     pub async fn click_link(&self, text: &str) {
-        self.at(("partial link text", text), Method::POST, "/click", Some(json!({}))).await;
+        self.at(
+            ("partial link text", text),
+            Method::POST,
+            "/click",
+            Some(json!({})),
+        )
+        .await;
     }
 
     /// Types into the field; `\u{e009}` is the Control key for the rest of the text, `\u{e000}` releases it.
     pub async fn type_into(&self, css: &str, text: &str) {
-        self.at(("css selector", css), Method::POST, "/value", Some(json!({ "text": text }))).await;
+        self.at(
+            ("css selector", css),
+            Method::POST,
+            "/value",
+            Some(json!({ "text": text })),
+        )
+        .await;
     }
 
     /// What a person reads.
     pub async fn text(&self, css: &str) -> String {
-        self.at(("css selector", css), Method::GET, "/text", None).await.as_str().expect("text").to_owned()
+        self.at(("css selector", css), Method::GET, "/text", None)
+            .await
+            .as_str()
+            .expect("text")
+            .to_owned()
     }
 
     /// What stands in a field now.
     pub async fn value(&self, css: &str) -> String {
-        self.at(("css selector", css), Method::GET, "/property/value", None).await.as_str().expect("text").to_owned()
+        self.at(("css selector", css), Method::GET, "/property/value", None)
+            .await
+            .as_str()
+            .expect("text")
+            .to_owned()
     }
 
     /// What the browser itself complained about since the last call.
     pub async fn complaints(&self) -> Vec<String> {
         let log = self.command("/se/log", json!({ "type": "browser" })).await;
         let entries = log.as_array().expect("a log").iter();
-        entries.map(|entry| entry["message"].as_str().unwrap_or_default().to_owned()).collect()
+        entries
+            .map(|entry| entry["message"].as_str().unwrap_or_default().to_owned())
+            .collect()
     }
 
     /// A command at an element; again, if the page under it was just being left.
-    async fn at(&self, (using, value): (&str, &str), method: Method, command: &str, body: Option<Value>) -> Value {
+    async fn at(
+        &self,
+        (using, value): (&str, &str),
+        method: Method,
+        command: &str,
+        body: Option<Value>,
+    ) -> Value {
         let mut refusal = String::new();
         for _ in 0..MOST_TRIES {
             match self.try_at(using, value, &method, command, &body).await {
@@ -117,35 +166,77 @@ impl Chromium {
         unreachable!("{value}{command}: {refusal}")
     }
 
-    async fn try_at(&self, using: &str, value: &str, method: &Method, command: &str, body: &Option<Value>) -> Result<Value, String> {
+    async fn try_at(
+        &self,
+        using: &str,
+        value: &str,
+        method: &Method,
+        command: &str,
+        body: &Option<Value>,
+    ) -> Result<Value, String> {
         let session = format!("/session/{}", self.session);
-        let found = self.try_call(Method::POST, &format!("{session}/element"), Some(json!({ "using": using, "value": value }))).await?;
+        let found = self
+            .try_call(
+                Method::POST,
+                &format!("{session}/element"),
+                Some(json!({ "using": using, "value": value })),
+            )
+            .await?;
         let element = found[ELEMENT].as_str().ok_or_else(|| found.to_string())?;
-        self.try_call(method.clone(), &format!("{session}/element/{element}{command}"), body.clone()).await
+        self.try_call(
+            method.clone(),
+            &format!("{session}/element/{element}{command}"),
+            body.clone(),
+        )
+        .await
     }
 
     async fn ask(&self, path: &str) -> String {
-        let answer = self.call(Method::GET, &format!("/session/{}{path}", self.session), None).await;
+        let answer = self
+            .call(
+                Method::GET,
+                &format!("/session/{}{path}", self.session),
+                None,
+            )
+            .await;
         answer.as_str().expect("text").to_owned()
     }
 
     async fn command(&self, path: &str, body: Value) -> Value {
-        self.call(Method::POST, &format!("/session/{}{path}", self.session), Some(body)).await
+        self.call(
+            Method::POST,
+            &format!("/session/{}{path}", self.session),
+            Some(body),
+        )
+        .await
     }
 
     async fn call(&self, method: Method, path: &str, body: Option<Value>) -> Value {
-        self.try_call(method, path, body).await.unwrap_or_else(|refusal| unreachable!("{path}: {refusal}"))
+        self.try_call(method, path, body)
+            .await
+            .unwrap_or_else(|refusal| unreachable!("{path}: {refusal}"))
     }
 
-    async fn try_call(&self, method: Method, path: &str, body: Option<Value>) -> Result<Value, String> {
-        let mut request = self.client.request(method, format!("http://127.0.0.1:{}{path}", self.port));
+    async fn try_call(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> Result<Value, String> {
+        let mut request = self
+            .client
+            .request(method, format!("http://127.0.0.1:{}{path}", self.port));
         if let Some(body) = body {
             request = request.json(&body);
         }
         let response = request.send().await.expect("chromedriver answers");
         let status = response.status();
         let answer: Value = response.json().await.expect("JSON");
-        if status.is_success() { Ok(answer["value"].clone()) } else { Err(answer["value"]["message"].to_string()) }
+        if status.is_success() {
+            Ok(answer["value"].clone())
+        } else {
+            Err(answer["value"]["message"].to_string())
+        }
     }
 }
 
@@ -161,18 +252,29 @@ impl Drop for Chromium {
 fn end_session(port: u16, session: &str) -> std::io::Result<()> {
     let mut stream = TcpStream::connect(("127.0.0.1", port))?;
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;
-    write!(stream, "DELETE /session/{session} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n")?;
+    write!(
+        stream,
+        "DELETE /session/{session} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n"
+    )?;
     stream.read_to_end(&mut Vec::new())?;
     Ok(())
 }
 
 /// "ChromeDriver was started successfully on port 40123."
 fn port(driver: &mut Child) -> u16 {
-    let mut lines = BufReader::new(driver.stdout.take().expect("piped")).lines().map(|line| line.expect("text"));
-    let line = lines.find(|line| line.contains("started successfully on port")).expect("chromedriver says its port");
+    let mut lines = BufReader::new(driver.stdout.take().expect("piped"))
+        .lines()
+        .map(|line| line.expect("text"));
+    let line = lines
+        .find(|line| line.contains("started successfully on port"))
+        .expect("chromedriver says its port");
     // it goes on writing: somebody has to read
     std::thread::spawn(move || lines.for_each(drop));
-    line.trim_end_matches('.').rsplit(' ').next().and_then(|port| port.parse().ok()).expect("a port")
+    line.trim_end_matches('.')
+        .rsplit(' ')
+        .next()
+        .and_then(|port| port.parse().ok())
+        .expect("a port")
 }
 
 fn capabilities(profile: &str) -> Value {
@@ -187,7 +289,11 @@ fn capabilities(profile: &str) -> Value {
         "--disable-component-update",
         "--disable-sync",
     ];
-    let arguments: Vec<String> = arguments.iter().map(|own| (*own).to_owned()).chain([format!("--user-data-dir={profile}")]).collect();
+    let arguments: Vec<String> = arguments
+        .iter()
+        .map(|own| (*own).to_owned())
+        .chain([format!("--user-data-dir={profile}")])
+        .collect();
     let without_javascript = json!({ "profile.managed_default_content_settings.javascript": 2 });
     json!({ "capabilities": { "alwaysMatch": {
         "goog:chromeOptions": { "args": arguments, "prefs": without_javascript },

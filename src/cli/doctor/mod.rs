@@ -54,43 +54,97 @@ struct Finding {
 
 impl Finding {
     fn ok(check: &'static str, message: impl Into<String>) -> Self {
-        Self { check, state: State::Ok, message: message.into(), advice: None }
+        Self {
+            check,
+            state: State::Ok,
+            message: message.into(),
+            advice: None,
+        }
     }
 
     fn warning(check: &'static str, message: impl Into<String>, advice: impl Into<String>) -> Self {
-        Self { check, state: State::Warning, message: message.into(), advice: Some(advice.into()) }
+        Self {
+            check,
+            state: State::Warning,
+            message: message.into(),
+            advice: Some(advice.into()),
+        }
     }
 
     fn problem(check: &'static str, message: impl Into<String>, advice: impl Into<String>) -> Self {
-        Self { check, state: State::Problem, message: message.into(), advice: Some(advice.into()) }
+        Self {
+            check,
+            state: State::Problem,
+            message: message.into(),
+            advice: Some(advice.into()),
+        }
     }
 }
 
 /// Fails when there is a problem; warnings are no failure.
 #[expect(clippy::print_stdout, reason = "it is what was asked for")]
 pub fn run(arguments: &Arguments) -> ExitCode {
-    let findings = arguments.config.load().map_or_else(|error| vec![unreadable(&error)], |config| examine(&config));
-    let count = |state| findings.iter().filter(|finding| finding.state == state).count();
+    let findings = arguments
+        .config
+        .load()
+        .map_or_else(|error| vec![unreadable(&error)], |config| examine(&config));
+    let count = |state| {
+        findings
+            .iter()
+            .filter(|finding| finding.state == state)
+            .count()
+    };
     let (problems, warnings) = (count(State::Problem), count(State::Warning));
     if arguments.json {
-        let worst = findings.iter().map(|finding| finding.state).max().unwrap_or(State::Ok);
-        println!("{}", json!({ "state": worst, "problems": problems, "warnings": warnings, "findings": findings }));
+        let worst = findings
+            .iter()
+            .map(|finding| finding.state)
+            .max()
+            .unwrap_or(State::Ok);
+        println!(
+            "{}",
+            json!({ "state": worst, "problems": problems, "warnings": warnings, "findings": findings })
+        );
     } else {
         for finding in &findings {
-            println!("{:<9}{}: {}", finding.state.as_str(), finding.check, finding.message);
-            finding.advice.iter().for_each(|advice| println!("{:9}-> {advice}", ""));
+            println!(
+                "{:<9}{}: {}",
+                finding.state.as_str(),
+                finding.check,
+                finding.message
+            );
+            finding
+                .advice
+                .iter()
+                .for_each(|advice| println!("{:9}-> {advice}", ""));
         }
-        println!("{}, {}", counted(problems, "problem"), counted(warnings, "warning"));
+        println!(
+            "{}, {}",
+            counted(problems, "problem"),
+            counted(warnings, "warning")
+        );
     }
-    if problems == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if problems == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
 fn counted(count: usize, noun: &str) -> String {
-    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+    if count == 1 {
+        format!("1 {noun}")
+    } else {
+        format!("{count} {noun}s")
+    }
 }
 
 fn unreadable(error: &Failure) -> Finding {
-    Finding::problem("configuration", error.to_string(), "Correct it; nothing else was looked at.")
+    Finding::problem(
+        "configuration",
+        error.to_string(),
+        "Correct it; nothing else was looked at.",
+    )
 }
 
 fn examine(config: &Config) -> Vec<Finding> {
@@ -102,7 +156,12 @@ fn examine(config: &Config) -> Vec<Finding> {
         Err(error) => Err(HealthError::Query(error.to_string())),
     };
     findings.extend(data::check(config, database.as_ref().ok(), &health, now));
-    findings.extend(secrets::check(config, database.as_ref().ok(), health.as_ref().ok(), now));
+    findings.extend(secrets::check(
+        config,
+        database.as_ref().ok(),
+        health.as_ref().ok(),
+        now,
+    ));
     findings.extend(settings::weak(config));
     findings
 }

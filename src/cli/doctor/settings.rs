@@ -6,7 +6,13 @@ use super::Finding;
 use crate::config::{Config, Issuer, is_everybody};
 
 pub(super) fn check(config: &Config) -> Vec<Finding> {
-    let mut findings = vec![Finding::ok("profile", format!("{} is what the settings start from", config.profile.as_str()))];
+    let mut findings = vec![Finding::ok(
+        "profile",
+        format!(
+            "{} is what the settings start from",
+            config.profile.as_str()
+        ),
+    )];
     findings.push(management(config));
     match config.server.issuer() {
         Ok(issuer) => {
@@ -14,7 +20,11 @@ pub(super) fn check(config: &Config) -> Vec<Finding> {
             findings.push(hosts(config, &issuer));
             findings.push(proxies(config, &issuer));
         }
-        Err(error) => findings.push(Finding::problem("issuer", error.to_string(), "Name the https address of this server in [server] issuer.")),
+        Err(error) => findings.push(Finding::problem(
+            "issuer",
+            error.to_string(),
+            "Name the https address of this server in [server] issuer.",
+        )),
     }
     findings
 }
@@ -23,11 +33,26 @@ pub(super) fn check(config: &Config) -> Vec<Finding> {
 fn management(config: &Config) -> Finding {
     let (added, unmanaged) = (config.built_in.len(), config.unmanaged());
     match (unmanaged.is_empty(), added) {
-        (true, 0) => Finding::ok("management", "organization admins hold every permission of the management API"),
-        (true, _) => Finding::ok("management", format!("{added} permissions and scopes were added, because the configured lists do not name them")),
+        (true, 0) => Finding::ok(
+            "management",
+            "organization admins hold every permission of the management API",
+        ),
+        (true, _) => Finding::ok(
+            "management",
+            format!(
+                "{added} permissions and scopes were added, because the configured lists do not name them"
+            ),
+        ),
         (false, _) => {
-            let message = format!("organization admins hold none of these: {}", unmanaged.join(", "));
-            Finding::warning("management", message, "Name them in the [[role]] \"admin\", or give it \"*\", unless only operators shall manage.")
+            let message = format!(
+                "organization admins hold none of these: {}",
+                unmanaged.join(", ")
+            );
+            Finding::warning(
+                "management",
+                message,
+                "Name them in the [[role]] \"admin\", or give it \"*\", unless only operators shall manage.",
+            )
         }
     }
 }
@@ -36,14 +61,22 @@ fn issuer_finding(issuer: &Issuer) -> Finding {
     if issuer.is_secure() {
         return Finding::ok("issuer", issuer.as_str());
     }
-    let message = format!("{} is for development only: no other machine reaches it, and cookies travel in the clear", issuer.as_str());
-    Finding::warning("issuer", message, "Put a proxy with TLS in front, and name its https address in [server] issuer.")
+    let message = format!(
+        "{} is for development only: no other machine reaches it, and cookies travel in the clear",
+        issuer.as_str()
+    );
+    Finding::warning(
+        "issuer",
+        message,
+        "Put a proxy with TLS in front, and name its https address in [server] issuer.",
+    )
 }
 
 /// A `Host` is a name, perhaps with a port; anything else never matches.
 fn hosts(config: &Config, issuer: &Issuer) -> Finding {
     let fits = |host: &&String| {
-        url::Url::parse(&format!("http://{host}/")).is_ok_and(|url| url.path() == "/" && url.username().is_empty() && !host.contains('/'))
+        url::Url::parse(&format!("http://{host}/"))
+            .is_ok_and(|url| url.path() == "/" && url.username().is_empty() && !host.contains('/'))
     };
     match config.server.hosts.iter().find(|host| !fits(host)) {
         Some(wrong) => Finding::problem(
@@ -53,7 +86,16 @@ fn hosts(config: &Config, issuer: &Issuer) -> Finding {
         ),
         None => {
             let others = config.server.hosts.iter().map(String::as_str);
-            Finding::ok("hosts", format!("answers as {}", std::iter::once(issuer.host()).chain(others).collect::<Vec<_>>().join(", ")))
+            Finding::ok(
+                "hosts",
+                format!(
+                    "answers as {}",
+                    std::iter::once(issuer.host())
+                        .chain(others)
+                        .collect::<Vec<_>>()
+                        .join(", ")
+                ),
+            )
         }
     }
 }
@@ -61,21 +103,38 @@ fn hosts(config: &Config, issuer: &Issuer) -> Finding {
 fn proxies(config: &Config, issuer: &Issuer) -> Finding {
     let proxies = &config.server.trusted_proxies;
     if let Some(everybody) = proxies.iter().find(|network| is_everybody(network)) {
-        let message = format!("[server] trusted_proxies holds {everybody}: everybody may claim any address, and so escape every limit");
-        return Finding::problem("proxy headers", message, "Name the networks of your proxies only.");
+        let message = format!(
+            "[server] trusted_proxies holds {everybody}: everybody may claim any address, and so escape every limit"
+        );
+        return Finding::problem(
+            "proxy headers",
+            message,
+            "Name the networks of your proxies only.",
+        );
     }
-    let listens_here = config.server.listen.parse::<SocketAddr>().is_ok_and(|address| address.ip().is_loopback());
+    let listens_here = config
+        .server
+        .listen
+        .parse::<SocketAddr>()
+        .is_ok_and(|address| address.ip().is_loopback());
     match (issuer.is_secure(), proxies.is_empty()) {
         // this server speaks no TLS itself
         (true, true) => Finding::warning(
             "proxy headers",
             "the issuer is https, so a proxy stands in front, but X-Forwarded-For counts from nobody: all visitors share the proxy's address and its limits",
-            if listens_here { "Set [server] trusted_proxies to [\"127.0.0.0/8\"]." } else { "Name the proxy's network in [server] trusted_proxies." },
+            if listens_here {
+                "Set [server] trusted_proxies to [\"127.0.0.0/8\"]."
+            } else {
+                "Name the proxy's network in [server] trusted_proxies."
+            },
         ),
         (_, true) => Finding::ok("proxy headers", "X-Forwarded-For counts from nobody"),
         (_, false) => {
             let names: Vec<String> = proxies.iter().map(ToString::to_string).collect();
-            Finding::ok("proxy headers", format!("X-Forwarded-For counts from {}", names.join(", ")))
+            Finding::ok(
+                "proxy headers",
+                format!("X-Forwarded-For counts from {}", names.join(", ")),
+            )
         }
     }
 }
@@ -87,5 +146,9 @@ pub(super) fn weak(config: &Config) -> Vec<Finding> {
         Finding::warning("weak setting", format!("{}: {}", weak.name, weak.why), default)
     });
     let weak: Vec<Finding> = weak.collect();
-    if weak.is_empty() { vec![Finding::ok("settings", "none is weak")] } else { weak }
+    if weak.is_empty() {
+        vec![Finding::ok("settings", "none is weak")]
+    } else {
+        weak
+    }
 }

@@ -67,7 +67,14 @@ pub enum ApiKeyStatus {
 }
 
 impl ApiKeyStatus {
-    pub const ALL: [Self; 6] = [Self::Active, Self::Expired, Self::Revoked, Self::Deactivated, Self::Paused, Self::Pending];
+    pub const ALL: [Self; 6] = [
+        Self::Active,
+        Self::Expired,
+        Self::Revoked,
+        Self::Deactivated,
+        Self::Paused,
+        Self::Pending,
+    ];
 
     /// In the list's query.
     pub fn as_str(self) -> &'static str {
@@ -199,14 +206,21 @@ mod samples {
                 expires: "1 Jan 2027".into(),
                 last_used: "2 hours ago".into(),
                 status,
-                revoke_href: (status == ApiKeyStatus::Active).then(|| "/dev-centre/org_1Acme/api-keys/key_1Abc/revoke".into()),
+                revoke_href: (status == ApiKeyStatus::Active)
+                    .then(|| "/dev-centre/org_1Acme/api-keys/key_1Abc/revoke".into()),
             }
         }
 
         pub fn sample_full(name: &str) -> Self {
             let row = Self::sample(name, Environment::Sandbox, ApiKeyStatus::Active);
             let scope = "Organization".into();
-            Self { permission_level: PermissionLevel::Full, scope, expires: "Never".into(), last_used: "Never".into(), ..row }
+            Self {
+                permission_level: PermissionLevel::Full,
+                scope,
+                expires: "Never".into(),
+                last_used: "Never".into(),
+                ..row
+            }
         }
     }
 
@@ -218,12 +232,28 @@ mod samples {
                 filter: ApiKeyFilter::default(),
                 sandbox: vec![
                     ApiKeyRow::sample_full("CRM integration – first steps"),
-                    ApiKeyRow::sample("GitHub Actions", Environment::Sandbox, ApiKeyStatus::Expired),
-                    ApiKeyRow::sample("Old dashboard", Environment::Sandbox, ApiKeyStatus::Deactivated),
+                    ApiKeyRow::sample(
+                        "GitHub Actions",
+                        Environment::Sandbox,
+                        ApiKeyStatus::Expired,
+                    ),
+                    ApiKeyRow::sample(
+                        "Old dashboard",
+                        Environment::Sandbox,
+                        ApiKeyStatus::Deactivated,
+                    ),
                 ],
                 production: vec![
-                    ApiKeyRow::sample("CRM integration", Environment::Production, ApiKeyStatus::Active),
-                    ApiKeyRow::sample("Migration 2025", Environment::Production, ApiKeyStatus::Revoked),
+                    ApiKeyRow::sample(
+                        "CRM integration",
+                        Environment::Production,
+                        ApiKeyStatus::Active,
+                    ),
+                    ApiKeyRow::sample(
+                        "Migration 2025",
+                        Environment::Production,
+                        ApiKeyStatus::Revoked,
+                    ),
                 ],
                 production_locked: None,
                 production_unlock: None,
@@ -249,8 +279,15 @@ mod samples {
             let row = ApiKeyRow::sample_full(name);
             Self {
                 organization: named(name),
-                filter: ApiKeyFilter { environment: Some(Environment::Sandbox), status: Some(ApiKeyStatus::Active) },
-                sandbox: vec![ApiKeyRow { scope: name.into(), owner: name.into(), ..row }],
+                filter: ApiKeyFilter {
+                    environment: Some(Environment::Sandbox),
+                    status: Some(ApiKeyStatus::Active),
+                },
+                sandbox: vec![ApiKeyRow {
+                    scope: name.into(),
+                    owner: name.into(),
+                    ..row
+                }],
                 production: Vec::new(),
                 can_create: false,
                 sees_applications: false,
@@ -267,7 +304,10 @@ mod samples {
                 csrf: "csrf-token".into(),
                 organization: organization(),
                 form: ApiKeyForm::default(),
-                workspaces: vec![choice("ws_1", "Sales", true), choice("ws_2", "Human resources", false)],
+                workspaces: vec![
+                    choice("ws_1", "Sales", true),
+                    choice("ws_2", "Human resources", false),
+                ],
                 errors: FieldErrors::default(),
                 production_locked: Some(LOCKED.into()),
                 production_unlock: Some(unlock()),
@@ -278,9 +318,21 @@ mod samples {
         }
 
         pub fn sample_refused(name: &str) -> Self {
-            let fields = ["", "name", "description", "environment", "scope", "workspace", "permission_level"];
+            let fields = [
+                "",
+                "name",
+                "description",
+                "environment",
+                "scope",
+                "workspace",
+                "permission_level",
+            ];
             let mut errors = FieldErrors::default();
-            for field in fields.into_iter().chain(["expiry", "expires_on", "organization_operations"]) {
+            for field in
+                fields
+                    .into_iter()
+                    .chain(["expiry", "expires_on", "organization_operations"])
+            {
                 errors.push(field, format!("Something is wrong here: {name}"));
             }
             let form = ApiKeyForm {
@@ -294,20 +346,42 @@ mod samples {
                 organization_operations: true,
             };
             let workspaces = vec![choice(name, name, true)];
-            Self { form, workspaces, errors, production_locked: None, production_unlock: None, ..Self::sample() }
+            Self {
+                form,
+                workspaces,
+                errors,
+                production_locked: None,
+                production_unlock: None,
+                ..Self::sample()
+            }
         }
 
         pub fn sample_two_errors() -> Self {
             let mut errors = FieldErrors::default();
             errors.push("name", "Enter a name for the key");
             errors.push("expires_on", "Choose a day in the future");
-            let form = ApiKeyForm { expiry: "date".into(), ..ApiKeyForm::default() };
-            Self { form, errors, ..Self::sample() }
+            let form = ApiKeyForm {
+                expiry: "date".into(),
+                ..ApiKeyForm::default()
+            };
+            Self {
+                form,
+                errors,
+                ..Self::sample()
+            }
         }
 
         pub fn sample_limited() -> Self {
-            let form = ApiKeyForm { scope: String::new(), ..ApiKeyForm::default() };
-            Self { form, workspaces: Vec::new(), organization_scope_possible: false, ..Self::sample() }
+            let form = ApiKeyForm {
+                scope: String::new(),
+                ..ApiKeyForm::default()
+            };
+            Self {
+                form,
+                workspaces: Vec::new(),
+                organization_scope_possible: false,
+                ..Self::sample()
+            }
         }
     }
 
@@ -318,7 +392,9 @@ mod samples {
                 organization: organization(),
                 name: name.into(),
                 environment,
-                secret: format!("cs_{environment}_AbC4xY9kLm2QzT7vWp1RsN5uJh8GdFe3BcXaYqZoMiKlPw6V0tEr2S"),
+                secret: format!(
+                    "cs_{environment}_AbC4xY9kLm2QzT7vWp1RsN5uJh8GdFe3BcXaYqZoMiKlPw6V0tEr2S"
+                ),
                 expires: "18 Feb 2027".into(),
                 try_url: "https://api.acme.example/v1/whoami".into(),
             }
@@ -331,7 +407,10 @@ mod samples {
                 shell: signed_in("Revoke API key", Some(Section::ApiKeys)),
                 csrf: "csrf-token".into(),
                 organization: organization(),
-                key: ApiKeyRow { owner: name.into(), ..ApiKeyRow::sample(name, Environment::Production, ApiKeyStatus::Active) },
+                key: ApiKeyRow {
+                    owner: name.into(),
+                    ..ApiKeyRow::sample(name, Environment::Production, ApiKeyStatus::Active)
+                },
             }
         }
     }
@@ -350,26 +429,41 @@ mod tests {
         assert_kept("key-new", &ApiKeyNewPage::sample());
         assert_kept("key-new-errors", &ApiKeyNewPage::sample_two_errors());
         assert_kept("key-new-limited", &ApiKeyNewPage::sample_limited());
-        assert_kept("key-created", &ApiKeyCreatedPage::sample("CRM integration", Environment::Sandbox));
-        assert_kept("key-created-production", &ApiKeyCreatedPage::sample("CRM integration", Environment::Production));
+        assert_kept(
+            "key-created",
+            &ApiKeyCreatedPage::sample("CRM integration", Environment::Sandbox),
+        );
+        assert_kept(
+            "key-created-production",
+            &ApiKeyCreatedPage::sample("CRM integration", Environment::Production),
+        );
         assert_kept("key-revoke", &ApiKeyRevokePage::sample("CRM integration"));
     }
 
     #[test]
     fn hostile_names_keep_the_promises() {
-        for (kind, name) in [("script", SCRIPT.to_owned()), ("long", long()), ("rtl", RIGHT_TO_LEFT.to_owned())] {
+        for (kind, name) in [
+            ("script", SCRIPT.to_owned()),
+            ("long", long()),
+            ("rtl", RIGHT_TO_LEFT.to_owned()),
+        ] {
             let name = name.as_str();
             let file = |page: &str| format!("{page}-{kind}");
             assert_kept(&file("keys"), &ApiKeyListPage::sample_filtered(name));
             assert_kept(&file("key-new"), &ApiKeyNewPage::sample_refused(name));
-            assert_kept(&file("key-created"), &ApiKeyCreatedPage::sample(name, Environment::Sandbox));
+            assert_kept(
+                &file("key-created"),
+                &ApiKeyCreatedPage::sample(name, Environment::Sandbox),
+            );
             assert_kept(&file("key-revoke"), &ApiKeyRevokePage::sample(name));
         }
     }
 
     #[test]
     fn a_filtered_list_shows_one_environment() {
-        let html = ApiKeyListPage::sample_filtered("CRM").render().expect("renders");
+        let html = ApiKeyListPage::sample_filtered("CRM")
+            .render()
+            .expect("renders");
         assert!(html.contains(r#"id="sandbox""#) && !html.contains(r#"id="production""#));
         assert!(html.contains(r#"<option value="active" selected>"#));
     }

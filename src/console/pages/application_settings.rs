@@ -53,7 +53,10 @@ mod tests {
                 organization: organization(),
                 application_id: "app_1Abc".into(),
                 environment: Environment::Production,
-                form: ApplicationForm { name: "Northwind CRM".into(), ..ApplicationForm::default() },
+                form: ApplicationForm {
+                    name: "Northwind CRM".into(),
+                    ..ApplicationForm::default()
+                },
                 offer: ApplicationOffer::sample(),
                 errors: FieldErrors::default(),
                 verified: true,
@@ -61,15 +64,33 @@ mod tests {
         }
 
         fn sample_public() -> Self {
-            let form = ApplicationForm { client_type: "public".into(), ..ApplicationForm::default() };
-            Self { form, verified: false, ..Self::sample() }
+            let form = ApplicationForm {
+                client_type: "public".into(),
+                ..ApplicationForm::default()
+            };
+            Self {
+                form,
+                verified: false,
+                ..Self::sample()
+            }
         }
 
         fn sample_refused(name: &str) -> Self {
-            let (form, offer) = (ApplicationForm::sample_hostile(name), ApplicationOffer::sample_hostile(name));
+            let (form, offer) = (
+                ApplicationForm::sample_hostile(name),
+                ApplicationOffer::sample_hostile(name),
+            );
             let mut errors = every_error(name);
-            errors.0.retain(|error| !["environment", "client_type", "access_token_format"].contains(&error.field.as_str()));
-            Self { form, offer, errors, ..Self::sample() }
+            errors.0.retain(|error| {
+                !["environment", "client_type", "access_token_format"]
+                    .contains(&error.field.as_str())
+            });
+            Self {
+                form,
+                offer,
+                errors,
+                ..Self::sample()
+            }
         }
     }
 
@@ -97,11 +118,27 @@ mod tests {
     #[test]
     fn the_pages_on_which_an_application_changes_keep_the_promises() {
         assert_kept("application-edit", &ApplicationEditPage::sample());
-        assert_kept("application-edit-public", &ApplicationEditPage::sample_public());
-        assert_kept("application-secret-revoke", &ApplicationSecretRevokePage::sample("Northwind CRM"));
-        for (kind, name) in [("script", SCRIPT.to_owned()), ("long", long()), ("rtl", RIGHT_TO_LEFT.to_owned())] {
-            assert_kept(&format!("application-edit-{kind}"), &ApplicationEditPage::sample_refused(&name));
-            assert_kept(&format!("application-secret-revoke-{kind}"), &ApplicationSecretRevokePage::sample(&name));
+        assert_kept(
+            "application-edit-public",
+            &ApplicationEditPage::sample_public(),
+        );
+        assert_kept(
+            "application-secret-revoke",
+            &ApplicationSecretRevokePage::sample("Northwind CRM"),
+        );
+        for (kind, name) in [
+            ("script", SCRIPT.to_owned()),
+            ("long", long()),
+            ("rtl", RIGHT_TO_LEFT.to_owned()),
+        ] {
+            assert_kept(
+                &format!("application-edit-{kind}"),
+                &ApplicationEditPage::sample_refused(&name),
+            );
+            assert_kept(
+                &format!("application-secret-revoke-{kind}"),
+                &ApplicationSecretRevokePage::sample(&name),
+            );
         }
     }
 }

@@ -239,8 +239,17 @@ pub(super) mod samples {
     impl ApplicationOffer {
         pub fn sample() -> Self {
             Self {
-                scopes: scopes().into_iter().map(|scope| ScopeChoice { selected: scope.risk == Risk::Low, scope }).collect(),
-                roles: vec![choice("viewer", "Viewer", true), choice("manager", "Manager", false)],
+                scopes: scopes()
+                    .into_iter()
+                    .map(|scope| ScopeChoice {
+                        selected: scope.risk == Risk::Low,
+                        scope,
+                    })
+                    .collect(),
+                roles: vec![
+                    choice("viewer", "Viewer", true),
+                    choice("manager", "Manager", false),
+                ],
                 default_idle: "30 days".into(),
                 default_absolute: "365 days".into(),
             }
@@ -248,7 +257,10 @@ pub(super) mod samples {
 
         pub fn sample_hostile(name: &str) -> Self {
             Self {
-                scopes: vec![ScopeChoice { scope: scope(name, name, name, Risk::High), selected: true }],
+                scopes: vec![ScopeChoice {
+                    scope: scope(name, name, name, Risk::High),
+                    selected: true,
+                }],
                 roles: vec![choice(name, name, true)],
                 ..Self::sample()
             }
@@ -262,9 +274,16 @@ pub(super) mod samples {
                 organization: named(name),
                 sandbox: vec![
                     ApplicationRow::sample(name),
-                    ApplicationRow { client_type: ClientType::Public, registered: true, ..ApplicationRow::sample("Phone app") },
+                    ApplicationRow {
+                        client_type: ClientType::Public,
+                        registered: true,
+                        ..ApplicationRow::sample("Phone app")
+                    },
                 ],
-                production: vec![ApplicationRow { stopped: true, ..ApplicationRow::sample("Northwind CRM") }],
+                production: vec![ApplicationRow {
+                    stopped: true,
+                    ..ApplicationRow::sample("Northwind CRM")
+                }],
                 production_locked: None,
                 production_unlock: None,
                 can_create: true,
@@ -288,15 +307,33 @@ pub(super) mod samples {
     impl ApplicationForm {
         pub fn sample_hostile(name: &str) -> Self {
             let text = || name.to_owned();
-            Self { name: text(), redirect_uris: format!("{name}\n{name}"), refresh_idle: text(), refresh_absolute: text(), ..Self::default() }
+            Self {
+                name: text(),
+                redirect_uris: format!("{name}\n{name}"),
+                refresh_idle: text(),
+                refresh_absolute: text(),
+                ..Self::default()
+            }
         }
     }
 
     /// At every field of the form.
     pub fn every_error(name: &str) -> FieldErrors {
-        let own = ["name", "environment", "client_type", "redirect_uris", "access_token_format", "scope", "grants", "role"];
+        let own = [
+            "name",
+            "environment",
+            "client_type",
+            "redirect_uris",
+            "access_token_format",
+            "scope",
+            "grants",
+            "role",
+        ];
         let mut errors = FieldErrors::default();
-        for field in own.into_iter().chain(["refresh", "refresh_idle", "refresh_absolute"]) {
+        for field in own
+            .into_iter()
+            .chain(["refresh", "refresh_idle", "refresh_absolute"])
+        {
             errors.push(field, format!("Something is wrong here: {name}"));
         }
         errors
@@ -336,17 +373,25 @@ pub(super) mod samples {
                 name: name.into(),
                 environment: Environment::Sandbox,
                 client_id: "app_01JcQ7n5vW9xYzA2bC3dE4".into(),
-                client_secret: Some("cs_cs_AbC4xY9kLm2QzT7vWp1RsN5uJh8GdFe3BcXaYqZoMiKlPw6V0tEr2S".into()),
+                client_secret: Some(
+                    "cs_cs_AbC4xY9kLm2QzT7vWp1RsN5uJh8GdFe3BcXaYqZoMiKlPw6V0tEr2S".into(),
+                ),
                 is_second: false,
             }
         }
 
         pub fn sample_public(name: &str) -> Self {
-            Self { client_secret: None, ..Self::sample(name) }
+            Self {
+                client_secret: None,
+                ..Self::sample(name)
+            }
         }
 
         pub fn sample_second(name: &str) -> Self {
-            Self { is_second: true, ..Self::sample(name) }
+            Self {
+                is_second: true,
+                ..Self::sample(name)
+            }
         }
     }
 
@@ -356,7 +401,9 @@ pub(super) mod samples {
                 display: display.into(),
                 created: "3 Oct 2026".into(),
                 last_used: last_used.into(),
-                revoke_href: Some("/dev-centre/org_1Acme/applications/app_1Abc/secrets/sec_1/revoke".into()),
+                revoke_href: Some(
+                    "/dev-centre/org_1Acme/applications/app_1Abc/secrets/sec_1/revoke".into(),
+                ),
             };
             Self {
                 shell: signed_in("Application", Some(Section::Applications)),
@@ -369,17 +416,27 @@ pub(super) mod samples {
                     environment: Environment::Production,
                     client_type: ClientType::Confidential,
                     access_token_format: AccessTokenFormat::Jwt,
-                    redirect_uris: vec!["https://crm.northwind.example/oauth/callback".into(), name.into()],
+                    redirect_uris: vec![
+                        "https://crm.northwind.example/oauth/callback".into(),
+                        name.into(),
+                    ],
                     scopes: scopes(),
                     grants: vec!["Authorization code", "Refresh tokens", "Client credentials"],
-                    refresh: Some(RefreshFacts { rotates: true, idle: "30 days".into(), absolute: "365 days".into() }),
+                    refresh: Some(RefreshFacts {
+                        rotates: true,
+                        idle: "30 days".into(),
+                        absolute: "365 days".into(),
+                    }),
                     last_used: "20 Nov 2026, 11:58 UTC".into(),
                     role: Some("Viewer".into()),
                     created: "3 Oct 2026".into(),
                     created_by: name.into(),
                     connected: Some("14 people".into()),
                 },
-                secrets: vec![secret("cs_cs_AbC4…", "20 Nov 2026, 11:58 UTC (2 minutes ago)"), secret("cs_cs_x9Lm…", "Never")],
+                secrets: vec![
+                    secret("cs_cs_AbC4…", "20 Nov 2026, 11:58 UTC (2 minutes ago)"),
+                    secret("cs_cs_x9Lm…", "Never"),
+                ],
                 authorization_endpoint: "https://api.acme.example/oauth2/authorize".into(),
                 token_endpoint: "https://api.acme.example/oauth2/token".into(),
                 new_secret_action: None,
@@ -387,7 +444,9 @@ pub(super) mod samples {
                     state: Approval::None,
                     reason: None,
                     verified: false,
-                    request_action: Some("/dev-centre/org_1Acme/applications/app_1Abc/request-approval".into()),
+                    request_action: Some(
+                        "/dev-centre/org_1Acme/applications/app_1Abc/request-approval".into(),
+                    ),
                 }),
                 stopped: None,
                 weak: true,
@@ -410,16 +469,45 @@ pub(super) mod samples {
                 environment: Environment::Sandbox,
                 ..page.application
             };
-            Self { application: bare, secrets: Vec::new(), new_secret_action: None, approval: None, weak: false, delete_href: None, ..page }
+            Self {
+                application: bare,
+                secrets: Vec::new(),
+                new_secret_action: None,
+                approval: None,
+                weak: false,
+                delete_href: None,
+                ..page
+            }
         }
 
         pub fn sample_approval(name: &str, state: Approval) -> Self {
             let page = Self::sample(name);
             let stopped = (state == Approval::Refused).then(|| name.to_owned());
-            let approval = ApprovalFacts { state, reason: stopped.clone(), verified: state == Approval::Approved, request_action: None };
-            let one = page.secrets.iter().take(1).map(|secret| SecretRow { revoke_href: None, ..secret.clone() }).collect();
-            let new_secret_action = Some("/dev-centre/org_1Acme/applications/app_1Abc/secrets".into());
-            Self { approval: Some(approval), stopped, secrets: one, new_secret_action, weak: false, ..page }
+            let approval = ApprovalFacts {
+                state,
+                reason: stopped.clone(),
+                verified: state == Approval::Approved,
+                request_action: None,
+            };
+            let one = page
+                .secrets
+                .iter()
+                .take(1)
+                .map(|secret| SecretRow {
+                    revoke_href: None,
+                    ..secret.clone()
+                })
+                .collect();
+            let new_secret_action =
+                Some("/dev-centre/org_1Acme/applications/app_1Abc/secrets".into());
+            Self {
+                approval: Some(approval),
+                stopped,
+                secrets: one,
+                new_secret_action,
+                weak: false,
+                ..page
+            }
         }
     }
 
@@ -445,31 +533,68 @@ mod tests {
 
     #[test]
     fn application_pages_keep_the_promises() {
-        assert_kept("applications", &ApplicationListPage::sample("Northwind CRM"));
+        assert_kept(
+            "applications",
+            &ApplicationListPage::sample("Northwind CRM"),
+        );
         assert_kept("applications-locked", &ApplicationListPage::sample_locked());
         assert_kept("application-new", &ApplicationNewPage::sample());
-        assert_kept("application-created", &ApplicationCreatedPage::sample("Northwind CRM"));
-        assert_kept("application-created-public", &ApplicationCreatedPage::sample_public("Phone app"));
+        assert_kept(
+            "application-created",
+            &ApplicationCreatedPage::sample("Northwind CRM"),
+        );
+        assert_kept(
+            "application-created-public",
+            &ApplicationCreatedPage::sample_public("Phone app"),
+        );
         assert_kept("application", &ApplicationPage::sample("Northwind CRM"));
         for state in [Approval::Requested, Approval::Approved, Approval::Refused] {
-            assert_kept(&format!("application-{state}"), &ApplicationPage::sample_approval("Northwind CRM", state));
+            assert_kept(
+                &format!("application-{state}"),
+                &ApplicationPage::sample_approval("Northwind CRM", state),
+            );
         }
-        assert_kept("application-secret-created", &ApplicationCreatedPage::sample_second("Northwind CRM"));
-        assert_kept("application-public", &ApplicationPage::sample_public("Phone app"));
-        assert_kept("application-delete", &ApplicationDeletePage::sample("Northwind CRM"));
+        assert_kept(
+            "application-secret-created",
+            &ApplicationCreatedPage::sample_second("Northwind CRM"),
+        );
+        assert_kept(
+            "application-public",
+            &ApplicationPage::sample_public("Phone app"),
+        );
+        assert_kept(
+            "application-delete",
+            &ApplicationDeletePage::sample("Northwind CRM"),
+        );
     }
 
     #[test]
     fn hostile_names_keep_the_promises() {
-        for (kind, name) in [("script", SCRIPT.to_owned()), ("long", long()), ("rtl", RIGHT_TO_LEFT.to_owned())] {
+        for (kind, name) in [
+            ("script", SCRIPT.to_owned()),
+            ("long", long()),
+            ("rtl", RIGHT_TO_LEFT.to_owned()),
+        ] {
             let name = name.as_str();
             let file = |page: &str| format!("{page}-{kind}");
             assert_kept(&file("applications"), &ApplicationListPage::sample(name));
-            assert_kept(&file("application-new"), &ApplicationNewPage::sample_refused(name));
-            assert_kept(&file("application-created"), &ApplicationCreatedPage::sample(name));
+            assert_kept(
+                &file("application-new"),
+                &ApplicationNewPage::sample_refused(name),
+            );
+            assert_kept(
+                &file("application-created"),
+                &ApplicationCreatedPage::sample(name),
+            );
             assert_kept(&file("application"), &ApplicationPage::sample(name));
-            assert_kept(&file("application-refused"), &ApplicationPage::sample_approval(name, Approval::Refused));
-            assert_kept(&file("application-delete"), &ApplicationDeletePage::sample(name));
+            assert_kept(
+                &file("application-refused"),
+                &ApplicationPage::sample_approval(name, Approval::Refused),
+            );
+            assert_kept(
+                &file("application-delete"),
+                &ApplicationDeletePage::sample(name),
+            );
         }
     }
 }

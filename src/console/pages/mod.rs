@@ -38,25 +38,42 @@ mod samples {
     pub const LOCKED: &str = "It needs a plan with API access and an approval. Ask your account manager to activate both.";
 
     pub fn unlock() -> Link {
-        Link { href: "/dev-centre/org_1Acme/production".into(), label: "Request production access".into() }
+        Link {
+            href: "/dev-centre/org_1Acme/production".into(),
+            label: "Request production access".into(),
+        }
     }
 
     pub fn named(name: &str) -> OrganizationLink {
-        OrganizationLink { name: name.into(), ..organization() }
+        OrganizationLink {
+            name: name.into(),
+            ..organization()
+        }
     }
 
     impl OrganizationsPage {
         pub fn sample(name: &str) -> Self {
-            let row = |id: &str, name: &str| OrganizationRow { id: id.into(), name: name.into(), role: "Owner".into() };
+            let row = |id: &str, name: &str| OrganizationRow {
+                id: id.into(),
+                name: name.into(),
+                role: "Owner".into(),
+            };
             Self {
                 shell: signed_in("Organizations", None),
                 organizations: vec![row("org_1Acme", "Acme Contracts"), row("org_2", name)],
-                asking: vec![Link { href: "/login/oidc/idp_1".into(), label: name.into() }],
+                asking: vec![Link {
+                    href: "/login/oidc/idp_1".into(),
+                    label: name.into(),
+                }],
             }
         }
 
         pub fn sample_none() -> Self {
-            Self { organizations: Vec::new(), asking: Vec::new(), ..Self::sample("") }
+            Self {
+                organizations: Vec::new(),
+                asking: Vec::new(),
+                ..Self::sample("")
+            }
         }
     }
 }
@@ -70,8 +87,15 @@ mod tests {
     #[test]
     fn the_choice_of_an_organization_keeps_the_promises() {
         assert_kept("organizations-none", &OrganizationsPage::sample_none());
-        for (kind, name) in [("script", SCRIPT.to_owned()), ("long", long()), ("rtl", RIGHT_TO_LEFT.to_owned())] {
-            assert_kept(&format!("organizations-{kind}"), &OrganizationsPage::sample(&name));
+        for (kind, name) in [
+            ("script", SCRIPT.to_owned()),
+            ("long", long()),
+            ("rtl", RIGHT_TO_LEFT.to_owned()),
+        ] {
+            assert_kept(
+                &format!("organizations-{kind}"),
+                &OrganizationsPage::sample(&name),
+            );
         }
     }
 }

@@ -51,7 +51,11 @@ mod samples {
     use crate::web::page::samples::signed_in;
 
     impl PlanPage {
-        pub fn sample(name: &str, dev_centre: DevCentreState, production: ProductionAccess) -> Self {
+        pub fn sample(
+            name: &str,
+            dev_centre: DevCentreState,
+            production: ProductionAccess,
+        ) -> Self {
             let mut errors = FieldErrors::default();
             if production == ProductionAccess::Refused {
                 errors.push("use_case", format!("Something is wrong here: {name}"));
@@ -88,10 +92,27 @@ mod tests {
 
     #[test]
     fn the_page_keeps_the_promises_whatever_the_names() {
-        let switches = [DevCentreState::Included, DevCentreState::On, DevCentreState::Off, DevCentreState::NotOnThisPlan, DevCentreState::On];
-        for (kind, name) in [("", "Northwind".to_owned()), ("-script", SCRIPT.to_owned()), ("-long", long()), ("-rtl", RIGHT_TO_LEFT.to_owned())] {
-            for (state, switch) in ["none", "requested", "approved", "refused", "withdrawn"].into_iter().zip(switches) {
-                assert_kept(&format!("plan-{state}{kind}"), &PlanPage::sample(&name, switch, state.parse().expect("a state")));
+        let switches = [
+            DevCentreState::Included,
+            DevCentreState::On,
+            DevCentreState::Off,
+            DevCentreState::NotOnThisPlan,
+            DevCentreState::On,
+        ];
+        for (kind, name) in [
+            ("", "Northwind".to_owned()),
+            ("-script", SCRIPT.to_owned()),
+            ("-long", long()),
+            ("-rtl", RIGHT_TO_LEFT.to_owned()),
+        ] {
+            for (state, switch) in ["none", "requested", "approved", "refused", "withdrawn"]
+                .into_iter()
+                .zip(switches)
+            {
+                assert_kept(
+                    &format!("plan-{state}{kind}"),
+                    &PlanPage::sample(&name, switch, state.parse().expect("a state")),
+                );
             }
         }
     }

@@ -47,7 +47,12 @@ pub struct TokenForm {
 
 impl Default for TokenForm {
     fn default() -> Self {
-        Self { name: String::new(), environment: "sandbox".to_owned(), max_clients: "100".to_owned(), expiry: "90".to_owned() }
+        Self {
+            name: String::new(),
+            environment: "sandbox".to_owned(),
+            max_clients: "100".to_owned(),
+            expiry: "90".to_owned(),
+        }
     }
 }
 
@@ -99,8 +104,17 @@ mod tests {
         for field in ["name", "environment", "max_clients", "expiry"] {
             errors.push(field, format!("Something is wrong here: {name}"));
         }
-        let form = TokenForm { name: name.into(), max_clients: name.into(), ..TokenForm::default() };
-        RegistrationPage { form, errors, production_locked: Some(LOCKED.into()), ..page(name) }
+        let form = TokenForm {
+            name: name.into(),
+            max_clients: name.into(),
+            ..TokenForm::default()
+        };
+        RegistrationPage {
+            form,
+            errors,
+            production_locked: Some(LOCKED.into()),
+            ..page(name)
+        }
     }
 
     fn created(name: &str) -> TokenCreatedPage {
@@ -117,8 +131,18 @@ mod tests {
     #[test]
     fn registration_pages_keep_the_promises() {
         assert_kept("registration", &page("Deploy pipeline"));
-        assert_kept("registration-none", &RegistrationPage { tokens: Vec::new(), ..page("Acme") });
-        for (kind, name) in [("script", SCRIPT.to_owned()), ("long", long()), ("rtl", RIGHT_TO_LEFT.to_owned())] {
+        assert_kept(
+            "registration-none",
+            &RegistrationPage {
+                tokens: Vec::new(),
+                ..page("Acme")
+            },
+        );
+        for (kind, name) in [
+            ("script", SCRIPT.to_owned()),
+            ("long", long()),
+            ("rtl", RIGHT_TO_LEFT.to_owned()),
+        ] {
             assert_kept(&format!("registration-{kind}"), &refused(&name));
             assert_kept(&format!("registration-created-{kind}"), &created(&name));
         }

@@ -42,14 +42,22 @@ mod tests {
         fn sample(text: &str, can_change: bool) -> Self {
             let mut errors = FieldErrors::default();
             // who may not change it gets no form, and so no errors
-            for field in ["issuer", "client_id", "client_secret", "name", "enforced"].into_iter().filter(|_| can_change) {
+            for field in ["issuer", "client_id", "client_secret", "name", "enforced"]
+                .into_iter()
+                .filter(|_| can_change)
+            {
                 errors.push(field, text);
             }
             Self {
                 shell: signed_in("Single sign-on", Some(Section::SingleSignOn)),
                 csrf: "csrf-token".into(),
                 organization: organization(),
-                form: SingleSignOnForm { issuer: text.into(), client_id: text.into(), name: text.into(), enforced: true },
+                form: SingleSignOnForm {
+                    issuer: text.into(),
+                    client_id: text.into(),
+                    name: text.into(),
+                    enforced: true,
+                },
                 errors,
                 redirect_uri: "https://id.example/login/oidc/callback".into(),
                 sign_in: Some("https://id.example/login/oidc/idp_1".into()),
@@ -61,11 +69,26 @@ mod tests {
 
     #[test]
     fn the_single_sign_on_page_keeps_the_promises() {
-        for (kind, text) in [("script", SCRIPT.to_owned()), ("long", long()), ("rtl", RIGHT_TO_LEFT.to_owned())] {
-            assert_kept(&format!("single-sign-on-{kind}"), &SingleSignOnPage::sample(&text, true));
-            assert_kept(&format!("single-sign-on-seen-{kind}"), &SingleSignOnPage::sample(&text, false));
+        for (kind, text) in [
+            ("script", SCRIPT.to_owned()),
+            ("long", long()),
+            ("rtl", RIGHT_TO_LEFT.to_owned()),
+        ] {
+            assert_kept(
+                &format!("single-sign-on-{kind}"),
+                &SingleSignOnPage::sample(&text, true),
+            );
+            assert_kept(
+                &format!("single-sign-on-seen-{kind}"),
+                &SingleSignOnPage::sample(&text, false),
+            );
         }
-        let first = SingleSignOnPage { sign_in: None, domains: Vec::new(), errors: FieldErrors::default(), ..SingleSignOnPage::sample("", true) };
+        let first = SingleSignOnPage {
+            sign_in: None,
+            domains: Vec::new(),
+            errors: FieldErrors::default(),
+            ..SingleSignOnPage::sample("", true)
+        };
         assert_kept("single-sign-on-new", &first);
     }
 }

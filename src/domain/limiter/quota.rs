@@ -33,7 +33,14 @@ pub struct Quota {
 impl Quota {
     /// Costs one, and is forgotten at a restart.
     pub fn new(policy: impl Into<Policy>, subject: impl Into<String>, rate: Rate) -> Self {
-        Self { policy: policy.into(), pool: None, subject: subject.into(), rate, cost: 1, lasting: false }
+        Self {
+            policy: policy.into(),
+            pool: None,
+            subject: subject.into(),
+            rate,
+            cost: 1,
+            lasting: false,
+        }
     }
 
     pub(super) fn pool(&self) -> &Policy {

@@ -4,7 +4,10 @@ use super::window::{Bucket, Window};
 use crate::store::limit_windows::LimitWindow;
 
 pub(super) fn write(owner: &str, policy: &str, subject: &str, window: &Window) -> LimitWindow {
-    let admissions: Vec<String> = window.buckets().map(|bucket| format!("{}:{}", bucket.newest, bucket.count)).collect();
+    let admissions: Vec<String> = window
+        .buckets()
+        .map(|bucket| format!("{}:{}", bucket.newest, bucket.count))
+        .collect();
     LimitWindow {
         name: format!("{policy} {subject}"),
         owner: owner.to_owned(),
@@ -23,7 +26,10 @@ pub(super) fn names(row: &LimitWindow) -> Option<(&str, &str)> {
 pub(super) fn read(row: &LimitWindow) -> Option<Window> {
     let bucket = |text: &str| {
         let (newest, count) = text.split_once(':')?;
-        Some(Bucket { newest: newest.parse().ok()?, count: count.parse().ok()? })
+        Some(Bucket {
+            newest: newest.parse().ok()?,
+            count: count.parse().ok()?,
+        })
     };
     let buckets: Option<Vec<Bucket>> = row.admissions.split_whitespace().map(bucket).collect();
     Some(Window::from_buckets(buckets?, row.window_millis.max(0)))

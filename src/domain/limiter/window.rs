@@ -33,8 +33,14 @@ pub(super) struct Window {
 impl Window {
     pub fn from_buckets(mut buckets: Vec<Bucket>, length_millis: i64) -> Self {
         buckets.sort_by_key(|bucket| bucket.newest);
-        let used = buckets.iter().fold(0, |sum: u64, bucket| sum.saturating_add(bucket.count));
-        Self { buckets: buckets.into(), used, length_millis }
+        let used = buckets
+            .iter()
+            .fold(0, |sum: u64, bucket| sum.saturating_add(bucket.count));
+        Self {
+            buckets: buckets.into(),
+            used,
+            length_millis,
+        }
     }
 
     pub fn buckets(&self) -> impl Iterator<Item = Bucket> {
@@ -55,7 +61,11 @@ impl Window {
 
     /// When the newest admission leaves; long ago for an empty window.
     pub fn ends_at(&self) -> Timestamp {
-        Timestamp::from_millis(self.buckets.back().map_or(0, |bucket| bucket.newest.saturating_add(self.length_millis)))
+        Timestamp::from_millis(
+            self.buckets
+                .back()
+                .map_or(0, |bucket| bucket.newest.saturating_add(self.length_millis)),
+        )
     }
 
     /// The length from here on: a limit may have changed. Whether it has.
@@ -69,12 +79,22 @@ impl Window {
     pub fn expire(&mut self, now: Timestamp) -> bool {
         let (now, before) = (now.millis(), self.buckets.len());
         let mut steps_back = false;
-        for ahead in self.buckets.iter_mut().rev().take_while(|bucket| bucket.newest > now) {
+        for ahead in self
+            .buckets
+            .iter_mut()
+            .rev()
+            .take_while(|bucket| bucket.newest > now)
+        {
             ahead.newest = now;
             steps_back = true;
         }
         let start = now.saturating_sub(self.length_millis);
-        while let Some(oldest) = self.buckets.front().copied().filter(|oldest| oldest.newest <= start) {
+        while let Some(oldest) = self
+            .buckets
+            .front()
+            .copied()
+            .filter(|oldest| oldest.newest <= start)
+        {
             self.buckets.pop_front();
             self.used = self.used.saturating_sub(oldest.count);
         }
@@ -86,11 +106,16 @@ impl Window {
         self.used = self.used.saturating_add(cost);
         match self.buckets.back_mut() {
             // what leaves at the same instant is counted as long as it is
-            Some(bucket) if bucket.newest == now.millis() || bucket.count.saturating_add(cost) <= size => {
+            Some(bucket)
+                if bucket.newest == now.millis() || bucket.count.saturating_add(cost) <= size =>
+            {
                 bucket.count = bucket.count.saturating_add(cost);
                 bucket.newest = now.millis();
             }
-            _ => self.buckets.push_back(Bucket { newest: now.millis(), count: cost }),
+            _ => self.buckets.push_back(Bucket {
+                newest: now.millis(),
+                count: cost,
+            }),
         }
     }
 
@@ -103,7 +128,10 @@ impl Window {
             }
             left = left.saturating_sub(bucket.count);
             if left <= most {
-                return bucket.newest.saturating_add(self.length_millis).saturating_sub(now.millis());
+                return bucket
+                    .newest
+                    .saturating_add(self.length_millis)
+                    .saturating_sub(now.millis());
             }
         }
         0

@@ -28,46 +28,88 @@ struct Request {
     resources: Resources,
 }
 
-pub async fn exchange(app: &App, facts: &Facts, client: Arc<Client>, form: &Form) -> Result<Issuance, Error> {
-    let code = form.one("code")?.ok_or_else(|| Code::InvalidRequest.because("code is missing."))?;
+pub async fn exchange(
+    app: &App,
+    facts: &Facts,
+    client: Arc<Client>,
+    form: &Form,
+) -> Result<Issuance, Error> {
+    let code = form
+        .one("code")?
+        .ok_or_else(|| Code::InvalidRequest.because("code is missing."))?;
     // the checksum refuses typos and garbage before any look-up
-    ensure(is_token(&app.config.keys.prefix, TokenKind::AuthorizationCode, code), Code::InvalidGrant)?;
+    ensure(
+        is_token(&app.config.keys.prefix, TokenKind::AuthorizationCode, code),
+        Code::InvalidGrant,
+    )?;
     let request = Request {
         candidates: app.digester.candidates(Purpose::AuthorizationCode, code),
         redirect_uri: form.one("redirect_uri")?.map(str::to_owned),
         code_verifier: form.one("code_verifier")?.map(str::to_owned),
         resources: resource::asked(form)?,
     };
-    let minted = token_response::mint(app, &client, client.application.may_use(GrantType::RefreshToken));
+    let minted = token_response::mint(
+        app,
+        &client,
+        client.application.may_use(GrantType::RefreshToken),
+    );
     let (config, catalogue) = (Arc::clone(&app.config), Arc::clone(&app.catalogue));
-    app.store.write(facts.now, move |tx| redeem(tx, &catalogue, &config.oauth, &client, request, minted)).await
+    app.store
+        .write(facts.now, move |tx| {
+            redeem(tx, &catalogue, &config.oauth, &client, request, minted)
+        })
+        .await
 }
 
 fn redeem(
-    tx: &mut Tx, catalogue: &Catalogue, config: &OAuth, client: &Client, request: Request, minted: Minted,
+    tx: &mut Tx,
+    catalogue: &Catalogue,
+    config: &OAuth,
+    client: &Client,
+    request: Request,
+    minted: Minted,
 ) -> Result<Verdict<Issuance, Error>, Error> {
-    let authorization = tx.find_authorization_by_code(&request.candidates)?.ok_or(Code::InvalidGrant)?;
+    let authorization = tx
+        .find_authorization_by_code(&request.candidates)?
+        .ok_or(Code::InvalidGrant)?;
     // 9700-21: another client's code reads like an unknown one, and stays good for its owner
-    ensure(authorization.application_id == client.application.id, Code::InvalidGrant)?;
+    ensure(
+        authorization.application_id == client.application.id,
+        Code::InvalidGrant,
+    )?;
     oxide::referee_code(client, &authorization, request.redirect_uri.as_deref())?;
     // RFC 6749 §4.1.3: only PKCE lets it be left out (OAuth 2.1 §4.1.3)
     let bound = authorization.code_challenge.is_some() || request.redirect_uri.is_some();
-    ensure(bound, Code::InvalidGrant.because("redirect_uri is missing: without PKCE it must be sent."))?;
+    ensure(
+        bound,
+        Code::InvalidGrant.because("redirect_uri is missing: without PKCE it must be sent."),
+    )?;
     let proven = verify(&authorization, request.code_verifier.as_deref())?;
     if authorization.state == AuthorizationState::Active {
         return replayed(tx, &authorization, proven);
     }
-    ensure(authorization.state == AuthorizationState::Pending, Code::InvalidGrant)?;
+    ensure(
+        authorization.state == AuthorizationState::Pending,
+        Code::InvalidGrant,
+    )?;
     if !proven {
         authorizations::count_wrong_verifier(tx, &authorization)?;
-        return Ok(Verdict::Refused(Code::InvalidGrant.because("code_verifier does not match the code_challenge.")));
+        return Ok(Verdict::Refused(
+            Code::InvalidGrant.because("code_verifier does not match the code_challenge."),
+        ));
     }
     let now = tx.now;
     let in_time = authorization.code_expires_at.is_some_and(|end| end > now);
     ensure(in_time, Code::InvalidGrant.because("The code has expired."))?;
     // 9700-18: bound to the session it was allowed in
-    let session = authorization.session_id.map(|id| tx.is_session_live(id, now)).transpose()?;
-    ensure(session.unwrap_or(true), Code::InvalidGrant.because("The person signed out before the code was redeemed."))?;
+    let session = authorization
+        .session_id
+        .map(|id| tx.is_session_live(id, now))
+        .transpose()?;
+    ensure(
+        session.unwrap_or(true),
+        Code::InvalidGrant.because("The person signed out before the code was redeemed."),
+    )?;
     let resources = resource::narrow(&authorization.resources, &request.resources)?;
     let terms = Terms::of(config, &client.application);
     // before the code: who revokes the consent takes the same order
@@ -79,9 +121,25 @@ fn redeem(
         Err(store::Error::NotFound) => return replayed(tx, &authorization, proven),
         Err(error) => return Err(error.into()),
     }
-    let extent = Extent { scopes: authorization.scopes.intersection(&client.application.scopes), resources };
-    let authorization = Authorization { state: AuthorizationState::Active, ..authorization };
-    Ok(Verdict::Done(authorizations::issue(tx, catalogue, &terms, authorization, extent, 0, minted)?))
+    let extent = Extent {
+        scopes: authorization
+            .scopes
+            .intersection(&client.application.scopes),
+        resources,
+    };
+    let authorization = Authorization {
+        state: AuthorizationState::Active,
+        ..authorization
+    };
+    Ok(Verdict::Done(authorizations::issue(
+        tx,
+        catalogue,
+        &terms,
+        authorization,
+        extent,
+        0,
+        minted,
+    )?))
 }
 
 fn connect(tx: &mut Tx, consent: ConsentId) -> Result<(), Error> {
@@ -95,17 +153,29 @@ fn connect(tx: &mut Tx, consent: ConsentId) -> Result<(), Error> {
 fn verify(authorization: &Authorization, verifier: Option<&str>) -> Result<bool, Error> {
     let Some(challenge) = authorization.code_challenge.as_deref() else {
         // 9700-20: a verifier without a challenge is a downgrade: somebody took the challenge out of the request
-        ensure(verifier.is_none(), Code::InvalidGrant.because("code_verifier was sent, but the authorization request had no code_challenge."))?;
+        ensure(
+            verifier.is_none(),
+            Code::InvalidGrant.because(
+                "code_verifier was sent, but the authorization request had no code_challenge.",
+            ),
+        )?;
         return Ok(true);
     };
-    let verifier = verifier.ok_or_else(|| Code::InvalidGrant.because("code_verifier is missing."))?;
+    let verifier =
+        verifier.ok_or_else(|| Code::InvalidGrant.because("code_verifier is missing."))?;
     Ok(pkce::is_verifier(verifier) && pkce::matches(challenge, verifier))
 }
 
 /// RFC 6749 §10.5, committed: a code that comes twice was stolen, once or now. Only who also holds the verifier can end the
 /// family: a thief of the code alone must not be able to cut the rightful client off.
-fn replayed(tx: &mut Tx, authorization: &Authorization, proven: bool) -> Result<Verdict<Issuance, Error>, Error> {
+fn replayed(
+    tx: &mut Tx,
+    authorization: &Authorization,
+    proven: bool,
+) -> Result<Verdict<Issuance, Error>, Error> {
     ensure(proven, Code::InvalidGrant)?;
     authorizations::end(tx, authorization, "the code was redeemed twice")?;
-    Ok(Verdict::Refused(Code::InvalidGrant.because("The code was used before. What was issued for it has been revoked.")))
+    Ok(Verdict::Refused(Code::InvalidGrant.because(
+        "The code was used before. What was issued for it has been revoked.",
+    )))
 }

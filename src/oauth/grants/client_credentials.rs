@@ -12,21 +12,55 @@ use crate::store::Verdict;
 use crate::web::facts::Facts;
 use crate::web::form::Form;
 
-pub async fn exchange(app: &App, facts: &Facts, client: Arc<Client>, form: &Form) -> Result<Issuance, Error> {
-    ensure(client.is_confidential(), Code::UnauthorizedClient.because("A public client cannot act as itself."))?;
-    let lost = || Code::UnauthorizedClient.because("The application's service account, or its organization, has lost access.");
+pub async fn exchange(
+    app: &App,
+    facts: &Facts,
+    client: Arc<Client>,
+    form: &Form,
+) -> Result<Issuance, Error> {
+    ensure(
+        client.is_confidential(),
+        Code::UnauthorizedClient.because("A public client cannot act as itself."),
+    )?;
+    let lost = || {
+        Code::UnauthorizedClient
+            .because("The application's service account, or its organization, has lost access.")
+    };
     let authorization = client.own_authorization.clone().ok_or_else(lost)?;
     let allowed = &client.application.scopes;
-    let scopes = oxide::referee_client_credentials(&client, form.one("scope")?, |asked| negotiate_scopes(&app.catalogue, allowed, asked))?;
+    let scopes = oxide::referee_client_credentials(&client, form.one("scope")?, |asked| {
+        negotiate_scopes(&app.catalogue, allowed, asked)
+    })?;
     let resources = resource::asked(form)?;
     resource::ensure_known(app, &resources, client.application.environment).await?;
-    let (extent, terms) = (Extent { scopes, resources }, Terms::of(&app.config.oauth, &client.application));
+    let (extent, terms) = (
+        Extent { scopes, resources },
+        Terms::of(&app.config.oauth, &client.application),
+    );
     // RFC 6749 §4.4.3: no refresh token
     let minted = token_response::mint(app, &client, false);
     if minted.access_token.is_none() {
         // a JWT has no row: nothing to write
-        return Ok(authorizations::draft(facts.now, &terms, authorization, extent, minted));
+        return Ok(authorizations::draft(
+            facts.now,
+            &terms,
+            authorization,
+            extent,
+            minted,
+        ));
     }
     let catalogue = Arc::clone(&app.catalogue);
-    app.store.write(facts.now, move |tx| Ok(Verdict::Done(authorizations::issue(tx, &catalogue, &terms, authorization, extent, 0, minted)?))).await
+    app.store
+        .write(facts.now, move |tx| {
+            Ok(Verdict::Done(authorizations::issue(
+                tx,
+                &catalogue,
+                &terms,
+                authorization,
+                extent,
+                0,
+                minted,
+            )?))
+        })
+        .await
 }

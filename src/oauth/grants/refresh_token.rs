@@ -26,32 +26,69 @@ struct Request {
     resources: Resources,
 }
 
-pub async fn exchange(app: &App, facts: &Facts, client: Arc<Client>, form: &Form) -> Result<Issuance, Error> {
-    let refresh_token = form.one("refresh_token")?.ok_or_else(|| Code::InvalidRequest.because("refresh_token is missing."))?;
+pub async fn exchange(
+    app: &App,
+    facts: &Facts,
+    client: Arc<Client>,
+    form: &Form,
+) -> Result<Issuance, Error> {
+    let refresh_token = form
+        .one("refresh_token")?
+        .ok_or_else(|| Code::InvalidRequest.because("refresh_token is missing."))?;
     // the checksum refuses typos and garbage before any look-up
-    ensure(is_token(&app.config.keys.prefix, TokenKind::RefreshToken, refresh_token), Code::InvalidGrant)?;
+    ensure(
+        is_token(
+            &app.config.keys.prefix,
+            TokenKind::RefreshToken,
+            refresh_token,
+        ),
+        Code::InvalidGrant,
+    )?;
     let request = Request {
-        candidates: app.digester.candidates(Purpose::RefreshToken, refresh_token),
+        candidates: app
+            .digester
+            .candidates(Purpose::RefreshToken, refresh_token),
         // blank asks for nothing: what was granted stays
-        scope: form.one("scope")?.filter(|scope| !scope.trim().is_empty()).map(str::to_owned),
+        scope: form
+            .one("scope")?
+            .filter(|scope| !scope.trim().is_empty())
+            .map(str::to_owned),
         resources: resource::asked(form)?,
     };
     let minted = token_response::mint(app, &client, client.application.rotates());
     let (config, catalogue) = (Arc::clone(&app.config), Arc::clone(&app.catalogue));
-    app.store.write(facts.now, move |tx| exchange_once(tx, &catalogue, &config.oauth, &client, &request, minted)).await
+    app.store
+        .write(facts.now, move |tx| {
+            exchange_once(tx, &catalogue, &config.oauth, &client, &request, minted)
+        })
+        .await
 }
 
 fn exchange_once(
-    tx: &mut Tx, catalogue: &Catalogue, config: &OAuth, client: &Client, request: &Request, minted: Minted,
+    tx: &mut Tx,
+    catalogue: &Catalogue,
+    config: &OAuth,
+    client: &Client,
+    request: &Request,
+    minted: Minted,
 ) -> Result<Verdict<Issuance, Error>, Error> {
-    let refresh_token = tx.find_refresh_token_by_digest(&request.candidates)?.ok_or(Code::InvalidGrant)?;
-    let authorization = tx.find_authorization(refresh_token.authorization_id)?.ok_or(Code::InvalidGrant)?;
+    let refresh_token = tx
+        .find_refresh_token_by_digest(&request.candidates)?
+        .ok_or(Code::InvalidGrant)?;
+    let authorization = tx
+        .find_authorization(refresh_token.authorization_id)?
+        .ok_or(Code::InvalidGrant)?;
     // 9700-39: another client's token is refused and not burnt
-    ensure(authorization.application_id == client.application.id, Code::InvalidGrant)?;
+    ensure(
+        authorization.application_id == client.application.id,
+        Code::InvalidGrant,
+    )?;
     let terms = Terms::of(config, &client.application);
     hold(tx, &terms, &authorization)?;
     // read again: whoever held the family before may have changed it
-    let refresh_token = tx.find_refresh_token_by_digest(&request.candidates)?.ok_or(Code::InvalidGrant)?;
+    let refresh_token = tx
+        .find_refresh_token_by_digest(&request.candidates)?
+        .ok_or(Code::InvalidGrant)?;
     let live = tx.find_live_refresh_token(authorization.id)?;
     let now = tx.now;
     let standing = refresh::judge(&refresh_token, live.as_ref(), now);
@@ -60,11 +97,18 @@ fn exchange_once(
         return Ok(stolen());
     }
     // one that stands for a lost answer lives as long as that answer would have
-    let lives_as = live.as_ref().filter(|_| standing == Standing::Lost).unwrap_or(&refresh_token);
+    let lives_as = live
+        .as_ref()
+        .filter(|_| standing == Standing::Lost)
+        .unwrap_or(&refresh_token);
     let in_time = lives_as.expires_at > now && authorization.expires_at.is_none_or(|end| end > now);
-    ensure(in_time, Code::InvalidGrant.because("The refresh token has expired."))?;
+    ensure(
+        in_time,
+        Code::InvalidGrant.because("The refresh token has expired."),
+    )?;
     // what was taken away from the application is not issued any more
-    let scopes = oxide::referee_refresh(client, &authorization, request.scope.as_deref())?.intersection(&client.application.scopes);
+    let scopes = oxide::referee_refresh(client, &authorization, request.scope.as_deref())?
+        .intersection(&client.application.scopes);
     ensure(
         !scopes.is_empty() || authorization.scopes.is_empty(),
         Code::InvalidGrant.because("The application may have none of these scopes any more."),
@@ -76,17 +120,33 @@ fn exchange_once(
     } else {
         // the application keeps its token: it lives on from here
         ensure(standing == Standing::Live, Code::InvalidGrant)?;
-        tx.extend_refresh_token(refresh_token.id, terms.refresh_token_end(now, &authorization))?;
+        tx.extend_refresh_token(
+            refresh_token.id,
+            terms.refresh_token_end(now, &authorization),
+        )?;
         Some(refresh_token.generation)
     };
     // none: somebody showed the other pair in between
-    let Some(generation) = generation else { return Ok(stolen()) };
-    Ok(Verdict::Done(authorizations::issue(tx, catalogue, &terms, authorization, extent, generation, minted)?))
+    let Some(generation) = generation else {
+        return Ok(stolen());
+    };
+    Ok(Verdict::Done(authorizations::issue(
+        tx,
+        catalogue,
+        &terms,
+        authorization,
+        extent,
+        generation,
+        minted,
+    )?))
 }
 
 /// Whoever else refreshes or revokes the family waits until this is done; one that has ended is refused.
 fn hold(tx: &mut Tx, terms: &Terms, authorization: &Authorization) -> Result<(), Error> {
-    ensure(authorization.state == AuthorizationState::Active, Code::InvalidGrant)?;
+    ensure(
+        authorization.state == AuthorizationState::Active,
+        Code::InvalidGrant,
+    )?;
     match tx.hold_family(authorization.id, terms.row_end(tx.now, authorization)) {
         Err(store::Error::NotFound) => Err(Code::InvalidGrant.into()),
         held => Ok(held?),
@@ -95,5 +155,8 @@ fn hold(tx: &mut Tx, terms: &Terms, authorization: &Authorization) -> Result<(),
 
 /// Committed: what was stolen is dead although the request fails.
 fn stolen() -> Verdict<Issuance, Error> {
-    Verdict::Refused(Code::InvalidGrant.because("The refresh token was used before. The authorization has been revoked."))
+    Verdict::Refused(
+        Code::InvalidGrant
+            .because("The refresh token was used before. The authorization has been revoked."),
+    )
 }

@@ -105,10 +105,30 @@ mod samples {
     use super::*;
     use crate::web::page::samples::{operator, scopes};
 
-    const APPROVED: Status = Status { sandbox: false, approval: Approval::Approved, verified: true, stopped: false };
-    const WAITING: Status = Status { sandbox: false, approval: Approval::Requested, verified: false, stopped: false };
-    const STOPPED: Status = Status { sandbox: false, approval: Approval::Refused, verified: false, stopped: true };
-    const OWN: Status = Status { sandbox: false, approval: Approval::None, verified: false, stopped: false };
+    const APPROVED: Status = Status {
+        sandbox: false,
+        approval: Approval::Approved,
+        verified: true,
+        stopped: false,
+    };
+    const WAITING: Status = Status {
+        sandbox: false,
+        approval: Approval::Requested,
+        verified: false,
+        stopped: false,
+    };
+    const STOPPED: Status = Status {
+        sandbox: false,
+        approval: Approval::Refused,
+        verified: false,
+        stopped: true,
+    };
+    const OWN: Status = Status {
+        sandbox: false,
+        approval: Approval::None,
+        verified: false,
+        stopped: false,
+    };
 
     fn row(name: &str, status: Status) -> ApplicationRow {
         ApplicationRow {
@@ -126,7 +146,12 @@ mod samples {
             Self {
                 shell: operator("Applications"),
                 waiting: vec![row(name, WAITING)],
-                found: vec![row(name, WAITING), row("Northwind CRM", APPROVED), row("Phone app", STOPPED), row("Intranet", OWN)],
+                found: vec![
+                    row(name, WAITING),
+                    row("Northwind CRM", APPROVED),
+                    row("Phone app", STOPPED),
+                    row("Intranet", OWN),
+                ],
                 search: String::new(),
                 standing: None,
                 next_href: Some("/operator/applications?search=&after=app_1".into()),
@@ -135,7 +160,14 @@ mod samples {
 
         pub fn sample_nothing_found(search: &str) -> Self {
             let standing = Some(ApplicationStanding::Stopped);
-            Self { waiting: Vec::new(), found: Vec::new(), search: search.into(), standing, next_href: None, ..Self::sample("") }
+            Self {
+                waiting: Vec::new(),
+                found: Vec::new(),
+                search: search.into(),
+                standing,
+                next_href: None,
+                ..Self::sample("")
+            }
         }
     }
 
@@ -148,7 +180,10 @@ mod samples {
             client_type: ClientType::Confidential,
             organization: name.into(),
             organization_id: "org_01JcQ7n5vW9xYzA2bC3dE4".into(),
-            redirect_uris: vec!["https://crm.northwind.example/oauth/callback".into(), name.into()],
+            redirect_uris: vec![
+                "https://crm.northwind.example/oauth/callback".into(),
+                name.into(),
+            ],
             scopes: scopes(),
             created: "3 Oct 2026".into(),
             created_by: name.into(),
@@ -165,7 +200,10 @@ mod samples {
 
     impl ApplicationPage {
         fn of(name: &str, status: Status) -> Self {
-            let (can_approve, can_refuse) = (status.approval != Approval::Approved, status.approval != Approval::Refused);
+            let (can_approve, can_refuse) = (
+                status.approval != Approval::Approved,
+                status.approval != Approval::Refused,
+            );
             Self {
                 shell: operator("Application"),
                 csrf: "csrf-token".into(),
@@ -193,11 +231,21 @@ mod samples {
             let mut errors = FieldErrors::default();
             errors.push("reason", format!("Something is wrong here: {name}"));
             errors.push("", "Somebody else has just decided about it. Look again.");
-            Self { reason: name.into(), errors, ..Self::of(name, WAITING) }
+            Self {
+                reason: name.into(),
+                errors,
+                ..Self::of(name, WAITING)
+            }
         }
 
         pub fn sample_sandbox() -> Self {
-            let mut page = Self::of("Test", Status { sandbox: true, ..OWN });
+            let mut page = Self::of(
+                "Test",
+                Status {
+                    sandbox: true,
+                    ..OWN
+                },
+            );
             (page.can_approve, page.can_refuse) = (false, false);
             page.application.environment = Environment::Sandbox;
             page.application.redirect_uris = Vec::new();
@@ -220,7 +268,11 @@ mod samples {
         pub fn sample_refused(name: &str) -> Self {
             let mut errors = FieldErrors::default();
             errors.push("reason", "Reason must not be empty.");
-            Self { reason: name.into(), errors, ..Self::sample(name) }
+            Self {
+                reason: name.into(),
+                errors,
+                ..Self::sample(name)
+            }
         }
     }
 }
@@ -233,19 +285,47 @@ mod tests {
 
     #[test]
     fn the_pages_keep_the_promises_whatever_the_names() {
-        assert_kept("operator-application-sandbox", &ApplicationPage::sample_sandbox());
-        for (kind, name) in [("", "Northwind CRM".to_owned()), ("-script", SCRIPT.to_owned()), ("-long", long()), ("-rtl", RIGHT_TO_LEFT.to_owned())]
-        {
+        assert_kept(
+            "operator-application-sandbox",
+            &ApplicationPage::sample_sandbox(),
+        );
+        for (kind, name) in [
+            ("", "Northwind CRM".to_owned()),
+            ("-script", SCRIPT.to_owned()),
+            ("-long", long()),
+            ("-rtl", RIGHT_TO_LEFT.to_owned()),
+        ] {
             let name = name.as_str();
             let file = |page: &str| format!("operator-{page}{kind}");
             assert_kept(&file("applications"), &ApplicationsPage::sample(name));
-            assert_kept(&file("applications-none"), &ApplicationsPage::sample_nothing_found(name));
-            assert_kept(&file("application-waiting"), &ApplicationPage::sample_waiting(name));
-            assert_kept(&file("application-approved"), &ApplicationPage::sample_approved(name));
-            assert_kept(&file("application-stopped"), &ApplicationPage::sample_stopped(name));
-            assert_kept(&file("application-refused"), &ApplicationPage::sample_refused(name));
-            assert_kept(&file("application-stop"), &ApplicationStopPage::sample(name));
-            assert_kept(&file("application-stop-refused"), &ApplicationStopPage::sample_refused(name));
+            assert_kept(
+                &file("applications-none"),
+                &ApplicationsPage::sample_nothing_found(name),
+            );
+            assert_kept(
+                &file("application-waiting"),
+                &ApplicationPage::sample_waiting(name),
+            );
+            assert_kept(
+                &file("application-approved"),
+                &ApplicationPage::sample_approved(name),
+            );
+            assert_kept(
+                &file("application-stopped"),
+                &ApplicationPage::sample_stopped(name),
+            );
+            assert_kept(
+                &file("application-refused"),
+                &ApplicationPage::sample_refused(name),
+            );
+            assert_kept(
+                &file("application-stop"),
+                &ApplicationStopPage::sample(name),
+            );
+            assert_kept(
+                &file("application-stop-refused"),
+                &ApplicationStopPage::sample_refused(name),
+            );
         }
     }
 }

@@ -29,7 +29,15 @@ mod tests {
     #[test]
     fn the_home_page_keeps_the_promises() {
         for waiting in [0, 1, 14] {
-            assert_kept("operator-home", &HomePage { shell: operator("Operator"), waiting, production: waiting, resource_servers: waiting });
+            assert_kept(
+                "operator-home",
+                &HomePage {
+                    shell: operator("Operator"),
+                    waiting,
+                    production: waiting,
+                    resource_servers: waiting,
+                },
+            );
         }
     }
 }

@@ -107,11 +107,20 @@ mod samples {
 
     impl OrganizationsPage {
         pub fn sample(name: &str) -> Self {
-            let states = [ProductionAccess::None, ProductionAccess::Requested, ProductionAccess::Approved, ProductionAccess::Refused];
+            let states = [
+                ProductionAccess::None,
+                ProductionAccess::Requested,
+                ProductionAccess::Approved,
+                ProductionAccess::Refused,
+            ];
             Self {
                 shell: operator("Organizations"),
                 waiting: vec![row(name, ProductionAccess::Requested)],
-                found: states.into_iter().chain([ProductionAccess::Withdrawn]).map(|state| row(name, state)).collect(),
+                found: states
+                    .into_iter()
+                    .chain([ProductionAccess::Withdrawn])
+                    .map(|state| row(name, state))
+                    .collect(),
                 search: String::new(),
                 production: None,
                 next_href: Some("/operator/organizations?search=&production=&after=org_1".into()),
@@ -119,13 +128,23 @@ mod samples {
         }
 
         pub fn sample_nothing_found(search: &str) -> Self {
-            Self { waiting: Vec::new(), found: Vec::new(), search: search.into(), next_href: None, ..Self::sample("") }
+            Self {
+                waiting: Vec::new(),
+                found: Vec::new(),
+                search: search.into(),
+                next_href: None,
+                ..Self::sample("")
+            }
         }
     }
 
     impl OrganizationPage {
         pub fn sample(name: &str, production: ProductionAccess) -> Self {
-            let plan = |title: &str| PlanChoice { name: title.to_lowercase(), title: title.into(), chosen: title == "Enterprise" };
+            let plan = |title: &str| PlanChoice {
+                name: title.to_lowercase(),
+                title: title.into(),
+                chosen: title == "Enterprise",
+            };
             let mut errors = FieldErrors::default();
             if production == ProductionAccess::Refused {
                 errors.push("", format!("Something is wrong here: {name}"));
@@ -173,9 +192,20 @@ mod tests {
 
     #[test]
     fn the_pages_keep_the_promises_whatever_the_names() {
-        for (kind, name) in [("", "Northwind".to_owned()), ("-script", SCRIPT.to_owned()), ("-long", long()), ("-rtl", RIGHT_TO_LEFT.to_owned())] {
-            assert_kept(&format!("operator-organizations{kind}"), &OrganizationsPage::sample(&name));
-            assert_kept(&format!("operator-organizations-none{kind}"), &OrganizationsPage::sample_nothing_found(&name));
+        for (kind, name) in [
+            ("", "Northwind".to_owned()),
+            ("-script", SCRIPT.to_owned()),
+            ("-long", long()),
+            ("-rtl", RIGHT_TO_LEFT.to_owned()),
+        ] {
+            assert_kept(
+                &format!("operator-organizations{kind}"),
+                &OrganizationsPage::sample(&name),
+            );
+            assert_kept(
+                &format!("operator-organizations-none{kind}"),
+                &OrganizationsPage::sample_nothing_found(&name),
+            );
             for state in ["none", "requested", "approved", "refused", "withdrawn"] {
                 let page = OrganizationPage::sample(&name, state.parse().expect("a state"));
                 assert_kept(&format!("operator-organization-{state}{kind}"), &page);

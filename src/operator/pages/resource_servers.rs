@@ -47,7 +47,14 @@ pub struct ResourceServerForm {
 impl Default for ResourceServerForm {
     fn default() -> Self {
         let (name, environment) = (String::new(), "both".to_owned());
-        Self { name, environment, document_name: false, watermark: false, recipients: false, default_audience: true }
+        Self {
+            name,
+            environment,
+            document_name: false,
+            watermark: false,
+            recipients: false,
+            default_audience: true,
+        }
     }
 }
 
@@ -116,7 +123,10 @@ mod samples {
                 id: "rs_01JcQ7n5vW9xYzA2bC3dE4".into(),
                 name: name.into(),
                 environment: None,
-                resources: vec!["https://api.vendor.example/v1".into(), "https://mcp.vendor.example".into()],
+                resources: vec![
+                    "https://api.vendor.example/v1".into(),
+                    "https://mcp.vendor.example".into(),
+                ],
                 default_audience: true,
                 created: "3 Oct 2026".into(),
             }
@@ -124,25 +134,44 @@ mod samples {
 
         fn sample_bare(name: &str) -> Self {
             let environment = Some(Environment::Sandbox);
-            Self { environment, resources: Vec::new(), default_audience: false, ..Self::sample(name) }
+            Self {
+                environment,
+                resources: Vec::new(),
+                default_audience: false,
+                ..Self::sample(name)
+            }
         }
     }
 
     impl ResourceServerListPage {
         pub fn sample(name: &str) -> Self {
-            let servers = vec![ResourceServerRow::sample(name), ResourceServerRow::sample_bare("Billing API")];
-            Self { shell: operator("Resource servers"), servers }
+            let servers = vec![
+                ResourceServerRow::sample(name),
+                ResourceServerRow::sample_bare("Billing API"),
+            ];
+            Self {
+                shell: operator("Resource servers"),
+                servers,
+            }
         }
 
         pub fn sample_none() -> Self {
-            Self { servers: Vec::new(), ..Self::sample("") }
+            Self {
+                servers: Vec::new(),
+                ..Self::sample("")
+            }
         }
     }
 
     impl ResourceServerNewPage {
         pub fn sample() -> Self {
             let (form, errors) = (ResourceServerForm::default(), FieldErrors::default());
-            Self { shell: operator("New resource server"), csrf: "csrf-token".into(), form, errors }
+            Self {
+                shell: operator("New resource server"),
+                csrf: "csrf-token".into(),
+                form,
+                errors,
+            }
         }
 
         pub fn sample_refused(name: &str) -> Self {
@@ -150,8 +179,17 @@ mod samples {
             for field in ["name", "environment", "obligation"] {
                 errors.push(field, format!("Something is wrong here: {name}"));
             }
-            let form = ResourceServerForm { name: name.into(), environment: name.into(), watermark: true, ..ResourceServerForm::default() };
-            Self { form, errors, ..Self::sample() }
+            let form = ResourceServerForm {
+                name: name.into(),
+                environment: name.into(),
+                watermark: true,
+                ..ResourceServerForm::default()
+            };
+            Self {
+                form,
+                errors,
+                ..Self::sample()
+            }
         }
     }
 
@@ -169,14 +207,20 @@ mod samples {
 
     impl ResourceServerPage {
         pub fn sample(name: &str) -> Self {
-            let secret =
-                |display: &str, can_revoke| SecretRow { id: "sec_1".into(), display: display.into(), created: "3 Oct 2026".into(), can_revoke };
+            let secret = |display: &str, can_revoke| SecretRow {
+                id: "sec_1".into(),
+                display: display.into(),
+                created: "3 Oct 2026".into(),
+                can_revoke,
+            };
             let row = ResourceServerRow::sample(name);
             Self {
                 shell: operator("Resource server"),
                 csrf: "csrf-token".into(),
                 server: ResourceServerDetail {
-                    metadata_urls: vec!["https://api.vendor.example/.well-known/oauth-protected-resource/v1".into()],
+                    metadata_urls: vec![
+                        "https://api.vendor.example/.well-known/oauth-protected-resource/v1".into(),
+                    ],
                     obligations: vec!["Document names".into(), "Watermark".into()],
                     row,
                 },
@@ -190,18 +234,44 @@ mod samples {
 
         pub fn sample_bare(name: &str) -> Self {
             let mut errors = FieldErrors::default();
-            errors.push("uri", format!("This is what {name} is called: a URI names one resource server."));
+            errors.push(
+                "uri",
+                format!("This is what {name} is called: a URI names one resource server."),
+            );
             errors.push("", name);
             let page = Self::sample(name);
-            let server = ResourceServerDetail { row: ResourceServerRow::sample_bare(name), obligations: Vec::new(), metadata_urls: Vec::new() };
-            let secrets = page.secrets.into_iter().take(1).map(|secret| SecretRow { can_revoke: false, ..secret }).collect();
-            Self { server, secrets, can_add_secret: true, uri: name.into(), errors, ..Self::sample(name) }
+            let server = ResourceServerDetail {
+                row: ResourceServerRow::sample_bare(name),
+                obligations: Vec::new(),
+                metadata_urls: Vec::new(),
+            };
+            let secrets = page
+                .secrets
+                .into_iter()
+                .take(1)
+                .map(|secret| SecretRow {
+                    can_revoke: false,
+                    ..secret
+                })
+                .collect();
+            Self {
+                server,
+                secrets,
+                can_add_secret: true,
+                uri: name.into(),
+                errors,
+                ..Self::sample(name)
+            }
         }
     }
 
     impl ResourceServerDeletePage {
         pub fn sample(name: &str) -> Self {
-            Self { shell: operator("Delete resource server"), csrf: "csrf-token".into(), server: ResourceServerRow::sample(name) }
+            Self {
+                shell: operator("Delete resource server"),
+                csrf: "csrf-token".into(),
+                server: ResourceServerRow::sample(name),
+            }
         }
     }
 }
@@ -214,16 +284,35 @@ mod tests {
 
     #[test]
     fn the_pages_keep_the_promises_whatever_the_names() {
-        assert_kept("operator-resource-servers-none", &ResourceServerListPage::sample_none());
-        assert_kept("operator-resource-server-new", &ResourceServerNewPage::sample());
-        for (kind, name) in [("", "Documents API".to_owned()), ("-script", SCRIPT.to_owned()), ("-long", long()), ("-rtl", RIGHT_TO_LEFT.to_owned())]
-        {
+        assert_kept(
+            "operator-resource-servers-none",
+            &ResourceServerListPage::sample_none(),
+        );
+        assert_kept(
+            "operator-resource-server-new",
+            &ResourceServerNewPage::sample(),
+        );
+        for (kind, name) in [
+            ("", "Documents API".to_owned()),
+            ("-script", SCRIPT.to_owned()),
+            ("-long", long()),
+            ("-rtl", RIGHT_TO_LEFT.to_owned()),
+        ] {
             let name = name.as_str();
             let file = |page: &str| format!("operator-resource-server{page}{kind}");
             assert_kept(&file("s"), &ResourceServerListPage::sample(name));
-            assert_kept(&file("-refused"), &ResourceServerNewPage::sample_refused(name));
-            assert_kept(&file("-created"), &ResourceServerCreatedPage::sample(name, true));
-            assert_kept(&file("-secret"), &ResourceServerCreatedPage::sample(name, false));
+            assert_kept(
+                &file("-refused"),
+                &ResourceServerNewPage::sample_refused(name),
+            );
+            assert_kept(
+                &file("-created"),
+                &ResourceServerCreatedPage::sample(name, true),
+            );
+            assert_kept(
+                &file("-secret"),
+                &ResourceServerCreatedPage::sample(name, false),
+            );
             assert_kept(&file(""), &ResourceServerPage::sample(name));
             assert_kept(&file("-bare"), &ResourceServerPage::sample_bare(name));
             assert_kept(&file("-delete"), &ResourceServerDeletePage::sample(name));

@@ -21,20 +21,33 @@ pub fn check(input: &[u8]) {
     if let Ok(text) = std::str::from_utf8(input)
         && let Some((id, secret)) = text.split_once('\n')
     {
-        survives(&Basic { id: id.to_owned(), secret: secret.to_owned() });
+        survives(&Basic {
+            id: id.to_owned(),
+            secret: secret.to_owned(),
+        });
     }
 }
 
 fn survives(credentials: &Basic) {
-    assert_eq!(format!("{credentials:?}"), format!("Basic({}, …)", credentials.id));
+    assert_eq!(
+        format!("{credentials:?}"),
+        format!("Basic({}, …)", credentials.id)
+    );
     let encode = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
-    let encoded = STANDARD.encode(format!("{}:{}", encode(&credentials.id), encode(&credentials.secret)));
-    let header = HeaderValue::from_str(&format!("Basic {encoded}")).expect("base64 is a header value");
+    let encoded = STANDARD.encode(format!(
+        "{}:{}",
+        encode(&credentials.id),
+        encode(&credentials.secret)
+    ));
+    let header =
+        HeaderValue::from_str(&format!("Basic {encoded}")).expect("base64 is a header value");
     assert_eq!(parse(&[&header]).as_ref(), Ok(&Some(credentials.clone())));
 }
 
 fn parse(values: &[&HeaderValue]) -> Result<Option<Basic>, BasicError> {
     let mut headers = HeaderMap::new();
-    values.iter().for_each(|value| headers.append(AUTHORIZATION, (*value).clone()));
+    values
+        .iter()
+        .for_each(|value| headers.append(AUTHORIZATION, (*value).clone()));
     basic(&headers)
 }

@@ -7,17 +7,27 @@
 use countersign::types::email::{Domain, Mailbox};
 
 pub fn check(input: &[u8]) {
-    let Ok(text) = std::str::from_utf8(input) else { return };
+    let Ok(text) = std::str::from_utf8(input) else {
+        return;
+    };
     if let Ok(domain) = Domain::parse(text) {
         is_plain(&domain);
         assert!(idna::domain_to_unicode(domain.as_str()).1.is_ok());
     }
-    let Ok(mailbox) = Mailbox::parse(text) else { return };
+    let Ok(mailbox) = Mailbox::parse(text) else {
+        return;
+    };
     is_plain(mailbox.domain());
     let written = mailbox.to_string();
-    assert!(written.bytes().all(|byte| byte.is_ascii_graphic()) && written.len() <= 254, "{written}");
+    assert!(
+        written.bytes().all(|byte| byte.is_ascii_graphic()) && written.len() <= 254,
+        "{written}"
+    );
     assert_eq!(Mailbox::parse(&written).as_ref(), Ok(&mailbox));
-    assert_eq!(Mailbox::parse(&format!("<{written}>")).as_ref(), Ok(&mailbox));
+    assert_eq!(
+        Mailbox::parse(&format!("<{written}>")).as_ref(),
+        Ok(&mailbox)
+    );
     let (first, last) = (written.split_once('@'), written.rsplit_once('@'));
     assert_eq!(first, last);
     assert_eq!(first, Some((mailbox.local(), mailbox.domain().as_str())));
@@ -30,8 +40,20 @@ pub fn check(input: &[u8]) {
 fn is_plain(domain: &Domain) {
     let name = domain.as_str();
     assert_eq!(Domain::parse(name).as_ref(), Ok(domain));
-    assert!(name.len() <= 253 && name.contains('.') && name.split('.').all(|label| (1..=63).contains(&label.len())));
-    assert!(name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.".contains(&byte)), "{name}");
-    assert_eq!(url::Host::parse(name), Ok(url::Host::Domain(name.to_owned())));
+    assert!(
+        name.len() <= 253
+            && name.contains('.')
+            && name.split('.').all(|label| (1..=63).contains(&label.len()))
+    );
+    assert!(
+        name.bytes().all(|byte| byte.is_ascii_lowercase()
+            || byte.is_ascii_digit()
+            || b"-.".contains(&byte)),
+        "{name}"
+    );
+    assert_eq!(
+        url::Host::parse(name),
+        Ok(url::Host::Domain(name.to_owned()))
+    );
     assert!(domain.is_within(domain, false));
 }

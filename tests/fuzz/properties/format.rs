@@ -6,16 +6,26 @@
 
 use countersign::crypto::format::{MOST_BYTES, TokenKind, is_token, key_public_id};
 
-const KINDS: [TokenKind; 4] = [TokenKind::AccessToken, TokenKind::RefreshToken, TokenKind::AuthorizationCode, TokenKind::ClientSecret];
+const KINDS: [TokenKind; 4] = [
+    TokenKind::AccessToken,
+    TokenKind::RefreshToken,
+    TokenKind::AuthorizationCode,
+    TokenKind::ClientSecret,
+];
 
 pub fn check(input: &[u8]) {
-    let Ok(text) = std::str::from_utf8(input) else { return };
+    let Ok(text) = std::str::from_utf8(input) else {
+        return;
+    };
     judge(text);
     judge(&format!("{text}{}", checksum(text)));
 }
 
 fn judge(text: &str) {
-    let kinds = KINDS.iter().filter(|kind| is_token("cs", **kind, text)).count();
+    let kinds = KINDS
+        .iter()
+        .filter(|kind| is_token("cs", **kind, text))
+        .count();
     let public_id = key_public_id(text);
     assert!(kinds + usize::from(public_id.is_some()) <= 1, "{text}");
     if kinds == 0 && public_id.is_none() {
@@ -23,13 +33,23 @@ fn judge(text: &str) {
     }
     assert!(text.len() <= MOST_BYTES && text.is_ascii());
     let secret = text.rsplit_once('_').map_or("", |(_, secret)| secret);
-    assert!(secret.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{text}");
-    assert!(public_id.is_none_or(|id| id.len() == 12 && secret.starts_with(id)), "{text}");
+    assert!(
+        secret.bytes().all(|byte| byte.is_ascii_alphanumeric()),
+        "{text}"
+    );
+    assert!(
+        public_id.is_none_or(|id| id.len() == 12 && secret.starts_with(id)),
+        "{text}"
+    );
     for index in 0..text.len() {
         let mut bytes = text.as_bytes().to_vec();
         bytes[index] = if bytes[index] == b'0' { b'1' } else { b'0' };
         let changed = String::from_utf8(bytes).expect("ASCII");
-        assert!(key_public_id(&changed).is_none() && !KINDS.iter().any(|kind| is_token("cs", *kind, &changed)), "{changed}");
+        assert!(
+            key_public_id(&changed).is_none()
+                && !KINDS.iter().any(|kind| is_token("cs", *kind, &changed)),
+            "{changed}"
+        );
     }
 }
 
@@ -37,8 +57,14 @@ fn judge(text: &str) {
 fn checksum(body: &str) -> String {
     let (mut rest, mut digits) = (crc32fast::hash(body.as_bytes()), Vec::new());
     for _ in 0..6 {
-        digits.push(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"[(rest % 62) as usize]);
+        digits.push(
+            b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"[(rest % 62) as usize],
+        );
         rest /= 62;
     }
-    digits.iter().rev().map(|digit| char::from(*digit)).collect()
+    digits
+        .iter()
+        .rev()
+        .map(|digit| char::from(*digit))
+        .collect()
 }

@@ -1,8 +1,9 @@
 //! `types/id.rs`. A text is an identifier of one kind at most, survives its text, and is plain enough for a URL and a header.
 
 use countersign::types::id::{
-    AccessTokenId, ApiKeyId, ApplicationId, AuditEventId, AuthorizationId, AuthorizationRequestId, ClientSecretId, DomainId, OrganizationId,
-    RefreshTokenId, RequestId, ResourceServerId, SessionId, UserId, WorkspaceId,
+    AccessTokenId, ApiKeyId, ApplicationId, AuditEventId, AuthorizationId, AuthorizationRequestId,
+    ClientSecretId, DomainId, OrganizationId, RefreshTokenId, RequestId, ResourceServerId,
+    SessionId, UserId, WorkspaceId,
 };
 
 macro_rules! kinds {
@@ -17,7 +18,9 @@ macro_rules! kinds {
 }
 
 pub fn check(input: &[u8]) {
-    let Ok(text) = std::str::from_utf8(input) else { return };
+    let Ok(text) = std::str::from_utf8(input) else {
+        return;
+    };
     let kinds: Vec<&str> = kinds!(text; AccessTokenId ApiKeyId ApplicationId AuditEventId AuthorizationId AuthorizationRequestId ClientSecretId
         DomainId OrganizationId RefreshTokenId RequestId ResourceServerId SessionId UserId WorkspaceId)
     .into_iter()
@@ -26,6 +29,9 @@ pub fn check(input: &[u8]) {
     assert!(kinds.len() <= 1, "{text} is {kinds:?}");
     if let [kind] = kinds.as_slice() {
         assert_eq!(text.len(), kind.len() + 23);
-        assert!(text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_'));
+        assert!(
+            text.bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        );
     }
 }

@@ -9,11 +9,16 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use countersign::oauth::pkce::{is_challenge, is_verifier, matches};
 
 pub fn check(input: &[u8]) {
-    let Ok(text) = std::str::from_utf8(input) else { return };
+    let Ok(text) = std::str::from_utf8(input) else {
+        return;
+    };
     let (challenge, verifier) = text.split_once('\n').unwrap_or((text, text));
     if is_challenge(challenge) {
         let bytes = URL_SAFE_NO_PAD.decode(challenge).expect("base64url");
-        assert_eq!((bytes.len(), URL_SAFE_NO_PAD.encode(bytes).as_str()), (32, challenge));
+        assert_eq!(
+            (bytes.len(), URL_SAFE_NO_PAD.encode(bytes).as_str()),
+            (32, challenge)
+        );
     }
     let own = challenge_of(verifier);
     assert!(is_challenge(&own) && matches(&own, verifier));
@@ -21,7 +26,11 @@ pub fn check(input: &[u8]) {
     assert!(!matches(&own, &format!("{verifier}a")) && !matches("", verifier));
     if is_verifier(verifier) {
         assert!((43..=128).contains(&verifier.len()));
-        assert_eq!(url::form_urlencoded::byte_serialize(verifier.replace('~', "-").as_bytes()).collect::<String>(), verifier.replace('~', "-"));
+        assert_eq!(
+            url::form_urlencoded::byte_serialize(verifier.replace('~', "-").as_bytes())
+                .collect::<String>(),
+            verifier.replace('~', "-")
+        );
     }
 }
 

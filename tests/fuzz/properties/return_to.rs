@@ -13,7 +13,10 @@ pub fn check(input: &[u8]) {
     assert!(path == text || path == "/");
     assert!(path.starts_with('/') && HeaderValue::from_str(path).is_ok());
     assert_eq!(local_path(path), path);
-    for base in ["https://id.example/login?return_to=x", "http://127.0.0.1:8080/login"] {
+    for base in [
+        "https://id.example/login?return_to=x",
+        "http://127.0.0.1:8080/login",
+    ] {
         let base = Url::parse(base).expect("a URL");
         let target = base.join(path).expect("a path joins");
         assert_eq!(target.origin(), base.origin(), "{path}");

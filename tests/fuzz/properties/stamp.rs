@@ -13,7 +13,9 @@ use lopdf::Document;
 const MOST_PAGES: u32 = 50;
 
 pub fn check(input: &[u8]) {
-    let Ok(answer) = catch_unwind(|| stamped(input)) else { return };
+    let Ok(answer) = catch_unwind(|| stamped(input)) else {
+        return;
+    };
     let output = match answer {
         Ok(output) => output,
         Err(refusal) => return assert_ne!(refusal.code(), "stamp_failed", "{refusal:?}"),
@@ -21,11 +23,20 @@ pub fn check(input: &[u8]) {
     assert_eq!(stamped(input).as_ref(), Ok(&output), "the same bytes");
     assert!(stamped(&output).is_ok(), "{:?}", stamped(&output).err());
     if let Ok(Ok(document)) = catch_unwind(|| Document::load_mem(input)) {
-        let pages = Document::load_mem(&output).expect("what leaves is readable").get_pages().len();
+        let pages = Document::load_mem(&output)
+            .expect("what leaves is readable")
+            .get_pages()
+            .len();
         assert_eq!(pages, document.get_pages().len());
     }
 }
 
 fn stamped(input: &[u8]) -> Result<Vec<u8>, Refusal> {
-    stamp(input, &Mark { text: "SANDBOX - NOT FOR PRODUCTION USE".to_owned() }, MOST_PAGES)
+    stamp(
+        input,
+        &Mark {
+            text: "SANDBOX - NOT FOR PRODUCTION USE".to_owned(),
+        },
+        MOST_PAGES,
+    )
 }

@@ -10,12 +10,25 @@ const MOST: usize = 100;
 
 pub fn check(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
-    let Ok(name) = parse_text(&text, MOST) else { return };
+    let Ok(name) = parse_text(&text, MOST) else {
+        return;
+    };
     assert_eq!(parse_text(&name, MOST).as_ref(), Ok(&name));
     assert_eq!(name.trim(), name);
     assert!((1..=MOST).contains(&name.chars().count()));
     let is_selector = |c: char| matches!(c, '\u{FE00}'..='\u{FE0F}');
-    assert!(name.chars().any(|c| !c.is_whitespace() && !is_selector(c)), "{name:?} shows nothing");
-    assert!(!name.chars().any(|c| c.is_control() || (is_invisible(c) && !is_selector(c))), "{name:?} hides something");
-    assert!(!name.contains(['\u{2028}', '\u{2029}']), "{name:?} has two lines");
+    assert!(
+        name.chars().any(|c| !c.is_whitespace() && !is_selector(c)),
+        "{name:?} shows nothing"
+    );
+    assert!(
+        !name
+            .chars()
+            .any(|c| c.is_control() || (is_invisible(c) && !is_selector(c))),
+        "{name:?} hides something"
+    );
+    assert!(
+        !name.contains(['\u{2028}', '\u{2029}']),
+        "{name:?} has two lines"
+    );
 }

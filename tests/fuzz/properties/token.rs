@@ -24,10 +24,13 @@ struct Honest {
     token: String,
 }
 
-static HONEST: LazyLock<[Honest; 2]> = LazyLock::new(|| [SigningAlgorithm::Es256, SigningAlgorithm::EdDsa].map(honest));
+static HONEST: LazyLock<[Honest; 2]> =
+    LazyLock::new(|| [SigningAlgorithm::Es256, SigningAlgorithm::EdDsa].map(honest));
 
 pub fn check(input: &[u8]) {
-    let Ok(template) = std::str::from_utf8(input) else { return };
+    let Ok(template) = std::str::from_utf8(input) else {
+        return;
+    };
     let presented = expand(template);
     for honest in HONEST.iter() {
         assert!(honest.stranger.verify(&presented).is_err());
@@ -37,19 +40,31 @@ pub fn check(input: &[u8]) {
         };
         assert_eq!(claims, honest.claims);
         let (signed, _) = honest.token.rsplit_once('.').expect("three parts");
-        assert_eq!(presented.rsplit_once('.').map(|(head, _)| head), Some(signed));
+        assert_eq!(
+            presented.rsplit_once('.').map(|(head, _)| head),
+            Some(signed)
+        );
     }
 }
 
 fn expand(template: &str) -> String {
     let mut text = template.to_owned();
-    for (honest, names) in HONEST.iter().zip([["{H}", "{B}", "{S}", "{K}"], ["{h}", "{b}", "{s}", "{k}"]]) {
+    for (honest, names) in HONEST
+        .iter()
+        .zip([["{H}", "{B}", "{S}", "{K}"], ["{h}", "{b}", "{s}", "{k}"]])
+    {
         let parts = honest.token.split('.').chain([honest.kid.as_str()]);
-        text = names.iter().zip(parts).fold(text, |text, (name, part)| text.replace(name, part));
+        text = names
+            .iter()
+            .zip(parts)
+            .fold(text, |text, (name, part)| text.replace(name, part));
     }
     let mut expanded = String::new();
     let mut rest = text.as_str();
-    while let Some((before, (inside, after))) = rest.split_once('[').and_then(|(before, rest)| Some((before, rest.split_once(']')?))) {
+    while let Some((before, (inside, after))) = rest
+        .split_once('[')
+        .and_then(|(before, rest)| Some((before, rest.split_once(']')?)))
+    {
         expanded.push_str(before);
         expanded.push_str(&URL_SAFE_NO_PAD.encode(inside));
         rest = after;
@@ -61,12 +76,21 @@ fn honest(algorithm: SigningAlgorithm) -> Honest {
     let key = PrivateKey::generate(algorithm).expect("a key");
     let kid = key.kid.clone();
     // with the honest `kid`, so that nothing but the key itself tells the two apart
-    let other = PrivateKey { kid: kid.clone(), ..PrivateKey::generate(algorithm).expect("a key") };
+    let other = PrivateKey {
+        kid: kid.clone(),
+        ..PrivateKey::generate(algorithm).expect("a key")
+    };
     let new = |key| Signer::new(ISSUER, &[(key, Timestamp::from_seconds(0))]).expect("a signer");
     let (signer, stranger) = (new(key), new(other));
     let claims = claims();
     let token = signer.sign(&claims).expect("signed");
-    Honest { signer, stranger, kid, claims, token }
+    Honest {
+        signer,
+        stranger,
+        kid,
+        claims,
+        token,
+    }
 }
 
 fn claims() -> Claims {

@@ -12,7 +12,8 @@ use countersign::store::{Conn, Database, Error, Tx, Verdict};
 use countersign::types::environment::Environment;
 use countersign::types::id::{RoleId, UserId, WorkspaceId};
 use countersign::types::state::{
-    ApiKeyState, Licence, MemberState, OrganizationRole, OrganizationState, PermissionLevel, ProductionAccess, UserState,
+    ApiKeyState, Licence, MemberState, OrganizationRole, OrganizationState, PermissionLevel,
+    ProductionAccess, UserState,
 };
 use countersign::types::time::Timestamp;
 use diesel::sql_types::{BigInt, Bool, Nullable, Text};
@@ -29,10 +30,18 @@ both_databases!(no_sequence_of_changes_leaves_a_right_that_the_rows_deny);
 const STEPS: usize = 400;
 const ASKED: [&str; 3] = ["documents:read", "documents:send", "templates:write"];
 /// The permission names that the organization's own role moves through.
-const CUSTOM: [&str; 4] = ["documents:read documents:send", "documents:read", "templates:write gone:for_ever", ""];
+const CUSTOM: [&str; 4] = [
+    "documents:read documents:send",
+    "documents:read",
+    "templates:write gone:for_ever",
+    "",
+];
 
 fn plan(name: &str, change: impl FnOnce(&mut PlanEntry)) -> PlanEntry {
-    let mut entry = Config::load(None, std::iter::empty()).expect("the defaults").plan.remove(0);
+    let mut entry = Config::load(None, std::iter::empty())
+        .expect("the defaults")
+        .plan
+        .remove(0);
     name.clone_into(&mut entry.name);
     entry.trial_seconds = 0;
     entry.environments = Environment::ALL.to_vec();
@@ -44,7 +53,9 @@ async fn no_sequence_of_changes_leaves_a_right_that_the_rows_deny(db: TestDataba
     let server = Server::start_with(db, |config| {
         config.plan.extend([
             plan("all", |_| {}),
-            plan("reading", |entry| entry.permissions = vec!["documents:read".to_owned()]),
+            plan("reading", |entry| {
+                entry.permissions = vec!["documents:read".to_owned()]
+            }),
             plan("unapproved", |entry| entry.production_approval = false),
             plan("trial", |entry| entry.trial_seconds = 60),
         ]);
@@ -63,18 +74,45 @@ async fn no_sequence_of_changes_leaves_a_right_that_the_rows_deny(db: TestDataba
         }
         for (id, secret) in &walk.keys {
             for name in ASKED {
-                let (held, naive) = (walk.ask(secret, name).await, rows.code(&server.app.config, id, name));
+                let (held, naive) = (
+                    walk.ask(secret, name).await,
+                    rows.code(&server.app.config, id, name),
+                );
                 assert_eq!(held, naive, "step {step}, {taken}: {name} of {id}");
                 *codes.entry(held).or_default() += 1;
             }
         }
     }
     // a walk that never meets one of them proves nothing about it
-    for code in ["valid", "not_found", "forbidden", "plan_required", "suspended", "expired"] {
-        assert!(codes.get(code).is_some_and(|count| *count > 20), "{code}: {codes:?}");
+    for code in [
+        "valid",
+        "not_found",
+        "forbidden",
+        "plan_required",
+        "suspended",
+        "expired",
+    ] {
+        assert!(
+            codes.get(code).is_some_and(|count| *count > 20),
+            "{code}: {codes:?}"
+        );
     }
-    let every_one = ["credential", "environment", "licence", "permission_level", "plan", "role", "sandbox_policy", "suspension", "workspace"];
-    assert_eq!(refused_by.into_iter().collect::<Vec<_>>(), every_one, "kinds, scopes, simulations and limits have tests of their own");
+    let every_one = [
+        "credential",
+        "environment",
+        "licence",
+        "permission_level",
+        "plan",
+        "role",
+        "sandbox_policy",
+        "suspension",
+        "workspace",
+    ];
+    assert_eq!(
+        refused_by.into_iter().collect::<Vec<_>>(),
+        every_one,
+        "kinds, scopes, simulations and limits have tests of their own"
+    );
 }
 
 struct Walk<'s> {
@@ -94,10 +132,22 @@ impl<'s> Walk<'s> {
         let workspace = server.planted.workspace;
         let write = move |tx: &mut Tx<'_>| {
             tx.insert_role(&custom)?;
-            Ok(countersign::domain::accounts::add_workspace_member(tx, organization, workspace, user, role.as_str())?)
+            Ok(countersign::domain::accounts::add_workspace_member(
+                tx,
+                organization,
+                workspace,
+                user,
+                role.as_str(),
+            )?)
         };
         server.write(write).await;
-        Self { server, random: StdRng::seed_from_u64(11), user, role, keys: Vec::new() }
+        Self {
+            server,
+            random: StdRng::seed_from_u64(11),
+            user,
+            role,
+            keys: Vec::new(),
+        }
     }
 
     fn pick<T: Clone>(&mut self, choices: &[T]) -> T {
@@ -106,65 +156,147 @@ impl<'s> Walk<'s> {
 
     async fn ask(&self, secret: &str, permission: &str) -> &'static str {
         let (app, now) = (&self.server.app, self.server.clock.now());
-        let Lookup::Found(access) = app.access(secret, None, now).await.expect("the store answers") else { return "not_found" };
+        let Lookup::Found(access) = app
+            .access(secret, None, now)
+            .await
+            .expect("the store answers")
+        else {
+            return "not_found";
+        };
         let question = Question {
             permission: app.catalogue.permission(permission),
             recipients: Some(vec!["ada@acme.example".to_owned()]),
             ..Question::default()
         };
-        check(&access, &question, &*everything(app).await, &app.rules(), &app.limiter, now).code().as_str()
+        check(
+            &access,
+            &question,
+            &*everything(app).await,
+            &app.rules(),
+            &app.limiter,
+            now,
+        )
+        .code()
+        .as_str()
     }
 
     /// Some questions about the credential: the explanation names the factor by which the decision falls, and takes nothing.
     async fn explained(&mut self, secret: &str) -> Vec<&'static str> {
         let (app, now) = (&self.server.app, self.server.clock.now());
-        let Lookup::Found(access) = app.peek(secret, None, now).await.expect("the store answers") else { return Vec::new() };
+        let Lookup::Found(access) = app
+            .peek(secret, None, now)
+            .await
+            .expect("the store answers")
+        else {
+            return Vec::new();
+        };
         let planted = everything(app).await;
         let mut refused_by = Vec::new();
         for _ in 0..6 {
             let question = self.question();
             let mut server = (*planted).clone();
-            server.environment = self.pick(&[None, None, None, None, Some(Environment::Sandbox), Some(Environment::Production)]);
+            server.environment = self.pick(&[
+                None,
+                None,
+                None,
+                None,
+                Some(Environment::Sandbox),
+                Some(Environment::Production),
+            ]);
             if self.pick(&[false, false, false, true]) {
                 server.enforces.clear();
             }
-            let (told, steps) = explain(&access, &question, &server, &app.rules(), &app.limiter, now);
-            let (again, same) = explain(&access, &question, &server, &app.rules(), &app.limiter, now);
+            let (told, steps) =
+                explain(&access, &question, &server, &app.rules(), &app.limiter, now);
+            let (again, same) =
+                explain(&access, &question, &server, &app.rules(), &app.limiter, now);
             let decision = check(&access, &question, &server, &app.rules(), &app.limiter, now);
-            let facts = |decision: &Decision| (decision.cause, decision.refused_recipients.clone(), decision.permissions);
+            let facts = |decision: &Decision| {
+                (
+                    decision.cause,
+                    decision.refused_recipients.clone(),
+                    decision.permissions,
+                )
+            };
             assert_eq!(facts(&told), facts(&decision));
-            assert_eq!((again.cause, &same), (told.cause, &steps), "nothing was taken");
-            let first = steps.iter().find(|step| !step.allows).map(|step| step.factor);
+            assert_eq!(
+                (again.cause, &same),
+                (told.cause, &steps),
+                "nothing was taken"
+            );
+            let first = steps
+                .iter()
+                .find(|step| !step.allows)
+                .map(|step| step.factor);
             assert_eq!(first, decision.cause.map(|cause| cause.factor), "{steps:?}");
-            assert!(steps.len() == 13 && steps.iter().all(|step| step.detail.ends_with('.')), "{steps:?}");
+            assert!(
+                steps.len() == 13 && steps.iter().all(|step| step.detail.ends_with('.')),
+                "{steps:?}"
+            );
             refused_by.extend(first.map(|factor| factor.as_str()));
         }
         refused_by
     }
 
     fn question(&mut self) -> Question {
-        let permission = self.pick(&["documents:read", "documents:send", "templates:write", "api_keys:manage", "workspaces:manage"]);
-        let (catalogue, own) = (&self.server.app.catalogue, Some(self.server.planted.workspace));
+        let permission = self.pick(&[
+            "documents:read",
+            "documents:send",
+            "templates:write",
+            "api_keys:manage",
+            "workspaces:manage",
+        ]);
+        let (catalogue, own) = (
+            &self.server.app.catalogue,
+            Some(self.server.planted.workspace),
+        );
         let unknown = Some(WorkspaceId::generate(self.server.clock.now()));
         Question {
-            permission: self.pick(&[true, true, true, false]).then(|| catalogue.permission(permission)).flatten(),
+            permission: self
+                .pick(&[true, true, true, false])
+                .then(|| catalogue.permission(permission))
+                .flatten(),
             workspace: self.pick(&[None, own, own, unknown]),
-            environment: self.pick(&[None, None, None, Some(Environment::Sandbox), Some(Environment::Production)]),
+            environment: self.pick(&[
+                None,
+                None,
+                None,
+                Some(Environment::Sandbox),
+                Some(Environment::Production),
+            ]),
             document_name: None,
-            recipients: self.pick(&[None, Some(vec!["ada@acme.example".to_owned()]), Some(vec!["eve@evil.example".to_owned()])]),
+            recipients: self.pick(&[
+                None,
+                Some(vec!["ada@acme.example".to_owned()]),
+                Some(vec!["eve@evil.example".to_owned()]),
+            ]),
         }
     }
 
     /// Takes one step, which may turn out to be impossible, and says which.
     async fn step(&mut self) -> &'static str {
-        let (organization, user, workspace) = (self.server.planted.organization, self.user, self.server.planted.workspace);
+        let (organization, user, workspace) = (
+            self.server.planted.organization,
+            self.user,
+            self.server.planted.workspace,
+        );
         let seconds = self.pick(&[0, 1, 1, 7, 30]);
         self.server.clock.step_seconds(seconds);
         let now = self.server.clock.now();
         let soon = now.plus_seconds(self.pick(&[5, 20, 40]));
         match self.random.random_range(0..16) {
             0 | 1 => {
-                let plan = self.pick(&["all", "all", "all", "reading", "unapproved", "trial", "free", "business", "gone"]);
+                let plan = self.pick(&[
+                    "all",
+                    "all",
+                    "all",
+                    "reading",
+                    "unapproved",
+                    "trial",
+                    "free",
+                    "business",
+                    "gone",
+                ]);
                 let row = Subscription {
                     organization_id: organization,
                     external_id: None,
@@ -179,21 +311,31 @@ impl<'s> Walk<'s> {
             }
             2 => {
                 let on = self.pick(&[Some(now), None]);
-                self.attempt(move |tx| tx.change_dev_centre(organization, on)).await;
+                self.attempt(move |tx| tx.change_dev_centre(organization, on))
+                    .await;
                 "the switch"
             }
             3 => {
-                let states = [ProductionAccess::Approved, ProductionAccess::Approved, ProductionAccess::Withdrawn, ProductionAccess::Requested];
+                let states = [
+                    ProductionAccess::Approved,
+                    ProductionAccess::Approved,
+                    ProductionAccess::Withdrawn,
+                    ProductionAccess::Requested,
+                ];
                 let to = self.pick(&states);
                 self.attempt(move |tx| {
-                    let from = tx.find_organization(organization)?.expect("planted").production_access;
+                    let from = tx
+                        .find_organization(organization)?
+                        .expect("planted")
+                        .production_access;
                     tx.change_production_access(organization, from, to)
                 })
                 .await;
                 "production access"
             }
             4 => {
-                self.attempt(move |tx| tx.start_trial(organization, soon)).await;
+                self.attempt(move |tx| tx.start_trial(organization, soon))
+                    .await;
                 "a trial starts, once"
             }
             5 => {
@@ -215,7 +357,11 @@ impl<'s> Walk<'s> {
                 "the user's state"
             }
             7 => {
-                let to = self.pick(&[MemberState::Active, MemberState::Active, MemberState::Suspended]);
+                let to = self.pick(&[
+                    MemberState::Active,
+                    MemberState::Active,
+                    MemberState::Suspended,
+                ]);
                 self.attempt(move |tx| {
                     let from = tx.find_member(organization, user)?.expect("a member").state;
                     tx.change_member_state(organization, user, from, to)
@@ -225,13 +371,17 @@ impl<'s> Walk<'s> {
             }
             8 => {
                 let end = self.pick(&[None, None, Some(soon)]);
-                self.attempt(move |tx| tx.change_member_end(organization, user, end)).await;
+                self.attempt(move |tx| tx.change_member_end(organization, user, end))
+                    .await;
                 "the membership's end"
             }
             9 => {
                 let to = self.pick(&[Licence::Full, Licence::Full, Licence::ReadOnly]);
                 self.attempt(move |tx| {
-                    let from = tx.find_member(organization, user)?.expect("a member").licence;
+                    let from = tx
+                        .find_member(organization, user)?
+                        .expect("a member")
+                        .licence;
                     tx.change_member_licence(organization, user, from, to)
                 })
                 .await;
@@ -243,11 +393,20 @@ impl<'s> Walk<'s> {
                 "the organization's own role"
             }
             12 => {
-                let (own, role) = (self.role.to_string(), self.pick(&["viewer", "manager", "own"]));
+                let (own, role) = (
+                    self.role.to_string(),
+                    self.pick(&["viewer", "manager", "own"]),
+                );
                 self.attempt(move |tx| {
                     let held = tx.list_workspace_roles(organization, user)?;
                     let from = &held.first().expect("a role").1;
-                    tx.change_workspace_role(organization, workspace, user, from, if role == "own" { &own } else { role })
+                    tx.change_workspace_role(
+                        organization,
+                        workspace,
+                        user,
+                        from,
+                        if role == "own" { &own } else { role },
+                    )
                 })
                 .await;
                 "the role in the workspace"
@@ -255,7 +414,12 @@ impl<'s> Walk<'s> {
             13 => {
                 if let Some((id, _)) = self.keys.first() {
                     let id = id.parse().expect("a key's");
-                    let to = self.pick(&[ApiKeyState::Active, ApiKeyState::Active, ApiKeyState::Paused, ApiKeyState::Deactivated]);
+                    let to = self.pick(&[
+                        ApiKeyState::Active,
+                        ApiKeyState::Active,
+                        ApiKeyState::Paused,
+                        ApiKeyState::Deactivated,
+                    ]);
                     self.attempt(move |tx| {
                         let from = tx.find_api_key(organization, id)?.expect("made").state;
                         tx.change_api_key_state(organization, id, from, to, None)
@@ -272,10 +436,19 @@ impl<'s> Walk<'s> {
     }
 
     async fn make_key(&mut self, soon: Timestamp) {
-        let level = self.pick(&[PermissionLevel::Full, PermissionLevel::Full, PermissionLevel::ReadOnly]);
+        let level = self.pick(&[
+            PermissionLevel::Full,
+            PermissionLevel::Full,
+            PermissionLevel::ReadOnly,
+        ]);
         let expires_at = self.pick(&[None, None, Some(soon)]);
         let environment = self.pick(&Environment::ALL);
-        let ground = Key { level, expires_at, environment, ..Key::of(self.server, self.user) };
+        let ground = Key {
+            level,
+            expires_at,
+            environment,
+            ..Key::of(self.server, self.user)
+        };
         let made = tenants::key(self.server, ground).await;
         self.keys.push((made.id.to_string(), made.secret));
         if self.keys.len() > 8 {
@@ -284,9 +457,22 @@ impl<'s> Walk<'s> {
     }
 
     /// A change that need not be possible.
-    async fn attempt(&self, change: impl FnOnce(&mut Tx<'_>) -> Result<(), Error> + Send + 'static) {
-        let done = self.server.app.store.write(self.server.clock.now(), move |tx| change(tx).map(Verdict::Done)).await;
-        assert!(matches!(done, Ok(()) | Err(Error::NotFound | Error::Constraint(_))), "{done:?}");
+    async fn attempt(
+        &self,
+        change: impl FnOnce(&mut Tx<'_>) -> Result<(), Error> + Send + 'static,
+    ) {
+        let done = self
+            .server
+            .app
+            .store
+            .write(self.server.clock.now(), move |tx| {
+                change(tx).map(Verdict::Done)
+            })
+            .await;
+        assert!(
+            matches!(done, Ok(()) | Err(Error::NotFound | Error::Constraint(_))),
+            "{done:?}"
+        );
     }
 }
 
@@ -308,7 +494,10 @@ async fn everything(app: &countersign::app::App) -> std::sync::Arc<ResourceServe
         Ok::<_, Error>(found.expect("planted").id)
     };
     let id = app.store.read(find).await.expect("the store answers");
-    app.resource_server(id).await.expect("the store answers").expect("planted")
+    app.resource_server(id)
+        .await
+        .expect("the store answers")
+        .expect("planted")
 }
 
 #[derive(QueryableByName)]
@@ -366,15 +555,25 @@ impl Rows {
                      JOIN workspace_members w ON w.user_id = m.user_id LEFT JOIN subscriptions s ON s.organization_id = o.id \
                      LEFT JOIN roles r ON r.id = w.role WHERE u.email = 'mia@acme.example'";
         Self {
-            keys: diesel::sql_query("SELECT id, state, environment, permission_level, expires_at FROM api_keys").load(&mut conn).expect("rows"),
-            facts: diesel::sql_query(facts).get_result(&mut conn).expect("one row"),
+            keys: diesel::sql_query(
+                "SELECT id, state, environment, permission_level, expires_at FROM api_keys",
+            )
+            .load(&mut conn)
+            .expect("rows"),
+            facts: diesel::sql_query(facts)
+                .get_result(&mut conn)
+                .expect("one row"),
             now: now.millis(),
         }
     }
 
     /// In words, in the order of the guides: is it there, has it expired, is somebody suspended, is the environment open, is it allowed.
     fn code(&self, config: &Config, id: &str, permission: &str) -> &'static str {
-        let key = self.keys.iter().find(|key| key.id == id).expect("never deleted");
+        let key = self
+            .keys
+            .iter()
+            .find(|key| key.id == id)
+            .expect("never deleted");
         let facts = &self.facts;
         let past = |end: Option<i64>| end.is_some_and(|end| end <= self.now);
         if key.state == "deactivated" || past(facts.member_ends_at) {
@@ -383,32 +582,60 @@ impl Rows {
         if past(key.expires_at) {
             return "expired";
         }
-        let suspended = [&facts.organization_state, &facts.user_state, &facts.member_state].into_iter().any(|state| state == "suspended");
+        let suspended = [
+            &facts.organization_state,
+            &facts.user_state,
+            &facts.member_state,
+        ]
+        .into_iter()
+        .any(|state| state == "suspended");
         if suspended || key.state == "paused" {
             return "suspended";
         }
         let name = facts.plan.as_deref().unwrap_or("enterprise");
-        let Some(plan) = config.plan.iter().find(|plan| plan.name == name) else { return "plan_required" };
+        let Some(plan) = config.plan.iter().find(|plan| plan.name == name) else {
+            return "plan_required";
+        };
         if name == "business" && !facts.switched_on {
             return "suspended";
         }
-        let has = plan.environments.iter().any(|environment| environment.as_str() == key.environment);
-        let approved = facts.production_access == "approved" || (name == "unapproved" && facts.production_access != "withdrawn");
+        let has = plan
+            .environments
+            .iter()
+            .any(|environment| environment.as_str() == key.environment);
+        let approved = facts.production_access == "approved"
+            || (name == "unapproved" && facts.production_access != "withdrawn");
         let tried = plan.trial_seconds > 0 && past(facts.trial_ends_at);
-        if !has || (key.environment == "production" && !approved) || (key.environment == "sandbox" && tried) {
+        if !has
+            || (key.environment == "production" && !approved)
+            || (key.environment == "sandbox" && tried)
+        {
             return "plan_required";
         }
-        let entry = config.permission.iter().find(|entry| entry.name == permission).expect("configured");
+        let entry = config
+            .permission
+            .iter()
+            .find(|entry| entry.name == permission)
+            .expect("configured");
         let writes = serde_json::to_value(entry.access).expect("a word") == "write";
         let read_only = facts.licence == "read_only" || key.permission_level == "read_only";
         let role = match &facts.custom {
             Some(names) => names.split(' ').any(|name| name == permission),
             None => {
-                let role = config.role.iter().find(|role| role.name == facts.role).expect("configured");
+                let role = config
+                    .role
+                    .iter()
+                    .find(|role| role.name == facts.role)
+                    .expect("configured");
                 role.permissions == ["*"] || role.permissions.iter().any(|name| name == permission)
             }
         };
-        let sold = plan.permissions == ["*"] || plan.permissions.iter().any(|name| name == permission);
-        if role && sold && !(writes && read_only) { "valid" } else { "forbidden" }
+        let sold =
+            plan.permissions == ["*"] || plan.permissions.iter().any(|name| name == permission);
+        if role && sold && !(writes && read_only) {
+            "valid"
+        } else {
+            "forbidden"
+        }
     }
 }

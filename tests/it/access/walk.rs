@@ -30,10 +30,19 @@ async fn every_answer_from_memory_is_that_of_the_rows(db: TestDatabase) {
         let taken = walk.step().await;
         let rows = Rows::load(&server.database.database);
         for credential in &walk.credentials {
-            walk.compare(&rows, credential, &format!("step {step}, {taken}"), &mut answers).await;
+            walk.compare(
+                &rows,
+                credential,
+                &format!("step {step}, {taken}"),
+                &mut answers,
+            )
+            .await;
         }
     }
-    assert!(answers.iter().all(|count| *count > STEPS), "a walk that is always refused, or never: {answers:?}");
+    assert!(
+        answers.iter().all(|count| *count > STEPS),
+        "a walk that is always refused, or never: {answers:?}"
+    );
 }
 
 struct Walk<'s> {
@@ -62,10 +71,26 @@ impl<'s> Walk<'s> {
     async fn start(server: &'s Server) -> Self {
         let mut users = vec![admin(server).await];
         for name in ["mia", "cole", "sam"] {
-            users.push(tenants::member(server, &format!("{name}@acme.example"), OrganizationRole::Member).await);
+            users.push(
+                tenants::member(
+                    server,
+                    &format!("{name}@acme.example"),
+                    OrganizationRole::Member,
+                )
+                .await,
+            );
         }
-        let workspaces = vec![server.planted.workspace, tenants::workspace(server, "Archive").await];
-        Self { server, random: StdRng::seed_from_u64(7), users, workspaces, credentials: Vec::new() }
+        let workspaces = vec![
+            server.planted.workspace,
+            tenants::workspace(server, "Archive").await,
+        ];
+        Self {
+            server,
+            random: StdRng::seed_from_u64(7),
+            users,
+            workspaces,
+            credentials: Vec::new(),
+        }
     }
 
     fn pick<T: Clone>(&mut self, choices: &[T]) -> T {
@@ -77,27 +102,55 @@ impl<'s> Walk<'s> {
         let organization = self.server.planted.organization;
         let (users, workspaces) = (self.users.clone(), self.workspaces.clone());
         let (user, workspace) = (self.pick(&users), self.pick(&workspaces));
-        let roles = [OrganizationRole::Owner, OrganizationRole::Admin, OrganizationRole::Member, OrganizationRole::Member];
-        let (organization_role, role, other_role) = (self.pick(&roles), self.pick(&ROLES), self.pick(&ROLES));
+        let roles = [
+            OrganizationRole::Owner,
+            OrganizationRole::Admin,
+            OrganizationRole::Member,
+            OrganizationRole::Member,
+        ];
+        let (organization_role, role, other_role) =
+            (self.pick(&roles), self.pick(&ROLES), self.pick(&ROLES));
         let licence = self.pick(&[Licence::Full, Licence::Full, Licence::ReadOnly]);
         self.server.clock.step_seconds(1);
         match self.random.random_range(0..11) {
             0 => {
                 // a clock that steps back must not revive anything, nor kill what is made afterwards
-                self.server.clock.step_seconds(self.random.random_range(-5..5));
-                if self.attempt(move |tx| Ok(departures::end(tx, organization, user, None, "a test")?)).await {
-                    self.credentials.iter_mut().filter(|own| own.owner == user).for_each(|own| own.is_dead = true);
+                self.server
+                    .clock
+                    .step_seconds(self.random.random_range(-5..5));
+                if self
+                    .attempt(move |tx| Ok(departures::end(tx, organization, user, None, "a test")?))
+                    .await
+                {
+                    self.credentials
+                        .iter_mut()
+                        .filter(|own| own.owner == user)
+                        .for_each(|own| own.is_dead = true);
                 }
                 "a member leaves"
             }
             1 => {
-                self.attempt(move |tx| Ok(accounts::add_member(tx, organization, user, organization_role)?)).await;
+                self.attempt(move |tx| {
+                    Ok(accounts::add_member(
+                        tx,
+                        organization,
+                        user,
+                        organization_role,
+                    )?)
+                })
+                .await;
                 "a member joins"
             }
             10 => {
-                let to = self.pick(&[MemberState::Active, MemberState::Active, MemberState::Suspended]);
+                let to = self.pick(&[
+                    MemberState::Active,
+                    MemberState::Active,
+                    MemberState::Suspended,
+                ]);
                 self.attempt(move |tx| {
-                    let Some(member) = tx.find_member(organization, user)? else { return Ok(()) };
+                    let Some(member) = tx.find_member(organization, user)? else {
+                        return Ok(());
+                    };
                     Ok(tx.change_member_state(organization, user, member.state, to)?)
                 })
                 .await;
@@ -105,7 +158,9 @@ impl<'s> Walk<'s> {
             }
             2 | 3 => {
                 self.attempt(move |tx| {
-                    let Some(member) = tx.find_member(organization, user)? else { return Ok(()) };
+                    let Some(member) = tx.find_member(organization, user)? else {
+                        return Ok(());
+                    };
                     tx.change_member_role(organization, user, member.role, organization_role)?;
                     Ok(tx.change_member_licence(organization, user, member.licence, licence)?)
                 })
@@ -113,26 +168,51 @@ impl<'s> Walk<'s> {
                 "a member changes"
             }
             4 => {
-                self.attempt(move |tx| Ok(accounts::add_workspace_member(tx, organization, workspace, user, role)?)).await;
+                self.attempt(move |tx| {
+                    Ok(accounts::add_workspace_member(
+                        tx,
+                        organization,
+                        workspace,
+                        user,
+                        role,
+                    )?)
+                })
+                .await;
                 "a workspace is joined"
             }
             5 => {
                 let catalogue = std::sync::Arc::clone(&self.server.app.catalogue);
-                let is_admin = self.server.app.store.read(move |snapshot| snapshot.find_member(organization, user)).await;
-                let is_admin = is_admin.is_ok_and(|member: Option<_>| member.is_some_and(|member: Member| member.role.is_admin()));
-                let leave = move |tx: &mut Tx<'_>| departures::leave_workspace(tx, &catalogue, organization, workspace, user, user);
+                let is_admin = self
+                    .server
+                    .app
+                    .store
+                    .read(move |snapshot| snapshot.find_member(organization, user))
+                    .await;
+                let is_admin = is_admin.is_ok_and(|member: Option<_>| {
+                    member.is_some_and(|member: Member| member.role.is_admin())
+                });
+                let leave = move |tx: &mut Tx<'_>| {
+                    departures::leave_workspace(tx, &catalogue, organization, workspace, user, user)
+                };
                 if self.attempt(leave).await && !is_admin {
-                    self.credentials.iter_mut().filter(|own| own.owner == user).for_each(|own| own.lost.push(workspace));
+                    self.credentials
+                        .iter_mut()
+                        .filter(|own| own.owner == user)
+                        .for_each(|own| own.lost.push(workspace));
                 }
                 "a workspace is left"
             }
             6 => {
-                self.attempt(move |tx| Ok(tx.change_workspace_role(organization, workspace, user, other_role, role)?)).await;
+                self.attempt(move |tx| {
+                    Ok(tx.change_workspace_role(organization, workspace, user, other_role, role)?)
+                })
+                .await;
                 "a role in a workspace changes"
             }
             7 if self.workspaces.len() < 4 => {
                 let name = ["Third", "Fourth"][self.workspaces.len() - 2];
-                self.workspaces.push(tenants::workspace(self.server, name).await);
+                self.workspaces
+                    .push(tenants::workspace(self.server, name).await);
                 "a workspace is made"
             }
             8 => {
@@ -147,27 +227,78 @@ impl<'s> Walk<'s> {
     }
 
     /// A change that need not be possible: what is not there is not found, what is there stays.
-    async fn attempt(&self, change: impl FnOnce(&mut Tx<'_>) -> Result<(), Refusal> + Send + 'static) -> bool {
-        let done = self.server.app.store.write(self.server.clock.now(), move |tx| change(tx).map(Verdict::Done)).await;
-        assert!(matches!(done, Ok(()) | Err(Refusal::NotFound | Refusal::Store(Error::Constraint(_)))), "{done:?}");
+    async fn attempt(
+        &self,
+        change: impl FnOnce(&mut Tx<'_>) -> Result<(), Refusal> + Send + 'static,
+    ) -> bool {
+        let done = self
+            .server
+            .app
+            .store
+            .write(self.server.clock.now(), move |tx| {
+                change(tx).map(Verdict::Done)
+            })
+            .await;
+        assert!(
+            matches!(
+                done,
+                Ok(()) | Err(Refusal::NotFound | Refusal::Store(Error::Constraint(_)))
+            ),
+            "{done:?}"
+        );
         done.is_ok()
     }
 
     async fn make_credential(&mut self, owner: UserId) {
         let (server, workspaces) = (self.server, self.workspaces.clone());
-        let chosen: Vec<WorkspaceId> = workspaces.into_iter().filter(|_| self.random.random_bool(0.6)).collect();
-        let reach = if self.random.random_bool(0.4) { None } else { Some(chosen) };
-        let level = self.pick(&[PermissionLevel::Full, PermissionLevel::Full, PermissionLevel::ReadOnly]);
+        let chosen: Vec<WorkspaceId> = workspaces
+            .into_iter()
+            .filter(|_| self.random.random_bool(0.6))
+            .collect();
+        let reach = if self.random.random_bool(0.4) {
+            None
+        } else {
+            Some(chosen)
+        };
+        let level = self.pick(&[
+            PermissionLevel::Full,
+            PermissionLevel::Full,
+            PermissionLevel::ReadOnly,
+        ]);
         let operations = self.random.random_bool(0.5);
-        let ground = Key { workspaces: reach, level, operations, ..Key::of(server, owner).production() };
+        let ground = Key {
+            workspaces: reach,
+            level,
+            operations,
+            ..Key::of(server, owner).production()
+        };
         let credential = if self.random.random_bool(0.6) {
             let made = tenants::key(server, ground).await;
-            Credential { secret: made.secret, id: made.id.to_string(), scopes: None, owner, is_dead: false, lost: Vec::new() }
+            Credential {
+                secret: made.secret,
+                id: made.id.to_string(),
+                scopes: None,
+                owner,
+                is_dead: false,
+                lost: Vec::new(),
+            }
         } else {
-            let scopes = self.pick(&["read", "write send", "read webhooks", "read write send webhooks nothing"]);
+            let scopes = self.pick(&[
+                "read",
+                "write send",
+                "read webhooks",
+                "read write send webhooks nothing",
+            ]);
             let allowed = tenants::token(server, server.planted.application, ground, scopes).await;
             let id = allowed.authorization.id.to_string();
-            Credential { secret: allowed.token, id, scopes: Some(scopes), owner, is_dead: false, lost: Vec::new() }
+            Credential {
+                secret: allowed.token,
+                id,
+                scopes: Some(scopes),
+                owner,
+                is_dead: false,
+                lost: Vec::new(),
+            }
         };
         self.credentials.push(credential);
         if self.credentials.len() > 10 {
@@ -177,31 +308,74 @@ impl<'s> Walk<'s> {
 
     async fn revoke_oldest(&self) {
         let (organization, by) = (self.server.planted.organization, self.users[0]);
-        let Some(oldest) = self.credentials.first() else { return };
+        let Some(oldest) = self.credentials.first() else {
+            return;
+        };
         let id = oldest.id.clone();
         let is_key = oldest.scopes.is_none();
         self.attempt(move |tx| {
             if is_key {
                 return Ok(tx.revoke_api_key(organization, id.parse().expect("a key's"), by)?);
             }
-            let authorization = tx.find_authorization(id.parse().expect("an authorization's"))?.expect("made");
+            let authorization = tx
+                .find_authorization(id.parse().expect("an authorization's"))?
+                .expect("made");
             Ok(tx.revoke_authorization(&authorization, "a test")?)
         })
         .await;
     }
 
-    async fn compare(&self, rows: &Rows, credential: &Credential, step: &str, answers: &mut [usize; 2]) {
+    async fn compare(
+        &self,
+        rows: &Rows,
+        credential: &Credential,
+        step: &str,
+        answers: &mut [usize; 2],
+    ) {
         let app = &self.server.app;
-        let lookup = app.access(&credential.secret, None, self.server.clock.now()).await.expect("the store answers");
+        let lookup = app
+            .access(&credential.secret, None, self.server.clock.now())
+            .await
+            .expect("the store answers");
         let nowhere = WorkspaceId::generate(self.server.clock.now());
-        let places = self.workspaces.iter().copied().chain([nowhere]).map(Some).chain([None]);
-        for (place, permission) in places.flat_map(|place| app.config.permission.iter().map(move |permission| (place, permission))) {
-            let asked = app.catalogue.permission(&permission.name).expect("configured");
+        let places = self
+            .workspaces
+            .iter()
+            .copied()
+            .chain([nowhere])
+            .map(Some)
+            .chain([None]);
+        for (place, permission) in places.flat_map(|place| {
+            app.config
+                .permission
+                .iter()
+                .map(move |permission| (place, permission))
+        }) {
+            let asked = app
+                .catalogue
+                .permission(&permission.name)
+                .expect("configured");
             let held = matches!(&lookup, Lookup::Found(access) if access.suspended.is_none() && access.allows(asked, place));
-            let is_over = credential.is_dead || (rows.is_narrow(credential) && place.is_some_and(|place| credential.lost.contains(&place)));
-            assert!(!(held && is_over), "{step}: {} of {} in {place:?} came back", permission.name, credential.id);
-            let naive = rows.allows(&app.config, credential, permission, place.map(|id| id.to_string()).as_deref());
-            assert_eq!(held, naive, "{step}: {} of {} in {place:?}", permission.name, credential.id);
+            let is_over = credential.is_dead
+                || (rows.is_narrow(credential)
+                    && place.is_some_and(|place| credential.lost.contains(&place)));
+            assert!(
+                !(held && is_over),
+                "{step}: {} of {} in {place:?} came back",
+                permission.name,
+                credential.id
+            );
+            let naive = rows.allows(
+                &app.config,
+                credential,
+                permission,
+                place.map(|id| id.to_string()).as_deref(),
+            );
+            assert_eq!(
+                held, naive,
+                "{step}: {} of {} in {place:?}",
+                permission.name, credential.id
+            );
             answers[usize::from(held)] += 1;
         }
         let found = matches!(lookup, Lookup::Found(_));
@@ -265,8 +439,11 @@ impl Rows {
                        FROM api_keys UNION ALL SELECT id, user_id, reach, 'full', FALSE, state FROM authorizations";
         let reaches = "SELECT api_key_id AS \"left\", workspace_id AS \"right\", NULL AS role FROM api_key_workspaces \
                        UNION ALL SELECT authorization_id, workspace_id, NULL FROM authorization_workspaces";
-        let workspaces: Vec<Pair> =
-            diesel::sql_query("SELECT id AS \"left\", name AS \"right\", NULL AS role FROM workspaces").load(&mut conn).expect("rows");
+        let workspaces: Vec<Pair> = diesel::sql_query(
+            "SELECT id AS \"left\", name AS \"right\", NULL AS role FROM workspaces",
+        )
+        .load(&mut conn)
+        .expect("rows");
         Self {
             grounds: diesel::sql_query(grounds).load(&mut conn).expect("rows"),
             reaches: diesel::sql_query(reaches).load(&mut conn).expect("rows"),
@@ -278,9 +455,17 @@ impl Rows {
         }
     }
 
-    fn allows(&self, config: &Config, credential: &Credential, permission: &PermissionEntry, place: Option<&str>) -> bool {
+    fn allows(
+        &self,
+        config: &Config,
+        credential: &Credential,
+        permission: &PermissionEntry,
+        place: Option<&str>,
+    ) -> bool {
         let ground = self.ground(credential);
-        let Some(member) = self.member(ground) else { return false };
+        let Some(member) = self.member(ground) else {
+            return false;
+        };
         let whole = ground.reach == "organization" && is_admin(member);
         if member.state != "active" || permission.management || permission.operator {
             return false;
@@ -293,17 +478,31 @@ impl Rows {
             return false;
         }
         let granted = |scopes: &str| {
-            let scopes = config.scope.iter().filter(|scope| scopes.split(' ').any(|name| name == scope.name));
-            scopes.into_iter().any(|scope| scope.permissions.contains(&permission.name))
+            let scopes = config
+                .scope
+                .iter()
+                .filter(|scope| scopes.split(' ').any(|name| name == scope.name));
+            scopes
+                .into_iter()
+                .any(|scope| scope.permissions.contains(&permission.name))
         };
         if !credential.scopes.is_none_or(granted) {
             return false;
         }
         let reached = self.reached(ground, member);
         let holds = |workspace: &&str| {
-            let role = if is_admin(member) { Some("admin") } else { self.role(&member.user_id, workspace) };
-            let role = config.role.iter().find(|entry| Some(entry.name.as_str()) == role);
-            role.is_some_and(|entry| entry.permissions == ["*"] || entry.permissions.contains(&permission.name))
+            let role = if is_admin(member) {
+                Some("admin")
+            } else {
+                self.role(&member.user_id, workspace)
+            };
+            let role = config
+                .role
+                .iter()
+                .find(|entry| Some(entry.name.as_str()) == role);
+            role.is_some_and(|entry| {
+                entry.permissions == ["*"] || entry.permissions.contains(&permission.name)
+            })
         };
         match place {
             Some(place) => reached.contains(&place) && holds(&place),
@@ -313,13 +512,18 @@ impl Rows {
 
     fn is_live(&self, credential: &Credential) -> bool {
         let ground = self.ground(credential);
-        let Some(member) = self.member(ground) else { return false };
+        let Some(member) = self.member(ground) else {
+            return false;
+        };
         let whole = ground.reach == "organization" && is_admin(member);
         ground.state == "active" && (whole || !self.reached(ground, member).is_empty())
     }
 
     fn ground(&self, credential: &Credential) -> &Ground {
-        self.grounds.iter().find(|ground| ground.id == credential.id).expect("nothing is ever deleted")
+        self.grounds
+            .iter()
+            .find(|ground| ground.id == credential.id)
+            .expect("nothing is ever deleted")
     }
 
     fn is_narrow(&self, credential: &Credential) -> bool {
@@ -327,17 +531,34 @@ impl Rows {
     }
 
     fn member(&self, ground: &Ground) -> Option<&MemberRow> {
-        self.members.iter().find(|member| member.user_id == ground.owner)
+        self.members
+            .iter()
+            .find(|member| member.user_id == ground.owner)
     }
 
     fn role(&self, user: &str, workspace: &str) -> Option<&str> {
-        self.roles.iter().find(|row| row.left == user && row.right == workspace)?.role.as_deref()
+        self.roles
+            .iter()
+            .find(|row| row.left == user && row.right == workspace)?
+            .role
+            .as_deref()
     }
 
     fn reached(&self, ground: &Ground, member: &MemberRow) -> Vec<&str> {
-        let given = |id: &&str| ground.reach == "organization" || self.reaches.iter().any(|row| row.left == ground.id && row.right == *id);
+        let given = |id: &&str| {
+            ground.reach == "organization"
+                || self
+                    .reaches
+                    .iter()
+                    .any(|row| row.left == ground.id && row.right == *id)
+        };
         let held = |id: &&str| is_admin(member) || self.role(&member.user_id, id).is_some();
-        self.workspaces.iter().map(String::as_str).filter(given).filter(held).collect()
+        self.workspaces
+            .iter()
+            .map(String::as_str)
+            .filter(given)
+            .filter(held)
+            .collect()
     }
 }
 

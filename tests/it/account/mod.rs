@@ -23,15 +23,29 @@ struct Form {
 impl Form {
     async fn load(server: &Server) -> Self {
         let response = server.get("/login").send().await.expect("an answer");
-        let cookie = format!("{STRANGER}={}", cookie(&response, STRANGER).expect("a stranger's cookie"));
+        let cookie = format!(
+            "{STRANGER}={}",
+            cookie(&response, STRANGER).expect("a stranger's cookie")
+        );
         let html = response.text().await.expect("text");
-        Self { cookie, csrf: hidden(&html, "csrf").expect("a token") }
+        Self {
+            cookie,
+            csrf: hidden(&html, "csrf").expect("a token"),
+        }
     }
 
     /// Sends it from `address`, as a trusted proxy would say.
     async fn send(&self, server: &Server, address: &str, email: &str, password: &str) -> Response {
-        let fields = [("csrf", self.csrf.as_str()), ("email", email), ("password", password), ("return_to", "/")];
-        let request = server.post("/login").header(COOKIE, &self.cookie).header("x-forwarded-for", address);
+        let fields = [
+            ("csrf", self.csrf.as_str()),
+            ("email", email),
+            ("password", password),
+            ("return_to", "/"),
+        ];
+        let request = server
+            .post("/login")
+            .header(COOKIE, &self.cookie)
+            .header("x-forwarded-for", address);
         request.form(&fields).send().await.expect("an answer")
     }
 }
@@ -45,20 +59,39 @@ fn cookie(response: &Response, name: &str) -> Option<String> {
 
 /// The whole `Set-Cookie` line of the cookie.
 fn set_cookie(response: &Response, name: &str) -> Option<String> {
-    let lines = response.headers().get_all(SET_COOKIE).iter().filter_map(|value| value.to_str().ok());
-    lines.filter(|line| line.starts_with(&format!("{name}="))).map(str::to_owned).next()
+    let lines = response
+        .headers()
+        .get_all(SET_COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
+    lines
+        .filter(|line| line.starts_with(&format!("{name}=")))
+        .map(str::to_owned)
+        .next()
 }
 
 /// The session's token after a sign-in of the admin.
 async fn session(server: &Server) -> String {
     let form = Form::load(server).await;
-    let response = form.send(server, "192.0.2.1", countersign::domain::quickstart::ADMIN, &server.secrets.password).await;
+    let response = form
+        .send(
+            server,
+            "192.0.2.1",
+            countersign::domain::quickstart::ADMIN,
+            &server.secrets.password,
+        )
+        .await;
     cookie(&response, SESSION).expect("a session")
 }
 
 /// Whether the session opens the console.
 async fn opens(server: &Server, session: &str) -> bool {
-    let response = server.get("/dev-centre").header(COOKIE, format!("{SESSION}={session}")).send().await.expect("an answer");
+    let response = server
+        .get("/dev-centre")
+        .header(COOKIE, format!("{SESSION}={session}"))
+        .send()
+        .await
+        .expect("an answer");
     let target = crate::server::location(response.headers());
     target.starts_with("/dev-centre/org_")
 }

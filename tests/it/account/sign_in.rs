@@ -5,7 +5,9 @@ use countersign::store::users::User;
 use countersign::types::id::UserId;
 use countersign::types::state::{UserKind, UserState};
 use reqwest::StatusCode;
-use reqwest::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, COOKIE, HeaderMap, ORIGIN, RETRY_AFTER};
+use reqwest::header::{
+    CONTENT_SECURITY_POLICY, CONTENT_TYPE, COOKIE, HeaderMap, ORIGIN, RETRY_AFTER,
+};
 
 use super::{Form, SESSION, STRANGER, cookie, opens, session, set_cookie};
 use crate::databases::{TestDatabase, both_databases};
@@ -43,8 +45,13 @@ async fn signing_in_starts_a_session_that_opens_the_console(db: TestDatabase) {
     assert_eq!(page.status(), StatusCode::OK);
     assert_eq!(page.headers()["cache-control"], "no-store");
     let form = Form::load(&server).await;
-    let response = form.send(&server, "192.0.2.1", ADMIN, &server.secrets.password).await;
-    assert_eq!((response.status(), location(response.headers()).as_str()), (StatusCode::SEE_OTHER, "/"));
+    let response = form
+        .send(&server, "192.0.2.1", ADMIN, &server.secrets.password)
+        .await;
+    assert_eq!(
+        (response.status(), location(response.headers()).as_str()),
+        (StatusCode::SEE_OTHER, "/")
+    );
     let line = set_cookie(&response, SESSION).expect("a session cookie");
     for attribute in ["; HttpOnly", "; SameSite=Lax", "; Path=/"] {
         assert!(line.contains(attribute), "{line}");
@@ -52,27 +59,60 @@ async fn signing_in_starts_a_session_that_opens_the_console(db: TestDatabase) {
     for attribute in ["Secure", "Domain", "Expires", "Max-Age"] {
         assert!(!line.contains(attribute), "{line}");
     }
-    assert_eq!(cookie(&response, STRANGER).as_deref(), Some(""), "the stranger's cookie goes");
+    assert_eq!(
+        cookie(&response, STRANGER).as_deref(),
+        Some(""),
+        "the stranger's cookie goes"
+    );
     assert!(opens(&server, &cookie(&response, SESSION).expect("a session")).await);
-    let upper_case = form.send(&server, "192.0.2.1", " Admin@ACME.example ", &server.secrets.password).await;
+    let upper_case = form
+        .send(
+            &server,
+            "192.0.2.1",
+            " Admin@ACME.example ",
+            &server.secrets.password,
+        )
+        .await;
     assert_eq!(upper_case.status(), StatusCode::SEE_OTHER);
 }
 
 async fn an_https_issuer_binds_its_cookies_to_the_host(db: TestDatabase) {
-    let server = Server::start_with(db, |config| config.server.issuer = "https://id.example".to_owned()).await;
+    let server = Server::start_with(db, |config| {
+        config.server.issuer = "https://id.example".to_owned()
+    })
+    .await;
     // the issuer is behind a proxy here; the test is that proxy
     let at = |path: &str| format!("http://{}{path}", server.app.config.server.listen);
-    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
-    let page = client.get(at("/login")).header("host", "id.example").send().await.expect("an answer");
+    let client = reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+        .expect("a client");
+    let page = client
+        .get(at("/login"))
+        .header("host", "id.example")
+        .send()
+        .await
+        .expect("an answer");
     assert!(page.headers().contains_key("strict-transport-security"));
     let stranger = set_cookie(&page, "__Host-countersign_visitor").expect("a stranger's cookie");
     let pair = stranger.split(';').next().expect("a pair").to_owned();
     let csrf = hidden(&page.text().await.expect("text"), "csrf").expect("a token");
-    let fields = [("csrf", csrf.as_str()), ("email", ADMIN), ("password", &server.secrets.password)];
-    let request = client.post(at("/login")).header("host", "id.example").header(ORIGIN, "https://id.example").header(COOKIE, &pair);
+    let fields = [
+        ("csrf", csrf.as_str()),
+        ("email", ADMIN),
+        ("password", &server.secrets.password),
+    ];
+    let request = client
+        .post(at("/login"))
+        .header("host", "id.example")
+        .header(ORIGIN, "https://id.example")
+        .header(COOKIE, &pair);
     let response = request.form(&fields).send().await.expect("an answer");
     assert_eq!(response.status(), StatusCode::SEE_OTHER);
-    for line in [stranger, set_cookie(&response, "__Host-countersign_session").expect("a session cookie")] {
+    for line in [
+        stranger,
+        set_cookie(&response, "__Host-countersign_session").expect("a session cookie"),
+    ] {
         for attribute in ["; Secure", "; HttpOnly", "; SameSite=Lax", "; Path=/"] {
             assert!(line.contains(attribute), "{line}");
         }
@@ -85,14 +125,27 @@ async fn every_sign_in_is_a_new_session_and_ends_the_former(db: TestDatabase) {
     let former = session(&server).await;
     let with_former = format!("{SESSION}={former}");
     let organization = server.planted.organization;
-    let page = server.get(&format!("/dev-centre/{organization}/api-keys")).header(COOKIE, &with_former).send().await.expect("an answer");
+    let page = server
+        .get(&format!("/dev-centre/{organization}/api-keys"))
+        .header(COOKIE, &with_former)
+        .send()
+        .await
+        .expect("an answer");
     let csrf = hidden(&page.text().await.expect("text"), "csrf").expect("a token");
-    let form = Form { cookie: with_former, csrf };
-    let response = form.send(&server, "192.0.2.1", ADMIN, &server.secrets.password).await;
+    let form = Form {
+        cookie: with_former,
+        csrf,
+    };
+    let response = form
+        .send(&server, "192.0.2.1", ADMIN, &server.secrets.password)
+        .await;
     let next = cookie(&response, SESSION).expect("a session");
     assert_ne!(next, former);
     assert!(opens(&server, &next).await);
-    assert!(!opens(&server, &former).await, "the former session has ended");
+    assert!(
+        !opens(&server, &former).await,
+        "the former session has ended"
+    );
 }
 
 async fn a_session_chosen_by_somebody_else_is_not_taken_up(db: TestDatabase) {
@@ -100,7 +153,9 @@ async fn a_session_chosen_by_somebody_else_is_not_taken_up(db: TestDatabase) {
     let chosen = "x".repeat(43);
     let mut form = Form::load(&server).await;
     form.cookie = format!("{}; {SESSION}={chosen}", form.cookie);
-    let response = form.send(&server, "192.0.2.1", ADMIN, &server.secrets.password).await;
+    let response = form
+        .send(&server, "192.0.2.1", ADMIN, &server.secrets.password)
+        .await;
     assert_ne!(cookie(&response, SESSION).expect("a session"), chosen);
     assert!(!opens(&server, &chosen).await);
 }
@@ -108,9 +163,20 @@ async fn a_session_chosen_by_somebody_else_is_not_taken_up(db: TestDatabase) {
 async fn nobody_learns_which_accounts_exist(db: TestDatabase) {
     let server = Server::start_with(db, trust_loopback).await;
     let suspended = people::person(&server, "suspended@acme.example").await;
-    server.write(move |tx| Ok(tx.change_user_state(suspended, UserState::Active, UserState::Suspended)?)).await;
-    let robot = User { id: UserId::generate(server.clock.now()), kind: UserKind::ServiceAccount, ..people::admin(&server).await };
-    let robot = User { email: Some("robot@acme.example".to_owned()), ..robot };
+    server
+        .write(move |tx| {
+            Ok(tx.change_user_state(suspended, UserState::Active, UserState::Suspended)?)
+        })
+        .await;
+    let robot = User {
+        id: UserId::generate(server.clock.now()),
+        kind: UserKind::ServiceAccount,
+        ..people::admin(&server).await
+    };
+    let robot = User {
+        email: Some("robot@acme.example".to_owned()),
+        ..robot
+    };
     server.write(move |tx| Ok(tx.insert_user(&robot)?)).await;
     let (right, wrong) = (server.secrets.password.as_str(), "not the password");
     let tries = [
@@ -124,13 +190,22 @@ async fn nobody_learns_which_accounts_exist(db: TestDatabase) {
     let form = Form::load(&server).await;
     let mut answers = Vec::new();
     for (number, (email, password)) in tries.into_iter().enumerate() {
-        let response = form.send(&server, &format!("192.0.2.{number}"), email, password).await;
+        let response = form
+            .send(&server, &format!("192.0.2.{number}"), email, password)
+            .await;
         assert!(cookie(&response, SESSION).is_none(), "{email}");
         let status = response.status();
-        answers.push((status, response.text().await.expect("text").replace(email, "EMAIL")));
+        answers.push((
+            status,
+            response.text().await.expect("text").replace(email, "EMAIL"),
+        ));
     }
     assert_eq!(answers[0].0, StatusCode::UNPROCESSABLE_ENTITY);
-    assert!(answers[0].1.contains("The e-mail address or the password is wrong."));
+    assert!(
+        answers[0]
+            .1
+            .contains("The e-mail address or the password is wrong.")
+    );
     for ((email, _), answer) in tries.iter().zip(&answers) {
         assert_eq!(*answer, answers[0], "{email}");
     }
@@ -141,21 +216,44 @@ async fn five_failures_at_an_account_stop_their_own_network_and_nobody_else(db: 
     people::person(&server, "ben@acme.example").await;
     let form = Form::load(&server).await;
     for _ in 0..5 {
-        assert_eq!(form.send(&server, "192.0.2.66", ADMIN, "a guess").await.status(), StatusCode::UNPROCESSABLE_ENTITY);
+        assert_eq!(
+            form.send(&server, "192.0.2.66", ADMIN, "a guess")
+                .await
+                .status(),
+            StatusCode::UNPROCESSABLE_ENTITY
+        );
     }
     let right = server.secrets.password.as_str();
     let stopped = form.send(&server, "192.0.2.66", ADMIN, right).await;
     assert_eq!(stopped.status(), StatusCode::TOO_MANY_REQUESTS);
     assert_eq!(stopped.headers()[RETRY_AFTER], "900");
     assert!(cookie(&stopped, SESSION).is_none());
-    let written_otherwise = form.send(&server, "192.0.2.66", "ADMIN@acme.example", right).await;
+    let written_otherwise = form
+        .send(&server, "192.0.2.66", "ADMIN@acme.example", right)
+        .await;
     assert_eq!(written_otherwise.status(), StatusCode::TOO_MANY_REQUESTS);
-    let neighbour = form.send(&server, "192.0.2.66", "ben@acme.example", right).await;
-    assert_eq!(neighbour.status(), StatusCode::SEE_OTHER, "another account behind the same address");
+    let neighbour = form
+        .send(&server, "192.0.2.66", "ben@acme.example", right)
+        .await;
+    assert_eq!(
+        neighbour.status(),
+        StatusCode::SEE_OTHER,
+        "another account behind the same address"
+    );
     let owner = form.send(&server, "198.51.100.7", ADMIN, right).await;
-    assert_eq!(owner.status(), StatusCode::SEE_OTHER, "the owner at another address");
+    assert_eq!(
+        owner.status(),
+        StatusCode::SEE_OTHER,
+        "the owner at another address"
+    );
     server.clock.step_seconds(15 * 60 + 1);
-    assert_eq!(form.send(&server, "192.0.2.66", ADMIN, right).await.status(), StatusCode::SEE_OTHER, "after the window");
+    assert_eq!(
+        form.send(&server, "192.0.2.66", ADMIN, right)
+            .await
+            .status(),
+        StatusCode::SEE_OTHER,
+        "after the window"
+    );
 }
 
 async fn failures_at_many_accounts_stop_their_own_network(db: TestDatabase) {
@@ -168,12 +266,29 @@ async fn failures_at_many_accounts_stop_their_own_network(db: TestDatabase) {
     // one IPv6 network of 64 bits is one customer
     for number in 0..3 {
         let address = format!("2001:db8:0:1::{number}");
-        let response = form.send(&server, &address, &format!("user{number}@acme.example"), "a guess").await;
+        let response = form
+            .send(
+                &server,
+                &address,
+                &format!("user{number}@acme.example"),
+                "a guess",
+            )
+            .await;
         assert_eq!(response.status(), StatusCode::UNPROCESSABLE_ENTITY);
     }
     let right = server.secrets.password.as_str();
-    assert_eq!(form.send(&server, "2001:db8:0:1::9", ADMIN, right).await.status(), StatusCode::TOO_MANY_REQUESTS);
-    assert_eq!(form.send(&server, "2001:db8:0:2::9", ADMIN, right).await.status(), StatusCode::SEE_OTHER);
+    assert_eq!(
+        form.send(&server, "2001:db8:0:1::9", ADMIN, right)
+            .await
+            .status(),
+        StatusCode::TOO_MANY_REQUESTS
+    );
+    assert_eq!(
+        form.send(&server, "2001:db8:0:2::9", ADMIN, right)
+            .await
+            .status(),
+        StatusCode::SEE_OTHER
+    );
 }
 
 async fn a_forged_forwarding_header_is_no_fresh_start(db: TestDatabase) {
@@ -181,10 +296,17 @@ async fn a_forged_forwarding_header_is_no_fresh_start(db: TestDatabase) {
     let server = Server::start(db).await;
     let form = Form::load(&server).await;
     for number in 0..5 {
-        form.send(&server, &format!("192.0.2.{number}"), ADMIN, "a guess").await;
+        form.send(&server, &format!("192.0.2.{number}"), ADMIN, "a guess")
+            .await;
     }
-    let stopped = form.send(&server, "192.0.2.99", ADMIN, &server.secrets.password).await;
-    assert_eq!(stopped.status(), StatusCode::TOO_MANY_REQUESTS, "nobody is a trusted proxy here");
+    let stopped = form
+        .send(&server, "192.0.2.99", ADMIN, &server.secrets.password)
+        .await;
+    assert_eq!(
+        stopped.status(),
+        StatusCode::TOO_MANY_REQUESTS,
+        "nobody is a trusted proxy here"
+    );
 }
 
 async fn an_idle_session_ends(db: TestDatabase) {
@@ -212,7 +334,11 @@ async fn a_busy_session_ends_after_a_day(db: TestDatabase) {
 async fn a_suspended_person_is_signed_out_at_once(db: TestDatabase) {
     let server = Server::start(db).await;
     let (session, admin) = (session(&server).await, people::admin(&server).await.id);
-    server.write(move |tx| Ok(tx.change_user_state(admin, UserState::Active, UserState::Suspended)?)).await;
+    server
+        .write(move |tx| {
+            Ok(tx.change_user_state(admin, UserState::Active, UserState::Suspended)?)
+        })
+        .await;
     assert!(!opens(&server, &session).await);
 }
 
@@ -227,24 +353,55 @@ async fn the_database_holds_no_session_token(db: TestDatabase) {
 async fn a_form_of_another_browser_is_refused(db: TestDatabase) {
     let server = Server::start(db).await;
     let (own, foreign) = (Form::load(&server).await, Form::load(&server).await);
-    let mixed = Form { cookie: own.cookie, csrf: foreign.csrf };
-    let without_cookie = Form { cookie: String::new(), csrf: mixed.csrf.clone() };
-    let empty = Form { cookie: mixed.cookie.clone(), csrf: String::new() };
+    let mixed = Form {
+        cookie: own.cookie,
+        csrf: foreign.csrf,
+    };
+    let without_cookie = Form {
+        cookie: String::new(),
+        csrf: mixed.csrf.clone(),
+    };
+    let empty = Form {
+        cookie: mixed.cookie.clone(),
+        csrf: String::new(),
+    };
     for form in [mixed, without_cookie, empty] {
-        let response = form.send(&server, "192.0.2.1", ADMIN, &server.secrets.password).await;
+        let response = form
+            .send(&server, "192.0.2.1", ADMIN, &server.secrets.password)
+            .await;
         assert_eq!(response.status(), StatusCode::FORBIDDEN);
-        assert!(cookie(&response, SESSION).is_none(), "login CSRF signs nobody in");
-        assert!(response.text().await.expect("text").contains("This form has expired"));
+        assert!(
+            cookie(&response, SESSION).is_none(),
+            "login CSRF signs nobody in"
+        );
+        assert!(
+            response
+                .text()
+                .await
+                .expect("text")
+                .contains("This form has expired")
+        );
     }
 }
 
 async fn a_form_from_another_site_is_refused(db: TestDatabase) {
     let server = Server::start(db).await;
     let form = Form::load(&server).await;
-    let fields = [("csrf", form.csrf.as_str()), ("email", ADMIN), ("password", &server.secrets.password)];
+    let fields = [
+        ("csrf", form.csrf.as_str()),
+        ("email", ADMIN),
+        ("password", &server.secrets.password),
+    ];
     let (own, foreign) = (server.base.clone(), "https://evil.example".to_owned());
-    for (origin, status) in [(foreign, StatusCode::FORBIDDEN), ("garbage".to_owned(), StatusCode::FORBIDDEN), (own, StatusCode::SEE_OTHER)] {
-        let request = server.post("/login").header(COOKIE, &form.cookie).header(ORIGIN, &origin);
+    for (origin, status) in [
+        (foreign, StatusCode::FORBIDDEN),
+        ("garbage".to_owned(), StatusCode::FORBIDDEN),
+        (own, StatusCode::SEE_OTHER),
+    ] {
+        let request = server
+            .post("/login")
+            .header(COOKIE, &form.cookie)
+            .header(ORIGIN, &origin);
         let response = request.form(&fields).send().await.expect("an answer");
         assert_eq!(response.status(), status, "{origin}");
     }
@@ -254,7 +411,9 @@ async fn a_form_older_than_the_session_is_refused(db: TestDatabase) {
     let server = Server::start(db).await;
     let mut form = Form::load(&server).await;
     form.cookie = format!("{}; {SESSION}={}", form.cookie, session(&server).await);
-    let response = form.send(&server, "192.0.2.1", ADMIN, &server.secrets.password).await;
+    let response = form
+        .send(&server, "192.0.2.1", ADMIN, &server.secrets.password)
+        .await;
     assert_eq!(response.status(), StatusCode::FORBIDDEN);
 }
 
@@ -271,18 +430,51 @@ async fn the_way_back_never_leaves_this_server(db: TestDatabase) {
         "dev-centre",
     ];
     for target in elsewhere {
-        let page = server.get("/login").query(&[("return_to", target)]).send().await.expect("an answer");
+        let page = server
+            .get("/login")
+            .query(&[("return_to", target)])
+            .send()
+            .await
+            .expect("an answer");
         let html = page.text().await.expect("text");
         assert_eq!(hidden(&html, "return_to").as_deref(), Some("/"), "{target}");
         let form = Form::load(&server).await;
-        let fields = [("csrf", form.csrf.as_str()), ("email", ADMIN), ("password", &server.secrets.password), ("return_to", target)];
-        let response = server.post("/login").header(COOKIE, &form.cookie).form(&fields).send().await.expect("an answer");
-        assert_eq!((response.status(), location(response.headers()).as_str()), (StatusCode::SEE_OTHER, "/"), "{target}");
+        let fields = [
+            ("csrf", form.csrf.as_str()),
+            ("email", ADMIN),
+            ("password", &server.secrets.password),
+            ("return_to", target),
+        ];
+        let response = server
+            .post("/login")
+            .header(COOKIE, &form.cookie)
+            .form(&fields)
+            .send()
+            .await
+            .expect("an answer");
+        assert_eq!(
+            (response.status(), location(response.headers()).as_str()),
+            (StatusCode::SEE_OTHER, "/"),
+            "{target}"
+        );
     }
     let session = format!("{SESSION}={}", session(&server).await);
-    for (target, kept) in [("//evil.example", "/"), ("/dev-centre?x=1", "/dev-centre?x=1")] {
-        let response = server.get("/login").query(&[("return_to", target)]).header(COOKIE, &session).send().await.expect("an answer");
-        assert_eq!(location(response.headers()), kept, "a person who is signed in goes on");
+    for (target, kept) in [
+        ("//evil.example", "/"),
+        ("/dev-centre?x=1", "/dev-centre?x=1"),
+    ] {
+        let response = server
+            .get("/login")
+            .query(&[("return_to", target)])
+            .header(COOKIE, &session)
+            .send()
+            .await
+            .expect("an answer");
+        assert_eq!(
+            location(response.headers()),
+            kept,
+            "a person who is signed in goes on"
+        );
     }
 }
 
@@ -292,7 +484,11 @@ async fn the_form_may_be_redirected_to_the_waiting_application(db: TestDatabase)
     let redirected = server.get(&authorize).send().await.expect("an answer");
     let login = location(redirected.headers());
     let page = server.get(&login).send().await.expect("an answer");
-    assert!(policy(page.headers()).contains("form-action 'self' http://127.0.0.1:8976;"), "{}", policy(page.headers()));
+    assert!(
+        policy(page.headers()).contains("form-action 'self' http://127.0.0.1:8976;"),
+        "{}",
+        policy(page.headers())
+    );
     let html = page.text().await.expect("text");
     assert!(html.contains("Example CRM"), "who waits is named");
     assert_eq!(hidden(&html, "return_to"), Some(authorize));
@@ -301,13 +497,27 @@ async fn the_form_may_be_redirected_to_the_waiting_application(db: TestDatabase)
 async fn an_application_that_is_not_registered_opens_nothing(db: TestDatabase) {
     let server = Server::start(db).await;
     let own = server.planted.application.as_str();
-    for (client, redirect_uri) in
-        [(own, "https://evil.example/cb"), (own, "https://evil.example;script-src"), ("app_0123456789ABCDEFGHIJKL", REDIRECT_URI)]
-    {
+    for (client, redirect_uri) in [
+        (own, "https://evil.example/cb"),
+        (own, "https://evil.example;script-src"),
+        ("app_0123456789ABCDEFGHIJKL", REDIRECT_URI),
+    ] {
         let return_to = authorize_path(client, redirect_uri, "read");
-        let page = server.get("/login").query(&[("return_to", return_to)]).send().await.expect("an answer");
-        assert!(policy(page.headers()).contains("form-action 'self';"), "{}", policy(page.headers()));
-        assert!(!page.text().await.expect("text").contains("to continue to"), "{client}");
+        let page = server
+            .get("/login")
+            .query(&[("return_to", return_to)])
+            .send()
+            .await
+            .expect("an answer");
+        assert!(
+            policy(page.headers()).contains("form-action 'self';"),
+            "{}",
+            policy(page.headers())
+        );
+        assert!(
+            !page.text().await.expect("text").contains("to continue to"),
+            "{client}"
+        );
     }
 }
 
@@ -316,51 +526,121 @@ async fn broken_requests_get_their_status(db: TestDatabase) {
     let form = Form::load(&server).await;
     let csrf = &form.csrf;
     let cases = [
-        (format!("csrf={csrf}&email=a%40acme.example&email=b%40acme.example&password=x"), StatusCode::BAD_REQUEST),
-        (format!("csrf={csrf}&csrf={csrf}&email=a&password=x"), StatusCode::BAD_REQUEST),
-        (format!("csrf={csrf}&email=a%00b&password=x"), StatusCode::BAD_REQUEST),
-        (format!("csrf={csrf}&email=%ff&password=x"), StatusCode::BAD_REQUEST),
-        (format!("csrf={csrf}&email=a&password={}", "x".repeat(70_000)), StatusCode::PAYLOAD_TOO_LARGE),
-        (format!("csrf={csrf}&email={}&password=x", "a".repeat(10_000)), StatusCode::UNPROCESSABLE_ENTITY),
+        (
+            format!("csrf={csrf}&email=a%40acme.example&email=b%40acme.example&password=x"),
+            StatusCode::BAD_REQUEST,
+        ),
+        (
+            format!("csrf={csrf}&csrf={csrf}&email=a&password=x"),
+            StatusCode::BAD_REQUEST,
+        ),
+        (
+            format!("csrf={csrf}&email=a%00b&password=x"),
+            StatusCode::BAD_REQUEST,
+        ),
+        (
+            format!("csrf={csrf}&email=%ff&password=x"),
+            StatusCode::BAD_REQUEST,
+        ),
+        (
+            format!("csrf={csrf}&email=a&password={}", "x".repeat(70_000)),
+            StatusCode::PAYLOAD_TOO_LARGE,
+        ),
+        (
+            format!("csrf={csrf}&email={}&password=x", "a".repeat(10_000)),
+            StatusCode::UNPROCESSABLE_ENTITY,
+        ),
     ];
     for (body, status) in cases {
-        let request = server.post("/login").header(COOKIE, &form.cookie).header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+        let request = server
+            .post("/login")
+            .header(COOKIE, &form.cookie)
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded");
         let response = request.body(body).send().await.expect("an answer");
         assert_eq!(response.status(), status);
         assert!(cookie(&response, SESSION).is_none());
-        assert!(response.text().await.expect("text").contains("<!doctype html>"), "{status}: a page for a person");
+        assert!(
+            response
+                .text()
+                .await
+                .expect("text")
+                .contains("<!doctype html>"),
+            "{status}: a page for a person"
+        );
     }
-    let json = server.post("/login").header(COOKIE, &form.cookie).json(&serde_json::json!({"csrf": csrf})).send().await.expect("an answer");
+    let json = server
+        .post("/login")
+        .header(COOKIE, &form.cookie)
+        .json(&serde_json::json!({"csrf": csrf}))
+        .send()
+        .await
+        .expect("an answer");
     assert_eq!(json.status(), StatusCode::UNSUPPORTED_MEDIA_TYPE);
-    let put = server.get("/login").header("x-http-method-override", "DELETE").send().await.expect("an answer");
+    let put = server
+        .get("/login")
+        .header("x-http-method-override", "DELETE")
+        .send()
+        .await
+        .expect("an answer");
     assert_eq!(put.status(), StatusCode::OK);
 }
 
 async fn what_was_typed_comes_back_escaped_and_without_the_password(db: TestDatabase) {
     let server = Server::start(db).await;
     let form = Form::load(&server).await;
-    let response = form.send(&server, "192.0.2.1", "\"><script>alert(1)</script>", "hunter2-hunter2").await;
+    let response = form
+        .send(
+            &server,
+            "192.0.2.1",
+            "\"><script>alert(1)</script>",
+            "hunter2-hunter2",
+        )
+        .await;
     let html = response.text().await.expect("text");
     assert!(html.contains("&#60;script&#62;alert(1)"), "{html}");
-    assert!(!html.contains("<script") && !html.contains("hunter2"), "{html}");
+    assert!(
+        !html.contains("<script") && !html.contains("hunter2"),
+        "{html}"
+    );
 }
 
 async fn nonsense_in_the_cookies_reads_as_a_stranger(db: TestDatabase) {
     let server = Server::start(db).await;
     for value in ["", "x", &"x".repeat(5_000), "ö", "a;b=c", &"0".repeat(43)] {
-        let header = reqwest::header::HeaderValue::from_bytes(format!("{SESSION}={value}; {STRANGER}={value}").as_bytes()).expect("a header");
-        let response = server.get("/login").header(COOKIE, header).send().await.expect("an answer");
+        let header = reqwest::header::HeaderValue::from_bytes(
+            format!("{SESSION}={value}; {STRANGER}={value}").as_bytes(),
+        )
+        .expect("a header");
+        let response = server
+            .get("/login")
+            .header(COOKIE, header)
+            .send()
+            .await
+            .expect("an answer");
         assert_eq!(response.status(), StatusCode::OK, "{value}");
     }
 }
 
 async fn a_browser_at_the_wrong_name_reads_the_right_one(db: TestDatabase) {
     let server = Server::start(db).await;
-    let response = server.get("/login").header("host", "localhost:8080").send().await.expect("an answer");
+    let response = server
+        .get("/login")
+        .header("host", "localhost:8080")
+        .send()
+        .await
+        .expect("an answer");
     assert_eq!(response.status(), StatusCode::MISDIRECTED_REQUEST);
     let html = response.text().await.expect("text");
-    assert!(html.contains("<!doctype html>") && html.contains(&server.base), "{html}");
-    let style = server.get("/static/countersign.css").header("host", "localhost:8080").send().await.expect("an answer");
+    assert!(
+        html.contains("<!doctype html>") && html.contains(&server.base),
+        "{html}"
+    );
+    let style = server
+        .get("/static/countersign.css")
+        .header("host", "localhost:8080")
+        .send()
+        .await
+        .expect("an answer");
     assert_eq!(style.status(), StatusCode::OK);
 }
 

@@ -38,7 +38,11 @@ pub struct Program<'s> {
 
 impl<'s> Program<'s> {
     pub fn new(server: &'s Server, credential: &str) -> Self {
-        Self { server, credential: credential.to_owned(), client: reqwest::Client::new() }
+        Self {
+            server,
+            credential: credential.to_owned(),
+            client: reqwest::Client::new(),
+        }
     }
 
     pub fn operator(server: &'s Server) -> Self {
@@ -47,11 +51,16 @@ impl<'s> Program<'s> {
 
     /// A first-party application that the person lets manage everything they may.
     pub async fn of(server: &'s Server, person: UserId) -> Self {
-        Self::new(server, &management_token(server, person, "management:read management:write").await)
+        Self::new(
+            server,
+            &management_token(server, person, "management:read management:write").await,
+        )
     }
 
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.client.request(method, self.server.url(path)).bearer_auth(&self.credential)
+        self.client
+            .request(method, self.server.url(path))
+            .bearer_auth(&self.credential)
     }
 
     pub async fn get(&self, path: &str) -> (StatusCode, Value) {
@@ -95,17 +104,30 @@ pub async fn manager(server: &Server) -> Program<'_> {
 
 /// The same for another member.
 pub async fn manager_of(server: &Server, person: UserId) -> Program<'_> {
-    Program::new(server, &management_token(server, person, "management:read management:write").await)
+    Program::new(
+        server,
+        &management_token(server, person, "management:read management:write").await,
+    )
 }
 
 /// Status and code of a problem.
 pub fn problem((status, body): (StatusCode, Value)) -> (u16, String) {
-    let code = body["code"].as_str().unwrap_or_else(|| unreachable!("no problem: {body}"));
+    let code = body["code"]
+        .as_str()
+        .unwrap_or_else(|| unreachable!("no problem: {body}"));
     assert_eq!(body["status"], status.as_u16(), "{body}");
-    assert!(body["request_id"].as_str().is_some_and(|id| id.starts_with("req_")), "{body}");
+    assert!(
+        body["request_id"]
+            .as_str()
+            .is_some_and(|id| id.starts_with("req_")),
+        "{body}"
+    );
     (status.as_u16(), code.to_owned())
 }
 
 pub fn text<'v>(value: &'v Value, pointer: &str) -> &'v str {
-    value.pointer(pointer).and_then(Value::as_str).unwrap_or_else(|| unreachable!("{pointer}: {value}"))
+    value
+        .pointer(pointer)
+        .and_then(Value::as_str)
+        .unwrap_or_else(|| unreachable!("{pointer}: {value}"))
 }

@@ -17,7 +17,9 @@ const EXAMPLES: &str = "15";
 const SEED: &str = "1";
 
 async fn a_fuzzer_of_somebody_else_finds_nothing(db: TestDatabase) {
-    let Some(python) = offered("PYTHON", "PYTHON") else { return };
+    let Some(python) = offered("PYTHON", "PYTHON") else {
+        return;
+    };
     let names = NameServer::start();
     let address = names.address;
     let server = Server::start_with(db, move |config| {
@@ -26,20 +28,43 @@ async fn a_fuzzer_of_somebody_else_finds_nothing(db: TestDatabase) {
     })
     .await;
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).expect("written");
+    let write =
+        |name: &str, text: &str| std::fs::write(folder.path().join(name), text).expect("written");
     let (_, mut document) = super::json(server.get("/v1/openapi.json")).await;
     forget_cursors(&mut document);
     write("openapi.json", &document.to_string());
     write("schemathesis.toml", &settings(&server));
     let output = Command::new(python)
         .current_dir(folder.path())
-        .args(["-m", "schemathesis.cli", "run", "openapi.json", "--url", &server.base, "--seed", SEED, "--max-examples", EXAMPLES])
-        .args(["--phases", "examples,coverage,fuzzing,stateful", "--continue-on-failure", "--generation-database", "none", "--no-color"])
+        .args([
+            "-m",
+            "schemathesis.cli",
+            "run",
+            "openapi.json",
+            "--url",
+            &server.base,
+            "--seed",
+            SEED,
+            "--max-examples",
+            EXAMPLES,
+        ])
+        .args([
+            "--phases",
+            "examples,coverage,fuzzing,stateful",
+            "--continue-on-failure",
+            "--generation-database",
+            "none",
+            "--no-color",
+        ])
         .env("PYTHONUTF8", "1")
         .output()
         .expect("it runs");
     let text = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{text}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }
 
 /// The operator's token reaches everything. What the rules refuse (422) is described; what cannot be read (400) is a finding.
@@ -53,7 +78,11 @@ fn settings(server: &Server) -> String {
 
 /// Nobody can guess one: it comes from the page before, and the lists have tests of their own for that.
 fn forget_cursors(document: &mut Value) {
-    let operations = document["paths"].as_object_mut().expect("paths").values_mut().filter_map(Value::as_object_mut);
+    let operations = document["paths"]
+        .as_object_mut()
+        .expect("paths")
+        .values_mut()
+        .filter_map(Value::as_object_mut);
     for operation in operations.flat_map(|methods| methods.values_mut()) {
         if let Some(parameters) = operation["parameters"].as_array_mut() {
             parameters.retain(|parameter| parameter["name"] != "cursor");

@@ -9,7 +9,12 @@ async fn migrating_brings_a_fresh_database_up_to_date_and_nothing_more(db: TestD
     db.unmigrate();
     let place = Place::new(&db);
     let first = place.run(&["migrate"]);
-    assert!(first.succeeded && first.output.contains("Applied "), "{}{}", first.output, first.said);
+    assert!(
+        first.succeeded && first.output.contains("Applied "),
+        "{}{}",
+        first.output,
+        first.said
+    );
     for _ in 0..2 {
         let again = place.run(&["migrate"]);
         assert!(again.succeeded, "{}", again.said);

@@ -32,9 +32,14 @@ impl Place {
 
     /// Without a database, as `quickstart` wants it.
     fn empty() -> Self {
-        let place = Self { folder: tempfile::tempdir().expect("a temporary folder"), variables: Vec::new() };
+        let place = Self {
+            folder: tempfile::tempdir().expect("a temporary folder"),
+            variables: Vec::new(),
+        };
         let key = place.path().join("secret.key").display().to_string();
-        place.with("COUNTERSIGN_SECRET_KEY_FILE", &key).with("COUNTERSIGN_SERVER_LISTEN", "127.0.0.1:0")
+        place
+            .with("COUNTERSIGN_SECRET_KEY_FILE", &key)
+            .with("COUNTERSIGN_SERVER_LISTEN", "127.0.0.1:0")
     }
 
     fn with(mut self, name: &str, value: &str) -> Self {
@@ -53,25 +58,48 @@ impl Place {
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
-        command.args(arguments).current_dir(self.path()).envs(self.variables.iter().cloned());
+        command
+            .args(arguments)
+            .current_dir(self.path())
+            .envs(self.variables.iter().cloned());
         command
     }
 
     /// Runs it to its end.
     fn run(&self, arguments: &[&str]) -> Ended {
-        Ended::from(self.command(arguments).stdin(Stdio::null()).output().expect("the program runs"))
+        Ended::from(
+            self.command(arguments)
+                .stdin(Stdio::null())
+                .output()
+                .expect("the program runs"),
+        )
     }
 
     fn run_with_input(&self, arguments: &[&str], input: &str) -> Ended {
         let mut command = self.command(arguments);
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program runs");
-        child.stdin.take().expect("piped").write_all(input.as_bytes()).unwrap_or_default(); // or it has refused before
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program runs");
+        child
+            .stdin
+            .take()
+            .expect("piped")
+            .write_all(input.as_bytes())
+            .unwrap_or_default(); // or it has refused before
         Ended::from(child.wait_with_output().expect("the program ends"))
     }
 
     fn start(&self, arguments: &[&str]) -> Program {
         let mut command = self.command(arguments);
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
         let output = BufReader::new(child.stdout.take().expect("piped")).lines();
         let log = BufReader::new(child.stderr.take().expect("piped")).lines();
         Program { child, output, log }
@@ -88,13 +116,22 @@ struct Ended {
 impl From<Output> for Ended {
     fn from(output: Output) -> Self {
         let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
-        Self { succeeded: output.status.success(), output: text(output.stdout), said: text(output.stderr) }
+        Self {
+            succeeded: output.status.success(),
+            output: text(output.stdout),
+            said: text(output.stderr),
+        }
     }
 }
 
 impl Ended {
     fn assert_refused(&self, part: &str) {
-        assert!(!self.succeeded && self.output.is_empty(), "{}{}", self.output, self.said);
+        assert!(
+            !self.succeeded && self.output.is_empty(),
+            "{}{}",
+            self.output,
+            self.said
+        );
         assert!(self.said.contains(part), "{part}: {}", self.said);
         assert!(!self.said.contains("panicked"), "{}", self.said);
     }
@@ -114,14 +151,22 @@ impl Program {
 
     /// Reads the log up to the line that holds `part`.
     fn logged(&mut self, part: &str) -> String {
-        self.log.by_ref().map(|line| line.expect("UTF-8")).find(|line| line.contains(part)).expect("logged")
+        self.log
+            .by_ref()
+            .map(|line| line.expect("UTF-8"))
+            .find(|line| line.contains(part))
+            .expect("logged")
     }
 
     /// Where `serve` says it serves.
     fn issuer(&mut self) -> String {
         let line = self.logged("Serving");
         let start = line.find("http://").expect("an address");
-        line[start..].split(['"', ' ']).next().expect("an address").to_owned()
+        line[start..]
+            .split(['"', ' '])
+            .next()
+            .expect("an address")
+            .to_owned()
     }
 
     fn tell(&self, signal: Signal) {
@@ -131,7 +176,11 @@ impl Program {
     /// Whether it ended well, and what else it wrote.
     fn end(mut self) -> (bool, Vec<String>) {
         let status = self.child.wait().expect("it ends");
-        let rest = self.output.by_ref().map(|line| line.expect("UTF-8")).collect();
+        let rest = self
+            .output
+            .by_ref()
+            .map(|line| line.expect("UTF-8"))
+            .collect();
         (status.success(), rest)
     }
 }
@@ -172,10 +221,18 @@ fn the_help_names_every_command_and_what_it_does() {
         (&["doctor", "--help"], "--json"),
     ] {
         let help = place.run(arguments);
-        assert!(help.succeeded && help.output.contains(part), "{arguments:?}: {}", help.output);
+        assert!(
+            help.succeeded && help.output.contains(part),
+            "{arguments:?}: {}",
+            help.output
+        );
     }
     assert!(place.run(&["--version"]).output.starts_with("countersign "));
     let nothing = place.run(&[]);
-    assert!(!nothing.succeeded && nothing.said.contains("quickstart"), "{}", nothing.said);
+    assert!(
+        !nothing.succeeded && nothing.said.contains("quickstart"),
+        "{}",
+        nothing.said
+    );
     place.run(&["qickstart"]).assert_refused("'quickstart'");
 }

@@ -15,23 +15,72 @@ both_databases!(
 
 /// Whether the password opens the console.
 async fn signs_in(issuer: &str, email: &str, password: &str) -> bool {
-    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).cookie_store(true).build().expect("a client");
-    let page = client.get(format!("{issuer}/login")).send().await.expect("an answer").text().await.expect("text");
+    let client = reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .cookie_store(true)
+        .build()
+        .expect("a client");
+    let page = client
+        .get(format!("{issuer}/login"))
+        .send()
+        .await
+        .expect("an answer")
+        .text()
+        .await
+        .expect("text");
     let csrf = hidden(&page, "csrf").expect("a token");
-    let fields = [("csrf", csrf.as_str()), ("email", email), ("password", password), ("return_to", "/dev-centre")];
-    let response = client.post(format!("{issuer}/login")).form(&fields).send().await.expect("an answer");
+    let fields = [
+        ("csrf", csrf.as_str()),
+        ("email", email),
+        ("password", password),
+        ("return_to", "/dev-centre"),
+    ];
+    let response = client
+        .post(format!("{issuer}/login"))
+        .form(&fields)
+        .send()
+        .await
+        .expect("an answer");
     response.status() == StatusCode::SEE_OTHER
 }
 
 async fn a_person_is_created_and_signs_in(db: TestDatabase) {
     let place = Place::new(&db);
-    let arguments = ["user", "create", "--email", "Ada@Acme.example", "--name", "Ada", "--organization", "Acme", "--password-stdin"];
+    let arguments = [
+        "user",
+        "create",
+        "--email",
+        "Ada@Acme.example",
+        "--name",
+        "Ada",
+        "--organization",
+        "Acme",
+        "--password-stdin",
+    ];
     let created = place.run_with_input(&arguments, "correct horse battery staple\n");
     assert!(created.succeeded, "{}", created.said);
-    assert!(created.output.contains("as owner of Acme (org_"), "{}", created.output);
+    assert!(
+        created.output.contains("as owner of Acme (org_"),
+        "{}",
+        created.output
+    );
     assert!(!created.output.contains("correct horse") && !created.said.contains("correct horse"));
-    let second = ["user", "create", "--email", "ben@acme.example", "--name", "Ben", "--organization", "Acme", "--role", "admin"];
-    assert!(place.run(&second).output.contains("as admin of Acme (org_"), "the organization there is");
+    let second = [
+        "user",
+        "create",
+        "--email",
+        "ben@acme.example",
+        "--name",
+        "Ben",
+        "--organization",
+        "Acme",
+        "--role",
+        "admin",
+    ];
+    assert!(
+        place.run(&second).output.contains("as admin of Acme (org_"),
+        "the organization there is"
+    );
     let mut serving = place.start(&["serve"]);
     let issuer = serving.issuer();
     assert!(signs_in(&issuer, "ada@acme.example", "correct horse battery staple").await);
@@ -40,8 +89,20 @@ async fn a_person_is_created_and_signs_in(db: TestDatabase) {
 
 async fn a_made_password_is_printed_and_works(db: TestDatabase) {
     let place = Place::new(&db);
-    let created = place.run(&["user", "create", "--email", "ada@acme.example", "--name", "Ada"]);
-    let password = created.output.lines().find_map(|line| line.strip_prefix("Password: ")).expect("a password").to_owned();
+    let created = place.run(&[
+        "user",
+        "create",
+        "--email",
+        "ada@acme.example",
+        "--name",
+        "Ada",
+    ]);
+    let password = created
+        .output
+        .lines()
+        .find_map(|line| line.strip_prefix("Password: "))
+        .expect("a password")
+        .to_owned();
     let mut serving = place.start(&["serve"]);
     assert!(signs_in(&serving.issuer(), "ada@acme.example", &password).await);
 }
@@ -49,21 +110,56 @@ async fn a_made_password_is_printed_and_works(db: TestDatabase) {
 async fn what_cannot_be_an_account_is_refused(db: TestDatabase) {
     let place = Place::new(&db);
     let create = |email: &str, name: &str, password: &str| {
-        place.run_with_input(&["user", "create", "--email", email, "--name", name, "--password-stdin"], password)
+        place.run_with_input(
+            &[
+                "user",
+                "create",
+                "--email",
+                email,
+                "--name",
+                name,
+                "--password-stdin",
+            ],
+            password,
+        )
     };
     create("ada", "Ada", "correct horse battery").assert_refused("--email");
-    create("ada@acme.example", "Ada", "short").assert_refused("password must be at least 12 characters");
+    create("ada@acme.example", "Ada", "short")
+        .assert_refused("password must be at least 12 characters");
     create("ada@acme.example", "Ada", "").assert_refused("password");
-    create("ada@acme.example", "", "correct horse battery").assert_refused("name must not be empty");
-    create("ada@acme.example", "A\u{202e}da", "correct horse battery").assert_refused("name must not hold");
+    create("ada@acme.example", "", "correct horse battery")
+        .assert_refused("name must not be empty");
+    create("ada@acme.example", "A\u{202e}da", "correct horse battery")
+        .assert_refused("name must not hold");
     assert!(create("ada@acme.example", "Ada", "correct horse battery").succeeded);
-    create("ADA@acme.example", "Ada", "correct horse battery").assert_refused("email is taken by another account");
-    let role = ["user", "create", "--email", "ben@acme.example", "--name", "Ben", "--organization", "Acme", "--role", "king"];
+    create("ADA@acme.example", "Ada", "correct horse battery")
+        .assert_refused("email is taken by another account");
+    let role = [
+        "user",
+        "create",
+        "--email",
+        "ben@acme.example",
+        "--name",
+        "Ben",
+        "--organization",
+        "Acme",
+        "--role",
+        "king",
+    ];
     place.run(&role).assert_refused("--role: unknown");
 }
 
 async fn a_database_without_its_schema_is_refused(db: TestDatabase) {
     db.unmigrate();
     let place = Place::new(&db);
-    place.run(&["user", "create", "--email", "ada@acme.example", "--name", "Ada"]).assert_refused("countersign migrate");
+    place
+        .run(&[
+            "user",
+            "create",
+            "--email",
+            "ada@acme.example",
+            "--name",
+            "Ada",
+        ])
+        .assert_refused("countersign migrate");
 }

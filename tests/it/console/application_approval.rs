@@ -23,7 +23,13 @@ fn page(server: &Server, created: &Created) -> String {
 
 async fn decide(server: &Server, created: &Created, to: Approval, reason: Option<&'static str>) {
     let id: ApplicationId = created.client_id.parse().expect("an id");
-    server.write(move |tx| Ok(tx.find_application(id)?.map_or(Ok(()), |found| tx.change_approval(&found, to, reason))?)).await;
+    server
+        .write(move |tx| {
+            Ok(tx
+                .find_application(id)?
+                .map_or(Ok(()), |found| tx.change_approval(&found, to, reason))?)
+        })
+        .await;
 }
 
 async fn an_admin_asks_once_and_the_page_tells_what_the_operator_says(db: TestDatabase) {
@@ -34,23 +40,55 @@ async fn an_admin_asks_once_and_the_page_tells_what_the_operator_says(db: TestDa
     let ask = format!("{page}/request-approval");
     assert!(read(&browser, &page).await.contains("Ask for approval"));
     let response = browser.submit(&page, &ask, &[]).await;
-    assert_eq!((response.status(), location(response.headers())), (StatusCode::SEE_OTHER, page.clone()));
+    assert_eq!(
+        (response.status(), location(response.headers())),
+        (StatusCode::SEE_OTHER, page.clone())
+    );
     let html = read(&browser, &page).await;
-    assert!(html.contains("the operator decides") && !html.contains("request-approval"), "{html}");
+    assert!(
+        html.contains("the operator decides") && !html.contains("request-approval"),
+        "{html}"
+    );
     let csrf = csrf(&browser, &page).await;
     let (status, html) = answer(post(&browser, &ask, format!("csrf={csrf}")).await).await;
     assert_eq!(status, StatusCode::FORBIDDEN);
     assert!(html.contains("or waits for the operator"), "{html}");
-    assert_eq!(server.database.count_events("application.approval_requested"), 1);
-    decide(&server, &created, Approval::Refused, Some("No <b>privacy</b> policy.")).await;
+    assert_eq!(
+        server
+            .database
+            .count_events("application.approval_requested"),
+        1
+    );
+    decide(
+        &server,
+        &created,
+        Approval::Refused,
+        Some("No <b>privacy</b> policy."),
+    )
+    .await;
     let html = read(&browser, &page).await;
-    assert!(html.contains("No &#60;b&#62;privacy&#60;/b&#62; policy.") && html.contains("Ask again"), "{html}");
-    assert_eq!(browser.submit(&page, &ask, &[]).await.status(), StatusCode::SEE_OTHER);
+    assert!(
+        html.contains("No &#60;b&#62;privacy&#60;/b&#62; policy.") && html.contains("Ask again"),
+        "{html}"
+    );
+    assert_eq!(
+        browser.submit(&page, &ask, &[]).await.status(),
+        StatusCode::SEE_OTHER
+    );
     decide(&server, &created, Approval::Approved, None).await;
     let html = read(&browser, &page).await;
-    assert!(html.contains("People of any organization") && html.contains("nobody has checked"), "{html}");
+    assert!(
+        html.contains("People of any organization") && html.contains("nobody has checked"),
+        "{html}"
+    );
     let id: ApplicationId = created.client_id.parse().expect("an id");
-    server.write(move |tx| Ok(tx.find_application(id)?.map_or(Ok(()), |found| tx.set_application_verified(&found, true))?)).await;
+    server
+        .write(move |tx| {
+            Ok(tx
+                .find_application(id)?
+                .map_or(Ok(()), |found| tx.set_application_verified(&found, true))?)
+        })
+        .await;
     assert!(read(&browser, &page).await.contains("Verified"));
 }
 
@@ -59,10 +97,23 @@ async fn a_stopped_application_says_so_and_why(db: TestDatabase) {
     let browser = admin(&server).await;
     let created = created(&browser, &[]).await;
     let id: ApplicationId = created.client_id.parse().expect("an id");
-    server.write(move |tx| Ok(tx.find_application(id)?.map_or(Ok(()), |found| tx.set_application_stopped(&found, Some("Spam.")))?)).await;
+    server
+        .write(move |tx| {
+            Ok(tx.find_application(id)?.map_or(Ok(()), |found| {
+                tx.set_application_stopped(&found, Some("Spam."))
+            })?)
+        })
+        .await;
     let html = read(&browser, &page(&server, &created)).await;
-    assert!(html.contains("The operator has stopped this application.") && html.contains("Spam."), "{html}");
-    assert!(read(&browser, &list_path(&server)).await.contains("Stopped"));
+    assert!(
+        html.contains("The operator has stopped this application.") && html.contains("Spam."),
+        "{html}"
+    );
+    assert!(
+        read(&browser, &list_path(&server))
+            .await
+            .contains("Stopped")
+    );
 }
 
 async fn a_sandbox_application_has_nothing_to_ask(db: TestDatabase) {
@@ -70,23 +121,44 @@ async fn a_sandbox_application_has_nothing_to_ask(db: TestDatabase) {
     let browser = admin(&server).await;
     let page = page(&server, &created(&browser, &[]).await);
     assert!(!read(&browser, &page).await.contains("request-approval"));
-    assert_eq!(browser.submit(&page, &format!("{page}/request-approval"), &[]).await.status(), StatusCode::FORBIDDEN);
+    assert_eq!(
+        browser
+            .submit(&page, &format!("{page}/request-approval"), &[])
+            .await
+            .status(),
+        StatusCode::FORBIDDEN
+    );
 }
 
 async fn what_may_connect_without_pkce_is_weak(db: TestDatabase) {
     // RFC 9700 §2.1.1: named, and shown
     let weak = ApplicationId::generate(crate::server::NOON);
-    let server = Server::start_with(db, |config| config.oauth.pkce_optional_for = vec![weak.to_string()]).await;
+    let server = Server::start_with(db, |config| {
+        config.oauth.pkce_optional_for = vec![weak.to_string()]
+    })
+    .await;
     let browser = admin(&server).await;
     let planted = format!("{}/{}", list_path(&server), server.planted.application);
     assert!(!read(&browser, &planted).await.contains("without PKCE"));
     let application = server.planted.application;
     let copy = move |tx: &mut countersign::store::Tx| {
-        let planted = tx.find_application(application)?.ok_or(countersign::domain::Refusal::NotFound)?;
-        Ok(tx.insert_application(&countersign::store::applications::Application { id: weak, ..planted }, &[])?)
+        let planted = tx
+            .find_application(application)?
+            .ok_or(countersign::domain::Refusal::NotFound)?;
+        Ok(tx.insert_application(
+            &countersign::store::applications::Application {
+                id: weak,
+                ..planted
+            },
+            &[],
+        )?)
     };
     server.write(copy).await;
-    assert!(read(&browser, &format!("{}/{weak}", list_path(&server))).await.contains("Weak: may connect without PKCE"));
+    assert!(
+        read(&browser, &format!("{}/{weak}", list_path(&server)))
+            .await
+            .contains("Weak: may connect without PKCE")
+    );
 }
 
 async fn the_page_counts_the_people_who_connected_it(db: TestDatabase) {

@@ -52,7 +52,9 @@ pub(super) fn fields<'f>(changes: &[(&'f str, &'f str)]) -> Vec<(&'f str, &'f st
 
 async fn create(browser: &Browser<'_>, changes: &[(&str, &str)]) -> Response {
     let list = list_path(browser.server);
-    browser.submit(&format!("{list}/new"), &list, &fields(changes)).await
+    browser
+        .submit(&format!("{list}/new"), &list, &fields(changes))
+        .await
 }
 
 /// What the page after creation shows once.
@@ -75,18 +77,33 @@ impl Created {
             let tag = html.split(&format!("id=\"{id}\" value=\"")).nth(1)?;
             tag.split('"').next().map(str::to_owned)
         };
-        Self { client_id: value("client_id").expect("a client id"), client_secret: value("client_secret") }
+        Self {
+            client_id: value("client_id").expect("a client id"),
+            client_secret: value("client_secret"),
+        }
     }
 }
 
 pub(super) async fn token(server: &Server, created: &Created) -> (StatusCode, serde_json::Value) {
-    let request = server.post("/oauth2/token").basic_auth(&created.client_id, created.client_secret.as_ref());
-    crate::server::json(request.form(&[("grant_type", "client_credentials")]).send().await.expect("an answer")).await
+    let request = server
+        .post("/oauth2/token")
+        .basic_auth(&created.client_id, created.client_secret.as_ref());
+    crate::server::json(
+        request
+            .form(&[("grant_type", "client_credentials")])
+            .send()
+            .await
+            .expect("an answer"),
+    )
+    .await
 }
 
 /// How many there are; that of quickstart among them.
 async fn count(browser: &Browser<'_>) -> usize {
-    read(browser, &list_path(browser.server)).await.matches("role=\"rowheader\"").count()
+    read(browser, &list_path(browser.server))
+        .await
+        .matches("role=\"rowheader\"")
+        .count()
 }
 
 async fn a_client_secret_is_shown_once_and_works(db: TestDatabase) {
@@ -100,30 +117,76 @@ async fn a_client_secret_is_shown_once_and_works(db: TestDatabase) {
     let page = format!("{}/{}", list_path(&server), created.client_id);
     for path in [list_path(&server), page.clone(), format!("{page}/delete")] {
         let html = read(&browser, &path).await;
-        assert!(html.contains(&created.client_id) && !html.contains(&secret), "{path}");
+        assert!(
+            html.contains(&created.client_id) && !html.contains(&secret),
+            "{path}"
+        );
     }
-    assert!(!server.database.everything_in("application_secrets").contains(&secret));
+    assert!(
+        !server
+            .database
+            .everything_in("application_secrets")
+            .contains(&secret)
+    );
 }
 
 async fn a_public_application_has_no_secret(db: TestDatabase) {
     let server = Server::start(db).await;
     let browser = admin(&server).await;
-    let created = created(&browser, &[("client_type", "public"), ("redirect_uris", "com.shop.app:/cb")]).await;
+    let created = created(
+        &browser,
+        &[
+            ("client_type", "public"),
+            ("redirect_uris", "com.shop.app:/cb"),
+        ],
+    )
+    .await;
     assert_eq!(created.client_secret, None);
     let (status, body) = token(&server, &created).await;
     assert_ne!(status, StatusCode::OK, "{body}");
-    let (status, html) = answer(create(&browser, &[("client_type", "public"), ("redirect_uris", "")]).await).await;
+    let (status, html) = answer(
+        create(
+            &browser,
+            &[("client_type", "public"), ("redirect_uris", "")],
+        )
+        .await,
+    )
+    .await;
     assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
-    assert!(html.contains("A public application needs at least one redirect URI."), "{html}");
+    assert!(
+        html.contains("A public application needs at least one redirect URI."),
+        "{html}"
+    );
 }
 
 async fn a_page_shows_what_an_application_may_do(db: TestDatabase) {
     let server = Server::start(db).await;
     let browser = admin(&server).await;
     let uris = "https://shop.example/cb\r\nhttp://127.0.0.1/cb";
-    let created = created(&browser, &[("redirect_uris", uris), ("scope", "read"), ("scope", "write"), ("access_token_format", "opaque")]).await;
-    let html = read(&browser, &format!("{}/{}", list_path(&server), created.client_id)).await;
-    for part in ["https://shop.example/cb", "http://127.0.0.1/cb", "Opaque", "viewer", "Ada Admin", "20 Nov 2026", "/oauth2/token"] {
+    let created = created(
+        &browser,
+        &[
+            ("redirect_uris", uris),
+            ("scope", "read"),
+            ("scope", "write"),
+            ("access_token_format", "opaque"),
+        ],
+    )
+    .await;
+    let html = read(
+        &browser,
+        &format!("{}/{}", list_path(&server), created.client_id),
+    )
+    .await;
+    for part in [
+        "https://shop.example/cb",
+        "http://127.0.0.1/cb",
+        "Opaque",
+        "viewer",
+        "Ada Admin",
+        "20 Nov 2026",
+        "/oauth2/token",
+    ] {
         assert!(html.contains(part), "{part}: {html}");
     }
     assert!(html.contains(&server.url("/oauth2/authorize")), "{html}");
@@ -137,10 +200,21 @@ async fn deleting_asks_first_and_ends_its_tokens_at_once(db: TestDatabase) {
     let access_token = body["access_token"].as_str().expect("a token");
     assert_eq!(server.introspect(access_token).await["active"], true);
     let delete = format!("{}/{}/delete", list_path(&server), created.client_id);
-    assert!(read(&browser, &delete).await.contains("Delete <bdi>Shop</bdi>?"));
-    assert_eq!(server.introspect(access_token).await["active"], true, "looking changes nothing");
+    assert!(
+        read(&browser, &delete)
+            .await
+            .contains("Delete <bdi>Shop</bdi>?")
+    );
+    assert_eq!(
+        server.introspect(access_token).await["active"],
+        true,
+        "looking changes nothing"
+    );
     let response = browser.submit(&delete, &delete, &[]).await;
-    assert_eq!((response.status(), location(response.headers())), (StatusCode::SEE_OTHER, list_path(&server)));
+    assert_eq!(
+        (response.status(), location(response.headers())),
+        (StatusCode::SEE_OTHER, list_path(&server))
+    );
     assert_eq!(server.introspect(access_token).await["active"], false);
     assert_eq!(token(&server, &created).await.0, StatusCode::UNAUTHORIZED);
     assert_eq!(browser.get(&delete).await.status(), StatusCode::NOT_FOUND);
@@ -155,7 +229,10 @@ async fn deleting_what_is_deleted_is_a_success(db: TestDatabase) {
     let csrf = csrf(&browser, &delete).await;
     for _ in 0..2 {
         let response = post(&browser, &delete, format!("csrf={csrf}")).await;
-        assert_eq!((response.status(), location(response.headers())), (StatusCode::SEE_OTHER, list_path(&server)));
+        assert_eq!(
+            (response.status(), location(response.headers())),
+            (StatusCode::SEE_OTHER, list_path(&server))
+        );
     }
 }
 
@@ -166,7 +243,10 @@ async fn deleting_ten_times_at_once_is_a_success_each_time(db: TestDatabase) {
         let created = created(&browser, &[]).await;
         let delete = format!("{}/{}/delete", list_path(&server), created.client_id);
         let csrf = csrf(&browser, &delete).await;
-        assert_eq!(at_once(&browser, &delete, &[("csrf", &csrf)], 10).await, [StatusCode::SEE_OTHER; 10]);
+        assert_eq!(
+            at_once(&browser, &delete, &[("csrf", &csrf)], 10).await,
+            [StatusCode::SEE_OTHER; 10]
+        );
     }
 }
 
@@ -176,11 +256,30 @@ async fn production_stays_locked_until_it_is_approved(db: TestDatabase) {
     let browser = people::browser(&server, OTHER_OWNER).await;
     let list = format!("/dev-centre/{organization}/applications");
     let form = read(&browser, &format!("{list}/new?environment=production")).await;
-    assert!(form.contains("value=\"production\" disabled") && form.contains("value=\"sandbox\" checked"), "{form}");
-    let (status, html) = answer(browser.submit(&format!("{list}/new"), &list, &fields(&[("environment", "production")])).await).await;
+    assert!(
+        form.contains("value=\"production\" disabled")
+            && form.contains("value=\"sandbox\" checked"),
+        "{form}"
+    );
+    let (status, html) = answer(
+        browser
+            .submit(
+                &format!("{list}/new"),
+                &list,
+                &fields(&[("environment", "production")]),
+            )
+            .await,
+    )
+    .await;
     assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
-    assert!(html.contains("which an organization admin can request. Contact sales."), "{html}");
-    assert!(!read(&browser, &list).await.contains("rowheader"), "nothing was created");
+    assert!(
+        html.contains("which an organization admin can request. Contact sales."),
+        "{html}"
+    );
+    assert!(
+        !read(&browser, &list).await.contains("rowheader"),
+        "nothing was created"
+    );
     created(&admin(&server).await, &[("environment", "production")]).await;
 }
 
@@ -188,7 +287,15 @@ async fn a_suspended_organization_gets_no_new_application(db: TestDatabase) {
     let server = Server::start(db).await;
     let browser = admin(&server).await;
     let organization = server.planted.organization;
-    server.write(move |tx| Ok(tx.change_organization_state(organization, OrganizationState::Active, OrganizationState::Suspended)?)).await;
+    server
+        .write(move |tx| {
+            Ok(tx.change_organization_state(
+                organization,
+                OrganizationState::Active,
+                OrganizationState::Suspended,
+            )?)
+        })
+        .await;
     let (status, html) = answer(create(&browser, &[]).await).await;
     assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(html.contains("This organization is suspended"), "{html}");
@@ -196,12 +303,27 @@ async fn a_suspended_organization_gets_no_new_application(db: TestDatabase) {
 }
 
 async fn the_cap_holds_against_ten_at_once(db: TestDatabase) {
-    let server = Server::start_with(db, |config| config.keys.max_applications_per_organization = 3).await;
+    let server = Server::start_with(db, |config| {
+        config.keys.max_applications_per_organization = 3
+    })
+    .await;
     let browser = admin(&server).await;
     let csrf = csrf(&browser, &list_path(&server)).await;
-    let statuses = at_once(&browser, &list_path(&server), &fields(&[("csrf", &csrf)]), 10).await;
-    let created = statuses.iter().filter(|status| **status == StatusCode::OK).count();
-    let refused = statuses.iter().filter(|status| **status == StatusCode::UNPROCESSABLE_ENTITY).count();
+    let statuses = at_once(
+        &browser,
+        &list_path(&server),
+        &fields(&[("csrf", &csrf)]),
+        10,
+    )
+    .await;
+    let created = statuses
+        .iter()
+        .filter(|status| **status == StatusCode::OK)
+        .count();
+    let refused = statuses
+        .iter()
+        .filter(|status| **status == StatusCode::UNPROCESSABLE_ENTITY)
+        .count();
     assert_eq!((created, refused), (2, 8), "{statuses:?}");
     assert_eq!(count(&browser).await, 3);
 }
@@ -211,21 +333,42 @@ async fn only_organization_admins_are_let_in(db: TestDatabase) {
     people::member(&server, MEMBER, Some("viewer")).await;
     people::member(&server, WORKSPACE_ADMIN, Some("admin")).await;
     let (list, own) = (list_path(&server), server.planted.application);
-    for (email, page) in [(MEMBER, "/dev-centre".to_owned()), (WORKSPACE_ADMIN, format!("/dev-centre/{}/api-keys", server.planted.organization))] {
+    for (email, page) in [
+        (MEMBER, "/dev-centre".to_owned()),
+        (
+            WORKSPACE_ADMIN,
+            format!("/dev-centre/{}/api-keys", server.planted.organization),
+        ),
+    ] {
         let browser = people::browser(&server, email).await;
-        for path in [list.clone(), format!("{list}/new"), format!("{list}/{own}"), format!("{list}/{own}/delete")] {
+        for path in [
+            list.clone(),
+            format!("{list}/new"),
+            format!("{list}/{own}"),
+            format!("{list}/{own}/delete"),
+        ] {
             let (status, html) = answer(browser.get(&path).await).await;
             assert_eq!(status, StatusCode::FORBIDDEN, "{email} {path}");
-            assert!(html.contains(email) && html.contains("Only owners and admins"), "{html}");
+            assert!(
+                html.contains(email) && html.contains("Only owners and admins"),
+                "{html}"
+            );
         }
         let csrf = csrf(&browser, &page).await;
         let form = fields(&[("csrf", &csrf)]);
         for path in [list.clone(), format!("{list}/{own}/delete")] {
             let request = browser.client.post(server.url(&path)).form(&form);
-            assert_eq!(request.send().await.expect("an answer").status(), StatusCode::FORBIDDEN, "{email} {path}");
+            assert_eq!(
+                request.send().await.expect("an answer").status(),
+                StatusCode::FORBIDDEN,
+                "{email} {path}"
+            );
         }
         let html = read(&browser, &page).await;
-        assert!(!html.contains(&list), "no link to what would be refused: {html}");
+        assert!(
+            !html.contains(&list),
+            "no link to what would be refused: {html}"
+        );
     }
     assert_eq!(count(&admin(&server).await).await, 1);
 }
@@ -234,8 +377,15 @@ async fn what_belongs_to_others_is_not_found(db: TestDatabase) {
     let server = Server::start(db).await;
     let (organization, _) = people::other_organization(&server, ProductionAccess::Approved).await;
     let browser = people::browser(&server, OTHER_OWNER).await;
-    let (own, foreign, theirs) = (format!("/dev-centre/{organization}/applications"), list_path(&server), server.planted.application);
-    let (unknown, nowhere) = (ApplicationId::generate(server.clock.now()), OrganizationId::generate(server.clock.now()));
+    let (own, foreign, theirs) = (
+        format!("/dev-centre/{organization}/applications"),
+        list_path(&server),
+        server.planted.application,
+    );
+    let (unknown, nowhere) = (
+        ApplicationId::generate(server.clock.now()),
+        OrganizationId::generate(server.clock.now()),
+    );
     let csrf = csrf(&browser, &own).await;
     for page in [
         format!("{own}/{theirs}"),
@@ -245,15 +395,43 @@ async fn what_belongs_to_others_is_not_found(db: TestDatabase) {
         format!("/dev-centre/{nowhere}/applications/{theirs}"),
     ] {
         let delete = format!("{page}/delete");
-        assert_eq!(browser.get(&page).await.status(), StatusCode::NOT_FOUND, "{page}");
-        assert_eq!(browser.get(&delete).await.status(), StatusCode::NOT_FOUND, "{delete}");
-        assert_eq!(post(&browser, &delete, format!("csrf={csrf}")).await.status(), StatusCode::NOT_FOUND, "{delete}");
+        assert_eq!(
+            browser.get(&page).await.status(),
+            StatusCode::NOT_FOUND,
+            "{page}"
+        );
+        assert_eq!(
+            browser.get(&delete).await.status(),
+            StatusCode::NOT_FOUND,
+            "{delete}"
+        );
+        assert_eq!(
+            post(&browser, &delete, format!("csrf={csrf}"))
+                .await
+                .status(),
+            StatusCode::NOT_FOUND,
+            "{delete}"
+        );
     }
-    for path in [&foreign, &format!("{foreign}/new"), "/dev-centre/x/applications"] {
-        assert_eq!(browser.get(path).await.status(), StatusCode::NOT_FOUND, "{path}");
+    for path in [
+        &foreign,
+        &format!("{foreign}/new"),
+        "/dev-centre/x/applications",
+    ] {
+        assert_eq!(
+            browser.get(path).await.status(),
+            StatusCode::NOT_FOUND,
+            "{path}"
+        );
     }
-    let request = browser.client.post(server.url(&foreign)).form(&fields(&[("csrf", &csrf)]));
-    assert_eq!(request.send().await.expect("an answer").status(), StatusCode::NOT_FOUND);
+    let request = browser
+        .client
+        .post(server.url(&foreign))
+        .form(&fields(&[("csrf", &csrf)]));
+    assert_eq!(
+        request.send().await.expect("an answer").status(),
+        StatusCode::NOT_FOUND
+    );
     assert_eq!(count(&admin(&server).await).await, 1);
 }
 
@@ -279,7 +457,9 @@ async fn a_redirect_uri_that_could_be_abused_is_refused_by_line(db: TestDatabase
         assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{uri}");
         assert!(html.contains("Redirect URI in line 2"), "{uri}: {html}");
     }
-    let many: String = (0..21).map(|number| format!("https://shop.example/{number}\r\n")).collect();
+    let many: String = (0..21)
+        .map(|number| format!("https://shop.example/{number}\r\n"))
+        .collect();
     let (status, html) = answer(create(&browser, &[("redirect_uris", &many)]).await).await;
     assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(html.contains("At most 20 redirect URIs."), "{html}");
@@ -304,9 +484,18 @@ async fn a_form_that_asks_for_what_there_is_not_is_refused(db: TestDatabase) {
     ] {
         let (status, html) = answer(create(&browser, &[(field, value)]).await).await;
         assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{field}={value}");
-        assert!(html.contains(&format!("href=\"#{field}\"")), "{field}={value}: {html}");
+        assert!(
+            html.contains(&format!("href=\"#{field}\"")),
+            "{field}={value}: {html}"
+        );
     }
-    for grant in ["password", "implicit", "", "refresh_token", "Authorization_Code"] {
+    for grant in [
+        "password",
+        "implicit",
+        "",
+        "refresh_token",
+        "Authorization_Code",
+    ] {
         let (status, html) = answer(create(&browser, &[("grant", grant)]).await).await;
         assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "grant={grant}");
         assert!(html.contains("href=\"#grants\""), "grant={grant}: {html}");
@@ -321,10 +510,17 @@ async fn a_hostile_name_is_text_or_refused(db: TestDatabase) {
     let page = format!("{}/{}", list_path(&server), created.client_id);
     for path in [list_path(&server), page.clone(), format!("{page}/delete")] {
         let html = read(&browser, &path).await;
-        assert!(html.contains("&#60;script&#62;alert(1)") && !html.contains("<script"), "{path}: {html}");
+        assert!(
+            html.contains("&#60;script&#62;alert(1)") && !html.contains("<script"),
+            "{path}: {html}"
+        );
     }
     for name in ["", "a\u{202e}b", &"x".repeat(10_000)] {
-        assert_eq!(create(&browser, &[("name", name)]).await.status(), StatusCode::UNPROCESSABLE_ENTITY, "{name:?}");
+        assert_eq!(
+            create(&browser, &[("name", name)]).await.status(),
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "{name:?}"
+        );
     }
     assert_eq!(count(&browser).await, 2);
 }
@@ -334,22 +530,42 @@ async fn a_broken_form_creates_nothing(db: TestDatabase) {
     let browser = admin(&server).await;
     let list = list_path(&server);
     let csrf = csrf(&browser, &list).await;
-    let valid =
-        format!("csrf={csrf}&environment=sandbox&client_type=confidential&access_token_format=jwt&scope=read&role=viewer&grant=client_credentials");
+    let valid = format!(
+        "csrf={csrf}&environment=sandbox&client_type=confidential&access_token_format=jwt&scope=read&role=viewer&grant=client_credentials"
+    );
     for (body, status) in [
         (format!("{valid}&name=a&name=b"), StatusCode::BAD_REQUEST),
-        (format!("{valid}&name=a&client_type=public"), StatusCode::BAD_REQUEST),
-        (format!("{valid}&name=a&refresh_idle=1&refresh_idle=2"), StatusCode::BAD_REQUEST),
-        (format!("{valid}&name=a&keep_refresh_token=true&keep_refresh_token=false"), StatusCode::BAD_REQUEST),
+        (
+            format!("{valid}&name=a&client_type=public"),
+            StatusCode::BAD_REQUEST,
+        ),
+        (
+            format!("{valid}&name=a&refresh_idle=1&refresh_idle=2"),
+            StatusCode::BAD_REQUEST,
+        ),
+        (
+            format!("{valid}&name=a&keep_refresh_token=true&keep_refresh_token=false"),
+            StatusCode::BAD_REQUEST,
+        ),
         (format!("{valid}&name=a%00"), StatusCode::BAD_REQUEST),
-        (format!("{valid}&name=a&redirect_uris={}", "x".repeat(70_000)), StatusCode::PAYLOAD_TOO_LARGE),
+        (
+            format!("{valid}&name=a&redirect_uris={}", "x".repeat(70_000)),
+            StatusCode::PAYLOAD_TOO_LARGE,
+        ),
         (valid.replace(&csrf, "nonsense"), StatusCode::FORBIDDEN),
         (valid.replace(&csrf, ""), StatusCode::FORBIDDEN),
     ] {
         assert_eq!(post(&browser, &list, body).await.status(), status);
     }
-    let multipart = browser.client.post(server.url(&list)).header("content-type", "multipart/form-data; boundary=x").body("--x--");
-    assert_eq!(multipart.send().await.expect("an answer").status(), StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    let multipart = browser
+        .client
+        .post(server.url(&list))
+        .header("content-type", "multipart/form-data; boundary=x")
+        .body("--x--");
+    assert_eq!(
+        multipart.send().await.expect("an answer").status(),
+        StatusCode::UNSUPPORTED_MEDIA_TYPE
+    );
     assert_eq!(count(&browser).await, 1);
     assert!(hidden(&read(&browser, &list).await, "csrf").is_some());
 }

@@ -36,7 +36,10 @@ async fn csrf(browser: &Browser<'_>, page: &str) -> String {
 
 /// Sends a form's body as it is.
 async fn post(browser: &Browser<'_>, path: &str, body: String) -> Response {
-    let request = browser.client.post(browser.server.url(path)).header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+    let request = browser
+        .client
+        .post(browser.server.url(path))
+        .header(CONTENT_TYPE, "application/x-www-form-urlencoded");
     request.body(body).send().await.expect("an answer")
 }
 
@@ -47,13 +50,26 @@ async fn answer(response: Response) -> (StatusCode, String) {
 }
 
 /// Sends the same form `count` times at once, and counts the answers by status.
-async fn at_once(browser: &Browser<'_>, path: &str, fields: &[(&str, &str)], count: usize) -> Vec<StatusCode> {
+async fn at_once(
+    browser: &Browser<'_>,
+    path: &str,
+    fields: &[(&str, &str)],
+    count: usize,
+) -> Vec<StatusCode> {
     let mut sent = tokio::task::JoinSet::new();
     for _ in 0..count {
-        sent.spawn(browser.client.post(browser.server.url(path)).form(fields).send());
+        sent.spawn(
+            browser
+                .client
+                .post(browser.server.url(path))
+                .form(fields)
+                .send(),
+        );
     }
     let answers = sent.join_all().await.into_iter();
-    answers.map(|answer| answer.expect("an answer").status()).collect()
+    answers
+        .map(|answer| answer.expect("an answer").status())
+        .collect()
 }
 
 /// The id of the first row's link that ends with `action`.

@@ -20,7 +20,12 @@ fn page(server: &Server) -> String {
 }
 
 async fn create(browser: &Browser<'_>, changes: &[(&str, &str)]) -> Response {
-    let mut fields = vec![("name", "Pipeline"), ("environment", "sandbox"), ("max_clients", "5"), ("expiry", "30")];
+    let mut fields = vec![
+        ("name", "Pipeline"),
+        ("environment", "sandbox"),
+        ("max_clients", "5"),
+        ("expiry", "30"),
+    ];
     fields.retain(|(name, _)| !changes.iter().any(|(changed, _)| changed == name));
     fields.extend(changes);
     let page = page(browser.server);
@@ -32,12 +37,25 @@ async fn created(browser: &Browser<'_>, changes: &[(&str, &str)]) -> String {
     assert_eq!(response.headers()["cache-control"], "no-store");
     let (status, html) = answer(response).await;
     assert_eq!(status, StatusCode::OK, "{html}");
-    html.split("id=\"secret\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a token").to_owned()
+    html.split("id=\"secret\" value=\"")
+        .nth(1)
+        .and_then(|rest| rest.split('"').next())
+        .expect("a token")
+        .to_owned()
 }
 
 async fn register(server: &Server, token: &str) -> (StatusCode, serde_json::Value) {
     let metadata = json!({"client_name": "Self-made", "redirect_uris": ["http://127.0.0.1/callback"], "token_endpoint_auth_method": "none"});
-    crate::server::json(server.post("/oauth2/register").bearer_auth(token).json(&metadata).send().await.expect("an answer")).await
+    crate::server::json(
+        server
+            .post("/oauth2/register")
+            .bearer_auth(token)
+            .json(&metadata)
+            .send()
+            .await
+            .expect("an answer"),
+    )
+    .await
 }
 
 async fn a_token_is_shown_once_and_registers(db: TestDatabase) {
@@ -57,30 +75,52 @@ async fn a_revoked_token_registers_nothing_more(db: TestDatabase) {
     let server = Server::start(db).await;
     let browser = admin(&server).await;
     let html = read(&browser, &page(&server)).await;
-    let action =
-        html.split("action=\"").find_map(|rest| rest.split('"').next().filter(|action| action.ends_with("/revoke"))).expect("a token").to_owned();
+    let action = html
+        .split("action=\"")
+        .find_map(|rest| {
+            rest.split('"')
+                .next()
+                .filter(|action| action.ends_with("/revoke"))
+        })
+        .expect("a token")
+        .to_owned();
     for _ in 0..2 {
         let response = browser.submit(&page(&server), &action, &[]).await;
         assert_eq!(response.status(), StatusCode::SEE_OTHER);
     }
-    assert_eq!(register(&server, &server.secrets.registration_token).await.0, StatusCode::UNAUTHORIZED);
+    assert_eq!(
+        register(&server, &server.secrets.registration_token)
+            .await
+            .0,
+        StatusCode::UNAUTHORIZED
+    );
     assert!(!read(&browser, &page(&server)).await.contains(&action));
 }
 
 async fn what_registers_itself_is_listed_and_can_be_deleted(db: TestDatabase) {
     let server = Server::start(db).await;
     let browser = admin(&server).await;
-    let client = register(&server, &server.secrets.registration_token).await.1;
+    let client = register(&server, &server.secrets.registration_token)
+        .await
+        .1;
     let id = client["client_id"].as_str().expect("an id");
     let applications = format!("/dev-centre/{}/applications", server.planted.organization);
     let html = read(&browser, &applications).await;
-    assert!(html.contains("Self-made") && html.matches("Registered itself").count() == 1, "{html}");
+    assert!(
+        html.contains("Self-made") && html.matches("Registered itself").count() == 1,
+        "{html}"
+    );
     let shown = read(&browser, &format!("{applications}/{id}")).await;
     assert!(shown.contains("http://127.0.0.1/callback"), "{shown}");
     let delete = format!("{applications}/{id}/delete");
-    assert_eq!(browser.submit(&delete, &delete, &[]).await.status(), StatusCode::SEE_OTHER);
+    assert_eq!(
+        browser.submit(&delete, &delete, &[]).await.status(),
+        StatusCode::SEE_OTHER
+    );
     assert!(!read(&browser, &applications).await.contains("Self-made"));
-    let again = register(&server, &server.secrets.registration_token).await.1;
+    let again = register(&server, &server.secrets.registration_token)
+        .await
+        .1;
     assert_ne!(again["client_id"], client["client_id"]);
 }
 
@@ -100,18 +140,52 @@ async fn a_form_that_asks_for_what_there_is_not_is_refused(db: TestDatabase) {
         ("expiry", "31"),
     ] {
         let (status, html) = answer(create(&browser, &[(field, value)]).await).await;
-        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{field}={value}: {html}");
-        assert!(html.contains(&format!("id=\"{field}-error\"")), "{field}={value}: {html}");
+        assert_eq!(
+            status,
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "{field}={value}: {html}"
+        );
+        assert!(
+            html.contains(&format!("id=\"{field}-error\"")),
+            "{field}={value}: {html}"
+        );
     }
-    assert_eq!(read(&browser, &page(&server)).await.matches("role=\"rowheader\"").count(), 1);
+    assert_eq!(
+        read(&browser, &page(&server))
+            .await
+            .matches("role=\"rowheader\"")
+            .count(),
+        1
+    );
 }
 
 async fn the_cap_holds_against_many_at_once(db: TestDatabase) {
-    let server = Server::start_with(db, |config| (config.server.workers, config.database.connections) = (2, 8)).await;
+    let server = Server::start_with(db, |config| {
+        (config.server.workers, config.database.connections) = (2, 8)
+    })
+    .await;
     let browser = admin(&server).await;
     let token = csrf(&browser, &page(&server)).await;
-    let fields = [("csrf", token.as_str()), ("name", "Pipeline"), ("environment", "production"), ("max_clients", "5"), ("expiry", "never")];
+    let fields = [
+        ("csrf", token.as_str()),
+        ("name", "Pipeline"),
+        ("environment", "production"),
+        ("max_clients", "5"),
+        ("expiry", "never"),
+    ];
     let statuses = at_once(&browser, &page(&server), &fields, 55).await;
-    assert_eq!(statuses.iter().filter(|status| **status == StatusCode::OK).count(), 49);
-    assert_eq!(statuses.iter().filter(|status| **status == StatusCode::UNPROCESSABLE_ENTITY).count(), 6);
+    assert_eq!(
+        statuses
+            .iter()
+            .filter(|status| **status == StatusCode::OK)
+            .count(),
+        49
+    );
+    assert_eq!(
+        statuses
+            .iter()
+            .filter(|status| **status == StatusCode::UNPROCESSABLE_ENTITY)
+            .count(),
+        6
+    );
 }

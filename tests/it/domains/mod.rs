@@ -45,21 +45,44 @@ struct Party {
 }
 
 async fn acme(server: &Server) -> Party {
-    Party { organization: server.planted.organization, admin: people::admin(server).await.id }
+    Party {
+        organization: server.planted.organization,
+        admin: people::admin(server).await.id,
+    }
 }
 
 async fn other(server: &Server) -> Party {
     let (organization, admin, _) = crate::tenants::organization(server, "zoe@other.example").await;
-    Party { organization, admin }
+    Party {
+        organization,
+        admin,
+    }
 }
 
-async fn try_add(server: &Server, party: Party, name: &str, include_subdomains: Option<bool>) -> Result<Shown, Refusal> {
-    let (config, new) = (Arc::clone(&server.app.config), NewDomain { name: name.to_owned(), include_subdomains });
+async fn try_add(
+    server: &Server,
+    party: Party,
+    name: &str,
+    include_subdomains: Option<bool>,
+) -> Result<Shown, Refusal> {
+    let (config, new) = (
+        Arc::clone(&server.app.config),
+        NewDomain {
+            name: name.to_owned(),
+            include_subdomains,
+        },
+    );
     let rule = move |tx: &mut Tx| {
-        let organization = tx.find_organization(party.organization)?.ok_or(Refusal::NotFound)?;
+        let organization = tx
+            .find_organization(party.organization)?
+            .ok_or(Refusal::NotFound)?;
         domains::add(tx, &config, &organization, party.admin, &new).map(Verdict::Done)
     };
-    server.app.store.write_organization(party.organization, server.clock.now(), rule).await
+    server
+        .app
+        .store
+        .write_organization(party.organization, server.clock.now(), rule)
+        .await
 }
 
 async fn add(server: &Server, party: Party, name: &str) -> Shown {
@@ -68,23 +91,44 @@ async fn add(server: &Server, party: Party, name: &str) -> Shown {
 
 async fn get(server: &Server, party: Party, id: DomainId) -> Result<Shown, Refusal> {
     let config = Arc::clone(&server.app.config);
-    server.app.store.read(move |snapshot| domains::get(snapshot, &config, party.organization, party.admin, id)).await
+    server
+        .app
+        .store
+        .read(move |snapshot| domains::get(snapshot, &config, party.organization, party.admin, id))
+        .await
 }
 
 async fn check(server: &Server, party: Party, id: DomainId) -> Result<Shown, Refusal> {
     server.clock.step_seconds(10);
-    server.app.check_domain(party.organization, party.admin, id).await
+    server
+        .app
+        .check_domain(party.organization, party.admin, id)
+        .await
 }
 
 async fn remove(server: &Server, party: Party, id: DomainId) -> Result<(), Refusal> {
     let config = Arc::clone(&server.app.config);
-    let rule = move |tx: &mut Tx| domains::remove(tx, &config, party.organization, party.admin, id).map(Verdict::Done);
-    server.app.store.write_organization(party.organization, server.clock.now(), rule).await
+    let rule = move |tx: &mut Tx| {
+        domains::remove(tx, &config, party.organization, party.admin, id).map(Verdict::Done)
+    };
+    server
+        .app
+        .store
+        .write_organization(party.organization, server.clock.now(), rule)
+        .await
 }
 
-async fn choose_subdomains(server: &Server, party: Party, id: DomainId, include: Option<bool>) -> Result<Shown, Refusal> {
+async fn choose_subdomains(
+    server: &Server,
+    party: Party,
+    id: DomainId,
+    include: Option<bool>,
+) -> Result<Shown, Refusal> {
     let config = Arc::clone(&server.app.config);
-    let rule = move |tx: &mut Tx| domains::choose_subdomains(tx, &config, party.organization, party.admin, id, include).map(Verdict::Done);
+    let rule = move |tx: &mut Tx| {
+        domains::choose_subdomains(tx, &config, party.organization, party.admin, id, include)
+            .map(Verdict::Done)
+    };
     server.app.store.write(server.clock.now(), rule).await
 }
 
@@ -101,7 +145,9 @@ fn unpublish(names: &NameServer, domain: &Shown) {
 async fn proven(server: &Server, names: &NameServer, party: Party, name: &str) -> Shown {
     let domain = add(server, party, name).await;
     publish(names, &domain);
-    check(server, party, domain.id).await.expect("the record is there")
+    check(server, party, domain.id)
+        .await
+        .expect("the record is there")
 }
 
 /// The decision about sending to this address with the planted Sandbox key.
@@ -116,6 +162,10 @@ async fn may_send_to(server: &Server, address: &str) -> bool {
 }
 
 async fn verified_domains(server: &Server, party: Party) -> Vec<String> {
-    let listed: Result<_, store::Error> = server.app.store.read(move |snapshot| snapshot.list_verified_domains(party.organization)).await;
+    let listed: Result<_, store::Error> = server
+        .app
+        .store
+        .read(move |snapshot| snapshot.list_verified_domains(party.organization))
+        .await;
     listed.expect("a list")
 }

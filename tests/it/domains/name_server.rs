@@ -75,11 +75,19 @@ impl NameServer {
                 std::thread::spawn(move || serve_tcp(&state, connection));
             }
         });
-        Self { address, state, stopped }
+        Self {
+            address,
+            state,
+            stopped,
+        }
     }
 
     pub fn say(&self, name: &str, reply: Reply) {
-        self.state.lock().expect("no panic").replies.insert(name.to_lowercase(), reply);
+        self.state
+            .lock()
+            .expect("no panic")
+            .replies
+            .insert(name.to_lowercase(), reply);
     }
 
     /// One record of one string.
@@ -89,7 +97,11 @@ impl NameServer {
 
     /// The name is gone.
     pub fn forget(&self, name: &str) {
-        self.state.lock().expect("no panic").replies.remove(&name.to_lowercase());
+        self.state
+            .lock()
+            .expect("no panic")
+            .replies
+            .remove(&name.to_lowercase());
     }
 
     /// What was asked since the last time.
@@ -102,7 +114,8 @@ impl Drop for NameServer {
     fn drop(&mut self) {
         self.stopped.store(true, Ordering::SeqCst);
         // both threads wake up, and see it
-        let wake = UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.send_to(b"", self.address));
+        let wake =
+            UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.send_to(b"", self.address));
         drop((wake, TcpStream::connect(self.address)));
     }
 }
@@ -125,9 +138,16 @@ fn serve_tcp(state: &Mutex<State>, mut connection: TcpStream) {
         if connection.read_exact(&mut query).is_err() {
             return;
         }
-        let Some(answer) = answer(state, &query, Transport::Tcp) else { continue };
-        let length = u16::try_from(answer.len()).expect("at most 65535 bytes").to_be_bytes();
-        if connection.write_all(&[&length, answer.as_slice()].concat()).is_err() {
+        let Some(answer) = answer(state, &query, Transport::Tcp) else {
+            continue;
+        };
+        let length = u16::try_from(answer.len())
+            .expect("at most 65535 bytes")
+            .to_be_bytes();
+        if connection
+            .write_all(&[&length, answer.as_slice()].concat())
+            .is_err()
+        {
             return;
         }
     }
@@ -136,11 +156,19 @@ fn serve_tcp(state: &Mutex<State>, mut connection: TcpStream) {
 fn answer(state: &Mutex<State>, query: &[u8], transport: Transport) -> Option<Vec<u8>> {
     let query = Message::from_vec(query).ok()?;
     let question = query.queries.first()?.clone();
-    let name = question.name().to_ascii().trim_end_matches('.').to_lowercase();
+    let name = question
+        .name()
+        .to_ascii()
+        .trim_end_matches('.')
+        .to_lowercase();
     let reply = {
         let mut state = state.lock().expect("no panic");
         state.asked.push((name.clone(), transport));
-        state.replies.get(&name).cloned().unwrap_or(Reply::Code(ResponseCode::NXDomain))
+        state
+            .replies
+            .get(&name)
+            .cloned()
+            .unwrap_or(Reply::Code(ResponseCode::NXDomain))
     };
     let mut response = Message::response(query.metadata.id, OpCode::Query);
     response.metadata.recursion_desired = true;
@@ -152,15 +180,23 @@ fn answer(state: &Mutex<State>, query: &[u8], transport: Transport) -> Option<Ve
         Reply::Silence => return None,
         Reply::Noise => return Some(b"this is no DNS message".to_vec()),
         Reply::Texts(texts) => {
-            response.add_answers(texts.into_iter().map(|strings| record(RData::TXT(TXT::new(strings)))));
+            response.add_answers(
+                texts
+                    .into_iter()
+                    .map(|strings| record(RData::TXT(TXT::new(strings)))),
+            );
         }
         Reply::Nothing => {}
         Reply::Code(code) => response.metadata.response_code = code,
         Reply::Alias(target) => {
-            response.add_answer(record(RData::CNAME(CNAME(Name::from_ascii(format!("{target}.")).expect("a name")))));
+            response.add_answer(record(RData::CNAME(CNAME(
+                Name::from_ascii(format!("{target}.")).expect("a name"),
+            ))));
         }
         Reply::Referral => {
-            response.add_authority(record(RData::NS(NS(Name::from_ascii("ns.example.").expect("a name")))));
+            response.add_authority(record(RData::NS(NS(
+                Name::from_ascii("ns.example.").expect("a name")
+            ))));
         }
     }
     let bytes = response.to_vec().expect("a message");

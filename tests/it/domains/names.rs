@@ -8,7 +8,11 @@ use proptest::test_runner::TestRunner;
 use super::{acme, add, start, start_with, try_add};
 use crate::databases::{TestDatabase, both_databases};
 
-both_databases!(names_are_kept_in_one_spelling, names_that_nobody_can_prove_are_refused_with_a_reason, no_text_breaks_anything,);
+both_databases!(
+    names_are_kept_in_one_spelling,
+    names_that_nobody_can_prove_are_refused_with_a_reason,
+    no_text_breaks_anything,
+);
 
 async fn names_are_kept_in_one_spelling(db: TestDatabase) {
     let (server, _names) = start(db).await;
@@ -16,17 +20,36 @@ async fn names_are_kept_in_one_spelling(db: TestDatabase) {
     for (text, name, unicode) in [
         ("Brand.Example", "brand.example", None),
         ("\tbrand.co.uk.\n", "brand.co.uk", None),
-        ("bücher.example", "xn--bcher-kva.example", Some("bücher.example")),
-        ("пример.example", "xn--e1afmkfd.example", Some("пример.example")),
-        ("עברית.example", "xn--5dbqzzl.example", Some("עברית.example")),
+        (
+            "bücher.example",
+            "xn--bcher-kva.example",
+            Some("bücher.example"),
+        ),
+        (
+            "пример.example",
+            "xn--e1afmkfd.example",
+            Some("пример.example"),
+        ),
+        (
+            "עברית.example",
+            "xn--5dbqzzl.example",
+            Some("עברית.example"),
+        ),
         // UTS #39: written so that nobody can be mistaken about it, and shown so, too
         ("xn--cme-7cd.example", "xn--cme-7cd.example", None),
         ("brand.github.io", "brand.github.io", None),
     ] {
         let shown = add(&server, party, text).await;
-        assert_eq!((shown.name.as_str(), shown.unicode_name.as_deref()), (name, unicode), "{text:?}");
+        assert_eq!(
+            (shown.name.as_str(), shown.unicode_name.as_deref()),
+            (name, unicode),
+            "{text:?}"
+        );
         let again = try_add(&server, party, &name.to_uppercase(), None).await;
-        assert!(matches!(again, Err(Refusal::Invalid(errors)) if errors[0].1.contains("already")), "{text:?}");
+        assert!(
+            matches!(again, Err(Refusal::Invalid(errors)) if errors[0].1.contains("already")),
+            "{text:?}"
+        );
     }
 }
 
@@ -81,10 +104,22 @@ async fn names_that_nobody_can_prove_are_refused_with_a_reason(db: TestDatabase)
         (&format!("{}.example", "a".repeat(64)), "too long"),
     ] {
         let refused = try_add(&server, party, text, None).await;
-        let Err(Refusal::Invalid(errors)) = refused else { unreachable!("{text:?} was accepted: {refused:?}") };
-        let [(field, message)] = &errors[..] else { unreachable!("one error: {errors:?}") };
-        assert!(*field == "name" && message.contains(reason), "{text:?}: {message}");
-        assert!(message.starts_with(|first: char| first.is_ascii_uppercase()) && message.ends_with('.') && message.len() < 200, "{message}");
+        let Err(Refusal::Invalid(errors)) = refused else {
+            unreachable!("{text:?} was accepted: {refused:?}")
+        };
+        let [(field, message)] = &errors[..] else {
+            unreachable!("one error: {errors:?}")
+        };
+        assert!(
+            *field == "name" && message.contains(reason),
+            "{text:?}: {message}"
+        );
+        assert!(
+            message.starts_with(|first: char| first.is_ascii_uppercase())
+                && message.ends_with('.')
+                && message.len() < 200,
+            "{message}"
+        );
     }
     assert_eq!(server.database.count_events("domain.added"), 0);
     assert!(names.take_asked().is_empty());
@@ -102,7 +137,8 @@ fn text() -> impl Strategy<Value = String> {
 }
 
 async fn no_text_breaks_anything(db: TestDatabase) {
-    let (server, _names) = start_with(db, |config| config.domains.max_per_organization = 1000).await;
+    let (server, _names) =
+        start_with(db, |config| config.domains.max_per_organization = 1000).await;
     let party = acme(&server).await;
     let mut runner = TestRunner::default();
     for _ in 0..300 {
@@ -110,7 +146,12 @@ async fn no_text_breaks_anything(db: TestDatabase) {
         match try_add(&server, party, &text, None).await {
             Ok(shown) => {
                 let record = shown.record.expect("a record");
-                assert!(shown.name.is_ascii() && record.name.len() <= 253 && record.name.ends_with(&shown.name), "{text:?}");
+                assert!(
+                    shown.name.is_ascii()
+                        && record.name.len() <= 253
+                        && record.name.ends_with(&shown.name),
+                    "{text:?}"
+                );
                 let name = hickory_proto::rr::Name::from_ascii(format!("{}.", record.name));
                 assert!(name.is_ok_and(|name| name.num_labels() >= 3), "{text:?}");
             }

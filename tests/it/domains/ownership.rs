@@ -9,7 +9,10 @@ use countersign::types::id::OrganizationId;
 use countersign::types::state::{DomainFinding, DomainState};
 use serde_json::json;
 
-use super::{acme, add, check, choose_subdomains, get, may_send_to, other, proven, publish, remove, send_to, start, start_with, verified_domains};
+use super::{
+    acme, add, check, choose_subdomains, get, may_send_to, other, proven, publish, remove, send_to,
+    start, start_with, verified_domains,
+};
 use crate::databases::{TestDatabase, both_databases};
 use crate::server::Server;
 
@@ -28,14 +31,31 @@ async fn who_proves_a_domain_first_has_it_and_the_second_is_told(db: TestDatabas
     let domain = proven(&server, &names, first, "brand.example").await;
     // adding tells nothing about others
     let claim = add(&server, second, "brand.example").await;
-    assert_eq!(check(&server, second, claim.id).await.expect("checked").last_finding, Some(DomainFinding::Different));
+    assert_eq!(
+        check(&server, second, claim.id)
+            .await
+            .expect("checked")
+            .last_finding,
+        Some(DomainFinding::Different)
+    );
     publish(&names, &claim);
-    assert!(matches!(check(&server, second, claim.id).await, Err(Refusal::Blocked(text)) if text.contains("another organization has proven")));
+    assert!(
+        matches!(check(&server, second, claim.id).await, Err(Refusal::Blocked(text)) if text.contains("another organization has proven"))
+    );
     let shown = get(&server, second, claim.id).await.expect("there");
-    assert_eq!((shown.state, shown.last_finding), (DomainState::Pending, Some(DomainFinding::Taken)));
+    assert_eq!(
+        (shown.state, shown.last_finding),
+        (DomainState::Pending, Some(DomainFinding::Taken))
+    );
     assert!(verified_domains(&server, second).await.is_empty());
     remove(&server, first, domain.id).await.expect("removed");
-    assert_eq!(check(&server, second, claim.id).await.expect("checked").state, DomainState::Verified);
+    assert_eq!(
+        check(&server, second, claim.id)
+            .await
+            .expect("checked")
+            .state,
+        DomainState::Verified
+    );
 }
 
 async fn of_two_organizations_that_prove_at_once_one_has_it(db: TestDatabase) {
@@ -43,16 +63,36 @@ async fn of_two_organizations_that_prove_at_once_one_has_it(db: TestDatabase) {
     let (first, second) = (acme(&server).await, other(&server).await);
     for number in 0..5 {
         let name = format!("brand{number}.example");
-        let (one, two) = (add(&server, first, &name).await, add(&server, second, &name).await);
-        let values = [&one, &two].map(|domain| vec![domain.record.clone().expect("a record").value]);
-        names.say(&one.record.clone().expect("a record").name, super::name_server::Reply::Texts(values.to_vec()));
-        let (a, b) = tokio::join!(
-            server.app.check_domain(first.organization, first.admin, one.id),
-            server.app.check_domain(second.organization, second.admin, two.id)
+        let (one, two) = (
+            add(&server, first, &name).await,
+            add(&server, second, &name).await,
         );
-        let refused = [a, b].into_iter().filter_map(Result::err).collect::<Vec<_>>();
-        assert!(matches!(&refused[..], [Refusal::Blocked(text)] if text.contains("another organization")), "{refused:?}");
-        let (has, has_too) = (verified_domains(&server, first).await.contains(&name), verified_domains(&server, second).await.contains(&name));
+        let values =
+            [&one, &two].map(|domain| vec![domain.record.clone().expect("a record").value]);
+        names.say(
+            &one.record.clone().expect("a record").name,
+            super::name_server::Reply::Texts(values.to_vec()),
+        );
+        let (a, b) = tokio::join!(
+            server
+                .app
+                .check_domain(first.organization, first.admin, one.id),
+            server
+                .app
+                .check_domain(second.organization, second.admin, two.id)
+        );
+        let refused = [a, b]
+            .into_iter()
+            .filter_map(Result::err)
+            .collect::<Vec<_>>();
+        assert!(
+            matches!(&refused[..], [Refusal::Blocked(text)] if text.contains("another organization")),
+            "{refused:?}"
+        );
+        let (has, has_too) = (
+            verified_domains(&server, first).await.contains(&name),
+            verified_domains(&server, second).await.contains(&name),
+        );
         assert!(has != has_too);
     }
 }
@@ -62,18 +102,29 @@ async fn sub_domains_count_by_the_domains_own_switch_and_never_upward(db: TestDa
     let party = acme(&server).await;
     let domain = proven(&server, &names, party, "mail.brand.example").await;
     assert!(!may_send_to(&server, "ada@x.mail.brand.example").await);
-    let shown = choose_subdomains(&server, party, domain.id, Some(true)).await.expect("chosen");
+    let shown = choose_subdomains(&server, party, domain.id, Some(true))
+        .await
+        .expect("chosen");
     assert!(shown.include_subdomains && shown.include_subdomains_chosen);
     let allowed = send_to(&server, "ada@y.x.mail.brand.example").await;
     assert_eq!(
         allowed["obligations"]["recipients"],
         json!({"domains": ["acme.example", "mail.brand.example"], "include_subdomains": false, "subdomains_of": ["mail.brand.example"]})
     );
-    for address in ["ada@brand.example", "ada@www.brand.example", "ada@evilmail.brand.example", "ada@x.acme.example"] {
+    for address in [
+        "ada@brand.example",
+        "ada@www.brand.example",
+        "ada@evilmail.brand.example",
+        "ada@x.acme.example",
+    ] {
         assert!(!may_send_to(&server, address).await, "{address}");
     }
-    choose_subdomains(&server, party, domain.id, Some(false)).await.expect("chosen");
-    choose_subdomains(&server, party, domain.id, Some(false)).await.expect("again");
+    choose_subdomains(&server, party, domain.id, Some(false))
+        .await
+        .expect("chosen");
+    choose_subdomains(&server, party, domain.id, Some(false))
+        .await
+        .expect("again");
     assert!(!may_send_to(&server, "ada@x.mail.brand.example").await);
     assert_eq!(server.database.count_events("domain.subdomains_chosen"), 2);
 }
@@ -84,14 +135,26 @@ async fn the_installations_switch_counts_where_the_domain_says_nothing(db: TestD
     let domain = proven(&server, &names, party, "brand.example").await;
     assert!(domain.include_subdomains && !domain.include_subdomains_chosen);
     let allowed = send_to(&server, "ada@x.brand.example").await;
-    assert_eq!(allowed["obligations"]["recipients"], json!({"domains": ["acme.example", "brand.example"], "include_subdomains": true}));
-    choose_subdomains(&server, party, domain.id, Some(false)).await.expect("chosen");
-    assert!(!may_send_to(&server, "ada@x.brand.example").await && may_send_to(&server, "ada@x.acme.example").await);
+    assert_eq!(
+        allowed["obligations"]["recipients"],
+        json!({"domains": ["acme.example", "brand.example"], "include_subdomains": true})
+    );
+    choose_subdomains(&server, party, domain.id, Some(false))
+        .await
+        .expect("chosen");
+    assert!(
+        !may_send_to(&server, "ada@x.brand.example").await
+            && may_send_to(&server, "ada@x.acme.example").await
+    );
 }
 
 async fn owner(server: &Server, address: &str) -> Option<OrganizationId> {
     let address = Mailbox::parse(address).expect("an address");
-    let found: Result<_, store::Error> = server.app.store.read(move |snapshot| find_verified_owner(snapshot, &address)).await;
+    let found: Result<_, store::Error> = server
+        .app
+        .store
+        .read(move |snapshot| find_verified_owner(snapshot, &address))
+        .await;
     found.expect("an answer")
 }
 
@@ -101,17 +164,37 @@ async fn an_address_belongs_to_the_organization_that_has_proven_its_domain(db: T
     let (first, second) = (acme(&server).await, other(&server).await);
     let domain = proven(&server, &names, first, "brand.example").await;
     add(&server, first, "claimed.example").await;
-    assert_eq!(owner(&server, "Ada@BRAND.example").await, Some(first.organization));
-    for address in ["ada@x.brand.example", "ada@claimed.example", "ada@example.com", "ada@gmail.com", "ada@evilbrand.example"] {
+    assert_eq!(
+        owner(&server, "Ada@BRAND.example").await,
+        Some(first.organization)
+    );
+    for address in [
+        "ada@x.brand.example",
+        "ada@claimed.example",
+        "ada@example.com",
+        "ada@gmail.com",
+        "ada@evilbrand.example",
+    ] {
         assert_eq!(owner(&server, address).await, None, "{address}");
     }
-    choose_subdomains(&server, first, domain.id, Some(true)).await.expect("chosen");
-    assert_eq!(owner(&server, "ada@y.x.brand.example").await, Some(first.organization));
+    choose_subdomains(&server, first, domain.id, Some(true))
+        .await
+        .expect("chosen");
+    assert_eq!(
+        owner(&server, "ada@y.x.brand.example").await,
+        Some(first.organization)
+    );
     // the nearest proven domain decides
     proven(&server, &names, second, "x.brand.example").await;
-    assert_eq!(owner(&server, "ada@x.brand.example").await, Some(second.organization));
+    assert_eq!(
+        owner(&server, "ada@x.brand.example").await,
+        Some(second.organization)
+    );
     assert_eq!(owner(&server, "ada@y.x.brand.example").await, None);
-    assert_eq!(owner(&server, "ada@z.brand.example").await, Some(first.organization));
+    assert_eq!(
+        owner(&server, "ada@z.brand.example").await,
+        Some(first.organization)
+    );
     remove(&server, first, domain.id).await.expect("removed");
     assert_eq!(owner(&server, "ada@brand.example").await, None);
 }
@@ -128,20 +211,49 @@ async fn the_last_domain_of_required_single_sign_on_stays(db: TestDatabase) {
             name: "Acme ID".to_owned(),
             enforced,
         };
-        let (config, sealer) = (std::sync::Arc::clone(&server.app.config), std::sync::Arc::clone(&server.app.sealer));
-        server.write(move |tx| identities::configure(tx, &config.identity, &sealer, organization, admin, &settings)).await
+        let (config, sealer) = (
+            std::sync::Arc::clone(&server.app.config),
+            std::sync::Arc::clone(&server.app.sealer),
+        );
+        server
+            .write(move |tx| {
+                identities::configure(
+                    tx,
+                    &config.identity,
+                    &sealer,
+                    organization,
+                    admin,
+                    &settings,
+                )
+            })
+            .await
     };
     configure(true).await;
-    let found = server.app.store.read(move |snapshot| Ok::<_, Refusal>(snapshot.find_domain_by_name(organization, "acme.example")?)).await;
+    let found = server
+        .app
+        .store
+        .read(move |snapshot| {
+            Ok::<_, Refusal>(snapshot.find_domain_by_name(organization, "acme.example")?)
+        })
+        .await;
     let planted = found.expect("an answer").expect("planted").id;
     let second = proven(&server, &names, party, "brand.example").await;
-    remove(&server, party, planted).await.expect("another one is left");
-    assert!(matches!(remove(&server, party, second.id).await, Err(Refusal::Blocked(text)) if text.contains("Stop requiring it first")));
+    remove(&server, party, planted)
+        .await
+        .expect("another one is left");
+    assert!(
+        matches!(remove(&server, party, second.id).await, Err(Refusal::Blocked(text)) if text.contains("Stop requiring it first"))
+    );
     let pending = add(&server, party, "pending.example").await;
-    remove(&server, party, pending.id).await.expect("it recognizes nobody");
+    remove(&server, party, pending.id)
+        .await
+        .expect("it recognizes nobody");
     configure(false).await;
     let config = std::sync::Arc::clone(&server.app.config);
-    let rule = move |tx: &mut Tx| countersign::domain::domains::remove(tx, &config, organization, admin, second.id).map(Verdict::Done);
+    let rule = move |tx: &mut Tx| {
+        countersign::domain::domains::remove(tx, &config, organization, admin, second.id)
+            .map(Verdict::Done)
+    };
     let removed: Result<(), Refusal> = server.app.store.write(server.clock.now(), rule).await;
     removed.expect("nobody needs it");
 }

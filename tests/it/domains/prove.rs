@@ -8,7 +8,10 @@ use hickory_proto::op::ResponseCode;
 use serde_json::json;
 
 use super::name_server::Reply;
-use super::{Party, acme, add, check, get, may_send_to, other, proven, publish, remove, send_to, start, start_with, try_add, verified_domains};
+use super::{
+    Party, acme, add, check, get, may_send_to, other, proven, publish, remove, send_to, start,
+    start_with, try_add, verified_domains,
+};
 use crate::databases::{TestDatabase, both_databases};
 use crate::server::Server;
 use crate::tenants;
@@ -34,10 +37,26 @@ async fn a_domain_is_shown_with_the_record_to_publish(db: TestDatabase) {
     let shown = add(&server, party, " BÜCHER.example. ").await;
     let value = serde_json::to_value(&shown).expect("JSON");
     let record = &value["record"];
-    assert_eq!((&value["name"], &value["unicode_name"]), (&json!("xn--bcher-kva.example"), &json!("bücher.example")));
-    assert_eq!((&value["state"], &value["include_subdomains"], &value["verified_at"]), (&json!("pending"), &json!(false), &json!(null)));
-    assert_eq!((&record["type"], &record["name"]), (&json!("TXT"), &json!("_countersign.xn--bcher-kva.example")));
-    let token = record["value"].as_str().and_then(|value| value.strip_prefix("countersign-verification=")).expect("a token");
+    assert_eq!(
+        (&value["name"], &value["unicode_name"]),
+        (&json!("xn--bcher-kva.example"), &json!("bücher.example"))
+    );
+    assert_eq!(
+        (
+            &value["state"],
+            &value["include_subdomains"],
+            &value["verified_at"]
+        ),
+        (&json!("pending"), &json!(false), &json!(null))
+    );
+    assert_eq!(
+        (&record["type"], &record["name"]),
+        (&json!("TXT"), &json!("_countersign.xn--bcher-kva.example"))
+    );
+    let token = record["value"]
+        .as_str()
+        .and_then(|value| value.strip_prefix("countersign-verification="))
+        .expect("a token");
     assert_eq!(token.len(), 32);
     let second = add(&server, party, "brand.example").await;
     assert!(!second.record.expect("a record").value.contains(token));
@@ -49,16 +68,35 @@ async fn the_record_proves_the_domain_and_the_next_decision_knows(db: TestDataba
     let (server, names) = start(db).await;
     let party = acme(&server).await;
     let domain = add(&server, party, "brand.example").await;
-    assert_eq!(send_to(&server, "ada@brand.example").await["refused_recipients"][0]["reason"], "not_own_domain");
+    assert_eq!(
+        send_to(&server, "ada@brand.example").await["refused_recipients"][0]["reason"],
+        "not_own_domain"
+    );
     publish(&names, &domain);
-    assert!(!may_send_to(&server, "ada@brand.example").await, "nobody has looked yet");
+    assert!(
+        !may_send_to(&server, "ada@brand.example").await,
+        "nobody has looked yet"
+    );
     let shown = check(&server, party, domain.id).await.expect("checked");
-    assert_eq!((shown.state, shown.last_finding, shown.failed_checks), (DomainState::Verified, Some(DomainFinding::Found), 0));
+    assert_eq!(
+        (shown.state, shown.last_finding, shown.failed_checks),
+        (DomainState::Verified, Some(DomainFinding::Found), 0)
+    );
     assert_eq!(shown.verified_at, Some(server.clock.now()));
     let allowed = send_to(&server, "ada@brand.example").await;
-    assert_eq!(allowed["obligations"]["recipients"], json!({"domains": ["acme.example", "brand.example"], "include_subdomains": false}));
-    assert!(!may_send_to(&server, "ada@mail.brand.example").await && !may_send_to(&server, "ada@example").await);
-    assert_eq!(server.database.count_events("domain.verified"), 2, "with the planted one");
+    assert_eq!(
+        allowed["obligations"]["recipients"],
+        json!({"domains": ["acme.example", "brand.example"], "include_subdomains": false})
+    );
+    assert!(
+        !may_send_to(&server, "ada@mail.brand.example").await
+            && !may_send_to(&server, "ada@example").await
+    );
+    assert_eq!(
+        server.database.count_events("domain.verified"),
+        2,
+        "with the planted one"
+    );
 }
 
 async fn the_record_is_found_however_the_name_server_keeps_it(db: TestDatabase) {
@@ -74,13 +112,28 @@ async fn the_record_is_found_however_the_name_server_keeps_it(db: TestDatabase) 
             1 => Reply::Texts(vec![halves]),
             2 => Reply::Texts(vec![vec![format!(" \"{value}\" ")]]),
             // more than 512 bytes: over TCP
-            3 => Reply::Texts((0..9).map(|_| vec!["x".repeat(90)]).chain([vec![value]]).collect()),
+            3 => Reply::Texts(
+                (0..9)
+                    .map(|_| vec!["x".repeat(90)])
+                    .chain([vec![value]])
+                    .collect(),
+            ),
             4 => Reply::Alias("proofs.example".to_owned()),
-            _ => Reply::Texts(vec![vec!["countersign-verification=another".to_owned()], vec![value]]),
+            _ => Reply::Texts(vec![
+                vec!["countersign-verification=another".to_owned()],
+                vec![value],
+            ]),
         };
         names.publish("proofs.example", &record.value);
         names.say(&record.name, reply);
-        assert_eq!(check(&server, party, domain.id).await.expect("checked").state, DomainState::Verified, "{number}");
+        assert_eq!(
+            check(&server, party, domain.id)
+                .await
+                .expect("checked")
+                .state,
+            DomainState::Verified,
+            "{number}"
+        );
     }
 }
 
@@ -90,29 +143,64 @@ async fn another_record_or_none_proves_nothing(db: TestDatabase) {
     let domain = add(&server, party, "brand.example").await;
     let record = domain.record.clone().expect("a record");
     let found = |text: &str| Reply::Texts(vec![vec![text.to_owned()]]);
-    let token = record.value.strip_prefix("countersign-verification=").expect("a token").to_owned();
+    let token = record
+        .value
+        .strip_prefix("countersign-verification=")
+        .expect("a token")
+        .to_owned();
     for (reply, finding) in [
         (Reply::Code(ResponseCode::NXDomain), DomainFinding::Absent),
         (Reply::Nothing, DomainFinding::Absent),
         (found("countersign-verification="), DomainFinding::Different),
         (found(&token), DomainFinding::Different),
-        (found(&record.value.to_lowercase()), DomainFinding::Different),
-        (found(&format!("{}x", record.value)), DomainFinding::Different),
-        (found(&record.value[..record.value.len() - 1]), DomainFinding::Different),
+        (
+            found(&record.value.to_lowercase()),
+            DomainFinding::Different,
+        ),
+        (
+            found(&format!("{}x", record.value)),
+            DomainFinding::Different,
+        ),
+        (
+            found(&record.value[..record.value.len() - 1]),
+            DomainFinding::Different,
+        ),
         // two records are not two strings of one
-        (Reply::Texts(vec![vec![record.value[..9].to_owned()], vec![record.value[9..].to_owned()]]), DomainFinding::Different),
-        (Reply::Alias("nowhere.example".to_owned()), DomainFinding::Absent),
+        (
+            Reply::Texts(vec![
+                vec![record.value[..9].to_owned()],
+                vec![record.value[9..].to_owned()],
+            ]),
+            DomainFinding::Different,
+        ),
+        (
+            Reply::Alias("nowhere.example".to_owned()),
+            DomainFinding::Absent,
+        ),
     ] {
         names.say(&record.name, reply);
         let shown = check(&server, party, domain.id).await.expect("checked");
-        assert_eq!((shown.state, shown.last_finding), (DomainState::Pending, Some(finding)));
+        assert_eq!(
+            (shown.state, shown.last_finding),
+            (DomainState::Pending, Some(finding))
+        );
     }
     // the record of another place
     names.forget(&record.name);
-    for elsewhere in ["brand.example", "_countersign.mail.brand.example", "_countersign.example"] {
+    for elsewhere in [
+        "brand.example",
+        "_countersign.mail.brand.example",
+        "_countersign.example",
+    ] {
         names.publish(elsewhere, &record.value);
     }
-    assert_eq!(check(&server, party, domain.id).await.expect("checked").last_finding, Some(DomainFinding::Absent));
+    assert_eq!(
+        check(&server, party, domain.id)
+            .await
+            .expect("checked")
+            .last_finding,
+        Some(DomainFinding::Absent)
+    );
     assert!(!may_send_to(&server, "ada@brand.example").await);
 }
 
@@ -121,10 +209,18 @@ async fn no_answer_proves_nothing_and_says_so(db: TestDatabase) {
     let party = acme(&server).await;
     let domain = add(&server, party, "brand.example").await;
     let name = domain.record.clone().expect("a record").name;
-    for reply in [Reply::Code(ResponseCode::ServFail), Reply::Code(ResponseCode::Refused), Reply::Referral, Reply::Silence] {
+    for reply in [
+        Reply::Code(ResponseCode::ServFail),
+        Reply::Code(ResponseCode::Refused),
+        Reply::Referral,
+        Reply::Silence,
+    ] {
         names.say(&name, reply);
         let shown = check(&server, party, domain.id).await.expect("checked");
-        assert_eq!((shown.state, shown.last_finding), (DomainState::Pending, Some(DomainFinding::Unanswered)));
+        assert_eq!(
+            (shown.state, shown.last_finding),
+            (DomainState::Pending, Some(DomainFinding::Unanswered))
+        );
     }
 }
 
@@ -136,8 +232,14 @@ async fn a_removed_domain_is_foreign_at_the_next_decision(db: TestDatabase) {
     remove(&server, party, domain.id).await.expect("removed");
     assert!(!may_send_to(&server, "ada@brand.example").await);
     assert_eq!(get(&server, party, domain.id).await, Err(Refusal::NotFound));
-    assert_eq!(remove(&server, party, domain.id).await, Err(Refusal::NotFound));
-    assert_eq!(check(&server, party, domain.id).await, Err(Refusal::NotFound));
+    assert_eq!(
+        remove(&server, party, domain.id).await,
+        Err(Refusal::NotFound)
+    );
+    assert_eq!(
+        check(&server, party, domain.id).await,
+        Err(Refusal::NotFound)
+    );
     assert_eq!(server.database.count_events("domain.removed"), 1);
 }
 
@@ -148,24 +250,46 @@ async fn a_domain_added_again_needs_a_new_record(db: TestDatabase) {
     remove(&server, party, domain.id).await.expect("removed");
     let again = add(&server, party, "brand.example").await;
     assert_ne!(again.record, domain.record);
-    assert_eq!(check(&server, party, again.id).await.expect("checked").last_finding, Some(DomainFinding::Different));
+    assert_eq!(
+        check(&server, party, again.id)
+            .await
+            .expect("checked")
+            .last_finding,
+        Some(DomainFinding::Different)
+    );
 }
 
 async fn a_domain_is_looked_up_at_most_every_ten_seconds(db: TestDatabase) {
     let (server, names) = start(db).await;
-    let Party { organization, admin } = acme(&server).await;
-    let domain = add(&server, Party { organization, admin }, "brand.example").await;
+    let Party {
+        organization,
+        admin,
+    } = acme(&server).await;
+    let domain = add(
+        &server,
+        Party {
+            organization,
+            admin,
+        },
+        "brand.example",
+    )
+    .await;
     let ask = || server.app.check_domain(organization, admin, domain.id);
     assert!(ask().await.is_ok());
     for seconds in [0, 1, 8] {
         server.clock.step_seconds(seconds);
-        assert!(matches!(ask().await, Err(Refusal::Blocked(text)) if text.contains("a moment ago")));
+        assert!(
+            matches!(ask().await, Err(Refusal::Blocked(text)) if text.contains("a moment ago"))
+        );
     }
     server.clock.step_seconds(1);
     names.take_asked();
     // of ten at once one asks
     let (a, b, c, d) = tokio::join!(ask(), ask(), ask(), ask());
-    assert_eq!([a, b, c, d].iter().filter(|answer| answer.is_ok()).count(), 1);
+    assert_eq!(
+        [a, b, c, d].iter().filter(|answer| answer.is_ok()).count(),
+        1
+    );
     assert_eq!(names.take_asked().len(), 1);
 }
 
@@ -175,49 +299,88 @@ async fn a_removal_during_the_look_up_wins(db: TestDatabase) {
     use countersign::store::Tx;
     let (server, _names) = start(db).await;
     let party = acme(&server).await;
-    let Party { organization, admin } = party;
+    let Party {
+        organization,
+        admin,
+    } = party;
     let domain = add(&server, party, "brand.example").await;
     let id = domain.id;
     let whole = std::sync::Arc::clone(&server.app.config);
-    let question = server.write(move |tx| begin_check(tx, &whole, organization, admin, id)).await;
+    let question = server
+        .write(move |tx| begin_check(tx, &whole, organization, admin, id))
+        .await;
     remove(&server, party, id).await.expect("removed");
     let again = add(&server, party, "brand.example").await;
-    let (config, value) = (server.app.config.domains.clone(), domain.record.expect("a record").value);
+    let (config, value) = (
+        server.app.config.domains.clone(),
+        domain.record.expect("a record").value,
+    );
     let late = move |tx: &mut Tx| conclude(tx, &config, &question, &Ok(Answer::Texts(vec![value])));
-    let concluded: Result<countersign::store::domains::Domain, Refusal> = server.app.store.write(server.clock.now(), late).await;
+    let concluded: Result<countersign::store::domains::Domain, Refusal> =
+        server.app.store.write(server.clock.now(), late).await;
     assert!(matches!(concluded, Err(Refusal::NotFound)));
-    assert_eq!(get(&server, party, again.id).await.expect("there").state, DomainState::Pending);
+    assert_eq!(
+        get(&server, party, again.id).await.expect("there").state,
+        DomainState::Pending
+    );
     // and a look-up that was overtaken by another says nothing any more
     let (config, next) = (server.app.config.domains.clone(), again.id);
     let whole = std::sync::Arc::clone(&server.app.config);
-    let slow = server.write(move |tx| begin_check(tx, &whole, organization, admin, next)).await;
-    assert_eq!(check(&server, party, next).await.expect("checked").last_finding, Some(DomainFinding::Absent));
+    let slow = server
+        .write(move |tx| begin_check(tx, &whole, organization, admin, next))
+        .await;
+    assert_eq!(
+        check(&server, party, next)
+            .await
+            .expect("checked")
+            .last_finding,
+        Some(DomainFinding::Absent)
+    );
     let value = again.record.expect("a record").value;
     server
         .app
         .store
-        .write(server.clock.now(), move |tx: &mut Tx| conclude(tx, &config, &slow, &Ok(Answer::Texts(vec![value]))))
+        .write(server.clock.now(), move |tx: &mut Tx| {
+            conclude(tx, &config, &slow, &Ok(Answer::Texts(vec![value])))
+        })
         .await
         .expect("without effect");
-    assert_eq!(get(&server, party, next).await.expect("there").last_finding, Some(DomainFinding::Absent));
+    assert_eq!(
+        get(&server, party, next).await.expect("there").last_finding,
+        Some(DomainFinding::Absent)
+    );
 }
 
 async fn what_the_operator_vouches_for_has_no_record(db: TestDatabase) {
     let (server, names) = start(db).await;
     let party = acme(&server).await;
     let (organization, name) = (party.organization, "acme.example");
-    let found = server.app.store.read(move |snapshot| Ok::<_, Refusal>(snapshot.find_domain_by_name(organization, name)?)).await;
+    let found = server
+        .app
+        .store
+        .read(move |snapshot| Ok::<_, Refusal>(snapshot.find_domain_by_name(organization, name)?))
+        .await;
     let id = found.expect("an answer").expect("planted").id;
     let shown = get(&server, party, id).await.expect("shown");
-    assert_eq!((shown.state, shown.record, shown.next_check_at), (DomainState::Verified, None, None));
-    assert!(matches!(check(&server, party, id).await, Err(Refusal::Blocked(text)) if text.contains("no record to look for")));
+    assert_eq!(
+        (shown.state, shown.record, shown.next_check_at),
+        (DomainState::Verified, None, None)
+    );
+    assert!(
+        matches!(check(&server, party, id).await, Err(Refusal::Blocked(text)) if text.contains("no record to look for"))
+    );
     assert!(names.take_asked().is_empty());
 }
 
 /// Two of a party's domains, from behind one of them on.
 async fn list(server: &Server, party: Party, after: Option<&Shown>) -> Result<Vec<Shown>, Refusal> {
-    let (config, after) = (std::sync::Arc::clone(&server.app.config), after.map(|shown| (shown.created_at, shown.id)));
-    let page = move |snapshot: &mut Snapshot| domains::list(snapshot, &config, party.organization, party.admin, after, 2);
+    let (config, after) = (
+        std::sync::Arc::clone(&server.app.config),
+        after.map(|shown| (shown.created_at, shown.id)),
+    );
+    let page = move |snapshot: &mut Snapshot| {
+        domains::list(snapshot, &config, party.organization, party.admin, after, 2)
+    };
     server.app.store.read(page).await
 }
 
@@ -227,16 +390,30 @@ async fn only_admins_see_and_change_domains_and_foreign_ones_are_not_found(db: T
     server.clock.step_seconds(1);
     let domain = add(&server, acme, "brand.example").await;
     let member = tenants::member(&server, "mia@acme.example", OrganizationRole::Member).await;
-    let plain = Party { admin: member, ..acme };
-    let stranger = Party { admin: other.admin, ..acme };
+    let plain = Party {
+        admin: member,
+        ..acme
+    };
+    let stranger = Party {
+        admin: other.admin,
+        ..acme
+    };
     let elsewhere = other;
-    for (party, refused) in
-        [(plain, Refusal::Forbidden("Your role does not allow this.")), (stranger, Refusal::NotFound), (elsewhere, Refusal::NotFound)]
-    {
+    for (party, refused) in [
+        (plain, Refusal::Forbidden("Your role does not allow this.")),
+        (stranger, Refusal::NotFound),
+        (elsewhere, Refusal::NotFound),
+    ] {
         assert_eq!(get(&server, party, domain.id).await, Err(refused.clone()));
         assert_eq!(check(&server, party, domain.id).await, Err(refused.clone()));
-        assert_eq!(remove(&server, party, domain.id).await, Err(refused.clone()));
-        assert_eq!(super::choose_subdomains(&server, party, domain.id, Some(true)).await, Err(refused.clone()));
+        assert_eq!(
+            remove(&server, party, domain.id).await,
+            Err(refused.clone())
+        );
+        assert_eq!(
+            super::choose_subdomains(&server, party, domain.id, Some(true)).await,
+            Err(refused.clone())
+        );
     }
     for party in [plain, stranger] {
         assert!(try_add(&server, party, "more.example", None).await.is_err());
@@ -245,9 +422,17 @@ async fn only_admins_see_and_change_domains_and_foreign_ones_are_not_found(db: T
     // the newest first, page by page
     server.clock.step_seconds(1);
     let newer = add(&server, acme, "newer.example").await;
-    assert_eq!(list(&server, acme, None).await, Ok(vec![newer.clone(), domain.clone()]));
+    assert_eq!(
+        list(&server, acme, None).await,
+        Ok(vec![newer.clone(), domain.clone()])
+    );
     let rest = list(&server, acme, Some(&domain)).await.expect("a page");
-    assert_eq!(rest.iter().map(|shown| shown.name.as_str()).collect::<Vec<_>>(), ["acme.example"]);
+    assert_eq!(
+        rest.iter()
+            .map(|shown| shown.name.as_str())
+            .collect::<Vec<_>>(),
+        ["acme.example"]
+    );
     assert_eq!(get(&server, acme, domain.id).await, Ok(domain));
     assert_eq!(verified_domains(&server, acme).await, ["acme.example"]);
 }
@@ -262,8 +447,13 @@ async fn an_organization_has_a_bounded_number_of_domains(db: TestDatabase) {
         try_add(&server, party, "three.example", None),
         try_add(&server, party, "four.example", None)
     );
-    assert_eq!([&a, &b, &c].iter().filter(|answer| answer.is_ok()).count(), 1);
-    assert!(matches!(try_add(&server, party, "five.example", None).await, Err(Refusal::Blocked(text)) if text.contains("limit of 3 domains")));
+    assert_eq!(
+        [&a, &b, &c].iter().filter(|answer| answer.is_ok()).count(),
+        1
+    );
+    assert!(
+        matches!(try_add(&server, party, "five.example", None).await, Err(Refusal::Blocked(text)) if text.contains("limit of 3 domains"))
+    );
     let last = a.or(b).or(c).expect("one of them");
     remove(&server, party, last.id).await.expect("removed");
     add(&server, party, "five.example").await;

@@ -50,9 +50,15 @@ async fn every_field_of_the_answer_is_as_documented(db: TestDatabase) {
     });
     let mut answer = server.verify(question).await;
     let key_id = answer["credential"]["id"].take();
-    assert!(key_id.as_str().is_some_and(|id| id.starts_with("key_")), "{key_id}");
-    let permissions =
-        server.app.catalogue.names(server.app.catalogue.all() & !server.app.catalogue.management() & !server.app.catalogue.organization());
+    assert!(
+        key_id.as_str().is_some_and(|id| id.starts_with("key_")),
+        "{key_id}"
+    );
+    let permissions = server.app.catalogue.names(
+        server.app.catalogue.all()
+            & !server.app.catalogue.management()
+            & !server.app.catalogue.organization(),
+    );
     let expected = json!({
         "allowed": true, "code": "valid", "credential": {"kind": "api_key", "id": null, "name": "Quickstart (Sandbox)"},
         "environment": "sandbox", "organization": planted.organization, "workspaces": [planted.workspace],
@@ -66,15 +72,32 @@ async fn every_field_of_the_answer_is_as_documented(db: TestDatabase) {
     assert_eq!(answer, expected);
     let token = own_token(&server).await;
     let answer = server.verify(json!({"credential": token})).await;
-    assert_eq!((&answer["code"], &answer["credential"]["kind"]), (&json!("valid"), &json!("access_token")));
-    assert_eq!((&answer["actor"]["kind"], &answer["credential"]["name"]), (&json!("service_account"), &json!("Example CRM")));
-    assert_eq!(answer["expires_at"].as_str().map(|end| end > NOON.rfc3339().as_str()), Some(true), "{answer}");
+    assert_eq!(
+        (&answer["code"], &answer["credential"]["kind"]),
+        (&json!("valid"), &json!("access_token"))
+    );
+    assert_eq!(
+        (&answer["actor"]["kind"], &answer["credential"]["name"]),
+        (&json!("service_account"), &json!("Example CRM"))
+    );
+    assert_eq!(
+        answer["expires_at"]
+            .as_str()
+            .map(|end| end > NOON.rfc3339().as_str()),
+        Some(true),
+        "{answer}"
+    );
 }
 
 async fn without_a_permission_the_question_is_liveness(db: TestDatabase) {
     let server = Server::start(db).await;
-    let answer = server.verify(json!({"credential": server.secrets.sandbox_key})).await;
-    assert_eq!((&answer["allowed"], &answer["code"]), (&json!(true), &json!("valid")));
+    let answer = server
+        .verify(json!({"credential": server.secrets.sandbox_key}))
+        .await;
+    assert_eq!(
+        (&answer["allowed"], &answer["code"]),
+        (&json!(true), &json!("valid"))
+    );
     let nulls = json!({"credential": server.secrets.production_key, "permission": null, "workspace": null, "environment": null, "recipients": null});
     assert_eq!(server.verify(nulls).await["code"], "valid");
 }
@@ -86,7 +109,18 @@ async fn two_roles(server: &Server) -> (String, countersign::types::id::Workspac
     tenants::join_workspace(server, server.planted.workspace, user, "manager").await;
     tenants::join_workspace(server, viewed, user, "viewer").await;
     let both = Some(vec![server.planted.workspace, viewed]);
-    (key(server, Key { workspaces: both, ..Key::of(server, user).production() }).await.secret, viewed)
+    (
+        key(
+            server,
+            Key {
+                workspaces: both,
+                ..Key::of(server, user).production()
+            },
+        )
+        .await
+        .secret,
+        viewed,
+    )
 }
 
 async fn without_a_workspace_it_must_hold_in_all_of_the_credentials(db: TestDatabase) {
@@ -101,11 +135,24 @@ async fn without_a_workspace_it_must_hold_in_all_of_the_credentials(db: TestData
         ("documents:read", Some(viewed), "valid"),
         ("webhooks:read", None, "forbidden"),
     ] {
-        let answer = server.verify(json!({"credential": secret, "permission": permission, "workspace": workspace})).await;
+        let answer = server
+            .verify(json!({"credential": secret, "permission": permission, "workspace": workspace}))
+            .await;
         assert_eq!(answer["code"], code, "{permission} in {workspace:?}");
     }
-    let answer = server.verify(json!({"credential": secret, "workspace": viewed})).await;
-    assert_eq!(answer["permissions"], json!(["documents:read", "documents:download", "recipients:read", "templates:read", "contacts:read"]));
+    let answer = server
+        .verify(json!({"credential": secret, "workspace": viewed}))
+        .await;
+    assert_eq!(
+        answer["permissions"],
+        json!([
+            "documents:read",
+            "documents:download",
+            "recipients:read",
+            "templates:read",
+            "contacts:read"
+        ])
+    );
 }
 
 async fn a_workspace_that_is_not_reached_is_forbidden_whether_or_not_it_exists(db: TestDatabase) {
@@ -121,14 +168,25 @@ async fn a_workspace_that_is_not_reached_is_forbidden_whether_or_not_it_exists(d
         let ask = json!({"credential": server.secrets.production_key, "workspace": workspace, "permission": "documents:read"});
         assert_eq!(server.verify(ask).await["code"], "forbidden");
     }
-    assert!(answers[0] == answers[1] && answers[1] == answers[2], "{answers:?}");
+    assert!(
+        answers[0] == answers[1] && answers[1] == answers[2],
+        "{answers:?}"
+    );
 }
 
 async fn another_environment_is_named(db: TestDatabase) {
     let server = Server::start(db).await;
-    for (credential, environment) in [(&server.secrets.sandbox_key, "production"), (&server.secrets.production_key, "sandbox")] {
-        let answer = server.verify(json!({"credential": credential, "environment": environment})).await;
-        assert_eq!((&answer["allowed"], &answer["code"]), (&json!(false), &json!("wrong_environment")));
+    for (credential, environment) in [
+        (&server.secrets.sandbox_key, "production"),
+        (&server.secrets.production_key, "sandbox"),
+    ] {
+        let answer = server
+            .verify(json!({"credential": credential, "environment": environment}))
+            .await;
+        assert_eq!(
+            (&answer["allowed"], &answer["code"]),
+            (&json!(false), &json!("wrong_environment"))
+        );
     }
 }
 
@@ -136,11 +194,22 @@ async fn a_resource_server_of_one_environment_knows_no_other(db: TestDatabase) {
     // C12: each environment may have an API of its own
     let server = Server::start(db).await;
     let live = tenants::resource_server(&server, Some(Environment::Production), &[]).await;
-    assert_eq!(verify_as(&server, &live, json!({"credential": server.secrets.production_key})).await["code"], "valid");
+    assert_eq!(
+        verify_as(
+            &server,
+            &live,
+            json!({"credential": server.secrets.production_key})
+        )
+        .await["code"],
+        "valid"
+    );
     // asking for the other one does not open it
     for environment in [None, Some("sandbox")] {
         let ask = json!({"credential": server.secrets.sandbox_key, "environment": environment});
-        assert_eq!(verify_as(&server, &live, ask).await["code"], "wrong_environment");
+        assert_eq!(
+            verify_as(&server, &live, ask).await["code"],
+            "wrong_environment"
+        );
     }
 }
 
@@ -148,25 +217,55 @@ async fn sending_in_sandbox_needs_the_recipients(db: TestDatabase) {
     let server = Server::start(db).await;
     for recipients in [json!(null), json!([])] {
         let ask = |credential: &str| json!({"credential": credential, "permission": "documents:send", "recipients": recipients});
-        assert_eq!(server.verify(ask(&server.secrets.sandbox_key)).await["code"], "recipients_required");
-        assert_eq!(server.verify(ask(&server.secrets.production_key)).await["code"], "valid");
+        assert_eq!(
+            server.verify(ask(&server.secrets.sandbox_key)).await["code"],
+            "recipients_required"
+        );
+        assert_eq!(
+            server.verify(ask(&server.secrets.production_key)).await["code"],
+            "valid"
+        );
     }
 }
 
 async fn every_refused_recipient_is_listed_with_its_reason(db: TestDatabase) {
     let server = Server::start(db).await;
-    let recipients =
-        ["bob@acme.example", "eve@elsewhere.example", "x@gmail.com", "nobody", "mallory@elsewhere.example, bob@acme.example", "a\r\nb@acme.example"];
+    let recipients = [
+        "bob@acme.example",
+        "eve@elsewhere.example",
+        "x@gmail.com",
+        "nobody",
+        "mallory@elsewhere.example, bob@acme.example",
+        "a\r\nb@acme.example",
+    ];
     let ask = json!({"credential": server.secrets.sandbox_key, "permission": "documents:send", "recipients": recipients});
     let answer = server.verify(ask).await;
-    assert_eq!((&answer["code"], &answer["obligations"]), (&json!("recipient_not_allowed"), &json!({})));
+    assert_eq!(
+        (&answer["code"], &answer["obligations"]),
+        (&json!("recipient_not_allowed"), &json!({}))
+    );
     let refused = answer["refused_recipients"].as_array().expect("a list");
-    let addresses: Vec<&str> = refused.iter().filter_map(|entry| entry["address"].as_str()).collect();
-    assert_eq!(addresses[..3], ["eve@elsewhere.example", "x@gmail.com", "nobody"]);
-    assert_eq!((refused.len(), &refused[0]["reason"], &refused[1]["reason"]), (5, &json!("not_own_domain"), &json!("free_mail_domain")));
-    assert!(addresses.iter().all(|address| !address.contains(['\r', '\n'])), "{addresses:?}");
+    let addresses: Vec<&str> = refused
+        .iter()
+        .filter_map(|entry| entry["address"].as_str())
+        .collect();
+    assert_eq!(
+        addresses[..3],
+        ["eve@elsewhere.example", "x@gmail.com", "nobody"]
+    );
+    assert_eq!(
+        (refused.len(), &refused[0]["reason"], &refused[1]["reason"]),
+        (5, &json!("not_own_domain"), &json!("free_mail_domain"))
+    );
+    assert!(
+        addresses
+            .iter()
+            .all(|address| !address.contains(['\r', '\n'])),
+        "{addresses:?}"
+    );
     // whatever the permission: who tells recipients is told about them
-    let ask = json!({"credential": server.secrets.sandbox_key, "recipients": ["eve@elsewhere.example"]});
+    let ask =
+        json!({"credential": server.secrets.sandbox_key, "recipients": ["eve@elsewhere.example"]});
     assert_eq!(server.verify(ask).await["code"], "recipient_not_allowed");
     let ask = json!({"credential": server.secrets.production_key, "permission": "documents:send", "recipients": recipients});
     assert_eq!(server.verify(ask).await["code"], "valid");
@@ -183,11 +282,21 @@ async fn what_the_resource_server_does_not_enforce_refuses(db: TestDatabase) {
         (&[Watermark, Recipients, DocumentName][..], "valid"),
     ] {
         let api = tenants::resource_server(&server, None, enforces).await;
-        let answer = verify_as(&server, &api, json!({"credential": server.secrets.sandbox_key, "permission": "documents:read"})).await;
+        let answer = verify_as(
+            &server,
+            &api,
+            json!({"credential": server.secrets.sandbox_key, "permission": "documents:read"}),
+        )
+        .await;
         assert_eq!(answer["code"], code, "{enforces:?}");
-        assert_eq!(answer["obligations"] == json!({}), code != "valid", "{answer}");
+        assert_eq!(
+            answer["obligations"] == json!({}),
+            code != "valid",
+            "{answer}"
+        );
         // Production carries none, so nothing has to be enforced
-        let live = json!({"credential": server.secrets.production_key, "permission": "documents:send"});
+        let live =
+            json!({"credential": server.secrets.production_key, "permission": "documents:send"});
         assert_eq!(verify_as(&server, &api, live).await["code"], "valid");
     }
 }
@@ -198,15 +307,22 @@ async fn production_obliges_to_nothing(db: TestDatabase) {
         "credential": server.secrets.production_key, "permission": "documents:send", "document_name": "Offer", "recipients": ["eve@elsewhere.example"],
     });
     let answer = server.verify(ask).await;
-    assert_eq!((&answer["code"], &answer["obligations"]), (&json!("valid"), &json!({})));
+    assert_eq!(
+        (&answer["code"], &answer["obligations"]),
+        (&json!("valid"), &json!({}))
+    );
 }
 
 async fn without_a_name_the_obligation_is_the_prefix(db: TestDatabase) {
     let server = Server::start(db).await;
-    let answer = server.verify(json!({"credential": server.secrets.sandbox_key, "permission": "documents:write"})).await;
+    let answer = server
+        .verify(json!({"credential": server.secrets.sandbox_key, "permission": "documents:write"}))
+        .await;
     assert_eq!(answer["obligations"]["document_name_prefix"], "[DEV] ");
     assert!(answer["obligations"].get("document_name").is_none());
-    let answer = server.verify(json!({"credential": server.secrets.sandbox_key, "document_name": "[DEV] Offer"})).await;
+    let answer = server
+        .verify(json!({"credential": server.secrets.sandbox_key, "document_name": "[DEV] Offer"}))
+        .await;
     assert_eq!(answer["obligations"]["document_name"], "[DEV] Offer");
     assert!(answer["obligations"].get("document_name_prefix").is_none());
 }
@@ -218,16 +334,34 @@ async fn ten_sandbox_requests_a_minute_are_shared_over_the_owners_keys(db: TestD
     let second = key(&server, Key::of(&server, owner)).await.secret;
     let other_owner = member(&server, "cole@acme.example", OrganizationRole::Admin).await;
     let others = key(&server, Key::of(&server, other_owner)).await.secret;
-    let ask = async |credential: &str| server.verify(json!({"credential": credential, "permission": "documents:read"})).await;
+    let ask = async |credential: &str| {
+        server
+            .verify(json!({"credential": credential, "permission": "documents:read"}))
+            .await
+    };
     for number in 0..10 {
-        let answer = ask(if number % 2 == 0 { &second } else { &server.secrets.sandbox_key }).await;
-        assert_eq!((&answer["code"], &answer["limits"][0]["remaining"]), (&json!("valid"), &json!(9 - number)));
+        let answer = ask(if number % 2 == 0 {
+            &second
+        } else {
+            &server.secrets.sandbox_key
+        })
+        .await;
+        assert_eq!(
+            (&answer["code"], &answer["limits"][0]["remaining"]),
+            (&json!("valid"), &json!(9 - number))
+        );
         server.clock.step_seconds(1);
     }
     for credential in [&second, &server.secrets.sandbox_key] {
         let answer = ask(credential).await;
-        assert_eq!((&answer["allowed"], &answer["code"]), (&json!(false), &json!("rate_limited")));
-        assert_eq!((&answer["violated_policies"], &answer["retry_after_seconds"]), (&json!(["owner"]), &json!(50)));
+        assert_eq!(
+            (&answer["allowed"], &answer["code"]),
+            (&json!(false), &json!("rate_limited"))
+        );
+        assert_eq!(
+            (&answer["violated_policies"], &answer["retry_after_seconds"]),
+            (&json!(["owner"]), &json!(50))
+        );
         assert_eq!(answer["obligations"], json!({}));
     }
     // neither another owner's nor Production
@@ -255,79 +389,187 @@ async fn a_refused_request_consumes_nothing(db: TestDatabase) {
         ] {
             assert_eq!(server.verify(refused).await["allowed"], false);
         }
-        let wrong = server.as_resource_server("/v1/verify").json(&json!({"credential": credential, "permission": "nothing"})).send().await;
+        let wrong = server
+            .as_resource_server("/v1/verify")
+            .json(&json!({"credential": credential, "permission": "nothing"}))
+            .send()
+            .await;
         assert_eq!(wrong.expect("an answer").status(), StatusCode::BAD_REQUEST);
     }
     for number in 0..14 {
         let answer = server.verify(json!({"credential": credential})).await;
-        assert_eq!(answer["code"], if number < 10 { "valid" } else { "rate_limited" });
+        assert_eq!(
+            answer["code"],
+            if number < 10 { "valid" } else { "rate_limited" }
+        );
     }
     // of those above the quota nothing was taken either: the ten leave together
     server.clock.step_seconds(60);
-    assert_eq!(server.verify(json!({"credential": credential})).await["limits"][0]["remaining"], 9);
+    assert_eq!(
+        server.verify(json!({"credential": credential})).await["limits"][0]["remaining"],
+        9
+    );
 }
 
 async fn until_a_domain_is_verified_own_means_the_members_addresses(db: TestDatabase) {
     let server = Server::start(db).await;
-    let (organization, owner, workspace) = tenants::organization(&server, "zoe@other.example").await;
-    let secret = key(&server, Key { organization, workspaces: Some(vec![workspace]), ..Key::of(&server, owner) }).await.secret;
+    let (organization, owner, workspace) =
+        tenants::organization(&server, "zoe@other.example").await;
+    let secret = key(
+        &server,
+        Key {
+            organization,
+            workspaces: Some(vec![workspace]),
+            ..Key::of(&server, owner)
+        },
+    )
+    .await
+    .secret;
     let ask = |recipients: &[&str]| json!({"credential": secret, "permission": "documents:send", "recipients": recipients});
     let allowed = server.verify(ask(&["Zoe <ZOE@other.example>"])).await;
-    assert_eq!((&allowed["code"], &allowed["obligations"]["recipients"]), (&json!("valid"), &json!({"addresses": ["zoe@other.example"]})));
-    let refused = server.verify(ask(&["zoe@other.example", "sam@other.example"])).await;
-    assert_eq!(refused["refused_recipients"], json!([{"address": "sam@other.example", "reason": "no_domain_verified"}]));
+    assert_eq!(
+        (&allowed["code"], &allowed["obligations"]["recipients"]),
+        (
+            &json!("valid"),
+            &json!({"addresses": ["zoe@other.example"]})
+        )
+    );
+    let refused = server
+        .verify(ask(&["zoe@other.example", "sam@other.example"]))
+        .await;
+    assert_eq!(
+        refused["refused_recipients"],
+        json!([{"address": "sam@other.example", "reason": "no_domain_verified"}])
+    );
     let domain = countersign::types::email::Domain::parse("other.example").expect("a domain");
-    server.write(move |tx| Ok(accounts::add_verified_domain(tx, organization, &domain)?)).await;
-    assert_eq!(server.verify(ask(&["sam@other.example"])).await["code"], "valid");
+    server
+        .write(move |tx| Ok(accounts::add_verified_domain(tx, organization, &domain)?))
+        .await;
+    assert_eq!(
+        server.verify(ask(&["sam@other.example"])).await["code"],
+        "valid"
+    );
 }
 
 async fn a_suspended_member_is_no_recipient_from_then_on(db: TestDatabase) {
     let server = Server::start(db).await;
-    let (organization, owner, workspace) = tenants::organization(&server, "zoe@other.example").await;
+    let (organization, owner, workspace) =
+        tenants::organization(&server, "zoe@other.example").await;
     let sam = tenants::person(&server, "sam@other.example", false).await;
     tenants::join(&server, organization, sam, OrganizationRole::Member).await;
-    let secret = key(&server, Key { organization, workspaces: Some(vec![workspace]), ..Key::of(&server, owner) }).await.secret;
+    let secret = key(
+        &server,
+        Key {
+            organization,
+            workspaces: Some(vec![workspace]),
+            ..Key::of(&server, owner)
+        },
+    )
+    .await
+    .secret;
     let ask = || json!({"credential": secret, "permission": "documents:send", "recipients": ["sam@other.example"]});
     assert_eq!(server.verify(ask()).await["code"], "valid");
-    server.write(move |tx| Ok(tx.change_user_state(sam, UserState::Active, UserState::Suspended)?)).await;
+    server
+        .write(move |tx| Ok(tx.change_user_state(sam, UserState::Active, UserState::Suspended)?))
+        .await;
     assert_eq!(server.verify(ask()).await["code"], "recipient_not_allowed");
 }
 
 async fn suspension_is_named(db: TestDatabase) {
     let server = Server::start(db).await;
     let (organization, owner) = (server.planted.organization, admin(&server).await);
-    let code = async || server.verify(json!({"credential": server.secrets.production_key})).await["code"].clone();
+    let code = async || {
+        server
+            .verify(json!({"credential": server.secrets.production_key}))
+            .await["code"]
+            .clone()
+    };
     assert_eq!(code().await, "valid");
-    server.write(move |tx| Ok(tx.change_organization_state(organization, OrganizationState::Active, OrganizationState::Suspended)?)).await;
+    server
+        .write(move |tx| {
+            Ok(tx.change_organization_state(
+                organization,
+                OrganizationState::Active,
+                OrganizationState::Suspended,
+            )?)
+        })
+        .await;
     assert_eq!(code().await, "suspended");
-    server.write(move |tx| Ok(tx.change_organization_state(organization, OrganizationState::Suspended, OrganizationState::Active)?)).await;
+    server
+        .write(move |tx| {
+            Ok(tx.change_organization_state(
+                organization,
+                OrganizationState::Suspended,
+                OrganizationState::Active,
+            )?)
+        })
+        .await;
     assert_eq!(code().await, "valid");
-    server.write(move |tx| Ok(tx.change_user_state(owner, UserState::Active, UserState::Suspended)?)).await;
+    server
+        .write(move |tx| {
+            Ok(tx.change_user_state(owner, UserState::Active, UserState::Suspended)?)
+        })
+        .await;
     assert_eq!(code().await, "suspended");
 }
 
 async fn an_expired_key_is_named(db: TestDatabase) {
     let server = Server::start(db).await;
     let expires_at = Some(NOON.plus_seconds(60));
-    let secret = key(&server, Key { expires_at, ..Key::of(&server, admin(&server).await) }).await.secret;
+    let secret = key(
+        &server,
+        Key {
+            expires_at,
+            ..Key::of(&server, admin(&server).await)
+        },
+    )
+    .await
+    .secret;
     let answer = server.verify(json!({"credential": secret})).await;
-    assert_eq!((&answer["code"], &answer["expires_at"]), (&json!("valid"), &json!("2026-11-20T12:01:00.000Z")));
+    assert_eq!(
+        (&answer["code"], &answer["expires_at"]),
+        (&json!("valid"), &json!("2026-11-20T12:01:00.000Z"))
+    );
     server.clock.step_seconds(59);
-    assert_eq!(server.verify(json!({"credential": secret})).await["code"], "valid");
+    assert_eq!(
+        server.verify(json!({"credential": secret})).await["code"],
+        "valid"
+    );
     server.clock.step_seconds(1);
     let answer = server.verify(json!({"credential": secret})).await;
-    assert_eq!((&answer["allowed"], &answer["code"]), (&json!(false), &json!("expired")));
+    assert_eq!(
+        (&answer["allowed"], &answer["code"]),
+        (&json!(false), &json!("expired"))
+    );
 }
 
 async fn a_production_key_waits_while_production_is_withdrawn(db: TestDatabase) {
     let server = Server::start(db).await;
     let organization = server.planted.organization;
-    let code = async |credential: &str| server.verify(json!({"credential": credential})).await["code"].clone();
+    let code = async |credential: &str| {
+        server.verify(json!({"credential": credential})).await["code"].clone()
+    };
     assert_eq!(code(&server.secrets.production_key).await, "valid");
-    server.write(move |tx| Ok(tx.change_production_access(organization, ProductionAccess::Approved, ProductionAccess::Withdrawn)?)).await;
+    server
+        .write(move |tx| {
+            Ok(tx.change_production_access(
+                organization,
+                ProductionAccess::Approved,
+                ProductionAccess::Withdrawn,
+            )?)
+        })
+        .await;
     assert_eq!(code(&server.secrets.production_key).await, "plan_required");
     assert_eq!(code(&server.secrets.sandbox_key).await, "valid");
-    server.write(move |tx| Ok(tx.change_production_access(organization, ProductionAccess::Withdrawn, ProductionAccess::Approved)?)).await;
+    server
+        .write(move |tx| {
+            Ok(tx.change_production_access(
+                organization,
+                ProductionAccess::Withdrawn,
+                ProductionAccess::Approved,
+            )?)
+        })
+        .await;
     assert_eq!(code(&server.secrets.production_key).await, "valid");
 }
 
@@ -335,16 +577,32 @@ async fn an_unknown_permission_is_the_callers_mistake(db: TestDatabase) {
     let server = Server::start(db).await;
     for credential in [server.secrets.sandbox_key.as_str(), "nobody's"] {
         for permission in ["documents:rad", "", "DOCUMENTS:READ", "documents:read "] {
-            let response = server.as_resource_server("/v1/verify").json(&json!({"credential": credential, "permission": permission}));
+            let response = server
+                .as_resource_server("/v1/verify")
+                .json(&json!({"credential": credential, "permission": permission}));
             let (status, body) = json(response.send().await.expect("an answer")).await;
-            assert_eq!((status, &body["code"]), (StatusCode::BAD_REQUEST, &json!("unknown_permission")), "{permission:?}");
-            assert!(body["permissions"].as_array().is_some_and(|known| known.contains(&json!("documents:read"))));
+            assert_eq!(
+                (status, &body["code"]),
+                (StatusCode::BAD_REQUEST, &json!("unknown_permission")),
+                "{permission:?}"
+            );
+            assert!(
+                body["permissions"]
+                    .as_array()
+                    .is_some_and(|known| known.contains(&json!("documents:read")))
+            );
         }
     }
 }
 
 async fn send(server: &Server, content_type: &str, body: impl Into<reqwest::Body>) -> Response {
-    server.as_resource_server("/v1/verify").header(CONTENT_TYPE, content_type).body(body).send().await.expect("an answer")
+    server
+        .as_resource_server("/v1/verify")
+        .header(CONTENT_TYPE, content_type)
+        .body(body)
+        .send()
+        .await
+        .expect("an answer")
 }
 
 async fn a_body_that_is_not_the_question_is_400(db: TestDatabase) {
@@ -386,61 +644,147 @@ async fn a_body_that_is_not_the_question_is_400(db: TestDatabase) {
     for body in bodies {
         let shown = String::from_utf8_lossy(&body[..body.len().min(120)]).into_owned();
         let (status, answer) = json(send(&server, "application/json", body).await).await;
-        assert_eq!((status, &answer["code"]), (StatusCode::BAD_REQUEST, &json!("invalid_request")), "{shown}");
+        assert_eq!(
+            (status, &answer["code"]),
+            (StatusCode::BAD_REQUEST, &json!("invalid_request")),
+            "{shown}"
+        );
         assert_eq!(answer["status"], 400);
-        assert!(answer["request_id"].as_str().is_some_and(|id| id.starts_with("req_")), "{answer}");
+        assert!(
+            answer["request_id"]
+                .as_str()
+                .is_some_and(|id| id.starts_with("req_")),
+            "{answer}"
+        );
     }
     // a NUL inside a value is a value, and nobody's
-    assert_eq!(server.verify(json!({"credential": format!("{key}\0")})).await["code"], "not_found");
+    assert_eq!(
+        server
+            .verify(json!({"credential": format!("{key}\0")}))
+            .await["code"],
+        "not_found"
+    );
     // nothing of all that was counted
-    assert_eq!(server.verify(json!({"credential": key})).await["limits"][0]["remaining"], 9);
+    assert_eq!(
+        server.verify(json!({"credential": key})).await["limits"][0]["remaining"],
+        9
+    );
 }
 
 async fn a_wrong_content_type_is_415_and_a_large_body_413(db: TestDatabase) {
     let server = Server::start(db).await;
     let question = json!({"credential": server.secrets.sandbox_key}).to_string();
-    for content_type in ["text/plain", "application/x-www-form-urlencoded", "application/jsonp", "application/json, text/plain"] {
+    for content_type in [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "application/jsonp",
+        "application/json, text/plain",
+    ] {
         let (status, body) = json(send(&server, content_type, question.clone()).await).await;
-        assert_eq!((status, &body["code"]), (StatusCode::UNSUPPORTED_MEDIA_TYPE, &json!("unsupported_media_type")), "{content_type}");
+        assert_eq!(
+            (status, &body["code"]),
+            (
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                &json!("unsupported_media_type")
+            ),
+            "{content_type}"
+        );
     }
-    let bare = server.as_resource_server("/v1/verify").body(question.clone()).send().await.expect("an answer");
+    let bare = server
+        .as_resource_server("/v1/verify")
+        .body(question.clone())
+        .send()
+        .await
+        .expect("an answer");
     assert_eq!(bare.status(), StatusCode::UNSUPPORTED_MEDIA_TYPE);
-    let two = server.as_resource_server("/v1/verify").header(CONTENT_TYPE, "application/json").header(CONTENT_TYPE, "text/plain");
-    assert_eq!(two.body(question.clone()).send().await.expect("an answer").status(), StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    let two = server
+        .as_resource_server("/v1/verify")
+        .header(CONTENT_TYPE, "application/json")
+        .header(CONTENT_TYPE, "text/plain");
+    assert_eq!(
+        two.body(question.clone())
+            .send()
+            .await
+            .expect("an answer")
+            .status(),
+        StatusCode::UNSUPPORTED_MEDIA_TYPE
+    );
     for content_type in ["Application/JSON", "application/json; charset=utf-8"] {
-        assert_eq!(send(&server, content_type, question.clone()).await.status(), StatusCode::OK, "{content_type}");
+        assert_eq!(
+            send(&server, content_type, question.clone()).await.status(),
+            StatusCode::OK,
+            "{content_type}"
+        );
     }
-    let padded = format!("{question}{}", " ".repeat(server.app.config.server.max_body_bytes));
+    let padded = format!(
+        "{question}{}",
+        " ".repeat(server.app.config.server.max_body_bytes)
+    );
     let (status, body) = json(send(&server, "application/json", padded).await).await;
-    assert_eq!((status, &body["code"]), (StatusCode::PAYLOAD_TOO_LARGE, &json!("payload_too_large")));
+    assert_eq!(
+        (status, &body["code"]),
+        (StatusCode::PAYLOAD_TOO_LARGE, &json!("payload_too_large"))
+    );
 }
 
 async fn only_a_resource_server_may_ask(db: TestDatabase) {
     let server = Server::start(db).await;
-    let (id, secret) = (server.planted.resource_server, server.secrets.resource_server_secret.clone());
+    let (id, secret) = (
+        server.planted.resource_server,
+        server.secrets.resource_server_secret.clone(),
+    );
     let question = json!({"credential": server.secrets.sandbox_key});
     let unknown = countersign::types::id::ResourceServerId::generate(NOON);
-    let changed = format!("{}{}", &secret[..secret.len() - 1], if secret.ends_with('a') { 'b' } else { 'a' });
+    let changed = format!(
+        "{}{}",
+        &secret[..secret.len() - 1],
+        if secret.ends_with('a') { 'b' } else { 'a' }
+    );
     let basics = [
         (id.to_string(), changed),
         (id.to_string(), String::new()),
         (unknown.to_string(), secret.clone()),
         ("nobody".to_owned(), secret.clone()),
-        (server.planted.application.to_string(), server.secrets.client_secret.clone()),
+        (
+            server.planted.application.to_string(),
+            server.secrets.client_secret.clone(),
+        ),
         (format!("{id}\0"), secret.clone()),
     ];
-    let mut requests: Vec<_> = basics.iter().map(|(id, secret)| server.post("/v1/verify").basic_auth(id, Some(secret))).collect();
+    let mut requests: Vec<_> = basics
+        .iter()
+        .map(|(id, secret)| server.post("/v1/verify").basic_auth(id, Some(secret)))
+        .collect();
     requests.push(server.post("/v1/verify"));
-    requests.push(server.post("/v1/verify").bearer_auth(&server.secrets.sandbox_key));
+    requests.push(
+        server
+            .post("/v1/verify")
+            .bearer_auth(&server.secrets.sandbox_key),
+    );
     requests.push(server.post("/v1/verify").header("Authorization", "Basic !"));
     for request in requests {
         let response = request.json(&question).send().await.expect("an answer");
-        assert_eq!(response.headers().get(WWW_AUTHENTICATE).expect("a challenge"), "Basic realm=\"countersign\", charset=\"UTF-8\"");
+        assert_eq!(
+            response
+                .headers()
+                .get(WWW_AUTHENTICATE)
+                .expect("a challenge"),
+            "Basic realm=\"countersign\", charset=\"UTF-8\""
+        );
         let (status, body) = json(response).await;
-        assert_eq!((status, &body["code"]), (StatusCode::UNAUTHORIZED, &json!("resource_server_required")));
+        assert_eq!(
+            (status, &body["code"]),
+            (StatusCode::UNAUTHORIZED, &json!("resource_server_required"))
+        );
     }
     // a credential of another kind beside it
-    let two = server.as_resource_server("/v1/verify").bearer_auth(&server.secrets.sandbox_key).json(&question).send().await.expect("an answer");
+    let two = server
+        .as_resource_server("/v1/verify")
+        .bearer_auth(&server.secrets.sandbox_key)
+        .json(&question)
+        .send()
+        .await
+        .expect("an answer");
     assert_eq!(two.status(), StatusCode::BAD_REQUEST);
 }
 
@@ -453,18 +797,39 @@ async fn a_near_miss_of_a_key_is_not_found(db: TestDatabase) {
             format!("{}{other}{}", &key[..at], &key[at + 1..])
         })
         .collect();
-    misses.extend([key[..key.len() - 1].to_owned(), format!("{key}0"), format!(" {key}"), format!("{key}\n"), key.to_uppercase(), String::new()]);
+    misses.extend([
+        key[..key.len() - 1].to_owned(),
+        format!("{key}0"),
+        format!(" {key}"),
+        format!("{key}\n"),
+        key.to_uppercase(),
+        String::new(),
+    ]);
     misses.push(key.replacen("cs_production", "cs_sandbox", 1));
     // well-formed, with a right checksum, and nobody's
-    misses.extend(["cs", "sk", "cs_x"].map(|prefix| mint_key(prefix, "production").1.expose().to_owned()));
-    misses.extend(["a.b.c".to_owned(), "cs_at_".to_owned(), "ä".repeat(40), "x".repeat(20_000)]);
+    misses.extend(
+        ["cs", "sk", "cs_x"].map(|prefix| mint_key(prefix, "production").1.expose().to_owned()),
+    );
+    misses.extend([
+        "a.b.c".to_owned(),
+        "cs_at_".to_owned(),
+        "ä".repeat(40),
+        "x".repeat(20_000),
+    ]);
     let unknown = server.verify(json!({"credential": "nobody's"})).await;
     let told = json!({"allowed": false, "code": "not_found", "reason": "invalid_credential", "http_status": 401, "obligations": {}, "limits": []});
     assert_eq!(unknown, told);
     for miss in misses {
-        assert_eq!(server.verify(json!({"credential": miss})).await, unknown, "{miss}");
+        assert_eq!(
+            server.verify(json!({"credential": miss})).await,
+            unknown,
+            "{miss}"
+        );
     }
-    assert_eq!(server.verify(json!({"credential": key})).await["code"], "valid");
+    assert_eq!(
+        server.verify(json!({"credential": key})).await["code"],
+        "valid"
+    );
 }
 
 async fn no_answer_repeats_the_credential(db: TestDatabase) {
@@ -484,9 +849,24 @@ async fn no_answer_repeats_the_credential(db: TestDatabase) {
         json!(key),
     ];
     for body in misplaced {
-        let answer = send(&server, "application/json", body.to_string()).await.text().await.expect("text");
+        let answer = send(&server, "application/json", body.to_string())
+            .await
+            .text()
+            .await
+            .expect("text");
         assert!(!answer.contains(secret), "{answer}");
     }
-    let in_url = server.as_resource_server(&format!("/v1/verify?credential={key}")).json(&json!({"credential": key}));
-    assert!(!in_url.send().await.expect("an answer").text().await.expect("text").contains(secret));
+    let in_url = server
+        .as_resource_server(&format!("/v1/verify?credential={key}"))
+        .json(&json!({"credential": key}));
+    assert!(
+        !in_url
+            .send()
+            .await
+            .expect("an answer")
+            .text()
+            .await
+            .expect("text")
+            .contains(secret)
+    );
 }

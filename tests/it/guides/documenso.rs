@@ -46,12 +46,21 @@ async fn each_token_belongs_to_a_team_and_cannot_access_other_teams(db: TestData
     let ann = ann(&guide).await;
     let made = guide.create(&guide.by(ann).await, &json!({})).await;
     assert!(text(&made, "/secret").starts_with("api_"), "{made}");
-    assert_eq!(guide.ask(&made, "documents:read").await["actor"]["kind"], "service_account", "the team's, not Ann's");
-    let (status, body) = guide.owner().await.delete(&format!("/v1/members/{ann}")).await;
+    assert_eq!(
+        guide.ask(&made, "documents:read").await["actor"]["kind"],
+        "service_account",
+        "the team's, not Ann's"
+    );
+    let (status, body) = guide
+        .owner()
+        .await
+        .delete(&format!("/v1/members/{ann}"))
+        .await;
     assert!(status.is_success(), "{status}: {body}");
     assert_eq!(guide.code(&made, "documents:read").await, "valid");
     let other = tenants::workspace(&guide.server, "Other team").await;
-    let asked = json!({"credential": made["secret"], "permission": "documents:read", "workspace": other});
+    let asked =
+        json!({"credential": made["secret"], "permission": "documents:read", "workspace": other});
     assert_eq!(guide.server.verify(asked).await["allowed"], false);
 }
 
@@ -59,7 +68,9 @@ async fn each_token_belongs_to_a_team_and_cannot_access_other_teams(db: TestData
 async fn tokens_perform_most_api_operations(db: TestDatabase) {
     // A12, C5
     let guide = start(db).await;
-    let made = guide.create(&guide.by(ann(&guide).await).await, &json!({})).await;
+    let made = guide
+        .create(&guide.by(ann(&guide).await).await, &json!({}))
+        .await;
     for permission in [
         "documents:write",
         "documents:send",
@@ -73,8 +84,13 @@ async fn tokens_perform_most_api_operations(db: TestDatabase) {
         assert_eq!(guide.code(&made, permission).await, "valid", "{permission}");
     }
     let other = tenants::workspace(&guide.server, "Other team").await;
-    let asked = json!({"credential": made["secret"], "permission": "webhooks:write", "workspace": other});
-    assert_eq!(guide.server.verify(asked).await["allowed"], false, "only the webhooks of its team");
+    let asked =
+        json!({"credential": made["secret"], "permission": "webhooks:write", "workspace": other});
+    assert_eq!(
+        guide.server.verify(asked).await["allowed"],
+        false,
+        "only the webhooks of its team"
+    );
 }
 
 /// "API tokens cannot perform administrative actions like creating teams, managing members, or modifying organization settings."
@@ -83,9 +99,25 @@ async fn tokens_cannot_create_teams_manage_members_or_modify_settings(db: TestDa
     let guide = start(db).await;
     let made = guide.create(&guide.owner().await, &json!({})).await;
     let program = Program::new(&guide.server, text(&made, "/secret"));
-    assert_eq!(problem(program.post("/v1/workspaces", &json!({"name": "A team"})).await).0, 403);
+    assert_eq!(
+        problem(
+            program
+                .post("/v1/workspaces", &json!({"name": "A team"}))
+                .await
+        )
+        .0,
+        403
+    );
     assert_eq!(problem(program.get("/v1/members").await).0, 403);
-    assert_eq!(problem(program.patch(&guide.of_organization(""), &json!({"name": "Mine"})).await).0, 403);
+    assert_eq!(
+        problem(
+            program
+                .patch(&guide.of_organization(""), &json!({"name": "Mine"}))
+                .await
+        )
+        .0,
+        403
+    );
 }
 
 /// "Team Admin: can create and manage all team tokens. Team Manager: cannot create; can view tokens. Team Member: cannot access
@@ -95,24 +127,42 @@ async fn only_team_admins_create_tokens_managers_view_and_members_see_nothing(db
     let guide = start(db).await;
     let admin = guide.by(ann(&guide).await).await;
     let made = guide.create(&admin, &json!({})).await;
-    let manager = guide.by(guide.member("max@acme.example", "manager").await).await;
-    let member = guide.by(guide.member("mia@acme.example", "member").await).await;
+    let manager = guide
+        .by(guide.member("max@acme.example", "manager").await)
+        .await;
+    let member = guide
+        .by(guide.member("mia@acme.example", "member").await)
+        .await;
     for person in [&manager, &member] {
         assert_eq!(guide.refused(person, &json!({})).await.0, 403);
         assert_eq!(problem(person.delete(&path_of(&made)).await).0, 403);
     }
     let (status, list) = manager.get("/v1/api-keys").await;
-    assert!(status == StatusCode::OK && list.to_string().contains(text(&made, "/id")), "{list}");
+    assert!(
+        status == StatusCode::OK && list.to_string().contains(text(&made, "/id")),
+        "{list}"
+    );
     assert_eq!(problem(member.get("/v1/api-keys").await).0, 403);
-    assert_eq!(admin.delete(&path_of(&made)).await.0, StatusCode::NO_CONTENT);
+    assert_eq!(
+        admin.delete(&path_of(&made)).await.0,
+        StatusCode::NO_CONTENT
+    );
 }
 
 /// "Token Name: descriptive name for the token. Expiration Date (optional)."
 async fn a_token_name_is_required_and_expiration_is_optional(db: TestDatabase) {
     let guide = start(db).await;
     let owner = guide.owner().await;
-    assert_eq!(guide.refused(&owner, &json!({"name": ""})).await.2["errors"][0]["field"], "name");
-    let made = guide.create(&owner, &json!({"expires_in_days": null, "never_expires": true})).await;
+    assert_eq!(
+        guide.refused(&owner, &json!({"name": ""})).await.2["errors"][0]["field"],
+        "name"
+    );
+    let made = guide
+        .create(
+            &owner,
+            &json!({"expires_in_days": null, "never_expires": true}),
+        )
+        .await;
     assert_eq!(made["expires_at"], Value::Null);
 }
 
@@ -122,10 +172,20 @@ async fn recommended_expiration_periods_are_presets_and_no_expiration_warns(db: 
     let guide = start(db).await;
     let owner = guide.owner().await;
     for (days, end) in [(30, "2026-12-20"), (90, "2027-02-18"), (365, "2027-11-20")] {
-        let made = guide.create(&owner, &json!({"expires_in_days": days})).await;
-        assert!(text(&made, "/expires_at").starts_with(end) && made["warnings"] == json!([]), "{made}");
+        let made = guide
+            .create(&owner, &json!({"expires_in_days": days}))
+            .await;
+        assert!(
+            text(&made, "/expires_at").starts_with(end) && made["warnings"] == json!([]),
+            "{made}"
+        );
     }
-    let made = guide.create(&owner, &json!({"expires_in_days": null, "never_expires": true})).await;
+    let made = guide
+        .create(
+            &owner,
+            &json!({"expires_in_days": null, "never_expires": true}),
+        )
+        .await;
     assert_eq!(made["warnings"], json!(["never_expires"]));
 }
 
@@ -134,9 +194,17 @@ async fn the_token_is_sent_as_bearer_and_never_in_urls(db: TestDatabase) {
     // rows 33, 34
     let guide = start(db).await;
     let made = guide.create(&guide.owner().await, &json!({})).await;
-    assert_eq!(guide.sent_as("Bearer", text(&made, "/secret")).await, StatusCode::OK);
-    let in_url = guide.server.get(&format!("/v1/whoami?token={}", text(&made, "/secret")));
-    assert_eq!(problem(json(in_url).await), (400, "credential_in_url".to_owned()));
+    assert_eq!(
+        guide.sent_as("Bearer", text(&made, "/secret")).await,
+        StatusCode::OK
+    );
+    let in_url = guide
+        .server
+        .get(&format!("/v1/whoami?token={}", text(&made, "/secret")));
+    assert_eq!(
+        problem(json(in_url).await),
+        (400, "credential_in_url".to_owned())
+    );
 }
 
 /// "Interactive API explorer. Code examples in multiple languages. Complete endpoint reference."
@@ -144,11 +212,34 @@ async fn examples_in_multiple_languages_and_an_interactive_explorer(db: TestData
     // row 59
     let guide = start(db).await;
     let (status, description) = json(guide.server.get("/v1/openapi.json")).await;
-    assert_eq!((status, text(&description, "/openapi")), (StatusCode::OK, "3.1.0"));
+    assert_eq!(
+        (status, text(&description, "/openapi")),
+        (StatusCode::OK, "3.1.0")
+    );
     let create = &description["paths"]["/v1/api-keys"]["post"];
-    let languages: Vec<_> = create["x-codeSamples"].as_array().expect("samples").iter().map(|sample| text(sample, "/lang")).collect();
-    assert_eq!(languages, ["Shell", "Python", "JavaScript", "Go", "Rust"], "{create}");
-    assert_eq!(guide.server.get("/v1/docs").send().await.expect("an answer").status().as_u16() / 100, 2);
+    let languages: Vec<_> = create["x-codeSamples"]
+        .as_array()
+        .expect("samples")
+        .iter()
+        .map(|sample| text(sample, "/lang"))
+        .collect();
+    assert_eq!(
+        languages,
+        ["Shell", "Python", "JavaScript", "Go", "Rust"],
+        "{create}"
+    );
+    assert_eq!(
+        guide
+            .server
+            .get("/v1/docs")
+            .send()
+            .await
+            .expect("an answer")
+            .status()
+            .as_u16()
+            / 100,
+        2
+    );
 }
 
 /// "Token name, creation date, expiration date (if set), last used date (coming soon), created by (which team member)."
@@ -160,25 +251,52 @@ async fn the_list_shows_name_dates_and_who_created_it(db: TestDatabase) {
     assert_eq!(guide.code(&made, "documents:read").await, "valid");
     countersign::jobs::usage::flush(&guide.server.app).await;
     let (_, list) = guide.owner().await.get("/v1/api-keys").await;
-    let row = list["data"].as_array().expect("a list").iter().find(|row| row["id"] == made["id"]).expect("the token");
-    assert_eq!((&row["name"], &row["created_by"]), (&json!("CRM integration"), &json!(ann)));
-    assert!(row["created_at"].is_string() && row["expires_at"].is_string() && row["last_used_at"].is_string(), "{row}");
+    let row = list["data"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .find(|row| row["id"] == made["id"])
+        .expect("the token");
+    assert_eq!(
+        (&row["name"], &row["created_by"]),
+        (&json!("CRM integration"), &json!(ann))
+    );
+    assert!(
+        row["created_at"].is_string()
+            && row["expires_at"].is_string()
+            && row["last_used_at"].is_string(),
+        "{row}"
+    );
 }
 
 /// "Can be revoked independently."
 async fn tokens_are_revoked_independently(db: TestDatabase) {
     let guide = start(db).await;
     let owner = guide.owner().await;
-    let (one, two) = (guide.create(&owner, &json!({})).await, guide.create(&owner, &json!({})).await);
+    let (one, two) = (
+        guide.create(&owner, &json!({})).await,
+        guide.create(&owner, &json!({})).await,
+    );
     assert_eq!(owner.delete(&path_of(&one)).await.0, StatusCode::NO_CONTENT);
-    assert_eq!((guide.code(&one, "documents:read").await, guide.code(&two, "documents:read").await), ("not_found".to_owned(), "valid".to_owned()));
+    assert_eq!(
+        (
+            guide.code(&one, "documents:read").await,
+            guide.code(&two, "documents:read").await
+        ),
+        ("not_found".to_owned(), "valid".to_owned())
+    );
 }
 
 /// "If you're a Team Manager or Member and need API access, contact your Team Admin to create a token for your use case."
 async fn a_member_asks_the_team_admin_for_a_token(db: TestDatabase) {
     // A2
     let guide = start(db).await;
-    let (admin, mia) = (guide.by(ann(&guide).await).await, guide.by(guide.member("mia@acme.example", "member").await).await);
+    let (admin, mia) = (
+        guide.by(ann(&guide).await).await,
+        guide
+            .by(guide.member("mia@acme.example", "member").await)
+            .await,
+    );
     let wish = json!({
         "name": "Bulk sending", "reason": "Offers from the CRM", "environment": guide.environment(), "permission_level": "full",
         "workspaces": [guide.server.planted.workspace], "expires_in_days": 90,
@@ -187,12 +305,18 @@ async fn a_member_asks_the_team_admin_for_a_token(db: TestDatabase) {
     assert_eq!(status, StatusCode::CREATED, "{asked}");
     let path = format!("/v1/api-key-requests/{}", text(&asked, "/id"));
     let (status, approved) = admin.post_empty(&format!("{path}/approve")).await;
-    assert!(status.is_success() && approved.get("secret").is_none(), "nobody but Mia sees the secret: {approved}");
+    assert!(
+        status.is_success() && approved.get("secret").is_none(),
+        "nobody but Mia sees the secret: {approved}"
+    );
     assert!(problem(admin.post_empty(&format!("{path}/collect")).await).0 >= 403);
     let (status, collected) = mia.post_empty(&format!("{path}/collect")).await;
     assert!(status.is_success(), "{status}: {collected}");
     assert_eq!(guide.code(&collected, "documents:read").await, "valid");
-    assert!(problem(mia.post_empty(&format!("{path}/collect")).await).0 >= 400, "once");
+    assert!(
+        problem(mia.post_empty(&format!("{path}/collect")).await).0 >= 400,
+        "once"
+    );
 }
 
 /// "After security incidents: Immediately."
@@ -200,12 +324,24 @@ async fn after_an_incident_tokens_are_revoked_at_once(db: TestDatabase) {
     // A4
     let guide = start(db).await;
     let owner = guide.owner().await;
-    let (one, two) = (guide.create(&owner, &json!({})).await, guide.create(&owner, &json!({})).await);
+    let (one, two) = (
+        guide.create(&owner, &json!({})).await,
+        guide.create(&owner, &json!({})).await,
+    );
     let which = json!({"workspace": guide.server.planted.workspace, "dry_run": true});
     let (status, counted) = owner.post("/v1/api-keys/bulk-revoke", &which).await;
     assert_eq!(status, StatusCode::OK, "{counted}");
-    assert_eq!(guide.code(&one, "documents:read").await, "valid", "only counted");
-    let (status, done) = owner.post("/v1/api-keys/bulk-revoke", &json!({"workspace": guide.server.planted.workspace})).await;
+    assert_eq!(
+        guide.code(&one, "documents:read").await,
+        "valid",
+        "only counted"
+    );
+    let (status, done) = owner
+        .post(
+            "/v1/api-keys/bulk-revoke",
+            &json!({"workspace": guide.server.planted.workspace}),
+        )
+        .await;
     assert_eq!(status, StatusCode::OK, "{done}");
     for made in [&one, &two] {
         assert_eq!(guide.code(made, "documents:read").await, "not_found");
@@ -220,8 +356,13 @@ async fn when_team_members_leave_their_tokens_are_found_and_ended(db: TestDataba
     let made = guide.create(&guide.by(ann).await, &json!({})).await;
     let owner = guide.owner().await;
     let (status, leaving) = owner.get(&format!("/v1/members/{ann}/departure")).await;
-    assert!(status == StatusCode::OK && leaving.to_string().contains(text(&made, "/id")), "Ann was shown it: {leaving}");
-    let (status, body) = owner.delete(&format!("/v1/members/{ann}?secrets=revoke")).await;
+    assert!(
+        status == StatusCode::OK && leaving.to_string().contains(text(&made, "/id")),
+        "Ann was shown it: {leaving}"
+    );
+    let (status, body) = owner
+        .delete(&format!("/v1/members/{ann}?secrets=revoke"))
+        .await;
     assert!(status.is_success(), "{status}: {body}");
     assert_ne!(guide.code(&made, "documents:read").await, "valid");
 }
@@ -234,7 +375,11 @@ async fn an_unauthorized_answer_for_another_teams_data(db: TestDatabase) {
     let other = tenants::workspace(&guide.server, "Other team").await;
     let answer = guide.server.verify(json!({"credential": made["secret"], "permission": "documents:read", "workspace": other})).await;
     assert_eq!(
-        (&answer["allowed"], &answer["http_status"], &answer["reason"]),
+        (
+            &answer["allowed"],
+            &answer["http_status"],
+            &answer["reason"]
+        ),
         (&json!(false), &json!(401), &json!("foreign_workspace")),
         "{answer}"
     );
@@ -244,11 +389,24 @@ async fn an_unauthorized_answer_for_another_teams_data(db: TestDatabase) {
 async fn a_forbidden_answer_names_what_is_missing(db: TestDatabase) {
     // A11
     let guide = start(db).await;
-    let made = guide.create(&guide.owner().await, &json!({"permission_level": "read_only"})).await;
+    let made = guide
+        .create(
+            &guide.owner().await,
+            &json!({"permission_level": "read_only"}),
+        )
+        .await;
     let answer = guide.ask(&made, "documents:write").await;
-    assert_eq!((&answer["http_status"], &answer["reason"]), (&json!(403), &json!("insufficient_permission")), "{answer}");
+    assert_eq!(
+        (&answer["http_status"], &answer["reason"]),
+        (&json!(403), &json!("insufficient_permission")),
+        "{answer}"
+    );
     let answer = guide.ask(&made, "workspaces:manage").await;
-    assert_eq!((&answer["http_status"], &answer["reason"]), (&json!(403), &json!("admin_only")), "{answer}");
+    assert_eq!(
+        (&answer["http_status"], &answer["reason"]),
+        (&json!(403), &json!("admin_only")),
+        "{answer}"
+    );
     guide.put_on_plan("free").await;
     let answer = guide.ask(&made, "documents:read").await;
     assert_eq!(answer["http_status"], 403, "{answer}");
@@ -263,12 +421,24 @@ async fn creation_failures_name_the_role_the_limit_or_the_parameter(db: TestData
     };
     let guide = Guide::of(crate::server::Server::start_profile(db, "documenso", full).await).await;
     let owner = guide.owner().await;
-    let mia = guide.by(guide.member("mia@acme.example", "member").await).await;
+    let mia = guide
+        .by(guide.member("mia@acme.example", "member").await)
+        .await;
     assert_eq!(guide.refused(&mia, &json!({})).await.0, 403);
-    assert_eq!(guide.refused(&owner, &json!({"name": "x".repeat(10_000)})).await.1, "invalid_fields");
+    assert_eq!(
+        guide
+            .refused(&owner, &json!({"name": "x".repeat(10_000)}))
+            .await
+            .1,
+        "invalid_fields"
+    );
     guide.create(&owner, &json!({})).await;
     let (status, code, body) = guide.refused(&owner, &json!({})).await;
-    assert_eq!((status, code.as_str()), (409, "workspace_key_limit_reached"), "{body}");
+    assert_eq!(
+        (status, code.as_str()),
+        (409, "workspace_key_limit_reached"),
+        "{body}"
+    );
 }
 
 /// "Limits apply per token. Vary by subscription plan."
@@ -276,15 +446,25 @@ async fn limits_apply_per_token_and_vary_by_plan(db: TestDatabase) {
     // row 46, C11
     let guide = start(db).await;
     let owner = guide.owner().await;
-    let (one, two) = (guide.create(&owner, &json!({})).await, guide.create(&owner, &json!({})).await);
+    let (one, two) = (
+        guide.create(&owner, &json!({})).await,
+        guide.create(&owner, &json!({})).await,
+    );
     let limit = async |made: &Value, plan: &str| {
         let answer = guide.ask(made, "documents:read").await;
         let limits = answer["limits"].as_array().expect("a list").clone();
-        let own = limits.iter().find(|limit| limit["policy"] == plan).unwrap_or_else(|| unreachable!("{plan}: {answer}"));
+        let own = limits
+            .iter()
+            .find(|limit| limit["policy"] == plan)
+            .unwrap_or_else(|| unreachable!("{plan}: {answer}"));
         (own["limit"].as_u64(), own["remaining"].as_u64())
     };
     let first = limit(&one, "enterprise").await;
-    assert_eq!(limit(&two, "enterprise").await, first, "each token has its own");
+    assert_eq!(
+        limit(&two, "enterprise").await,
+        first,
+        "each token has its own"
+    );
     guide.put_on_plan("team").await;
     assert!(limit(&one, "team").await.0 < first.0, "the plan's");
 }
@@ -294,7 +474,20 @@ async fn rate_limit_headers_indicate_the_remaining_quota(db: TestDatabase) {
     // row 48
     let guide = start(db).await;
     let made = guide.create(&guide.owner().await, &json!({})).await;
-    let answer = guide.server.get("/v1/whoami").bearer_auth(text(&made, "/secret")).send().await.expect("an answer");
-    let left = answer.headers()["x-ratelimit-remaining"].to_str().expect("text").parse::<u64>();
-    assert!(left.is_ok() && answer.headers().contains_key("x-ratelimit-limit"), "{:?}", answer.headers());
+    let answer = guide
+        .server
+        .get("/v1/whoami")
+        .bearer_auth(text(&made, "/secret"))
+        .send()
+        .await
+        .expect("an answer");
+    let left = answer.headers()["x-ratelimit-remaining"]
+        .to_str()
+        .expect("text")
+        .parse::<u64>();
+    assert!(
+        left.is_ok() && answer.headers().contains_key("x-ratelimit-limit"),
+        "{:?}",
+        answer.headers()
+    );
 }

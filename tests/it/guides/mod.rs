@@ -26,7 +26,13 @@ pub struct Guide {
 
 impl Guide {
     pub async fn start(db: TestDatabase, profile: &str) -> Self {
-        Self::of(Server::start_profile(db, profile, |config| config.limits.management.quota = 10_000).await).await
+        Self::of(
+            Server::start_profile(db, profile, |config| {
+                config.limits.management.quota = 10_000
+            })
+            .await,
+        )
+        .await
     }
 
     pub async fn of(server: Server) -> Self {
@@ -42,13 +48,22 @@ impl Guide {
     /// What the vendor's billing says.
     pub async fn put_on_plan(&self, plan: &str) {
         let path = self.of_organization("/subscription");
-        let put = Program::operator(&self.server).request(Method::PUT, &path).json(&json!({"plan": plan}));
+        let put = Program::operator(&self.server)
+            .request(Method::PUT, &path)
+            .json(&json!({"plan": plan}));
         let (status, body) = api::json(put).await;
-        assert_eq!((status, &body["plan"]), (StatusCode::OK, &json!(plan)), "{body}");
+        assert_eq!(
+            (status, &body["plan"]),
+            (StatusCode::OK, &json!(plan)),
+            "{body}"
+        );
     }
 
     pub fn of_organization(&self, rest: &str) -> String {
-        format!("/v1/organizations/{}{rest}", self.server.planted.organization)
+        format!(
+            "/v1/organizations/{}{rest}",
+            self.server.planted.organization
+        )
     }
 
     /// The planted owner, by a program.
@@ -57,8 +72,21 @@ impl Guide {
     }
 
     pub async fn by(&self, user: UserId) -> Program<'_> {
-        let ground = Key { environment: self.environment(), ..Key::of(&self.server, user).for_organization() };
-        Program::new(&self.server, &tenants::token(&self.server, self.management, ground, "management:read management:write").await.token)
+        let ground = Key {
+            environment: self.environment(),
+            ..Key::of(&self.server, user).for_organization()
+        };
+        Program::new(
+            &self.server,
+            &tenants::token(
+                &self.server,
+                self.management,
+                ground,
+                "management:read management:write",
+            )
+            .await
+            .token,
+        )
     }
 
     /// A member with a role in the planted workspace.
@@ -77,7 +105,9 @@ impl Guide {
         for (name, value) in changes.as_object().expect("an object") {
             body[name] = value.clone();
         }
-        body.as_object_mut().expect("an object").retain(|_, value| !value.is_null());
+        body.as_object_mut()
+            .expect("an object")
+            .retain(|_, value| !value.is_null());
         body
     }
 
@@ -97,7 +127,9 @@ impl Guide {
 
     /// What the vendor's API is told about a request with the key.
     pub async fn ask(&self, made: &Value, permission: &str) -> Value {
-        self.server.verify(json!({"credential": text(made, "/secret"), "permission": permission})).await
+        self.server
+            .verify(json!({"credential": text(made, "/secret"), "permission": permission}))
+            .await
     }
 
     /// `valid`, or why not.
@@ -107,7 +139,10 @@ impl Guide {
 
     /// What the key is told about itself when it is sent as `Authorization: {scheme} {key}`.
     pub async fn sent_as(&self, scheme: &str, secret: &str) -> StatusCode {
-        let request = self.server.get("/v1/whoami").header("authorization", format!("{scheme} {secret}"));
+        let request = self
+            .server
+            .get("/v1/whoami")
+            .header("authorization", format!("{scheme} {secret}"));
         api::send(request).await.status()
     }
 }

@@ -5,7 +5,10 @@ use countersign::types::state::{ClientType, ProductionAccess};
 use reqwest::StatusCode;
 use reqwest::header::{CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_FRAME_OPTIONS};
 
-use super::{add_organization, add_person, assert_error_page, authorize_with, browser_of, consent, delete_application, redirected_error, register};
+use super::{
+    add_organization, add_person, assert_error_page, authorize_with, browser_of, consent,
+    delete_application, redirected_error, register,
+};
 use crate::databases::{TestDatabase, both_databases};
 use crate::server::{Browser, REDIRECT_URI, Server, hidden, location, parameter};
 use crate::tenants::approve;
@@ -32,8 +35,20 @@ both_databases!(
 
 async fn a_signed_in_person_sees_the_consent_page(db: TestDatabase) {
     let server = Server::start(db).await;
-    let page = consent(&server.signed_in_browser().await, &server.authorize_path("read send")).await;
-    for shown in ["Example CRM", "Acme", "http://127.0.0.1:8976", "Sandbox", "See your documents", "Send documents in your name", "Sales"] {
+    let page = consent(
+        &server.signed_in_browser().await,
+        &server.authorize_path("read send"),
+    )
+    .await;
+    for shown in [
+        "Example CRM",
+        "Acme",
+        "http://127.0.0.1:8976",
+        "Sandbox",
+        "See your documents",
+        "Send documents in your name",
+        "Sales",
+    ] {
         assert!(page.html.contains(shown), "{shown}: {}", page.html);
     }
     assert!(!page.html.contains("Manage webhooks"));
@@ -52,11 +67,28 @@ async fn a_stranger_signs_in_and_comes_back_with_the_whole_request(db: TestDatab
         assert!(sign_in.starts_with("/login?"), "{sign_in}");
         let html = browser.get(&sign_in).await.text().await.expect("text");
         assert!(html.contains("Example CRM"), "the page says who waits");
-        let (csrf, return_to) = (hidden(&html, "csrf").expect("a token"), hidden(&html, "return_to").expect("the way back"));
-        let form = [("csrf", csrf.as_str()), ("return_to", &return_to), ("email", "admin@acme.example"), ("password", &server.secrets.password)];
-        let signed_in = browser.client.post(server.url("/login")).form(&form).send().await.expect("an answer");
+        let (csrf, return_to) = (
+            hidden(&html, "csrf").expect("a token"),
+            hidden(&html, "return_to").expect("the way back"),
+        );
+        let form = [
+            ("csrf", csrf.as_str()),
+            ("return_to", &return_to),
+            ("email", "admin@acme.example"),
+            ("password", &server.secrets.password),
+        ];
+        let signed_in = browser
+            .client
+            .post(server.url("/login"))
+            .form(&form)
+            .send()
+            .await
+            .expect("an answer");
         // 9700-14
-        assert_eq!((signed_in.status(), location(signed_in.headers())), (StatusCode::SEE_OTHER, path.clone()));
+        assert_eq!(
+            (signed_in.status(), location(signed_in.headers())),
+            (StatusCode::SEE_OTHER, path.clone())
+        );
         let target = browser.allow(&path).await;
         assert_eq!(parameter(&target, "state").as_deref(), Some(state));
     }
@@ -65,7 +97,10 @@ async fn a_stranger_signs_in_and_comes_back_with_the_whole_request(db: TestDatab
 async fn one_byte_off_the_registered_uri_is_another_uri(db: TestDatabase) {
     // 9700-1, 9700-3, 9700-5
     let server = Server::start(db).await;
-    let client = register(&server, |new| new.redirect_uris = vec!["https://app.example/cb".parse().expect("a URI")]).await;
+    let client = register(&server, |new| {
+        new.redirect_uris = vec!["https://app.example/cb".parse().expect("a URI")]
+    })
+    .await;
     let browser = server.signed_in_browser().await;
     let path = |uri: &str| authorize_with(client.id.as_str(), &[("redirect_uri", Some(uri))]);
     consent(&browser, &path("https://app.example/cb")).await;
@@ -93,7 +128,11 @@ async fn one_byte_off_the_registered_uri_is_another_uri(db: TestDatabase) {
     ] {
         assert_error_page(browser.get(&path(other)).await, StatusCode::BAD_REQUEST).await;
         // nor for one who is not signed in
-        assert_error_page(server.get(&path(other)).send().await.expect("an answer"), StatusCode::BAD_REQUEST).await;
+        assert_error_page(
+            server.get(&path(other)).send().await.expect("an answer"),
+            StatusCode::BAD_REQUEST,
+        )
+        .await;
     }
 }
 
@@ -101,15 +140,32 @@ async fn a_loopback_uri_matches_on_any_port_and_nothing_else_varies(db: TestData
     // 9700-2, RFC 8252 §7.3
     let server = Server::start(db).await;
     let client = register(&server, |new| {
-        new.redirect_uris = ["http://127.0.0.1/cb", "http://[::1]/cb"].map(|uri| uri.parse().expect("a URI")).into();
+        new.redirect_uris = ["http://127.0.0.1/cb", "http://[::1]/cb"]
+            .map(|uri| uri.parse().expect("a URI"))
+            .into();
     })
     .await;
     let browser = server.signed_in_browser().await;
     let path = |uri: &str| authorize_with(client.id.as_str(), &[("redirect_uri", Some(uri))]);
-    for port in ["http://127.0.0.1:49152/cb", "http://[::1]:49152/cb", "http://127.0.0.1/cb"] {
-        assert!(browser.allow(&path(port)).await.starts_with(&format!("{port}?code=")));
+    for port in [
+        "http://127.0.0.1:49152/cb",
+        "http://[::1]:49152/cb",
+        "http://127.0.0.1/cb",
+    ] {
+        assert!(
+            browser
+                .allow(&path(port))
+                .await
+                .starts_with(&format!("{port}?code="))
+        );
     }
-    for other in ["http://x@127.0.0.1:1/cb", "http://localhost:1/cb", "http://127.0.0.2:1/cb", "http://127.0.0.1:1/cb/", "https://127.0.0.1:1/cb"] {
+    for other in [
+        "http://x@127.0.0.1:1/cb",
+        "http://localhost:1/cb",
+        "http://127.0.0.2:1/cb",
+        "http://127.0.0.1:1/cb/",
+        "https://127.0.0.1:1/cb",
+    ] {
         assert_error_page(browser.get(&path(other)).await, StatusCode::BAD_REQUEST).await;
     }
 }
@@ -118,7 +174,11 @@ async fn a_link_without_a_known_client_and_uri_redirects_nobody(db: TestDatabase
     // 9700-5
     let server = Server::start(db).await;
     let client = server.planted.application;
-    let two = register(&server, |new| new.redirect_uris = ["https://a.example/", "https://b.example/"].map(|uri| uri.parse().expect("a URI")).into());
+    let two = register(&server, |new| {
+        new.redirect_uris = ["https://a.example/", "https://b.example/"]
+            .map(|uri| uri.parse().expect("a URI"))
+            .into()
+    });
     let (two, deleted) = (two.await, register(&server, |_| {}).await);
     delete_application(&server, deleted.id).await;
     let mut other_id = client.as_str().to_owned();
@@ -140,7 +200,9 @@ async fn a_link_without_a_known_client_and_uri_redirects_nobody(db: TestDatabase
         assert_error_page(browser.get(&path).await, StatusCode::BAD_REQUEST).await;
     }
     // the only registered one may be left out (RFC 6749 §3.1.2.3)
-    let target = browser.allow(&authorize_with(client.as_str(), &[("redirect_uri", None)])).await;
+    let target = browser
+        .allow(&authorize_with(client.as_str(), &[("redirect_uri", None)]))
+        .await;
     assert!(target.starts_with(REDIRECT_URI));
 }
 
@@ -154,31 +216,67 @@ async fn what_is_wrong_is_told_to_the_client_with_state_and_issuer(db: TestDatab
         ("code_challenge", None, "invalid_request"),
         ("code_challenge", Some("too-short"), "invalid_request"),
         ("code_challenge", Some(padded.as_str()), "invalid_request"),
-        ("code_challenge", Some("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw+cM"), "invalid_request"),
+        (
+            "code_challenge",
+            Some("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw+cM"),
+            "invalid_request",
+        ),
         ("code_challenge_method", None, "invalid_request"),
         ("code_challenge_method", Some("plain"), "invalid_request"),
         ("code_challenge_method", Some("s256"), "invalid_request"),
         ("response_type", None, "invalid_request"),
         ("response_type", Some("token"), "unsupported_response_type"),
-        ("response_type", Some("id_token token"), "unsupported_response_type"),
-        ("response_type", Some("code token"), "unsupported_response_type"),
+        (
+            "response_type",
+            Some("id_token token"),
+            "unsupported_response_type",
+        ),
+        (
+            "response_type",
+            Some("code token"),
+            "unsupported_response_type",
+        ),
         ("response_mode", Some("fragment"), "invalid_request"),
         ("scope", Some("read everything"), "invalid_scope"),
         ("scope", Some("read \"write"), "invalid_scope"),
         ("scope", Some("lesen\u{e4}"), "invalid_scope"),
-        ("request", Some("eyJhbGciOiJub25lIn0.e30."), "request_not_supported"),
-        ("request_uri", Some("https://app.example/request"), "request_uri_not_supported"),
+        (
+            "request",
+            Some("eyJhbGciOiJub25lIn0.e30."),
+            "request_not_supported",
+        ),
+        (
+            "request_uri",
+            Some("https://app.example/request"),
+            "request_uri_not_supported",
+        ),
     ] {
-        let answer = redirected_error(&browser, &authorize_with(client.as_str(), &[(parameter, value)])).await;
-        assert_eq!(answer, (error.to_owned(), Some("xyz".to_owned())), "{parameter}={value:?}");
+        let answer = redirected_error(
+            &browser,
+            &authorize_with(client.as_str(), &[(parameter, value)]),
+        )
+        .await;
+        assert_eq!(
+            answer,
+            (error.to_owned(), Some("xyz".to_owned())),
+            "{parameter}={value:?}"
+        );
     }
     // a scope that exists, but not for this client
     let narrow = register(&server, |new| new.scopes = "read".parse().expect("scopes")).await;
-    let answer = redirected_error(&browser, &authorize_with(narrow.id.as_str(), &[("scope", Some("read write"))])).await;
+    let answer = redirected_error(
+        &browser,
+        &authorize_with(narrow.id.as_str(), &[("scope", Some("read write"))]),
+    )
+    .await;
     assert_eq!(answer.0, "invalid_scope");
     // a public client without PKCE (9700-7)
     let public = register(&server, |new| new.client_type = ClientType::Public).await;
-    let answer = redirected_error(&browser, &authorize_with(public.id.as_str(), &[("code_challenge", None)])).await;
+    let answer = redirected_error(
+        &browser,
+        &authorize_with(public.id.as_str(), &[("code_challenge", None)]),
+    )
+    .await;
     assert_eq!(answer.0, "invalid_request");
 }
 
@@ -187,18 +285,35 @@ async fn a_parameter_that_stands_twice_is_refused(db: TestDatabase) {
     let server = Server::start(db).await;
     let browser = server.signed_in_browser().await;
     let valid = server.authorize_path("read");
-    for name in ["response_type", "scope", "code_challenge", "code_challenge_method"] {
-        assert_eq!(redirected_error(&browser, &format!("{valid}&{name}=x")).await, ("invalid_request".to_owned(), Some("xyz".to_owned())), "{name}");
+    for name in [
+        "response_type",
+        "scope",
+        "code_challenge",
+        "code_challenge_method",
+    ] {
+        assert_eq!(
+            redirected_error(&browser, &format!("{valid}&{name}=x")).await,
+            ("invalid_request".to_owned(), Some("xyz".to_owned())),
+            "{name}"
+        );
     }
     // which of two states is the right one cannot be known
-    assert_eq!(redirected_error(&browser, &format!("{valid}&state=abc")).await, ("invalid_request".to_owned(), None));
+    assert_eq!(
+        redirected_error(&browser, &format!("{valid}&state=abc")).await,
+        ("invalid_request".to_owned(), None)
+    );
 }
 
 async fn unknown_parameters_are_ignored(db: TestDatabase) {
     // 9700-11
     let server = Server::start(db).await;
     let browser = server.signed_in_browser().await;
-    let target = browser.allow(&format!("{}&nonce=1&nonce=2&utm_source=x", server.authorize_path("read"))).await;
+    let target = browser
+        .allow(&format!(
+            "{}&nonce=1&nonce=2&utm_source=x",
+            server.authorize_path("read")
+        ))
+        .await;
     assert!(parameter(&target, "code").is_some());
 }
 
@@ -207,12 +322,20 @@ async fn state_is_echoed_unchanged_and_absent_stays_absent(db: TestDatabase) {
     let server = Server::start(db).await;
     let (client, browser) = (server.planted.application, server.signed_in_browser().await);
     let long = "~".repeat(2048);
-    for state in [Some("a b+c&d=e#f%20\u{e4}\u{1F511}"), Some(long.as_str()), Some("%00\r\nSet-Cookie: x=y"), None] {
+    for state in [
+        Some("a b+c&d=e#f%20\u{e4}\u{1F511}"),
+        Some(long.as_str()),
+        Some("%00\r\nSet-Cookie: x=y"),
+        None,
+    ] {
         let path = authorize_with(client.as_str(), &[("state", state)]);
         for decision in ["allow", "deny"] {
             let target = browser.decide(&path, decision).await;
             assert_eq!(parameter(&target, "state").as_deref(), state);
-            assert_eq!(parameter(&target, "iss").as_deref(), Some(server.base.as_str()));
+            assert_eq!(
+                parameter(&target, "iss").as_deref(),
+                Some(server.base.as_str())
+            );
         }
     }
 }
@@ -221,7 +344,10 @@ async fn an_oversize_state_is_refused_and_not_echoed(db: TestDatabase) {
     let server = Server::start(db).await;
     let (client, browser) = (server.planted.application, server.signed_in_browser().await);
     let path = authorize_with(client.as_str(), &[("state", Some(&"s".repeat(4097)))]);
-    assert_eq!(redirected_error(&browser, &path).await, ("invalid_request".to_owned(), None));
+    assert_eq!(
+        redirected_error(&browser, &path).await,
+        ("invalid_request".to_owned(), None)
+    );
 }
 
 async fn without_a_scope_the_default_is_asked_and_shown(db: TestDatabase) {
@@ -232,7 +358,11 @@ async fn without_a_scope_the_default_is_asked_and_shown(db: TestDatabase) {
         let path = authorize_with(client.as_str(), &[("scope", scope)]);
         let page = consent(&browser, &path).await;
         assert!(page.html.contains("See your documents"));
-        for other in ["Create and change documents", "Send documents in your name", "Manage webhooks"] {
+        for other in [
+            "Create and change documents",
+            "Send documents in your name",
+            "Manage webhooks",
+        ] {
             assert!(!page.html.contains(other), "{other}");
         }
         let code = parameter(&browser.allow(&path).await, "code").expect("a code");
@@ -244,15 +374,31 @@ async fn without_a_scope_the_default_is_asked_and_shown(db: TestDatabase) {
 async fn form_action(browser: &Browser<'_>, path: &str) -> String {
     let response = browser.get(path).await;
     assert_eq!(response.status(), StatusCode::OK);
-    let policy = response.headers()[CONTENT_SECURITY_POLICY].to_str().expect("text").to_owned();
-    policy.split("; ").find(|directive| directive.starts_with("form-action ")).expect("form-action").to_owned()
+    let policy = response.headers()[CONTENT_SECURITY_POLICY]
+        .to_str()
+        .expect("text")
+        .to_owned();
+    policy
+        .split("; ")
+        .find(|directive| directive.starts_with("form-action "))
+        .expect("form-action")
+        .to_owned()
 }
 
 async fn the_pages_let_their_form_end_at_the_redirect_uri(db: TestDatabase) {
     // Chromium holds form-action against the redirect behind the form, on the consent page and on the sign-in page before it
     let server = Server::start(db).await;
-    let uris = ["https://app.example/cb?x=1", "http://127.0.0.1/cb", "http://[::1]/cb", "http://localhost/cb", "com.example.app:/cb"];
-    let client = register(&server, |new| new.redirect_uris = uris.map(|uri| uri.parse().expect("a URI")).into()).await;
+    let uris = [
+        "https://app.example/cb?x=1",
+        "http://127.0.0.1/cb",
+        "http://[::1]/cb",
+        "http://localhost/cb",
+        "com.example.app:/cb",
+    ];
+    let client = register(&server, |new| {
+        new.redirect_uris = uris.map(|uri| uri.parse().expect("a URI")).into()
+    })
+    .await;
     let (browser, stranger) = (server.signed_in_browser().await, server.browser());
     for (uri, source) in [
         ("https://app.example/cb?x=1", "https://app.example"),
@@ -264,9 +410,17 @@ async fn the_pages_let_their_form_end_at_the_redirect_uri(db: TestDatabase) {
     ] {
         let path = authorize_with(client.id.as_str(), &[("redirect_uri", Some(uri))]);
         let expected = format!("form-action 'self' {source}");
-        assert_eq!(form_action(&browser, &path).await, expected, "consent, {uri}");
+        assert_eq!(
+            form_action(&browser, &path).await,
+            expected,
+            "consent, {uri}"
+        );
         let sign_in = location(stranger.get(&path).await.headers());
-        assert_eq!(form_action(&stranger, &sign_in).await, expected, "sign-in, {uri}");
+        assert_eq!(
+            form_action(&stranger, &sign_in).await,
+            expected,
+            "sign-in, {uri}"
+        );
     }
     assert_eq!(form_action(&stranger, "/login").await, "form-action 'self'");
 }
@@ -285,36 +439,67 @@ async fn no_page_can_be_framed_or_leaks_where_it_was(db: TestDatabase) {
     ] {
         let headers = response.headers().clone();
         let policy = headers[CONTENT_SECURITY_POLICY].to_str().expect("text");
-        assert!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"), "{policy}");
+        assert!(
+            policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"),
+            "{policy}"
+        );
         assert!(!policy.contains("unsafe"), "{policy}");
         assert_eq!(headers[X_FRAME_OPTIONS], "DENY");
         assert_eq!(headers["x-content-type-options"], "nosniff");
         assert_eq!(headers["cache-control"], "no-store");
         // `same-origin` tells other origins nothing either, and keeps `Origin` on our own forms
-        assert!(["no-referrer", "same-origin"].contains(&headers[REFERRER_POLICY].to_str().expect("text")));
+        assert!(
+            ["no-referrer", "same-origin"]
+                .contains(&headers[REFERRER_POLICY].to_str().expect("text"))
+        );
         let html = response.text().await.expect("text");
-        assert!(!html.contains("<script") && !html.contains("src=\"http"), "{html}");
+        assert!(
+            !html.contains("<script") && !html.contains("src=\"http"),
+            "{html}"
+        );
     }
 }
 
 async fn the_endpoint_has_no_cors(db: TestDatabase) {
     // 9700-12
     let server = Server::start(db).await;
-    let response = server.get(&server.authorize_path("read")).header("Origin", "https://evil.example").send().await.expect("an answer");
-    assert!(response.headers().get("access-control-allow-origin").is_none());
+    let response = server
+        .get(&server.authorize_path("read"))
+        .header("Origin", "https://evil.example")
+        .send()
+        .await
+        .expect("an answer");
+    assert!(
+        response
+            .headers()
+            .get("access-control-allow-origin")
+            .is_none()
+    );
 }
 
 async fn a_query_that_is_not_text_is_refused(db: TestDatabase) {
     let server = Server::start(db).await;
     let browser = server.signed_in_browser().await;
     for bad in ["&state2=%ff", "&x=%00", &"&x".repeat(600)] {
-        assert_error_page(browser.get(&format!("{}{bad}", server.authorize_path("read"))).await, StatusCode::BAD_REQUEST).await;
+        assert_error_page(
+            browser
+                .get(&format!("{}{bad}", server.authorize_path("read")))
+                .await,
+            StatusCode::BAD_REQUEST,
+        )
+        .await;
     }
 }
 
 async fn a_sandbox_application_is_for_its_own_organization(db: TestDatabase) {
     let server = Server::start(db).await;
-    add_organization(&server, "Beta", "bea@beta.example", ProductionAccess::Approved).await;
+    add_organization(
+        &server,
+        "Beta",
+        "bea@beta.example",
+        ProductionAccess::Approved,
+    )
+    .await;
     add_person(&server, "nobody@nowhere.example").await;
     for stranger in ["bea@beta.example", "nobody@nowhere.example"] {
         let browser = browser_of(&server, stranger).await;
@@ -326,22 +511,67 @@ async fn a_sandbox_application_is_for_its_own_organization(db: TestDatabase) {
 async fn a_production_application_is_for_where_production_is_open(db: TestDatabase) {
     let server = Server::start(db).await;
     let client = register(&server, |new| new.environment = Environment::Production).await;
-    add_organization(&server, "Beta", "bea@beta.example", ProductionAccess::Approved).await;
-    for (index, access) in
-        [ProductionAccess::None, ProductionAccess::Requested, ProductionAccess::Refused, ProductionAccess::Withdrawn].into_iter().enumerate()
+    add_organization(
+        &server,
+        "Beta",
+        "bea@beta.example",
+        ProductionAccess::Approved,
+    )
+    .await;
+    for (index, access) in [
+        ProductionAccess::None,
+        ProductionAccess::Requested,
+        ProductionAccess::Refused,
+        ProductionAccess::Withdrawn,
+    ]
+    .into_iter()
+    .enumerate()
     {
-        let (name, owner) = [("C", "c@c.example"), ("D", "d@d.example"), ("E", "e@e.example"), ("F", "f@f.example")][index];
+        let (name, owner) = [
+            ("C", "c@c.example"),
+            ("D", "d@d.example"),
+            ("E", "e@e.example"),
+            ("F", "f@f.example"),
+        ][index];
         add_organization(&server, name, owner, access).await;
         let browser = browser_of(&server, owner).await;
-        assert_eq!(redirected_error(&browser, &authorize_with(client.id.as_str(), &[])).await.0, "access_denied");
+        assert_eq!(
+            redirected_error(&browser, &authorize_with(client.id.as_str(), &[]))
+                .await
+                .0,
+            "access_denied"
+        );
     }
     // and in other organizations only once the operator has approved it
     let stranger = browser_of(&server, "bea@beta.example").await;
-    assert_eq!(redirected_error(&stranger, &authorize_with(client.id.as_str(), &[])).await.0, "access_denied");
-    consent(&server.signed_in_browser().await, &authorize_with(client.id.as_str(), &[])).await;
+    assert_eq!(
+        redirected_error(&stranger, &authorize_with(client.id.as_str(), &[]))
+            .await
+            .0,
+        "access_denied"
+    );
+    consent(
+        &server.signed_in_browser().await,
+        &authorize_with(client.id.as_str(), &[]),
+    )
+    .await;
     approve(&server, client.id).await;
     // another organization's application introduces itself
-    let page = consent(&browser_of(&server, "bea@beta.example").await, &authorize_with(client.id.as_str(), &[])).await;
-    assert!(page.html.contains("Nobody has checked who made this application.") && page.html.contains("Acme"), "{}", page.html);
-    assert!(page.html.contains(">Production<") && page.html.contains("Live."), "{}", page.html);
+    let page = consent(
+        &browser_of(&server, "bea@beta.example").await,
+        &authorize_with(client.id.as_str(), &[]),
+    )
+    .await;
+    assert!(
+        page.html
+            .contains("Nobody has checked who made this application.")
+            && page.html.contains("Acme"),
+        "{}",
+        page.html
+    );
+    assert!(
+        page.html.contains(">Production<") && page.html.contains("Live."),
+        "{}",
+        page.html
+    );
 }

@@ -8,8 +8,9 @@ use countersign::types::state::{OrganizationRole, ProductionAccess};
 use reqwest::StatusCode;
 
 use super::{
-    Consent, add_organization, add_workspace_member, allow, answer, assert_error_page, authorize_with, browser_of, consent, delete_application,
-    is_active, register, register_in, text,
+    Consent, add_organization, add_workspace_member, allow, answer, assert_error_page,
+    authorize_with, browser_of, consent, delete_application, is_active, register, register_in,
+    text,
 };
 use crate::databases::{TestDatabase, both_databases};
 use crate::server::{Browser, REDIRECT_URI, Server, hidden, location, parameter};
@@ -43,9 +44,15 @@ async fn allowing_sends_a_code_to_the_redirect_uri(db: TestDatabase) {
     assert_eq!(response.status(), StatusCode::SEE_OTHER);
     assert_eq!(response.headers()["cache-control"], "no-store");
     let target = location(response.headers());
-    assert!(target.starts_with(&format!("{REDIRECT_URI}?code=cs_ac_")), "{target}");
+    assert!(
+        target.starts_with(&format!("{REDIRECT_URI}?code=cs_ac_")),
+        "{target}"
+    );
     assert_eq!(parameter(&target, "state").as_deref(), Some("xyz"));
-    assert_eq!(parameter(&target, "iss").as_deref(), Some(server.base.as_str()));
+    assert_eq!(
+        parameter(&target, "iss").as_deref(),
+        Some(server.base.as_str())
+    );
     // the code is in no page and in no cookie
     assert!(response.headers().get("set-cookie").is_none());
 }
@@ -58,9 +65,15 @@ async fn denying_tells_the_client_and_nothing_else(db: TestDatabase) {
     let response = answer(&browser, &page, &[("decision", "deny")]).await;
     assert_eq!(response.status(), StatusCode::SEE_OTHER);
     let target = location(response.headers());
-    assert_eq!(parameter(&target, "error").as_deref(), Some("access_denied"));
+    assert_eq!(
+        parameter(&target, "error").as_deref(),
+        Some("access_denied")
+    );
     assert_eq!(parameter(&target, "state").as_deref(), Some("xyz"));
-    assert_eq!(parameter(&target, "iss").as_deref(), Some(server.base.as_str()));
+    assert_eq!(
+        parameter(&target, "iss").as_deref(),
+        Some(server.base.as_str())
+    );
     assert_eq!(parameter(&target, "code"), None);
     // it is decided
     assert_error_page(allow(&browser, &page).await, StatusCode::BAD_REQUEST).await;
@@ -69,26 +82,64 @@ async fn denying_tells_the_client_and_nothing_else(db: TestDatabase) {
 async fn a_registered_query_stays(db: TestDatabase) {
     // RFC 6749 §3.1.2
     let server = Server::start(db).await;
-    let client = register(&server, |new| new.redirect_uris = vec!["https://app.example/cb?tenant=a%26b".parse().expect("a URI")]).await;
+    let client = register(&server, |new| {
+        new.redirect_uris = vec![
+            "https://app.example/cb?tenant=a%26b"
+                .parse()
+                .expect("a URI"),
+        ]
+    })
+    .await;
     let path = authorize_with(client.id.as_str(), &[("redirect_uri", None)]);
     let target = server.signed_in_browser().await.allow(&path).await;
-    assert!(target.starts_with("https://app.example/cb?tenant=a%26b&code="), "{target}");
+    assert!(
+        target.starts_with("https://app.example/cb?tenant=a%26b&code="),
+        "{target}"
+    );
 }
 
 async fn a_form_without_the_browsers_own_token_is_refused(db: TestDatabase) {
     let server = Server::start(db).await;
-    let (browser, other) = (server.signed_in_browser().await, server.signed_in_browser().await);
+    let (browser, other) = (
+        server.signed_in_browser().await,
+        server.signed_in_browser().await,
+    );
     let page = consent(&browser, &server.authorize_path("read")).await;
     let foreign = consent(&other, &server.authorize_path("read")).await.csrf;
     assert_ne!(page.csrf, foreign);
-    let stranger = hidden(&server.browser().get("/login").await.text().await.expect("text"), "csrf").expect("a token");
+    let stranger = hidden(
+        &server
+            .browser()
+            .get("/login")
+            .await
+            .text()
+            .await
+            .expect("text"),
+        "csrf",
+    )
+    .expect("a token");
     for csrf in ["", "x", &foreign, &stranger, &page.csrf.to_uppercase()] {
-        let forged = Consent { csrf: csrf.to_owned(), request: page.request.clone(), html: String::new(), headers: page.headers.clone() };
+        let forged = Consent {
+            csrf: csrf.to_owned(),
+            request: page.request.clone(),
+            html: String::new(),
+            headers: page.headers.clone(),
+        };
         assert_error_page(allow(&browser, &forged).await, StatusCode::FORBIDDEN).await;
     }
     // a page elsewhere that has got hold of the token
-    let form = [("csrf", page.csrf.as_str()), ("request", &page.request), ("decision", "deny")];
-    let elsewhere = browser.client.post(server.url("/oauth2/authorize")).header("Origin", "https://evil.example").form(&form).send().await;
+    let form = [
+        ("csrf", page.csrf.as_str()),
+        ("request", &page.request),
+        ("decision", "deny"),
+    ];
+    let elsewhere = browser
+        .client
+        .post(server.url("/oauth2/authorize"))
+        .header("Origin", "https://evil.example")
+        .form(&form)
+        .send()
+        .await;
     assert_error_page(elsewhere.expect("an answer"), StatusCode::FORBIDDEN).await;
     // nothing was changed
     assert_eq!(allow(&browser, &page).await.status(), StatusCode::SEE_OTHER);
@@ -97,16 +148,33 @@ async fn a_form_without_the_browsers_own_token_is_refused(db: TestDatabase) {
 async fn another_sessions_request_cannot_be_answered(db: TestDatabase) {
     let server = Server::start(db).await;
     add_workspace_member(&server, "eve@acme.example", "admin").await;
-    let (victim, attacker) = (server.signed_in_browser().await, browser_of(&server, "eve@acme.example").await);
+    let (victim, attacker) = (
+        server.signed_in_browser().await,
+        browser_of(&server, "eve@acme.example").await,
+    );
     let planted = consent(&attacker, &server.authorize_path("read")).await;
     let own = consent(&victim, &server.authorize_path("read")).await;
     // the attacker's request in the victim's browser, and the victim's in the attacker's: also of one person with two sessions
     let second = server.signed_in_browser().await;
     let third = consent(&second, &server.authorize_path("read")).await;
-    for (browser, page, request) in [(&victim, &own, &planted), (&attacker, &planted, &own), (&victim, &own, &third)] {
-        let mixed = Consent { csrf: page.csrf.clone(), request: request.request.clone(), html: String::new(), headers: page.headers.clone() };
+    for (browser, page, request) in [
+        (&victim, &own, &planted),
+        (&attacker, &planted, &own),
+        (&victim, &own, &third),
+    ] {
+        let mixed = Consent {
+            csrf: page.csrf.clone(),
+            request: request.request.clone(),
+            html: String::new(),
+            headers: page.headers.clone(),
+        };
         assert_error_page(allow(browser, &mixed).await, StatusCode::BAD_REQUEST).await;
-        let shown = browser.get(&format!("/oauth2/authorize/consent?request={}", request.request)).await;
+        let shown = browser
+            .get(&format!(
+                "/oauth2/authorize/consent?request={}",
+                request.request
+            ))
+            .await;
         assert_error_page(shown, StatusCode::BAD_REQUEST).await;
     }
 }
@@ -117,11 +185,18 @@ async fn a_request_is_answered_once(db: TestDatabase) {
     let page = consent(&browser, &server.authorize_path("read")).await;
     assert_eq!(allow(&browser, &page).await.status(), StatusCode::SEE_OTHER);
     assert_error_page(allow(&browser, &page).await, StatusCode::BAD_REQUEST).await;
-    assert_error_page(answer(&browser, &page, &[("decision", "deny")]).await, StatusCode::BAD_REQUEST).await;
+    assert_error_page(
+        answer(&browser, &page, &[("decision", "deny")]).await,
+        StatusCode::BAD_REQUEST,
+    )
+    .await;
     // of two at once, one is
     let page = consent(&browser, &server.authorize_path("read")).await;
     let (first, second) = tokio::join!(allow(&browser, &page), allow(&browser, &page));
-    let allowed = [&first, &second].iter().filter(|response| response.status() == StatusCode::SEE_OTHER).count();
+    let allowed = [&first, &second]
+        .iter()
+        .filter(|response| response.status() == StatusCode::SEE_OTHER)
+        .count();
     assert_eq!(allowed, 1, "{} {}", first.status(), second.status());
     assert!(!first.status().is_server_error() && !second.status().is_server_error());
 }
@@ -132,7 +207,10 @@ async fn a_request_expires(db: TestDatabase) {
     let page = consent(&browser, &server.authorize_path("read")).await;
     server.clock.step_seconds(10 * 60);
     let html = assert_error_page(allow(&browser, &page).await, StatusCode::BAD_REQUEST).await;
-    assert!(html.contains("Go back to the application and start again."), "{html}");
+    assert!(
+        html.contains("Go back to the application and start again."),
+        "{html}"
+    );
 }
 
 async fn a_request_ends_with_its_application(db: TestDatabase) {
@@ -148,7 +226,15 @@ async fn no_workspace_chosen_shows_the_page_again(db: TestDatabase) {
     let server = Server::start(db).await;
     let browser = server.signed_in_browser().await;
     let page = consent(&browser, &server.authorize_path("read")).await;
-    let response = answer(&browser, &page, &[("organization", server.planted.organization.as_str()), ("decision", "allow")]).await;
+    let response = answer(
+        &browser,
+        &page,
+        &[
+            ("organization", server.planted.organization.as_str()),
+            ("decision", "allow"),
+        ],
+    )
+    .await;
     assert_eq!(response.status(), StatusCode::UNPROCESSABLE_ENTITY);
     let html = response.text().await.expect("text");
     assert!(html.contains("Choose at least one workspace."), "{html}");
@@ -159,36 +245,105 @@ async fn no_workspace_chosen_shows_the_page_again(db: TestDatabase) {
 
 async fn a_workspace_of_somebody_else_cannot_be_chosen(db: TestDatabase) {
     let server = Server::start(db).await;
-    let (_, foreign) = add_organization(&server, "Beta", "bea@beta.example", ProductionAccess::Approved).await;
+    let (_, foreign) = add_organization(
+        &server,
+        "Beta",
+        "bea@beta.example",
+        ProductionAccess::Approved,
+    )
+    .await;
     let organization = server.planted.organization;
-    let (workspace, unjoined) = (server.planted.workspace, server.write(move |tx| accounts::create_workspace(tx, organization, "Legal")).await.id);
+    let (workspace, unjoined) = (
+        server.planted.workspace,
+        server
+            .write(move |tx| accounts::create_workspace(tx, organization, "Legal"))
+            .await
+            .id,
+    );
     add_workspace_member(&server, "mia@acme.example", "viewer").await;
-    let (admin, member) = (server.signed_in_browser().await, browser_of(&server, "mia@acme.example").await);
+    let (admin, member) = (
+        server.signed_in_browser().await,
+        browser_of(&server, "mia@acme.example").await,
+    );
     for (browser, chosen) in [(&admin, foreign), (&member, foreign), (&member, unjoined)] {
         let page = consent(browser, &server.authorize_path("read")).await;
-        let fields =
-            [("organization", organization.as_str()), ("workspace", workspace.as_str()), ("workspace", chosen.as_str()), ("decision", "allow")];
-        assert_eq!(answer(browser, &page, &fields).await.status(), StatusCode::UNPROCESSABLE_ENTITY);
+        let fields = [
+            ("organization", organization.as_str()),
+            ("workspace", workspace.as_str()),
+            ("workspace", chosen.as_str()),
+            ("decision", "allow"),
+        ];
+        assert_eq!(
+            answer(browser, &page, &fields).await.status(),
+            StatusCode::UNPROCESSABLE_ENTITY
+        );
     }
     // nor is it shown
-    assert!(!consent(&member, &server.authorize_path("read")).await.html.contains("Legal"));
-    assert!(consent(&admin, &server.authorize_path("read")).await.html.contains("Legal"));
+    assert!(
+        !consent(&member, &server.authorize_path("read"))
+            .await
+            .html
+            .contains("Legal")
+    );
+    assert!(
+        consent(&admin, &server.authorize_path("read"))
+            .await
+            .html
+            .contains("Legal")
+    );
 }
 
 async fn an_organization_of_somebody_else_cannot_be_chosen(db: TestDatabase) {
     let server = Server::start(db).await;
-    let (approved, workspace) = add_organization(&server, "Beta", "bea@beta.example", ProductionAccess::Approved).await;
-    let (closed, _) = add_organization(&server, "Gamma", "gus@gamma.example", ProductionAccess::None).await;
+    let (approved, workspace) = add_organization(
+        &server,
+        "Beta",
+        "bea@beta.example",
+        ProductionAccess::Approved,
+    )
+    .await;
+    let (closed, _) = add_organization(
+        &server,
+        "Gamma",
+        "gus@gamma.example",
+        ProductionAccess::None,
+    )
+    .await;
     let production = register(&server, |new| new.environment = Environment::Production).await;
     let browser = server.signed_in_browser().await;
-    for path in [server.authorize_path("read"), authorize_with(production.id.as_str(), &[])] {
-        for organization in [approved.as_str(), closed.as_str(), "org_0000000000000000000000", "", "x"] {
+    for path in [
+        server.authorize_path("read"),
+        authorize_with(production.id.as_str(), &[]),
+    ] {
+        for organization in [
+            approved.as_str(),
+            closed.as_str(),
+            "org_0000000000000000000000",
+            "",
+            "x",
+        ] {
             let page = consent(&browser, &path).await;
-            let fields = [("organization", organization), ("workspace", workspace.as_str()), ("decision", "allow")];
+            let fields = [
+                ("organization", organization),
+                ("workspace", workspace.as_str()),
+                ("decision", "allow"),
+            ];
             // whether there is such an organization, and what it may do, is not told
-            assert_error_page(answer(&browser, &page, &fields).await, StatusCode::NOT_FOUND).await;
-            let fields = [("organization", organization), ("workspace", "all"), ("decision", "allow")];
-            assert_error_page(answer(&browser, &page, &fields).await, StatusCode::NOT_FOUND).await;
+            assert_error_page(
+                answer(&browser, &page, &fields).await,
+                StatusCode::NOT_FOUND,
+            )
+            .await;
+            let fields = [
+                ("organization", organization),
+                ("workspace", "all"),
+                ("decision", "allow"),
+            ];
+            assert_error_page(
+                answer(&browser, &page, &fields).await,
+                StatusCode::NOT_FOUND,
+            )
+            .await;
         }
     }
 }
@@ -196,83 +351,188 @@ async fn an_organization_of_somebody_else_cannot_be_chosen(db: TestDatabase) {
 async fn only_an_admin_can_allow_every_workspace(db: TestDatabase) {
     let server = Server::start(db).await;
     add_workspace_member(&server, "mia@acme.example", "admin").await;
-    let fields = [("organization", server.planted.organization.as_str()), ("workspace", "all"), ("decision", "allow")];
+    let fields = [
+        ("organization", server.planted.organization.as_str()),
+        ("workspace", "all"),
+        ("decision", "allow"),
+    ];
     let member = browser_of(&server, "mia@acme.example").await;
     let page = consent(&member, &server.authorize_path("read")).await;
     assert!(!page.html.contains("All workspaces"));
-    assert_eq!(answer(&member, &page, &fields).await.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(
+        answer(&member, &page, &fields).await.status(),
+        StatusCode::UNPROCESSABLE_ENTITY
+    );
     let admin = server.signed_in_browser().await;
     let page = consent(&admin, &server.authorize_path("read")).await;
     assert!(page.html.contains("All workspaces"));
     let target = location(answer(&admin, &page, &fields).await.headers());
-    let tokens = server.redeem(&parameter(&target, "code").expect("a code")).await.1;
+    let tokens = server
+        .redeem(&parameter(&target, "code").expect("a code"))
+        .await
+        .1;
     // those that are created later, too
     let organization = server.planted.organization;
-    let later = server.write(move |tx| accounts::create_workspace(tx, organization, "Legal")).await.id;
+    let later = server
+        .write(move |tx| accounts::create_workspace(tx, organization, "Legal"))
+        .await
+        .id;
     let introspected = server.introspect(text(&tokens, "access_token")).await;
-    assert!(introspected["workspaces"].as_array().expect("a list").contains(&later.as_str().into()), "{introspected}");
+    assert!(
+        introspected["workspaces"]
+            .as_array()
+            .expect("a list")
+            .contains(&later.as_str().into()),
+        "{introspected}"
+    );
 }
 
 async fn another_organization_can_be_chosen(db: TestDatabase) {
     let server = Server::start(db).await;
-    let (beta, workspace) = add_organization(&server, "Beta", "bea@beta.example", ProductionAccess::Approved).await;
+    let (beta, workspace) = add_organization(
+        &server,
+        "Beta",
+        "bea@beta.example",
+        ProductionAccess::Approved,
+    )
+    .await;
     let joins = move |tx: &mut countersign::store::Tx| {
         let admin = super::user(tx, countersign::domain::quickstart::ADMIN)?;
         accounts::add_member(tx, beta, admin, OrganizationRole::Member)?;
-        Ok(accounts::add_workspace_member(tx, beta, workspace, admin, "viewer")?)
+        Ok(accounts::add_workspace_member(
+            tx, beta, workspace, admin, "viewer",
+        )?)
     };
     server.write(joins).await;
-    let client = register_in(&server, beta, "bea@beta.example", |new| new.environment = Environment::Production).await;
+    let client = register_in(&server, beta, "bea@beta.example", |new| {
+        new.environment = Environment::Production
+    })
+    .await;
     approve(&server, client.id).await;
     let browser = server.signed_in_browser().await;
     let page = consent(&browser, &authorize_with(client.id.as_str(), &[])).await;
     assert!(page.html.contains("Sales") && !page.html.contains("Beta workspace"));
-    let other = consent(&browser, &format!("/oauth2/authorize/consent?request={}&organization={beta}", page.request)).await;
+    let other = consent(
+        &browser,
+        &format!(
+            "/oauth2/authorize/consent?request={}&organization={beta}",
+            page.request
+        ),
+    )
+    .await;
     assert!(other.html.contains("Beta workspace") && !other.html.contains("Sales"));
-    let fields = [("organization", beta.as_str()), ("workspace", workspace.as_str()), ("decision", "allow")];
+    let fields = [
+        ("organization", beta.as_str()),
+        ("workspace", workspace.as_str()),
+        ("decision", "allow"),
+    ];
     let target = location(answer(&browser, &other, &fields).await.headers());
     let code = parameter(&target, "code").expect("a code");
     let (status, tokens) = super::token_as(&server, &client, &super::redemption(&code)).await;
     assert_eq!(status, StatusCode::OK, "{tokens}");
     let introspected = server.introspect(text(&tokens, "access_token")).await;
-    assert_eq!((&introspected["organization"], &introspected["environment"]), (&beta.as_str().into(), &"production".into()));
+    assert_eq!(
+        (&introspected["organization"], &introspected["environment"]),
+        (&beta.as_str().into(), &"production".into())
+    );
 }
 
 async fn as_many_workspaces_as_can_be_chosen_make_a_token_that_works(db: TestDatabase) {
     // with a long issuer and long scopes a JWT grows
     let server = Server::start_with(db, |config| {
-        let long = ScopeEntry { name: "s".repeat(200), title: "Long".into(), description: "Long".into(), permissions: Vec::new(), default: true };
+        let long = ScopeEntry {
+            name: "s".repeat(200),
+            title: "Long".into(),
+            description: "Long".into(),
+            permissions: Vec::new(),
+            default: true,
+        };
         config.scope.push(long);
     })
     .await;
     let organization = server.planted.organization;
     let create = move |tx: &mut countersign::store::Tx| {
         (0..=MOST_WORKSPACES)
-            .map(|number| Ok(accounts::create_workspace(tx, organization, &format!("Workspace {number}"))?.id))
+            .map(|number| {
+                Ok(
+                    accounts::create_workspace(tx, organization, &format!("Workspace {number}"))?
+                        .id,
+                )
+            })
             .collect::<Result<Vec<_>, _>>()
     };
     let workspaces = server.write(create).await;
     let browser = server.signed_in_browser().await;
-    let page = consent(&browser, &server.authorize_path(&format!("read write send webhooks {}", "s".repeat(200)))).await;
-    let mut fields = vec![("organization", organization.as_str()), ("decision", "allow")];
+    let page = consent(
+        &browser,
+        &server.authorize_path(&format!("read write send webhooks {}", "s".repeat(200))),
+    )
+    .await;
+    let mut fields = vec![
+        ("organization", organization.as_str()),
+        ("decision", "allow"),
+    ];
     fields.extend(workspaces.iter().map(|id| ("workspace", id.as_str())));
-    assert_error_page(answer(&browser, &page, &fields).await, StatusCode::BAD_REQUEST).await;
+    assert_error_page(
+        answer(&browser, &page, &fields).await,
+        StatusCode::BAD_REQUEST,
+    )
+    .await;
     fields.pop();
     let target = location(answer(&browser, &page, &fields).await.headers());
-    let tokens = server.redeem(&parameter(&target, "code").expect("a code")).await.1;
-    assert!(is_active(&server, text(&tokens, "access_token")).await, "{} bytes", text(&tokens, "access_token").len());
+    let tokens = server
+        .redeem(&parameter(&target, "code").expect("a code"))
+        .await
+        .1;
+    assert!(
+        is_active(&server, text(&tokens, "access_token")).await,
+        "{} bytes",
+        text(&tokens, "access_token").len()
+    );
 }
 
 async fn names_are_escaped(db: TestDatabase) {
     let server = Server::start(db).await;
     let organization = server.planted.organization;
-    server.write(move |tx| accounts::create_workspace(tx, organization, "<img src=x onerror=alert(1)>")).await;
-    let client = register(&server, |new| new.name = "<script>alert(1)</script>\"'&".to_owned()).await;
-    let html = consent(&server.signed_in_browser().await, &authorize_with(client.id.as_str(), &[])).await.html;
-    assert!(!html.contains("<script") && !html.contains("<img src=x"), "{html}");
-    assert!(html.contains("script&#62;") || html.contains("script&gt;"), "{html}");
-    let sign_in = location(server.get(&authorize_with(client.id.as_str(), &[])).send().await.expect("an answer").headers());
-    let html = server.get(&sign_in).send().await.expect("an answer").text().await.expect("text");
+    server
+        .write(move |tx| {
+            accounts::create_workspace(tx, organization, "<img src=x onerror=alert(1)>")
+        })
+        .await;
+    let client = register(&server, |new| {
+        new.name = "<script>alert(1)</script>\"'&".to_owned()
+    })
+    .await;
+    let html = consent(
+        &server.signed_in_browser().await,
+        &authorize_with(client.id.as_str(), &[]),
+    )
+    .await
+    .html;
+    assert!(
+        !html.contains("<script") && !html.contains("<img src=x"),
+        "{html}"
+    );
+    assert!(
+        html.contains("script&#62;") || html.contains("script&gt;"),
+        "{html}"
+    );
+    let sign_in = location(
+        server
+            .get(&authorize_with(client.id.as_str(), &[]))
+            .send()
+            .await
+            .expect("an answer")
+            .headers(),
+    );
+    let html = server
+        .get(&sign_in)
+        .send()
+        .await
+        .expect("an answer")
+        .text()
+        .await
+        .expect("text");
     assert!(!html.contains("<script"), "{html}");
 }
 
@@ -286,9 +546,17 @@ async fn a_form_that_says_neither_or_both_decides_nothing(db: TestDatabase) {
         vec![organization, ("decision", "yes")],
         vec![organization, ("decision", "allow"), ("decision", "deny")],
         vec![organization, organization, ("decision", "allow")],
-        vec![("request", page.request.as_str()), organization, ("decision", "allow")],
+        vec![
+            ("request", page.request.as_str()),
+            organization,
+            ("decision", "allow"),
+        ],
     ] {
-        assert_error_page(answer(&browser, &page, &fields).await, StatusCode::BAD_REQUEST).await;
+        assert_error_page(
+            answer(&browser, &page, &fields).await,
+            StatusCode::BAD_REQUEST,
+        )
+        .await;
     }
     assert_eq!(allow(&browser, &page).await.status(), StatusCode::SEE_OTHER);
 }

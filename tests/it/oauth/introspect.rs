@@ -5,14 +5,16 @@ use countersign::crypto::format::{TokenKind, mint_token};
 use countersign::domain::resource_servers;
 use countersign::domain::sandbox::ObligationKind;
 use countersign::types::environment::Environment;
-use countersign::types::state::{AccessTokenFormat, Licence, OrganizationRole, OrganizationState, ProductionAccess, UserState};
+use countersign::types::state::{
+    AccessTokenFormat, Licence, OrganizationRole, OrganizationState, ProductionAccess, UserState,
+};
 use reqwest::header::WWW_AUTHENTICATE;
 use reqwest::{RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 
 use super::{
-    Registered, add_organization, add_workspace_member, allow, assert_oauth_error, authorize_with, browser_of, consent, is_active, redemption,
-    register, register_in, send, text, token_as,
+    Registered, add_organization, add_workspace_member, allow, assert_oauth_error, authorize_with,
+    browser_of, consent, is_active, redemption, register, register_in, send, text, token_as,
 };
 use crate::databases::{TestDatabase, both_databases};
 use crate::server::{Server, location, parameter};
@@ -63,9 +65,20 @@ async fn whatever_is_wrong_with_a_token_reads_the_same(db: TestDatabase) {
     // 9700-41
     let server = Server::start(db).await;
     let tokens = server.code_flow("read").await;
-    let opaque = register(&server, |new| new.access_token_format = AccessTokenFormat::Opaque).await;
-    let own = token_as(&server, &opaque, &[("grant_type", "client_credentials")]).await.1;
-    let changed = |token: &str| format!("{}{}", &token[..token.len() - 1], if token.ends_with('A') { 'B' } else { 'A' });
+    let opaque = register(&server, |new| {
+        new.access_token_format = AccessTokenFormat::Opaque
+    })
+    .await;
+    let own = token_as(&server, &opaque, &[("grant_type", "client_credentials")])
+        .await
+        .1;
+    let changed = |token: &str| {
+        format!(
+            "{}{}",
+            &token[..token.len() - 1],
+            if token.ends_with('A') { 'B' } else { 'A' }
+        )
+    };
     let (jwt, own) = (text(&tokens, "access_token"), text(&own, "access_token"));
     assert!(is_active(&server, jwt).await && is_active(&server, own).await);
     let code = server.code("read").await;
@@ -101,8 +114,16 @@ async fn a_wrong_hint_still_finds_the_token(db: TestDatabase) {
     let server = Server::start(db).await;
     let tokens = server.code_flow("read").await;
     for hint in ["refresh_token", "access_token", "nonsense"] {
-        let form = [("token", text(&tokens, "access_token")), ("token_type_hint", hint)];
-        assert_eq!(send(server.as_resource_server("/oauth2/introspect").form(&form)).await.1["active"], true);
+        let form = [
+            ("token", text(&tokens, "access_token")),
+            ("token_type_hint", hint),
+        ];
+        assert_eq!(
+            send(server.as_resource_server("/oauth2/introspect").form(&form))
+                .await
+                .1["active"],
+            true
+        );
     }
 }
 
@@ -111,13 +132,20 @@ async fn only_a_resource_server_may_ask(db: TestDatabase) {
     let server = Server::start(db).await;
     let tokens = server.code_flow("read").await;
     let token = [("token", text(&tokens, "access_token"))];
-    let (id, secret) = (server.planted.resource_server, server.secrets.resource_server_secret.as_str());
+    let (id, secret) = (
+        server.planted.resource_server,
+        server.secrets.resource_server_secret.as_str(),
+    );
     let post = || server.post("/oauth2/introspect");
     let requests: [RequestBuilder; 6] = [
         post().form(&token),
         post().basic_auth(id, Some("guess")).form(&token),
         post().basic_auth("rs_unknown", Some(secret)).form(&token),
-        post().form(&[token[0], ("client_id", id.as_str()), ("client_secret", secret)]),
+        post().form(&[
+            token[0],
+            ("client_id", id.as_str()),
+            ("client_secret", secret),
+        ]),
         post().bearer_auth(token[0].1).form(&token),
         server.as_application("/oauth2/introspect").form(&token),
     ];
@@ -136,27 +164,57 @@ async fn only_a_resource_server_may_ask(db: TestDatabase) {
 async fn a_request_without_a_token_is_refused(db: TestDatabase) {
     let server = Server::start(db).await;
     for request in [
-        server.as_resource_server("/oauth2/introspect").form(&[("token_type_hint", "access_token")]),
-        server.as_resource_server("/oauth2/introspect").form(&[("token", "x"), ("token", "y")]),
-        server.as_resource_server("/oauth2/introspect?token=x").form(&[("token", "x")]),
-        server.as_resource_server("/oauth2/introspect").json(&json!({"token": "x"})),
+        server
+            .as_resource_server("/oauth2/introspect")
+            .form(&[("token_type_hint", "access_token")]),
+        server
+            .as_resource_server("/oauth2/introspect")
+            .form(&[("token", "x"), ("token", "y")]),
+        server
+            .as_resource_server("/oauth2/introspect?token=x")
+            .form(&[("token", "x")]),
+        server
+            .as_resource_server("/oauth2/introspect")
+            .json(&json!({"token": "x"})),
     ] {
-        assert_oauth_error(&send(request).await, StatusCode::BAD_REQUEST, "invalid_request");
+        assert_oauth_error(
+            &send(request).await,
+            StatusCode::BAD_REQUEST,
+            "invalid_request",
+        );
     }
 }
 
 async fn a_resource_server_of_another_environment_sees_nothing(db: TestDatabase) {
     let server = Server::start(db).await;
     let tokens = server.code_flow("read").await;
-    let secret = mint_token("cs", TokenKind::ClientSecret).expose().to_owned();
+    let secret = mint_token("cs", TokenKind::ClientSecret)
+        .expose()
+        .to_owned();
     let digest = server.app.digester.digest(Purpose::ClientSecret, &secret);
     let create = move |tx: &mut countersign::store::Tx| {
-        let all = [ObligationKind::DocumentName, ObligationKind::Watermark, ObligationKind::Recipients];
-        Ok(resource_servers::create(tx, "Production API", Some(Environment::Production), &all, &digest)?)
+        let all = [
+            ObligationKind::DocumentName,
+            ObligationKind::Watermark,
+            ObligationKind::Recipients,
+        ];
+        Ok(resource_servers::create(
+            tx,
+            "Production API",
+            Some(Environment::Production),
+            &all,
+            &digest,
+        )?)
     };
     let id = server.write(create).await.id;
     let form = [("token", text(&tokens, "access_token"))];
-    let answer = send(server.post("/oauth2/introspect").basic_auth(id, Some(secret)).form(&form)).await;
+    let answer = send(
+        server
+            .post("/oauth2/introspect")
+            .basic_auth(id, Some(secret))
+            .form(&form),
+    )
+    .await;
     assert_eq!(answer, (StatusCode::OK, json!({"active": false})));
 }
 
@@ -172,9 +230,14 @@ impl<'s> Held<'s> {
         let person = add_workspace_member(server, "mia@acme.example", role).await;
         let browser = browser_of(server, "mia@acme.example").await;
         let page = consent(&browser, &server.authorize_path("read write")).await;
-        let code = parameter(&location(allow(&browser, &page).await.headers()), "code").expect("a code");
+        let code =
+            parameter(&location(allow(&browser, &page).await.headers()), "code").expect("a code");
         let tokens = server.redeem(&code).await.1;
-        let held = Self { server, person, token: text(&tokens, "access_token").to_owned() };
+        let held = Self {
+            server,
+            person,
+            token: text(&tokens, "access_token").to_owned(),
+        };
         assert!(is_active(server, &held.token).await);
         held
     }
@@ -182,7 +245,12 @@ impl<'s> Held<'s> {
     async fn permissions(&self) -> Vec<String> {
         let answer = self.server.verify(json!({"credential": self.token})).await;
         assert_eq!(answer["code"], "valid", "{answer}");
-        answer["permissions"].as_array().expect("a list").iter().map(|name| name.as_str().expect("a name").to_owned()).collect()
+        answer["permissions"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .map(|name| name.as_str().expect("a name").to_owned())
+            .collect()
     }
 }
 
@@ -190,53 +258,117 @@ async fn a_suspended_user_is_inactive_at_once(db: TestDatabase) {
     let server = Server::start(db).await;
     let held = Held::new(&server, "member").await;
     let person = held.person;
-    server.write(move |tx| Ok(tx.change_user_state(person, UserState::Active, UserState::Suspended)?)).await;
+    server
+        .write(move |tx| {
+            Ok(tx.change_user_state(person, UserState::Active, UserState::Suspended)?)
+        })
+        .await;
     assert!(!is_active(&server, &held.token).await);
-    server.write(move |tx| Ok(tx.change_user_state(person, UserState::Suspended, UserState::Active)?)).await;
+    server
+        .write(move |tx| {
+            Ok(tx.change_user_state(person, UserState::Suspended, UserState::Active)?)
+        })
+        .await;
     assert!(is_active(&server, &held.token).await);
 }
 
 async fn a_removed_member_is_inactive_at_once(db: TestDatabase) {
     let server = Server::start(db).await;
     let held = Held::new(&server, "member").await;
-    let (organization, workspace, person) = (server.planted.organization, server.planted.workspace, held.person);
+    let (organization, workspace, person) = (
+        server.planted.organization,
+        server.planted.workspace,
+        held.person,
+    );
     let leave = move |tx: &mut countersign::store::Tx| {
         tx.delete_workspace_member(organization, workspace, person)?;
         Ok(tx.delete_member(organization, person)?)
     };
     server.write(leave).await;
     assert!(!is_active(&server, &held.token).await);
-    assert_eq!(server.verify(json!({"credential": held.token})).await["code"], "not_found");
+    assert_eq!(
+        server.verify(json!({"credential": held.token})).await["code"],
+        "not_found"
+    );
 }
 
 async fn a_read_only_licence_takes_the_writing_away_at_once(db: TestDatabase) {
     let server = Server::start(db).await;
     let held = Held::new(&server, "member").await;
-    assert!(held.permissions().await.contains(&"documents:write".to_owned()));
+    assert!(
+        held.permissions()
+            .await
+            .contains(&"documents:write".to_owned())
+    );
     let (organization, person) = (server.planted.organization, held.person);
-    server.write(move |tx| Ok(tx.change_member_licence(organization, person, Licence::Full, Licence::ReadOnly)?)).await;
+    server
+        .write(move |tx| {
+            Ok(tx.change_member_licence(organization, person, Licence::Full, Licence::ReadOnly)?)
+        })
+        .await;
     let left = held.permissions().await;
-    assert!(left.contains(&"documents:read".to_owned()) && !left.iter().any(|name| name.ends_with(":write")), "{left:?}");
+    assert!(
+        left.contains(&"documents:read".to_owned())
+            && !left.iter().any(|name| name.ends_with(":write")),
+        "{left:?}"
+    );
 }
 
 async fn a_demoted_member_loses_the_rights_at_once(db: TestDatabase) {
     let server = Server::start(db).await;
     let held = Held::new(&server, "manager").await;
-    assert!(held.permissions().await.contains(&"templates:write".to_owned()));
-    let (organization, workspace, person) = (server.planted.organization, server.planted.workspace, held.person);
-    server.write(move |tx| Ok(tx.change_workspace_role(organization, workspace, person, "manager", "viewer")?)).await;
-    assert!(!held.permissions().await.iter().any(|name| name.ends_with(":write")));
+    assert!(
+        held.permissions()
+            .await
+            .contains(&"templates:write".to_owned())
+    );
+    let (organization, workspace, person) = (
+        server.planted.organization,
+        server.planted.workspace,
+        held.person,
+    );
+    server
+        .write(move |tx| {
+            Ok(tx.change_workspace_role(organization, workspace, person, "manager", "viewer")?)
+        })
+        .await;
+    assert!(
+        !held
+            .permissions()
+            .await
+            .iter()
+            .any(|name| name.ends_with(":write"))
+    );
     // a promotion gives no more than was asked for
-    server.write(move |tx| Ok(tx.change_member_role(organization, person, OrganizationRole::Member, OrganizationRole::Owner)?)).await;
+    server
+        .write(move |tx| {
+            Ok(tx.change_member_role(
+                organization,
+                person,
+                OrganizationRole::Member,
+                OrganizationRole::Owner,
+            )?)
+        })
+        .await;
     let promoted = held.permissions().await;
-    assert!(promoted.contains(&"documents:write".to_owned()) && !promoted.contains(&"documents:send".to_owned()), "{promoted:?}");
+    assert!(
+        promoted.contains(&"documents:write".to_owned())
+            && !promoted.contains(&"documents:send".to_owned()),
+        "{promoted:?}"
+    );
 }
 
 async fn a_lost_workspace_is_lost_at_once(db: TestDatabase) {
     let server = Server::start(db).await;
     let held = Held::new(&server, "member").await;
-    let (organization, workspace, person) = (server.planted.organization, server.planted.workspace, held.person);
-    server.write(move |tx| Ok(tx.delete_workspace_member(organization, workspace, person)?)).await;
+    let (organization, workspace, person) = (
+        server.planted.organization,
+        server.planted.workspace,
+        held.person,
+    );
+    server
+        .write(move |tx| Ok(tx.delete_workspace_member(organization, workspace, person)?))
+        .await;
     // an empty list never means the organization
     assert!(!is_active(&server, &held.token).await);
 }
@@ -246,23 +378,55 @@ async fn a_suspended_organization_is_inactive_at_once(db: TestDatabase) {
     let tokens = server.code_flow("read").await;
     assert!(is_active(&server, text(&tokens, "access_token")).await);
     let organization = server.planted.organization;
-    server.write(move |tx| Ok(tx.change_organization_state(organization, OrganizationState::Active, OrganizationState::Suspended)?)).await;
+    server
+        .write(move |tx| {
+            Ok(tx.change_organization_state(
+                organization,
+                OrganizationState::Active,
+                OrganizationState::Suspended,
+            )?)
+        })
+        .await;
     assert!(!is_active(&server, text(&tokens, "access_token")).await);
-    assert_oauth_error(&server.token(&[("grant_type", "client_credentials")]).await, StatusCode::UNAUTHORIZED, "invalid_client");
+    assert_oauth_error(
+        &server.token(&[("grant_type", "client_credentials")]).await,
+        StatusCode::UNAUTHORIZED,
+        "invalid_client",
+    );
 }
 
 async fn production_withdrawn_is_inactive_at_once(db: TestDatabase) {
     let server = Server::start(db).await;
-    let client: Registered = register(&server, |new| new.environment = Environment::Production).await;
-    let own = token_as(&server, &client, &[("grant_type", "client_credentials")]).await.1;
+    let client: Registered =
+        register(&server, |new| new.environment = Environment::Production).await;
+    let own = token_as(&server, &client, &[("grant_type", "client_credentials")])
+        .await
+        .1;
     let browser = server.signed_in_browser().await;
-    let code = parameter(&browser.allow(&authorize_with(client.id.as_str(), &[])).await, "code").expect("a code");
+    let code = parameter(
+        &browser
+            .allow(&authorize_with(client.id.as_str(), &[]))
+            .await,
+        "code",
+    )
+    .expect("a code");
     let tokens: Value = token_as(&server, &client, &redemption(&code)).await.1;
     for body in [&own, &tokens] {
-        assert_eq!(server.introspect(text(body, "access_token")).await["environment"], "production");
+        assert_eq!(
+            server.introspect(text(body, "access_token")).await["environment"],
+            "production"
+        );
     }
     let organization = server.planted.organization;
-    server.write(move |tx| Ok(tx.change_production_access(organization, ProductionAccess::Approved, ProductionAccess::Withdrawn)?)).await;
+    server
+        .write(move |tx| {
+            Ok(tx.change_production_access(
+                organization,
+                ProductionAccess::Approved,
+                ProductionAccess::Withdrawn,
+            )?)
+        })
+        .await;
     for body in [&own, &tokens] {
         assert!(!is_active(&server, text(body, "access_token")).await);
     }
@@ -270,27 +434,79 @@ async fn production_withdrawn_is_inactive_at_once(db: TestDatabase) {
 
 async fn the_applications_organization_decides_too(db: TestDatabase) {
     let server = Server::start(db).await;
-    let (beta, _) = add_organization(&server, "Beta", "bea@beta.example", ProductionAccess::Approved).await;
-    let client = register_in(&server, beta, "bea@beta.example", |new| new.environment = Environment::Production).await;
+    let (beta, _) = add_organization(
+        &server,
+        "Beta",
+        "bea@beta.example",
+        ProductionAccess::Approved,
+    )
+    .await;
+    let client = register_in(&server, beta, "bea@beta.example", |new| {
+        new.environment = Environment::Production
+    })
+    .await;
     approve(&server, client.id).await;
     let browser = server.signed_in_browser().await;
-    let code = parameter(&browser.allow(&authorize_with(client.id.as_str(), &[])).await, "code").expect("a code");
+    let code = parameter(
+        &browser
+            .allow(&authorize_with(client.id.as_str(), &[]))
+            .await,
+        "code",
+    )
+    .expect("a code");
     let tokens = token_as(&server, &client, &redemption(&code)).await.1;
     let token = text(&tokens, "access_token");
     let ends = async || {
         assert!(!is_active(&server, token).await);
-        assert_ne!(server.verify(json!({"credential": token})).await["code"], "valid");
+        assert_ne!(
+            server.verify(json!({"credential": token})).await["code"],
+            "valid"
+        );
     };
     assert!(is_active(&server, token).await);
-    server.write(move |tx| Ok(tx.change_production_access(beta, ProductionAccess::Approved, ProductionAccess::Withdrawn)?)).await;
+    server
+        .write(move |tx| {
+            Ok(tx.change_production_access(
+                beta,
+                ProductionAccess::Approved,
+                ProductionAccess::Withdrawn,
+            )?)
+        })
+        .await;
     ends().await;
-    server.write(move |tx| Ok(tx.change_production_access(beta, ProductionAccess::Withdrawn, ProductionAccess::Approved)?)).await;
+    server
+        .write(move |tx| {
+            Ok(tx.change_production_access(
+                beta,
+                ProductionAccess::Withdrawn,
+                ProductionAccess::Approved,
+            )?)
+        })
+        .await;
     assert!(is_active(&server, token).await);
-    server.write(move |tx| Ok(tx.change_organization_state(beta, OrganizationState::Active, OrganizationState::Suspended)?)).await;
+    server
+        .write(move |tx| {
+            Ok(tx.change_organization_state(
+                beta,
+                OrganizationState::Active,
+                OrganizationState::Suspended,
+            )?)
+        })
+        .await;
     ends().await;
-    server.write(move |tx| Ok(tx.change_organization_state(beta, OrganizationState::Suspended, OrganizationState::Active)?)).await;
+    server
+        .write(move |tx| {
+            Ok(tx.change_organization_state(
+                beta,
+                OrganizationState::Suspended,
+                OrganizationState::Active,
+            )?)
+        })
+        .await;
     assert!(is_active(&server, token).await);
-    server.write(move |tx| Ok(tx.delete_application(beta, client.id)?)).await;
+    server
+        .write(move |tx| Ok(tx.delete_application(beta, client.id)?))
+        .await;
     ends().await;
 }
 
@@ -300,11 +516,21 @@ async fn garbage_does_not_shut_good_tokens_out(db: TestDatabase) {
     let most = server.app.config.limits.unknown_credentials.quota;
     for _ in 0..=most {
         let garbage = mint_token("cs", TokenKind::AccessToken);
-        let request = server.as_resource_server("/oauth2/introspect").form(&[("token", garbage.expose())]);
+        let request = server
+            .as_resource_server("/oauth2/introspect")
+            .form(&[("token", garbage.expose())]);
         assert_eq!(send(request).await.0, StatusCode::OK);
-        assert_eq!(server.verify(json!({"credential": garbage.expose()})).await["code"], "not_found");
+        assert_eq!(
+            server.verify(json!({"credential": garbage.expose()})).await["code"],
+            "not_found"
+        );
     }
     let tokens = server.code_flow("read").await;
     assert!(is_active(&server, text(&tokens, "access_token")).await);
-    assert_eq!(server.verify(json!({"credential": server.secrets.sandbox_key})).await["code"], "valid");
+    assert_eq!(
+        server
+            .verify(json!({"credential": server.secrets.sandbox_key}))
+            .await["code"],
+        "valid"
+    );
 }

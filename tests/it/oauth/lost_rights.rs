@@ -17,20 +17,41 @@ both_databases!(
 
 async fn admin(server: &Server) -> UserId {
     let email = countersign::domain::quickstart::ADMIN;
-    let found = server.app.store.read(move |snapshot| snapshot.find_user_by_email(email)).await;
-    found.map_err(|error: countersign::store::Error| error).expect("an answer").expect("the admin").id
+    let found = server
+        .app
+        .store
+        .read(move |snapshot| snapshot.find_user_by_email(email))
+        .await;
+    found
+        .map_err(|error: countersign::store::Error| error)
+        .expect("an answer")
+        .expect("the admin")
+        .id
 }
 
-async fn a_suspended_persons_code_and_refresh_token_give_nothing_and_are_not_burnt(db: TestDatabase) {
+async fn a_suspended_persons_code_and_refresh_token_give_nothing_and_are_not_burnt(
+    db: TestDatabase,
+) {
     let server = Server::start(db).await;
     let tokens = server.code_flow("read").await;
     let code = server.code("read").await;
     let person = admin(&server).await;
-    server.write(move |tx| Ok(tx.change_user_state(person, UserState::Active, UserState::Suspended)?)).await;
+    server
+        .write(move |tx| {
+            Ok(tx.change_user_state(person, UserState::Active, UserState::Suspended)?)
+        })
+        .await;
     assert_invalid_grant(&refresh(&server, text(&tokens, "refresh_token")).await);
     assert_invalid_grant(&server.redeem(&code).await);
-    server.write(move |tx| Ok(tx.change_user_state(person, UserState::Suspended, UserState::Active)?)).await;
-    assert_eq!(refresh(&server, text(&tokens, "refresh_token")).await.0, StatusCode::OK);
+    server
+        .write(move |tx| {
+            Ok(tx.change_user_state(person, UserState::Suspended, UserState::Active)?)
+        })
+        .await;
+    assert_eq!(
+        refresh(&server, text(&tokens, "refresh_token")).await.0,
+        StatusCode::OK
+    );
     assert_eq!(server.redeem(&code).await.0, StatusCode::OK);
 }
 
@@ -40,11 +61,31 @@ async fn a_withdrawn_organizations_application_gets_no_production_token(db: Test
     let form = [("grant_type", "client_credentials")];
     assert_eq!(token_as(&server, &client, &form).await.0, StatusCode::OK);
     let organization = server.planted.organization;
-    server.write(move |tx| Ok(tx.change_production_access(organization, ProductionAccess::Approved, ProductionAccess::Withdrawn)?)).await;
-    assert_oauth_error(&token_as(&server, &client, &form).await, StatusCode::BAD_REQUEST, "unauthorized_client");
+    server
+        .write(move |tx| {
+            Ok(tx.change_production_access(
+                organization,
+                ProductionAccess::Approved,
+                ProductionAccess::Withdrawn,
+            )?)
+        })
+        .await;
+    assert_oauth_error(
+        &token_as(&server, &client, &form).await,
+        StatusCode::BAD_REQUEST,
+        "unauthorized_client",
+    );
     // the Sandbox stays open
     assert_eq!(server.token(&form).await.0, StatusCode::OK);
-    server.write(move |tx| Ok(tx.change_organization_state(organization, OrganizationState::Active, OrganizationState::Suspended)?)).await;
+    server
+        .write(move |tx| {
+            Ok(tx.change_organization_state(
+                organization,
+                OrganizationState::Active,
+                OrganizationState::Suspended,
+            )?)
+        })
+        .await;
     assert_eq!(server.token(&form).await.0, StatusCode::UNAUTHORIZED);
 }
 
@@ -52,8 +93,24 @@ async fn a_suspended_service_account_gets_no_token(db: TestDatabase) {
     let server = Server::start(db).await;
     let form = [("grant_type", "client_credentials")];
     assert_eq!(server.token(&form).await.0, StatusCode::OK);
-    let client = server.app.client(server.planted.application).await.expect("an answer").expect("the client");
-    let account = client.application.service_account_id.expect("a confidential one");
-    server.write(move |tx| Ok(tx.change_user_state(account, UserState::Active, UserState::Suspended)?)).await;
-    assert_oauth_error(&server.token(&form).await, StatusCode::BAD_REQUEST, "unauthorized_client");
+    let client = server
+        .app
+        .client(server.planted.application)
+        .await
+        .expect("an answer")
+        .expect("the client");
+    let account = client
+        .application
+        .service_account_id
+        .expect("a confidential one");
+    server
+        .write(move |tx| {
+            Ok(tx.change_user_state(account, UserState::Active, UserState::Suspended)?)
+        })
+        .await;
+    assert_oauth_error(
+        &server.token(&form).await,
+        StatusCode::BAD_REQUEST,
+        "unauthorized_client",
+    );
 }

@@ -6,7 +6,10 @@ use reqwest::StatusCode;
 use reqwest::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION};
 use serde_json::Value;
 
-use super::{Consent, Registered, assert_describes, authorize_with, code_of, consent, redemption, register, text};
+use super::{
+    Consent, Registered, assert_describes, authorize_with, code_of, consent, redemption, register,
+    text,
+};
 use crate::databases::{TestDatabase, both_databases};
 use crate::server::{CHALLENGE, REDIRECT_URI, Server, location, parameter};
 
@@ -47,13 +50,18 @@ const ALL: [Wrong; 9] = [
 ];
 
 fn pair(name: &str, value: &str) -> String {
-    url::form_urlencoded::Serializer::new(String::new()).append_pair(name, value).finish()
+    url::form_urlencoded::Serializer::new(String::new())
+        .append_pair(name, value)
+        .finish()
 }
 
 /// The parameters with one of them wrong: the query and the body.
 fn spoil(parameters: &[(&str, &str)], index: usize, wrong: Wrong) -> (String, String) {
     let (name, value) = parameters[index];
-    let mut body: Vec<String> = parameters.iter().map(|(name, value)| pair(name, value)).collect();
+    let mut body: Vec<String> = parameters
+        .iter()
+        .map(|(name, value)| pair(name, value))
+        .collect();
     let mut query = String::new();
     match wrong {
         Wrong::Missing => drop(body.remove(index)),
@@ -70,26 +78,58 @@ fn spoil(parameters: &[(&str, &str)], index: usize, wrong: Wrong) -> (String, St
     (query, body.join("&"))
 }
 
-async fn post(server: &Server, path: &str, basic: Option<(&str, &str)>, query: &str, body: String) -> (StatusCode, Value) {
-    let request = server.post(&format!("{path}{query}")).header(CONTENT_TYPE, FORM).body(body);
-    let request = basic.into_iter().fold(request, |request, (id, secret)| request.basic_auth(id, Some(secret)));
+async fn post(
+    server: &Server,
+    path: &str,
+    basic: Option<(&str, &str)>,
+    query: &str,
+    body: String,
+) -> (StatusCode, Value) {
+    let request = server
+        .post(&format!("{path}{query}"))
+        .header(CONTENT_TYPE, FORM)
+        .body(body);
+    let request = basic.into_iter().fold(request, |request, (id, secret)| {
+        request.basic_auth(id, Some(secret))
+    });
     let response = request.send().await.expect("an answer");
     let status = response.status();
-    assert_eq!(response.headers()[CACHE_CONTROL], "no-store", "{path}{query}");
-    (status, serde_json::from_str(&response.text().await.expect("text")).unwrap_or_default())
+    assert_eq!(
+        response.headers()[CACHE_CONTROL],
+        "no-store",
+        "{path}{query}"
+    );
+    (
+        status,
+        serde_json::from_str(&response.text().await.expect("text")).unwrap_or_default(),
+    )
 }
 
 /// What a spoiled parameter may be answered with; empty: it may succeed, too.
 fn expected(wrong: Wrong, parameter: &str, optional: &[&str]) -> &'static [&'static str] {
-    let refused: &[&str] = &["invalid_request", "invalid_client", "invalid_grant", "invalid_scope", "invalid_target", "unsupported_grant_type"];
+    let refused: &[&str] = &[
+        "invalid_request",
+        "invalid_client",
+        "invalid_grant",
+        "invalid_scope",
+        "invalid_target",
+        "unsupported_grant_type",
+    ];
     match wrong {
         Wrong::Missing | Wrong::Empty if optional.contains(&parameter) => &[],
-        Wrong::Missing | Wrong::Empty if ["client_id", "client_secret"].contains(&parameter) => &["invalid_client"],
+        Wrong::Missing | Wrong::Empty if ["client_id", "client_secret"].contains(&parameter) => {
+            &["invalid_client"]
+        }
         Wrong::Missing | Wrong::Empty => &["invalid_request", "invalid_grant"],
         // RFC 8707 §2: the one that may be there several times
         Wrong::Doubled if parameter == "resource" => &[],
         Wrong::DoubledOtherwise if parameter == "resource" => &["invalid_target"],
-        Wrong::Doubled | Wrong::DoubledOtherwise | Wrong::NotUtf8 | Wrong::Nul | Wrong::Long | Wrong::InQuery => &["invalid_request"],
+        Wrong::Doubled
+        | Wrong::DoubledOtherwise
+        | Wrong::NotUtf8
+        | Wrong::Nul
+        | Wrong::Long
+        | Wrong::InQuery => &["invalid_request"],
         Wrong::HalfEscape => refused,
     }
 }
@@ -99,7 +139,10 @@ fn assert_expected(what: &str, (status, body): &(StatusCode, Value), expected: &
         return;
     }
     let error = body["error"].as_str().unwrap_or_default();
-    assert!(status.is_client_error() && expected.contains(&error), "{what}: {status} {body}, expected {expected:?}");
+    assert!(
+        status.is_client_error() && expected.contains(&error),
+        "{what}: {status} {body}, expected {expected:?}"
+    );
     assert_describes(text(body, "error_description"));
 }
 
@@ -108,13 +151,18 @@ async fn every_parameter_of_the_token_endpoint(db: TestDatabase) {
     let server = Server::start(db).await;
     let uri = "https://api.example/v1";
     let id = server.planted.resource_server;
-    server.write(move |tx| Ok(tx.insert_resource(id, &uri.parse().expect("a resource"))?)).await;
+    server
+        .write(move |tx| Ok(tx.insert_resource(id, &uri.parse().expect("a resource"))?))
+        .await;
     let public = register(&server, |new| new.client_type = ClientType::Public).await;
     let post_client = register(&server, |_| {}).await;
     for client in [&public, &post_client] {
         let credentials: Vec<(&str, &str)> = match client.id == public.id {
             true => vec![("client_id", client.id.as_str())],
-            false => vec![("client_id", client.id.as_str()), ("client_secret", client.secret.as_str())],
+            false => vec![
+                ("client_id", client.id.as_str()),
+                ("client_secret", client.secret.as_str()),
+            ],
         };
         let browser = server.signed_in_browser().await;
         let request = authorize_with(client.id.as_str(), &[("resource", Some(uri))]);
@@ -122,7 +170,11 @@ async fn every_parameter_of_the_token_endpoint(db: TestDatabase) {
         let mut redeem = redemption(&code).to_vec();
         redeem.extend(credentials.iter().copied().chain([("resource", uri)]));
         let tokens = try_all(&server, &redeem, &["redirect_uri", "resource"]).await;
-        let mut refresh = vec![("grant_type", "refresh_token"), ("refresh_token", text(&tokens, "refresh_token")), ("scope", "read")];
+        let mut refresh = vec![
+            ("grant_type", "refresh_token"),
+            ("refresh_token", text(&tokens, "refresh_token")),
+            ("scope", "read"),
+        ];
         refresh.extend(credentials.iter().copied().chain([("resource", uri)]));
         // a scope or resource that is left out is a success, and a success takes the token: they are tried by themselves
         refresh_all(&server, client, &credentials, &refresh).await;
@@ -151,35 +203,79 @@ async fn try_all(server: &Server, parameters: &[(&str, &str)], optional: &[&str]
             assert_expected(&format!("{name} {wrong:?}"), &answer, expected);
         }
     }
-    let all: Vec<String> = parameters.iter().map(|(name, value)| pair(name, value)).collect();
+    let all: Vec<String> = parameters
+        .iter()
+        .map(|(name, value)| pair(name, value))
+        .collect();
     let (status, body) = post(server, "/oauth2/token", None, "", all.join("&")).await;
-    assert_eq!(status, StatusCode::OK, "the valid request is not burnt: {body}");
+    assert_eq!(
+        status,
+        StatusCode::OK,
+        "the valid request is not burnt: {body}"
+    );
     body
 }
 
-async fn refresh_all(server: &Server, client: &Registered, credentials: &[(&str, &str)], parameters: &[(&str, &str)]) {
+async fn refresh_all(
+    server: &Server,
+    client: &Registered,
+    credentials: &[(&str, &str)],
+    parameters: &[(&str, &str)],
+) {
     for (index, (name, _)) in parameters.iter().enumerate() {
-        for wrong in ALL.into_iter().filter(|wrong| !expected(*wrong, name, &["scope", "resource"]).is_empty()) {
+        for wrong in ALL
+            .into_iter()
+            .filter(|wrong| !expected(*wrong, name, &["scope", "resource"]).is_empty())
+        {
             let (query, body) = spoil(parameters, index, wrong);
             let answer = post(server, "/oauth2/token", None, &query, body).await;
-            assert_expected(&format!("{} {name} {wrong:?}", client.id), &answer, expected(wrong, name, &[]));
+            assert_expected(
+                &format!("{} {name} {wrong:?}", client.id),
+                &answer,
+                expected(wrong, name, &[]),
+            );
         }
     }
     for optional in ["scope", "resource"] {
         let fresh = code_of(server, client, "read").await;
         let mut redeem = redemption(&fresh).to_vec();
         redeem.extend(credentials);
-        let form: Vec<String> = redeem.iter().map(|(name, value)| pair(name, value)).collect();
-        let tokens = post(server, "/oauth2/token", None, "", form.join("&")).await.1;
-        let mut refresh = vec![("grant_type", "refresh_token"), ("refresh_token", text(&tokens, "refresh_token"))];
+        let form: Vec<String> = redeem
+            .iter()
+            .map(|(name, value)| pair(name, value))
+            .collect();
+        let tokens = post(server, "/oauth2/token", None, "", form.join("&"))
+            .await
+            .1;
+        let mut refresh = vec![
+            ("grant_type", "refresh_token"),
+            ("refresh_token", text(&tokens, "refresh_token")),
+        ];
         refresh.extend(credentials);
-        let form: Vec<String> = refresh.iter().map(|(name, value)| pair(name, value)).collect();
-        let (status, body) = post(server, "/oauth2/token", None, "", format!("{}&{optional}=", form.join("&"))).await;
+        let form: Vec<String> = refresh
+            .iter()
+            .map(|(name, value)| pair(name, value))
+            .collect();
+        let (status, body) = post(
+            server,
+            "/oauth2/token",
+            None,
+            "",
+            format!("{}&{optional}=", form.join("&")),
+        )
+        .await;
         assert_eq!(status, StatusCode::OK, "{optional} {body}");
     }
-    let all: Vec<String> = parameters.iter().map(|(name, value)| pair(name, value)).collect();
+    let all: Vec<String> = parameters
+        .iter()
+        .map(|(name, value)| pair(name, value))
+        .collect();
     let (status, body) = post(server, "/oauth2/token", None, "", all.join("&")).await;
-    assert_eq!(status, StatusCode::OK, "the valid request is not burnt: {body}");
+    assert_eq!(
+        status,
+        StatusCode::OK,
+        "the valid request is not burnt: {body}"
+    );
 }
 
 async fn every_parameter_of_revocation_and_introspection(db: TestDatabase) {
@@ -187,27 +283,55 @@ async fn every_parameter_of_revocation_and_introspection(db: TestDatabase) {
     let server = Server::start(db).await;
     let tokens = server.code_flow("read").await;
     let token = text(&tokens, "access_token");
-    let (application, secret) = (server.planted.application, server.secrets.client_secret.as_str());
-    let resource_server = (server.planted.resource_server, server.secrets.resource_server_secret.as_str());
-    let revoke = [("token", token), ("token_type_hint", "access_token"), ("client_id", application.as_str()), ("client_secret", secret)];
+    let (application, secret) = (
+        server.planted.application,
+        server.secrets.client_secret.as_str(),
+    );
+    let resource_server = (
+        server.planted.resource_server,
+        server.secrets.resource_server_secret.as_str(),
+    );
+    let revoke = [
+        ("token", token),
+        ("token_type_hint", "access_token"),
+        ("client_id", application.as_str()),
+        ("client_secret", secret),
+    ];
     let introspect = [("token", token), ("token_type_hint", "access_token")];
     for wrong in ALL {
         for (index, (name, _)) in introspect.iter().enumerate() {
             let (query, body) = spoil(&introspect, index, wrong);
-            let answer = post(&server, "/oauth2/introspect", Some((resource_server.0.as_str(), resource_server.1)), &query, body).await;
+            let answer = post(
+                &server,
+                "/oauth2/introspect",
+                Some((resource_server.0.as_str(), resource_server.1)),
+                &query,
+                body,
+            )
+            .await;
             // half an escape makes it another token, or hint: that is inactive, or nothing
-            let allowed = if wrong == Wrong::HalfEscape { &[] } else { expected(wrong, name, &["token_type_hint"]) };
+            let allowed = if wrong == Wrong::HalfEscape {
+                &[]
+            } else {
+                expected(wrong, name, &["token_type_hint"])
+            };
             assert_expected(&format!("introspect {name} {wrong:?}"), &answer, allowed);
         }
         for (index, (name, _)) in revoke.iter().enumerate() {
             let changes_nothing = wrong == Wrong::HalfEscape && *name != "token_type_hint";
-            if expected(wrong, name, &["token_type_hint"]).is_empty() || (wrong == Wrong::HalfEscape && !changes_nothing) {
+            if expected(wrong, name, &["token_type_hint"]).is_empty()
+                || (wrong == Wrong::HalfEscape && !changes_nothing)
+            {
                 continue;
             }
             let (query, body) = spoil(&revoke, index, wrong);
             let answer = post(&server, "/oauth2/revoke", None, &query, body).await;
             // RFC 7009 §2.2: an unknown token is a success
-            let allowed = if wrong == Wrong::HalfEscape && *name == "token" { &[] } else { expected(wrong, name, &[]) };
+            let allowed = if wrong == Wrong::HalfEscape && *name == "token" {
+                &[]
+            } else {
+                expected(wrong, name, &[])
+            };
             assert_expected(&format!("revoke {name} {wrong:?}"), &answer, allowed);
         }
     }
@@ -232,12 +356,18 @@ async fn every_parameter_of_the_authorization_endpoint(db: TestDatabase) {
     for (index, (name, _)) in parameters.iter().enumerate() {
         for wrong in ALL.into_iter().filter(|wrong| *wrong != Wrong::InQuery) {
             let (_, query) = spoil(&parameters, index, wrong);
-            let Ok(response) = browser.client.get(server.url(&format!("/oauth2/authorize?{query}"))).send().await else {
+            let Ok(response) = browser
+                .client
+                .get(server.url(&format!("/oauth2/authorize?{query}")))
+                .send()
+                .await
+            else {
                 assert_eq!(wrong, Wrong::Long);
                 continue;
             };
             let status = response.status();
-            let fine = optional.contains(name) && matches!(wrong, Wrong::Missing | Wrong::Empty) || (*name == "state" && wrong == Wrong::HalfEscape);
+            let fine = optional.contains(name) && matches!(wrong, Wrong::Missing | Wrong::Empty)
+                || (*name == "state" && wrong == Wrong::HalfEscape);
             if fine {
                 assert_eq!(status, StatusCode::OK, "{name} {wrong:?}");
                 continue;
@@ -247,10 +377,20 @@ async fn every_parameter_of_the_authorization_endpoint(db: TestDatabase) {
                 Some(_) => {
                     let target = location(response.headers());
                     // 9700-5: who cannot be told apart is not sent anywhere
-                    assert!(!["client_id", "redirect_uri"].contains(name) && target.starts_with(REDIRECT_URI), "{name} {wrong:?} {target}");
-                    assert!(parameter(&target, "error").is_some() && parameter(&target, "code").is_none(), "{target}");
+                    assert!(
+                        !["client_id", "redirect_uri"].contains(name)
+                            && target.starts_with(REDIRECT_URI),
+                        "{name} {wrong:?} {target}"
+                    );
+                    assert!(
+                        parameter(&target, "error").is_some()
+                            && parameter(&target, "code").is_none(),
+                        "{target}"
+                    );
                     assert_eq!(parameter(&target, "iss"), Some(server.base.clone()));
-                    assert_describes(&parameter(&target, "error_description").expect("a description"));
+                    assert_describes(
+                        &parameter(&target, "error_description").expect("a description"),
+                    );
                 }
             }
         }
@@ -271,16 +411,39 @@ async fn every_field_of_the_consent_form(db: TestDatabase) {
     ];
     for (index, (name, _)) in fields.iter().enumerate() {
         // the same workspace twice is chosen once
-        for wrong in ALL.into_iter().filter(|wrong| !(*name == "workspace" && *wrong == Wrong::Doubled)) {
+        for wrong in ALL
+            .into_iter()
+            .filter(|wrong| !(*name == "workspace" && *wrong == Wrong::Doubled))
+        {
             let (query, body) = spoil(&fields, index, wrong);
-            let request = browser.client.post(server.url(&format!("/oauth2/authorize{query}"))).header(CONTENT_TYPE, FORM).body(body);
+            let request = browser
+                .client
+                .post(server.url(&format!("/oauth2/authorize{query}")))
+                .header(CONTENT_TYPE, FORM)
+                .body(body);
             let response = request.send().await.expect("an answer");
-            assert!(response.status().is_client_error(), "{name} {wrong:?} {}", response.status());
-            assert!(response.headers().get(LOCATION).is_none(), "{name} {wrong:?}");
+            assert!(
+                response.status().is_client_error(),
+                "{name} {wrong:?} {}",
+                response.status()
+            );
+            assert!(
+                response.headers().get(LOCATION).is_none(),
+                "{name} {wrong:?}"
+            );
         }
     }
     // CSRF, and a page that would be framed (9700-13)
     assert_eq!(page.headers["x-frame-options"], "DENY");
-    assert!(page.headers["content-security-policy"].to_str().expect("text").contains("frame-ancestors 'none'"));
-    assert_eq!(super::allow(&browser, &page).await.status(), StatusCode::SEE_OTHER, "the request is still there");
+    assert!(
+        page.headers["content-security-policy"]
+            .to_str()
+            .expect("text")
+            .contains("frame-ancestors 'none'")
+    );
+    assert_eq!(
+        super::allow(&browser, &page).await.status(),
+        StatusCode::SEE_OTHER,
+        "the request is still there"
+    );
 }

@@ -8,13 +8,23 @@ use super::{assert_oauth_error, authorize_with, send};
 use crate::databases::{TestDatabase, both_databases};
 use crate::server::Server;
 
-both_databases!(the_issuer_is_equal_by_the_byte, what_is_advertised_is_there, what_is_not_advertised_does_not_work, the_keys_are_public_keys_only,);
+both_databases!(
+    the_issuer_is_equal_by_the_byte,
+    what_is_advertised_is_there,
+    what_is_not_advertised_does_not_work,
+    the_keys_are_public_keys_only,
+);
 
 async fn document(server: &Server, path: &str) -> Value {
     let response = server.get(path).send().await.expect("an answer");
     assert_eq!(response.status(), StatusCode::OK);
     assert_eq!(response.headers()[CONTENT_TYPE], "application/json");
-    assert!(response.headers()[CACHE_CONTROL].to_str().expect("text").contains("max-age"));
+    assert!(
+        response.headers()[CACHE_CONTROL]
+            .to_str()
+            .expect("text")
+            .contains("max-age")
+    );
     response.json().await.expect("JSON")
 }
 
@@ -24,14 +34,25 @@ async fn the_issuer_is_equal_by_the_byte(db: TestDatabase) {
     let metadata = document(&server, "/.well-known/oauth-authorization-server").await;
     assert_eq!(metadata["issuer"], server.base.as_str());
     let tokens = server.code_flow("read").await;
-    assert_eq!(server.introspect(super::text(&tokens, "access_token")).await["iss"], metadata["issuer"]);
+    assert_eq!(
+        server
+            .introspect(super::text(&tokens, "access_token"))
+            .await["iss"],
+        metadata["issuer"]
+    );
     // RFC 8414 §3.1, MCP-1: an issuer with a path cannot be configured, so nobody finds one by inserting its path
     let with_path = format!("{}/t1", server.base);
     assert!(countersign::config::Issuer::parse(&with_path).is_err());
-    for path in
-        ["/.well-known/oauth-authorization-server/t1", "/t1/.well-known/oauth-authorization-server", "/.well-known/oauth-authorization-server/"]
-    {
-        assert_eq!(server.get(path).send().await.expect("an answer").status(), StatusCode::NOT_FOUND, "{path}");
+    for path in [
+        "/.well-known/oauth-authorization-server/t1",
+        "/t1/.well-known/oauth-authorization-server",
+        "/.well-known/oauth-authorization-server/",
+    ] {
+        assert_eq!(
+            server.get(path).send().await.expect("an answer").status(),
+            StatusCode::NOT_FOUND,
+            "{path}"
+        );
     }
 }
 
@@ -42,29 +63,71 @@ async fn what_is_advertised_is_there(db: TestDatabase) {
     for (name, expected) in [
         ("response_types_supported", json!(["code"])),
         ("response_modes_supported", json!(["query"])),
-        ("grant_types_supported", json!(["authorization_code", "refresh_token", "client_credentials"])),
-        ("token_endpoint_auth_methods_supported", json!(["client_secret_basic", "client_secret_post", "none"])),
-        ("revocation_endpoint_auth_methods_supported", json!(["client_secret_basic", "client_secret_post", "none"])),
-        ("introspection_endpoint_auth_methods_supported", json!(["client_secret_basic"])),
+        (
+            "grant_types_supported",
+            json!(["authorization_code", "refresh_token", "client_credentials"]),
+        ),
+        (
+            "token_endpoint_auth_methods_supported",
+            json!(["client_secret_basic", "client_secret_post", "none"]),
+        ),
+        (
+            "revocation_endpoint_auth_methods_supported",
+            json!(["client_secret_basic", "client_secret_post", "none"]),
+        ),
+        (
+            "introspection_endpoint_auth_methods_supported",
+            json!(["client_secret_basic"]),
+        ),
         ("code_challenge_methods_supported", json!(["S256"])),
-        ("scopes_supported", json!(["read", "write", "send", "webhooks"])),
-        ("authorization_response_iss_parameter_supported", json!(true)),
+        (
+            "scopes_supported",
+            json!(["read", "write", "send", "webhooks"]),
+        ),
+        (
+            "authorization_response_iss_parameter_supported",
+            json!(true),
+        ),
     ] {
         assert_eq!(metadata[name], expected, "{name}");
     }
-    for name in ["authorization_endpoint", "token_endpoint", "revocation_endpoint", "introspection_endpoint", "jwks_uri"] {
-        let path = super::text(&metadata, name).strip_prefix(&server.base).expect("it is ours").to_owned();
+    for name in [
+        "authorization_endpoint",
+        "token_endpoint",
+        "revocation_endpoint",
+        "introspection_endpoint",
+        "jwks_uri",
+    ] {
+        let path = super::text(&metadata, name)
+            .strip_prefix(&server.base)
+            .expect("it is ours")
+            .to_owned();
         let status = if name.ends_with("uri") || name.starts_with("authorization") {
             server.get(&path).send().await.expect("an answer").status()
         } else {
             server.post(&path).send().await.expect("an answer").status()
         };
-        assert!(status != StatusCode::NOT_FOUND && status != StatusCode::METHOD_NOT_ALLOWED && !status.is_server_error(), "{name}: {status}");
+        assert!(
+            status != StatusCode::NOT_FOUND
+                && status != StatusCode::METHOD_NOT_ALLOWED
+                && !status.is_server_error(),
+            "{name}: {status}"
+        );
     }
-    let endpoints: Vec<&String> = metadata.as_object().expect("an object").keys().filter(|name| name.ends_with("_endpoint")).collect();
+    let endpoints: Vec<&String> = metadata
+        .as_object()
+        .expect("an object")
+        .keys()
+        .filter(|name| name.ends_with("_endpoint"))
+        .collect();
     assert_eq!(endpoints.len(), 4, "{endpoints:?}");
     for scope in metadata["scopes_supported"].as_array().expect("a list") {
-        let answer = server.token(&[("grant_type", "client_credentials"), ("scope", scope.as_str().expect("text"))]).await;
+        let answer = server
+            .token(&[
+                ("grant_type", "client_credentials"),
+                ("scope", scope.as_str().expect("text")),
+            ])
+            .await;
         assert_eq!((answer.0, &answer.1["scope"]), (StatusCode::OK, scope));
     }
 }
@@ -72,16 +135,42 @@ async fn what_is_advertised_is_there(db: TestDatabase) {
 async fn what_is_not_advertised_does_not_work(db: TestDatabase) {
     // 9700-49
     let server = Server::start(db).await;
-    let (id, secret) = (server.planted.resource_server, server.secrets.resource_server_secret.as_str());
-    let by_post = server.post("/oauth2/introspect").form(&[("token", "x"), ("client_id", id.as_str()), ("client_secret", secret)]);
-    assert_oauth_error(&send(by_post).await, StatusCode::UNAUTHORIZED, "invalid_client");
+    let (id, secret) = (
+        server.planted.resource_server,
+        server.secrets.resource_server_secret.as_str(),
+    );
+    let by_post = server.post("/oauth2/introspect").form(&[
+        ("token", "x"),
+        ("client_id", id.as_str()),
+        ("client_secret", secret),
+    ]);
+    assert_oauth_error(
+        &send(by_post).await,
+        StatusCode::UNAUTHORIZED,
+        "invalid_client",
+    );
     for response_type in ["token", "id_token", "none"] {
-        let path = authorize_with(server.planted.application.as_str(), &[("response_type", Some(response_type))]);
+        let path = authorize_with(
+            server.planted.application.as_str(),
+            &[("response_type", Some(response_type))],
+        );
         let browser = server.signed_in_browser().await;
-        assert_eq!(super::redirected_error(&browser, &path).await.0, "unsupported_response_type");
+        assert_eq!(
+            super::redirected_error(&browser, &path).await.0,
+            "unsupported_response_type"
+        );
     }
-    for path in ["/oauth2/device_authorization", "/oauth2/par", "/.well-known/openid-configuration", "/oauth2/userinfo"] {
-        assert_eq!(server.post(path).send().await.expect("an answer").status(), StatusCode::NOT_FOUND, "{path}");
+    for path in [
+        "/oauth2/device_authorization",
+        "/oauth2/par",
+        "/.well-known/openid-configuration",
+        "/oauth2/userinfo",
+    ] {
+        assert_eq!(
+            server.post(path).send().await.expect("an answer").status(),
+            StatusCode::NOT_FOUND,
+            "{path}"
+        );
     }
 }
 
@@ -92,7 +181,16 @@ async fn the_keys_are_public_keys_only(db: TestDatabase) {
     let keys = set["keys"].as_array().expect("a list");
     assert_eq!(keys.len(), 1);
     for key in keys {
-        assert_eq!((&key["kty"], &key["crv"], &key["use"], &key["alg"]), (&"EC".into(), &"P-256".into(), &"sig".into(), &"ES256".into()), "{key}");
+        assert_eq!(
+            (&key["kty"], &key["crv"], &key["use"], &key["alg"]),
+            (
+                &"EC".into(),
+                &"P-256".into(),
+                &"sig".into(),
+                &"ES256".into()
+            ),
+            "{key}"
+        );
         assert!(key["kid"].as_str().is_some_and(|kid| kid.len() == 43));
         for private in ["d", "p", "q", "k", "dp", "dq", "qi"] {
             assert!(key.get(private).is_none(), "{private}");

@@ -38,12 +38,16 @@ use countersign::types::email::Mailbox;
 use countersign::types::environment::Environment;
 use countersign::types::grant_types::GrantTypes;
 use countersign::types::id::{ApplicationId, OrganizationId, UserId, WorkspaceId};
-use countersign::types::state::{AccessTokenFormat, ClientType, OrganizationRole, ProductionAccess};
+use countersign::types::state::{
+    AccessTokenFormat, ClientType, OrganizationRole, ProductionAccess,
+};
 use reqwest::header::{HeaderMap, LOCATION};
 use reqwest::{RequestBuilder, Response, StatusCode};
 use serde_json::Value;
 
-use crate::server::{Browser, CHALLENGE, REDIRECT_URI, Server, VERIFIER, hidden, json, location, parameter};
+use crate::server::{
+    Browser, CHALLENGE, REDIRECT_URI, Server, VERIFIER, hidden, json, location, parameter,
+};
 
 /// Another application of the planted organization, or of a second one.
 struct Registered {
@@ -56,8 +60,15 @@ async fn register(server: &Server, change: impl FnOnce(&mut NewApplication)) -> 
     register_in(server, server.planted.organization, ADMIN, change).await
 }
 
-async fn register_in(server: &Server, organization: OrganizationId, creator: &'static str, change: impl FnOnce(&mut NewApplication)) -> Registered {
-    let secret = mint_token("cs", TokenKind::ClientSecret).expose().to_owned();
+async fn register_in(
+    server: &Server,
+    organization: OrganizationId,
+    creator: &'static str,
+    change: impl FnOnce(&mut NewApplication),
+) -> Registered {
+    let secret = mint_token("cs", TokenKind::ClientSecret)
+        .expose()
+        .to_owned();
     let mut new = NewApplication {
         name: "Second application".to_owned(),
         environment: Environment::Sandbox,
@@ -66,18 +77,27 @@ async fn register_in(server: &Server, organization: OrganizationId, creator: &'s
         redirect_uris: vec![REDIRECT_URI.parse().expect("a redirect URI")],
         scopes: "read write send webhooks".parse().expect("scopes"),
         role: ADMIN_ROLE.to_owned(),
-        secret: server.app.digester.digest(Purpose::ClientSecret, &secret).into(),
+        secret: server
+            .app
+            .digester
+            .digest(Purpose::ClientSecret, &secret)
+            .into(),
         grants: GrantTypes::ALL,
         refresh: RefreshPolicy::default(),
     };
     change(&mut new);
     let config = Arc::clone(&server.app.config);
     let create = move |tx: &mut Tx| {
-        let organization = tx.find_organization(organization)?.ok_or(Refusal::NotFound)?;
+        let organization = tx
+            .find_organization(organization)?
+            .ok_or(Refusal::NotFound)?;
         let creator = user(tx, creator)?;
         applications::create(tx, &config, &organization, creator, new)
     };
-    Registered { id: server.write(create).await.id, secret }
+    Registered {
+        id: server.write(create).await.id,
+        secret,
+    }
 }
 
 async fn register_public(server: &Server) -> Registered {
@@ -91,31 +111,60 @@ fn user(tx: &mut Tx, email: &str) -> Result<UserId, Refusal> {
 /// A person with the admin's password.
 async fn add_person(server: &Server, email: &'static str) -> UserId {
     let create = move |tx: &mut Tx| {
-        let password_hash = tx.find_user_by_email(ADMIN)?.and_then(|admin| admin.password_hash).ok_or(Refusal::NotFound)?;
+        let password_hash = tx
+            .find_user_by_email(ADMIN)?
+            .and_then(|admin| admin.password_hash)
+            .ok_or(Refusal::NotFound)?;
         let email = Mailbox::parse(email).map_err(|error| Refusal::Blocked(error.to_string()))?;
-        accounts::create_person(tx, NewPerson { email, name: "Another Person".to_owned(), password_hash, operator: false })
+        accounts::create_person(
+            tx,
+            NewPerson {
+                email,
+                name: "Another Person".to_owned(),
+                password_hash,
+                operator: false,
+            },
+        )
     };
     server.write(create).await.id
 }
 
 /// A person who is a mere member of the planted organization, with this role in its workspace.
 async fn add_workspace_member(server: &Server, email: &'static str, role: &'static str) -> UserId {
-    let (person, organization, workspace) = (add_person(server, email).await, server.planted.organization, server.planted.workspace);
+    let (person, organization, workspace) = (
+        add_person(server, email).await,
+        server.planted.organization,
+        server.planted.workspace,
+    );
     let join = move |tx: &mut Tx| {
         accounts::add_member(tx, organization, person, OrganizationRole::Member)?;
-        Ok(accounts::add_workspace_member(tx, organization, workspace, person, role)?)
+        Ok(accounts::add_workspace_member(
+            tx,
+            organization,
+            workspace,
+            person,
+            role,
+        )?)
     };
     server.write(join).await;
     person
 }
 
 /// Another organization with an owner and a workspace.
-async fn add_organization(server: &Server, name: &'static str, owner: &'static str, access: ProductionAccess) -> (OrganizationId, WorkspaceId) {
+async fn add_organization(
+    server: &Server,
+    name: &'static str,
+    owner: &'static str,
+    access: ProductionAccess,
+) -> (OrganizationId, WorkspaceId) {
     let person = add_person(server, owner).await;
     let create = move |tx: &mut Tx| {
         let organization = accounts::create_organization(tx, name, access)?;
         accounts::add_member(tx, organization.id, person, OrganizationRole::Owner)?;
-        Ok((organization.id, accounts::create_workspace(tx, organization.id, "Beta workspace")?.id))
+        Ok((
+            organization.id,
+            accounts::create_workspace(tx, organization.id, "Beta workspace")?.id,
+        ))
     };
     server.write(create).await
 }
@@ -143,7 +192,11 @@ fn authorize_with(client_id: &str, changes: &[(&str, Option<&str>)]) -> String {
         parameters.push((name, *value));
     }
     let mut query = url::form_urlencoded::Serializer::new(String::new());
-    query.extend_pairs(parameters.into_iter().filter_map(|(name, value)| Some((name, value?))));
+    query.extend_pairs(
+        parameters
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value?))),
+    );
     format!("/oauth2/authorize?{}", query.finish())
 }
 
@@ -160,61 +213,120 @@ async fn consent(browser: &Browser<'_>, path: &str) -> Consent {
     let (status, headers) = (response.status(), response.headers().clone());
     let html = response.text().await.expect("text");
     assert_eq!(status, StatusCode::OK, "{headers:?} {html}");
-    let (csrf, request) = (hidden(&html, "csrf").expect("a form token"), hidden(&html, "request").expect("a request"));
-    Consent { html, csrf, request, headers }
+    let (csrf, request) = (
+        hidden(&html, "csrf").expect("a form token"),
+        hidden(&html, "request").expect("a request"),
+    );
+    Consent {
+        html,
+        csrf,
+        request,
+        headers,
+    }
 }
 
 /// Sends the consent form as it is filled in.
 async fn answer(browser: &Browser<'_>, consent: &Consent, fields: &[(&str, &str)]) -> Response {
-    let mut form = vec![("csrf", consent.csrf.as_str()), ("request", &consent.request)];
+    let mut form = vec![
+        ("csrf", consent.csrf.as_str()),
+        ("request", &consent.request),
+    ];
     form.extend(fields);
-    browser.client.post(browser.server.url("/oauth2/authorize")).form(&form).send().await.expect("an answer")
+    browser
+        .client
+        .post(browser.server.url("/oauth2/authorize"))
+        .form(&form)
+        .send()
+        .await
+        .expect("an answer")
 }
 
 /// Allows the request for the planted workspace.
 async fn allow(browser: &Browser<'_>, consent: &Consent) -> Response {
     let planted = &browser.server.planted;
-    let fields = [("organization", planted.organization.as_str()), ("workspace", planted.workspace.as_str()), ("decision", "allow")];
+    let fields = [
+        ("organization", planted.organization.as_str()),
+        ("workspace", planted.workspace.as_str()),
+        ("decision", "allow"),
+    ];
     answer(browser, consent, &fields).await
 }
 
 /// A code for this client, allowed by the admin.
 async fn code_of(server: &Server, client: &Registered, scope: &str) -> String {
     let browser = server.signed_in_browser().await;
-    let target = browser.allow(&authorize_with(client.id.as_str(), &[("scope", Some(scope))])).await;
+    let target = browser
+        .allow(&authorize_with(
+            client.id.as_str(),
+            &[("scope", Some(scope))],
+        ))
+        .await;
     parameter(&target, "code").expect("a code")
 }
 
 /// What the client sends to redeem a code.
 fn redemption(code: &str) -> [(&'static str, &str); 4] {
-    [("grant_type", "authorization_code"), ("code", code), ("redirect_uri", REDIRECT_URI), ("code_verifier", VERIFIER)]
+    [
+        ("grant_type", "authorization_code"),
+        ("code", code),
+        ("redirect_uri", REDIRECT_URI),
+        ("code_verifier", VERIFIER),
+    ]
 }
 
 /// `POST /oauth2/token` by another confidential client.
-async fn token_as(server: &Server, client: &Registered, form: &[(&str, &str)]) -> (StatusCode, Value) {
-    send(server.post("/oauth2/token").basic_auth(client.id, Some(&client.secret)).form(form)).await
+async fn token_as(
+    server: &Server,
+    client: &Registered,
+    form: &[(&str, &str)],
+) -> (StatusCode, Value) {
+    send(
+        server
+            .post("/oauth2/token")
+            .basic_auth(client.id, Some(&client.secret))
+            .form(form),
+    )
+    .await
 }
 
 /// `POST /oauth2/token` by a public client.
-async fn token_as_public(server: &Server, client: &Registered, form: &[(&str, &str)]) -> (StatusCode, Value) {
+async fn token_as_public(
+    server: &Server,
+    client: &Registered,
+    form: &[(&str, &str)],
+) -> (StatusCode, Value) {
     let mut fields = form.to_vec();
     fields.push(("client_id", client.id.as_str()));
     send(server.post("/oauth2/token").form(&fields)).await
 }
 
 async fn refresh(server: &Server, refresh_token: &str) -> (StatusCode, Value) {
-    server.token(&[("grant_type", "refresh_token"), ("refresh_token", refresh_token)]).await
+    server
+        .token(&[
+            ("grant_type", "refresh_token"),
+            ("refresh_token", refresh_token),
+        ])
+        .await
 }
 
 async fn revoke(server: &Server, token: &str) -> StatusCode {
-    server.as_application("/oauth2/revoke").form(&[("token", token)]).send().await.expect("an answer").status()
+    server
+        .as_application("/oauth2/revoke")
+        .form(&[("token", token)])
+        .send()
+        .await
+        .expect("an answer")
+        .status()
 }
 
 async fn is_active(server: &Server, token: &str) -> bool {
     let answer = server.introspect(token).await;
     let active = answer["active"] == true;
     // RFC 7662 §2.2: nothing else is told of an inactive token
-    assert!(active || answer == serde_json::json!({"active": false}), "{answer}");
+    assert!(
+        active || answer == serde_json::json!({"active": false}),
+        "{answer}"
+    );
     active
 }
 
@@ -232,7 +344,11 @@ fn text<'v>(body: &'v Value, name: &str) -> &'v str {
 
 #[track_caller]
 fn assert_oauth_error((status, body): &(StatusCode, Value), expected: StatusCode, error: &str) {
-    assert_eq!((*status, body["error"].as_str()), (expected, Some(error)), "{body}");
+    assert_eq!(
+        (*status, body["error"].as_str()),
+        (expected, Some(error)),
+        "{body}"
+    );
     assert_describes(text(body, "error_description"));
 }
 
@@ -240,7 +356,10 @@ fn assert_oauth_error((status, body): &(StatusCode, Value), expected: StatusCode
 #[track_caller]
 fn assert_describes(description: &str) {
     let fits = |byte: u8| matches!(byte, 0x20..=0x21 | 0x23..=0x5B | 0x5D..=0x7E);
-    assert!(!description.is_empty() && description.bytes().all(fits), "{description}");
+    assert!(
+        !description.is_empty() && description.bytes().all(fits),
+        "{description}"
+    );
 }
 
 #[track_caller]
@@ -252,13 +371,25 @@ fn assert_invalid_grant(answer: &(StatusCode, Value)) {
 async fn redirected_error(browser: &Browser<'_>, path: &str) -> (String, Option<String>) {
     let response = browser.get(path).await;
     let (status, headers) = (response.status(), response.headers().clone());
-    assert_eq!(status, StatusCode::SEE_OTHER, "{path}: {}", response.text().await.unwrap_or_default());
+    assert_eq!(
+        status,
+        StatusCode::SEE_OTHER,
+        "{path}: {}",
+        response.text().await.unwrap_or_default()
+    );
     let target = location(&headers);
     assert!(target.starts_with(REDIRECT_URI), "{target}");
-    assert_eq!(parameter(&target, "iss").as_deref(), Some(browser.server.base.as_str()), "{target}");
+    assert_eq!(
+        parameter(&target, "iss").as_deref(),
+        Some(browser.server.base.as_str()),
+        "{target}"
+    );
     assert_eq!(parameter(&target, "code"), None);
     assert_describes(&parameter(&target, "error_description").expect("a description"));
-    (parameter(&target, "error").expect("an error"), parameter(&target, "state"))
+    (
+        parameter(&target, "error").expect("an error"),
+        parameter(&target, "state"),
+    )
 }
 
 /// A page that tells a person; the browser is sent nowhere (9700-5).

@@ -50,13 +50,17 @@ fn tool() -> Value {
 }
 
 fn with(base: Value, changes: Value) -> Value {
-    let (Value::Object(mut base), Value::Object(changes)) = (base, changes) else { unreachable!("objects") };
+    let (Value::Object(mut base), Value::Object(changes)) = (base, changes) else {
+        unreachable!("objects")
+    };
     base.extend(changes);
     Value::Object(base)
 }
 
 fn request(server: &Server) -> RequestBuilder {
-    server.post("/oauth2/register").bearer_auth(&server.secrets.registration_token)
+    server
+        .post("/oauth2/register")
+        .bearer_auth(&server.secrets.registration_token)
 }
 
 async fn register(server: &Server, metadata: &Value) -> (StatusCode, Value) {
@@ -72,8 +76,16 @@ fn created((status, body): (StatusCode, Value)) -> Value {
 /// How many live applications registered by themselves.
 async fn count(server: &Server) -> i64 {
     let open = !server.app.config.registration.open_organization.is_empty();
-    let organization = if open { COMMONS.parse().expect("an id") } else { server.planted.organization };
-    let counted: Result<_, store::Error> = server.app.store.read(move |c| c.count_registered_applications(organization)).await;
+    let organization = if open {
+        COMMONS.parse().expect("an id")
+    } else {
+        server.planted.organization
+    };
+    let counted: Result<_, store::Error> = server
+        .app
+        .store
+        .read(move |c| c.count_registered_applications(organization))
+        .await;
     counted.expect("a count")
 }
 
@@ -90,11 +102,19 @@ async fn open(db: TestDatabase, change: impl FnOnce(&mut Config)) -> Server {
     let found = server.planted.organization;
     let create = move |tx: &mut Tx| {
         let owner = user(tx, ADMIN)?;
-        let commons =
-            tx.find_organization(found)?.map(|acme| Organization { id: COMMONS.parse().expect("an id"), name: "Commons".to_owned(), ..acme });
+        let commons = tx.find_organization(found)?.map(|acme| Organization {
+            id: COMMONS.parse().expect("an id"),
+            name: "Commons".to_owned(),
+            ..acme
+        });
         let commons = commons.expect("planted");
         tx.insert_organization(&commons)?;
-        Ok(accounts::add_member(tx, commons.id, owner, OrganizationRole::Owner)?)
+        Ok(accounts::add_member(
+            tx,
+            commons.id,
+            owner,
+            OrganizationRole::Owner,
+        )?)
     };
     server.write(create).await;
     server
@@ -109,8 +129,15 @@ async fn all_metadata_is_echoed_with_the_defaults_filled_in(db: TestDatabase) {
         "jwks_uri": "https://crm.example/keys", "contacts": ["ada@crm.example"], "software_id": "crm", "software_version": "1.0",
         "scope": "write read offline_access", "example_extension_parameter": {"deep": [1]}, "logo_uri#": "x", "default_max_age": null,
     });
-    let response = request(&server).json(&sent).send().await.expect("an answer");
-    assert_eq!((response.status(), &response.headers()[CACHE_CONTROL]), (StatusCode::CREATED, &"no-store".parse().expect("a value")));
+    let response = request(&server)
+        .json(&sent)
+        .send()
+        .await
+        .expect("an answer");
+    assert_eq!(
+        (response.status(), &response.headers()[CACHE_CONTROL]),
+        (StatusCode::CREATED, &"no-store".parse().expect("a value"))
+    );
     let body: Value = response.json().await.expect("JSON");
     for (name, value) in [
         ("client_name", json!("CRM")),
@@ -123,27 +150,65 @@ async fn all_metadata_is_echoed_with_the_defaults_filled_in(db: TestDatabase) {
         ("scope", json!("read write")),
         ("client_secret_expires_at", json!(0)),
         ("client_id_issued_at", json!(server.clock.now().seconds())),
-        ("registration_client_uri", json!(format!("{}/oauth2/register/{}", server.base, text(&body, "client_id")))),
+        (
+            "registration_client_uri",
+            json!(format!(
+                "{}/oauth2/register/{}",
+                server.base,
+                text(&body, "client_id")
+            )),
+        ),
     ] {
         assert_eq!(body[name], value, "{name}");
     }
-    for name in ["client_uri", "logo_uri", "tos_uri", "policy_uri", "jwks_uri", "contacts", "software_id", "software_version"] {
+    for name in [
+        "client_uri",
+        "logo_uri",
+        "tos_uri",
+        "policy_uri",
+        "jwks_uri",
+        "contacts",
+        "software_id",
+        "software_version",
+    ] {
         assert_eq!(body[name], sent[name], "{name}");
     }
-    assert!(text(&body, "client_secret").starts_with("cs_cs_") && text(&body, "registration_access_token").starts_with("cs_ra_"));
-    for name in ["example_extension_parameter", "logo_uri#", "default_max_age"] {
+    assert!(
+        text(&body, "client_secret").starts_with("cs_cs_")
+            && text(&body, "registration_access_token").starts_with("cs_ra_")
+    );
+    for name in [
+        "example_extension_parameter",
+        "logo_uri#",
+        "default_max_age",
+    ] {
         assert!(body.get(name).is_none(), "{name} means nothing here");
     }
 }
 
 async fn a_registered_public_client_connects_as_any_other(db: TestDatabase) {
     let server = Server::start(db).await;
-    let client = created(register(&server, &with(tool(), json!({"grant_types": ["authorization_code", "refresh_token"]}))).await);
-    assert!(client.get("client_secret").is_none() && client.get("client_secret_expires_at").is_none());
+    let client = created(
+        register(
+            &server,
+            &with(
+                tool(),
+                json!({"grant_types": ["authorization_code", "refresh_token"]}),
+            ),
+        )
+        .await,
+    );
+    assert!(
+        client.get("client_secret").is_none() && client.get("client_secret_expires_at").is_none()
+    );
     let id = text(&client, "client_id");
     // RFC 8252 §7.3: another port than the registered one
-    let path = authorize_with(id, &[("redirect_uri", Some("http://127.0.0.1:5000/callback"))]);
-    let code = parameter(&server.signed_in_browser().await.allow(&path).await, "code").expect("a code");
+    let path = authorize_with(
+        id,
+        &[("redirect_uri", Some("http://127.0.0.1:5000/callback"))],
+    );
+    let code =
+        parameter(&server.signed_in_browser().await.allow(&path).await, "code").expect("a code");
     let form = [
         ("grant_type", "authorization_code"),
         ("code", &code),
@@ -153,23 +218,52 @@ async fn a_registered_public_client_connects_as_any_other(db: TestDatabase) {
     ];
     let (status, tokens) = send(server.post("/oauth2/token").form(&form)).await;
     assert_eq!(status, StatusCode::OK, "{tokens}");
-    assert!(tokens["refresh_token"].is_string(), "it registered the grant");
-    assert_eq!(server.introspect(text(&tokens, "access_token")).await["client_id"], id);
+    assert!(
+        tokens["refresh_token"].is_string(),
+        "it registered the grant"
+    );
+    assert_eq!(
+        server.introspect(text(&tokens, "access_token")).await["client_id"],
+        id
+    );
     let form = [("grant_type", "client_credentials"), ("client_id", id)];
-    assert_oauth_error(&send(server.post("/oauth2/token").form(&form)).await, StatusCode::BAD_REQUEST, "unauthorized_client");
+    assert_oauth_error(
+        &send(server.post("/oauth2/token").form(&form)).await,
+        StatusCode::BAD_REQUEST,
+        "unauthorized_client",
+    );
 }
 
 async fn a_registered_confidential_client_acts_as_itself_with_the_least_role(db: TestDatabase) {
     let server = Server::start(db).await;
     let client =
         created(register(&server, &json!({"grant_types": ["client_credentials"], "token_endpoint_auth_method": "client_secret_post"})).await);
-    assert_eq!((&client["response_types"], &client["redirect_uris"], client.get("client_name")), (&json!([]), &json!([]), None));
-    let form = [("grant_type", "client_credentials"), ("client_id", text(&client, "client_id")), ("client_secret", text(&client, "client_secret"))];
+    assert_eq!(
+        (
+            &client["response_types"],
+            &client["redirect_uris"],
+            client.get("client_name")
+        ),
+        (&json!([]), &json!([]), None)
+    );
+    let form = [
+        ("grant_type", "client_credentials"),
+        ("client_id", text(&client, "client_id")),
+        ("client_secret", text(&client, "client_secret")),
+    ];
     let (status, tokens) = send(server.post("/oauth2/token").form(&form)).await;
     assert_eq!(status, StatusCode::OK, "{tokens}");
-    let answer = server.verify(json!({"credential": tokens["access_token"], "permission": "documents:read"})).await;
-    assert_eq!((&answer["code"], &answer["environment"]), (&json!("valid"), &json!("sandbox")), "{answer}");
-    let answer = server.verify(json!({"credential": tokens["access_token"], "permission": "documents:write"})).await;
+    let answer = server
+        .verify(json!({"credential": tokens["access_token"], "permission": "documents:read"}))
+        .await;
+    assert_eq!(
+        (&answer["code"], &answer["environment"]),
+        (&json!("valid"), &json!("sandbox")),
+        "{answer}"
+    );
+    let answer = server
+        .verify(json!({"credential": tokens["access_token"], "permission": "documents:write"}))
+        .await;
     assert_eq!(answer["code"], "forbidden", "a viewer");
 }
 
@@ -220,16 +314,33 @@ async fn what_clients_of_today_send_is_registered(db: TestDatabase) {
         ),
     ] {
         let body = created(register(&server, &sent).await);
-        assert_eq!((&body["token_endpoint_auth_method"], &body["grant_types"], &body["application_type"]), (&json!(method), grants, &json!(kind)));
-        assert_eq!((&body["redirect_uris"], &body["client_name"]), (&sent["redirect_uris"], &sent["client_name"]));
-        assert_eq!(body["scope"], "read send webhooks write", "a scope of another server's is none here");
+        assert_eq!(
+            (
+                &body["token_endpoint_auth_method"],
+                &body["grant_types"],
+                &body["application_type"]
+            ),
+            (&json!(method), grants, &json!(kind))
+        );
+        assert_eq!(
+            (&body["redirect_uris"], &body["client_name"]),
+            (&sent["redirect_uris"], &sent["client_name"])
+        );
+        assert_eq!(
+            body["scope"], "read send webhooks write",
+            "a scope of another server's is none here"
+        );
     }
     // Cursor: a scheme that every program on the machine may claim (RFC 8252 §7.1)
     let cursor = json!({"client_name": "Cursor", "redirect_uris": ["cursor://anysphere.cursor-mcp/oauth/callback"],
         "grant_types": ["authorization_code", "refresh_token"], "response_types": ["code"], "token_endpoint_auth_method": "none"});
     let refused = register(&server, &cursor).await;
     assert_oauth_error(&refused, StatusCode::BAD_REQUEST, "invalid_redirect_uri");
-    assert!(text(&refused.1, "error_description").contains("private-use scheme such as com.example.app"), "{refused:?}");
+    assert!(
+        text(&refused.1, "error_description")
+            .contains("private-use scheme such as com.example.app"),
+        "{refused:?}"
+    );
 }
 
 async fn names_may_stand_in_several_languages(db: TestDatabase) {
@@ -238,10 +349,17 @@ async fn names_may_stand_in_several_languages(db: TestDatabase) {
     let names = json!({"client_name": "Offers", "client_name#de": "Angebote", "tos_uri#ja-Hani-JP": "https://a.example/条".replace('条', "x"),
         "client_name#<b>": "x", "scope#de": "x"});
     let body = created(register(&server, &with(tool(), names)).await);
-    assert_eq!((&body["client_name"], &body["client_name#de"]), (&json!("Offers"), &json!("Angebote")));
+    assert_eq!(
+        (&body["client_name"], &body["client_name#de"]),
+        (&json!("Offers"), &json!("Angebote"))
+    );
     assert_eq!(body["tos_uri#ja-Hani-JP"], "https://a.example/x");
     assert!(body.get("client_name#<b>").is_none() && body.get("scope#de").is_none());
-    let refused = register(&server, &with(tool(), json!({"client_name#de": "a\u{202e}b"}))).await;
+    let refused = register(
+        &server,
+        &with(tool(), json!({"client_name#de": "a\u{202e}b"})),
+    )
+    .await;
     assert_oauth_error(&refused, StatusCode::BAD_REQUEST, "invalid_client_metadata");
 }
 
@@ -262,7 +380,11 @@ async fn a_wrong_redirect_uri_is_named(db: TestDatabase) {
         json!(["https://*.example/cb"]),
         json!(["https://a.example/\u{0}"]),
         json!(["https://a.example/".to_owned() + &"x".repeat(2000)]),
-        json!((0..21).map(|number| format!("https://a.example/{number}")).collect::<Vec<_>>()),
+        json!(
+            (0..21)
+                .map(|number| format!("https://a.example/{number}"))
+                .collect::<Vec<_>>()
+        ),
     ] {
         let answer = register(&server, &with(tool(), json!({"redirect_uris": uris}))).await;
         assert_oauth_error(&answer, StatusCode::BAD_REQUEST, "invalid_redirect_uri");
@@ -308,14 +430,21 @@ async fn wrong_metadata_is_named_by_its_member(db: TestDatabase) {
     ] {
         let answer = register(&server, &with(tool(), json!({member: value}))).await;
         assert_oauth_error(&answer, StatusCode::BAD_REQUEST, "invalid_client_metadata");
-        assert!(text(&answer.1, "error_description").contains(member), "{member}: {answer:?}");
+        assert!(
+            text(&answer.1, "error_description").contains(member),
+            "{member}: {answer:?}"
+        );
     }
     for changes in [
         json!({"jwks": {"keys": []}, "jwks_uri": "https://a.example/keys"}),
         json!({"token_endpoint_auth_method": null, "token_endpoint_auth_methods_supported": ["private_key_jwt"]}),
         json!({"token_endpoint_auth_method": "client_secret_basic", "grant_types": ["client_credentials"], "response_types": ["code"]}),
     ] {
-        assert_oauth_error(&register(&server, &with(tool(), changes)).await, StatusCode::BAD_REQUEST, "invalid_client_metadata");
+        assert_oauth_error(
+            &register(&server, &with(tool(), changes)).await,
+            StatusCode::BAD_REQUEST,
+            "invalid_client_metadata",
+        );
     }
     assert_eq!(count(&server).await, 0);
 }
@@ -323,7 +452,14 @@ async fn wrong_metadata_is_named_by_its_member(db: TestDatabase) {
 async fn a_body_that_is_no_object_of_metadata_registers_nothing(db: TestDatabase) {
     let server = Server::start(db).await;
     let good = tool().to_string();
-    let deep = |open: &str, close: &str| format!("{{\"contacts\": {}1{}}}", open.repeat(2000), close.repeat(2000)).into_bytes();
+    let deep = |open: &str, close: &str| {
+        format!(
+            "{{\"contacts\": {}1{}}}",
+            open.repeat(2000),
+            close.repeat(2000)
+        )
+        .into_bytes()
+    };
     for body in [
         Vec::new(),
         b"null".to_vec(),
@@ -334,29 +470,66 @@ async fn a_body_that_is_no_object_of_metadata_registers_nothing(db: TestDatabase
         b"{\"client_name\": \"\\ud800\"}".to_vec(),
         b"{\"client_name\": \"a\", \"client_name\": \"b\"}".to_vec(),
         b"{\"x\": 1, \"x\": 2}".to_vec(),
-        good.replacen('{', "{\"redirect_uris\": [\"https://evil.example\"], ", 1).into_bytes(),
+        good.replacen('{', "{\"redirect_uris\": [\"https://evil.example\"], ", 1)
+            .into_bytes(),
         deep("[", "]"),
         deep("{\"a\":", "}"),
     ] {
-        let answer = send(request(&server).header(CONTENT_TYPE, "application/json").body(body)).await;
+        let answer = send(
+            request(&server)
+                .header(CONTENT_TYPE, "application/json")
+                .body(body),
+        )
+        .await;
         assert_oauth_error(&answer, StatusCode::BAD_REQUEST, "invalid_client_metadata");
     }
     let huge = with(tool(), json!({"x": "x".repeat(20_000)})).to_string();
     for (content_type, body) in [
         ("application/json", huge),
-        ("application/x-www-form-urlencoded", "redirect_uris=https://a.example/cb".to_owned()),
+        (
+            "application/x-www-form-urlencoded",
+            "redirect_uris=https://a.example/cb".to_owned(),
+        ),
         ("text/plain", good.clone()),
         ("application/jose", good.clone()),
     ] {
-        let answer = send(request(&server).header(CONTENT_TYPE, content_type).body(body)).await;
+        let answer = send(
+            request(&server)
+                .header(CONTENT_TYPE, content_type)
+                .body(body),
+        )
+        .await;
         assert_oauth_error(&answer, StatusCode::BAD_REQUEST, "invalid_request");
     }
-    assert_oauth_error(&send(request(&server).body(good)).await, StatusCode::BAD_REQUEST, "invalid_request");
-    let in_url = server.post("/oauth2/register?client_name=x").bearer_auth(&server.secrets.registration_token).json(&tool());
-    assert_oauth_error(&send(in_url).await, StatusCode::BAD_REQUEST, "invalid_request");
+    assert_oauth_error(
+        &send(request(&server).body(good)).await,
+        StatusCode::BAD_REQUEST,
+        "invalid_request",
+    );
+    let in_url = server
+        .post("/oauth2/register?client_name=x")
+        .bearer_auth(&server.secrets.registration_token)
+        .json(&tool());
+    assert_oauth_error(
+        &send(in_url).await,
+        StatusCode::BAD_REQUEST,
+        "invalid_request",
+    );
     // deep below a member that means nothing, and a charset that says nothing new
-    let nested = format!("{{\"x\": {}{}, {}", "[".repeat(5000), "]".repeat(5000), &tool().to_string()[1..]);
-    created(send(request(&server).header(CONTENT_TYPE, "Application/JSON; charset=utf-8").body(nested)).await);
+    let nested = format!(
+        "{{\"x\": {}{}, {}",
+        "[".repeat(5000),
+        "]".repeat(5000),
+        &tool().to_string()[1..]
+    );
+    created(
+        send(
+            request(&server)
+                .header(CONTENT_TYPE, "Application/JSON; charset=utf-8")
+                .body(nested),
+        )
+        .await,
+    );
     assert_eq!(count(&server).await, 1);
 }
 
@@ -369,15 +542,42 @@ async fn without_a_token_nothing_is_registered(db: TestDatabase) {
         post().bearer_auth("x"),
         post().bearer_auth(&server.secrets.sandbox_key),
         post().bearer_auth(format!("{}x", server.secrets.registration_token)),
-        post().bearer_auth(countersign::crypto::format::mint_token("cs", countersign::crypto::format::TokenKind::InitialAccessToken).expose()),
-        post().basic_auth(server.planted.application, Some(&server.secrets.client_secret)),
+        post().bearer_auth(
+            countersign::crypto::format::mint_token(
+                "cs",
+                countersign::crypto::format::TokenKind::InitialAccessToken,
+            )
+            .expose(),
+        ),
+        post().basic_auth(
+            server.planted.application,
+            Some(&server.secrets.client_secret),
+        ),
     ] {
         let response = request.send().await.expect("an answer");
-        assert!(response.headers()[WWW_AUTHENTICATE].to_str().expect("text").starts_with("Bearer "));
-        assert_oauth_error(&crate::server::json(response).await, StatusCode::UNAUTHORIZED, "invalid_token");
+        assert!(
+            response.headers()[WWW_AUTHENTICATE]
+                .to_str()
+                .expect("text")
+                .starts_with("Bearer ")
+        );
+        assert_oauth_error(
+            &crate::server::json(response).await,
+            StatusCode::UNAUTHORIZED,
+            "invalid_token",
+        );
     }
-    let in_url = server.post(&format!("/oauth2/register?access_token={}", server.secrets.registration_token)).json(&tool());
-    assert_oauth_error(&send(in_url).await, StatusCode::BAD_REQUEST, "invalid_request");
+    let in_url = server
+        .post(&format!(
+            "/oauth2/register?access_token={}",
+            server.secrets.registration_token
+        ))
+        .json(&tool());
+    assert_oauth_error(
+        &send(in_url).await,
+        StatusCode::BAD_REQUEST,
+        "invalid_request",
+    );
     assert_eq!(count(&server).await, 0);
 }
 
@@ -392,27 +592,56 @@ async fn a_token_stops_with_its_revocation_its_end_and_its_makers_role(db: TestD
         })
     };
     role(OrganizationRole::Owner, OrganizationRole::Member).await;
-    assert_oauth_error(&register(&server, &tool()).await, StatusCode::UNAUTHORIZED, "invalid_token");
+    assert_oauth_error(
+        &register(&server, &tool()).await,
+        StatusCode::UNAUTHORIZED,
+        "invalid_token",
+    );
     role(OrganizationRole::Member, OrganizationRole::Admin).await;
     created(register(&server, &tool()).await);
-    server.database.execute(&format!("UPDATE registration_tokens SET expires_at = {}", server.clock.now().millis() + 1000));
+    server.database.execute(&format!(
+        "UPDATE registration_tokens SET expires_at = {}",
+        server.clock.now().millis() + 1000
+    ));
     created(register(&server, &tool()).await);
     server.clock.step_seconds(1);
-    assert_oauth_error(&register(&server, &tool()).await, StatusCode::UNAUTHORIZED, "invalid_token");
-    server.database.execute("UPDATE registration_tokens SET expires_at = NULL, state = 'revoked'");
-    assert_oauth_error(&register(&server, &tool()).await, StatusCode::UNAUTHORIZED, "invalid_token");
+    assert_oauth_error(
+        &register(&server, &tool()).await,
+        StatusCode::UNAUTHORIZED,
+        "invalid_token",
+    );
+    server
+        .database
+        .execute("UPDATE registration_tokens SET expires_at = NULL, state = 'revoked'");
+    assert_oauth_error(
+        &register(&server, &tool()).await,
+        StatusCode::UNAUTHORIZED,
+        "invalid_token",
+    );
     // what was registered stays
     let response = server
         .signed_in_browser()
         .await
-        .get(&authorize_with(text(&registered, "client_id"), &[("redirect_uri", Some("http://127.0.0.1/callback"))]))
+        .get(&authorize_with(
+            text(&registered, "client_id"),
+            &[("redirect_uri", Some("http://127.0.0.1/callback"))],
+        ))
         .await;
     assert_eq!(response.status(), StatusCode::OK);
 }
 
 async fn the_same_metadata_gives_the_same_public_client(db: TestDatabase) {
     let server = Server::start(db).await;
-    let first = created(register(&server, &with(tool(), json!({"scope": "read write", "contacts": ["a@a.example", "b@a.example"]}))).await);
+    let first = created(
+        register(
+            &server,
+            &with(
+                tool(),
+                json!({"scope": "read write", "contacts": ["a@a.example", "b@a.example"]}),
+            ),
+        )
+        .await,
+    );
     for same in [
         // another port, another order, what was left to the defaults, what means nothing
         json!({"redirect_uris": ["http://127.0.0.1:50000/callback"], "scope": "write read", "contacts": ["b@a.example", "a@a.example"]}),
@@ -420,12 +649,20 @@ async fn the_same_metadata_gives_the_same_public_client(db: TestDatabase) {
             "grant_types": ["authorization_code"], "response_types": ["code"], "application_type": "native", "x": 1}),
     ] {
         let again = created(register(&server, &with(tool(), same.clone())).await);
-        assert_eq!((&again["client_id"], &again["client_id_issued_at"]), (&first["client_id"], &first["client_id_issued_at"]));
-        assert_eq!(again["redirect_uris"], same["redirect_uris"], "it is told what it said");
+        assert_eq!(
+            (&again["client_id"], &again["client_id_issued_at"]),
+            (&first["client_id"], &first["client_id_issued_at"])
+        );
+        assert_eq!(
+            again["redirect_uris"], same["redirect_uris"],
+            "it is told what it said"
+        );
         // the say over it stays with who registered it: another holder of the initial token gets the client only
         assert_eq!(again.get("registration_access_token"), None);
     }
-    let old = server.get(&format!("/oauth2/register/{}", text(&first, "client_id"))).bearer_auth(text(&first, "registration_access_token"));
+    let old = server
+        .get(&format!("/oauth2/register/{}", text(&first, "client_id")))
+        .bearer_auth(text(&first, "registration_access_token"));
     assert_eq!(send(old).await.0, StatusCode::OK);
     for other in [
         json!({"client_name": "Tool 2"}),
@@ -433,24 +670,47 @@ async fn the_same_metadata_gives_the_same_public_client(db: TestDatabase) {
         json!({"redirect_uris": ["https://127.0.0.1:49152/callback"]}),
         json!({"scope": "read"}),
     ] {
-        assert_ne!(created(register(&server, &with(tool(), other)).await)["client_id"], first["client_id"]);
+        assert_ne!(
+            created(register(&server, &with(tool(), other)).await)["client_id"],
+            first["client_id"]
+        );
     }
     assert_eq!(count(&server).await, 5);
 }
 
 async fn a_confidential_client_is_a_new_one_each_time(db: TestDatabase) {
     let server = Server::start(db).await;
-    let confidential = with(tool(), json!({"token_endpoint_auth_method": "client_secret_basic"}));
-    let (first, second) = (created(register(&server, &confidential).await), created(register(&server, &confidential).await));
-    assert_ne!((&first["client_id"], &first["client_secret"]), (&second["client_id"], &second["client_secret"]));
+    let confidential = with(
+        tool(),
+        json!({"token_endpoint_auth_method": "client_secret_basic"}),
+    );
+    let (first, second) = (
+        created(register(&server, &confidential).await),
+        created(register(&server, &confidential).await),
+    );
+    assert_ne!(
+        (&first["client_id"], &first["client_secret"]),
+        (&second["client_id"], &second["client_secret"])
+    );
 }
 
 async fn of_fifty_identical_registrations_one_client_comes(db: TestDatabase) {
-    let server = Server::start_with(db, |config| (config.server.workers, config.database.connections) = (2, 8)).await;
-    let bodies = (0..50).map(|port| with(tool(), json!({"redirect_uris": [format!("http://127.0.0.1:{}/callback", 50_000 + port)]})));
+    let server = Server::start_with(db, |config| {
+        (config.server.workers, config.database.connections) = (2, 8)
+    })
+    .await;
+    let bodies = (0..50).map(|port| {
+        with(
+            tool(),
+            json!({"redirect_uris": [format!("http://127.0.0.1:{}/callback", 50_000 + port)]}),
+        )
+    });
     let bodies: Vec<Value> = bodies.collect();
     let answers = join_all(bodies.iter().map(|body| register(&server, body))).await;
-    let ids: std::collections::BTreeSet<String> = answers.into_iter().map(|answer| text(&created(answer), "client_id").to_owned()).collect();
+    let ids: std::collections::BTreeSet<String> = answers
+        .into_iter()
+        .map(|answer| text(&created(answer), "client_id").to_owned())
+        .collect();
     assert_eq!((ids.len(), count(&server).await), (1, 1));
 }
 
@@ -460,19 +720,47 @@ async fn where_registration_is_open_nobody_can_change_what_others_share(db: Test
     let (first, second) = (anybody().await, anybody().await);
     assert_eq!(first["client_id"], second["client_id"]);
     for name in ["registration_access_token", "registration_client_uri"] {
-        assert!(first.get(name).is_none() && second.get(name).is_none(), "{name}");
+        assert!(
+            first.get(name).is_none() && second.get(name).is_none(),
+            "{name}"
+        );
     }
     // with a token it is another one, which others cannot reach
-    assert_ne!(created(register(&server, &tool()).await)["client_id"], first["client_id"]);
-    let path = authorize_with(text(&first, "client_id"), &[("redirect_uri", Some("http://127.0.0.1:1/callback"))]);
+    assert_ne!(
+        created(register(&server, &tool()).await)["client_id"],
+        first["client_id"]
+    );
+    let path = authorize_with(
+        text(&first, "client_id"),
+        &[("redirect_uri", Some("http://127.0.0.1:1/callback"))],
+    );
     // nor does it look as if the organization had made it
-    let html = server.signed_in_browser().await.get(&path).await.text().await.expect("text");
-    assert!(html.contains("Not verified") && html.contains("it registered by itself") && !html.contains("Your organization"), "{html}");
+    let html = server
+        .signed_in_browser()
+        .await
+        .get(&path)
+        .await
+        .text()
+        .await
+        .expect("text");
+    assert!(
+        html.contains("Not verified")
+            && html.contains("it registered by itself")
+            && !html.contains("Your organization"),
+        "{html}"
+    );
     let id: ApplicationId = text(&first, "client_id").parse().expect("an id");
     let connected = server.write(move |tx| made_by_of(tx, id)).await;
     assert!(connected.contains("it registered by itself"), "{connected}");
-    let wrong = server.post("/oauth2/register").bearer_auth("x").json(&tool());
-    assert_oauth_error(&send(wrong).await, StatusCode::UNAUTHORIZED, "invalid_token");
+    let wrong = server
+        .post("/oauth2/register")
+        .bearer_auth("x")
+        .json(&tool());
+    assert_oauth_error(
+        &send(wrong).await,
+        StatusCode::UNAUTHORIZED,
+        "invalid_token",
+    );
 }
 
 /// As the page of connected applications says it, once the admin has allowed it something.
@@ -496,29 +784,61 @@ fn made_by_of(tx: &mut Tx, application: ApplicationId) -> Result<String, Refusal
 }
 
 async fn open_registration_never_gets_client_credentials(db: TestDatabase) {
-    let server = open(db, |config| config.registration.scopes = vec!["read".to_owned()]).await;
-    let ask = async |changes: Value| send(server.post("/oauth2/register").json(&with(tool(), changes))).await;
+    let server = open(db, |config| {
+        config.registration.scopes = vec!["read".to_owned()]
+    })
+    .await;
+    let ask = async |changes: Value| {
+        send(server.post("/oauth2/register").json(&with(tool(), changes))).await
+    };
     let only = ask(json!({"token_endpoint_auth_method": "client_secret_basic", "grant_types": ["client_credentials"]})).await;
     assert_oauth_error(&only, StatusCode::BAD_REQUEST, "invalid_client_metadata");
-    let both =
-        json!({"token_endpoint_auth_method": "client_secret_basic", "grant_types": ["authorization_code", "client_credentials"], "scope": "send"});
+    let both = json!({"token_endpoint_auth_method": "client_secret_basic", "grant_types": ["authorization_code", "client_credentials"], "scope": "send"});
     let client = created(ask(both).await);
-    assert_eq!((&client["grant_types"], &client["scope"]), (&json!(["authorization_code"]), &json!("read")));
-    let own = server.post("/oauth2/token").basic_auth(text(&client, "client_id"), client["client_secret"].as_str());
-    assert_oauth_error(&send(own.form(&[("grant_type", "client_credentials")])).await, StatusCode::BAD_REQUEST, "unauthorized_client");
+    assert_eq!(
+        (&client["grant_types"], &client["scope"]),
+        (&json!(["authorization_code"]), &json!("read"))
+    );
+    let own = server
+        .post("/oauth2/token")
+        .basic_auth(text(&client, "client_id"), client["client_secret"].as_str());
+    assert_oauth_error(
+        &send(own.form(&[("grant_type", "client_credentials")])).await,
+        StatusCode::BAD_REQUEST,
+        "unauthorized_client",
+    );
 }
 
 async fn the_caps_hold(db: TestDatabase) {
-    let server = Server::start_with(db, |config| (config.server.workers, config.database.connections) = (2, 8)).await;
-    server.database.execute("UPDATE registration_tokens SET max_clients = 3");
-    let bodies: Vec<Value> = (0..10).map(|number| with(tool(), json!({"client_name": format!("Tool {number}")}))).collect();
+    let server = Server::start_with(db, |config| {
+        (config.server.workers, config.database.connections) = (2, 8)
+    })
+    .await;
+    server
+        .database
+        .execute("UPDATE registration_tokens SET max_clients = 3");
+    let bodies: Vec<Value> = (0..10)
+        .map(|number| with(tool(), json!({"client_name": format!("Tool {number}")})))
+        .collect();
     let answers = join_all(bodies.iter().map(|body| register(&server, body))).await;
-    assert_eq!(answers.iter().filter(|(status, _)| *status == StatusCode::CREATED).count(), 3);
-    for answer in answers.iter().filter(|(status, _)| *status != StatusCode::CREATED) {
+    assert_eq!(
+        answers
+            .iter()
+            .filter(|(status, _)| *status == StatusCode::CREATED)
+            .count(),
+        3
+    );
+    for answer in answers
+        .iter()
+        .filter(|(status, _)| *status != StatusCode::CREATED)
+    {
         assert_oauth_error(answer, StatusCode::FORBIDDEN, "access_denied");
     }
     // what is there is still found, and what people create has a cap of its own
-    let known = answers.iter().position(|(status, _)| *status == StatusCode::CREATED).expect("one");
+    let known = answers
+        .iter()
+        .position(|(status, _)| *status == StatusCode::CREATED)
+        .expect("one");
     created(register(&server, &bodies[known]).await);
     assert_eq!(count(&server).await, 3);
     super::register(&server, |_| {}).await;
@@ -526,30 +846,68 @@ async fn the_caps_hold(db: TestDatabase) {
 
 async fn where_registration_is_open_the_longest_unused_makes_room(db: TestDatabase) {
     let server = open(db, |config| config.registration.max_clients = 2).await;
-    let anybody = async |name: &str| send(server.post("/oauth2/register").json(&with(tool(), json!({"client_name": name})))).await;
+    let anybody = async |name: &str| {
+        send(
+            server
+                .post("/oauth2/register")
+                .json(&with(tool(), json!({"client_name": name}))),
+        )
+        .await
+    };
     let first = created(anybody("first").await);
     server.clock.step_seconds(10);
     let second = created(anybody("second").await);
-    assert_oauth_error(&anybody("third").await, StatusCode::FORBIDDEN, "access_denied");
+    assert_oauth_error(
+        &anybody("third").await,
+        StatusCode::FORBIDDEN,
+        "access_denied",
+    );
     server.clock.step_seconds(60 * 60 - 5);
     created(anybody("third").await);
     assert_eq!(count(&server).await, 2);
-    assert_eq!(created(anybody("second").await)["client_id"], second["client_id"]);
-    let form = [("grant_type", "refresh_token"), ("refresh_token", "x"), ("client_id", text(&first, "client_id"))];
-    assert_oauth_error(&send(server.post("/oauth2/token").form(&form)).await, StatusCode::UNAUTHORIZED, "invalid_client");
+    assert_eq!(
+        created(anybody("second").await)["client_id"],
+        second["client_id"]
+    );
+    let form = [
+        ("grant_type", "refresh_token"),
+        ("refresh_token", "x"),
+        ("client_id", text(&first, "client_id")),
+    ];
+    assert_oauth_error(
+        &send(server.post("/oauth2/token").form(&form)).await,
+        StatusCode::UNAUTHORIZED,
+        "invalid_client",
+    );
 }
 
 async fn new_clients_are_counted_by_address_and_repetitions_are_free(db: TestDatabase) {
-    let server = open(db, |config| config.limits.registrations = Rate { quota: 2, window_seconds: 60 }).await;
-    let anybody =
-        async |name: &str| server.post("/oauth2/register").json(&with(tool(), json!({"client_name": name}))).send().await.expect("an answer");
+    let server = open(db, |config| {
+        config.limits.registrations = Rate {
+            quota: 2,
+            window_seconds: 60,
+        }
+    })
+    .await;
+    let anybody = async |name: &str| {
+        server
+            .post("/oauth2/register")
+            .json(&with(tool(), json!({"client_name": name})))
+            .send()
+            .await
+            .expect("an answer")
+    };
     for _ in 0..5 {
         assert_eq!(anybody("one").await.status(), StatusCode::CREATED);
     }
     assert_eq!(anybody("two").await.status(), StatusCode::CREATED);
     let refused = anybody("three").await;
     assert_eq!(refused.headers()["retry-after"], "60");
-    assert_oauth_error(&crate::server::json(refused).await, StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable");
+    assert_oauth_error(
+        &crate::server::json(refused).await,
+        StatusCode::TOO_MANY_REQUESTS,
+        "temporarily_unavailable",
+    );
     assert_eq!(anybody("one").await.status(), StatusCode::CREATED);
     // a token has a window of its own
     created(register(&server, &with(tool(), json!({"client_name": "three"}))).await);
@@ -565,9 +923,11 @@ async fn swept(server: &Server) {
 
 async fn an_unused_client_ends_and_the_way_out_is_named(db: TestDatabase) {
     // RFC 6749 §5.2: 401 is what makes a client register again
-    let server = Server::start_with(db, |config| config.sessions.absolute_seconds = 1000 * DAY).await;
+    let server =
+        Server::start_with(db, |config| config.sessions.absolute_seconds = 1000 * DAY).await;
     let public = created(register(&server, &tool()).await);
-    let confidential = created(register(&server, &json!({"grant_types": ["client_credentials"]})).await);
+    let confidential =
+        created(register(&server, &json!({"grant_types": ["client_credentials"]})).await);
     server.clock.step_seconds(30 * DAY);
     swept(&server).await;
     assert_eq!(count(&server).await, 2, "not before");
@@ -575,41 +935,99 @@ async fn an_unused_client_ends_and_the_way_out_is_named(db: TestDatabase) {
     swept(&server).await;
     assert_eq!(count(&server).await, 0);
     let id = text(&public, "client_id");
-    let form = [("grant_type", "refresh_token"), ("refresh_token", "x"), ("client_id", id)];
-    assert_oauth_error(&send(server.post("/oauth2/token").form(&form)).await, StatusCode::UNAUTHORIZED, "invalid_client");
-    let own = server.post("/oauth2/token").basic_auth(text(&confidential, "client_id"), confidential["client_secret"].as_str());
-    assert_oauth_error(&send(own.form(&[("grant_type", "client_credentials")])).await, StatusCode::UNAUTHORIZED, "invalid_client");
-    let page = server.signed_in_browser().await.get(&authorize_with(id, &[("redirect_uri", Some("http://127.0.0.1/callback"))])).await;
+    let form = [
+        ("grant_type", "refresh_token"),
+        ("refresh_token", "x"),
+        ("client_id", id),
+    ];
+    assert_oauth_error(
+        &send(server.post("/oauth2/token").form(&form)).await,
+        StatusCode::UNAUTHORIZED,
+        "invalid_client",
+    );
+    let own = server.post("/oauth2/token").basic_auth(
+        text(&confidential, "client_id"),
+        confidential["client_secret"].as_str(),
+    );
+    assert_oauth_error(
+        &send(own.form(&[("grant_type", "client_credentials")])).await,
+        StatusCode::UNAUTHORIZED,
+        "invalid_client",
+    );
+    let page = server
+        .signed_in_browser()
+        .await
+        .get(&authorize_with(
+            id,
+            &[("redirect_uri", Some("http://127.0.0.1/callback"))],
+        ))
+        .await;
     let html = assert_error_page(page, StatusCode::BAD_REQUEST).await;
-    assert!(html.contains("disconnect it there and connect it again"), "{html}");
+    assert!(
+        html.contains("disconnect it there and connect it again"),
+        "{html}"
+    );
     // a day later nothing is left of them, and the page is the same
     server.clock.step_seconds(2 * DAY);
     swept(&server).await;
     swept(&server).await;
     for id in [id, text(&confidential, "client_id")] {
         let id: ApplicationId = id.parse().expect("an id");
-        let found: Result<_, store::Error> = server.app.store.read(move |c| c.find_application(id)).await;
+        let found: Result<_, store::Error> =
+            server.app.store.read(move |c| c.find_application(id)).await;
         assert!(found.expect("an answer").is_none(), "{id}");
     }
-    let page = server.signed_in_browser().await.get(&authorize_with(id, &[])).await;
-    assert!(assert_error_page(page, StatusCode::BAD_REQUEST).await.contains("connect it again"));
+    let page = server
+        .signed_in_browser()
+        .await
+        .get(&authorize_with(id, &[]))
+        .await;
+    assert!(
+        assert_error_page(page, StatusCode::BAD_REQUEST)
+            .await
+            .contains("connect it again")
+    );
 }
 
 async fn a_client_that_is_used_or_allowed_stays(db: TestDatabase) {
-    let server = Server::start_with(db, |config| config.sessions.absolute_seconds = 1000 * DAY).await;
+    let server =
+        Server::start_with(db, |config| config.sessions.absolute_seconds = 1000 * DAY).await;
     let named = |name: &str| with(tool(), json!({"client_name": name}));
     let allowed = created(register(&server, &named("allowed")).await);
     let repeated = created(register(&server, &named("repeated")).await);
     let looked_at = created(register(&server, &named("looked at")).await);
     let own = created(register(&server, &json!({"grant_types": ["client_credentials"]})).await);
     let unused = created(register(&server, &named("unused")).await);
-    let at = |client: &Value| authorize_with(text(client, "client_id"), &[("redirect_uri", Some("http://127.0.0.1/callback"))]);
+    let at = |client: &Value| {
+        authorize_with(
+            text(client, "client_id"),
+            &[("redirect_uri", Some("http://127.0.0.1/callback"))],
+        )
+    };
     server.signed_in_browser().await.allow(&at(&allowed)).await;
     server.clock.step_seconds(20 * DAY);
-    assert_eq!(created(register(&server, &named("repeated")).await)["client_id"], repeated["client_id"]);
-    assert_eq!(server.signed_in_browser().await.get(&at(&looked_at)).await.status(), StatusCode::OK);
-    let token = server.post("/oauth2/token").basic_auth(text(&own, "client_id"), own["client_secret"].as_str());
-    assert_eq!(send(token.form(&[("grant_type", "client_credentials")])).await.0, StatusCode::OK);
+    assert_eq!(
+        created(register(&server, &named("repeated")).await)["client_id"],
+        repeated["client_id"]
+    );
+    assert_eq!(
+        server
+            .signed_in_browser()
+            .await
+            .get(&at(&looked_at))
+            .await
+            .status(),
+        StatusCode::OK
+    );
+    let token = server
+        .post("/oauth2/token")
+        .basic_auth(text(&own, "client_id"), own["client_secret"].as_str());
+    assert_eq!(
+        send(token.form(&[("grant_type", "client_credentials")]))
+            .await
+            .0,
+        StatusCode::OK
+    );
     server.clock.step_seconds(20 * DAY);
     swept(&server).await;
     assert_eq!(count(&server).await, 4);
@@ -617,8 +1035,15 @@ async fn a_client_that_is_used_or_allowed_stays(db: TestDatabase) {
     assert_ne!(again["client_id"], unused["client_id"]);
     server.clock.step_seconds(400 * DAY);
     swept(&server).await;
-    assert_eq!(count(&server).await, 1, "what a person allowed and did not take back");
-    assert_eq!(created(register(&server, &named("allowed")).await)["client_id"], allowed["client_id"]);
+    assert_eq!(
+        count(&server).await,
+        1,
+        "what a person allowed and did not take back"
+    );
+    assert_eq!(
+        created(register(&server, &named("allowed")).await)["client_id"],
+        allowed["client_id"]
+    );
 }
 
 async fn an_ended_client_registers_again_as_a_new_one(db: TestDatabase) {
@@ -633,5 +1058,8 @@ async fn the_address_is_advertised_where_anybody_may_register(db: TestDatabase) 
     // RFC 8414 §2, 9700-49
     let server = open(db, |_| {}).await;
     let (_, metadata) = send(server.get("/.well-known/oauth-authorization-server")).await;
-    assert_eq!(metadata["registration_endpoint"], format!("{}/oauth2/register", server.base));
+    assert_eq!(
+        metadata["registration_endpoint"],
+        format!("{}/oauth2/register", server.base)
+    );
 }

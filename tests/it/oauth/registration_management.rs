@@ -30,7 +30,13 @@ both_databases!(
 );
 
 async fn register(server: &Server, metadata: Value) -> Value {
-    let (status, body) = send(server.post("/oauth2/register").bearer_auth(&server.secrets.registration_token).json(&metadata)).await;
+    let (status, body) = send(
+        server
+            .post("/oauth2/register")
+            .bearer_auth(&server.secrets.registration_token)
+            .json(&metadata),
+    )
+    .await;
     assert_eq!(status, StatusCode::CREATED, "{body}");
     body
 }
@@ -40,19 +46,32 @@ async fn tool(server: &Server) -> Value {
 }
 
 async fn robot(server: &Server) -> Value {
-    register(server, json!({"client_name": "Robot", "grant_types": ["client_credentials"], "scope": "read"})).await
+    register(
+        server,
+        json!({"client_name": "Robot", "grant_types": ["client_credentials"], "scope": "read"}),
+    )
+    .await
 }
 
 fn request(server: &Server, method: &str, client: &Value) -> RequestBuilder {
     let path = format!("/oauth2/register/{}", text(client, "client_id"));
     let method: Method = method.parse().expect("a method");
-    server.browser().client.request(method, server.url(&path)).bearer_auth(text(client, "registration_access_token"))
+    server
+        .browser()
+        .client
+        .request(method, server.url(&path))
+        .bearer_auth(text(client, "registration_access_token"))
 }
 
 /// What the client sends to replace its registration, as it was.
 fn replacement(client: &Value, changes: Value) -> Value {
     let mut members = client.as_object().expect("an object").clone();
-    for name in ["registration_access_token", "registration_client_uri", "client_secret_expires_at", "client_id_issued_at"] {
+    for name in [
+        "registration_access_token",
+        "registration_client_uri",
+        "client_secret_expires_at",
+        "client_id_issued_at",
+    ] {
         members.remove(name);
     }
     members.extend(changes.as_object().expect("an object").clone());
@@ -60,7 +79,9 @@ fn replacement(client: &Value, changes: Value) -> Value {
 }
 
 async fn own_token(server: &Server, client: &Value) -> (StatusCode, Value) {
-    let request = server.post("/oauth2/token").basic_auth(text(client, "client_id"), client["client_secret"].as_str());
+    let request = server
+        .post("/oauth2/token")
+        .basic_auth(text(client, "client_id"), client["client_secret"].as_str());
     send(request.form(&[("grant_type", "client_credentials")])).await
 }
 
@@ -68,8 +89,14 @@ async fn a_client_reads_what_it_registered(db: TestDatabase) {
     // RFC 7592 §2.1, §3
     let server = Server::start(db).await;
     for client in [tool(&server).await, robot(&server).await] {
-        let response = request(&server, "GET", &client).send().await.expect("an answer");
-        assert_eq!((response.status(), &response.headers()[CACHE_CONTROL]), (StatusCode::OK, &"no-store".parse().expect("a value")));
+        let response = request(&server, "GET", &client)
+            .send()
+            .await
+            .expect("an answer");
+        assert_eq!(
+            (response.status(), &response.headers()[CACHE_CONTROL]),
+            (StatusCode::OK, &"no-store".parse().expect("a value"))
+        );
         let read: Value = response.json().await.expect("JSON");
         let mut expected = client.as_object().expect("an object").clone();
         // it is stored as a digest: nobody can say it again
@@ -88,17 +115,43 @@ async fn a_client_replaces_what_it_registered(db: TestDatabase) {
     )
     .await;
     let change = json!({"client_name": "Better tool", "client_uri": null, "scope": "read"});
-    let (status, changed) = send(request(&server, "PUT", &client).json(&replacement(&client, change))).await;
+    let (status, changed) =
+        send(request(&server, "PUT", &client).json(&replacement(&client, change))).await;
     assert_eq!(status, StatusCode::OK, "{changed}");
-    assert_eq!((&changed["client_name"], changed.get("client_uri"), &changed["scope"]), (&json!("Better tool"), None, &json!("read")));
-    assert_eq!(changed["client_id_issued_at"], client["client_id_issued_at"]);
+    assert_eq!(
+        (
+            &changed["client_name"],
+            changed.get("client_uri"),
+            &changed["scope"]
+        ),
+        (&json!("Better tool"), None, &json!("read"))
+    );
+    assert_eq!(
+        changed["client_id_issued_at"],
+        client["client_id_issued_at"]
+    );
     assert_eq!(send(request(&server, "GET", &client)).await.1, changed);
-    let path = authorize_with(text(&client, "client_id"), &[("redirect_uri", Some("http://127.0.0.1:7/callback"))]);
-    let html = server.signed_in_browser().await.get(&path).await.text().await.expect("text");
+    let path = authorize_with(
+        text(&client, "client_id"),
+        &[("redirect_uri", Some("http://127.0.0.1:7/callback"))],
+    );
+    let html = server
+        .signed_in_browser()
+        .await
+        .get(&path)
+        .await
+        .text()
+        .await
+        .expect("text");
     assert!(html.contains("Better tool"), "{html}");
     // a secret may be sent, if it is the current one
     let robot = robot(&server).await;
-    assert_eq!(send(request(&server, "PUT", &robot).json(&replacement(&robot, json!({})))).await.0, StatusCode::OK);
+    assert_eq!(
+        send(request(&server, "PUT", &robot).json(&replacement(&robot, json!({}))))
+            .await
+            .0,
+        StatusCode::OK
+    );
     assert_eq!(own_token(&server, &robot).await.0, StatusCode::OK);
 }
 
@@ -106,11 +159,28 @@ async fn a_changed_redirect_uri_counts_at_once(db: TestDatabase) {
     let server = Server::start(db).await;
     let (client, browser) = (tool(&server).await, server.signed_in_browser().await);
     let at = |uri: &str| authorize_with(text(&client, "client_id"), &[("redirect_uri", Some(uri))]);
-    assert_eq!(browser.get(&at("http://127.0.0.1/callback")).await.status(), StatusCode::OK);
+    assert_eq!(
+        browser.get(&at("http://127.0.0.1/callback")).await.status(),
+        StatusCode::OK
+    );
     let change = json!({"redirect_uris": ["http://127.0.0.1/elsewhere"]});
-    assert_eq!(send(request(&server, "PUT", &client).json(&replacement(&client, change))).await.0, StatusCode::OK);
-    assert_eq!(browser.get(&at("http://127.0.0.1/callback")).await.status(), StatusCode::BAD_REQUEST);
-    assert_eq!(browser.get(&at("http://127.0.0.1/elsewhere")).await.status(), StatusCode::OK);
+    assert_eq!(
+        send(request(&server, "PUT", &client).json(&replacement(&client, change)))
+            .await
+            .0,
+        StatusCode::OK
+    );
+    assert_eq!(
+        browser.get(&at("http://127.0.0.1/callback")).await.status(),
+        StatusCode::BAD_REQUEST
+    );
+    assert_eq!(
+        browser
+            .get(&at("http://127.0.0.1/elsewhere"))
+            .await
+            .status(),
+        StatusCode::OK
+    );
 }
 
 async fn other_scopes_end_the_tokens_of_before(db: TestDatabase) {
@@ -119,7 +189,12 @@ async fn other_scopes_end_the_tokens_of_before(db: TestDatabase) {
     let before = own_token(&server, &client).await.1;
     assert!(super::is_active(&server, text(&before, "access_token")).await);
     let change = json!({"scope": "write"});
-    assert_eq!(send(request(&server, "PUT", &client).json(&replacement(&client, change))).await.0, StatusCode::OK);
+    assert_eq!(
+        send(request(&server, "PUT", &client).json(&replacement(&client, change)))
+            .await
+            .0,
+        StatusCode::OK
+    );
     assert!(!super::is_active(&server, text(&before, "access_token")).await);
     assert_eq!(own_token(&server, &client).await.1["scope"], "write");
 }
@@ -143,15 +218,27 @@ async fn what_may_not_be_replaced_is_refused(db: TestDatabase) {
         json!({"grant_types": ["password"]}),
         json!({"client_name": "a\u{0}"}),
     ] {
-        let answer = send(request(&server, "PUT", &client).json(&replacement(&client, change.clone()))).await;
+        let answer =
+            send(request(&server, "PUT", &client).json(&replacement(&client, change.clone())))
+                .await;
         assert_oauth_error(&answer, StatusCode::BAD_REQUEST, "invalid_client_metadata");
     }
-    let wrong = send(request(&server, "PUT", &client).json(&replacement(&client, json!({"redirect_uris": ["http://a.example"]})))).await;
+    let wrong = send(request(&server, "PUT", &client).json(&replacement(
+        &client,
+        json!({"redirect_uris": ["http://a.example"]}),
+    )))
+    .await;
     assert_oauth_error(&wrong, StatusCode::BAD_REQUEST, "invalid_redirect_uri");
-    let form = send(request(&server, "PUT", &client).form(&[("client_id", text(&client, "client_id"))])).await;
+    let form =
+        send(request(&server, "PUT", &client).form(&[("client_id", text(&client, "client_id"))]))
+            .await;
     assert_oauth_error(&form, StatusCode::BAD_REQUEST, "invalid_request");
     let read = send(request(&server, "GET", &client)).await.1;
-    assert_eq!((&read["client_name"], &read["scope"]), (&json!("Robot"), &json!("read")), "nothing was changed");
+    assert_eq!(
+        (&read["client_name"], &read["scope"]),
+        (&json!("Robot"), &json!("read")),
+        "nothing was changed"
+    );
 }
 
 async fn a_client_that_deletes_itself_ends_with_its_tokens(db: TestDatabase) {
@@ -160,22 +247,48 @@ async fn a_client_that_deletes_itself_ends_with_its_tokens(db: TestDatabase) {
     let client = robot(&server).await;
     let token = own_token(&server, &client).await.1;
     assert!(super::is_active(&server, text(&token, "access_token")).await);
-    let response = request(&server, "DELETE", &client).send().await.expect("an answer");
-    assert_eq!((response.status(), &response.headers()[CACHE_CONTROL]), (StatusCode::NO_CONTENT, &"no-store".parse().expect("a value")));
+    let response = request(&server, "DELETE", &client)
+        .send()
+        .await
+        .expect("an answer");
+    assert_eq!(
+        (response.status(), &response.headers()[CACHE_CONTROL]),
+        (
+            StatusCode::NO_CONTENT,
+            &"no-store".parse().expect("a value")
+        )
+    );
     assert!(!super::is_active(&server, text(&token, "access_token")).await);
-    assert_oauth_error(&own_token(&server, &client).await, StatusCode::UNAUTHORIZED, "invalid_client");
+    assert_oauth_error(
+        &own_token(&server, &client).await,
+        StatusCode::UNAUTHORIZED,
+        "invalid_client",
+    );
     for method in ["GET", "PUT", "DELETE"] {
-        let answer = send(request(&server, method, &client).json(&replacement(&client, json!({})))).await;
+        let answer =
+            send(request(&server, method, &client).json(&replacement(&client, json!({})))).await;
         assert_oauth_error(&answer, StatusCode::UNAUTHORIZED, "invalid_token");
     }
 }
 
 async fn of_ten_deletions_one_succeeds(db: TestDatabase) {
-    let server = Server::start_with(db, |config| (config.server.workers, config.database.connections) = (2, 8)).await;
+    let server = Server::start_with(db, |config| {
+        (config.server.workers, config.database.connections) = (2, 8)
+    })
+    .await;
     let client = tool(&server).await;
     let answers = join_all((0..10).map(|_| send(request(&server, "DELETE", &client)))).await;
-    assert_eq!(answers.iter().filter(|(status, _)| *status == StatusCode::NO_CONTENT).count(), 1);
-    for answer in answers.iter().filter(|(status, _)| *status != StatusCode::NO_CONTENT) {
+    assert_eq!(
+        answers
+            .iter()
+            .filter(|(status, _)| *status == StatusCode::NO_CONTENT)
+            .count(),
+        1
+    );
+    for answer in answers
+        .iter()
+        .filter(|(status, _)| *status != StatusCode::NO_CONTENT)
+    {
         assert_oauth_error(answer, StatusCode::UNAUTHORIZED, "invalid_token");
     }
 }
@@ -187,18 +300,44 @@ async fn a_wrong_token_opens_nothing(db: TestDatabase) {
     let path = format!("/oauth2/register/{}", text(&client, "client_id"));
     for request in [
         server.get(&path),
-        server.get(&path).bearer_auth(text(&other, "registration_access_token")),
-        server.get(&path).bearer_auth(&server.secrets.registration_token),
-        server.get(&path).bearer_auth(format!("{}x", text(&client, "registration_access_token"))),
-        server.get("/oauth2/register/app_x").bearer_auth(text(&client, "registration_access_token")),
-        server.get(&format!("/oauth2/register/{}", server.planted.application)).bearer_auth(text(&client, "registration_access_token")),
+        server
+            .get(&path)
+            .bearer_auth(text(&other, "registration_access_token")),
+        server
+            .get(&path)
+            .bearer_auth(&server.secrets.registration_token),
+        server
+            .get(&path)
+            .bearer_auth(format!("{}x", text(&client, "registration_access_token"))),
+        server
+            .get("/oauth2/register/app_x")
+            .bearer_auth(text(&client, "registration_access_token")),
+        server
+            .get(&format!("/oauth2/register/{}", server.planted.application))
+            .bearer_auth(text(&client, "registration_access_token")),
     ] {
         let response = request.send().await.expect("an answer");
-        assert!(response.headers()[WWW_AUTHENTICATE].to_str().expect("text").starts_with("Bearer "));
-        assert_oauth_error(&crate::server::json(response).await, StatusCode::UNAUTHORIZED, "invalid_token");
+        assert!(
+            response.headers()[WWW_AUTHENTICATE]
+                .to_str()
+                .expect("text")
+                .starts_with("Bearer ")
+        );
+        assert_oauth_error(
+            &crate::server::json(response).await,
+            StatusCode::UNAUTHORIZED,
+            "invalid_token",
+        );
     }
-    let in_url = server.get(&format!("{path}?access_token={}", text(&client, "registration_access_token")));
-    assert_oauth_error(&send(in_url).await, StatusCode::BAD_REQUEST, "invalid_request");
+    let in_url = server.get(&format!(
+        "{path}?access_token={}",
+        text(&client, "registration_access_token")
+    ));
+    assert_oauth_error(
+        &send(in_url).await,
+        StatusCode::BAD_REQUEST,
+        "invalid_request",
+    );
     // one that the operator stopped cannot change itself
     let id: ApplicationId = text(&client, "client_id").parse().expect("an id");
     server
@@ -207,7 +346,11 @@ async fn a_wrong_token_opens_nothing(db: TestDatabase) {
             Ok(tx.set_application_stopped(&application, Some("abuse"))?)
         })
         .await;
-    assert_oauth_error(&send(request(&server, "DELETE", &client)).await, StatusCode::UNAUTHORIZED, "invalid_token");
+    assert_oauth_error(
+        &send(request(&server, "DELETE", &client)).await,
+        StatusCode::UNAUTHORIZED,
+        "invalid_token",
+    );
 }
 
 async fn two_that_come_to_mean_the_same_stay_two(db: TestDatabase) {
@@ -216,34 +359,65 @@ async fn two_that_come_to_mean_the_same_stay_two(db: TestDatabase) {
     let second =
         register(&server, json!({"client_name": "Other", "redirect_uris": ["http://127.0.0.1/callback"], "token_endpoint_auth_method": "none"}))
             .await;
-    let changed = send(request(&server, "PUT", &second).json(&replacement(&second, json!({"client_name": "Tool"})))).await;
-    assert_eq!((changed.0, &changed.1["client_id"]), (StatusCode::OK, &second["client_id"]));
+    let changed = send(
+        request(&server, "PUT", &second)
+            .json(&replacement(&second, json!({"client_name": "Tool"}))),
+    )
+    .await;
+    assert_eq!(
+        (changed.0, &changed.1["client_id"]),
+        (StatusCode::OK, &second["client_id"])
+    );
     assert_eq!(tool(&server).await["client_id"], first["client_id"]);
     let other =
         register(&server, json!({"client_name": "Other", "redirect_uris": ["http://127.0.0.1/callback"], "token_endpoint_auth_method": "none"}))
             .await;
-    assert_ne!(other["client_id"], second["client_id"], "nothing of that name is left");
+    assert_ne!(
+        other["client_id"], second["client_id"],
+        "nothing of that name is left"
+    );
 }
 
 async fn application(server: &Server, client: &Value) -> Application {
     let id: ApplicationId = text(client, "client_id").parse().expect("an id");
-    server.app.store.read(move |c| c.find_application(id)).await.expect("a read").expect("found")
+    server
+        .app
+        .store
+        .read(move |c| c.find_application(id))
+        .await
+        .expect("a read")
+        .expect("found")
 }
 
 async fn another_name_or_host_is_verified_no_more(db: TestDatabase) {
     // the operator's word is of a name and of addresses
     let server = Server::start(db).await;
-    let client = register(&server, json!({"client_name": "CRM", "redirect_uris": ["https://crm.example/cb"]})).await;
+    let client = register(
+        &server,
+        json!({"client_name": "CRM", "redirect_uris": ["https://crm.example/cb"]}),
+    )
+    .await;
     for (change, kept) in [
-        (json!({"redirect_uris": ["https://crm.example/other"]}), true),
+        (
+            json!({"redirect_uris": ["https://crm.example/other"]}),
+            true,
+        ),
         (json!({"redirect_uris": ["https://evil.example/cb"]}), false),
         (json!({"client_name": "Your Bank"}), false),
     ] {
         let before = application(&server, &client).await;
-        server.write(move |tx| Ok(tx.set_application_verified(&before, true)?)).await;
-        let (status, body) = send(request(&server, "PUT", &client).json(&replacement(&client, change.clone()))).await;
+        server
+            .write(move |tx| Ok(tx.set_application_verified(&before, true)?))
+            .await;
+        let (status, body) =
+            send(request(&server, "PUT", &client).json(&replacement(&client, change.clone())))
+                .await;
         assert_eq!(status, StatusCode::OK, "{body}");
-        assert_eq!(application(&server, &client).await.verified_at.is_some(), kept, "{change}");
+        assert_eq!(
+            application(&server, &client).await.verified_at.is_some(),
+            kept,
+            "{change}"
+        );
     }
 }
 
@@ -259,18 +433,30 @@ async fn who_is_vouched_for_no_more_gets_nothing_new(db: TestDatabase) {
             Ok(())
         })
         .await;
-    for more in [json!({"scope": "read write send"}), json!({"grant_types": ["authorization_code", "client_credentials"]})] {
+    for more in [
+        json!({"scope": "read write send"}),
+        json!({"grant_types": ["authorization_code", "client_credentials"]}),
+    ] {
         let answer = send(request(&server, "PUT", &client).json(&replacement(&client, more))).await;
         assert_oauth_error(&answer, StatusCode::BAD_REQUEST, "invalid_client_metadata");
     }
     let less = json!({"scope": "read"});
-    assert_eq!(send(request(&server, "PUT", &client).json(&replacement(&client, less))).await.0, StatusCode::OK);
+    assert_eq!(
+        send(request(&server, "PUT", &client).json(&replacement(&client, less)))
+            .await
+            .0,
+        StatusCode::OK
+    );
 }
 
 async fn what_the_organization_changed_is_its_own(db: TestDatabase) {
     let server = Server::start(db).await;
     let client = register(&server, json!({"client_name": "CRM", "redirect_uris": ["https://crm.example/cb"], "scope": "read write"})).await;
-    let (id, organization, config) = (application(&server, &client).await.id, server.planted.organization, server.app.config.clone());
+    let (id, organization, config) = (
+        application(&server, &client).await.id,
+        server.planted.organization,
+        server.app.config.clone(),
+    );
     let change = move |tx: &mut Tx| {
         let admin = super::user(tx, countersign::domain::quickstart::ADMIN)?;
         let settings = Settings {
@@ -286,7 +472,8 @@ async fn what_the_organization_changed_is_its_own(db: TestDatabase) {
     server.write(change).await;
     // a PUT would undo it
     for method in ["GET", "PUT", "DELETE"] {
-        let answer = send(request(&server, method, &client).json(&replacement(&client, json!({})))).await;
+        let answer =
+            send(request(&server, method, &client).json(&replacement(&client, json!({})))).await;
         assert_oauth_error(&answer, StatusCode::UNAUTHORIZED, "invalid_token");
     }
 }

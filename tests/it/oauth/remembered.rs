@@ -5,13 +5,15 @@ use countersign::domain::quickstart::ADMIN;
 use countersign::store::Tx;
 use countersign::store::consents::Consent;
 use countersign::types::environment::Environment;
-use countersign::types::state::{AccessTokenFormat, AuthorizationState, ClientType, ProductionAccess};
+use countersign::types::state::{
+    AccessTokenFormat, AuthorizationState, ClientType, ProductionAccess,
+};
 use futures_util::future::join_all;
 use reqwest::StatusCode;
 
 use super::{
-    Registered, add_organization, allow, assert_invalid_grant, authorize_with, browser_of, consent, is_active, register, text, token_as,
-    token_as_public, user,
+    Registered, add_organization, allow, assert_invalid_grant, authorize_with, browser_of, consent,
+    is_active, register, text, token_as, token_as_public, user,
 };
 use crate::databases::{TestDatabase, both_databases};
 use crate::server::{Browser, Server, VERIFIER, location, parameter};
@@ -55,7 +57,12 @@ async fn silent(browser: &Browser<'_>, path: &str) -> Option<String> {
 }
 
 async fn tokens(server: &Server, client: &Registered, code: &str) -> serde_json::Value {
-    let form = [("grant_type", "authorization_code"), ("code", code), ("redirect_uri", HTTPS), ("code_verifier", VERIFIER)];
+    let form = [
+        ("grant_type", "authorization_code"),
+        ("code", code),
+        ("redirect_uri", HTTPS),
+        ("code_verifier", VERIFIER),
+    ];
     let (status, body) = token_as(server, client, &form).await;
     assert_eq!(status, StatusCode::OK, "{body}");
     body
@@ -63,7 +70,11 @@ async fn tokens(server: &Server, client: &Registered, code: &str) -> serde_json:
 
 async fn consents_of(server: &Server, client: &Registered) -> Vec<Consent> {
     let id = client.id;
-    server.write(move |tx: &mut Tx| user(tx, ADMIN).and_then(|admin| Ok(tx.list_live_consents(admin, id)?))).await
+    server
+        .write(move |tx: &mut Tx| {
+            user(tx, ADMIN).and_then(|admin| Ok(tx.list_live_consents(admin, id)?))
+        })
+        .await
 }
 
 async fn a_proven_client_is_not_asked_about_again(db: TestDatabase) {
@@ -75,16 +86,40 @@ async fn a_proven_client_is_not_asked_about_again(db: TestDatabase) {
     browser.allow(&wide).await;
     // the same, fewer scopes, or none named (the default ones): nothing is left to ask
     for scope in [Some("read write"), Some("write"), None] {
-        let target = silent(&browser, &path(&client, &[("scope", scope)])).await.expect("no page");
+        let target = silent(&browser, &path(&client, &[("scope", scope)]))
+            .await
+            .expect("no page");
         // 9700-10
-        assert_eq!((parameter(&target, "state").as_deref(), parameter(&target, "iss")), (Some("xyz"), Some(server.base.clone())));
-        let body = tokens(&server, &client, &parameter(&target, "code").expect("a code")).await;
-        assert_eq!(body["scope"], scope.unwrap_or("read"), "exactly what was asked for, not what was remembered");
-        assert_eq!(server.introspect(text(&body, "access_token")).await["workspaces"][0], server.planted.workspace.as_str());
+        assert_eq!(
+            (
+                parameter(&target, "state").as_deref(),
+                parameter(&target, "iss")
+            ),
+            (Some("xyz"), Some(server.base.clone()))
+        );
+        let body = tokens(
+            &server,
+            &client,
+            &parameter(&target, "code").expect("a code"),
+        )
+        .await;
+        assert_eq!(
+            body["scope"],
+            scope.unwrap_or("read"),
+            "exactly what was asked for, not what was remembered"
+        );
+        assert_eq!(
+            server.introspect(text(&body, "access_token")).await["workspaces"][0],
+            server.planted.workspace.as_str()
+        );
     }
     // another person has not allowed anything
     super::add_workspace_member(&server, "mia@acme.example", "admin").await;
-    assert!(silent(&browser_of(&server, "mia@acme.example").await, &wide).await.is_none());
+    assert!(
+        silent(&browser_of(&server, "mia@acme.example").await, &wide)
+            .await
+            .is_none()
+    );
     assert_eq!(consents_of(&server, &client).await.len(), 1);
 }
 
@@ -92,20 +127,37 @@ async fn an_unproven_client_is_always_asked_about(db: TestDatabase) {
     // 9700-17: a public client, one on this machine, and another organization's that the operator has not verified
     let server = Server::start(db).await;
     let browser = server.signed_in_browser().await;
-    let public = register(&server, |new| (new.client_type, new.redirect_uris) = (ClientType::Public, vec![HTTPS.parse().expect("a URI")])).await;
-    let (beta, _) = add_organization(&server, "Beta", "bea@beta.example", ProductionAccess::Approved).await;
+    let public = register(&server, |new| {
+        (new.client_type, new.redirect_uris) =
+            (ClientType::Public, vec![HTTPS.parse().expect("a URI")])
+    })
+    .await;
+    let (beta, _) = add_organization(
+        &server,
+        "Beta",
+        "bea@beta.example",
+        ProductionAccess::Approved,
+    )
+    .await;
     let foreign = super::register_in(&server, beta, "bea@beta.example", |new| {
-        (new.environment, new.redirect_uris) = (Environment::Production, vec![HTTPS.parse().expect("a URI")]);
+        (new.environment, new.redirect_uris) =
+            (Environment::Production, vec![HTTPS.parse().expect("a URI")]);
     })
     .await;
     approve(&server, foreign.id).await;
-    for request in [path(&public, &[]), path(&foreign, &[]), server.authorize_path("read")] {
+    for request in [
+        path(&public, &[]),
+        path(&foreign, &[]),
+        server.authorize_path("read"),
+    ] {
         browser.allow(&request).await;
         consent(&browser, &request).await;
     }
     let id = foreign.id;
     let verify = move |tx: &mut Tx| {
-        let application = tx.find_application(id)?.ok_or(countersign::domain::Refusal::NotFound)?;
+        let application = tx
+            .find_application(id)?
+            .ok_or(countersign::domain::Refusal::NotFound)?;
         Ok(tx.set_application_verified(&application, true)?)
     };
     server.write(verify).await;
@@ -117,23 +169,52 @@ async fn more_scopes_are_asked_for_and_marked_as_new(db: TestDatabase) {
     let server = Server::start(db).await;
     let client = proven(&server).await;
     let browser = server.signed_in_browser().await;
-    let first = tokens(&server, &client, &parameter(&browser.allow(&path(&client, &[])).await, "code").expect("a code")).await;
+    let first = tokens(
+        &server,
+        &client,
+        &parameter(&browser.allow(&path(&client, &[])).await, "code").expect("a code"),
+    )
+    .await;
     let page = consent(&browser, &path(&client, &[("scope", Some("read send"))])).await;
     assert_eq!(page.html.matches(">New<").count(), 1);
     let new = page.html.find(">New<").expect("a mark");
-    assert!(page.html[..new].rfind("Send documents") > page.html[..new].rfind("See your documents"));
+    assert!(
+        page.html[..new].rfind("Send documents") > page.html[..new].rfind("See your documents")
+    );
     let target = location(allow(&browser, &page).await.headers());
-    let second = tokens(&server, &client, &parameter(&target, "code").expect("a code")).await;
+    let second = tokens(
+        &server,
+        &client,
+        &parameter(&target, "code").expect("a code"),
+    )
+    .await;
     assert_eq!(second["scope"], "read send");
-    let [remembered] = consents_of(&server, &client).await.try_into().expect("one consent");
+    let [remembered] = consents_of(&server, &client)
+        .await
+        .try_into()
+        .expect("one consent");
     assert_eq!(remembered.scopes.as_str(), "read send");
     // the first family neither grew nor ended
-    assert_eq!(server.introspect(text(&first, "access_token")).await["scope"], "read");
-    let form = [("grant_type", "refresh_token"), ("refresh_token", text(&first, "refresh_token"))];
+    assert_eq!(
+        server.introspect(text(&first, "access_token")).await["scope"],
+        "read"
+    );
+    let form = [
+        ("grant_type", "refresh_token"),
+        ("refresh_token", text(&first, "refresh_token")),
+    ];
     assert_eq!(token_as(&server, &client, &form).await.1["scope"], "read");
     // fewer scopes on the page do not forget the others
-    browser.allow(&path(&client, &[("prompt", Some("consent")), ("scope", Some("read"))])).await;
-    assert_eq!(consents_of(&server, &client).await[0].scopes.as_str(), "read send");
+    browser
+        .allow(&path(
+            &client,
+            &[("prompt", Some("consent")), ("scope", Some("read"))],
+        ))
+        .await;
+    assert_eq!(
+        consents_of(&server, &client).await[0].scopes.as_str(),
+        "read send"
+    );
 }
 
 async fn prompt_decides_whether_the_person_may_be_asked(db: TestDatabase) {
@@ -143,7 +224,10 @@ async fn prompt_decides_whether_the_person_may_be_asked(db: TestDatabase) {
     let none = path(&client, &[("prompt", Some("none"))]);
     let error = async |browser: &Browser<'_>, path: &str| {
         let target = silent(browser, path).await.expect("a redirect");
-        assert!(target.starts_with(HTTPS) && parameter(&target, "iss") == Some(server.base.clone()), "{target}");
+        assert!(
+            target.starts_with(HTTPS) && parameter(&target, "iss") == Some(server.base.clone()),
+            "{target}"
+        );
         parameter(&target, "error").expect("an error")
     };
     assert_eq!(error(&server.browser(), &none).await, "login_required");
@@ -152,10 +236,19 @@ async fn prompt_decides_whether_the_person_may_be_asked(db: TestDatabase) {
     browser.allow(&path(&client, &[])).await;
     assert!(parameter(&silent(&browser, &none).await.expect("no page"), "code").is_some());
     for asked in ["consent", "select_account", "consent select_account"] {
-        assert!(silent(&browser, &path(&client, &[("prompt", Some(asked))])).await.is_none(), "{asked}");
+        assert!(
+            silent(&browser, &path(&client, &[("prompt", Some(asked))]))
+                .await
+                .is_none(),
+            "{asked}"
+        );
     }
     for wrong in ["login", "none consent", "NONE"] {
-        assert_eq!(error(&browser, &path(&client, &[("prompt", Some(wrong))])).await, "invalid_request", "{wrong}");
+        assert_eq!(
+            error(&browser, &path(&client, &[("prompt", Some(wrong))])).await,
+            "invalid_request",
+            "{wrong}"
+        );
     }
 }
 
@@ -169,16 +262,32 @@ async fn a_changed_situation_is_asked_about(db: TestDatabase) {
     assert!(silent(&browser, &path(&client, &[])).await.is_some());
     // another API than the one on the page
     let (server_id, uri) = (server.planted.resource_server, "https://api.example/v1");
-    server.write(move |tx| Ok(tx.insert_resource(server_id, &uri.parse().expect("a resource"))?)).await;
-    assert!(silent(&browser, &path(&client, &[("resource", Some(uri))])).await.is_none());
+    server
+        .write(move |tx| Ok(tx.insert_resource(server_id, &uri.parse().expect("a resource"))?))
+        .await;
+    assert!(
+        silent(&browser, &path(&client, &[("resource", Some(uri))]))
+            .await
+            .is_none()
+    );
     let page = consent(&browser, &path(&client, &[("resource", Some(uri))])).await;
     assert!(page.html.contains("Documents API"), "{}", page.html);
     allow(&browser, &page).await;
-    assert!(silent(&browser, &path(&client, &[("resource", Some(uri))])).await.is_some());
+    assert!(
+        silent(&browser, &path(&client, &[("resource", Some(uri))]))
+            .await
+            .is_some()
+    );
     // the workspace that was chosen is not theirs any more
     let leave = move |tx: &mut Tx| {
         let other = countersign::domain::accounts::create_workspace(tx, organization, "Legal")?;
-        countersign::domain::accounts::add_workspace_member(tx, organization, other.id, person, "viewer")?;
+        countersign::domain::accounts::add_workspace_member(
+            tx,
+            organization,
+            other.id,
+            person,
+            "viewer",
+        )?;
         Ok(tx.delete_workspace_member(organization, workspace, person)?)
     };
     server.write(leave).await;
@@ -189,21 +298,56 @@ async fn a_revoked_consent_ends_everything_that_came_of_it(db: TestDatabase) {
     let server = Server::start(db).await;
     let client = proven(&server).await;
     let browser = server.signed_in_browser().await;
-    let first = tokens(&server, &client, &parameter(&browser.allow(&path(&client, &[])).await, "code").expect("a code")).await;
-    let second = tokens(&server, &client, &parameter(&silent(&browser, &path(&client, &[])).await.expect("no page"), "code").expect("a code")).await;
-    let waiting = parameter(&silent(&browser, &path(&client, &[])).await.expect("no page"), "code").expect("a code");
+    let first = tokens(
+        &server,
+        &client,
+        &parameter(&browser.allow(&path(&client, &[])).await, "code").expect("a code"),
+    )
+    .await;
+    let second = tokens(
+        &server,
+        &client,
+        &parameter(
+            &silent(&browser, &path(&client, &[]))
+                .await
+                .expect("no page"),
+            "code",
+        )
+        .expect("a code"),
+    )
+    .await;
+    let waiting = parameter(
+        &silent(&browser, &path(&client, &[]))
+            .await
+            .expect("no page"),
+        "code",
+    )
+    .expect("a code");
     let bystander = server.code_flow("read").await;
-    let [remembered] = consents_of(&server, &client).await.try_into().expect("one consent");
+    let [remembered] = consents_of(&server, &client)
+        .await
+        .try_into()
+        .expect("one consent");
     for _ in 0..2 {
         let id = remembered.id;
-        server.write(move |tx| user(tx, ADMIN).and_then(|admin| consents::revoke(tx, admin, id))).await;
+        server
+            .write(move |tx| user(tx, ADMIN).and_then(|admin| consents::revoke(tx, admin, id)))
+            .await;
     }
     for body in [&first, &second] {
         assert!(!is_active(&server, text(body, "access_token")).await);
-        let form = [("grant_type", "refresh_token"), ("refresh_token", text(body, "refresh_token"))];
+        let form = [
+            ("grant_type", "refresh_token"),
+            ("refresh_token", text(body, "refresh_token")),
+        ];
         assert_invalid_grant(&token_as(&server, &client, &form).await);
     }
-    let form = [("grant_type", "authorization_code"), ("code", waiting.as_str()), ("redirect_uri", HTTPS), ("code_verifier", VERIFIER)];
+    let form = [
+        ("grant_type", "authorization_code"),
+        ("code", waiting.as_str()),
+        ("redirect_uri", HTTPS),
+        ("code_verifier", VERIFIER),
+    ];
     assert_invalid_grant(&token_as(&server, &client, &form).await);
     assert!(is_active(&server, text(&bystander, "access_token")).await);
     let page = consent(&browser, &path(&client, &[])).await;
@@ -223,7 +367,10 @@ async fn a_revoked_consent_ends_everything_that_came_of_it(db: TestDatabase) {
 
 async fn a_revoked_consent_beats_a_silent_authorization(db: TestDatabase) {
     // whoever comes second: behind the revocation's answer no code of that consent is worth anything
-    let server = Server::start_with(db, |config| (config.server.workers, config.database.connections) = (2, 8)).await;
+    let server = Server::start_with(db, |config| {
+        (config.server.workers, config.database.connections) = (2, 8)
+    })
+    .await;
     let client = proven(&server).await;
     let browser = server.signed_in_browser().await;
     let request = path(&client, &[]);
@@ -237,10 +384,16 @@ async fn a_revoked_consent_beats_a_silent_authorization(db: TestDatabase) {
             for _ in 0..round % 30 {
                 tokio::task::yield_now().await;
             }
-            server.write(move |tx| user(tx, ADMIN).and_then(|admin| consents::revoke(tx, admin, id))).await;
+            server
+                .write(move |tx| user(tx, ADMIN).and_then(|admin| consents::revoke(tx, admin, id)))
+                .await;
         };
         // in every other round one code comes before for certain
-        let before = if round % 2 == 0 { Some(browser.get(&request).await) } else { None };
+        let before = if round % 2 == 0 {
+            Some(browser.get(&request).await)
+        } else {
+            None
+        };
         let asks = join_all((0..3).map(|_| browser.get(&request)));
         let (answers, ()) = tokio::join!(asks, revoke);
         for answer in answers.into_iter().chain(before) {
@@ -251,12 +404,20 @@ async fn a_revoked_consent_beats_a_silent_authorization(db: TestDatabase) {
             let target = location(answer.headers());
             if let Some(code) = parameter(&target, "code") {
                 raced += 1;
-                let form = [("grant_type", "authorization_code"), ("code", code.as_str()), ("redirect_uri", HTTPS), ("code_verifier", VERIFIER)];
+                let form = [
+                    ("grant_type", "authorization_code"),
+                    ("code", code.as_str()),
+                    ("redirect_uri", HTTPS),
+                    ("code_verifier", VERIFIER),
+                ];
                 assert_invalid_grant(&token_as(&server, &client, &form).await);
             }
         }
     }
-    assert!(raced >= 30, "only {raced} codes came before their revocation");
+    assert!(
+        raced >= 30,
+        "only {raced} codes came before their revocation"
+    );
 }
 
 async fn one_consent_has_so_many_authorizations_and_no_more(db: TestDatabase) {
@@ -265,41 +426,90 @@ async fn one_consent_has_so_many_authorizations_and_no_more(db: TestDatabase) {
     let browser = server.signed_in_browser().await;
     let connect = async || {
         server.clock.step_seconds(1);
-        let target = silent(&browser, &path(&client, &[])).await.expect("no page");
-        tokens(&server, &client, &parameter(&target, "code").expect("a code")).await
+        let target = silent(&browser, &path(&client, &[]))
+            .await
+            .expect("no page");
+        tokens(
+            &server,
+            &client,
+            &parameter(&target, "code").expect("a code"),
+        )
+        .await
     };
-    let oldest = tokens(&server, &client, &parameter(&browser.allow(&path(&client, &[])).await, "code").expect("a code")).await;
+    let oldest = tokens(
+        &server,
+        &client,
+        &parameter(&browser.allow(&path(&client, &[])).await, "code").expect("a code"),
+    )
+    .await;
     let next = connect().await;
     // codes that nobody redeems, as a page elsewhere could make them, cost nobody a connection
     for _ in 0..60 {
         server.clock.step_seconds(1);
-        silent(&browser, &path(&client, &[("prompt", Some("none"))])).await.expect("no page");
+        silent(&browser, &path(&client, &[("prompt", Some("none"))]))
+            .await
+            .expect("no page");
     }
     assert!(is_active(&server, text(&oldest, "access_token")).await);
     for _ in 0..49 {
         connect().await;
     }
-    assert!(!is_active(&server, text(&oldest, "access_token")).await, "the oldest made place");
+    assert!(
+        !is_active(&server, text(&oldest, "access_token")).await,
+        "the oldest made place"
+    );
     assert!(is_active(&server, text(&next, "access_token")).await);
-    let [remembered] = consents_of(&server, &client).await.try_into().expect("one consent");
-    let live = server.app.store.read(move |c| c.list_authorizations_of_consent(remembered.id)).await.expect("a read");
-    let active = live.iter().filter(|own| own.state == AuthorizationState::Active).count();
-    assert!(active == 50 && live.len() - active <= 20, "{active} of {}", live.len());
+    let [remembered] = consents_of(&server, &client)
+        .await
+        .try_into()
+        .expect("one consent");
+    let live = server
+        .app
+        .store
+        .read(move |c| c.list_authorizations_of_consent(remembered.id))
+        .await
+        .expect("a read");
+    let active = live
+        .iter()
+        .filter(|own| own.state == AuthorizationState::Active)
+        .count();
+    assert!(
+        active == 50 && live.len() - active <= 20,
+        "{active} of {}",
+        live.len()
+    );
 }
 
 async fn what_no_page_showed_together_is_asked_about(db: TestDatabase) {
     // the page is the promise: scopes of one workspace, or of one API, are not those of another
     let server = Server::start(db).await;
     let client = proven(&server).await;
-    let (organization, resource_server) = (server.planted.organization, server.planted.resource_server);
-    let legal = server.write(move |tx| countersign::domain::accounts::create_workspace(tx, organization, "Legal")).await.id;
+    let (organization, resource_server) =
+        (server.planted.organization, server.planted.resource_server);
+    let legal = server
+        .write(move |tx| countersign::domain::accounts::create_workspace(tx, organization, "Legal"))
+        .await
+        .id;
     let browser = server.signed_in_browser().await;
-    browser.allow(&path(&client, &[("scope", Some("send"))])).await;
+    browser
+        .allow(&path(&client, &[("scope", Some("send"))]))
+        .await;
     // another workspace for reading: sending there was never allowed
     let page = consent(&browser, &path(&client, &[])).await;
-    let fields = [("organization", organization.as_str()), ("workspace", legal.as_str()), ("decision", "allow")];
-    assert_eq!(super::answer(&browser, &page, &fields).await.status(), StatusCode::SEE_OTHER);
-    assert!(silent(&browser, &path(&client, &[("scope", Some("send"))])).await.is_none());
+    let fields = [
+        ("organization", organization.as_str()),
+        ("workspace", legal.as_str()),
+        ("decision", "allow"),
+    ];
+    assert_eq!(
+        super::answer(&browser, &page, &fields).await.status(),
+        StatusCode::SEE_OTHER
+    );
+    assert!(
+        silent(&browser, &path(&client, &[("scope", Some("send"))]))
+            .await
+            .is_none()
+    );
     assert!(silent(&browser, &path(&client, &[])).await.is_some());
     // nor do scopes wander from one API to another
     let (one, other) = ("https://one.example", "https://other.example");
@@ -312,11 +522,39 @@ async fn what_no_page_showed_together_is_asked_about(db: TestDatabase) {
         })
         .await;
     for (scope, uri) in [("read", one), ("write", other)] {
-        let page = consent(&browser, &path(&client, &[("scope", Some(scope)), ("resource", Some(uri)), ("prompt", Some("consent"))])).await;
+        let page = consent(
+            &browser,
+            &path(
+                &client,
+                &[
+                    ("scope", Some(scope)),
+                    ("resource", Some(uri)),
+                    ("prompt", Some("consent")),
+                ],
+            ),
+        )
+        .await;
         super::answer(&browser, &page, &fields).await;
-        assert!(silent(&browser, &path(&client, &[("scope", Some(scope)), ("resource", Some(uri))])).await.is_some());
+        assert!(
+            silent(
+                &browser,
+                &path(&client, &[("scope", Some(scope)), ("resource", Some(uri))])
+            )
+            .await
+            .is_some()
+        );
     }
-    assert!(silent(&browser, &path(&client, &[("scope", Some("write")), ("resource", Some(one))])).await.is_none());
+    assert!(
+        silent(
+            &browser,
+            &path(
+                &client,
+                &[("scope", Some("write")), ("resource", Some(one))]
+            )
+        )
+        .await
+        .is_none()
+    );
 }
 
 async fn who_was_removed_and_comes_back_is_asked_again(db: TestDatabase) {
@@ -330,7 +568,12 @@ async fn who_was_removed_and_comes_back_is_asked_again(db: TestDatabase) {
     server.clock.step_seconds(1);
     let returns = move |tx: &mut Tx| {
         countersign::domain::departures::end(tx, organization, person, None, "a test")?;
-        Ok(countersign::domain::accounts::add_member(tx, organization, person, countersign::types::state::OrganizationRole::Member)?)
+        Ok(countersign::domain::accounts::add_member(
+            tx,
+            organization,
+            person,
+            countersign::types::state::OrganizationRole::Member,
+        )?)
     };
     server.write(returns).await;
     assert!(silent(&browser, &path(&client, &[])).await.is_none());
@@ -341,9 +584,22 @@ async fn a_sign_out_ends_the_code_that_waits(db: TestDatabase) {
     let server = Server::start(db).await;
     let client = super::register_public(&server).await;
     let browser = server.signed_in_browser().await;
-    let code = parameter(&browser.allow(&authorize_with(client.id.as_str(), &[])).await, "code").expect("a code");
+    let code = parameter(
+        &browser
+            .allow(&authorize_with(client.id.as_str(), &[]))
+            .await,
+        "code",
+    )
+    .expect("a code");
     assert_eq!(
-        browser.submit(&format!("/dev-centre/{}/api-keys", server.planted.organization), "/logout", &[]).await.status(),
+        browser
+            .submit(
+                &format!("/dev-centre/{}/api-keys", server.planted.organization),
+                "/logout",
+                &[]
+            )
+            .await
+            .status(),
         StatusCode::SEE_OTHER
     );
     assert_invalid_grant(&token_as_public(&server, &client, &super::redemption(&code)).await);

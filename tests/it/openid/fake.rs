@@ -61,7 +61,11 @@ impl Fake {
         let answers = Arc::new(Mutex::new(answers));
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
         let issuer = format!("http://{}", listener.local_addr().expect("an address"));
-        let (shared, own, (sender, receiver)) = (web::Data::from(Arc::clone(&answers)), issuer.clone(), std::sync::mpsc::channel());
+        let (shared, own, (sender, receiver)) = (
+            web::Data::from(Arc::clone(&answers)),
+            issuer.clone(),
+            std::sync::mpsc::channel(),
+        );
         std::thread::spawn(move || {
             actix_web::rt::System::new().block_on(async move {
                 let app = move || {
@@ -73,12 +77,21 @@ impl Fake {
                         .route("/token", web::post().to(token))
                         .route("/userinfo", web::get().to(userinfo))
                 };
-                let server = HttpServer::new(app).workers(1).disable_signals().listen(listener).expect("it listens").run();
+                let server = HttpServer::new(app)
+                    .workers(1)
+                    .disable_signals()
+                    .listen(listener)
+                    .expect("it listens")
+                    .run();
                 sender.send(server.handle()).expect("the test waits");
                 server.await.expect("it runs");
             });
         });
-        Self { issuer, answers, handle: receiver.recv().expect("it started") }
+        Self {
+            issuer,
+            answers,
+            handle: receiver.recv().expect("it started"),
+        }
     }
 
     pub fn set(&self, change: impl FnOnce(&mut Answers)) {
@@ -123,12 +136,18 @@ pub fn merge(claims: &mut Value, more: Value) {
 }
 
 pub fn sign(key: &PrivateKey, claims: &Value) -> String {
-    let header = Header { kid: Some(key.kid.clone()), ..Header::new(Algorithm::ES256) };
+    let header = Header {
+        kid: Some(key.kid.clone()),
+        ..Header::new(Algorithm::ES256)
+    };
     jsonwebtoken::encode(&header, claims, &EncodingKey::from_ec_der(&key.pkcs8)).expect("it signs")
 }
 
 pub fn sign_with_secret(secret: &[u8], kid: Option<&str>, claims: &Value) -> String {
-    let header = Header { kid: kid.map(str::to_owned), ..Header::new(Algorithm::HS256) };
+    let header = Header {
+        kid: kid.map(str::to_owned),
+        ..Header::new(Algorithm::HS256)
+    };
     jsonwebtoken::encode(&header, claims, &EncodingKey::from_secret(secret)).expect("it signs")
 }
 
@@ -138,8 +157,17 @@ pub fn unsigned(header: &Value, claims: &Value) -> String {
 }
 
 pub fn key_set(key: &PrivateKey) -> Value {
-    let copy = PrivateKey { kid: key.kid.clone(), algorithm: key.algorithm, pkcs8: key.pkcs8.clone() };
-    Signer::new("nobody", &[(copy, countersign::types::time::Timestamp::from_seconds(0))]).expect("a signer").jwks()
+    let copy = PrivateKey {
+        kid: key.kid.clone(),
+        algorithm: key.algorithm,
+        pkcs8: key.pkcs8.clone(),
+    };
+    Signer::new(
+        "nobody",
+        &[(copy, countersign::types::time::Timestamp::from_seconds(0))],
+    )
+    .expect("a signer")
+    .jwks()
 }
 
 async fn metadata(answers: web::Data<Mutex<Answers>>, issuer: web::Data<String>) -> HttpResponse {
@@ -154,27 +182,38 @@ async fn metadata(answers: web::Data<Mutex<Answers>>, issuer: web::Data<String>)
         "id_token_signing_alg_values_supported": ["ES256"],
         "authorization_response_iss_parameter_supported": true,
     });
-    merge(&mut metadata, answers.lock().expect("nobody panicked").metadata.clone());
+    merge(
+        &mut metadata,
+        answers.lock().expect("nobody panicked").metadata.clone(),
+    );
     HttpResponse::Ok().json(metadata)
 }
 
 async fn jwks(answers: web::Data<Mutex<Answers>>) -> HttpResponse {
     let mut answers = answers.lock().expect("nobody panicked");
     answers.jwks_requests += 1;
-    HttpResponse::Ok().json(answers.published.clone().unwrap_or_else(|| key_set(&answers.key)))
+    HttpResponse::Ok().json(
+        answers
+            .published
+            .clone()
+            .unwrap_or_else(|| key_set(&answers.key)),
+    )
 }
 
 /// Every code is redeemed once.
 async fn token(answers: web::Data<Mutex<Answers>>, form: String) -> HttpResponse {
     let mut answers = answers.lock().expect("nobody panicked");
-    let code = url::form_urlencoded::parse(form.as_bytes()).find(|(name, _)| name == "code").map(|(_, code)| code.into_owned());
+    let code = url::form_urlencoded::parse(form.as_bytes())
+        .find(|(name, _)| name == "code")
+        .map(|(_, code)| code.into_owned());
     answers.token_requests.push(form);
     if answers.token_status != 200 {
         let status = actix_web::http::StatusCode::from_u16(answers.token_status).expect("a status");
         return HttpResponse::build(status).json(json!({"error": "invalid_grant"}));
     }
     match code.and_then(|code| answers.id_tokens.remove(&code)) {
-        Some(id_token) => HttpResponse::Ok().json(json!({"access_token": "opaque", "token_type": "Bearer", "id_token": id_token})),
+        Some(id_token) => HttpResponse::Ok()
+            .json(json!({"access_token": "opaque", "token_type": "Bearer", "id_token": id_token})),
         None => HttpResponse::BadRequest().json(json!({"error": "invalid_grant"})),
     }
 }

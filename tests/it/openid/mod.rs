@@ -26,7 +26,10 @@ async fn start(db: TestDatabase) -> (Server, Fake) {
     start_with(db, |_| {}).await
 }
 
-async fn start_with(db: TestDatabase, change: impl FnOnce(&mut countersign::config::Config)) -> (Server, Fake) {
+async fn start_with(
+    db: TestDatabase,
+    change: impl FnOnce(&mut countersign::config::Config),
+) -> (Server, Fake) {
     let fake = Fake::start();
     let issuer = fake.issuer.clone();
     let server = Server::start_with(db, move |config| {
@@ -55,7 +58,11 @@ async fn leave(browser: &Browser<'_>, path: &str) -> Asked {
 }
 
 fn asked(url: String) -> Asked {
-    Asked { state: parameter(&url, "state").expect("a state"), nonce: parameter(&url, "nonce").expect("a nonce"), url }
+    Asked {
+        state: parameter(&url, "state").expect("a state"),
+        nonce: parameter(&url, "nonce").expect("a nonce"),
+        url,
+    }
 }
 
 /// The browser comes back from the provider.
@@ -66,7 +73,11 @@ async fn come_back(browser: &Browser<'_>, fake: &Fake, asked: &Asked) -> Respons
 /// The code is the nonce: the fake provider knows by it what to sign.
 fn callback(fake: &Fake, asked: &Asked) -> String {
     let query = url::form_urlencoded::Serializer::new(String::new())
-        .extend_pairs([("code", asked.nonce.as_str()), ("state", &asked.state), ("iss", &fake.issuer)])
+        .extend_pairs([
+            ("code", asked.nonce.as_str()),
+            ("state", &asked.state),
+            ("iss", &fake.issuer),
+        ])
         .finish();
     format!("/login/oidc/callback?{query}")
 }
@@ -88,7 +99,11 @@ fn verified(sub: &str, email: &str) -> Value {
 }
 
 fn is_signed_in(response: &Response) -> bool {
-    let sets = |value: &reqwest::header::HeaderValue| value.to_str().is_ok_and(|line| line.starts_with("countersign_session="));
+    let sets = |value: &reqwest::header::HeaderValue| {
+        value
+            .to_str()
+            .is_ok_and(|line| line.starts_with("countersign_session="))
+    };
     response.headers().get_all("set-cookie").iter().any(sets)
 }
 
@@ -96,22 +111,42 @@ fn is_signed_in(response: &Response) -> bool {
 async fn refused(response: Response) -> (StatusCode, String) {
     assert!(!is_signed_in(&response));
     let status = response.status();
-    assert!(status.is_client_error() || status.is_server_error(), "{status}");
+    assert!(
+        status.is_client_error() || status.is_server_error(),
+        "{status}"
+    );
     (status, response.text().await.expect("text"))
 }
 
 async fn find(server: &Server, email: &str) -> Option<User> {
     let email = email.to_owned();
-    let found: Result<_, countersign::store::Error> = server.app.store.read(move |snapshot| snapshot.find_user_by_email(&email)).await;
+    let found: Result<_, countersign::store::Error> = server
+        .app
+        .store
+        .read(move |snapshot| snapshot.find_user_by_email(&email))
+        .await;
     found.expect("the store answers")
 }
 
 /// Gives the planted organization the fake provider, by its owner. The path at which its people sign in.
 async fn give_provider(server: &Server, fake: &Fake, enforced: bool) -> String {
-    configure(server, server.planted.organization, people::admin(server).await.id, fake, enforced).await
+    configure(
+        server,
+        server.planted.organization,
+        people::admin(server).await.id,
+        fake,
+        enforced,
+    )
+    .await
 }
 
-async fn configure(server: &Server, organization: countersign::types::id::OrganizationId, owner: UserId, fake: &Fake, enforced: bool) -> String {
+async fn configure(
+    server: &Server,
+    organization: countersign::types::id::OrganizationId,
+    owner: UserId,
+    fake: &Fake,
+    enforced: bool,
+) -> String {
     let settings = Settings {
         issuer: fake.issuer.clone(),
         client_id: CLIENT_ID.to_owned(),
@@ -119,8 +154,22 @@ async fn configure(server: &Server, organization: countersign::types::id::Organi
         name: "Acme ID".to_owned(),
         enforced,
     };
-    let (config, sealer) = (std::sync::Arc::clone(&server.app.config), std::sync::Arc::clone(&server.app.sealer));
-    let provider = server.write(move |tx| identities::configure(tx, &config.identity, &sealer, organization, owner, &settings)).await;
+    let (config, sealer) = (
+        std::sync::Arc::clone(&server.app.config),
+        std::sync::Arc::clone(&server.app.sealer),
+    );
+    let provider = server
+        .write(move |tx| {
+            identities::configure(
+                tx,
+                &config.identity,
+                &sealer,
+                organization,
+                owner,
+                &settings,
+            )
+        })
+        .await;
     format!("/login/oidc/{}", provider.id)
 }
 
@@ -139,5 +188,8 @@ async fn count_people(server: &Server) -> i64 {
 
 /// A client that a browser's cookies can be taken from and put into.
 fn bare() -> Client {
-    Client::builder().redirect(reqwest::redirect::Policy::none()).build().expect("a client")
+    Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+        .expect("a client")
 }

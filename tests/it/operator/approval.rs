@@ -24,55 +24,152 @@ both_databases!(
 );
 
 async fn user(server: &Server, email: &'static str) -> UserId {
-    let found: Result<_, store::Error> = server.app.store.read(move |snapshot| snapshot.find_user_by_email(email)).await;
+    let found: Result<_, store::Error> = server
+        .app
+        .store
+        .read(move |snapshot| snapshot.find_user_by_email(email))
+        .await;
     found.expect("the store answers").expect("there is one").id
 }
 
 async fn production(server: &Server) -> ApplicationId {
     let admin = user(server, ADMIN).await;
-    tenants::application(server, server.planted.organization, admin, Environment::Production, "viewer").await.id
+    tenants::application(
+        server,
+        server.planted.organization,
+        admin,
+        Environment::Production,
+        "viewer",
+    )
+    .await
+    .id
 }
 
-async fn attempt<T: Send + 'static>(server: &Server, rule: impl FnOnce(&mut Tx) -> Result<T, Refusal> + Send + 'static) -> Result<T, Refusal> {
-    server.app.store.write(server.clock.now(), move |tx| rule(tx).map(Verdict::Done)).await
+async fn attempt<T: Send + 'static>(
+    server: &Server,
+    rule: impl FnOnce(&mut Tx) -> Result<T, Refusal> + Send + 'static,
+) -> Result<T, Refusal> {
+    server
+        .app
+        .store
+        .write(server.clock.now(), move |tx| rule(tx).map(Verdict::Done))
+        .await
 }
 
 async fn approval_of(server: &Server, id: ApplicationId) -> Approval {
-    let found: Result<_, store::Error> = server.app.store.read(move |snapshot| snapshot.find_application(id)).await;
-    found.expect("the store answers").expect("there is one").approval
+    let found: Result<_, store::Error> = server
+        .app
+        .store
+        .read(move |snapshot| snapshot.find_application(id))
+        .await;
+    found
+        .expect("the store answers")
+        .expect("there is one")
+        .approval
 }
 
 /// How many audit events of this kind the planted organization has.
 async fn events(server: &Server, event: &str) -> usize {
     let organization = server.planted.organization;
-    let all: Result<_, store::Error> = server.app.store.read(move |snapshot| snapshot.list_audit_events(organization, 1000)).await;
-    all.expect("the store answers").iter().filter(|own| own.event == event).count()
+    let all: Result<_, store::Error> = server
+        .app
+        .store
+        .read(move |snapshot| snapshot.list_audit_events(organization, 1000))
+        .await;
+    all.expect("the store answers")
+        .iter()
+        .filter(|own| own.event == event)
+        .count()
 }
 
 async fn only_an_operator_decides(db: TestDatabase) {
     let server = Server::start(db).await;
     let (id, organization) = (production(&server).await, server.planted.organization);
     let (admin, operator) = (user(&server, ADMIN).await, user(&server, OPERATOR).await);
-    attempt(&server, move |tx| approval::request(tx, organization, admin, id)).await.expect("asked");
+    attempt(&server, move |tx| {
+        approval::request(tx, organization, admin, id)
+    })
+    .await
+    .expect("asked");
     let suspended = tenants::person(&server, "old@vendor.example", true).await;
-    server.write(move |tx| Ok(tx.change_user_state(suspended, UserState::Active, UserState::Suspended)?)).await;
-    let robot: Result<_, store::Error> = server.app.store.read(move |snapshot| snapshot.find_application(id)).await;
-    let robot = robot.expect("the store answers").and_then(|application| application.service_account_id).expect("a service account");
+    server
+        .write(move |tx| {
+            Ok(tx.change_user_state(suspended, UserState::Active, UserState::Suspended)?)
+        })
+        .await;
+    let robot: Result<_, store::Error> = server
+        .app
+        .store
+        .read(move |snapshot| snapshot.find_application(id))
+        .await;
+    let robot = robot
+        .expect("the store answers")
+        .and_then(|application| application.service_account_id)
+        .expect("a service account");
     // the organization's own admin, its robot, an operator who is suspended, and nobody at all
-    for person in [admin, robot, suspended, UserId::generate(server.clock.now())] {
-        assert_eq!(attempt(&server, move |tx| ensure_operator(tx, person)).await, Err(Refusal::NotFound));
-        assert_eq!(attempt(&server, move |tx| approval::approve(tx, person, id)).await, Err(Refusal::NotFound));
-        assert_eq!(attempt(&server, move |tx| approval::refuse(tx, person, id, "no")).await, Err(Refusal::NotFound));
-        assert_eq!(attempt(&server, move |tx| approval::set_verified(tx, person, id, true)).await, Err(Refusal::NotFound));
-        assert_eq!(attempt(&server, move |tx| approval::stop(tx, person, id, "no")).await, Err(Refusal::NotFound));
-        assert_eq!(attempt(&server, move |tx| approval::resume(tx, person, id)).await, Err(Refusal::NotFound));
-        assert!(matches!(attempt(&server, move |tx| approval::list_waiting(tx, person)).await, Err(Refusal::NotFound)));
-        assert!(matches!(attempt(&server, move |tx| approval::search(tx, person, &Default::default())).await, Err(Refusal::NotFound)));
-        assert!(matches!(attempt(&server, move |tx| approval::get(tx, person, id)).await, Err(Refusal::NotFound)));
+    for person in [
+        admin,
+        robot,
+        suspended,
+        UserId::generate(server.clock.now()),
+    ] {
+        assert_eq!(
+            attempt(&server, move |tx| ensure_operator(tx, person)).await,
+            Err(Refusal::NotFound)
+        );
+        assert_eq!(
+            attempt(&server, move |tx| approval::approve(tx, person, id)).await,
+            Err(Refusal::NotFound)
+        );
+        assert_eq!(
+            attempt(&server, move |tx| approval::refuse(tx, person, id, "no")).await,
+            Err(Refusal::NotFound)
+        );
+        assert_eq!(
+            attempt(&server, move |tx| approval::set_verified(
+                tx, person, id, true
+            ))
+            .await,
+            Err(Refusal::NotFound)
+        );
+        assert_eq!(
+            attempt(&server, move |tx| approval::stop(tx, person, id, "no")).await,
+            Err(Refusal::NotFound)
+        );
+        assert_eq!(
+            attempt(&server, move |tx| approval::resume(tx, person, id)).await,
+            Err(Refusal::NotFound)
+        );
+        assert!(matches!(
+            attempt(&server, move |tx| approval::list_waiting(tx, person)).await,
+            Err(Refusal::NotFound)
+        ));
+        assert!(matches!(
+            attempt(&server, move |tx| approval::search(
+                tx,
+                person,
+                &Default::default()
+            ))
+            .await,
+            Err(Refusal::NotFound)
+        ));
+        assert!(matches!(
+            attempt(&server, move |tx| approval::get(tx, person, id)).await,
+            Err(Refusal::NotFound)
+        ));
     }
     assert_eq!(approval_of(&server, id).await, Approval::Requested);
-    assert_eq!(attempt(&server, move |tx| approval::approve(tx, operator, id)).await, Ok(()));
-    assert_eq!((approval_of(&server, id).await, events(&server, "application.approved").await), (Approval::Approved, 1));
+    assert_eq!(
+        attempt(&server, move |tx| approval::approve(tx, operator, id)).await,
+        Ok(())
+    );
+    assert_eq!(
+        (
+            approval_of(&server, id).await,
+            events(&server, "application.approved").await
+        ),
+        (Approval::Approved, 1)
+    );
 }
 
 async fn only_an_admin_of_its_organization_asks(db: TestDatabase) {
@@ -80,17 +177,30 @@ async fn only_an_admin_of_its_organization_asks(db: TestDatabase) {
     let (id, organization) = (production(&server).await, server.planted.organization);
     let operator = user(&server, OPERATOR).await;
     let (other, owner, _) = tenants::organization(&server, "owner@other.example").await;
-    for (organization, person) in [(organization, operator), (organization, owner), (other, owner)] {
-        let asked = attempt(&server, move |tx| approval::request(tx, organization, person, id)).await;
+    for (organization, person) in [
+        (organization, operator),
+        (organization, owner),
+        (other, owner),
+    ] {
+        let asked = attempt(&server, move |tx| {
+            approval::request(tx, organization, person, id)
+        })
+        .await;
         assert_eq!(asked, Err(Refusal::NotFound));
     }
     assert_eq!(approval_of(&server, id).await, Approval::None);
     // who has asked waits, and asks again only after a refusal
     let admin = user(&server, ADMIN).await;
-    let ask = || attempt(&server, move |tx| approval::request(tx, organization, admin, id));
+    let ask = || {
+        attempt(&server, move |tx| {
+            approval::request(tx, organization, admin, id)
+        })
+    };
     assert_eq!(ask().await, Ok(()));
     assert!(matches!(ask().await, Err(Refusal::Blocked(_))));
-    attempt(&server, move |tx| approval::refuse(tx, operator, id, "no")).await.expect("refused");
+    attempt(&server, move |tx| approval::refuse(tx, operator, id, "no"))
+        .await
+        .expect("refused");
     assert_eq!(ask().await, Ok(()));
 }
 
@@ -98,26 +208,65 @@ async fn there_is_nothing_to_approve_in_sandbox(db: TestDatabase) {
     let server = Server::start(db).await;
     let (operator, admin) = (user(&server, OPERATOR).await, user(&server, ADMIN).await);
     let (id, organization) = (server.planted.application, server.planted.organization);
-    assert!(matches!(attempt(&server, move |tx| approval::request(tx, organization, admin, id)).await, Err(Refusal::Blocked(_))));
-    assert!(matches!(attempt(&server, move |tx| approval::approve(tx, operator, id)).await, Err(Refusal::Blocked(_))));
-    assert!(matches!(attempt(&server, move |tx| approval::refuse(tx, operator, id, "no")).await, Err(Refusal::Blocked(_))));
+    assert!(matches!(
+        attempt(&server, move |tx| approval::request(
+            tx,
+            organization,
+            admin,
+            id
+        ))
+        .await,
+        Err(Refusal::Blocked(_))
+    ));
+    assert!(matches!(
+        attempt(&server, move |tx| approval::approve(tx, operator, id)).await,
+        Err(Refusal::Blocked(_))
+    ));
+    assert!(matches!(
+        attempt(&server, move |tx| approval::refuse(tx, operator, id, "no")).await,
+        Err(Refusal::Blocked(_))
+    ));
     assert_eq!(approval_of(&server, id).await, Approval::None);
     // nor anything to refuse where nobody has asked
     let id = production(&server).await;
-    assert!(matches!(attempt(&server, move |tx| approval::refuse(tx, operator, id, "no")).await, Err(Refusal::Blocked(_))));
+    assert!(matches!(
+        attempt(&server, move |tx| approval::refuse(tx, operator, id, "no")).await,
+        Err(Refusal::Blocked(_))
+    ));
     // nor to decide about what is deleted
-    attempt(&server, move |tx| applications::delete(tx, organization, admin, id).map(drop)).await.expect("deleted");
-    assert_eq!(attempt(&server, move |tx| approval::approve(tx, operator, id)).await, Err(Refusal::NotFound));
-    assert_eq!(attempt(&server, move |tx| approval::stop(tx, operator, id, "no")).await, Err(Refusal::NotFound));
+    attempt(&server, move |tx| {
+        applications::delete(tx, organization, admin, id).map(drop)
+    })
+    .await
+    .expect("deleted");
+    assert_eq!(
+        attempt(&server, move |tx| approval::approve(tx, operator, id)).await,
+        Err(Refusal::NotFound)
+    );
+    assert_eq!(
+        attempt(&server, move |tx| approval::stop(tx, operator, id, "no")).await,
+        Err(Refusal::NotFound)
+    );
 }
 
 async fn of_ten_operators_that_decide_at_once_every_answer_is_true(db: TestDatabase) {
     let server = Server::start_with(db, |config| config.database.connections = 8).await;
-    let (id, organization, admin) = (production(&server).await, server.planted.organization, user(&server, ADMIN).await);
+    let (id, organization, admin) = (
+        production(&server).await,
+        server.planted.organization,
+        user(&server, ADMIN).await,
+    );
     let operator = user(&server, OPERATOR).await;
     for _ in 0..10 {
-        attempt(&server, move |tx| approval::request(tx, organization, admin, id)).await.expect("asked");
-        let before = (events(&server, "application.approved").await, events(&server, "application.refused").await);
+        attempt(&server, move |tx| {
+            approval::request(tx, organization, admin, id)
+        })
+        .await
+        .expect("asked");
+        let before = (
+            events(&server, "application.approved").await,
+            events(&server, "application.refused").await,
+        );
         let decide = |number: usize| {
             attempt(&server, move |tx| match number % 2 {
                 0 => approval::approve(tx, operator, id),
@@ -125,12 +274,27 @@ async fn of_ten_operators_that_decide_at_once_every_answer_is_true(db: TestDatab
             })
         };
         let answers = join_all((0..10).map(decide)).await;
-        assert!(answers.iter().all(|answer| matches!(answer, Ok(()) | Err(Refusal::Blocked(_)))), "{answers:?}");
-        let after = (events(&server, "application.approved").await, events(&server, "application.refused").await);
+        assert!(
+            answers
+                .iter()
+                .all(|answer| matches!(answer, Ok(()) | Err(Refusal::Blocked(_)))),
+            "{answers:?}"
+        );
+        let after = (
+            events(&server, "application.approved").await,
+            events(&server, "application.refused").await,
+        );
         // each change was told once, and they alternate
-        assert!((after.0 - before.0).abs_diff(after.1 - before.1) <= 1 && after != before, "{before:?} {after:?}");
-        attempt(&server, move |tx| approval::approve(tx, operator, id)).await.expect("approved");
-        attempt(&server, move |tx| approval::refuse(tx, operator, id, "no")).await.expect("taken back");
+        assert!(
+            (after.0 - before.0).abs_diff(after.1 - before.1) <= 1 && after != before,
+            "{before:?} {after:?}"
+        );
+        attempt(&server, move |tx| approval::approve(tx, operator, id))
+            .await
+            .expect("approved");
+        attempt(&server, move |tx| approval::refuse(tx, operator, id, "no"))
+            .await
+            .expect("taken back");
     }
 }
 
@@ -138,34 +302,76 @@ async fn what_is_so_already_is_not_told_twice(db: TestDatabase) {
     let server = Server::start_with(db, |config| config.database.connections = 8).await;
     let (id, operator) = (production(&server).await, user(&server, OPERATOR).await);
     for _ in 0..2 {
-        attempt(&server, move |tx| approval::approve(tx, operator, id)).await.expect("approved");
-        attempt(&server, move |tx| approval::set_verified(tx, operator, id, true)).await.expect("verified");
-        attempt(&server, move |tx| approval::resume(tx, operator, id)).await.expect("it runs");
+        attempt(&server, move |tx| approval::approve(tx, operator, id))
+            .await
+            .expect("approved");
+        attempt(&server, move |tx| {
+            approval::set_verified(tx, operator, id, true)
+        })
+        .await
+        .expect("verified");
+        attempt(&server, move |tx| approval::resume(tx, operator, id))
+            .await
+            .expect("it runs");
     }
-    let stop = |number: usize| attempt(&server, move |tx| approval::stop(tx, operator, id, &format!("reason {number}")));
+    let stop = |number: usize| {
+        attempt(&server, move |tx| {
+            approval::stop(tx, operator, id, &format!("reason {number}"))
+        })
+    };
     assert!(join_all((0..10).map(stop)).await.iter().all(Result::is_ok));
-    for (event, count) in [("approved", 1), ("verified", 1), ("resumed", 0), ("stopped", 1)] {
-        assert_eq!(events(&server, &format!("application.{event}")).await, count, "{event}");
+    for (event, count) in [
+        ("approved", 1),
+        ("verified", 1),
+        ("resumed", 0),
+        ("stopped", 1),
+    ] {
+        assert_eq!(
+            events(&server, &format!("application.{event}")).await,
+            count,
+            "{event}"
+        );
     }
 }
 
 async fn a_reason_holds_no_tricks(db: TestDatabase) {
     let server = Server::start(db).await;
     let (id, operator) = (production(&server).await, user(&server, OPERATOR).await);
-    attempt(&server, move |tx| approval::approve(tx, operator, id)).await.expect("approved");
+    attempt(&server, move |tx| approval::approve(tx, operator, id))
+        .await
+        .expect("approved");
     let long = "\u{1F511}".repeat(501);
-    for reason in ["", " \t", "a\0b", "a\nb", "\u{1b}[2J", "\u{202e}x", "\u{200b}", &long] {
+    for reason in [
+        "",
+        " \t",
+        "a\0b",
+        "a\nb",
+        "\u{1b}[2J",
+        "\u{202e}x",
+        "\u{200b}",
+        &long,
+    ] {
         let (first, second) = (reason.to_owned(), reason.to_owned());
         for answer in [
-            attempt(&server, move |tx| approval::refuse(tx, operator, id, &first)).await,
+            attempt(&server, move |tx| {
+                approval::refuse(tx, operator, id, &first)
+            })
+            .await,
             attempt(&server, move |tx| approval::stop(tx, operator, id, &second)).await,
         ] {
-            assert!(matches!(&answer, Err(Refusal::Invalid(errors)) if errors[0].0 == "reason"), "{reason:?}: {answer:?}");
+            assert!(
+                matches!(&answer, Err(Refusal::Invalid(errors)) if errors[0].0 == "reason"),
+                "{reason:?}: {answer:?}"
+            );
         }
     }
     assert_eq!(approval_of(&server, id).await, Approval::Approved);
     let longest = "\u{1F511}".repeat(500);
-    attempt(&server, move |tx| approval::stop(tx, operator, id, &longest)).await.expect("the longest one");
+    attempt(&server, move |tx| {
+        approval::stop(tx, operator, id, &longest)
+    })
+    .await
+    .expect("the longest one");
 }
 
 async fn other_organizations_use_it_as_long_as_it_is_approved(db: TestDatabase) {
@@ -174,18 +380,49 @@ async fn other_organizations_use_it_as_long_as_it_is_approved(db: TestDatabase) 
     let (other, owner, workspace) = tenants::organization(&server, "owner@other.example").await;
     let ground = |organization, owner, workspace| {
         let key = tenants::Key::of(&server, owner).production();
-        tenants::Key { organization, workspaces: Some(vec![workspace]), ..key }
+        tenants::Key {
+            organization,
+            workspaces: Some(vec![workspace]),
+            ..key
+        }
     };
-    let foreign = tenants::token(&server, id, ground(other, owner, workspace), "read").await.token;
+    let foreign = tenants::token(&server, id, ground(other, owner, workspace), "read")
+        .await
+        .token;
     let admin = user(&server, ADMIN).await;
-    let own = tenants::token(&server, id, ground(server.planted.organization, admin, server.planted.workspace), "read").await.token;
+    let own = tenants::token(
+        &server,
+        id,
+        ground(server.planted.organization, admin, server.planted.workspace),
+        "read",
+    )
+    .await
+    .token;
     let active = async |token: &str| server.introspect(token).await["active"] == true;
     assert_eq!((active(&foreign).await, active(&own).await), (false, true));
-    attempt(&server, move |tx| approval::approve(tx, operator, id)).await.expect("approved");
+    attempt(&server, move |tx| approval::approve(tx, operator, id))
+        .await
+        .expect("approved");
     assert_eq!((active(&foreign).await, active(&own).await), (true, true));
-    attempt(&server, move |tx| approval::refuse(tx, operator, id, "abuse")).await.expect("taken back");
-    assert_eq!((active(&foreign).await, active(&own).await), (false, true), "at once, and only the others");
-    attempt(&server, move |tx| approval::approve(tx, operator, id)).await.expect("approved");
-    attempt(&server, move |tx| approval::stop(tx, operator, id, "abuse")).await.expect("stopped");
-    assert_eq!((active(&foreign).await, active(&own).await), (false, false), "everywhere");
+    attempt(&server, move |tx| {
+        approval::refuse(tx, operator, id, "abuse")
+    })
+    .await
+    .expect("taken back");
+    assert_eq!(
+        (active(&foreign).await, active(&own).await),
+        (false, true),
+        "at once, and only the others"
+    );
+    attempt(&server, move |tx| approval::approve(tx, operator, id))
+        .await
+        .expect("approved");
+    attempt(&server, move |tx| approval::stop(tx, operator, id, "abuse"))
+        .await
+        .expect("stopped");
+    assert_eq!(
+        (active(&foreign).await, active(&own).await),
+        (false, false),
+        "everywhere"
+    );
 }

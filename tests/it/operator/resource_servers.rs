@@ -19,7 +19,10 @@ both_databases!(
 );
 
 async fn status(server: &Server, api: &Api, secret: &str) -> StatusCode {
-    let request = server.post("/oauth2/introspect").basic_auth(api.id, Some(secret)).form(&[("token", "x")]);
+    let request = server
+        .post("/oauth2/introspect")
+        .basic_auth(api.id, Some(secret))
+        .form(&[("token", "x")]);
     request.send().await.expect("an answer").status()
 }
 
@@ -28,12 +31,24 @@ async fn a_registered_server_asks_with_what_is_shown_once(db: TestDatabase) {
     let browser = operator(&server).await;
     let api = Api::register(&browser, "Billing <API>", &[]).await;
     assert!(api.secret.starts_with("cs_cs_"));
-    assert_eq!(api.verify(&server, &server.secrets.sandbox_key).await, "valid");
+    assert_eq!(
+        api.verify(&server, &server.secrets.sandbox_key).await,
+        "valid"
+    );
     let html = read(&browser, &api.page()).await;
-    assert!(!html.contains(&api.secret) && html.contains(&api.secret[..10]), "{html}");
-    assert!(html.contains("Billing &#60;API&#62;") && html.contains("Document names"), "{html}");
+    assert!(
+        !html.contains(&api.secret) && html.contains(&api.secret[..10]),
+        "{html}"
+    );
+    assert!(
+        html.contains("Billing &#60;API&#62;") && html.contains("Document names"),
+        "{html}"
+    );
     let list = read(&browser, "/operator/resource-servers").await;
-    assert!(list.contains(&api.page()) && list.contains("Documents API"), "{list}");
+    assert!(
+        list.contains(&api.page()) && list.contains("Documents API"),
+        "{list}"
+    );
     let event = "resource_server.created";
     use diesel::RunQueryDsl;
     #[derive(diesel::QueryableByName)]
@@ -42,9 +57,18 @@ async fn a_registered_server_asks_with_what_is_shown_once(db: TestDatabase) {
         actor_id: Option<String>,
     }
     let mut conn = countersign::store::Conn::open(&server.database.database).expect("a connection");
-    let sql = format!("SELECT actor_id FROM audit_events WHERE event = '{event}' AND subject_id = '{}'", api.id);
+    let sql = format!(
+        "SELECT actor_id FROM audit_events WHERE event = '{event}' AND subject_id = '{}'",
+        api.id
+    );
     let rows: Vec<Row> = diesel::sql_query(sql).load(&mut conn).expect("a row");
-    assert!(rows.len() == 1 && rows[0].actor_id.as_deref().is_some_and(|id| id.starts_with("usr_")));
+    assert!(
+        rows.len() == 1
+            && rows[0]
+                .actor_id
+                .as_deref()
+                .is_some_and(|id| id.starts_with("usr_"))
+    );
 }
 
 async fn secrets_rotate_without_an_interruption(db: TestDatabase) {
@@ -53,60 +77,130 @@ async fn secrets_rotate_without_an_interruption(db: TestDatabase) {
     let api = Api::register(&browser, "Billing", &[]).await;
     let secret_ids = async || {
         let html = read(&browser, &api.page()).await;
-        html.split("name=\"secret\" value=\"").skip(1).map(|rest| rest.split('"').next().unwrap_or_default().to_owned()).collect::<Vec<_>>()
+        html.split("name=\"secret\" value=\"")
+            .skip(1)
+            .map(|rest| rest.split('"').next().unwrap_or_default().to_owned())
+            .collect::<Vec<_>>()
     };
     assert!(secret_ids().await.is_empty(), "the only one stays");
-    let add = async || browser.submit(&api.page(), &format!("{}/secrets", api.page()), &[]).await;
+    let add = async || {
+        browser
+            .submit(&api.page(), &format!("{}/secrets", api.page()), &[])
+            .await
+    };
     // the oldest first
     server.clock.step_seconds(1);
     let response = add().await;
     assert_eq!(response.headers()["cache-control"], "no-store");
     let second = Api::shown(&response.text().await.expect("text")).secret;
-    assert_eq!((status(&server, &api, &api.secret).await, status(&server, &api, &second).await), (StatusCode::OK, StatusCode::OK));
+    assert_eq!(
+        (
+            status(&server, &api, &api.secret).await,
+            status(&server, &api, &second).await
+        ),
+        (StatusCode::OK, StatusCode::OK)
+    );
     // a third has to wait
     let response = add().await;
     assert_eq!(response.status(), StatusCode::UNPROCESSABLE_ENTITY);
-    assert!(response.text().await.expect("text").contains("It has two secrets."));
+    assert!(
+        response
+            .text()
+            .await
+            .expect("text")
+            .contains("It has two secrets.")
+    );
     let [old, new] = <[String; 2]>::try_from(secret_ids().await).expect("two");
-    api.change(&browser, &[("change", "revoke_secret"), ("secret", &old)]).await;
-    assert_eq!((status(&server, &api, &api.secret).await, status(&server, &api, &second).await), (StatusCode::UNAUTHORIZED, StatusCode::OK));
+    api.change(&browser, &[("change", "revoke_secret"), ("secret", &old)])
+        .await;
+    assert_eq!(
+        (
+            status(&server, &api, &api.secret).await,
+            status(&server, &api, &second).await
+        ),
+        (StatusCode::UNAUTHORIZED, StatusCode::OK)
+    );
     // what is revoked stays so, and the last one stays
-    api.change(&browser, &[("change", "revoke_secret"), ("secret", &old)]).await;
-    let response = api.try_change(&browser, &[("change", "revoke_secret"), ("secret", &new)]).await;
+    api.change(&browser, &[("change", "revoke_secret"), ("secret", &old)])
+        .await;
+    let response = api
+        .try_change(&browser, &[("change", "revoke_secret"), ("secret", &new)])
+        .await;
     assert_eq!(response.status(), StatusCode::UNPROCESSABLE_ENTITY);
     assert_eq!(status(&server, &api, &second).await, StatusCode::OK);
 }
 
 async fn of_ten_new_secrets_at_once_one_is_made(db: TestDatabase) {
-    let server = Server::start_with(db, |config| (config.server.workers, config.database.connections) = (2, 8)).await;
+    let server = Server::start_with(db, |config| {
+        (config.server.workers, config.database.connections) = (2, 8)
+    })
+    .await;
     let browser = operator(&server).await;
     let api = Api::register(&browser, "Billing", &[]).await;
     let (page, action) = (api.page(), format!("{}/secrets", api.page()));
-    let answers = futures_util::future::join_all((0..10).map(|_| browser.submit(&page, &action, &[]))).await;
-    let made = answers.iter().filter(|answer| answer.status() == StatusCode::OK).count();
+    let answers =
+        futures_util::future::join_all((0..10).map(|_| browser.submit(&page, &action, &[]))).await;
+    let made = answers
+        .iter()
+        .filter(|answer| answer.status() == StatusCode::OK)
+        .count();
     assert_eq!(made, 1);
-    assert!(answers.iter().all(|answer| [StatusCode::OK, StatusCode::UNPROCESSABLE_ENTITY].contains(&answer.status())));
+    assert!(answers.iter().all(|answer| {
+        [StatusCode::OK, StatusCode::UNPROCESSABLE_ENTITY].contains(&answer.status())
+    }));
 }
 
 async fn a_resource_is_added_and_removed(db: TestDatabase) {
     let server = Server::start(db).await;
     let browser = operator(&server).await;
-    let api = Api::register(&browser, "Billing", &["HTTPS://Billing.example/v1", "https://billing.example/v1"]).await;
+    let api = Api::register(
+        &browser,
+        "Billing",
+        &["HTTPS://Billing.example/v1", "https://billing.example/v1"],
+    )
+    .await;
     let html = read(&browser, &api.page()).await;
-    assert_eq!(html.matches("name=\"uri\" value=\"https://billing.example/v1\"").count(), 1, "scheme and host in lower case, once: {html}");
-    assert!(html.contains("https://billing.example/.well-known/oauth-protected-resource/v1"), "{html}");
+    assert_eq!(
+        html.matches("name=\"uri\" value=\"https://billing.example/v1\"")
+            .count(),
+        1,
+        "scheme and host in lower case, once: {html}"
+    );
+    assert!(
+        html.contains("https://billing.example/.well-known/oauth-protected-resource/v1"),
+        "{html}"
+    );
     for _ in 0..2 {
-        api.change(&browser, &[("change", "remove_resource"), ("uri", "https://billing.example/v1")]).await;
+        api.change(
+            &browser,
+            &[
+                ("change", "remove_resource"),
+                ("uri", "https://billing.example/v1"),
+            ],
+        )
+        .await;
     }
-    assert!(!read(&browser, &api.page()).await.contains("billing.example"));
-    for (change, shown) in [("leave_default_audience", "It is not good at this API."), ("join_default_audience", "It is good at this API, too.")] {
+    assert!(
+        !read(&browser, &api.page())
+            .await
+            .contains("billing.example")
+    );
+    for (change, shown) in [
+        ("leave_default_audience", "It is not good at this API."),
+        ("join_default_audience", "It is good at this API, too."),
+    ] {
         api.change(&browser, &[("change", change)]).await;
-        assert!(read(&browser, &api.page()).await.contains(shown), "{change}");
+        assert!(
+            read(&browser, &api.page()).await.contains(shown),
+            "{change}"
+        );
     }
 }
 
 async fn refused(api: &Api, browser: &Browser<'_>, uri: &str) -> String {
-    let response = api.try_change(browser, &[("change", "add_resource"), ("uri", uri)]).await;
+    let response = api
+        .try_change(browser, &[("change", "add_resource"), ("uri", uri)])
+        .await;
     let (status, html) = (response.status(), response.text().await.expect("text"));
     assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{uri}");
     assert!(html.contains("uri-error"), "{uri}: {html}");
@@ -119,41 +213,102 @@ async fn what_is_no_resource_is_refused(db: TestDatabase) {
     let browser = operator(&server).await;
     let api = Api::register(&browser, "Billing", &[]).await;
     let long = format!("https://a.example/{}", "x".repeat(500));
-    for uri in
-        ["", " ", "billing", "http://a.example", "urn:a", "https://a.example#b", "https://a@a.example", "https://a.example/ b", "\u{e4}", &long]
-    {
+    for uri in [
+        "",
+        " ",
+        "billing",
+        "http://a.example",
+        "urn:a",
+        "https://a.example#b",
+        "https://a@a.example",
+        "https://a.example/ b",
+        "\u{e4}",
+        &long,
+    ] {
         refused(&api, &browser, uri).await;
     }
-    assert!(refused(&api, &browser, "https://a.example/<script>").await.contains("&#60;script&#62;"));
+    assert!(
+        refused(&api, &browser, "https://a.example/<script>")
+            .await
+            .contains("&#60;script&#62;")
+    );
     // the `aud` of tokens that name no resource
-    assert!(refused(&api, &browser, &server.base).await.contains("This is the address of this server itself."));
+    assert!(
+        refused(&api, &browser, &server.base)
+            .await
+            .contains("This is the address of this server itself.")
+    );
     for fields in [
         &[("change", "")][..],
         &[("change", "everything")],
-        &[("change", "add_resource"), ("uri", "https://a.example"), ("uri", "https://b.example")],
+        &[
+            ("change", "add_resource"),
+            ("uri", "https://a.example"),
+            ("uri", "https://b.example"),
+        ],
     ] {
-        assert_eq!(api.try_change(&browser, fields).await.status(), StatusCode::BAD_REQUEST, "{fields:?}");
+        assert_eq!(
+            api.try_change(&browser, fields).await.status(),
+            StatusCode::BAD_REQUEST,
+            "{fields:?}"
+        );
     }
-    for fields in [[("change", "revoke_secret"), ("secret", "x")], [("change", "remove_resource"), ("uri", "x")]] {
-        assert_eq!(api.try_change(&browser, &fields).await.status(), StatusCode::NOT_FOUND, "{fields:?}");
+    for fields in [
+        [("change", "revoke_secret"), ("secret", "x")],
+        [("change", "remove_resource"), ("uri", "x")],
+    ] {
+        assert_eq!(
+            api.try_change(&browser, &fields).await.status(),
+            StatusCode::NOT_FOUND,
+            "{fields:?}"
+        );
     }
-    assert!(!read(&browser, &api.page()).await.contains("remove_resource"));
+    assert!(
+        !read(&browser, &api.page())
+            .await
+            .contains("remove_resource")
+    );
 }
 
 async fn a_resource_names_one_server(db: TestDatabase) {
-    let server = Server::start_with(db, |config| (config.server.workers, config.database.connections) = (2, 8)).await;
+    let server = Server::start_with(db, |config| {
+        (config.server.workers, config.database.connections) = (2, 8)
+    })
+    .await;
     let browser = operator(&server).await;
-    let (first, second) = (Api::register(&browser, "First", &["https://a.example"]).await, Api::register(&browser, "Second", &[]).await);
-    assert!(refused(&second, &browser, "https://A.example/").await.contains("This is what First is called"));
+    let (first, second) = (
+        Api::register(&browser, "First", &["https://a.example"]).await,
+        Api::register(&browser, "Second", &[]).await,
+    );
+    assert!(
+        refused(&second, &browser, "https://A.example/")
+            .await
+            .contains("This is what First is called")
+    );
     // of two that take one at the same time, one gets it
     let add = [("change", "add_resource"), ("uri", "https://b.example")];
-    let (one, other) = tokio::join!(first.try_change(&browser, &add), second.try_change(&browser, &add));
+    let (one, other) = tokio::join!(
+        first.try_change(&browser, &add),
+        second.try_change(&browser, &add)
+    );
     let mut statuses = [one.status(), other.status()];
     statuses.sort();
-    assert_eq!(statuses, [StatusCode::SEE_OTHER, StatusCode::UNPROCESSABLE_ENTITY]);
+    assert_eq!(
+        statuses,
+        [StatusCode::SEE_OTHER, StatusCode::UNPROCESSABLE_ENTITY]
+    );
     // a server changes its own only
-    second.change(&browser, &[("change", "remove_resource"), ("uri", "https://a.example")]).await;
-    assert!(read(&browser, &first.page()).await.contains("https://a.example"));
+    second
+        .change(
+            &browser,
+            &[("change", "remove_resource"), ("uri", "https://a.example")],
+        )
+        .await;
+    assert!(
+        read(&browser, &first.page())
+            .await
+            .contains("https://a.example")
+    );
 }
 
 async fn a_deleted_server_asks_nothing_more(db: TestDatabase) {
@@ -162,23 +317,47 @@ async fn a_deleted_server_asks_nothing_more(db: TestDatabase) {
     let api = Api::register(&browser, "Billing", &["https://billing.example"]).await;
     assert_eq!(status(&server, &api, &api.secret).await, StatusCode::OK);
     let confirm = format!("{}/delete", api.page());
-    assert!(read(&browser, &confirm).await.contains("https://billing.example"));
-    assert_eq!(browser.submit(&confirm, &confirm, &[]).await.status(), StatusCode::SEE_OTHER);
-    assert_eq!(status(&server, &api, &api.secret).await, StatusCode::UNAUTHORIZED);
+    assert!(
+        read(&browser, &confirm)
+            .await
+            .contains("https://billing.example")
+    );
+    assert_eq!(
+        browser.submit(&confirm, &confirm, &[]).await.status(),
+        StatusCode::SEE_OTHER
+    );
+    assert_eq!(
+        status(&server, &api, &api.secret).await,
+        StatusCode::UNAUTHORIZED
+    );
     for path in [api.page(), confirm] {
         assert_eq!(browser.get(&path).await.status(), StatusCode::NOT_FOUND);
-        assert_eq!(browser.submit("/operator", &path, &[("change", "leave_default_audience")]).await.status(), StatusCode::NOT_FOUND);
+        assert_eq!(
+            browser
+                .submit("/operator", &path, &[("change", "leave_default_audience")])
+                .await
+                .status(),
+            StatusCode::NOT_FOUND
+        );
     }
     // its name is free again
     Api::register(&browser, "Billing", &["https://billing.example"]).await;
-    assert_eq!(server.introspect(&tenants::own_token(&server).await).await["active"], true);
+    assert_eq!(
+        server.introspect(&tenants::own_token(&server).await).await["active"],
+        true
+    );
 }
 
 async fn a_broken_form_registers_nothing(db: TestDatabase) {
     let server = Server::start(db).await;
     let browser = operator(&server).await;
     let list = "/operator/resource-servers";
-    let post = async |fields: &[(&str, &str)]| browser.submit(&format!("{list}/new"), list, fields).await.status();
+    let post = async |fields: &[(&str, &str)]| {
+        browser
+            .submit(&format!("{list}/new"), list, fields)
+            .await
+            .status()
+    };
     let long = "x".repeat(101);
     for fields in [
         &[("name", "A")][..],
@@ -186,10 +365,28 @@ async fn a_broken_form_registers_nothing(db: TestDatabase) {
         &[("name", &long), ("environment", "both")],
         &[("name", "a\u{202e}b"), ("environment", "both")],
         &[("name", "A"), ("environment", "live")],
-        &[("name", "A"), ("environment", "both"), ("obligation", "everything")],
+        &[
+            ("name", "A"),
+            ("environment", "both"),
+            ("obligation", "everything"),
+        ],
     ] {
-        assert_eq!(post(fields).await, StatusCode::UNPROCESSABLE_ENTITY, "{fields:?}");
+        assert_eq!(
+            post(fields).await,
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "{fields:?}"
+        );
     }
-    assert_eq!(post(&[("name", "A"), ("name", "B"), ("environment", "both")]).await, StatusCode::BAD_REQUEST);
-    assert_eq!(read(&browser, list).await.matches("role=\"rowheader\"").count(), 1, "that of quickstart");
+    assert_eq!(
+        post(&[("name", "A"), ("name", "B"), ("environment", "both")]).await,
+        StatusCode::BAD_REQUEST
+    );
+    assert_eq!(
+        read(&browser, list)
+            .await
+            .matches("role=\"rowheader\"")
+            .count(),
+        1,
+        "that of quickstart"
+    );
 }

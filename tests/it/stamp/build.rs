@@ -17,7 +17,10 @@ impl File {
     pub fn one_page(entries: &str, content: &str) -> File {
         let mut file = File::empty();
         file.set(2, "<< /Type /Pages /Kids [3 0 R] /Count 1 >>");
-        file.set(3, format!("<< /Type /Page /Parent 2 0 R /Contents 4 0 R {entries} >>"));
+        file.set(
+            3,
+            format!("<< /Type /Page /Parent 2 0 R /Contents 4 0 R {entries} >>"),
+        );
         file.stream(4, "", content.as_bytes());
         file
     }
@@ -30,11 +33,19 @@ impl File {
     /// Pages 10, 12, ... with the contents 11, 13, ...
     pub fn pages(entries: &str, contents: &[String]) -> File {
         let mut file = File::empty();
-        let ids: Vec<u32> = (0..contents.len() as u32).map(|index| 10 + 2 * index).collect();
+        let ids: Vec<u32> = (0..contents.len() as u32)
+            .map(|index| 10 + 2 * index)
+            .collect();
         let kids: String = ids.iter().map(|id| format!("{id} 0 R ")).collect();
-        file.set(2, format!("<< /Type /Pages /Kids [{kids}] /Count {} >>", ids.len()));
+        file.set(
+            2,
+            format!("<< /Type /Pages /Kids [{kids}] /Count {} >>", ids.len()),
+        );
         for (id, content) in ids.into_iter().zip(contents) {
-            let page = format!("<< /Type /Page /Parent 2 0 R /Contents {} 0 R {entries} >>", id + 1);
+            let page = format!(
+                "<< /Type /Page /Parent 2 0 R /Contents {} 0 R {entries} >>",
+                id + 1
+            );
             file.set(id, page);
             file.stream(id + 1, "", content.as_bytes());
         }
@@ -42,7 +53,10 @@ impl File {
     }
 
     fn empty() -> File {
-        let mut file = File { objects: BTreeMap::new(), trailer: "/Root 1 0 R".to_owned() };
+        let mut file = File {
+            objects: BTreeMap::new(),
+            trailer: "/Root 1 0 R".to_owned(),
+        };
         file.set(1, "<< /Type /Catalog /Pages 2 0 R >>");
         file.set(5, "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>");
         file
@@ -78,7 +92,10 @@ impl File {
     /// The file with an incremental update appended (ISO 32000-1 §7.5.6).
     pub fn updated(&self, changed: &[(u32, &str)]) -> Vec<u8> {
         let mut file = self.bytes();
-        let changed = changed.iter().map(|(id, body)| (*id, body.as_bytes().to_vec())).collect();
+        let changed = changed
+            .iter()
+            .map(|(id, body)| (*id, body.as_bytes().to_vec()))
+            .collect();
         let trailer = format!("{} /Prev {}", self.trailer, startxref(&file));
         append_revision(&mut file, &changed, &trailer);
         file
@@ -102,8 +119,14 @@ fn append_revision(file: &mut Vec<u8>, objects: &BTreeMap<u32, Vec<u8>>, trailer
 /// The offset that the last `startxref` names.
 pub fn startxref(file: &[u8]) -> usize {
     let text = String::from_utf8_lossy(file);
-    let tail = text.rsplit("startxref\n").next().expect("rsplit yields at least one");
-    tail.lines().next().and_then(|line| line.parse().ok()).expect("a file of ours has one")
+    let tail = text
+        .rsplit("startxref\n")
+        .next()
+        .expect("rsplit yields at least one");
+    tail.lines()
+        .next()
+        .and_then(|line| line.parse().ok())
+        .expect("a file of ours has one")
 }
 
 pub fn text(line: &str) -> String {
@@ -113,7 +136,9 @@ pub fn text(line: &str) -> String {
 /// The file with one piece of text exchanged by another of the same length, so that offsets stay true.
 pub fn exchange(file: &[u8], old: &str, new: &str) -> Vec<u8> {
     assert_eq!(old.len(), new.len());
-    let at = file.windows(old.len()).position(|window| window == old.as_bytes());
+    let at = file
+        .windows(old.len())
+        .position(|window| window == old.as_bytes());
     let at = at.expect("the text to exchange is in the file");
     [&file[..at], new.as_bytes(), &file[at + old.len()..]].concat()
 }

@@ -62,15 +62,31 @@ fn inherited_attributes_survive() {
     let branch = "<< /Type /Pages /Parent 2 0 R /Kids [3 0 R] /Count 1 /Rotate 90 /CropBox [10 10 390 250] >>";
     let content = "BT /F1 18 Tf 72 200 Td (Hello page) Tj ET";
     let file = File::one_page("", content).with(2, pages).with(6, branch);
-    assert_stamped("inherited", &file.with(3, "<< /Type /Page /Parent 6 0 R /Contents 4 0 R >>").bytes());
+    assert_stamped(
+        "inherited",
+        &file
+            .with(3, "<< /Type /Page /Parent 6 0 R /Contents 4 0 R >>")
+            .bytes(),
+    );
 }
 
 #[test]
 fn pages_that_share_resources_and_content_are_each_marked_once() {
-    let file = File::pages(&format!("{LETTER} /Resources 6 0 R"), &[text("unused"), text("unused")]);
-    let page = format!("<< /Type /Page /Parent 2 0 R /Contents 4 0 R {LETTER} /Resources 6 0 R /Annots 7 0 R >>");
-    let file = file.with(6, "<< /Font << /F1 5 0 R >> /XObject 8 0 R >>").with(7, "[]").with(8, "<< >>");
-    let file = file.with(10, &page).with(12, &page).with_stream(4, "", text("Shared").as_bytes());
+    let file = File::pages(
+        &format!("{LETTER} /Resources 6 0 R"),
+        &[text("unused"), text("unused")],
+    );
+    let page = format!(
+        "<< /Type /Page /Parent 2 0 R /Contents 4 0 R {LETTER} /Resources 6 0 R /Annots 7 0 R >>"
+    );
+    let file = file
+        .with(6, "<< /Font << /F1 5 0 R >> /XObject 8 0 R >>")
+        .with(7, "[]")
+        .with(8, "<< >>");
+    let file = file
+        .with(10, &page)
+        .with(12, &page)
+        .with_stream(4, "", text("Shared").as_bytes());
     assert_stamped("shared", &file.bytes());
 }
 
@@ -85,8 +101,13 @@ fn content_may_be_an_array_a_reference_to_one_or_missing() {
         ("a reference to null", "9 0 R"),
     ];
     for (case, contents) in contents {
-        let file = File::hello().with(3, format!("<< /Type /Page /Parent 2 0 R {LETTER} {FONT} /Contents {contents} >>"));
-        let file = file.with_stream(6, "", b"q BT /F1 18 Tf 72 600 Td").with_stream(7, "", b"(Two halves) Tj ET Q");
+        let file = File::hello().with(
+            3,
+            format!("<< /Type /Page /Parent 2 0 R {LETTER} {FONT} /Contents {contents} >>"),
+        );
+        let file = file
+            .with_stream(6, "", b"q BT /F1 18 Tf 72 600 Td")
+            .with_stream(7, "", b"(Two halves) Tj ET Q");
         assert_stamped(case, &file.with(8, "[6 0 R 7 0 R]").with(9, "null").bytes());
     }
     let bare = format!("<< /Type /Page /Parent 2 0 R {LETTER} >>");
@@ -95,7 +116,10 @@ fn content_may_be_an_array_a_reference_to_one_or_missing() {
 
 #[test]
 fn encoded_content_stays_readable_alone_and_in_an_array() {
-    let hexadecimal: String = text("Hello page").bytes().map(|byte| format!("{byte:02x}")).collect();
+    let hexadecimal: String = text("Hello page")
+        .bytes()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     let file = File::hello().with_stream(4, "/Filter 6 0 R", format!("{hexadecimal}>").as_bytes());
     let file = file.with(6, "[/ASCIIHexDecode]");
     assert_stamped("alone", &file.bytes());
@@ -116,35 +140,58 @@ fn what_a_page_leaves_open_does_not_reach_the_mark() {
     ];
     for (case, ending) in endings {
         let content = format!("{} {ending}", text("Hello page"));
-        assert_stamped(case, &File::one_page(&format!("{LETTER} {FONT}"), &content).bytes());
+        assert_stamped(
+            case,
+            &File::one_page(&format!("{LETTER} {FONT}"), &content).bytes(),
+        );
     }
 }
 
 #[test]
 fn the_mark_shows_on_white_black_and_red_pages() {
     for color in ["1 1 1", "0 0 0", "0.80 0.07 0.10"] {
-        let content = format!("{color} rg -10 -10 700 900 re f 0.5 g {}", text("Hello page"));
-        assert_stamped(color, &File::one_page(&format!("{LETTER} {FONT}"), &content).bytes());
+        let content = format!(
+            "{color} rg -10 -10 700 900 re f 0.5 g {}",
+            text("Hello page")
+        );
+        assert_stamped(
+            color,
+            &File::one_page(&format!("{LETTER} {FONT}"), &content).bytes(),
+        );
     }
 }
 
 #[test]
 fn an_annotation_that_covers_the_page_does_not_cover_the_mark() {
-    let page = format!("<< /Type /Page /Parent 2 0 R {LETTER} {FONT} /Contents 4 0 R /Annots [6 0 R] >>");
-    let annotation = "<< /Type /Annot /Subtype /Stamp /F 4 /Rect [0 0 612 792] /AP << /N 7 0 R >> >>";
+    let page =
+        format!("<< /Type /Page /Parent 2 0 R {LETTER} {FONT} /Contents 4 0 R /Annots [6 0 R] >>");
+    let annotation =
+        "<< /Type /Annot /Subtype /Stamp /F 4 /Rect [0 0 612 792] /AP << /N 7 0 R >> >>";
     let cover = "/Type /XObject /Subtype /Form /BBox [0 0 612 792]";
     let file = File::hello().with(3, page).with(6, annotation);
-    assert_stamped("covered", &file.with_stream(7, cover, b"0.9 g 0 0 612 792 re f").bytes());
+    assert_stamped(
+        "covered",
+        &file
+            .with_stream(7, cover, b"0.9 g 0 0 612 792 re f")
+            .bytes(),
+    );
 }
 
 #[test]
 fn names_that_the_stamp_would_use_may_be_taken() {
-    let taken = "/XObject << /CountersignMark0 6 0 R /CountersignPage0 6 0 R /CountersignMark2 6 0 R >>";
+    let taken =
+        "/XObject << /CountersignMark0 6 0 R /CountersignPage0 6 0 R /CountersignMark2 6 0 R >>";
     let resources = format!("/Resources << /Font << /F1 5 0 R >> {taken} >>");
     let content = format!("{} /CountersignMark0 Do", text("Hello page"));
-    let form = "/Type /XObject /Subtype /Form /BBox [0 0 612 792] /Resources << /Font << /F1 5 0 R >> >>";
+    let form =
+        "/Type /XObject /Subtype /Form /BBox [0 0 612 792] /Resources << /Font << /F1 5 0 R >> >>";
     let file = File::one_page(&format!("{LETTER} {resources}"), &content);
-    assert_stamped("taken", &file.with_stream(6, form, b"BT /F1 9 Tf 72 400 Td (A form) Tj ET").bytes());
+    assert_stamped(
+        "taken",
+        &file
+            .with_stream(6, form, b"BT /F1 9 Tf 72 400 Td (A form) Tj ET")
+            .bytes(),
+    );
 }
 
 #[test]

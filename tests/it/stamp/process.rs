@@ -17,7 +17,9 @@ fn stamper(limits: Limits) -> Stamper {
 }
 
 fn run<T>(future: impl Future<Output = T>) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
     runtime.expect("a runtime").block_on(future)
 }
 
@@ -29,7 +31,11 @@ fn code(stamper: &Stamper, input: Vec<u8>) -> &'static str {
 #[test]
 fn the_child_process_answers_what_the_stamp_answers() {
     let stamper = stamper(Limits::default());
-    let files = [File::hello().bytes(), b"not a PDF".to_vec(), File::hello().with(2, "<< >>").bytes()];
+    let files = [
+        File::hello().bytes(),
+        b"not a PDF".to_vec(),
+        File::hello().with(2, "<< >>").bytes(),
+    ];
     for input in files {
         assert_eq!(run(stamper.stamp(input.clone(), &mark())), stamped(&input));
     }
@@ -37,14 +43,19 @@ fn the_child_process_answers_what_the_stamp_answers() {
 
 #[test]
 fn a_thousand_pages_fit_the_default_limits() {
-    let contents: Vec<String> = (0..1_000).map(|page| text(&format!("Page {page}"))).collect();
+    let contents: Vec<String> = (0..1_000)
+        .map(|page| text(&format!("Page {page}")))
+        .collect();
     let file = File::pages(&format!("{LETTER} {FONT}"), &contents).bytes();
     assert_eq!(code(&stamper(Limits::default()), file), "stamped");
 }
 
 #[test]
 fn a_bomb_dies_in_the_child_and_the_next_document_is_stamped() {
-    let limits = Limits { memory_bytes: 128 << 20, ..Limits::default() };
+    let limits = Limits {
+        memory_bytes: 128 << 20,
+        ..Limits::default()
+    };
     let stamper = stamper(limits);
     let bomb = bomb(60 << 20, 4);
     assert!(bomb.len() < 1 << 20);
@@ -54,27 +65,42 @@ fn a_bomb_dies_in_the_child_and_the_next_document_is_stamped() {
 
 #[test]
 fn one_stream_that_inflates_beyond_measure_is_refused() {
-    assert_eq!(code(&stamper(Limits::default()), bomb(65 << 20, 2)), "pdf_limit_exceeded");
+    assert_eq!(
+        code(&stamper(Limits::default()), bomb(65 << 20, 2)),
+        "pdf_limit_exceeded"
+    );
 }
 
 #[test]
 fn processor_time_is_limited() {
-    let limits = Limits { cpu_seconds: 1, ..Limits::default() };
+    let limits = Limits {
+        cpu_seconds: 1,
+        ..Limits::default()
+    };
     assert_eq!(code(&stamper(limits), slow(500)), "pdf_limit_exceeded");
 }
 
 #[test]
 fn what_is_too_large_is_refused_before_and_after() {
     let file = File::hello().bytes();
-    let small = Limits { max_input_bytes: file.len() as u64 - 1, ..Limits::default() };
+    let small = Limits {
+        max_input_bytes: file.len() as u64 - 1,
+        ..Limits::default()
+    };
     assert_eq!(code(&stamper(small), file.clone()), "pdf_too_large");
-    let small = Limits { max_output_bytes: file.len() as u64, ..Limits::default() };
+    let small = Limits {
+        max_output_bytes: file.len() as u64,
+        ..Limits::default()
+    };
     assert_eq!(code(&stamper(small), file), "pdf_too_large");
 }
 
 #[test]
 fn too_many_pages_are_refused_by_the_child() {
-    let limits = Limits { max_pages: 1, ..Limits::default() };
+    let limits = Limits {
+        max_pages: 1,
+        ..Limits::default()
+    };
     let file = File::pages(LETTER, &[String::new(), String::new()]).bytes();
     assert_eq!(code(&stamper(limits), file), "pdf_too_many_pages");
 }
@@ -82,7 +108,10 @@ fn too_many_pages_are_refused_by_the_child() {
 #[test]
 fn a_child_that_never_answers_is_killed_when_its_time_is_up() {
     let directory = tempfile::tempdir().expect("a temporary directory");
-    let limits = Limits { wall_seconds: 1, ..Limits::default() };
+    let limits = Limits {
+        wall_seconds: 1,
+        ..Limits::default()
+    };
     let stamper = Stamper::new(sleeper(directory.path()), limits);
     assert_eq!(code(&stamper, File::hello().bytes()), "pdf_limit_exceeded");
 }
@@ -91,14 +120,22 @@ fn a_child_that_never_answers_is_killed_when_its_time_is_up() {
 fn a_child_without_an_answer_is_a_failure_and_never_a_document() {
     for program in ["/bin/false", "/bin/true", "/bin/echo", "/no/such/program"] {
         let stamper = Stamper::new(PathBuf::from(program), Limits::default());
-        assert_eq!(code(&stamper, File::hello().bytes()), "stamp_failed", "{program}");
+        assert_eq!(
+            code(&stamper, File::hello().bytes()),
+            "stamp_failed",
+            "{program}"
+        );
     }
 }
 
 #[test]
 fn a_full_waiting_line_is_busy() {
     let directory = tempfile::tempdir().expect("a temporary directory");
-    let limits = Limits { wall_seconds: 1, concurrency: 1, ..Limits::default() };
+    let limits = Limits {
+        wall_seconds: 1,
+        concurrency: 1,
+        ..Limits::default()
+    };
     let stamper = Arc::new(Stamper::new(sleeper(directory.path()), limits));
     let answers = run(async move {
         let mut requests = JoinSet::new();
@@ -108,9 +145,18 @@ fn a_full_waiting_line_is_busy() {
         }
         requests.join_all().await
     });
-    let busy = answers.iter().filter(|answer| **answer == Err(Refusal::Busy)).count();
-    let limited = answers.iter().filter(|answer| **answer == Err(Refusal::ResourceLimit)).count();
-    assert!(busy >= 1 && limited >= 1 && busy + limited == 6, "{answers:?}");
+    let busy = answers
+        .iter()
+        .filter(|answer| **answer == Err(Refusal::Busy))
+        .count();
+    let limited = answers
+        .iter()
+        .filter(|answer| **answer == Err(Refusal::ResourceLimit))
+        .count();
+    assert!(
+        busy >= 1 && limited >= 1 && busy + limited == 6,
+        "{answers:?}"
+    );
 }
 
 /// A page whose `streams` inflate to `size_bytes` each.
@@ -129,8 +175,13 @@ pub fn bomb(size_bytes: usize, streams: u32) -> Vec<u8> {
 pub fn slow(count: usize) -> Vec<u8> {
     let mut file = File::pages(LETTER, &vec![String::new(); count]);
     file.stream(4, "/Filter /FlateDecode", &deflated_blanks(16 << 20));
-    for page in file.objects.values_mut().filter(|body| body.starts_with(b"<< /Type /Page /")) {
-        *page = format!("<< /Type /Page /Parent 2 0 R {LETTER} /Contents [4 0 R 4 0 R] >>").into_bytes();
+    for page in file
+        .objects
+        .values_mut()
+        .filter(|body| body.starts_with(b"<< /Type /Page /"))
+    {
+        *page = format!("<< /Type /Page /Parent 2 0 R {LETTER} /Contents [4 0 R 4 0 R] >>")
+            .into_bytes();
     }
     file.bytes()
 }

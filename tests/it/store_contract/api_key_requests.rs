@@ -38,9 +38,22 @@ async fn a_request_is_decided_once(db: TestDatabase) {
     let (acme, other) = (Acme::insert(&store).await, Acme::insert(&store).await);
     let (written, made) = (request(&acme), key(&acme));
     let (id, key_id, stored) = (written.id, made.id, written.clone());
-    write(&store, move |tx| tx.insert_api_key(&made, &[]).and_then(|()| tx.insert_api_key_request(&stored))).await.expect("a request");
-    assert_eq!(read(&store, move |c| c.find_api_key_request(other.organization, id)).await, None);
-    assert_eq!(read(&store, move |c| c.find_api_key_request_of_key(key_id)).await, None);
+    write(&store, move |tx| {
+        tx.insert_api_key(&made, &[])
+            .and_then(|()| tx.insert_api_key_request(&stored))
+    })
+    .await
+    .expect("a request");
+    assert_eq!(
+        read(&store, move |c| c
+            .find_api_key_request(other.organization, id))
+        .await,
+        None
+    );
+    assert_eq!(
+        read(&store, move |c| c.find_api_key_request_of_key(key_id)).await,
+        None
+    );
     let decided = ApiKeyRequest {
         state: KeyRequestState::Approved,
         decided_by: Some(acme.person),
@@ -49,35 +62,84 @@ async fn a_request_is_decided_once(db: TestDatabase) {
         api_key_id: Some(key_id),
         ..written
     };
-    let change = |row: ApiKeyRequest| write(&store, move |tx| tx.change_api_key_request(&row, KeyRequestState::Open));
-    let foreign = ApiKeyRequest { organization_id: other.organization, ..decided.clone() };
+    let change = |row: ApiKeyRequest| {
+        write(&store, move |tx| {
+            tx.change_api_key_request(&row, KeyRequestState::Open)
+        })
+    };
+    let foreign = ApiKeyRequest {
+        organization_id: other.organization,
+        ..decided.clone()
+    };
     assert_eq!(change(foreign).await, Err(Error::NotFound));
     change(decided.clone()).await.expect("decided");
     assert_eq!(change(decided.clone()).await, Err(Error::NotFound));
-    let found = read(&store, move |c| c.find_api_key_request(acme.organization, id)).await;
-    assert_eq!((found.as_ref(), found.as_ref().map(ApiKeyRequest::workspaces)), (Some(&decided), Some(vec![acme.workspace])));
-    assert_eq!(read(&store, move |c| c.find_api_key_request_of_key(key_id)).await, Some(decided));
+    let found = read(&store, move |c| {
+        c.find_api_key_request(acme.organization, id)
+    })
+    .await;
+    assert_eq!(
+        (
+            found.as_ref(),
+            found.as_ref().map(ApiKeyRequest::workspaces)
+        ),
+        (Some(&decided), Some(vec![acme.workspace]))
+    );
+    assert_eq!(
+        read(&store, move |c| c.find_api_key_request_of_key(key_id)).await,
+        Some(decided)
+    );
 }
 
 async fn requests_are_paged_and_counted(db: TestDatabase) {
     let store = open(&db);
     let (acme, other) = (Acme::insert(&store).await, Acme::insert(&store).await);
     let mut ids = Vec::new();
-    for state in [KeyRequestState::Open, KeyRequestState::Refused, KeyRequestState::Open] {
-        let written = ApiKeyRequest { state, ..request(&acme) };
+    for state in [
+        KeyRequestState::Open,
+        KeyRequestState::Refused,
+        KeyRequestState::Open,
+    ] {
+        let written = ApiKeyRequest {
+            state,
+            ..request(&acme)
+        };
         ids.push(written.id);
-        write(&store, move |tx| tx.insert_api_key_request(&written)).await.expect("a request");
+        write(&store, move |tx| tx.insert_api_key_request(&written))
+            .await
+            .expect("a request");
     }
     ids.sort_unstable();
     ids.reverse();
     let page = async |requester, state, after, most| {
-        let rows = read(&store, move |c| c.list_api_key_requests_page(acme.organization, requester, state, after, most)).await;
+        let rows = read(&store, move |c| {
+            c.list_api_key_requests_page(acme.organization, requester, state, after, most)
+        })
+        .await;
         rows.into_iter().map(|row| row.id).collect::<Vec<_>>()
     };
     assert_eq!(page(None, None, None, 9).await, ids);
-    assert_eq!(page(Some(acme.person), None, Some((NOW, ids[0])), 1).await, ids[1..2]);
-    assert_eq!(page(None, Some(KeyRequestState::Refused), None, 9).await.len(), 1);
+    assert_eq!(
+        page(Some(acme.person), None, Some((NOW, ids[0])), 1).await,
+        ids[1..2]
+    );
+    assert_eq!(
+        page(None, Some(KeyRequestState::Refused), None, 9)
+            .await
+            .len(),
+        1
+    );
     assert!(page(Some(other.person), None, None, 9).await.is_empty());
-    assert_eq!(read(&store, move |c| c.count_open_api_key_requests(acme.organization, acme.person)).await, 2);
-    assert_eq!(read(&store, move |c| c.count_open_api_key_requests(other.organization, acme.person)).await, 0);
+    assert_eq!(
+        read(&store, move |c| c
+            .count_open_api_key_requests(acme.organization, acme.person))
+        .await,
+        2
+    );
+    assert_eq!(
+        read(&store, move |c| c
+            .count_open_api_key_requests(other.organization, acme.person))
+        .await,
+        0
+    );
 }

@@ -15,7 +15,11 @@ both_databases!(
     only_the_sessions_newest_requests_stay,
 );
 
-fn request(session: SessionId, application: ApplicationId, expires_at: Timestamp) -> AuthorizationRequest {
+fn request(
+    session: SessionId,
+    application: ApplicationId,
+    expires_at: Timestamp,
+) -> AuthorizationRequest {
     AuthorizationRequest {
         id: AuthorizationRequestId::generate(NOW),
         session_id: session,
@@ -35,34 +39,82 @@ async fn a_request_is_found_by_its_own_session_only(db: TestDatabase) {
     let (own, other) = (SessionId::generate(NOW), SessionId::generate(NOW));
     let written = request(own, application, LATER);
     let (id, copy) = (written.id, written.clone());
-    write(&store, move |tx| tx.insert_authorization_request(&copy)).await.expect("inserted");
-    let found = read(&store, move |c| c.find_authorization_request(own, id)).await.expect("found");
+    write(&store, move |tx| tx.insert_authorization_request(&copy))
+        .await
+        .expect("inserted");
+    let found = read(&store, move |c| c.find_authorization_request(own, id))
+        .await
+        .expect("found");
     assert_eq!(format!("{found:?}"), format!("{written:?}"));
-    assert!(read(&store, move |c| c.find_authorization_request(other, id)).await.is_none());
+    assert!(
+        read(&store, move |c| c.find_authorization_request(other, id))
+            .await
+            .is_none()
+    );
     let unknown = request(own, ApplicationId::generate(NOW), LATER);
-    assert!(is_constraint(&write(&store, move |tx| tx.insert_authorization_request(&unknown)).await));
+    assert!(is_constraint(
+        &write(&store, move |tx| tx.insert_authorization_request(&unknown)).await
+    ));
 }
 
 async fn a_request_is_decided_once(db: TestDatabase) {
     let store = open(&db);
-    let row = request(SessionId::generate(NOW), Acme::insert(&store).await.insert_application(&store).await, LATER);
+    let row = request(
+        SessionId::generate(NOW),
+        Acme::insert(&store).await.insert_application(&store).await,
+        LATER,
+    );
     let (session, id) = (row.session_id, row.id);
-    write(&store, move |tx| tx.insert_authorization_request(&row)).await.expect("inserted");
-    write(&store, move |tx| tx.delete_authorization_request(id)).await.expect("taken");
-    assert_eq!(write(&store, move |tx| tx.delete_authorization_request(id)).await, Err(Error::NotFound));
-    assert!(read(&store, move |c| c.find_authorization_request(session, id)).await.is_none());
+    write(&store, move |tx| tx.insert_authorization_request(&row))
+        .await
+        .expect("inserted");
+    write(&store, move |tx| tx.delete_authorization_request(id))
+        .await
+        .expect("taken");
+    assert_eq!(
+        write(&store, move |tx| tx.delete_authorization_request(id)).await,
+        Err(Error::NotFound)
+    );
+    assert!(
+        read(&store, move |c| c.find_authorization_request(session, id))
+            .await
+            .is_none()
+    );
 }
 
 async fn only_the_sessions_expired_requests_are_removed(db: TestDatabase) {
     let store = open(&db);
     let application = Acme::insert(&store).await.insert_application(&store).await;
     let (own, other) = (SessionId::generate(NOW), SessionId::generate(NOW));
-    let rows = [request(own, application, EARLIER), request(own, application, LATER), request(other, application, EARLIER)];
+    let rows = [
+        request(own, application, EARLIER),
+        request(own, application, LATER),
+        request(other, application, EARLIER),
+    ];
     let [expired, live, foreign] = [rows[0].id, rows[1].id, rows[2].id];
-    write(&store, move |tx| rows.iter().try_for_each(|row| tx.insert_authorization_request(row))).await.expect("inserted");
-    assert_eq!(write(&store, move |tx| tx.delete_expired_authorization_requests(own)).await, Ok(1));
-    for (session, id, stays) in [(own, expired, false), (own, live, true), (other, foreign, true)] {
-        assert_eq!(read(&store, move |c| c.find_authorization_request(session, id)).await.is_some(), stays);
+    write(&store, move |tx| {
+        rows.iter()
+            .try_for_each(|row| tx.insert_authorization_request(row))
+    })
+    .await
+    .expect("inserted");
+    assert_eq!(
+        write(&store, move |tx| tx
+            .delete_expired_authorization_requests(own))
+        .await,
+        Ok(1)
+    );
+    for (session, id, stays) in [
+        (own, expired, false),
+        (own, live, true),
+        (other, foreign, true),
+    ] {
+        assert_eq!(
+            read(&store, move |c| c.find_authorization_request(session, id))
+                .await
+                .is_some(),
+            stays
+        );
     }
 }
 
@@ -70,12 +122,36 @@ async fn only_the_sessions_newest_requests_stay(db: TestDatabase) {
     let store = open(&db);
     let application = Acme::insert(&store).await.insert_application(&store).await;
     let (own, other) = (SessionId::generate(NOW), SessionId::generate(NOW));
-    let rows = [request(own, application, EARLIER), request(own, application, LATER), request(other, application, EARLIER)];
+    let rows = [
+        request(own, application, EARLIER),
+        request(own, application, LATER),
+        request(other, application, EARLIER),
+    ];
     let [old, new, foreign] = [rows[0].id, rows[1].id, rows[2].id];
-    write(&store, move |tx| rows.iter().try_for_each(|row| tx.insert_authorization_request(row))).await.expect("inserted");
-    assert_eq!(write(&store, move |tx| tx.delete_oldest_authorization_requests(own, 1)).await, Ok(1));
-    assert_eq!(write(&store, move |tx| tx.delete_oldest_authorization_requests(own, 1)).await, Ok(0));
+    write(&store, move |tx| {
+        rows.iter()
+            .try_for_each(|row| tx.insert_authorization_request(row))
+    })
+    .await
+    .expect("inserted");
+    assert_eq!(
+        write(&store, move |tx| tx
+            .delete_oldest_authorization_requests(own, 1))
+        .await,
+        Ok(1)
+    );
+    assert_eq!(
+        write(&store, move |tx| tx
+            .delete_oldest_authorization_requests(own, 1))
+        .await,
+        Ok(0)
+    );
     for (session, id, stays) in [(own, old, false), (own, new, true), (other, foreign, true)] {
-        assert_eq!(read(&store, move |c| c.find_authorization_request(session, id)).await.is_some(), stays);
+        assert_eq!(
+            read(&store, move |c| c.find_authorization_request(session, id))
+                .await
+                .is_some(),
+            stays
+        );
     }
 }

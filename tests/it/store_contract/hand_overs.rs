@@ -11,13 +11,25 @@ use super::api_keys::key;
 use super::{Acme, LATER, NOW, is_constraint, open, read, unique_digest, write};
 use crate::databases::{TestDatabase, both_databases};
 
-both_databases!(a_link_is_used_once, links_of_a_key_are_listed_counted_and_revoked);
+both_databases!(
+    a_link_is_used_once,
+    links_of_a_key_are_listed_counted_and_revoked
+);
 
 async fn insert_key(store: &Store, acme: &Acme) -> (ApiKeyId, ApiKeySecretId) {
     let written = key(acme);
-    let secret = ApiKeySecret::first(written.id, format!("{:012x}", rand::random::<u64>() >> 16), unique_digest(), acme.person, NOW);
+    let secret = ApiKeySecret::first(
+        written.id,
+        format!("{:012x}", rand::random::<u64>() >> 16),
+        unique_digest(),
+        acme.person,
+        NOW,
+    );
     let (organization, ids) = (acme.organization, (written.id, secret.id));
-    let both = move |tx: &mut Tx<'_>| tx.insert_api_key(&written, &[]).and_then(|()| tx.insert_api_key_secret(organization, &secret));
+    let both = move |tx: &mut Tx<'_>| {
+        tx.insert_api_key(&written, &[])
+            .and_then(|()| tx.insert_api_key_secret(organization, &secret))
+    };
     write(store, both).await.expect("a key");
     ids
 }
@@ -45,31 +57,92 @@ async fn a_link_is_used_once(db: TestDatabase) {
     let (acme, other) = (Acme::insert(&store).await, Acme::insert(&store).await);
     let (key, secret) = insert_key(&store, &acme).await;
     let digest = unique_digest();
-    let (written, twin) = (hand_over(&acme, key, digest.clone()), hand_over(&acme, key, digest.clone()));
+    let (written, twin) = (
+        hand_over(&acme, key, digest.clone()),
+        hand_over(&acme, key, digest.clone()),
+    );
     let (id, stored) = (written.id, written.clone());
-    write(&store, move |tx| tx.insert_hand_over(&stored)).await.expect("a link");
-    assert!(is_constraint(&write(&store, move |tx| tx.insert_hand_over(&twin)).await), "a digest is one link's");
-    assert_eq!(read(&store, move |c| c.find_hand_over_by_digest(&[unique_digest(), digest])).await, Some(written));
-    assert_eq!(read(&store, move |c| c.find_hand_over_by_digest(&[unique_digest()])).await, None);
-    assert_eq!(read(&store, move |c| c.find_hand_over(other.organization, id)).await, None);
-    write(&store, move |tx| tx.redeem_hand_over(id, secret)).await.expect("used");
-    assert_eq!(write(&store, move |tx| tx.redeem_hand_over(id, secret)).await, Err(Error::NotFound));
-    let found = read(&store, move |c| c.find_hand_over(acme.organization, id)).await.expect("found");
-    assert_eq!((found.state, found.used_at, found.secret_id), (HandOverState::Used, Some(NOW), Some(secret)));
+    write(&store, move |tx| tx.insert_hand_over(&stored))
+        .await
+        .expect("a link");
+    assert!(
+        is_constraint(&write(&store, move |tx| tx.insert_hand_over(&twin)).await),
+        "a digest is one link's"
+    );
+    assert_eq!(
+        read(&store, move |c| c
+            .find_hand_over_by_digest(&[unique_digest(), digest]))
+        .await,
+        Some(written)
+    );
+    assert_eq!(
+        read(&store, move |c| c
+            .find_hand_over_by_digest(&[unique_digest()]))
+        .await,
+        None
+    );
+    assert_eq!(
+        read(&store, move |c| c.find_hand_over(other.organization, id)).await,
+        None
+    );
+    write(&store, move |tx| tx.redeem_hand_over(id, secret))
+        .await
+        .expect("used");
+    assert_eq!(
+        write(&store, move |tx| tx.redeem_hand_over(id, secret)).await,
+        Err(Error::NotFound)
+    );
+    let found = read(&store, move |c| c.find_hand_over(acme.organization, id))
+        .await
+        .expect("found");
+    assert_eq!(
+        (found.state, found.used_at, found.secret_id),
+        (HandOverState::Used, Some(NOW), Some(secret))
+    );
 }
 
 async fn links_of_a_key_are_listed_counted_and_revoked(db: TestDatabase) {
     let store = open(&db);
     let acme = Acme::insert(&store).await;
-    let ((key, _), (other, _)) = (insert_key(&store, &acme).await, insert_key(&store, &acme).await);
-    let (one, two) = (hand_over(&acme, key, unique_digest()), hand_over(&acme, other, unique_digest()));
+    let ((key, _), (other, _)) = (
+        insert_key(&store, &acme).await,
+        insert_key(&store, &acme).await,
+    );
+    let (one, two) = (
+        hand_over(&acme, key, unique_digest()),
+        hand_over(&acme, other, unique_digest()),
+    );
     let (id, kept) = (one.id, two.id);
-    write(&store, move |tx| tx.insert_hand_over(&one).and_then(|()| tx.insert_hand_over(&two))).await.expect("two links");
-    write(&store, move |tx| tx.count_wrong_address(id)).await.expect("counted");
-    assert_eq!(write(&store, move |tx| tx.revoke_hand_overs(key)).await, Ok(1));
-    assert_eq!(write(&store, move |tx| tx.revoke_hand_overs(key)).await, Ok(0));
+    write(&store, move |tx| {
+        tx.insert_hand_over(&one)
+            .and_then(|()| tx.insert_hand_over(&two))
+    })
+    .await
+    .expect("two links");
+    write(&store, move |tx| tx.count_wrong_address(id))
+        .await
+        .expect("counted");
+    assert_eq!(
+        write(&store, move |tx| tx.revoke_hand_overs(key)).await,
+        Ok(1)
+    );
+    assert_eq!(
+        write(&store, move |tx| tx.revoke_hand_overs(key)).await,
+        Ok(0)
+    );
     let listed = read(&store, move |c| c.list_hand_overs(key, 9)).await;
-    assert_eq!(listed.iter().map(|row| (row.id, row.state, row.wrong_addresses)).collect::<Vec<_>>(), [(id, HandOverState::Revoked, 1)]);
-    let found = read(&store, move |c| c.find_hand_over(acme.organization, kept)).await.expect("found");
-    assert_eq!((found.state, found.wrong_addresses), (HandOverState::Open, 0));
+    assert_eq!(
+        listed
+            .iter()
+            .map(|row| (row.id, row.state, row.wrong_addresses))
+            .collect::<Vec<_>>(),
+        [(id, HandOverState::Revoked, 1)]
+    );
+    let found = read(&store, move |c| c.find_hand_over(acme.organization, kept))
+        .await
+        .expect("found");
+    assert_eq!(
+        (found.state, found.wrong_addresses),
+        (HandOverState::Open, 0)
+    );
 }

@@ -7,7 +7,9 @@ use countersign::types::id::{OrganizationId, UserId, WorkspaceId};
 use countersign::types::state::{Licence, MemberState, OrganizationRole, UserKind, UserState};
 use countersign::types::time::Timestamp;
 
-use super::{Acme, EARLIER, LATER, NOW, ends_what_is_remembered_of, is_constraint, open, person, read, write};
+use super::{
+    Acme, EARLIER, LATER, NOW, ends_what_is_remembered_of, is_constraint, open, person, read, write,
+};
 use crate::databases::{TestDatabase, both_databases};
 
 both_databases!(
@@ -32,7 +34,12 @@ fn member(acme: &Acme, role: OrganizationRole) -> Member {
 }
 
 fn seat(workspace: WorkspaceId, user: UserId) -> WorkspaceMember {
-    WorkspaceMember { workspace_id: workspace, user_id: user, role: "viewer".to_owned(), created_at: NOW }
+    WorkspaceMember {
+        workspace_id: workspace,
+        user_id: user,
+        role: "viewer".to_owned(),
+        created_at: NOW,
+    }
 }
 
 async fn a_member_is_found_in_this_organization_only(db: TestDatabase) {
@@ -41,48 +48,122 @@ async fn a_member_is_found_in_this_organization_only(db: TestDatabase) {
     let row = member(&acme, OrganizationRole::Admin);
     ends_what_is_remembered_of(&store, Subject::Organization(acme.organization), {
         let (organization_id, user_id) = (row.organization_id, row.user_id);
-        move |tx| tx.insert_member(&Member::new(organization_id, user_id, OrganizationRole::Admin, Licence::ReadOnly, NOW))
+        move |tx| {
+            tx.insert_member(&Member::new(
+                organization_id,
+                user_id,
+                OrganizationRole::Admin,
+                Licence::ReadOnly,
+                NOW,
+            ))
+        }
     })
     .await;
-    let found = read(&store, move |c| c.find_member(acme.organization, acme.person)).await.expect("found");
+    let found = read(&store, move |c| {
+        c.find_member(acme.organization, acme.person)
+    })
+    .await
+    .expect("found");
     assert!(found.role == OrganizationRole::Admin && found.licence == Licence::ReadOnly);
-    assert!(read(&store, move |c| c.find_member(other.organization, acme.person)).await.is_none());
-    assert!(read(&store, move |c| c.find_member(acme.organization, other.person)).await.is_none());
+    assert!(
+        read(&store, move |c| c
+            .find_member(other.organization, acme.person))
+        .await
+        .is_none()
+    );
+    assert!(
+        read(&store, move |c| c
+            .find_member(acme.organization, other.person))
+        .await
+        .is_none()
+    );
 }
 
 async fn a_user_is_a_member_once(db: TestDatabase) {
     let store = open(&db);
     let acme = Acme::insert(&store).await;
-    let (first, second) = (member(&acme, OrganizationRole::Member), member(&acme, OrganizationRole::Owner));
-    write(&store, move |tx| tx.insert_member(&first)).await.expect("the first");
-    assert!(is_constraint(&write(&store, move |tx| tx.insert_member(&second)).await));
-    let found = read(&store, move |c| c.find_member(acme.organization, acme.person)).await.expect("found");
+    let (first, second) = (
+        member(&acme, OrganizationRole::Member),
+        member(&acme, OrganizationRole::Owner),
+    );
+    write(&store, move |tx| tx.insert_member(&first))
+        .await
+        .expect("the first");
+    assert!(is_constraint(
+        &write(&store, move |tx| tx.insert_member(&second)).await
+    ));
+    let found = read(&store, move |c| {
+        c.find_member(acme.organization, acme.person)
+    })
+    .await
+    .expect("found");
     assert_eq!(found.role, OrganizationRole::Member);
 }
 
 async fn a_role_changes_from_the_expected_one_only(db: TestDatabase) {
     let store = open(&db);
     let acme = Acme::insert(&store).await;
-    let (organization, user, row) = (acme.organization, acme.person, member(&acme, OrganizationRole::Owner));
-    write(&store, move |tx| tx.insert_member(&row)).await.expect("inserted");
-    let demote = move |tx: &mut Tx| tx.change_member_role(organization, user, OrganizationRole::Owner, OrganizationRole::Member);
+    let (organization, user, row) = (
+        acme.organization,
+        acme.person,
+        member(&acme, OrganizationRole::Owner),
+    );
+    write(&store, move |tx| tx.insert_member(&row))
+        .await
+        .expect("inserted");
+    let demote = move |tx: &mut Tx| {
+        tx.change_member_role(
+            organization,
+            user,
+            OrganizationRole::Owner,
+            OrganizationRole::Member,
+        )
+    };
     ends_what_is_remembered_of(&store, Subject::Organization(organization), demote).await;
     assert_eq!(write(&store, demote).await, Err(Error::NotFound));
     let other = Acme::insert(&store).await.organization;
-    let foreign = write(&store, move |tx| tx.change_member_role(other, user, OrganizationRole::Member, OrganizationRole::Owner)).await;
+    let foreign = write(&store, move |tx| {
+        tx.change_member_role(
+            other,
+            user,
+            OrganizationRole::Member,
+            OrganizationRole::Owner,
+        )
+    })
+    .await;
     assert_eq!(foreign, Err(Error::NotFound));
-    assert_eq!(read(&store, move |c| c.find_member(organization, user)).await.expect("found").role, OrganizationRole::Member);
+    assert_eq!(
+        read(&store, move |c| c.find_member(organization, user))
+            .await
+            .expect("found")
+            .role,
+        OrganizationRole::Member
+    );
 }
 
 async fn a_licence_changes_from_the_expected_one_only(db: TestDatabase) {
     let store = open(&db);
     let acme = Acme::insert(&store).await;
-    let (organization, user, row) = (acme.organization, acme.person, member(&acme, OrganizationRole::Member));
-    write(&store, move |tx| tx.insert_member(&row)).await.expect("inserted");
-    let narrow = move |tx: &mut Tx| tx.change_member_licence(organization, user, Licence::Full, Licence::ReadOnly);
+    let (organization, user, row) = (
+        acme.organization,
+        acme.person,
+        member(&acme, OrganizationRole::Member),
+    );
+    write(&store, move |tx| tx.insert_member(&row))
+        .await
+        .expect("inserted");
+    let narrow = move |tx: &mut Tx| {
+        tx.change_member_licence(organization, user, Licence::Full, Licence::ReadOnly)
+    };
     ends_what_is_remembered_of(&store, Subject::Organization(organization), narrow).await;
     assert_eq!(write(&store, narrow).await, Err(Error::NotFound));
-    assert_eq!(read(&store, move |c| c.find_member(organization, user)).await.expect("found").licence, Licence::ReadOnly);
+    assert_eq!(
+        read(&store, move |c| c.find_member(organization, user))
+            .await
+            .expect("found")
+            .licence,
+        Licence::ReadOnly
+    );
 }
 
 async fn owners_are_counted_per_organization(db: TestDatabase) {
@@ -90,54 +171,122 @@ async fn owners_are_counted_per_organization(db: TestDatabase) {
     let (acme, other) = (Acme::insert(&store).await, Acme::insert(&store).await);
     let mut admin = member(&acme, OrganizationRole::Admin);
     admin.user_id = other.person;
-    for row in [member(&acme, OrganizationRole::Owner), member(&other, OrganizationRole::Owner), admin] {
-        write(&store, move |tx| tx.insert_member(&row)).await.expect("inserted");
+    for row in [
+        member(&acme, OrganizationRole::Owner),
+        member(&other, OrganizationRole::Owner),
+        admin,
+    ] {
+        write(&store, move |tx| tx.insert_member(&row))
+            .await
+            .expect("inserted");
     }
-    assert_eq!(read(&store, move |c| c.count_owners(acme.organization, NOW)).await, 1);
-    assert_eq!(read(&store, |c| c.count_owners(OrganizationId::generate(NOW), NOW)).await, 0);
+    assert_eq!(
+        read(&store, move |c| c.count_owners(acme.organization, NOW)).await,
+        1
+    );
+    assert_eq!(
+        read(&store, |c| c
+            .count_owners(OrganizationId::generate(NOW), NOW))
+        .await,
+        0
+    );
 }
 
 async fn a_member_leaves_once(db: TestDatabase) {
     let store = open(&db);
     let acme = Acme::insert(&store).await;
-    let (organization, user, row) = (acme.organization, acme.person, member(&acme, OrganizationRole::Member));
-    write(&store, move |tx| tx.insert_member(&row)).await.expect("inserted");
+    let (organization, user, row) = (
+        acme.organization,
+        acme.person,
+        member(&acme, OrganizationRole::Member),
+    );
+    write(&store, move |tx| tx.insert_member(&row))
+        .await
+        .expect("inserted");
     let leave = move |tx: &mut Tx| tx.delete_member(organization, user);
     ends_what_is_remembered_of(&store, Subject::Organization(organization), leave).await;
     assert_eq!(write(&store, leave).await, Err(Error::NotFound));
-    assert!(read(&store, move |c| c.find_member(organization, user)).await.is_none());
+    assert!(
+        read(&store, move |c| c.find_member(organization, user))
+            .await
+            .is_none()
+    );
 }
 
 async fn a_workspace_role_is_listed_in_its_organization(db: TestDatabase) {
     let store = open(&db);
     let (acme, other) = (Acme::insert(&store).await, Acme::insert(&store).await);
-    let Acme { organization, person, workspace } = acme;
+    let Acme {
+        organization,
+        person,
+        workspace,
+    } = acme;
     ends_what_is_remembered_of(&store, Subject::Organization(organization), move |tx| {
         tx.insert_workspace_member(organization, &seat(workspace, person))
     })
     .await;
     let foreign = seat(other.workspace, person);
-    write(&store, move |tx| tx.insert_workspace_member(other.organization, &foreign)).await.expect("a member of both");
-    let again = write(&store, move |tx| tx.insert_workspace_member(organization, &seat(workspace, person))).await;
+    write(&store, move |tx| {
+        tx.insert_workspace_member(other.organization, &foreign)
+    })
+    .await
+    .expect("a member of both");
+    let again = write(&store, move |tx| {
+        tx.insert_workspace_member(organization, &seat(workspace, person))
+    })
+    .await;
     assert!(is_constraint(&again), "{again:?}");
-    assert_eq!(read(&store, move |c| c.list_workspace_roles(organization, person)).await, [(workspace, "viewer".to_owned())]);
-    assert_eq!(read(&store, move |c| c.list_workspace_roles(organization, other.person)).await, []);
+    assert_eq!(
+        read(&store, move |c| c
+            .list_workspace_roles(organization, person))
+        .await,
+        [(workspace, "viewer".to_owned())]
+    );
+    assert_eq!(
+        read(&store, move |c| c
+            .list_workspace_roles(organization, other.person))
+        .await,
+        []
+    );
 }
 
 async fn a_workspace_role_changes_from_the_expected_one_only(db: TestDatabase) {
     let store = open(&db);
-    let Acme { organization, person, workspace } = Acme::insert(&store).await;
-    write(&store, move |tx| tx.insert_workspace_member(organization, &seat(workspace, person))).await.expect("inserted");
-    let promote = move |tx: &mut Tx| tx.change_workspace_role(organization, workspace, person, "viewer", "admin");
+    let Acme {
+        organization,
+        person,
+        workspace,
+    } = Acme::insert(&store).await;
+    write(&store, move |tx| {
+        tx.insert_workspace_member(organization, &seat(workspace, person))
+    })
+    .await
+    .expect("inserted");
+    let promote = move |tx: &mut Tx| {
+        tx.change_workspace_role(organization, workspace, person, "viewer", "admin")
+    };
     ends_what_is_remembered_of(&store, Subject::Organization(organization), promote).await;
     assert_eq!(write(&store, promote).await, Err(Error::NotFound));
-    assert_eq!(read(&store, move |c| c.list_workspace_roles(organization, person)).await, [(workspace, "admin".to_owned())]);
+    assert_eq!(
+        read(&store, move |c| c
+            .list_workspace_roles(organization, person))
+        .await,
+        [(workspace, "admin".to_owned())]
+    );
 }
 
 async fn a_member_leaves_a_workspace_once(db: TestDatabase) {
     let store = open(&db);
-    let Acme { organization, person, workspace } = Acme::insert(&store).await;
-    write(&store, move |tx| tx.insert_workspace_member(organization, &seat(workspace, person))).await.expect("inserted");
+    let Acme {
+        organization,
+        person,
+        workspace,
+    } = Acme::insert(&store).await;
+    write(&store, move |tx| {
+        tx.insert_workspace_member(organization, &seat(workspace, person))
+    })
+    .await
+    .expect("inserted");
     let leave = move |tx: &mut Tx| tx.delete_workspace_member(organization, workspace, person);
     ends_what_is_remembered_of(&store, Subject::Organization(organization), leave).await;
     assert_eq!(write(&store, leave).await, Err(Error::NotFound));
@@ -147,15 +296,36 @@ async fn a_member_leaves_a_workspace_once(db: TestDatabase) {
 async fn another_organizations_workspace_is_out_of_reach(db: TestDatabase) {
     let store = open(&db);
     let (acme, other) = (Acme::insert(&store).await, Acme::insert(&store).await);
-    let (ours, theirs, workspace, user) = (acme.organization, other.organization, other.workspace, other.person);
-    let added = write(&store, move |tx| tx.insert_workspace_member(ours, &seat(workspace, user))).await;
+    let (ours, theirs, workspace, user) = (
+        acme.organization,
+        other.organization,
+        other.workspace,
+        other.person,
+    );
+    let added = write(&store, move |tx| {
+        tx.insert_workspace_member(ours, &seat(workspace, user))
+    })
+    .await;
     assert_eq!(added, Err(Error::NotFound));
-    write(&store, move |tx| tx.insert_workspace_member(theirs, &seat(workspace, user))).await.expect("inserted");
-    let changed = write(&store, move |tx| tx.change_workspace_role(ours, workspace, user, "viewer", "admin")).await;
+    write(&store, move |tx| {
+        tx.insert_workspace_member(theirs, &seat(workspace, user))
+    })
+    .await
+    .expect("inserted");
+    let changed = write(&store, move |tx| {
+        tx.change_workspace_role(ours, workspace, user, "viewer", "admin")
+    })
+    .await;
     assert_eq!(changed, Err(Error::NotFound));
-    let removed = write(&store, move |tx| tx.delete_workspace_member(ours, workspace, user)).await;
+    let removed = write(&store, move |tx| {
+        tx.delete_workspace_member(ours, workspace, user)
+    })
+    .await;
     assert_eq!(removed, Err(Error::NotFound));
-    assert_eq!(read(&store, move |c| c.list_workspace_roles(theirs, user)).await, [(workspace, "viewer".to_owned())]);
+    assert_eq!(
+        read(&store, move |c| c.list_workspace_roles(theirs, user)).await,
+        [(workspace, "viewer".to_owned())]
+    );
 }
 
 async fn seats_are_taken_by_people_whose_membership_stands(db: TestDatabase) {
@@ -163,7 +333,13 @@ async fn seats_are_taken_by_people_whose_membership_stands(db: TestDatabase) {
     let acme = Acme::insert(&store).await;
     let mut robot = person();
     (robot.kind, robot.email, robot.email_verified_at) = (UserKind::ServiceAccount, None, None);
-    let mut rows = vec![member(&acme, OrganizationRole::Member), Member { user_id: robot.id, ..member(&acme, OrganizationRole::Member) }];
+    let mut rows = vec![
+        member(&acme, OrganizationRole::Member),
+        Member {
+            user_id: robot.id,
+            ..member(&acme, OrganizationRole::Member)
+        },
+    ];
     let mut people = vec![robot];
     for (licence, state, ends_at) in [
         (Licence::Full, MemberState::Suspended, None),
@@ -172,7 +348,13 @@ async fn seats_are_taken_by_people_whose_membership_stands(db: TestDatabase) {
         (Licence::ReadOnly, MemberState::Active, None),
     ] {
         let user = person();
-        rows.push(Member { user_id: user.id, licence, state, ends_at, ..member(&acme, OrganizationRole::Member) });
+        rows.push(Member {
+            user_id: user.id,
+            licence,
+            state,
+            ends_at,
+            ..member(&acme, OrganizationRole::Member)
+        });
         people.push(user);
     }
     write(&store, move |tx| {
@@ -181,17 +363,39 @@ async fn seats_are_taken_by_people_whose_membership_stands(db: TestDatabase) {
     })
     .await
     .expect("inserted");
-    let count = |licence| read(&store, move |c| c.count_seats(acme.organization, licence, NOW));
-    assert_eq!((count(Licence::Full).await, count(Licence::ReadOnly).await), (2, 1));
+    let count = |licence| {
+        read(&store, move |c| {
+            c.count_seats(acme.organization, licence, NOW)
+        })
+    };
+    assert_eq!(
+        (count(Licence::Full).await, count(Licence::ReadOnly).await),
+        (2, 1)
+    );
 }
 
 /// A new user who joins at `at`, changed by `edit`.
-async fn join(store: &Store, acme: &Acme, at: Timestamp, edit: impl Fn(&mut Member, &mut User)) -> UserId {
+async fn join(
+    store: &Store,
+    acme: &Acme,
+    at: Timestamp,
+    edit: impl Fn(&mut Member, &mut User),
+) -> UserId {
     let mut user = person();
-    let mut row = Member::new(acme.organization, user.id, OrganizationRole::Member, Licence::Full, at);
+    let mut row = Member::new(
+        acme.organization,
+        user.id,
+        OrganizationRole::Member,
+        Licence::Full,
+        at,
+    );
     edit(&mut row, &mut user);
     let id = user.id;
-    write(store, move |tx| tx.insert_user(&user).and_then(|()| tx.insert_member(&row))).await.expect("a member");
+    write(store, move |tx| {
+        tx.insert_user(&user).and_then(|()| tx.insert_member(&row))
+    })
+    .await
+    .expect("a member");
     id
 }
 
@@ -203,37 +407,120 @@ async fn members_are_listed_by_page_and_by_what_they_are(db: TestDatabase) {
     let store = open(&db);
     let (acme, other) = (Acme::insert(&store).await, Acme::insert(&store).await);
     join(&store, &other, NOW, |_, _| {}).await;
-    let old = join(&store, &acme, EARLIER, |row, _| row.role = OrganizationRole::Admin).await;
+    let old = join(&store, &acme, EARLIER, |row, _| {
+        row.role = OrganizationRole::Admin
+    })
+    .await;
     let viewer = join(&store, &acme, NOW, |row, _| row.licence = Licence::ReadOnly).await;
-    let resting = join(&store, &acme, NOW, |row, _| row.state = MemberState::Suspended).await;
+    let resting = join(&store, &acme, NOW, |row, _| {
+        row.state = MemberState::Suspended
+    })
+    .await;
     let robot = join(&store, &acme, LATER, robot).await;
     let (organization, workspace) = (acme.organization, acme.workspace);
-    write(&store, move |tx| tx.insert_workspace_member(organization, &seat(workspace, viewer))).await.expect("a role");
+    write(&store, move |tx| {
+        tx.insert_workspace_member(organization, &seat(workspace, viewer))
+    })
+    .await
+    .expect("a role");
     let page = |filter: MemberFilter, after, most| {
         let store = &store;
         async move {
-            let rows = read(store, move |c| c.list_members_page(organization, &filter, after, most)).await;
-            rows.into_iter().map(|(member, user)| (member.created_at, user.id)).collect::<Vec<_>>()
+            let rows = read(store, move |c| {
+                c.list_members_page(organization, &filter, after, most)
+            })
+            .await;
+            rows.into_iter()
+                .map(|(member, user)| (member.created_at, user.id))
+                .collect::<Vec<_>>()
         }
     };
     let all = page(MemberFilter::default(), None, 9).await;
-    assert_eq!((all.len(), all[0].1, all[3].1), (4, robot, old), "the newest first");
+    assert_eq!(
+        (all.len(), all[0].1, all[3].1),
+        (4, robot, old),
+        "the newest first"
+    );
     assert_eq!(page(MemberFilter::default(), None, 2).await, all[..2]);
-    assert_eq!(page(MemberFilter::default(), Some(all[1]), 9).await, all[2..], "two of one instant are parted by their ids");
-    let email = read(&store, move |c| c.find_user(viewer)).await.expect("found").email;
+    assert_eq!(
+        page(MemberFilter::default(), Some(all[1]), 9).await,
+        all[2..],
+        "two of one instant are parted by their ids"
+    );
+    let email = read(&store, move |c| c.find_user(viewer))
+        .await
+        .expect("found")
+        .email;
     for (filter, only) in [
-        (MemberFilter { role: Some(OrganizationRole::Admin), ..MemberFilter::default() }, old),
-        (MemberFilter { licence: Some(Licence::ReadOnly), ..MemberFilter::default() }, viewer),
-        (MemberFilter { state: Some(MemberState::Suspended), ..MemberFilter::default() }, resting),
-        (MemberFilter { kind: Some(UserKind::ServiceAccount), ..MemberFilter::default() }, robot),
-        (MemberFilter { workspace: Some(workspace), ..MemberFilter::default() }, viewer),
-        (MemberFilter { only: Some(vec![workspace]), ..MemberFilter::default() }, viewer),
-        (MemberFilter { email, ..MemberFilter::default() }, viewer),
+        (
+            MemberFilter {
+                role: Some(OrganizationRole::Admin),
+                ..MemberFilter::default()
+            },
+            old,
+        ),
+        (
+            MemberFilter {
+                licence: Some(Licence::ReadOnly),
+                ..MemberFilter::default()
+            },
+            viewer,
+        ),
+        (
+            MemberFilter {
+                state: Some(MemberState::Suspended),
+                ..MemberFilter::default()
+            },
+            resting,
+        ),
+        (
+            MemberFilter {
+                kind: Some(UserKind::ServiceAccount),
+                ..MemberFilter::default()
+            },
+            robot,
+        ),
+        (
+            MemberFilter {
+                workspace: Some(workspace),
+                ..MemberFilter::default()
+            },
+            viewer,
+        ),
+        (
+            MemberFilter {
+                only: Some(vec![workspace]),
+                ..MemberFilter::default()
+            },
+            viewer,
+        ),
+        (
+            MemberFilter {
+                email,
+                ..MemberFilter::default()
+            },
+            viewer,
+        ),
     ] {
-        let found: Vec<_> = page(filter.clone(), None, 9).await.into_iter().map(|(_, id)| id).collect();
+        let found: Vec<_> = page(filter.clone(), None, 9)
+            .await
+            .into_iter()
+            .map(|(_, id)| id)
+            .collect();
         assert_eq!(found, [only], "{filter:?}");
     }
-    assert_eq!(page(MemberFilter { only: Some(Vec::new()), ..MemberFilter::default() }, None, 9).await, []);
+    assert_eq!(
+        page(
+            MemberFilter {
+                only: Some(Vec::new()),
+                ..MemberFilter::default()
+            },
+            None,
+            9
+        )
+        .await,
+        []
+    );
 }
 
 async fn only_active_people_take_seats_and_only_they_keep_an_organization(db: TestDatabase) {
@@ -257,17 +544,72 @@ async fn only_active_people_take_seats_and_only_they_keep_an_organization(db: Te
         robot(row, user);
     })
     .await;
-    assert_eq!(read(&store, move |c| c.count_seats(organization, Licence::Full, NOW)).await, 1);
-    assert_eq!(read(&store, move |c| c.count_seats(organization, Licence::ReadOnly, NOW)).await, 0);
-    assert_eq!(read(&store, move |c| c.count_seats(organization, Licence::Full, EARLIER)).await, 2, "it had not ended yet");
-    assert_eq!(read(&store, move |c| c.count_owners(organization, NOW)).await, 1);
+    assert_eq!(
+        read(&store, move |c| c.count_seats(
+            organization,
+            Licence::Full,
+            NOW
+        ))
+        .await,
+        1
+    );
+    assert_eq!(
+        read(&store, move |c| c.count_seats(
+            organization,
+            Licence::ReadOnly,
+            NOW
+        ))
+        .await,
+        0
+    );
+    assert_eq!(
+        read(&store, move |c| c.count_seats(
+            organization,
+            Licence::Full,
+            EARLIER
+        ))
+        .await,
+        2,
+        "it had not ended yet"
+    );
+    assert_eq!(
+        read(&store, move |c| c.count_owners(organization, NOW)).await,
+        1
+    );
     let listed = read(&store, move |c| c.list_ended_members(NOW, 9)).await;
-    assert_eq!(listed.iter().map(|member| member.user_id).collect::<Vec<_>>(), [ended]);
-    assert_eq!(read(&store, move |c| c.list_ended_members(NOW, 0)).await.len(), 0);
-    assert_eq!(read(&store, move |c| c.count_organizations_owned_by(sound)).await, 1);
-    assert_eq!(read(&store, |c| c.count_organizations_owned_by(UserId::generate(NOW))).await, 0);
-    write(&store, move |tx| tx.change_user_state(sound, UserState::Active, UserState::Suspended)).await.expect("suspended");
-    assert_eq!(read(&store, move |c| c.count_owners(organization, NOW)).await, 0, "who cannot sign in keeps nothing");
+    assert_eq!(
+        listed
+            .iter()
+            .map(|member| member.user_id)
+            .collect::<Vec<_>>(),
+        [ended]
+    );
+    assert_eq!(
+        read(&store, move |c| c.list_ended_members(NOW, 0))
+            .await
+            .len(),
+        0
+    );
+    assert_eq!(
+        read(&store, move |c| c.count_organizations_owned_by(sound)).await,
+        1
+    );
+    assert_eq!(
+        read(&store, |c| c
+            .count_organizations_owned_by(UserId::generate(NOW)))
+        .await,
+        0
+    );
+    write(&store, move |tx| {
+        tx.change_user_state(sound, UserState::Active, UserState::Suspended)
+    })
+    .await
+    .expect("suspended");
+    assert_eq!(
+        read(&store, move |c| c.count_owners(organization, NOW)).await,
+        0,
+        "who cannot sign in keeps nothing"
+    );
 }
 
 async fn a_workspaces_members_are_listed_by_page(db: TestDatabase) {
@@ -277,16 +619,29 @@ async fn a_workspaces_members_are_listed_by_page(db: TestDatabase) {
     let mut rows = Vec::new();
     for at in [EARLIER, NOW, NOW] {
         let id = join(&store, &acme, at, |_, _| {}).await;
-        let row = WorkspaceMember { created_at: at, ..seat(workspace, id) };
-        write(&store, move |tx| tx.insert_workspace_member(organization, &row)).await.expect("a role");
+        let row = WorkspaceMember {
+            created_at: at,
+            ..seat(workspace, id)
+        };
+        write(&store, move |tx| {
+            tx.insert_workspace_member(organization, &row)
+        })
+        .await
+        .expect("a role");
         rows.push((at, id));
     }
     rows.sort_by(|one, other| other.cmp(one));
     let page = |organization, after, most| {
         let store = &store;
         async move {
-            let found = read(store, move |c| c.list_workspace_members_page(organization, workspace, after, most)).await;
-            found.into_iter().map(|(member, user)| (member.created_at, user.id)).collect::<Vec<_>>()
+            let found = read(store, move |c| {
+                c.list_workspace_members_page(organization, workspace, after, most)
+            })
+            .await;
+            found
+                .into_iter()
+                .map(|(member, user)| (member.created_at, user.id))
+                .collect::<Vec<_>>()
         }
     };
     assert_eq!(page(organization, None, 9).await, rows);

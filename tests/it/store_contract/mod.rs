@@ -51,7 +51,8 @@ use countersign::types::redirect_uri::RedirectUri;
 use countersign::types::resource::Resources;
 use countersign::types::scope::Scopes;
 use countersign::types::state::{
-    AccessTokenFormat, ApplicationState, Approval, AuthorizationState, ClientType, GrantKind, ReachKind, UserKind, UserState,
+    AccessTokenFormat, ApplicationState, Approval, AuthorizationState, ClientType, GrantKind,
+    ReachKind, UserKind, UserState,
 };
 use countersign::types::time::Timestamp;
 
@@ -67,29 +68,54 @@ pub fn open(db: &TestDatabase) -> Store {
 }
 
 /// One transaction at [`NOW`].
-pub async fn write<T: Send + 'static>(store: &Store, rule: impl FnOnce(&mut Tx) -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
+pub async fn write<T: Send + 'static>(
+    store: &Store,
+    rule: impl FnOnce(&mut Tx) -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
     write_at(store, NOW, rule).await
 }
 
 pub async fn write_at<T: Send + 'static>(
-    store: &Store, now: Timestamp, rule: impl FnOnce(&mut Tx) -> Result<T, Error> + Send + 'static,
+    store: &Store,
+    now: Timestamp,
+    rule: impl FnOnce(&mut Tx) -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
     store.write(now, |tx| rule(tx).map(Verdict::Done)).await
 }
 
-pub async fn read<T: Send + 'static>(store: &Store, question: impl FnOnce(&mut Snapshot) -> Result<T, Error> + Send + 'static) -> T {
+pub async fn read<T: Send + 'static>(
+    store: &Store,
+    question: impl FnOnce(&mut Snapshot) -> Result<T, Error> + Send + 'static,
+) -> T {
     store.read(question).await.expect("a read")
 }
 
 /// Proves that what is remembered of `subject` ends with the committed change, and with nothing less.
-pub async fn ends_what_is_remembered_of(store: &Store, subject: Subject, change: impl Fn(&mut Tx) -> Result<(), Error> + Copy + Send + 'static) {
+pub async fn ends_what_is_remembered_of(
+    store: &Store,
+    subject: Subject,
+    change: impl Fn(&mut Tx) -> Result<(), Error> + Copy + Send + 'static,
+) {
     let before = store.changes().stamp();
-    let rolled_back: Result<(), Error> = store.write(NOW, move |tx| change(tx).and(Err(Error::NotFound))).await;
+    let rolled_back: Result<(), Error> = store
+        .write(NOW, move |tx| change(tx).and(Err(Error::NotFound)))
+        .await;
     assert_eq!(rolled_back, Err(Error::NotFound));
-    assert!(store.changes().is_current(before, [subject]), "a rolled-back change is no news");
+    assert!(
+        store.changes().is_current(before, [subject]),
+        "a rolled-back change is no news"
+    );
     write(store, change).await.expect("the change");
-    assert!(!store.changes().is_current(before, [subject]), "a committed change ends what was remembered");
-    assert!(store.changes().is_current(store.changes().stamp(), [subject]), "what is read afterwards may be remembered");
+    assert!(
+        !store.changes().is_current(before, [subject]),
+        "a committed change ends what was remembered"
+    );
+    assert!(
+        store
+            .changes()
+            .is_current(store.changes().stamp(), [subject]),
+        "what is read afterwards may be remembered"
+    );
 }
 
 /// An organization with one person and one workspace, none of them members of each other.
@@ -104,7 +130,11 @@ impl Acme {
     pub async fn insert(store: &Store) -> Self {
         let (organization, person) = (organization("Acme"), person());
         let workspace = workspace(organization.id, "Main");
-        let acme = Self { organization: organization.id, person: person.id, workspace: workspace.id };
+        let acme = Self {
+            organization: organization.id,
+            person: person.id,
+            workspace: workspace.id,
+        };
         write(store, move |tx| {
             tx.insert_organization(&organization)?;
             tx.insert_user(&person)?;
@@ -145,7 +175,12 @@ impl Acme {
 
     pub async fn insert_application(&self, store: &Store) -> ApplicationId {
         let application = self.application();
-        write(store, move |tx| tx.insert_application(&application, &[]).map(|()| application.id)).await.expect("an application")
+        write(store, move |tx| {
+            tx.insert_application(&application, &[])
+                .map(|()| application.id)
+        })
+        .await
+        .expect("an application")
     }
 
     pub fn authorization(&self, application: ApplicationId) -> Authorization {
@@ -178,7 +213,12 @@ impl Acme {
 
     pub async fn insert_authorization(&self, store: &Store) -> Authorization {
         let authorization = self.authorization(self.insert_application(store).await);
-        write(store, move |tx| tx.insert_authorization(&authorization, &[]).map(|()| authorization)).await.expect("an authorization")
+        write(store, move |tx| {
+            tx.insert_authorization(&authorization, &[])
+                .map(|()| authorization)
+        })
+        .await
+        .expect("an authorization")
     }
 }
 

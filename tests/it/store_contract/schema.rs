@@ -16,8 +16,14 @@ both_databases!(the_declared_tables_are_the_real_ones);
 type Tables = BTreeMap<String, Vec<String>>;
 
 async fn the_declared_tables_are_the_real_ones(db: TestDatabase) {
-    let (declared, real) = (declared(&std::fs::read_to_string("src/store/schema.rs").expect("schema.rs")), real(&db.database));
-    assert_eq!(declared.keys().collect::<Vec<_>>(), real.keys().collect::<Vec<_>>());
+    let (declared, real) = (
+        declared(&std::fs::read_to_string("src/store/schema.rs").expect("schema.rs")),
+        real(&db.database),
+    );
+    assert_eq!(
+        declared.keys().collect::<Vec<_>>(),
+        real.keys().collect::<Vec<_>>()
+    );
     for (table, columns) in &declared {
         assert_eq!(columns, &real[table], "{table}");
     }
@@ -29,8 +35,15 @@ fn declared(source: &str) -> Tables {
     let table = |block: &str| {
         let (head, body) = block.split_once(") {").expect("a head");
         let (name, key) = head.trim().split_once(" (").expect("a key");
-        let columns = body.split('}').next().expect("a body").split(',').filter_map(|line| line.trim().split_once(" -> "));
-        let mut lines: Vec<String> = columns.map(|(name, sql_type)| format!("{name}: {sql_type}")).collect();
+        let columns = body
+            .split('}')
+            .next()
+            .expect("a body")
+            .split(',')
+            .filter_map(|line| line.trim().split_once(" -> "));
+        let mut lines: Vec<String> = columns
+            .map(|(name, sql_type)| format!("{name}: {sql_type}"))
+            .collect();
         lines.push(format!("({key})"));
         (name.to_owned(), lines)
     };
@@ -64,8 +77,14 @@ const POSTGRES: &str = "SELECT c.table_name::text, c.column_name::text, c.data_t
     WHERE c.table_schema = 'public' AND c.table_name NOT LIKE '\\_\\_%' ORDER BY c.table_name, c.ordinal_position";
 
 fn real(database: &Database) -> Tables {
-    let sql = if matches!(database, Database::Sqlite(_)) { SQLITE } else { POSTGRES };
-    let columns: Vec<Column> = diesel::sql_query(sql).load(&mut Conn::open(database).expect("a connection")).expect("the catalogue");
+    let sql = if matches!(database, Database::Sqlite(_)) {
+        SQLITE
+    } else {
+        POSTGRES
+    };
+    let columns: Vec<Column> = diesel::sql_query(sql)
+        .load(&mut Conn::open(database).expect("a connection"))
+        .expect("the catalogue");
     let mut tables = Tables::new();
     let mut keys: BTreeMap<String, BTreeMap<i64, String>> = BTreeMap::new();
     for column in columns {
@@ -75,10 +94,19 @@ fn real(database: &Database) -> Tables {
             "boolean" => "Bool",
             other => panic!("{other} is not one of the types both databases share"),
         };
-        let sql_type = if column.nullable { format!("Nullable<{sql_type}>") } else { sql_type.to_owned() };
-        tables.entry(column.table_name.clone()).or_default().push(format!("{}: {sql_type}", column.column_name));
+        let sql_type = if column.nullable {
+            format!("Nullable<{sql_type}>")
+        } else {
+            sql_type.to_owned()
+        };
+        tables
+            .entry(column.table_name.clone())
+            .or_default()
+            .push(format!("{}: {sql_type}", column.column_name));
         if column.key > 0 {
-            keys.entry(column.table_name).or_default().insert(column.key, column.column_name);
+            keys.entry(column.table_name)
+                .or_default()
+                .insert(column.key, column.column_name);
         }
     }
     for (table, key) in keys {
@@ -90,7 +118,10 @@ fn real(database: &Database) -> Tables {
 
 /// The files of a folder, by name.
 pub fn files_in(folder: &str) -> Vec<PathBuf> {
-    let mut files: Vec<_> = std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()).collect();
+    let mut files: Vec<_> = std::fs::read_dir(folder)
+        .expect("a folder")
+        .map(|entry| entry.expect("an entry").path())
+        .collect();
     files.sort();
     files
 }

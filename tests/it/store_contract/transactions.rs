@@ -41,15 +41,26 @@ async fn an_err_rolls_back(db: TestDatabase) {
         })
         .await;
     assert_eq!(answer, Err(Error::NotFound));
-    assert!(read(&store, move |c| c.find_organization(id)).await.is_none());
+    assert!(
+        read(&store, move |c| c.find_organization(id))
+            .await
+            .is_none()
+    );
     let _ = before;
 }
 
 /// A replay kills the family although the request fails.
 async fn a_refusal_commits_and_is_news(db: TestDatabase) {
     let store = open(&db);
-    let authorization = Acme::insert(&store).await.insert_authorization(&store).await;
-    let (id, subject, before) = (authorization.id, Subject::Organization(authorization.organization_id), store.changes().stamp());
+    let authorization = Acme::insert(&store)
+        .await
+        .insert_authorization(&store)
+        .await;
+    let (id, subject, before) = (
+        authorization.id,
+        Subject::Organization(authorization.organization_id),
+        store.changes().stamp(),
+    );
     let answer: Result<(), Error> = store
         .write(NOW, move |tx| {
             tx.revoke_authorization(&authorization, "replayed")?;
@@ -58,15 +69,28 @@ async fn a_refusal_commits_and_is_news(db: TestDatabase) {
         .await;
     assert_eq!(answer, Err(Error::NotFound));
     assert!(!store.changes().is_current(before, [subject]));
-    assert_eq!(read(&store, move |c| c.find_authorization(id)).await.expect("found").revoked_at, Some(NOW));
+    assert_eq!(
+        read(&store, move |c| c.find_authorization(id))
+            .await
+            .expect("found")
+            .revoked_at,
+        Some(NOW)
+    );
 }
 
 async fn a_read_is_no_news(db: TestDatabase) {
     let store = open(&db);
     let id = Acme::insert(&store).await.organization;
     let before = store.changes().stamp();
-    read(&store, move |c| c.find_organization(id)).await.expect("found");
-    assert!(store.changes().is_current(before, [Subject::Organization(id)]) && store.changes().is_unchanged(before));
+    read(&store, move |c| c.find_organization(id))
+        .await
+        .expect("found");
+    assert!(
+        store
+            .changes()
+            .is_current(before, [Subject::Organization(id)])
+            && store.changes().is_unchanged(before)
+    );
 }
 
 /// A key that did not exist when it was first presented may exist after any write.
@@ -74,7 +98,9 @@ async fn every_commit_ends_the_memory_of_what_is_unknown(db: TestDatabase) {
     let store = open(&db);
     let acme = Acme::insert(&store).await;
     let before = store.changes().stamp();
-    write(&store, move |tx| tx.insert_api_key(&key(&acme), &[])).await.expect("a key");
+    write(&store, move |tx| tx.insert_api_key(&key(&acme), &[]))
+        .await
+        .expect("a key");
     assert!(!store.changes().is_unchanged(before));
 }
 
@@ -101,13 +127,24 @@ async fn a_read_is_one_snapshot(db: TestDatabase) {
         Ok::<_, Error>((first, second))
     });
     let change = async {
-        tokio::task::spawn_blocking(move || wait_for_first.recv()).await.expect("a thread").expect("the closure runs");
-        write(&store, move |tx| tx.advance_generation(id)).await.expect("writers do not wait for readers");
+        tokio::task::spawn_blocking(move || wait_for_first.recv())
+            .await
+            .expect("a thread")
+            .expect("the closure runs");
+        write(&store, move |tx| tx.advance_generation(id))
+            .await
+            .expect("writers do not wait for readers");
         release.send(()).expect("the closure waits");
     };
     let (answer, ()) = futures_util::future::join(question, change).await;
     assert_eq!(answer, Ok((Some(0), Some(0))));
-    assert_eq!(read(&store, move |c| c.find_organization(id)).await.expect("found").generation, 1);
+    assert_eq!(
+        read(&store, move |c| c.find_organization(id))
+            .await
+            .expect("found")
+            .generation,
+        1
+    );
 }
 
 /// PostgreSQL answers COMMIT with success although it rolls back what met an error.
@@ -124,7 +161,11 @@ async fn a_swallowed_constraint_violation_does_not_commit(db: TestDatabase) {
     });
     let answer = answer.await;
     assert!(is_constraint(&answer), "{answer:?}");
-    assert!(read(&store, move |c| c.find_organization(id)).await.is_none());
+    assert!(
+        read(&store, move |c| c.find_organization(id))
+            .await
+            .is_none()
+    );
     let _ = before;
 }
 
@@ -135,12 +176,19 @@ async fn nothing_runs_behind_a_constraint_violation(db: TestDatabase) {
     let answer = write(&store, move |tx| {
         tx.insert_user(&user)?;
         let _ = tx.insert_user(&user);
-        assert!(is_constraint(&tx.find_user(user.id)), "both databases say the same");
+        assert!(
+            is_constraint(&tx.find_user(user.id)),
+            "both databases say the same"
+        );
         tx.insert_organization(&acme)
     });
     let answer = answer.await;
     assert!(is_constraint(&answer), "{answer:?}");
-    assert!(read(&store, move |c| c.find_organization(id)).await.is_none());
+    assert!(
+        read(&store, move |c| c.find_organization(id))
+            .await
+            .is_none()
+    );
 }
 
 async fn fifty_writers_at_one_hundred_and_ninety_nine_keys_leave_two_hundred(db: TestDatabase) {
@@ -148,7 +196,11 @@ async fn fifty_writers_at_one_hundred_and_ninety_nine_keys_leave_two_hundred(db:
     let acme = Acme::insert(&store).await;
     let organization = acme.organization;
     let owner = acme.clone();
-    write(&store, move |tx| (0..199).try_for_each(|_| tx.insert_api_key(&key(&owner), &[]))).await.expect("199 keys");
+    write(&store, move |tx| {
+        (0..199).try_for_each(|_| tx.insert_api_key(&key(&owner), &[]))
+    })
+    .await
+    .expect("199 keys");
     let create = |acme: Acme| {
         store.write_organization(organization, NOW, move |tx| {
             if tx.count_active_api_keys(organization, NOW)? >= 200 {
@@ -160,8 +212,16 @@ async fn fifty_writers_at_one_hundred_and_ninety_nine_keys_leave_two_hundred(db:
     };
     let answers = join_all((0..50).map(|_| create(acme.clone()))).await;
     assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 1);
-    assert!(answers.iter().all(|answer| matches!(answer, Ok(()) | Err(Error::NotFound))), "{answers:?}");
-    assert_eq!(read(&store, move |c| c.count_active_api_keys(organization, NOW)).await, 200);
+    assert!(
+        answers
+            .iter()
+            .all(|answer| matches!(answer, Ok(()) | Err(Error::NotFound))),
+        "{answers:?}"
+    );
+    assert_eq!(
+        read(&store, move |c| c.count_active_api_keys(organization, NOW)).await,
+        200
+    );
 }
 
 async fn a_write_for_an_unknown_organization_is_not_run(db: TestDatabase) {
@@ -180,7 +240,8 @@ async fn a_write_for_an_unknown_organization_is_not_run(db: TestDatabase) {
 
 async fn the_asker_may_go_before_the_answer(db: TestDatabase) {
     let store = open(&db);
-    let (acme, (started, wait_for_start), (release, wait_for_release)) = (organization("Acme"), channel(), channel());
+    let (acme, (started, wait_for_start), (release, wait_for_release)) =
+        (organization("Acme"), channel(), channel());
     let id = acme.id;
     {
         let asking = store.write(NOW, move |tx| {
@@ -193,7 +254,10 @@ async fn the_asker_may_go_before_the_answer(db: TestDatabase) {
         futures_util::future::select(Box::pin(asking), Box::pin(waiting)).await;
     }
     release.send(()).expect("the closure still waits");
-    while read(&store, move |c| c.find_organization(id)).await.is_none() {
+    while read(&store, move |c| c.find_organization(id))
+        .await
+        .is_none()
+    {
         tokio::task::yield_now().await;
     }
 }
@@ -208,12 +272,21 @@ async fn a_queue_too_long_is_answered_at_once(db: TestDatabase) {
         Ok::<_, Error>(Verdict::Done(()))
     });
     let asking = async {
-        tokio::task::spawn_blocking(move || wait_for_start.recv()).await.expect("a thread").expect("the closure runs");
+        tokio::task::spawn_blocking(move || wait_for_start.recv())
+            .await
+            .expect("a thread")
+            .expect("the closure runs");
         let mut waiting = Vec::new();
         // each is polled once, which puts it into the queue
         let refused = loop {
-            let mut asked = Box::pin(write(&store, |tx| tx.find_organization(OrganizationId::generate(NOW))));
-            match std::future::poll_fn(|context| std::task::Poll::Ready(asked.as_mut().poll(context))).await {
+            let mut asked = Box::pin(write(&store, |tx| {
+                tx.find_organization(OrganizationId::generate(NOW))
+            }));
+            match std::future::poll_fn(|context| {
+                std::task::Poll::Ready(asked.as_mut().poll(context))
+            })
+            .await
+            {
                 std::task::Poll::Pending => waiting.push(asked),
                 std::task::Poll::Ready(answer) => break answer,
             }
@@ -221,48 +294,93 @@ async fn a_queue_too_long_is_answered_at_once(db: TestDatabase) {
         assert!(matches!(refused, Err(Error::Unavailable(_))), "{refused:?}");
         assert!(waiting.len() >= 1000, "{} waited", waiting.len());
         release.send(()).expect("the closure waits");
-        assert!(join_all(waiting).await.iter().all(|answer| matches!(answer, Ok(None))), "who was let in is served");
+        assert!(
+            join_all(waiting)
+                .await
+                .iter()
+                .all(|answer| matches!(answer, Ok(None))),
+            "who was let in is served"
+        );
     };
     let (held, ()) = futures_util::future::join(holding, asking).await;
     held.expect("committed");
 }
 
 async fn migrations_that_have_run_do_not_run_again(db: TestDatabase) {
-    assert_eq!(migrate(&db.database).expect("nothing to do"), Vec::<String>::new());
+    assert_eq!(
+        migrate(&db.database).expect("nothing to do"),
+        Vec::<String>::new()
+    );
     drop(open(&db));
 }
 
 fn change_schema(database: &Database, sql: &str) {
-    Conn::open(database).expect("a connection").batch_execute(sql).expect("the schema changes");
+    Conn::open(database)
+        .expect("a connection")
+        .batch_execute(sql)
+        .expect("the schema changes");
 }
 
 async fn a_schema_that_is_not_there_is_not_served(db: TestDatabase) {
     change_schema(&db.database, "DELETE FROM __diesel_schema_migrations");
     let refused = Store::open(&db.database, 1).err().expect("refused");
-    assert!(matches!(refused, OpenError::Schema(countersign::store::SchemaError::Pending(_))), "{refused}");
-    assert!(refused.to_string().contains("countersign migrate"), "{refused}");
+    assert!(
+        matches!(
+            refused,
+            OpenError::Schema(countersign::store::SchemaError::Pending(_))
+        ),
+        "{refused}"
+    );
+    assert!(
+        refused.to_string().contains("countersign migrate"),
+        "{refused}"
+    );
 }
 
 async fn a_schema_from_the_future_is_neither_served_nor_migrated(db: TestDatabase) {
-    change_schema(&db.database, "INSERT INTO __diesel_schema_migrations (version) VALUES ('99991231000000')");
+    change_schema(
+        &db.database,
+        "INSERT INTO __diesel_schema_migrations (version) VALUES ('99991231000000')",
+    );
     let refused = Store::open(&db.database, 1).err().expect("refused");
-    assert!(matches!(refused, OpenError::Schema(countersign::store::SchemaError::Unknown(_))), "{refused}");
-    assert!(migrate(&db.database).expect_err("refused").to_string().contains("99991231000000"));
+    assert!(
+        matches!(
+            refused,
+            OpenError::Schema(countersign::store::SchemaError::Unknown(_))
+        ),
+        "{refused}"
+    );
+    assert!(
+        migrate(&db.database)
+            .expect_err("refused")
+            .to_string()
+            .contains("99991231000000")
+    );
 }
 
 /// The installations' databases are seldom created with the C collation, and ids are base62: capitals before small letters.
 #[test]
 fn postgres_lists_the_newest_first_under_every_collation() {
-    let Some(server) = offered("POSTGRES", "POSTGRES") else { return };
+    let Some(server) = offered("POSTGRES", "POSTGRES") else {
+        return;
+    };
     crate::databases::block_on(async {
         let db = TestDatabase::postgres_with(&server, "LOCALE_PROVIDER icu ICU_LOCALE 'en-US'");
         let store = open(&db);
         let organization = Acme::insert(&store).await.organization;
         let instants: Vec<_> = (0..62).map(|step| NOW.plus_seconds(step * 7)).collect();
         for at in instants.clone() {
-            super::write_at(&store, at, move |tx| tx.record(Some(organization), None, "event", "", "")).await.expect("recorded");
+            super::write_at(&store, at, move |tx| {
+                tx.record(Some(organization), None, "event", "", "")
+            })
+            .await
+            .expect("recorded");
         }
-        let listed: Vec<_> = read(&store, move |c| c.list_audit_events(organization, 99)).await.into_iter().map(|event| event.created_at).collect();
+        let listed: Vec<_> = read(&store, move |c| c.list_audit_events(organization, 99))
+            .await
+            .into_iter()
+            .map(|event| event.created_at)
+            .collect();
         assert_eq!(listed, instants.into_iter().rev().collect::<Vec<_>>());
     });
 }
@@ -271,20 +389,45 @@ fn postgres_lists_the_newest_first_under_every_collation() {
 async fn a_guest_changes_only_what_nobody_remembers(db: TestDatabase) {
     let serving = open(&db);
     let acme = Acme::insert(&serving).await;
-    assert!(matches!(Store::open(&db.database, 1), Err(OpenError::Exclusive(_))), "the lock is the server's");
+    assert!(
+        matches!(Store::open(&db.database, 1), Err(OpenError::Exclusive(_))),
+        "the lock is the server's"
+    );
     let guest = Store::open_as_guest(&db.database).expect("a guest");
-    assert!(read(&guest, move |c| c.find_organization(acme.organization)).await.is_some());
+    assert!(
+        read(&guest, move |c| c.find_organization(acme.organization))
+            .await
+            .is_some()
+    );
     let newcomer = super::workspace(acme.organization, "Another");
     let organization = acme.organization;
     let refused = write(&guest, move |tx| tx.insert_workspace(&newcomer)).await;
     assert!(matches!(refused, Err(Error::Unavailable(_))), "{refused:?}");
-    assert_eq!(read(&guest, move |c| c.list_workspaces(organization)).await.len(), 1, "it was rolled back");
-    write(&guest, |tx| tx.record(None, None, "a guest was here", "", "")).await.expect("an audit event");
+    assert_eq!(
+        read(&guest, move |c| c.list_workspaces(organization))
+            .await
+            .len(),
+        1,
+        "it was rolled back"
+    );
+    write(&guest, |tx| {
+        tx.record(None, None, "a guest was here", "", "")
+    })
+    .await
+    .expect("an audit event");
     // the server goes on meanwhile, and the guest's end leaves its lock alone
-    write(&serving, |tx| tx.record(None, None, "served", "", "")).await.expect("served");
+    write(&serving, |tx| tx.record(None, None, "served", "", ""))
+        .await
+        .expect("served");
     drop(guest);
-    assert!(matches!(Store::open(&db.database, 1), Err(OpenError::Exclusive(_))));
+    assert!(matches!(
+        Store::open(&db.database, 1),
+        Err(OpenError::Exclusive(_))
+    ));
     db.unmigrate();
     drop(serving);
-    assert!(matches!(Store::open_as_guest(&db.database), Err(OpenError::Schema(_))));
+    assert!(matches!(
+        Store::open_as_guest(&db.database),
+        Err(OpenError::Schema(_))
+    ));
 }

@@ -21,13 +21,35 @@ async fn a_user_is_found_by_id_and_by_address(db: TestDatabase) {
     let mut user = person();
     (user.operator, user.external_id) = (true, Some("u-1".to_owned()));
     let (id, email) = (user.id, user.email.clone().expect("an address"));
-    write(&store, move |tx| tx.insert_user(&user)).await.expect("inserted");
+    write(&store, move |tx| tx.insert_user(&user))
+        .await
+        .expect("inserted");
     let found = read(&store, move |c| c.find_user(id)).await.expect("found");
-    assert!(found.operator && found.external_id.as_deref() == Some("u-1") && found.kind == UserKind::Person && found.created_at == NOW);
+    assert!(
+        found.operator
+            && found.external_id.as_deref() == Some("u-1")
+            && found.kind == UserKind::Person
+            && found.created_at == NOW
+    );
     let upper = email.to_uppercase();
-    assert_eq!(read(&store, move |c| c.find_user_by_email(&email)).await.expect("found").id, id);
-    assert!(read(&store, move |c| c.find_user_by_email(&upper)).await.is_none(), "the caller gives the normal form");
-    assert!(read(&store, |c| c.find_user(UserId::generate(NOW))).await.is_none());
+    assert_eq!(
+        read(&store, move |c| c.find_user_by_email(&email))
+            .await
+            .expect("found")
+            .id,
+        id
+    );
+    assert!(
+        read(&store, move |c| c.find_user_by_email(&upper))
+            .await
+            .is_none(),
+        "the caller gives the normal form"
+    );
+    assert!(
+        read(&store, |c| c.find_user(UserId::generate(NOW)))
+            .await
+            .is_none()
+    );
 }
 
 async fn an_address_belongs_to_one_person_and_service_accounts_have_none(db: TestDatabase) {
@@ -35,13 +57,19 @@ async fn an_address_belongs_to_one_person_and_service_accounts_have_none(db: Tes
     let (first, mut second) = (person(), person());
     second.email.clone_from(&first.email);
     let id = second.id;
-    write(&store, move |tx| tx.insert_user(&first)).await.expect("the first");
-    assert!(is_constraint(&write(&store, move |tx| tx.insert_user(&second)).await));
+    write(&store, move |tx| tx.insert_user(&first))
+        .await
+        .expect("the first");
+    assert!(is_constraint(
+        &write(&store, move |tx| tx.insert_user(&second)).await
+    ));
     assert!(read(&store, move |c| c.find_user(id)).await.is_none());
     for _ in 0..2 {
         let mut robot = person();
         (robot.kind, robot.email, robot.password_hash) = (UserKind::ServiceAccount, None, None);
-        write(&store, move |tx| tx.insert_user(&robot)).await.expect("many have no address");
+        write(&store, move |tx| tx.insert_user(&robot))
+            .await
+            .expect("many have no address");
     }
 }
 
@@ -49,52 +77,112 @@ async fn a_user_is_suspended_from_the_expected_state_only(db: TestDatabase) {
     let store = open(&db);
     let user = person();
     let id = user.id;
-    write(&store, move |tx| tx.insert_user(&user)).await.expect("inserted");
-    let suspend = move |tx: &mut Tx| tx.change_user_state(id, UserState::Active, UserState::Suspended);
+    write(&store, move |tx| tx.insert_user(&user))
+        .await
+        .expect("inserted");
+    let suspend =
+        move |tx: &mut Tx| tx.change_user_state(id, UserState::Active, UserState::Suspended);
     ends_what_is_remembered_of(&store, Subject::User(id), suspend).await;
     assert_eq!(write(&store, suspend).await, Err(Error::NotFound));
-    assert_eq!(read(&store, move |c| c.find_user(id)).await.expect("found").state, UserState::Suspended);
+    assert_eq!(
+        read(&store, move |c| c.find_user(id))
+            .await
+            .expect("found")
+            .state,
+        UserState::Suspended
+    );
 }
 
 async fn a_user_is_found_by_external_id_and_changed(db: TestDatabase) {
     let store = open(&db);
     let user = person();
     let (id, copy) = (user.id, user.clone());
-    write(&store, move |tx| tx.insert_user(&copy)).await.expect("inserted");
-    assert!(read(&store, |c| c.find_user_by_external_id("u-9")).await.is_none());
+    write(&store, move |tx| tx.insert_user(&copy))
+        .await
+        .expect("inserted");
+    assert!(
+        read(&store, |c| c.find_user_by_external_id("u-9"))
+            .await
+            .is_none()
+    );
     ends_what_is_remembered_of(&store, Subject::User(id), move |tx| {
         let mut row = tx.find_user(id)?.ok_or(Error::NotFound)?;
-        (row.email, row.name, row.external_id) = (Some(format!("next-{id}@acme.example")), "Next".to_owned(), Some("u-9".to_owned()));
+        (row.email, row.name, row.external_id) = (
+            Some(format!("next-{id}@acme.example")),
+            "Next".to_owned(),
+            Some("u-9".to_owned()),
+        );
         tx.change_user(&row)
     })
     .await;
-    let found = read(&store, |c| c.find_user_by_external_id("u-9")).await.expect("found");
-    assert_eq!((found.id, found.name.as_str(), found.email), (id, "Next", Some(format!("next-{id}@acme.example"))));
+    let found = read(&store, |c| c.find_user_by_external_id("u-9"))
+        .await
+        .expect("found");
+    assert_eq!(
+        (found.id, found.name.as_str(), found.email),
+        (id, "Next", Some(format!("next-{id}@acme.example")))
+    );
     let mut other = person();
     other.external_id = Some("u-9".to_owned());
-    assert!(is_constraint(&write(&store, move |tx| tx.insert_user(&other)).await), "one person has it");
+    assert!(
+        is_constraint(&write(&store, move |tx| tx.insert_user(&other)).await),
+        "one person has it"
+    );
 }
 
 async fn a_user_is_held_and_renamed(db: TestDatabase) {
     let store = open(&db);
     let user = person();
     let id = user.id;
-    write(&store, move |tx| tx.insert_user(&user)).await.expect("inserted");
-    write(&store, move |tx| tx.hold_user(id)).await.expect("held");
-    ends_what_is_remembered_of(&store, Subject::User(id), move |tx: &mut Tx| tx.change_user_name(id, "Grace")).await;
-    assert_eq!(read(&store, move |c| c.find_user(id)).await.expect("found").name, "Grace");
+    write(&store, move |tx| tx.insert_user(&user))
+        .await
+        .expect("inserted");
+    write(&store, move |tx| tx.hold_user(id))
+        .await
+        .expect("held");
+    ends_what_is_remembered_of(&store, Subject::User(id), move |tx: &mut Tx| {
+        tx.change_user_name(id, "Grace")
+    })
+    .await;
+    assert_eq!(
+        read(&store, move |c| c.find_user(id))
+            .await
+            .expect("found")
+            .name,
+        "Grace"
+    );
     let nobody = UserId::generate(NOW);
-    assert_eq!(write(&store, move |tx| tx.hold_user(nobody)).await, Err(Error::NotFound));
-    assert_eq!(write(&store, move |tx| tx.change_user_name(nobody, "Grace")).await, Err(Error::NotFound));
+    assert_eq!(
+        write(&store, move |tx| tx.hold_user(nobody)).await,
+        Err(Error::NotFound)
+    );
+    assert_eq!(
+        write(&store, move |tx| tx.change_user_name(nobody, "Grace")).await,
+        Err(Error::NotFound)
+    );
 }
 
 async fn a_service_account_belongs_to_what_it_acts_for(db: TestDatabase) {
     let store = open(&db);
     let acme = Acme::insert(&store).await;
     let (organization, person) = (acme.organization, acme.person);
-    assert_eq!(read(&store, move |c| c.find_holder_of_service_account(person)).await, None);
+    assert_eq!(
+        read(&store, move |c| c.find_holder_of_service_account(person)).await,
+        None
+    );
     let application = acme.insert_application(&store).await;
-    assert_eq!(read(&store, move |c| c.find_holder_of_service_account(person)).await, Some(application.to_string()));
-    write(&store, move |tx| tx.delete_application(organization, application)).await.expect("deleted");
-    assert_eq!(read(&store, move |c| c.find_holder_of_service_account(person)).await, None, "it belongs to nothing any more");
+    assert_eq!(
+        read(&store, move |c| c.find_holder_of_service_account(person)).await,
+        Some(application.to_string())
+    );
+    write(&store, move |tx| {
+        tx.delete_application(organization, application)
+    })
+    .await
+    .expect("deleted");
+    assert_eq!(
+        read(&store, move |c| c.find_holder_of_service_account(person)).await,
+        None,
+        "it belongs to nothing any more"
+    );
 }

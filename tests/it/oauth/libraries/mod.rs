@@ -11,7 +11,12 @@ use super::register_public;
 use crate::databases::{TestDatabase, both_databases};
 use crate::server::Server;
 
-both_databases!(authlib_connects, requests_oauthlib_connects, openid_client_connects, oauth4webapi_connects);
+both_databases!(
+    authlib_connects,
+    requests_oauthlib_connects,
+    openid_client_connects,
+    oauth4webapi_connects
+);
 
 async fn authlib_connects(db: TestDatabase) {
     connect(db, Script::python("authlib_client.py")).await;
@@ -33,7 +38,10 @@ async fn connect(db: TestDatabase, script: Option<Script>) {
     let Some(script) = script else { return };
     let server = start(db).await;
     let public = register_public(&server).await;
-    let output = script.with("PUBLIC_CLIENT_ID", public.id.as_str()).run(&server).await;
+    let output = script
+        .with("PUBLIC_CLIENT_ID", public.id.as_str())
+        .run(&server)
+        .await;
     assert!(output.ends_with("All of it was asserted.\n"), "{output}");
 }
 
@@ -41,6 +49,8 @@ async fn connect(db: TestDatabase, script: Option<Script>) {
 async fn start(db: TestDatabase) -> Server {
     let server = Server::start(db).await;
     let today = countersign::types::time::Clock::System.now();
-    server.clock.step_seconds(today.seconds() - server.clock.now().seconds());
+    server
+        .clock
+        .step_seconds(today.seconds() - server.clock.now().seconds());
     server
 }

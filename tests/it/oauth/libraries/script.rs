@@ -41,8 +41,12 @@ impl Script {
     pub fn node_of(source: &str) -> Option<Self> {
         let modules = Path::new(&offered("NPM", "NPM")?).join("node_modules");
         let mut script = Self::new("node");
-        std::os::unix::fs::symlink(modules, script.folder.path().join("node_modules")).expect("a link");
-        let (webcrypto, path) = (script.write("webcrypto.mjs", &committed("tests/npm", "webcrypto.mjs")), script.write("script.mjs", source));
+        std::os::unix::fs::symlink(modules, script.folder.path().join("node_modules"))
+            .expect("a link");
+        let (webcrypto, path) = (
+            script.write("webcrypto.mjs", &committed("tests/npm", "webcrypto.mjs")),
+            script.write("script.mjs", source),
+        );
         script.command.arg("--import").arg(webcrypto).arg(path);
         Some(script)
     }
@@ -56,8 +60,17 @@ impl Script {
 
     pub fn go_of(source: &str) -> Self {
         let mut script = Self::new("go");
-        let (path, cache) = (script.write("main.go", source), script.folder.path().join("cache"));
-        script.command.arg("run").arg(path).env("GOCACHE", cache).env("GOFLAGS", "-mod=mod").env("GOPROXY", "off");
+        let (path, cache) = (
+            script.write("main.go", source),
+            script.folder.path().join("cache"),
+        );
+        script
+            .command
+            .arg("run")
+            .arg(path)
+            .env("GOCACHE", cache)
+            .env("GOFLAGS", "-mod=mod")
+            .env("GOPROXY", "off");
         script
     }
 
@@ -65,7 +78,11 @@ impl Script {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let mut command = Command::new(program);
         // a home of its own: no settings of this machine, and nothing left behind in it
-        command.current_dir(folder.path()).env("HOME", folder.path()).env("NO_PROXY", "127.0.0.1").kill_on_drop(true);
+        command
+            .current_dir(folder.path())
+            .env("HOME", folder.path())
+            .env("NO_PROXY", "127.0.0.1")
+            .kill_on_drop(true);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         Self { command, folder }
     }
@@ -90,12 +107,26 @@ impl Script {
             .with("CLIENT_ID", server.planted.application.as_str())
             .with("CLIENT_SECRET", &server.secrets.client_secret)
             .with("REDIRECT_URI", REDIRECT_URI)
-            .with("RESOURCE_SERVER_ID", server.planted.resource_server.as_str())
-            .with("RESOURCE_SERVER_SECRET", &server.secrets.resource_server_secret);
-        let mut child = script.command.stderr(file).spawn().expect("the program starts");
+            .with(
+                "RESOURCE_SERVER_ID",
+                server.planted.resource_server.as_str(),
+            )
+            .with(
+                "RESOURCE_SERVER_SECRET",
+                &server.secrets.resource_server_secret,
+            );
+        let mut child = script
+            .command
+            .stderr(file)
+            .spawn()
+            .expect("the program starts");
         let output = converse(server, &mut child).await;
         let status = child.wait().await.expect("it ends");
-        assert!(status.success(), "{status}\n{output}\n{}", std::fs::read_to_string(complaints).expect("text"));
+        assert!(
+            status.success(),
+            "{status}\n{output}\n{}",
+            std::fs::read_to_string(complaints).expect("text")
+        );
         output
     }
 }
@@ -106,9 +137,18 @@ async fn converse(server: &Server, child: &mut Child) -> String {
     let mut output = String::new();
     while let Some(line) = lines.next_line().await.expect("it writes text") {
         if let Some(start) = line.find(&server.url("/oauth2/authorize?")) {
-            let decision = if line.starts_with("Refuse") { "deny" } else { "allow" };
-            let target = browser.decide(&line[start + server.base.len()..], decision).await;
-            input.write_all(format!("{target}\n").as_bytes()).await.expect("it reads");
+            let decision = if line.starts_with("Refuse") {
+                "deny"
+            } else {
+                "allow"
+            };
+            let target = browser
+                .decide(&line[start + server.base.len()..], decision)
+                .await;
+            input
+                .write_all(format!("{target}\n").as_bytes())
+                .await
+                .expect("it reads");
         }
         output += &(line + "\n");
     }
@@ -116,10 +156,15 @@ async fn converse(server: &Server, child: &mut Child) -> String {
 }
 
 fn streams(child: &mut Child) -> (ChildStdin, Lines<BufReader<ChildStdout>>) {
-    (child.stdin.take().expect("piped"), BufReader::new(child.stdout.take().expect("piped")).lines())
+    (
+        child.stdin.take().expect("piped"),
+        BufReader::new(child.stdout.take().expect("piped")).lines(),
+    )
 }
 
 fn committed(folder: &str, name: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder).join(name);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join(folder)
+        .join(name);
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
