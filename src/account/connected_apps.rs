@@ -7,7 +7,7 @@ use super::pages::{ConnectedApp, ConnectedAppRevokePage, ConnectedAppsPage, Make
 use crate::app::App;
 use crate::config::Catalogue;
 use crate::domain::Refusal;
-use crate::domain::consents::{self, Connected};
+use crate::domain::clients::consents::{self, Connected};
 use crate::store::{Snapshot, Tx, Verdict};
 use crate::types::id::ConsentId;
 use crate::types::state::ReachKind;

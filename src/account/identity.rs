@@ -9,7 +9,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use super::pages::IdentityPage;
 use super::{openid, with_cookies};
 use crate::app::App;
-use crate::domain::identities::{self, Denial, OPERATOR};
+use crate::domain::people::identities::{self, Denial, OPERATOR};
 use crate::store::Verdict;
 use crate::types::time::Timestamp;
 use crate::web::facts::Facts;

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::{sign_in, with_cookies};
 use crate::app::App;
 use crate::domain::ensure;
-use crate::domain::identities::{self, Denial, OPERATOR, Realm};
+use crate::domain::people::identities::{self, Denial, OPERATOR, Realm};
 use crate::outbound::openid::{Answer, Failure, Flow, Proven};
 use crate::store::users::User;
 use crate::store::{self, Tx, Verdict};

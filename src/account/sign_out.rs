@@ -4,7 +4,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::with_cookies;
 use crate::app::App;
-use crate::domain::sessions;
+use crate::domain::people::sessions;
 use crate::store::{self, Verdict};
 use crate::web::facts::Facts;
 use crate::web::form::Form;

@@ -6,7 +6,7 @@ use actix_web::http::header::{CACHE_CONTROL, LOCATION};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::domain::limiter::Standing;
+use crate::domain::decision::limiter::Standing;
 use crate::web::rate_limit::add_headers;
 
 use super::call::Made;

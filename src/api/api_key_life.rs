@@ -8,9 +8,12 @@ use super::api_key_views::{KeyView, KeyWithSecretView};
 use super::api_keys::KeyPath;
 use super::call::Call;
 use super::input::{Input, NoBody, NoPath, NoQuery};
-use crate::domain::bulk_revocation::{self, Which};
-use crate::domain::rotation::{self, By, Rotation};
-use crate::domain::{Refusal, api_keys, key_changes, simulation};
+use crate::domain::Refusal;
+use crate::domain::keys::api_keys;
+use crate::domain::keys::bulk_revocation::{self, Which};
+use crate::domain::keys::changes;
+use crate::domain::keys::rotation::{self, By, Rotation};
+use crate::domain::keys::simulation;
 use crate::store::api_keys::ApiKey;
 use crate::store::{Snapshot, Tx};
 use crate::types::id::{
@@ -125,7 +128,7 @@ pub async fn pause(
 ) -> Result<Answer<KeyView>, Problem> {
     let (by, catalogue, id) = (call.key_caller(), call.catalogue(), input.path.id);
     changed(call, move |tx, organization| {
-        key_changes::pause(tx, &catalogue, organization, &by, id)
+        changes::pause(tx, &catalogue, organization, &by, id)
     })
     .await
 }
@@ -136,7 +139,7 @@ pub async fn resume(
 ) -> Result<Answer<KeyView>, Problem> {
     let (by, catalogue, id) = (call.key_caller(), call.catalogue(), input.path.id);
     changed(call, move |tx, organization| {
-        key_changes::resume(tx, &catalogue, organization, &by, id)
+        changes::resume(tx, &catalogue, organization, &by, id)
     })
     .await
 }

@@ -11,8 +11,9 @@ use super::api_keys::expiry;
 use super::call::Call;
 use super::input::{Input, NoBody, NoPath, NoQuery};
 use super::page::{Cursor, Limit, Page};
-use crate::domain::key_requests::{self, ListedRequest, NewKeyRequest};
-use crate::domain::{Refusal, api_keys};
+use crate::domain::Refusal;
+use crate::domain::keys::api_keys;
+use crate::domain::keys::requests::{self, ListedRequest, NewKeyRequest};
 use crate::store::{Snapshot, Tx};
 use crate::types::environment::Environment;
 use crate::types::id::{ApiKeyId, ApiKeyRequestId, UserId, WorkspaceId};
@@ -158,7 +159,7 @@ pub async fn list(
     } = input.query;
     let state = state.map(KeyRequestState::from);
     let list = move |snapshot: &mut Snapshot| {
-        key_requests::list(
+        requests::list(
             snapshot,
             &config,
             organization,
@@ -187,9 +188,7 @@ pub async fn get(
         Arc::clone(&call.app.config),
     );
     let listed = call
-        .read(move |snapshot| {
-            key_requests::get(snapshot, &config, organization, &by, input.path.id)
-        })
+        .read(move |snapshot| requests::get(snapshot, &config, organization, &by, input.path.id))
         .await?;
     Ok(Answer::of(listed.into()))
 }
@@ -218,18 +217,15 @@ pub async fn create(
         )?,
     };
     let ask = move |tx: &mut Tx| {
-        let request = key_requests::ask(tx, &config, organization, &by, new)?;
-        Ok((
-            request.id.to_string(),
-            key_requests::with_name(tx, request)?,
-        ))
+        let request = requests::ask(tx, &config, organization, &by, new)?;
+        Ok((request.id.to_string(), requests::with_name(tx, request)?))
     };
     let again = move |tx: &mut Tx, id: &str| {
         let id = id.parse().map_err(|_| Refusal::NotFound)?;
         let request = tx
             .find_api_key_request(organization, id)?
             .ok_or(Refusal::NotFound)?;
-        key_requests::with_name(tx, request)
+        requests::with_name(tx, request)
     };
     let made = call.create(organization, ask, again).await?;
     Ok(Answer::made(
@@ -249,8 +245,8 @@ pub async fn approve(
         Arc::clone(&call.app.config),
     );
     let approve = move |tx: &mut Tx| {
-        let request = key_requests::approve(tx, &config, organization, &by, input.path.id)?;
-        key_requests::with_name(tx, request)
+        let request = requests::approve(tx, &config, organization, &by, input.path.id)?;
+        requests::with_name(tx, request)
     };
     Ok(Answer::of(call.write(organization, approve).await?.into()))
 }
@@ -265,7 +261,7 @@ pub async fn refuse(
         Arc::clone(&call.app.config),
     );
     let refuse = move |tx: &mut Tx| {
-        let request = key_requests::refuse(
+        let request = requests::refuse(
             tx,
             &config,
             organization,
@@ -273,7 +269,7 @@ pub async fn refuse(
             input.path.id,
             &input.body.reason,
         )?;
-        key_requests::with_name(tx, request)
+        requests::with_name(tx, request)
     };
     Ok(Answer::of(call.write(organization, refuse).await?.into()))
 }
@@ -289,7 +285,7 @@ pub async fn delete(
         Arc::clone(&call.app.config),
     );
     call.write(organization, move |tx| {
-        key_requests::withdraw(tx, &config, organization, &by, input.path.id).map(drop)
+        requests::withdraw(tx, &config, organization, &by, input.path.id).map(drop)
     })
     .await?;
     Ok(Answer::none())
@@ -321,7 +317,7 @@ pub async fn collect(
     let (minted, secret) =
         key.map_or_else(|| call.mint_key(environment), |key| call.mint_for(&key));
     let collect = move |tx: &mut Tx| {
-        let key = key_requests::collect(tx, organization, &by, id, minted)?;
+        let key = requests::collect(tx, organization, &by, id, minted)?;
         Ok((key.id.to_string(), api_keys::listed_key(tx, key, now)?))
     };
     let again = move |tx: &mut Tx, id: &str| {

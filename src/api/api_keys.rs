@@ -13,10 +13,10 @@ use super::page::{Cursor, Limit, Page};
 use crate::crypto::Plaintext;
 use crate::crypto::digest::Purpose;
 use crate::crypto::format::mint_key;
-use crate::domain::api_keys::{self, KeyStatus, ListFilter, Minted, NewApiKey, Reach};
-use crate::domain::key_admins::KeyCaller;
-use crate::domain::key_changes::{self, KeyChange};
-use crate::domain::key_expiry::Expiry;
+use crate::domain::keys::api_keys::{self, KeyStatus, ListFilter, Minted, NewApiKey, Reach};
+use crate::domain::keys::changes::{self, KeyChange};
+use crate::domain::keys::expiry::Expiry;
+use crate::domain::rights::key_admins::KeyCaller;
 use crate::domain::{Refusal, ensure};
 use crate::store::Tx;
 use crate::store::api_keys::{ApiKey, ApiKeyFilter};
@@ -392,7 +392,7 @@ pub async fn change(
         self_rotation,
     };
     let change = move |tx: &mut Tx| {
-        let key = key_changes::change(tx, &config, organization, &by, input.path.id, wanted)?;
+        let key = changes::change(tx, &config, organization, &by, input.path.id, wanted)?;
         api_keys::listed_key(tx, key, now)
     };
     Ok(Answer::of(KeyView::of(
@@ -415,13 +415,13 @@ pub async fn delete(
     match call.own_key(id)? {
         Some(_) => {
             call.write(organization, move |tx| {
-                key_changes::revoke_itself(tx, organization, id)
+                changes::revoke_itself(tx, organization, id)
             })
             .await?
         }
         None => {
             call.write(organization, move |tx| {
-                key_changes::revoke(tx, &catalogue, organization, &by, id).map(drop)
+                changes::revoke(tx, &catalogue, organization, &by, id).map(drop)
             })
             .await?
         }

@@ -9,8 +9,8 @@ use super::applications::ApplicationPath;
 use super::call::Call;
 use super::input::{Input, NoBody, NoQuery};
 use crate::domain::Refusal;
-use crate::domain::application_secrets::{self, Others};
-use crate::domain::applications;
+use crate::domain::clients::applications;
+use crate::domain::clients::secrets::{self, Others};
 use crate::store::application_secrets::ApplicationSecret;
 use crate::store::{Snapshot, Tx};
 use crate::types::id::{ApplicationId, ClientSecretId, OrganizationId};
@@ -56,7 +56,7 @@ pub async fn create(
     };
     let (secret, stored) = call.app.mint_client_secret();
     let create = move |tx: &mut Tx| {
-        let (_, made) = application_secrets::create(tx, organization, caller, id, &stored, others)?;
+        let (_, made) = secrets::create(tx, organization, caller, id, &stored, others)?;
         Ok((made.to_string(), find(tx, organization, id, made)?))
     };
     let again = move |tx: &mut Tx, made: &str| {
@@ -97,7 +97,7 @@ pub async fn delete(
     call.ensure_for_organization()?;
     let SecretPath { id, secret } = input.path;
     call.write(organization, move |tx| {
-        application_secrets::revoke(tx, organization, caller, id, secret)
+        secrets::revoke(tx, organization, caller, id, secret)
     })
     .await?;
     Ok(Answer::none())

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::input::present;
 use crate::domain::Refusal;
-use crate::domain::application_settings::Settings;
-use crate::domain::applications::{Detail, NewApplication, RefreshPolicy};
+use crate::domain::clients::applications::{Detail, NewApplication, RefreshPolicy};
+use crate::domain::clients::settings::Settings;
 use crate::store::application_secrets::{ApplicationSecret, NewSecret};
 use crate::store::applications::Application;
 use crate::types::environment::Environment;

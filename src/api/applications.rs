@@ -13,8 +13,8 @@ use super::call::Call;
 use super::input::{Input, NoBody, NoPath, NoQuery};
 use super::page::{Cursor, Limit, Page};
 use crate::domain::Refusal;
-use crate::domain::application_settings;
-use crate::domain::applications::{self, Detail};
+use crate::domain::clients::applications::{self, Detail};
+use crate::domain::clients::settings;
 use crate::store::Tx;
 use crate::store::applications::OwnApplicationFilter;
 use crate::types::environment::Environment;
@@ -142,9 +142,8 @@ pub async fn change(
     let change = move |tx: &mut Tx| {
         applications::ensure_manager(tx, organization, caller)?;
         let application = applications::find_own(tx, organization, id)?;
-        let wanted = body.apply(application_settings::current(tx, &application)?)?;
-        application_settings::change(tx, &config, organization, caller, id, wanted)
-            .map_err(as_fields)?;
+        let wanted = body.apply(settings::current(tx, &application)?)?;
+        settings::change(tx, &config, organization, caller, id, wanted).map_err(as_fields)?;
         applications::get(tx, organization, caller, id)
     };
     Ok(Answer::of(call.write(organization, change).await?.into()))

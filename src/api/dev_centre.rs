@@ -8,7 +8,7 @@ use super::call::Call;
 use super::input::{Input, NoBody, NoQuery};
 use super::organizations::{OrganizationPath, reached};
 use super::plans;
-use crate::domain::dev_centre::{self, Switch};
+use crate::domain::plans::dev_centre::{self, Switch};
 use crate::types::environment::Environment;
 use crate::types::time::Timestamp;
 use crate::web::problem::Problem;

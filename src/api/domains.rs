@@ -11,7 +11,7 @@ use super::input::{Change, Input, NoBody, NoPath, NoQuery};
 use super::page::{Cursor, Limit, Page};
 use crate::config::Config;
 use crate::domain::Refusal;
-use crate::domain::domains::{self, NewDomain, Shown};
+use crate::domain::domains::domains::{self, NewDomain, Shown};
 use crate::store::Tx;
 use crate::types::id::DomainId;
 use crate::web::problem::Problem;

@@ -11,7 +11,7 @@ use super::input::{Input, NoBody, NoQuery};
 use crate::crypto::digest::Purpose;
 use crate::crypto::format::{TokenKind, mint_token};
 use crate::domain::Refusal;
-use crate::domain::hand_overs::{self, NewHandOver};
+use crate::domain::keys::hand_overs::{self, NewHandOver};
 use crate::store::Tx;
 use crate::store::hand_overs::HandOver;
 use crate::types::id::{ApiKeyId, ApiKeySecretId, HandOverId, UserId};

@@ -5,7 +5,7 @@ use actix_web::http::StatusCode;
 use serde_json::Value;
 
 use crate::crypto::digest::Purpose;
-use crate::domain::idempotency::{Held, Ticket};
+use crate::domain::operations::idempotency::{Held, Ticket};
 use crate::web::problem::Problem;
 
 use super::call::Call;

@@ -7,7 +7,7 @@ use super::answer::Answer;
 use super::call::Call;
 use super::input::{Input, NoBody, NoPath, NoQuery, present};
 use super::page::{Cursor, Limit, Page};
-use crate::domain::organizations::{self, OrganizationChange};
+use crate::domain::people::organizations::{self, OrganizationChange};
 use crate::domain::{Refusal, ensure};
 use crate::store::organizations::{Organization, OrganizationFilter};
 use crate::types::id::OrganizationId;

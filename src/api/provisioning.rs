@@ -10,8 +10,10 @@ use super::organizations::OrganizationView;
 use super::subscriptions::SubscriptionBody;
 use super::workspaces::WorkspaceView;
 use crate::config::Catalogue;
-use crate::domain::caller::Caller;
-use crate::domain::provisioning::{self, Outcome, WantedMember, WantedOrganization, WantedUser};
+use crate::domain::lifecycle::provisioning::{
+    self, Outcome, WantedMember, WantedOrganization, WantedUser,
+};
+use crate::domain::rights::caller::Caller;
 use crate::domain::{Refusal, ensure};
 use crate::store::{self, Tx, Verdict};
 use crate::types::id::OrganizationId;

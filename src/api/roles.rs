@@ -8,7 +8,7 @@ use super::call::Call;
 use super::input::{Input, NoBody, NoPath, NoQuery, present};
 use super::page::{Cursor, Limit, Page};
 use crate::domain::Refusal;
-use crate::domain::roles::{self, RoleSettings};
+use crate::domain::people::roles::{self, RoleSettings};
 use crate::store::Tx;
 use crate::store::roles::Role;
 use crate::types::id::{OrganizationId, RoleId};

@@ -11,8 +11,8 @@ use super::members::{
     WorkspaceRole,
 };
 use super::page::Page;
-use crate::domain::members::{self, MANAGE, MemberChange, READ};
-use crate::domain::service_accounts::{self, NewServiceAccount};
+use crate::domain::people::members::{self, MANAGE, MemberChange, READ};
+use crate::domain::people::service_accounts::{self, NewServiceAccount};
 use crate::domain::{Refusal, ensure};
 use crate::store::Tx;
 use crate::types::id::UserId;

@@ -8,7 +8,7 @@ use super::call::Call;
 use super::input::{Input, NoBody, NoQuery, present};
 use super::provisioning::{ExternalPath, Put, upsert};
 use crate::domain::Refusal;
-use crate::domain::provisioning::{self, WantedUser};
+use crate::domain::lifecycle::provisioning::{self, WantedUser};
 use crate::store::Tx;
 use crate::store::users::User;
 use crate::types::id::UserId;

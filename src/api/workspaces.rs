@@ -8,7 +8,7 @@ use super::call::Call;
 use super::input::{Change, Input, NoBody, NoPath, NoQuery, present};
 use super::page::{Cursor, Limit, Page};
 use crate::domain::Refusal;
-use crate::domain::workspaces::{self, NewWorkspace, WorkspaceChange};
+use crate::domain::people::workspaces::{self, NewWorkspace, WorkspaceChange};
 use crate::store::workspaces::{Workspace, WorkspaceFilter};
 use crate::types::id::{OrganizationId, WorkspaceId};
 use crate::types::time::Timestamp;

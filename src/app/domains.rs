@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::App;
 use crate::domain::Refusal;
-use crate::domain::caller::Caller;
-use crate::domain::domain_checks::{self, Question};
-use crate::domain::domains::{self, Shown};
+use crate::domain::domains::domain_checks::{self, Question};
+use crate::domain::domains::domains::{self, Shown};
+use crate::domain::rights::caller::Caller;
 use crate::store::domains::Domain;
 use crate::store::{self, Verdict};
 use crate::types::id::{DomainId, OrganizationId};

@@ -12,7 +12,7 @@ use crate::config::Config;
 use crate::crypto::digest::{Digester, Purpose};
 use crate::crypto::format::{self, TokenKind};
 use crate::domain::Refusal;
-use crate::domain::operator_tokens::{self, MOST_LISTED, NewOperatorToken};
+use crate::domain::operations::operator_tokens::{self, MOST_LISTED, NewOperatorToken};
 use crate::store::operator_tokens::OperatorToken;
 use crate::store::{self, Store, Tx, Verdict};
 use crate::types::id::OperatorTokenId;

@@ -14,7 +14,7 @@ use crate::crypto::digest::Purpose;
 use crate::crypto::format::{TokenKind, hint, mint_key, mint_token};
 use crate::crypto::password;
 use crate::domain::Refusal;
-use crate::domain::quickstart::{self, ADMIN, Kept, OPERATOR, Planted, Seed};
+use crate::domain::lifecycle::quickstart::{self, ADMIN, Kept, OPERATOR, Planted, Seed};
 use crate::server::run::{Running, start};
 use crate::store::{self, Database, Verdict};
 use crate::telemetry::logs;

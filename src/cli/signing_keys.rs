@@ -7,7 +7,7 @@ use super::{ConfigArguments, Failure};
 use crate::app::{existing_secret_keys, open_signing_keys, signing_algorithm};
 use crate::config::Config;
 use crate::crypto::seal::Sealer;
-use crate::domain::signing_keys::{
+use crate::domain::operations::signing_keys::{
     self, CannotRemove, Fresh, Rotation, Schedule, last_token_ends, turns,
 };
 use crate::store::signing_keys::StoredSigningKey;

@@ -7,7 +7,7 @@ use super::{ConfigArguments, Failure};
 use crate::app::secret_keys;
 use crate::crypto::password;
 use crate::domain::Refusal;
-use crate::domain::accounts::{self, NewPerson};
+use crate::domain::people::accounts::{self, NewPerson};
 use crate::store::{Database, Store, Tx, Verdict};
 use crate::types::email::Mailbox;
 use crate::types::state::{OrganizationRole, ProductionAccess};

@@ -2,8 +2,8 @@
 
 use super::pages::api_keys::ApiKeyForm;
 use crate::domain::Refusal;
-use crate::domain::api_keys::{Minted, NewApiKey, Reach};
-use crate::domain::key_expiry::Expiry;
+use crate::domain::keys::api_keys::{Minted, NewApiKey, Reach};
+use crate::domain::keys::expiry::Expiry;
 use crate::types::environment::Environment;
 use crate::types::id::WorkspaceId;
 use crate::types::state::{PermissionLevel, ReachKind};

@@ -16,9 +16,10 @@ use crate::config::Catalogue;
 use crate::crypto::Plaintext;
 use crate::crypto::digest::Purpose;
 use crate::crypto::format::{key_start, mint_key};
-use crate::domain::api_keys::{self, KeyStatus, ListFilter, ListedKey, Minted};
-use crate::domain::key_admins::{self, KeyCaller, MANAGE};
-use crate::domain::{Refusal, key_changes};
+use crate::domain::Refusal;
+use crate::domain::keys::api_keys::{self, KeyStatus, ListFilter, ListedKey, Minted};
+use crate::domain::keys::changes;
+use crate::domain::rights::key_admins::{self, KeyCaller, MANAGE};
 use crate::store::api_keys::ApiKey;
 use crate::store::{self, Snapshot, Verdict};
 use crate::types::environment::Environment;
@@ -221,7 +222,7 @@ pub async fn revoke(
     let catalogue = Arc::clone(&app.catalogue);
     app.store
         .write(facts.now, move |tx| {
-            key_changes::revoke_as(tx, &catalogue, organization, person, id).map(Verdict::Done)
+            changes::revoke_as(tx, &catalogue, organization, person, id).map(Verdict::Done)
         })
         .await?;
     Ok(html::see_other(&list_path(organization)))

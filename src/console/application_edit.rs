@@ -11,8 +11,8 @@ use super::pages::application_settings::ApplicationEditPage;
 use super::pages::applications::{ApplicationForm, ApplicationOffer};
 use super::shell::{self, Place};
 use crate::app::App;
-use crate::domain::application_settings;
-use crate::domain::applications::Detail;
+use crate::domain::clients::applications::Detail;
+use crate::domain::clients::settings;
 use crate::domain::{Refusal, ensure};
 use crate::store::applications::Application;
 use crate::store::{self, Verdict};
@@ -119,8 +119,7 @@ async fn change(
         application.id,
     );
     let write = move |tx: &mut store::Tx| {
-        application_settings::change(tx, &config, organization, person, id, settings)
-            .map(Verdict::Done)
+        settings::change(tx, &config, organization, person, id, settings).map(Verdict::Done)
     };
     app.store.write_organization(organization, now, write).await
 }

@@ -3,8 +3,8 @@
 use super::pages::applications::ApplicationForm;
 use crate::config::Catalogue;
 use crate::domain::Refusal;
-use crate::domain::application_settings::Settings;
-use crate::domain::applications::{NewApplication, RefreshPolicy};
+use crate::domain::clients::applications::{NewApplication, RefreshPolicy};
+use crate::domain::clients::settings::Settings;
 use crate::store::application_secrets::NewSecret;
 use crate::types::environment::Environment;
 use crate::types::grant_types::GrantTypes;

@@ -8,7 +8,7 @@ use super::pages::application_settings::ApplicationSecretRevokePage;
 use super::pages::applications::ApplicationCreatedPage;
 use super::shell::{self, parse_id};
 use crate::app::App;
-use crate::domain::application_secrets::{self, Others};
+use crate::domain::clients::secrets::{self, Others};
 use crate::store::{self, Verdict};
 use crate::types::id::{ApplicationId, ClientSecretId};
 use crate::web::facts::Facts;
@@ -33,8 +33,7 @@ pub async fn create(
     let (secret, stored) = app.mint_client_secret();
     let (organization, person, id) = (place.organization.id, place.person, found.application.id);
     let insert = move |tx: &mut store::Tx| {
-        application_secrets::create(tx, organization, person, id, &stored, Others::Keep)
-            .map(Verdict::Done)
+        secrets::create(tx, organization, person, id, &stored, Others::Keep).map(Verdict::Done)
     };
     let (application, _) = app
         .store
@@ -91,7 +90,7 @@ pub async fn revoke(
     let id: ApplicationId = parse_id(&path.1)?;
     let secret: ClientSecretId = parse_id(&path.2)?;
     let end = move |tx: &mut store::Tx| {
-        application_secrets::revoke(tx, organization, person, id, secret).map(Verdict::Done)
+        secrets::revoke(tx, organization, person, id, secret).map(Verdict::Done)
     };
     app.store
         .write_organization(organization, facts.now, end)

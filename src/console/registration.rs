@@ -12,7 +12,7 @@ use crate::crypto::Plaintext;
 use crate::crypto::digest::Purpose;
 use crate::crypto::format::{TokenKind, mint_token};
 use crate::domain::Refusal;
-use crate::domain::registration_tokens::{self, ListedToken, NewRegistrationToken};
+use crate::domain::clients::registration_tokens::{self, ListedToken, NewRegistrationToken};
 use crate::store::registration_tokens::RegistrationToken;
 use crate::store::{self, Verdict};
 use crate::types::id::{OrganizationId, RegistrationTokenId};

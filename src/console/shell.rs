@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use crate::app::App;
-use crate::domain::identities::{self, ELSEWHERE, Entrance};
-use crate::domain::members::SUSPENDED;
-use crate::domain::plans;
+use crate::domain::people::identities::{self, ELSEWHERE, Entrance};
+use crate::domain::people::members::SUSPENDED;
+use crate::domain::plans::plans;
 use crate::domain::{Refusal, ensure};
 use crate::store::Snapshot;
 use crate::store::organizations::Organization;

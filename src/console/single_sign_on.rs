@@ -9,7 +9,7 @@ use super::pages::single_sign_on::{SingleSignOnForm, SingleSignOnPage};
 use super::shell::{self, Place};
 use crate::app::App;
 use crate::domain::Refusal;
-use crate::domain::identities::{self, Settings, SingleSignOn};
+use crate::domain::people::identities::{self, Settings, SingleSignOn};
 use crate::store::identity_providers::IdentityProvider;
 use crate::store::{Tx, Verdict};
 use crate::types::id::OrganizationId;

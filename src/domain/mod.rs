@@ -1,64 +1,14 @@
 //! Rules and use cases: who may do what, and what happens then. No HTTP, no SQL text, no network; time is given.
 
-pub mod access;
-pub mod accounts;
-pub mod admission;
-pub mod api_keys;
-pub mod application_secrets;
-pub mod application_settings;
-pub mod applications;
-pub mod approval;
-pub mod authorizations;
-pub mod bulk_revocation;
-pub mod caller;
-pub mod check;
-pub mod client_metadata;
 pub mod clients;
-pub mod consents;
-pub mod departures;
-pub mod dev_centre;
-pub mod domain_checks;
+pub mod decision;
 pub mod domains;
-pub mod explain;
-pub mod factors;
-pub mod founding;
-pub mod hand_overs;
-pub mod idempotency;
-pub mod identities;
-pub mod invitations;
-pub mod join_requests;
-pub mod key_admins;
-pub mod key_changes;
-pub mod key_expiry;
-pub mod key_owners;
-pub mod key_requests;
-pub mod limiter;
-pub mod members;
-pub mod memory;
-pub mod operator_tokens;
-pub mod organizations;
+pub mod keys;
+pub mod lifecycle;
+pub mod operations;
+pub mod people;
 pub mod plans;
-pub mod production;
-pub mod provisioning;
-pub mod quickstart;
-pub mod quotas;
-pub mod refresh;
-pub mod registration;
-pub mod registration_tokens;
-pub mod resource_servers;
 pub mod rights;
-pub mod roles;
-pub mod rotation;
-pub mod sandbox;
-pub mod seats;
-pub mod service_accounts;
-pub mod sessions;
-pub mod signing_keys;
-pub mod simulation;
-pub mod sweep;
-pub mod transfers;
-pub mod usage;
-pub mod workspaces;
 
 use crate::store;
 
@@ -82,7 +32,7 @@ pub enum Refusal {
     Coded(&'static str, String),
     /// The plan, the approval or a switch does not allow it: 403, with what unlocks it.
     #[error("{}", .0.detail)]
-    Locked(Box<plans::Unlock>),
+    Locked(Box<plans::plans::Unlock>),
     #[error(transparent)]
     Store(store::Error),
 }

@@ -1,8 +1,8 @@
 //! What the vendor's API should answer its caller with, for a decision.
 
 use crate::config::{Errors, ForeignWorkspace};
-use crate::domain::check::Code;
-use crate::domain::factors::{Cause, Reason};
+use crate::domain::decision::check::Code;
+use crate::domain::decision::factors::{Cause, Reason};
 
 /// A status of RFC 9110; none when the request is allowed.
 pub fn http_status(cause: Option<Cause>, errors: &Errors) -> Option<u16> {

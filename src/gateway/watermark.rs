@@ -7,8 +7,8 @@ use serde_json::json;
 
 use super::status::http_status;
 use crate::app::{App, Lookup};
-use crate::domain::check::stands;
-use crate::domain::factors::Cause;
+use crate::domain::decision::check::stands;
+use crate::domain::decision::factors::Cause;
 use crate::pdf::{Mark, Refusal};
 use crate::types::environment::Environment;
 use crate::web::facts::Facts;

@@ -6,8 +6,8 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::json;
 
 use crate::app::{App, Lookup};
-use crate::domain::access::Access;
-use crate::domain::limiter::{Quota, Taken};
+use crate::domain::decision::access::Access;
+use crate::domain::decision::limiter::{Quota, Taken};
 use crate::web::credential::credential;
 use crate::web::facts::Facts;
 use crate::web::problem::{Challenge, Problem, unknown_credential};

@@ -6,7 +6,7 @@ use std::time::Duration;
 use actix_web::web;
 
 use crate::app::App;
-use crate::domain::sweep::{self, Kind};
+use crate::domain::lifecycle::sweep::{self, Kind};
 use crate::store::{Error, Tx, Verdict};
 
 /// Between two batches, so that nobody else waits behind them.

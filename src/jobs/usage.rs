@@ -5,7 +5,7 @@ use std::time::Duration;
 use actix_web::web;
 
 use crate::app::App;
-use crate::domain::usage;
+use crate::domain::decision::usage;
 use crate::store::{Error, Verdict};
 
 const EVERY: Duration = Duration::from_secs(1);

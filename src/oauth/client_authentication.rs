@@ -6,7 +6,7 @@ use actix_web::http::header::{AUTHORIZATION, HeaderMap};
 
 use super::error::{Code, Error};
 use crate::app::{App, Proof};
-use crate::domain::clients::Client;
+use crate::domain::clients::clients::Client;
 use crate::domain::ensure;
 use crate::types::id::{ApplicationId, ClientSecretId};
 use crate::web::basic::basic;

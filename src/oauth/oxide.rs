@@ -16,7 +16,7 @@ use oxide_auth::primitives::scope::Scope;
 use url::Url;
 
 use super::error::{Code, Error};
-use crate::domain::clients::Client;
+use crate::domain::clients::clients::Client;
 use crate::store::authorizations::Authorization;
 use crate::types::redirect_uri::RedirectUri;
 use crate::types::scope::Scopes;

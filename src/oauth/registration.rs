@@ -16,10 +16,12 @@ use crate::crypto::Plaintext;
 use crate::crypto::digest::{Digest, Purpose};
 use crate::crypto::format::{TokenKind, is_token, mint_token};
 use crate::crypto::password::network;
-use crate::domain::client_metadata::{ClientMetadata, MOST_BYTES, Members, MetadataError};
+use crate::domain::clients::client_metadata::{ClientMetadata, MOST_BYTES, Members, MetadataError};
+use crate::domain::clients::registration::{
+    self, Registered, Registrant, RegistrationError, Wanted,
+};
+use crate::domain::decision::limiter::{Quota, Taken};
 use crate::domain::ensure;
-use crate::domain::limiter::{Quota, Taken};
-use crate::domain::registration::{self, Registered, Registrant, RegistrationError, Wanted};
 use crate::store::{self, Tx, Verdict};
 use crate::types::id::ApplicationId;
 use crate::types::state::ClientType;

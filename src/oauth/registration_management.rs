@@ -10,9 +10,9 @@ use super::registration::{candidates, information, manage, presented, read_membe
 use crate::app::App;
 use crate::crypto::digest::{Digest, Purpose};
 use crate::crypto::format::TokenKind;
-use crate::domain::client_metadata::{ClientMetadata, Members};
+use crate::domain::clients::client_metadata::{ClientMetadata, Members};
+use crate::domain::clients::registration::{self, Managed, RegistrationError};
 use crate::domain::ensure;
-use crate::domain::registration::{self, Managed, RegistrationError};
 use crate::store::{self, Snapshot, Tx, Verdict};
 use crate::types::id::ApplicationId;
 use crate::web::credential::credential;

@@ -2,8 +2,8 @@
 
 use super::error::{Code, Error};
 use crate::app::App;
+use crate::domain::decision::resource_servers::find_wrong_target;
 use crate::domain::ensure;
-use crate::domain::resource_servers::find_wrong_target;
 use crate::store;
 use crate::types::environment::Environment;
 use crate::types::resource::{MOST_RESOURCES, ResourceError, ResourceUri, Resources};

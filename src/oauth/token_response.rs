@@ -9,8 +9,8 @@ use crate::app::App;
 use crate::crypto::digest::Purpose;
 use crate::crypto::format::{TokenKind, mint_token};
 use crate::crypto::signer::{Audience, Claims};
-use crate::domain::authorizations::{Issuance, Minted, is_opaque};
-use crate::domain::clients::Client;
+use crate::domain::clients::authorizations::{Issuance, Minted, is_opaque};
+use crate::domain::clients::clients::Client;
 use crate::types::state::GrantKind;
 
 /// Mints what the response will carry, before any transaction. A refresh token only where one is to be used.

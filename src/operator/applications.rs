@@ -11,7 +11,7 @@ use super::shell::{self, Operator};
 use crate::app::App;
 use crate::config::Catalogue;
 use crate::domain::Refusal;
-use crate::domain::approval::{self, Detail};
+use crate::domain::clients::approval::{self, Detail};
 use crate::store::applications::{Application, ApplicationFilter};
 use crate::store::{Snapshot, Tx, Verdict};
 use crate::types::environment::Environment;

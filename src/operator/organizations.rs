@@ -9,9 +9,13 @@ use super::pages::organizations::{
 use super::shell::{self, Operator};
 use crate::app::App;
 use crate::config::{Catalogue, DevCentre};
-use crate::domain::caller::Caller;
-use crate::domain::organizations::{self, Wanted};
-use crate::domain::{Refusal, approval, dev_centre, plans, production};
+use crate::domain::Refusal;
+use crate::domain::clients::approval;
+use crate::domain::people::organizations::{self, Wanted};
+use crate::domain::plans::dev_centre;
+use crate::domain::plans::plans;
+use crate::domain::plans::production;
+use crate::domain::rights::caller::Caller;
 use crate::store::organizations::{Organization, OrganizationFilter};
 use crate::store::{Snapshot, Tx, Verdict};
 use crate::types::id::{OrganizationId, UserId};

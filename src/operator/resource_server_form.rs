@@ -2,8 +2,8 @@
 
 use super::pages::resource_servers::ResourceServerForm;
 use crate::domain::Refusal;
-use crate::domain::resource_servers::NewServer;
-use crate::domain::sandbox::ObligationKind;
+use crate::domain::decision::resource_servers::NewServer;
+use crate::domain::decision::sandbox::ObligationKind;
 use crate::store::application_secrets::NewSecret;
 use crate::types::environment::Environment;
 use crate::web::form::Form;

@@ -10,7 +10,7 @@ use super::body::BodyError;
 use super::credential::CredentialError;
 use super::facts::Facts;
 use crate::domain::Refusal;
-use crate::domain::plans::Unlock;
+use crate::domain::plans::plans::Unlock;
 use crate::store;
 
 /// Seconds after which a client may try again when the database is away.

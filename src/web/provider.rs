@@ -4,7 +4,7 @@
 use super::html::PageError;
 use crate::app::App;
 use crate::config;
-use crate::domain::identities::{OPERATOR, Realm};
+use crate::domain::people::identities::{OPERATOR, Realm};
 use crate::outbound::http::NamedBy;
 use crate::outbound::openid::Registration;
 use crate::store::identity_providers::IdentityProvider;

@@ -2,7 +2,7 @@
 
 use actix_web::HttpResponseBuilder;
 
-use crate::domain::limiter::Standing;
+use crate::domain::decision::limiter::Standing;
 
 /// Adds the headers; nothing for a request without a limit.
 pub fn add_headers(builder: &mut HttpResponseBuilder, standings: &[Standing]) {

@@ -9,7 +9,7 @@ use super::basic::{BasicError, basic};
 use super::facts::Facts;
 use super::problem::{Challenge, Problem};
 use crate::app::{App, Proof};
-use crate::domain::resource_servers::Server;
+use crate::domain::decision::resource_servers::Server;
 use crate::store;
 use crate::types::id::ResourceServerId;
 

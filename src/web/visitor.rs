@@ -22,7 +22,7 @@ use super::page;
 use crate::app::App;
 use crate::crypto::digest::Purpose;
 use crate::domain::ensure;
-use crate::domain::sessions::{self, SignedIn};
+use crate::domain::people::sessions::{self, SignedIn};
 use crate::store::Verdict;
 use crate::types::text::random_base62;
 

@@ -5,8 +5,8 @@ mod walk;
 
 use std::collections::BTreeSet;
 
-use countersign::domain::accounts;
-use countersign::domain::api_keys::{self, KeyStatus, ListFilter};
+use countersign::domain::keys::api_keys::{self, KeyStatus, ListFilter};
+use countersign::domain::people::accounts;
 use countersign::types::environment::Environment;
 use countersign::types::id::{UserId, WorkspaceId};
 use countersign::types::state::{
@@ -218,7 +218,7 @@ async fn a_removed_owners_keys_stop_and_coming_back_does_not_revive_them(db: Tes
     );
     server
         .write(move |tx| {
-            Ok(countersign::domain::departures::end(
+            Ok(countersign::domain::lifecycle::departures::end(
                 tx,
                 organization,
                 user,
@@ -263,7 +263,7 @@ async fn a_removed_owners_keys_stop_and_coming_back_does_not_revive_them(db: Tes
         server.clock.now(),
     );
     let list = move |snapshot: &mut countersign::store::Snapshot<'_>| {
-        let by = countersign::domain::key_admins::KeyCaller::person(planted_admin);
+        let by = countersign::domain::rights::key_admins::KeyCaller::person(planted_admin);
         api_keys::list(
             snapshot,
             &catalogue,

@@ -6,12 +6,16 @@ use actix_web::http::Method;
 use countersign::config::{Config, Rate};
 use countersign::crypto::digest::Purpose;
 use countersign::crypto::format::{TokenKind, mint_token};
-use countersign::domain::admission::Grant;
-use countersign::domain::caller;
-use countersign::domain::invitations::NewInvitation;
-use countersign::domain::roles::RoleSettings;
-use countersign::domain::service_accounts::NewServiceAccount;
-use countersign::domain::{accounts, invitations, join_requests, roles, service_accounts};
+use countersign::domain::people::accounts;
+use countersign::domain::people::admission::Grant;
+use countersign::domain::people::invitations;
+use countersign::domain::people::invitations::NewInvitation;
+use countersign::domain::people::join_requests;
+use countersign::domain::people::roles;
+use countersign::domain::people::roles::RoleSettings;
+use countersign::domain::people::service_accounts;
+use countersign::domain::people::service_accounts::NewServiceAccount;
+use countersign::domain::rights::caller;
 use countersign::server::routes::{Guard, Route, table};
 use countersign::store::Tx;
 use countersign::store::api_key_requests::ApiKeyRequest;
@@ -850,7 +854,10 @@ async fn callers<'s>(server: &'s Server, management: &str) -> Vec<Caller<'s>> {
             Who::Operator => (Some("operator@vendor.example"), None),
             Who::Member => (Some("member@acme.example"), None),
             Who::WorkspaceAdmin => (Some("manager@acme.example"), None),
-            Who::OrganizationAdmin => (Some(countersign::domain::quickstart::ADMIN), None),
+            Who::OrganizationAdmin => (
+                Some(countersign::domain::lifecycle::quickstart::ADMIN),
+                None,
+            ),
             Who::Application => (
                 None,
                 Some(basic(
@@ -1023,7 +1030,7 @@ async fn a_form_without_its_own_token_changes_nothing(db: TestDatabase) {
     let owner = Caller::new(
         &server,
         Who::OrganizationAdmin,
-        Some(countersign::domain::quickstart::ADMIN),
+        Some(countersign::domain::lifecycle::quickstart::ADMIN),
         None,
     )
     .await;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use countersign::app::Lookup;
 use countersign::config::{Config, Rate};
 use countersign::crypto::format::mint_key;
-use countersign::domain::memory::Memory;
+use countersign::domain::decision::memory::Memory;
 use countersign::store::{Database, migrate};
 use countersign::telemetry::metrics::MemoryLabels;
 use countersign::types::id::ApiKeyId;
@@ -343,7 +343,7 @@ async fn session_cookie(server: &Server) -> (String, String) {
     );
     let response = browser
         .sign_in(
-            countersign::domain::quickstart::ADMIN,
+            countersign::domain::lifecycle::quickstart::ADMIN,
             &server.secrets.password,
         )
         .await;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use countersign::config::Rate;
-use countersign::domain::limiter::{Limiter, Quota, Standing, Taken};
+use countersign::domain::decision::limiter::{Limiter, Quota, Standing, Taken};
 use countersign::store::limit_windows::LimitWindow;
 use countersign::types::time::Timestamp;
 use proptest::prelude::*;
@@ -246,7 +246,7 @@ impl Trial {
         &self,
         quotas: &[Quota],
         indices: &[usize],
-        violated: &[countersign::domain::limiter::Policy],
+        violated: &[countersign::domain::decision::limiter::Policy],
         retry: Option<i64>,
     ) -> Result<(), TestCaseError> {
         prop_assert!(!violated.is_empty());

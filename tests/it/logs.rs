@@ -11,7 +11,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use countersign::app::App;
 use countersign::config::Config;
 use countersign::crypto::format::{TokenKind, mint_key, mint_token};
-use countersign::domain::quickstart::{ADMIN, Planted};
+use countersign::domain::lifecycle::quickstart::{ADMIN, Planted};
 use countersign::server::routes::table;
 use countersign::store::{Conn, Database};
 use countersign::types::text::random_base62;

@@ -1,7 +1,7 @@
 //! People beside the planted admin, and a second organization. Everybody signs in with the admin's password.
 
-use countersign::domain::accounts::{self, NewPerson};
-use countersign::domain::quickstart::ADMIN;
+use countersign::domain::lifecycle::quickstart::ADMIN;
+use countersign::domain::people::accounts::{self, NewPerson};
 use countersign::store;
 use countersign::store::users::User;
 use countersign::types::email::Mailbox;

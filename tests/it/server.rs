@@ -11,7 +11,7 @@ use countersign::crypto::digest::Purpose;
 use countersign::crypto::format::{TokenKind, hint, mint_key, mint_token};
 use countersign::crypto::password;
 use countersign::domain::Refusal;
-use countersign::domain::quickstart::{self, ADMIN, Planted, Seed};
+use countersign::domain::lifecycle::quickstart::{self, ADMIN, Planted, Seed};
 use countersign::server::run::start;
 use countersign::store::{Database, Tx, Verdict};
 use countersign::types::environment::Environment;

@@ -6,11 +6,11 @@ use countersign::crypto::digest::Purpose;
 use countersign::crypto::format::{TokenKind, mint_key, mint_token};
 use countersign::crypto::password;
 use countersign::domain::Refusal;
-use countersign::domain::accounts::{self, NewPerson};
-use countersign::domain::applications::{self, NewApplication, RefreshPolicy};
-use countersign::domain::quickstart::ADMIN;
-use countersign::domain::resource_servers;
-use countersign::domain::sandbox::ObligationKind;
+use countersign::domain::clients::applications::{self, NewApplication, RefreshPolicy};
+use countersign::domain::decision::resource_servers;
+use countersign::domain::decision::sandbox::ObligationKind;
+use countersign::domain::lifecycle::quickstart::ADMIN;
+use countersign::domain::people::accounts::{self, NewPerson};
 use countersign::store::Tx;
 use countersign::store::api_key_secrets::ApiKeySecret;
 use countersign::store::api_keys::ApiKey;
@@ -454,7 +454,7 @@ pub async fn management_application(server: &Server) -> ApplicationId {
 
 /// A profile without Sandbox has everything in Production.
 pub fn first_environment(server: &Server) -> Environment {
-    countersign::domain::quickstart::environments(&server.app.config)
+    countersign::domain::lifecycle::quickstart::environments(&server.app.config)
         .expect("a valid configuration")[0]
 }
 

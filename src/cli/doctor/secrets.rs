@@ -7,7 +7,7 @@ use crate::app::{existing_secret_keys, open_signing_keys};
 use crate::config::Config;
 use crate::crypto::seal::Sealer;
 use crate::crypto::secret_key::{SecretKeyError, SecretKeys};
-use crate::domain::signing_keys::{Schedule, Turn, turns};
+use crate::domain::operations::signing_keys::{Schedule, Turn, turns};
 use crate::store::signing_keys::StoredSigningKey;
 use crate::store::{Database, Health};
 use crate::types::time::Timestamp;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::app::App;
-use crate::domain::authorizations::{self, Extent, Issuance, Terms, negotiate_scopes};
-use crate::domain::clients::Client;
+use crate::domain::clients::authorizations::{self, Extent, Issuance, Terms, negotiate_scopes};
+use crate::domain::clients::clients::Client;
 use crate::domain::ensure;
 use crate::oauth::error::{Code, Error};
 use crate::oauth::{oxide, resource, token_response};

@@ -4,9 +4,9 @@
 
 use countersign::app::Lookup;
 use countersign::config::{Config, PlanEntry};
-use countersign::domain::check::{Decision, Question, check};
-use countersign::domain::explain::explain;
-use countersign::domain::resource_servers::Server as ResourceServer;
+use countersign::domain::decision::check::{Decision, Question, check};
+use countersign::domain::decision::explain::explain;
+use countersign::domain::decision::resource_servers::Server as ResourceServer;
 use countersign::store::subscriptions::Subscription;
 use countersign::store::{Conn, Database, Error, Tx, Verdict};
 use countersign::types::environment::Environment;
@@ -132,7 +132,7 @@ impl<'s> Walk<'s> {
         let workspace = server.planted.workspace;
         let write = move |tx: &mut Tx<'_>| {
             tx.insert_role(&custom)?;
-            Ok(countersign::domain::accounts::add_workspace_member(
+            Ok(countersign::domain::people::accounts::add_workspace_member(
                 tx,
                 organization,
                 workspace,

@@ -3,7 +3,9 @@
 
 use countersign::app::Lookup;
 use countersign::config::{Config, PermissionEntry};
-use countersign::domain::{Refusal, accounts, departures};
+use countersign::domain::Refusal;
+use countersign::domain::lifecycle::departures;
+use countersign::domain::people::accounts;
 use countersign::store::members::Member;
 use countersign::store::{Conn, Database, Error, Tx, Verdict};
 use countersign::types::id::{UserId, WorkspaceId};

@@ -1,6 +1,6 @@
 //! `/account/applications`: what a person has connected, and the way to take it back.
 
-use countersign::domain::quickstart::ADMIN;
+use countersign::domain::lifecycle::quickstart::ADMIN;
 use countersign::types::environment::Environment;
 use countersign::types::id::{ApplicationId, ConsentId};
 use countersign::types::state::{ClientType, ProductionAccess};

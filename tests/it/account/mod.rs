@@ -77,7 +77,7 @@ async fn session(server: &Server) -> String {
         .send(
             server,
             "192.0.2.1",
-            countersign::domain::quickstart::ADMIN,
+            countersign::domain::lifecycle::quickstart::ADMIN,
             &server.secrets.password,
         )
         .await;

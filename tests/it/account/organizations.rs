@@ -1,9 +1,9 @@
 //! `/account/organizations` and `/invitations/{token}`: how people come to organizations, and leave them.
 
 use countersign::crypto::digest::Purpose;
-use countersign::domain::admission::Grant;
-use countersign::domain::caller::Caller;
-use countersign::domain::invitations::{self, NewInvitation};
+use countersign::domain::people::admission::Grant;
+use countersign::domain::people::invitations::{self, NewInvitation};
+use countersign::domain::rights::caller::Caller;
 use countersign::types::id::InvitationId;
 use countersign::types::state::{Licence, OrganizationRole};
 use reqwest::{Response, StatusCode};

@@ -1,6 +1,6 @@
 //! `GET` and `POST /login`.
 
-use countersign::domain::quickstart::ADMIN;
+use countersign::domain::lifecycle::quickstart::ADMIN;
 use countersign::store::users::User;
 use countersign::types::id::UserId;
 use countersign::types::state::{UserKind, UserState};

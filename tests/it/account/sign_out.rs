@@ -1,6 +1,6 @@
 //! `POST /logout`.
 
-use countersign::domain::quickstart::ADMIN;
+use countersign::domain::lifecycle::quickstart::ADMIN;
 use reqwest::StatusCode;
 use reqwest::header::{COOKIE, ORIGIN};
 

@@ -511,7 +511,8 @@ async fn nobody_gives_an_application_a_stronger_role_than_their_own(db: TestData
         let organization = tx
             .find_organization(organization)?
             .ok_or(Refusal::NotFound)?;
-        domain::applications::create(tx, &config, &organization, owner, new).map(Verdict::Done)
+        domain::clients::applications::create(tx, &config, &organization, owner, new)
+            .map(Verdict::Done)
     };
     let refused = server
         .app

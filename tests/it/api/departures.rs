@@ -1,6 +1,6 @@
 //! What ends when somebody leaves, and what does not come back (A10).
 
-use countersign::domain::sweep;
+use countersign::domain::lifecycle::sweep;
 use countersign::types::environment::Environment;
 use countersign::types::id::{ApplicationId, UserId};
 use countersign::types::state::OrganizationRole;
@@ -339,7 +339,9 @@ async fn a_deleted_applications_service_account_leaves_with_it(db: TestDatabase)
     assert_eq!(problem(refused), (409, "built_in".to_owned()));
     let (organization, id) = (server.planted.organization, made.id);
     server
-        .write(move |tx| countersign::domain::applications::delete(tx, organization, by, id))
+        .write(move |tx| {
+            countersign::domain::clients::applications::delete(tx, organization, by, id)
+        })
         .await;
     assert_eq!(
         problem(owner.get(&format!("/v1/service-accounts/{account}")).await).0,

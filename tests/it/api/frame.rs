@@ -1,7 +1,7 @@
 //! What every operation does the same way: the credential, the limit, and what cannot be read.
 
 use countersign::config::Rate;
-use countersign::domain::approval;
+use countersign::domain::clients::approval;
 use countersign::types::environment::Environment;
 use countersign::types::state::OrganizationRole;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};

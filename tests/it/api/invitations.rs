@@ -1,8 +1,9 @@
 //! `/v1/invitations` and `/v1/join-requests`.
 
 use countersign::crypto::digest::Purpose;
-use countersign::domain::invitations::{self, By};
-use countersign::domain::{Refusal, join_requests};
+use countersign::domain::Refusal;
+use countersign::domain::people::invitations::{self, By};
+use countersign::domain::people::join_requests;
 use countersign::store::Verdict;
 use countersign::types::id::{OrganizationId, UserId};
 use countersign::types::state::OrganizationRole;

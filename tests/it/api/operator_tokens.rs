@@ -2,7 +2,7 @@
 
 use countersign::crypto::digest::Purpose;
 use countersign::crypto::format::{TokenKind, hint, mint_token};
-use countersign::domain::operator_tokens::{self, NewOperatorToken};
+use countersign::domain::operations::operator_tokens::{self, NewOperatorToken};
 use countersign::store::operator_tokens::OperatorToken;
 use countersign::types::state::{UserKind, UserState};
 use countersign::types::time::Timestamp;

@@ -3,10 +3,12 @@
 use countersign::config::{Config, DevCentre};
 use countersign::crypto::digest::Purpose;
 use countersign::crypto::format::mint_key;
-use countersign::domain::caller::Caller;
-use countersign::domain::key_expiry::Expiry;
-use countersign::domain::organizations::{self, Wanted};
-use countersign::domain::{Refusal, api_keys, plans};
+use countersign::domain::Refusal;
+use countersign::domain::keys::api_keys;
+use countersign::domain::keys::expiry::Expiry;
+use countersign::domain::people::organizations::{self, Wanted};
+use countersign::domain::plans::plans;
+use countersign::domain::rights::caller::Caller;
 use countersign::store::Verdict;
 use countersign::types::environment::Environment;
 use countersign::types::id::OrganizationId;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use countersign::app::App;
 use countersign::config::Config;
-use countersign::domain::quickstart::Planted;
+use countersign::domain::lifecycle::quickstart::Planted;
 use countersign::store::Conn;
 use countersign::types::time::Clock;
 use diesel::sql_types::Text;

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use countersign::domain::quickstart::{ADMIN, OPERATOR};
+use countersign::domain::lifecycle::quickstart::{ADMIN, OPERATOR};
 use reqwest::{Client, StatusCode};
 use rustix::process::Signal;
 use serde_json::{Value, json};

@@ -1,8 +1,8 @@
 //! `/dev-centre/{organization}/api-keys…`.
 
 use countersign::crypto::digest::Purpose;
-use countersign::domain::api_keys::{self, Minted, NewApiKey, Reach};
-use countersign::domain::key_expiry::Expiry;
+use countersign::domain::keys::api_keys::{self, Minted, NewApiKey, Reach};
+use countersign::domain::keys::expiry::Expiry;
 use countersign::types::environment::Environment;
 use countersign::types::id::{ApiKeyId, OrganizationId, WorkspaceId};
 use countersign::types::state::{OrganizationState, PermissionLevel, ProductionAccess};

@@ -266,7 +266,9 @@ async fn the_role_of_the_service_account_changes_everywhere(db: TestDatabase) {
     let created = created(&browser, &[("scope", "write")]).await;
     // a workspace that came later
     let later = server
-        .write(move |tx| countersign::domain::accounts::create_workspace(tx, organization, "Legal"))
+        .write(move |tx| {
+            countersign::domain::people::accounts::create_workspace(tx, organization, "Legal")
+        })
         .await
         .id;
     let (_, body) = token(&server, &created).await;

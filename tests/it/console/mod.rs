@@ -8,7 +8,7 @@ mod applications;
 mod organizations;
 mod registration;
 
-use countersign::domain::quickstart::ADMIN;
+use countersign::domain::lifecycle::quickstart::ADMIN;
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Response, StatusCode};
 

@@ -1,7 +1,7 @@
 //! `GET /dev-centre` and `GET /dev-centre/{organization}`.
 
-use countersign::domain::accounts;
-use countersign::domain::quickstart::ADMIN;
+use countersign::domain::lifecycle::quickstart::ADMIN;
+use countersign::domain::people::accounts;
 use countersign::types::state::{OrganizationRole, ProductionAccess};
 use reqwest::StatusCode;
 

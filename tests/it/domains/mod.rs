@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use countersign::config::Config;
 use countersign::domain::Refusal;
-use countersign::domain::domains::{self, NewDomain, Shown};
+use countersign::domain::domains::domains::{self, NewDomain, Shown};
 use countersign::store::{self, Tx, Verdict};
 use countersign::types::id::{DomainId, OrganizationId, UserId};
 use serde_json::{Value, json};

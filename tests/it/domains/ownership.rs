@@ -1,8 +1,8 @@
 //! Whose a domain is, and what that opens: one organization's, its sub-domains by its own switch, joining, single sign-on.
 
 use countersign::domain::Refusal;
-use countersign::domain::domains::find_verified_owner;
-use countersign::domain::identities::{self, Settings};
+use countersign::domain::domains::domains::find_verified_owner;
+use countersign::domain::people::identities::{self, Settings};
 use countersign::store::{self, Tx, Verdict};
 use countersign::types::email::Mailbox;
 use countersign::types::id::OrganizationId;
@@ -251,7 +251,7 @@ async fn the_last_domain_of_required_single_sign_on_stays(db: TestDatabase) {
     configure(false).await;
     let config = std::sync::Arc::clone(&server.app.config);
     let rule = move |tx: &mut Tx| {
-        countersign::domain::domains::remove(tx, &config, organization, admin, second.id)
+        countersign::domain::domains::domains::remove(tx, &config, organization, admin, second.id)
             .map(Verdict::Done)
     };
     let removed: Result<(), Refusal> = server.app.store.write(server.clock.now(), rule).await;

@@ -1,7 +1,7 @@
 //! Adding a domain and proving it.
 
 use countersign::domain::Refusal;
-use countersign::domain::domains::{self, Shown};
+use countersign::domain::domains::domains::{self, Shown};
 use countersign::store::Snapshot;
 use countersign::types::state::{DomainFinding, DomainState, OrganizationRole};
 use hickory_proto::op::ResponseCode;
@@ -294,7 +294,7 @@ async fn a_domain_is_looked_up_at_most_every_ten_seconds(db: TestDatabase) {
 }
 
 async fn a_removal_during_the_look_up_wins(db: TestDatabase) {
-    use countersign::domain::domain_checks::{begin_check, conclude};
+    use countersign::domain::domains::domain_checks::{begin_check, conclude};
     use countersign::outbound::dns::Answer;
     use countersign::store::Tx;
     let (server, _names) = start(db).await;

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use countersign::app::Lookup;
 use countersign::config::{Config, Errors, ForeignWorkspace, Per, QuotaEntry, Rate};
 use countersign::domain;
-use countersign::domain::access::Access;
-use countersign::domain::check::{Code, Question};
-use countersign::domain::factors::{Cause, Factor, Reason};
+use countersign::domain::decision::access::Access;
+use countersign::domain::decision::check::{Code, Question};
+use countersign::domain::decision::factors::{Cause, Factor, Reason};
 use countersign::types::id::WorkspaceId;
 use countersign::types::state::{
     ApiKeyState, Licence, OrganizationRole, PermissionLevel, ProductionAccess, Simulation,
@@ -392,8 +392,14 @@ async fn a_simulation_reads_like_the_real_thing_and_is_explained(db: TestDatabas
     ] {
         let mut access = Access::clone(&found);
         access.simulation = Some(simulation);
-        let (decision, steps) =
-            domain::explain::explain(&access, &question, &api, &app.rules(), &app.limiter, NOON);
+        let (decision, steps) = domain::decision::explain::explain(
+            &access,
+            &question,
+            &api,
+            &app.rules(),
+            &app.limiter,
+            NOON,
+        );
         assert_eq!(
             decision.cause,
             Some(Cause::new(factor, code, reason)),
@@ -456,7 +462,7 @@ fn the_page_lists_every_reason() {
         row[1].parse::<Code>().expect("a code");
         *listed.entry(reason.to_string()).or_default() += 1;
     }
-    let source = include_str!("../../../src/domain/factors.rs");
+    let source = include_str!("../../../src/domain/decision/factors.rs");
     let words = source
         .split_once("pub enum Reason {")
         .and_then(|(_, rest)| rest.split_once('}'))

@@ -1,6 +1,6 @@
 //! "How to create a PandaDoc API key": the guide's promises in its order.
 
-use countersign::domain::quickstart::ADMIN;
+use countersign::domain::lifecycle::quickstart::ADMIN;
 use countersign::types::state::OrganizationRole;
 use reqwest::StatusCode;
 use reqwest::header::CONTENT_TYPE;

@@ -1,8 +1,8 @@
 //! `POST /oauth2/authorize` and `GET /oauth2/authorize/consent`: the person's decision, and whose it is.
 
 use countersign::config::ScopeEntry;
-use countersign::domain::accounts;
-use countersign::domain::consents::MOST_WORKSPACES;
+use countersign::domain::clients::consents::MOST_WORKSPACES;
+use countersign::domain::people::accounts;
 use countersign::types::environment::Environment;
 use countersign::types::state::{OrganizationRole, ProductionAccess};
 use reqwest::StatusCode;
@@ -397,7 +397,7 @@ async fn another_organization_can_be_chosen(db: TestDatabase) {
     )
     .await;
     let joins = move |tx: &mut countersign::store::Tx| {
-        let admin = super::user(tx, countersign::domain::quickstart::ADMIN)?;
+        let admin = super::user(tx, countersign::domain::lifecycle::quickstart::ADMIN)?;
         accounts::add_member(tx, beta, admin, OrganizationRole::Member)?;
         Ok(accounts::add_workspace_member(
             tx, beta, workspace, admin, "viewer",

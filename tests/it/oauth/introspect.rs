@@ -2,8 +2,8 @@
 
 use countersign::crypto::digest::Purpose;
 use countersign::crypto::format::{TokenKind, mint_token};
-use countersign::domain::resource_servers;
-use countersign::domain::sandbox::ObligationKind;
+use countersign::domain::decision::resource_servers;
+use countersign::domain::decision::sandbox::ObligationKind;
 use countersign::types::environment::Environment;
 use countersign::types::state::{
     AccessTokenFormat, Licence, OrganizationRole, OrganizationState, ProductionAccess, UserState,

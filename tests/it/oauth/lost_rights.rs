@@ -16,7 +16,7 @@ both_databases!(
 );
 
 async fn admin(server: &Server) -> UserId {
-    let email = countersign::domain::quickstart::ADMIN;
+    let email = countersign::domain::lifecycle::quickstart::ADMIN;
     let found = server
         .app
         .store

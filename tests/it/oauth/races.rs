@@ -3,8 +3,9 @@
 
 use countersign::crypto::digest::Purpose;
 use countersign::crypto::format::{TokenKind, mint_token};
-use countersign::domain::quickstart::ADMIN;
-use countersign::domain::{applications, consents};
+use countersign::domain::clients::applications;
+use countersign::domain::clients::consents;
+use countersign::domain::lifecycle::quickstart::ADMIN;
 use countersign::store::Tx;
 use countersign::store::authorizations::Authorization;
 use countersign::store::consents::Consent;

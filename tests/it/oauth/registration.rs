@@ -1,8 +1,10 @@
 //! `POST /oauth2/register` (RFC 7591), and what becomes of an application that registered by itself.
 
 use countersign::config::{Config, Rate};
-use countersign::domain::quickstart::ADMIN;
-use countersign::domain::{Refusal, accounts, consents};
+use countersign::domain::Refusal;
+use countersign::domain::clients::consents;
+use countersign::domain::lifecycle::quickstart::ADMIN;
+use countersign::domain::people::accounts;
 use countersign::jobs::sweep;
 use countersign::store;
 use countersign::store::Tx;

@@ -1,7 +1,7 @@
 //! `GET`, `PUT` and `DELETE /oauth2/register/{client_id}` (RFC 7592).
 
-use countersign::domain::application_settings::{self, Settings};
-use countersign::domain::applications::RefreshPolicy;
+use countersign::domain::clients::applications::RefreshPolicy;
+use countersign::domain::clients::settings::{self, Settings};
 use countersign::store::Tx;
 use countersign::store::applications::Application;
 use countersign::types::id::ApplicationId;
@@ -458,7 +458,7 @@ async fn what_the_organization_changed_is_its_own(db: TestDatabase) {
         server.app.config.clone(),
     );
     let change = move |tx: &mut Tx| {
-        let admin = super::user(tx, countersign::domain::quickstart::ADMIN)?;
+        let admin = super::user(tx, countersign::domain::lifecycle::quickstart::ADMIN)?;
         let settings = Settings {
             name: "CRM".to_owned(),
             redirect_uris: vec!["https://crm.example/cb".parse().expect("a URI")],
@@ -467,7 +467,7 @@ async fn what_the_organization_changed_is_its_own(db: TestDatabase) {
             grants: "authorization_code".parse().expect("a grant"),
             refresh: RefreshPolicy::default(),
         };
-        application_settings::change(tx, &config, organization, admin, id, settings)
+        settings::change(tx, &config, organization, admin, id, settings)
     };
     server.write(change).await;
     // a PUT would undo it

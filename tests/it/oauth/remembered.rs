@@ -1,7 +1,7 @@
 //! Consents that are remembered: when the page is skipped, what is shown when scopes grow, and what a revocation ends.
 
-use countersign::domain::consents;
-use countersign::domain::quickstart::ADMIN;
+use countersign::domain::clients::consents;
+use countersign::domain::lifecycle::quickstart::ADMIN;
 use countersign::store::Tx;
 use countersign::store::consents::Consent;
 use countersign::types::environment::Environment;
@@ -280,8 +280,9 @@ async fn a_changed_situation_is_asked_about(db: TestDatabase) {
     );
     // the workspace that was chosen is not theirs any more
     let leave = move |tx: &mut Tx| {
-        let other = countersign::domain::accounts::create_workspace(tx, organization, "Legal")?;
-        countersign::domain::accounts::add_workspace_member(
+        let other =
+            countersign::domain::people::accounts::create_workspace(tx, organization, "Legal")?;
+        countersign::domain::people::accounts::add_workspace_member(
             tx,
             organization,
             other.id,
@@ -487,7 +488,9 @@ async fn what_no_page_showed_together_is_asked_about(db: TestDatabase) {
     let (organization, resource_server) =
         (server.planted.organization, server.planted.resource_server);
     let legal = server
-        .write(move |tx| countersign::domain::accounts::create_workspace(tx, organization, "Legal"))
+        .write(move |tx| {
+            countersign::domain::people::accounts::create_workspace(tx, organization, "Legal")
+        })
         .await
         .id;
     let browser = server.signed_in_browser().await;
@@ -567,8 +570,8 @@ async fn who_was_removed_and_comes_back_is_asked_again(db: TestDatabase) {
     assert!(silent(&browser, &path(&client, &[])).await.is_some());
     server.clock.step_seconds(1);
     let returns = move |tx: &mut Tx| {
-        countersign::domain::departures::end(tx, organization, person, None, "a test")?;
-        Ok(countersign::domain::accounts::add_member(
+        countersign::domain::lifecycle::departures::end(tx, organization, person, None, "a test")?;
+        Ok(countersign::domain::people::accounts::add_member(
             tx,
             organization,
             person,

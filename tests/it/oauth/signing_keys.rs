@@ -3,7 +3,7 @@
 use countersign::app::existing_secret_keys;
 use countersign::config::Config;
 use countersign::crypto::seal::Sealer;
-use countersign::domain::signing_keys::{self, Fresh, Rotation, Schedule};
+use countersign::domain::operations::signing_keys::{self, Fresh, Rotation, Schedule};
 use countersign::store::signing_keys::StoredSigningKey;
 use countersign::store::{Error, Store, Verdict};
 use countersign::types::state::SigningAlgorithm;

@@ -1,6 +1,6 @@
 //! `/account/identity`: linking the operator's provider to an account that is there, and unlinking it.
 
-use countersign::domain::quickstart::ADMIN;
+use countersign::domain::lifecycle::quickstart::ADMIN;
 use reqwest::{Response, StatusCode};
 
 use super::{

@@ -7,7 +7,7 @@ mod organizations;
 mod real;
 mod sign_in;
 
-use countersign::domain::identities::{self, Settings};
+use countersign::domain::people::identities::{self, Settings};
 use countersign::store::users::User;
 use countersign::types::id::UserId;
 use reqwest::{Client, Response, StatusCode};

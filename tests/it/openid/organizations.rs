@@ -1,8 +1,8 @@
 //! An organization's own provider: whom it signs in, what that opens, and who may set it up.
 
 use actix_web::http::Method;
-use countersign::domain::accounts;
-use countersign::domain::quickstart::ADMIN;
+use countersign::domain::lifecycle::quickstart::ADMIN;
+use countersign::domain::people::accounts;
 use countersign::server::routes::table;
 use countersign::types::id::OrganizationId;
 use countersign::types::state::{OrganizationRole, ProductionAccess};

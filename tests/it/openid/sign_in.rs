@@ -1,6 +1,6 @@
 //! `GET /login/oidc` and back: whom the operator's provider signs in.
 
-use countersign::domain::quickstart::ADMIN;
+use countersign::domain::lifecycle::quickstart::ADMIN;
 use countersign::types::state::UserState;
 use reqwest::StatusCode;
 use serde_json::json;

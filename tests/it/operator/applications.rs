@@ -1,7 +1,7 @@
 //! `/operator/applications…`: what the operator sees and decides, and how at once it holds.
 
-use countersign::domain::approval;
-use countersign::domain::quickstart::ADMIN;
+use countersign::domain::clients::approval;
+use countersign::domain::lifecycle::quickstart::ADMIN;
 use countersign::store;
 use countersign::types::environment::Environment;
 use countersign::types::id::ApplicationId;
@@ -412,7 +412,7 @@ async fn what_is_deleted_or_never_was_is_not_found(db: TestDatabase) {
     let id = production(&server).await;
     let (own, admin) = (server.planted.organization, tenants::admin(&server).await);
     server
-        .write(move |tx| countersign::domain::applications::delete(tx, own, admin, id))
+        .write(move |tx| countersign::domain::clients::applications::delete(tx, own, admin, id))
         .await;
     for id in [
         id.as_str(),

@@ -1,8 +1,9 @@
 //! `domain/approval.rs`, attacked: who decides, about what, and two at once.
 
-use countersign::domain::approval::{self, ensure_operator};
-use countersign::domain::quickstart::{ADMIN, OPERATOR};
-use countersign::domain::{Refusal, applications};
+use countersign::domain::Refusal;
+use countersign::domain::clients::applications;
+use countersign::domain::clients::approval::{self, ensure_operator};
+use countersign::domain::lifecycle::quickstart::{ADMIN, OPERATOR};
 use countersign::store::{self, Tx, Verdict};
 use countersign::types::environment::Environment;
 use countersign::types::id::{ApplicationId, UserId};

@@ -5,7 +5,7 @@ mod approval;
 mod organizations;
 mod resource_servers;
 
-use countersign::domain::quickstart::OPERATOR;
+use countersign::domain::lifecycle::quickstart::OPERATOR;
 use countersign::types::id::{ApplicationId, ResourceServerId};
 use reqwest::{Response, StatusCode};
 use serde_json::{Value, json};

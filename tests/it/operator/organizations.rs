@@ -50,7 +50,7 @@ async fn production_is_asked_for_refused_with_a_reason_approved_and_withdrawn(db
     let server = Server::start(db).await;
     let (vendor, admin) = (
         operator(&server).await,
-        people::browser(&server, countersign::domain::quickstart::ADMIN).await,
+        people::browser(&server, countersign::domain::lifecycle::quickstart::ADMIN).await,
     );
     let id = server.planted.organization;
     let (status, html) = submit(
@@ -155,7 +155,7 @@ async fn the_dev_centre_is_switched_by_its_admin_and_says_what_stops(db: TestDat
     let server = Server::start(db).await;
     let (vendor, admin) = (
         operator(&server).await,
-        people::browser(&server, countersign::domain::quickstart::ADMIN).await,
+        people::browser(&server, countersign::domain::lifecycle::quickstart::ADMIN).await,
     );
     let id = server.planted.organization;
     assert_eq!(

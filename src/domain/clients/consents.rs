@@ -1,0 +1,552 @@
+//! Consents: what a person lets an application do with one organization's data, remembered until they take it back.
+//!
+//! Invariants: an authorization carries exactly what its page showed. A consent is one per person, application and
+//! organization; a revoked one carries nothing, whatever runs at the same time: who makes an authorization of it holds its
+//! row. It is used again without a page only for a client that nobody else can pretend to be (OAuth 2.1 §7.3.1), only if
+//! nothing was left to choose, and never for more than was allowed.
+
+use crate::config::{Catalogue, OAuth};
+use crate::crypto::digest::Digest;
+use crate::domain::clients::authorizations;
+use crate::domain::clients::authorizations::Terms;
+use crate::domain::clients::clients;
+use crate::domain::clients::clients::Client;
+use crate::domain::plans::plans;
+use crate::domain::{Refusal, ensure};
+use crate::store::applications::Application;
+use crate::store::authorization_requests::AuthorizationRequest;
+use crate::store::authorizations::Authorization;
+use crate::store::consents::Consent;
+use crate::store::members::Member;
+use crate::store::organizations::Organization;
+use crate::store::sessions::Session;
+use crate::store::workspaces::Workspace;
+use crate::store::{Error, Snapshot, Tx};
+use crate::types::id::{AuthorizationId, ConsentId, OrganizationId, UserId, WorkspaceId};
+use crate::types::scope::Scopes;
+use crate::types::state::{
+    AuthorizationState, ConsentState, GrantKind, Licence, OrganizationState, ReachKind,
+};
+use crate::types::time::Timestamp;
+
+/// Requests that one session may have open: tabs, not a table to fill.
+const MOST_REQUESTS: i64 = 20;
+/// A workspace can be chosen from at most this many.
+pub const MOST_WORKSPACES: usize = 100;
+/// Live authorizations of one consent: devices and connections. One more ends the oldest.
+const MOST_AUTHORIZATIONS: usize = 50;
+/// Codes of one consent that wait to be redeemed.
+const MOST_CODES: usize = 20;
+/// Connected applications that one page lists.
+const MOST_LISTED: i64 = 200;
+
+/// The organizations in which this person may authorize the client.
+pub fn eligible_organizations(
+    snapshot: &mut Snapshot,
+    catalogue: &Catalogue,
+    client: &Application,
+    user: UserId,
+    now: Timestamp,
+) -> Result<Vec<Organization>, Error> {
+    let mut eligible = Vec::new();
+    for organization in snapshot.list_organizations_of(user)? {
+        let member = snapshot.find_member(organization.id, user)?;
+        let acts = member.is_some_and(|member| member.acts(now));
+        if acts && is_eligible(snapshot, catalogue, client, &organization, now)? {
+            eligible.push(organization);
+        }
+    }
+    Ok(eligible)
+}
+
+/// A Sandbox application only for members of its own organization; where the environment is open on the organization's plan;
+/// in other organizations once the operator has approved it.
+fn is_eligible(
+    snapshot: &mut Snapshot,
+    catalogue: &Catalogue,
+    client: &Application,
+    organization: &Organization,
+    now: Timestamp,
+) -> Result<bool, Error> {
+    if !client.is_open_to(organization.id) || organization.state != OrganizationState::Active {
+        return Ok(false);
+    }
+    let plan = plans::plan_of(snapshot, catalogue, organization.id)?;
+    let lock = if client.organization_id == organization.id {
+        plans::lock
+    } else {
+        plans::environment_lock
+    };
+    Ok(lock(plan, organization, client.environment, now).is_none())
+}
+
+/// The workspaces of the organization that this person holds a role in.
+pub fn own_workspaces(
+    snapshot: &mut Snapshot,
+    organization: OrganizationId,
+    user: UserId,
+) -> Result<(bool, Vec<Workspace>), Error> {
+    let Some(member) = snapshot.find_member(organization, user)? else {
+        return Ok((false, Vec::new()));
+    };
+    let all = snapshot.list_workspaces(organization)?;
+    if member.role.is_admin() {
+        return Ok((true, all));
+    }
+    let roles = snapshot.list_workspace_roles(organization, user)?;
+    Ok((
+        false,
+        all.into_iter()
+            .filter(|workspace| roles.iter().any(|(id, _)| *id == workspace.id))
+            .collect(),
+    ))
+}
+
+/// Keeps a validated request until the person has decided.
+pub fn keep_request(tx: &mut Tx, request: &AuthorizationRequest) -> Result<(), Error> {
+    tx.delete_expired_authorization_requests(request.session_id)?;
+    tx.insert_authorization_request(request)?;
+    tx.delete_oldest_authorization_requests(request.session_id, MOST_REQUESTS)
+        .map(drop)
+}
+
+/// What the person chose on the consent page.
+#[derive(Debug, Clone)]
+pub struct Choice {
+    pub user: UserId,
+    pub organization: OrganizationId,
+    /// Empty with `all_workspaces` only.
+    pub workspaces: Vec<WorkspaceId>,
+    pub all_workspaces: bool,
+}
+
+/// The person allowed the request: an authorization whose code waits to be redeemed. Runs behind the organization's lock:
+/// the consent is one.
+pub fn allow(
+    tx: &mut Tx,
+    catalogue: &Catalogue,
+    config: &OAuth,
+    client: &Client,
+    request: &AuthorizationRequest,
+    choice: &Choice,
+    code: Digest,
+) -> Result<Authorization, Refusal> {
+    take_request(tx, request)?;
+    let organization = tx
+        .find_organization(choice.organization)?
+        .ok_or(Refusal::NotFound)?;
+    let now = tx.now;
+    ensure(
+        is_eligible(tx, catalogue, &client.application, &organization, now)?,
+        Refusal::NotFound,
+    )?;
+    let member = tx
+        .find_member(choice.organization, choice.user)?
+        .ok_or(Refusal::NotFound)?;
+    ensure(member.acts(now), Refusal::NotFound)?;
+    let request = &AuthorizationRequest {
+        scopes: within_licence(catalogue, &member, &request.scopes)?,
+        ..request.clone()
+    };
+    let (is_admin, own) = own_workspaces(tx, choice.organization, choice.user)?;
+    let reach = check_choice(choice, is_admin, &own)?;
+    let consent = remember(tx, client, request, choice, reach)?;
+    authorize(tx, config, client, request, &consent, code)
+}
+
+/// What a read-only member can let an application do: scopes by which nothing can be read fall away (A1).
+fn within_licence(
+    catalogue: &Catalogue,
+    member: &Member,
+    scopes: &Scopes,
+) -> Result<Scopes, Refusal> {
+    if member.licence == Licence::Full {
+        return Ok(scopes.clone());
+    }
+    let of = |name: &str| catalogue.granted_by(&std::iter::once(name).collect());
+    // one that grants nothing at all only tells who signed in
+    let left: Scopes = scopes
+        .iter()
+        .filter(|name| of(name).is_empty() || !(of(name) & catalogue.read_only()).is_empty())
+        .collect();
+    let message = "Your licence in this organization is for reading only: you cannot let an application do what it asks for.";
+    ensure(
+        !left.is_empty() || scopes.is_empty(),
+        Refusal::Invalid(vec![("organization", message.to_owned())]),
+    )?;
+    Ok(left)
+}
+
+/// Writes what was allowed: workspaces are those chosen last. More scopes join those of before, but only where all of them
+/// were allowed: for what no page showed together, nothing is remembered.
+fn remember(
+    tx: &mut Tx,
+    client: &Client,
+    request: &AuthorizationRequest,
+    choice: &Choice,
+    reach: ReachKind,
+) -> Result<Consent, Refusal> {
+    let workspaces = if reach == ReachKind::Workspaces {
+        choice.workspaces.as_slice()
+    } else {
+        &[]
+    };
+    let before = tx.list_live_consents(choice.user, client.application.id)?;
+    if let Some(consent) = before
+        .into_iter()
+        .find(|consent| consent.organization_id == choice.organization)
+    {
+        let scopes: Scopes = match is_within(tx, &consent, reach, workspaces)? {
+            true => consent.scopes.iter().chain(request.scopes.iter()).collect(),
+            false => request.scopes.clone(),
+        };
+        tx.change_consent(&consent, &scopes, reach, workspaces)?;
+        return Ok(Consent {
+            scopes,
+            reach,
+            ..consent
+        });
+    }
+    let consent = Consent {
+        id: ConsentId::generate(tx.now),
+        user_id: choice.user,
+        application_id: client.application.id,
+        organization_id: choice.organization,
+        scopes: request.scopes.clone(),
+        reach,
+        state: ConsentState::Active,
+        created_at: tx.now,
+        updated_at: tx.now,
+        revoked_at: None,
+    };
+    tx.insert_consent(&consent, workspaces)?;
+    tx.record(
+        Some(choice.organization),
+        Some(choice.user),
+        "consent.given",
+        consent.id.as_str(),
+        client.application.id.as_str(),
+    )?;
+    Ok(consent)
+}
+
+/// Whether what is chosen now was chosen before, too.
+fn is_within(
+    tx: &mut Tx,
+    before: &Consent,
+    reach: ReachKind,
+    workspaces: &[WorkspaceId],
+) -> Result<bool, Error> {
+    if before.reach == ReachKind::Organization {
+        return Ok(true);
+    }
+    let chosen = tx.list_consent_workspaces(before.id)?;
+    Ok(reach == ReachKind::Workspaces && workspaces.iter().all(|id| chosen.contains(id)))
+}
+
+/// The consent that covers the request, if the person need not be asked again.
+fn remembered(
+    snapshot: &mut Snapshot,
+    client: &Client,
+    request: &AuthorizationRequest,
+    user: UserId,
+    eligible: &[Organization],
+) -> Result<Option<Consent>, Error> {
+    // several organizations are a choice, and the page is where it is made
+    let [organization] = eligible else {
+        return Ok(None);
+    };
+    let own = client.is_made_by(organization.id);
+    let proven = client.is_confidential()
+        && request.redirect_uri.proves_its_host()
+        && (own || client.application.verified_at.is_some());
+    if !proven {
+        return Ok(None);
+    }
+    let consents = snapshot.list_live_consents(user, client.application.id)?;
+    let covers = |consent: &Consent| {
+        consent.organization_id == organization.id && request.scopes.is_subset_of(&consent.scopes)
+    };
+    let Some(consent) = consents.into_iter().find(covers) else {
+        return Ok(None);
+    };
+    // where the tokens may go was on the page, too
+    let same_target = |own: &Authorization| {
+        own.resources == request.resources
+            || (!request.resources.is_empty() && request.resources.is_subset_of(&own.resources))
+    };
+    let alike: Vec<_> = snapshot
+        .list_authorizations_of_consent(consent.id)?
+        .into_iter()
+        .filter(same_target)
+        .collect();
+    let shown: Scopes = alike.iter().flat_map(|own| own.scopes.iter()).collect();
+    if alike.is_empty() || !request.scopes.is_subset_of(&shown) {
+        return Ok(None);
+    }
+    let choice = Choice {
+        user,
+        organization: organization.id,
+        workspaces: snapshot.list_consent_workspaces(consent.id)?,
+        all_workspaces: consent.reach == ReachKind::Organization,
+    };
+    let (is_admin, own) = own_workspaces(snapshot, organization.id, user)?;
+    Ok(check_choice(&choice, is_admin, &own)
+        .is_ok()
+        .then_some(consent))
+}
+
+/// Uses a remembered consent again, without a page. False: the person must be asked.
+pub fn allow_again(
+    tx: &mut Tx,
+    config: &OAuth,
+    client: &Client,
+    request: &AuthorizationRequest,
+    user: UserId,
+    eligible: &[Organization],
+    code: Digest,
+) -> Result<bool, Refusal> {
+    let Some(consent) = remembered(tx, client, request, user, eligible)? else {
+        return Ok(false);
+    };
+    match tx.hold_consent(consent.id) {
+        Ok(()) => {}
+        Err(Error::NotFound) => return Ok(false),
+        Err(error) => return Err(error.into()),
+    }
+    // read again: whoever held it before may have narrowed it
+    let Some(consent) = remembered(tx, client, request, user, eligible)? else {
+        return Ok(false);
+    };
+    authorize(tx, config, client, request, &consent, code).map(|_| true)
+}
+
+fn authorize(
+    tx: &mut Tx,
+    config: &OAuth,
+    client: &Client,
+    request: &AuthorizationRequest,
+    consent: &Consent,
+    code: Digest,
+) -> Result<Authorization, Refusal> {
+    let terms = Terms::of(config, &client.application);
+    let code_expires_at = tx.now.plus_seconds(config.code_seconds);
+    let authorization = Authorization {
+        id: AuthorizationId::generate(tx.now),
+        kind: GrantKind::AuthorizationCode,
+        application_id: client.application.id,
+        organization_id: consent.organization_id,
+        user_id: consent.user_id,
+        environment: client.application.environment,
+        scopes: request.scopes.clone(),
+        reach: consent.reach,
+        state: AuthorizationState::Pending,
+        redirect_uri: Some(request.redirect_uri.clone()),
+        code_challenge: request.code_challenge.clone(),
+        code_digest: Some(code),
+        code_expires_at: Some(code_expires_at),
+        wrong_verifiers: 0,
+        created_at: tx.now,
+        expires_at: Some(tx.now.plus_seconds(terms.absolute_seconds)),
+        revoked_at: None,
+        revoked_because: None,
+        consent_id: Some(consent.id),
+        session_id: Some(request.session_id),
+        resources: request.resources.clone(),
+        last_used_at: None,
+        row_expires_at: Some(code_expires_at),
+    };
+    let workspaces = tx.list_consent_workspaces(consent.id)?;
+    tx.insert_authorization(&authorization, &workspaces)?;
+    end_oldest(tx, consent.id, AuthorizationState::Pending, MOST_CODES)?;
+    let (organization, application) = (consent.organization_id, client.application.id);
+    tx.record(
+        Some(organization),
+        Some(consent.user_id),
+        "authorization.allowed",
+        authorization.id.as_str(),
+        application.as_str(),
+    )?;
+    Ok(authorization)
+}
+
+/// A code of this consent is redeemed: holds the consent, so that nobody revokes it meanwhile, and makes place among its
+/// connections. `NotFound` when it was revoked.
+pub fn connect(tx: &mut Tx, id: ConsentId) -> Result<(), Error> {
+    tx.hold_consent(id)?;
+    end_oldest(tx, id, AuthorizationState::Active, MOST_AUTHORIZATIONS - 1)
+}
+
+/// Codes that nobody redeems make place among themselves, connections among themselves.
+fn end_oldest(
+    tx: &mut Tx,
+    id: ConsentId,
+    state: AuthorizationState,
+    most: usize,
+) -> Result<(), Error> {
+    let alike: Vec<_> = tx
+        .list_authorizations_of_consent(id)?
+        .into_iter()
+        .filter(|own| own.state == state)
+        .collect();
+    let too_many = alike.len().saturating_sub(most);
+    alike.iter().take(too_many).try_for_each(|oldest| {
+        authorizations::end(tx, oldest, "too many authorizations of one consent")
+    })
+}
+
+fn check_choice(choice: &Choice, is_admin: bool, own: &[Workspace]) -> Result<ReachKind, Refusal> {
+    let invalid = |message: &str| Refusal::Invalid(vec![("workspace", message.to_owned())]);
+    if choice.all_workspaces {
+        ensure(
+            is_admin,
+            invalid("Only an organization admin can allow every workspace."),
+        )?;
+        return Ok(ReachKind::Organization);
+    }
+    ensure(
+        !choice.workspaces.is_empty(),
+        invalid("Choose at least one workspace."),
+    )?;
+    let holds = |id: &WorkspaceId| own.iter().any(|workspace| workspace.id == *id);
+    ensure(
+        choice.workspaces.iter().all(holds),
+        invalid("Choose from the workspaces that are listed."),
+    )?;
+    Ok(ReachKind::Workspaces)
+}
+
+/// The person denied the request.
+pub fn deny(tx: &mut Tx, request: &AuthorizationRequest, user: UserId) -> Result<(), Refusal> {
+    take_request(tx, request)?;
+    Ok(tx.record(
+        None,
+        Some(user),
+        "authorization.denied",
+        request.application_id.as_str(),
+        "",
+    )?)
+}
+
+/// A request is decided once, and in its time.
+fn take_request(tx: &mut Tx, request: &AuthorizationRequest) -> Result<(), Refusal> {
+    ensure(request.expires_at > tx.now, Refusal::NotFound)?;
+    Ok(tx.delete_authorization_request(request.id)?)
+}
+
+/// An application that acts for this person, as the page of connected applications shows it.
+#[derive(Debug, Clone)]
+pub struct Connected {
+    pub consent: Consent,
+    pub application: Application,
+    /// Whose application it is.
+    pub made_by: String,
+    /// The organization whose data it opens made it.
+    pub is_own: bool,
+    /// Whose data it opens.
+    pub organization_name: String,
+    /// The names of the workspaces; empty for all of them.
+    pub workspaces: Vec<String>,
+    pub last_used_at: Option<Timestamp>,
+}
+
+/// What this person has connected, the newest first.
+pub fn list_connected(snapshot: &mut Snapshot, user: UserId) -> Result<Vec<Connected>, Error> {
+    let consents = snapshot.list_consents_of(user, MOST_LISTED)?;
+    let all = consents
+        .into_iter()
+        .map(|consent| connected(snapshot, consent))
+        .collect::<Result<Vec<_>, _>>()?;
+    Ok(all.into_iter().flatten().collect())
+}
+
+/// One of them.
+pub fn find_connected(
+    snapshot: &mut Snapshot,
+    user: UserId,
+    id: ConsentId,
+) -> Result<Connected, Refusal> {
+    let live = |consent: &Consent| consent.state == ConsentState::Active;
+    let consent = snapshot
+        .find_consent(user, id)?
+        .filter(live)
+        .ok_or(Refusal::NotFound)?;
+    connected(snapshot, consent)?.ok_or(Refusal::NotFound)
+}
+
+/// A session that an organization's provider made shows, and takes back, what concerns that organization only.
+pub fn ensure_within(
+    snapshot: &mut Snapshot,
+    session: &Session,
+    id: ConsentId,
+) -> Result<(), Refusal> {
+    let consent = snapshot
+        .find_consent(session.user_id, id)?
+        .ok_or(Refusal::NotFound)?;
+    ensure(
+        session
+            .confined_to
+            .is_none_or(|only| only == consent.organization_id),
+        Refusal::NotFound,
+    )
+}
+
+/// None when the application is deleted: nothing is connected any more.
+fn connected(snapshot: &mut Snapshot, consent: Consent) -> Result<Option<Connected>, Error> {
+    let deleted = |application: &Application| {
+        application.state == crate::types::state::ApplicationState::Deleted
+    };
+    let Some(application) = snapshot
+        .find_application(consent.application_id)?
+        .filter(|own| !deleted(own))
+    else {
+        return Ok(None);
+    };
+    let name = |organization: Option<Organization>| {
+        organization
+            .map(|organization| organization.name)
+            .unwrap_or_default()
+    };
+    let maker = name(snapshot.find_organization(application.organization_id)?);
+    let vouched_for = clients::is_vouched_for(snapshot, application.id)?;
+    let made_by = clients::made_by(&application, &maker, vouched_for);
+    let is_own = vouched_for && application.organization_id == consent.organization_id;
+    let organization_name = name(snapshot.find_organization(consent.organization_id)?);
+    let chosen = snapshot.list_consent_workspaces(consent.id)?;
+    let all = snapshot.list_workspaces(consent.organization_id)?;
+    let workspaces = all
+        .into_iter()
+        .filter(|workspace| chosen.contains(&workspace.id))
+        .map(|workspace| workspace.name)
+        .collect();
+    let last_used_at = snapshot.last_use_of_consent(consent.id)?;
+    Ok(Some(Connected {
+        consent,
+        application,
+        made_by,
+        is_own,
+        organization_name,
+        workspaces,
+        last_used_at,
+    }))
+}
+
+/// The person takes it back: every authorization of it and their tokens end at once. One that is revoked already stays so.
+pub fn revoke(tx: &mut Tx, user: UserId, id: ConsentId) -> Result<(), Refusal> {
+    let consent = tx.find_consent(user, id)?.ok_or(Refusal::NotFound)?;
+    match tx.revoke_consent(id) {
+        Ok(()) => {}
+        Err(Error::NotFound) => return Ok(()),
+        Err(error) => return Err(error.into()),
+    }
+    for authorization in tx.list_authorizations_of_consent(id)? {
+        authorizations::end(tx, &authorization, "the person revoked the consent")?;
+    }
+    Ok(tx.record(
+        Some(consent.organization_id),
+        Some(user),
+        "consent.revoked",
+        id.as_str(),
+        consent.application_id.as_str(),
+    )?)
+}

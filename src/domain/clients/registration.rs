@@ -1,0 +1,585 @@
+//! Dynamic registration (RFC 7591) and its management (RFC 7592): applications that register by themselves.
+//!
+//! Invariants: two registrations of a public application that mean the same give the same application, whatever runs at the
+//! same time; what several may share (registered without a token) none of them can change; an application that registered
+//! never acts as itself unless a token of the organization vouched for it. What nobody uses ends, and is then unknown.
+
+use crate::config::{Catalogue, Config};
+use crate::crypto::digest::Digest;
+use crate::domain::clients::applications::{self, NewApplication, RefreshPolicy};
+use crate::domain::clients::authorizations;
+use crate::domain::clients::client_metadata::{ClientMetadata, MetadataError, Offer};
+use crate::domain::clients::settings;
+use crate::domain::plans::plans;
+use crate::domain::{Refusal, ensure};
+use crate::store;
+use crate::store::application_secrets::NewSecret;
+use crate::store::applications::Application;
+use crate::store::organizations::Organization;
+use crate::store::registration_tokens::RegistrationToken;
+use crate::store::registrations::Registration;
+use crate::store::{Snapshot, Tx};
+use crate::types::environment::Environment;
+use crate::types::id::{ApplicationId, OrganizationId, RegistrationTokenId, UserId};
+use crate::types::state::{
+    AccessTokenFormat, ClientType, MemberState, OrganizationState, RegistrationTokenState,
+};
+use crate::types::time::Timestamp;
+
+/// A use is written down at most this often.
+pub const NOTED_SECONDS: i64 = 24 * 60 * 60;
+/// Where anybody may register, the longest unused one makes room for a new one; not before whoever registered it had the time
+/// to send a person here.
+const SPARED_SECONDS: i64 = 60 * 60;
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RegistrationError {
+    #[error(transparent)]
+    Metadata(#[from] MetadataError),
+    /// Unknown, mistyped, revoked, expired, of somebody who has lost the right: they read the same.
+    #[error("the token is not valid")]
+    UnknownToken,
+    /// Nobody may register without a token.
+    #[error("a token is required")]
+    TokenRequired,
+    /// It would be allowed, but not now.
+    #[error("{0}")]
+    Blocked(String),
+    #[error(transparent)]
+    Store(#[from] store::Error),
+}
+
+impl From<Refusal> for RegistrationError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Store(error) => Self::Store(error),
+            Refusal::Invalid(errors) => Self::Metadata(MetadataError::Metadata(
+                errors
+                    .into_iter()
+                    .map(|(_, text)| text)
+                    .collect::<Vec<_>>()
+                    .join(" "),
+            )),
+            other => Self::Blocked(other.to_string()),
+        }
+    }
+}
+
+/// On whose behalf applications register.
+#[derive(Debug, Clone)]
+pub struct Registrant {
+    pub organization: OrganizationId,
+    pub environment: Environment,
+    pub creator: UserId,
+    /// None: anybody.
+    pub token: Option<RegistrationToken>,
+}
+
+impl Registrant {
+    fn token_id(&self) -> Option<RegistrationTokenId> {
+        self.token.as_ref().map(|token| token.id)
+    }
+}
+
+/// Who registers, by the presented initial access token, or without one where registration is open.
+pub fn find_registrant(
+    snapshot: &mut Snapshot,
+    config: &Config,
+    token: Option<&[Digest]>,
+    now: Timestamp,
+) -> Result<Registrant, RegistrationError> {
+    match token {
+        Some(candidates) => by_token(snapshot, config, candidates, now),
+        None => in_the_open(snapshot, config, now),
+    }
+}
+
+fn by_token(
+    snapshot: &mut Snapshot,
+    config: &Config,
+    candidates: &[Digest],
+    now: Timestamp,
+) -> Result<Registrant, RegistrationError> {
+    let token = snapshot
+        .find_registration_token_by_digest(candidates)?
+        .ok_or(RegistrationError::UnknownToken)?;
+    let live = token.state == RegistrationTokenState::Active
+        && token.expires_at.is_none_or(|end| end > now);
+    ensure(live, RegistrationError::UnknownToken)?;
+    // rights are those of who made it, as they are now
+    let creator = snapshot.find_member(token.organization_id, token.created_by)?;
+    ensure(
+        creator.is_some_and(|member| member.role.is_admin() && member.state == MemberState::Active),
+        RegistrationError::UnknownToken,
+    )?;
+    let organization = snapshot
+        .find_organization(token.organization_id)?
+        .ok_or(RegistrationError::UnknownToken)?;
+    ensure_open(snapshot, config, &organization, token.environment, now)?;
+    Ok(Registrant {
+        organization: organization.id,
+        environment: token.environment,
+        creator: token.created_by,
+        token: Some(token),
+    })
+}
+
+fn in_the_open(
+    snapshot: &mut Snapshot,
+    config: &Config,
+    now: Timestamp,
+) -> Result<Registrant, RegistrationError> {
+    let wrong =
+        || RegistrationError::Blocked("Registration is not set up. Tell the operator.".to_owned());
+    ensure(
+        config.registration.is_open(),
+        RegistrationError::TokenRequired,
+    )?;
+    let id = config
+        .registration
+        .open_organization
+        .parse()
+        .map_err(|_| wrong())?;
+    let environment = config
+        .registration
+        .open_environment
+        .parse()
+        .map_err(|_| wrong())?;
+    let organization = snapshot.find_organization(id)?.ok_or_else(wrong)?;
+    ensure_open(snapshot, config, &organization, environment, now)?;
+    let creator = snapshot.find_oldest_owner(id)?.ok_or_else(wrong)?;
+    Ok(Registrant {
+        organization: id,
+        environment,
+        creator,
+        token: None,
+    })
+}
+
+fn ensure_open(
+    snapshot: &mut Snapshot,
+    config: &Config,
+    organization: &Organization,
+    environment: Environment,
+    now: Timestamp,
+) -> Result<(), RegistrationError> {
+    match plans::ensure_open(snapshot, config, organization, environment, now) {
+        Ok(_) => Ok(()),
+        Err(refused @ (Refusal::Blocked(_) | Refusal::Locked(_))) => {
+            Err(RegistrationError::Blocked(refused.to_string()))
+        }
+        Err(other) => Err(other.into()),
+    }
+}
+
+/// What an application may have at most: client credentials only where a token vouches for it.
+pub fn offer(config: &Config, catalogue: &Catalogue, vouched_for: bool) -> Offer {
+    let named = &config.registration.scopes;
+    let scopes = catalogue
+        .public_scopes()
+        .map(|scope| scope.name.as_str())
+        .filter(|name| named.is_empty() || named.iter().any(|own| own == name));
+    Offer {
+        scopes: scopes.collect(),
+        client_credentials: vouched_for,
+    }
+}
+
+/// What makes two registrations the same; none for a confidential application: its secret cannot be shown twice.
+pub fn identity(registrant: &Registrant, metadata: &ClientMetadata) -> Option<String> {
+    identity_of(
+        registrant.organization,
+        registrant.environment,
+        registrant.token_id(),
+        metadata,
+    )
+}
+
+fn identity_of(
+    organization: OrganizationId,
+    environment: Environment,
+    token: Option<RegistrationTokenId>,
+    metadata: &ClientMetadata,
+) -> Option<String> {
+    let token = token.map_or_else(|| "open".to_owned(), |token| token.to_string());
+    let public = metadata.auth_method.client_type() == ClientType::Public;
+    public.then(|| {
+        format!(
+            "{organization} {environment} {token}\n{}",
+            metadata.canonical()
+        )
+    })
+}
+
+/// A registration as it is asked for. Secrets were minted at the door; only their digests come here.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    pub metadata: ClientMetadata,
+    /// Of its identity, under the live keys, the current one first. Empty: it has none.
+    pub same: Vec<Digest>,
+    pub secret: NewSecret,
+    pub management: Digest,
+}
+
+/// What is registered.
+#[derive(Debug, Clone)]
+pub struct Registered {
+    pub application: ApplicationId,
+    pub issued_at: Timestamp,
+    /// Whether it has the registration access token that was minted for it.
+    pub managed: bool,
+}
+
+/// The application that is registered already, and used lately: nothing has to be written.
+pub fn find_same(
+    snapshot: &mut Snapshot,
+    same: &[Digest],
+    now: Timestamp,
+) -> Result<Option<Registered>, RegistrationError> {
+    let found = if same.is_empty() {
+        None
+    } else {
+        snapshot.find_registration_by_metadata(same)?
+    };
+    let fresh = found.filter(|found| found.last_used_at.plus_seconds(NOTED_SECONDS) > now);
+    Ok(fresh.map(|found| Registered {
+        application: found.application_id,
+        issued_at: found.created_at,
+        managed: false,
+    }))
+}
+
+/// Registers an application, or finds the one that means the same. Runs behind the organization's lock: it is one, and the
+/// caps are counted.
+pub fn register(
+    tx: &mut Tx,
+    config: &Config,
+    catalogue: &Catalogue,
+    token: Option<&[Digest]>,
+    wanted: Wanted,
+) -> Result<Registered, RegistrationError> {
+    // again: the token may have been revoked meanwhile
+    let now = tx.now;
+    let registrant = find_registrant(tx, config, token, now)?;
+    if let Some(token) = &registrant.token {
+        tx.record_registration_token_use(token.id)?;
+    }
+    let same = if wanted.same.is_empty() {
+        None
+    } else {
+        tx.find_registration_by_metadata(&wanted.same)?
+    };
+    match same {
+        Some(same) => repeat(tx, &registrant, same),
+        None => {
+            make_room(tx, config, &registrant)?;
+            insert(tx, config, catalogue, &registrant, wanted)
+        }
+    }
+}
+
+/// Who repeats a registration gets the application and not the say over it: another holder of the same token may have it.
+fn repeat(
+    tx: &mut Tx,
+    registrant: &Registrant,
+    same: Registration,
+) -> Result<Registered, RegistrationError> {
+    tx.record_registration_use(registrant.organization, same.application_id)?;
+    Ok(Registered {
+        application: same.application_id,
+        issued_at: same.created_at,
+        managed: false,
+    })
+}
+
+fn make_room(
+    tx: &mut Tx,
+    config: &Config,
+    registrant: &Registrant,
+) -> Result<(), RegistrationError> {
+    let full = |most: i64, whose: &str| {
+        RegistrationError::Blocked(format!(
+            "{whose} has reached its limit of {most} registered applications. Delete one that is not needed any more."
+        ))
+    };
+    if let Some(token) = &registrant.token {
+        let room = tx.count_clients_of_token(token.id)? < token.max_clients;
+        ensure(room, full(token.max_clients, "This initial access token"))?;
+    }
+    let most = config.registration.max_clients;
+    if tx.count_registered_applications(registrant.organization)? < most {
+        return Ok(());
+    }
+    let before = tx.now.plus_seconds(-SPARED_SECONDS);
+    let unused = tx.find_unused_open_registration(registrant.organization, before)?;
+    let unused = unused
+        .filter(|_| registrant.token.is_none())
+        .ok_or_else(|| full(most, "The organization"))?;
+    Ok(end(
+        tx,
+        registrant.organization,
+        unused,
+        "unused, and room was needed",
+    )?)
+}
+
+fn insert(
+    tx: &mut Tx,
+    config: &Config,
+    catalogue: &Catalogue,
+    registrant: &Registrant,
+    wanted: Wanted,
+) -> Result<Registered, RegistrationError> {
+    let Wanted {
+        metadata,
+        same,
+        secret,
+        management,
+    } = wanted;
+    let managed = registrant.token.is_some();
+    let role = &config.registration.service_account_role;
+    let new = NewApplication {
+        name: metadata.name.clone(),
+        environment: registrant.environment,
+        client_type: metadata.auth_method.client_type(),
+        access_token_format: AccessTokenFormat::Jwt,
+        redirect_uris: metadata.redirect_uris.clone(),
+        scopes: metadata.scopes.clone(),
+        role: if role.is_empty() {
+            catalogue.least_role().to_owned()
+        } else {
+            role.clone()
+        },
+        secret,
+        grants: metadata.grants,
+        refresh: RefreshPolicy::default(),
+    };
+    let application = applications::insert(
+        tx,
+        registrant.organization,
+        registrant.creator,
+        new,
+        managed,
+    )?;
+    tx.insert_registration(&Registration {
+        application_id: application.id,
+        registration_token_id: registrant.token_id(),
+        management_digest: managed.then_some(management),
+        metadata: serde_json::Value::Object(metadata.to_json()).to_string(),
+        metadata_digest: same.into_iter().next(),
+        created_at: tx.now,
+        last_used_at: tx.now,
+    })?;
+    let by = registrant
+        .token_id()
+        .map_or_else(|| "anybody".to_owned(), |token| token.to_string());
+    tx.record(
+        Some(registrant.organization),
+        None,
+        "application.registered",
+        application.id.as_str(),
+        &by,
+    )?;
+    Ok(Registered {
+        application: application.id,
+        issued_at: tx.now,
+        managed,
+    })
+}
+
+/// A registration and its application, as the holder of its registration access token sees them.
+#[derive(Debug, Clone)]
+pub struct Managed {
+    pub application: Application,
+    pub registration: Registration,
+}
+
+/// What the registration access token opens, if that is this application. RFC 7592 §2: one that has ended is a wrong token.
+pub fn find_managed(
+    snapshot: &mut Snapshot,
+    candidates: &[Digest],
+    id: ApplicationId,
+) -> Result<Managed, RegistrationError> {
+    let registration = snapshot
+        .find_registration_by_token(candidates)?
+        .filter(|own| own.application_id == id);
+    let registration = registration.ok_or(RegistrationError::UnknownToken)?;
+    let application = snapshot
+        .find_application(id)?
+        .filter(Application::is_live)
+        .ok_or(RegistrationError::UnknownToken)?;
+    let organization = snapshot.find_organization(application.organization_id)?;
+    let active =
+        organization.is_some_and(|organization| organization.state == OrganizationState::Active);
+    ensure(active, RegistrationError::UnknownToken)?;
+    Ok(Managed {
+        application,
+        registration,
+    })
+}
+
+impl Managed {
+    /// What makes it the same as another, with this metadata in the place of its own.
+    pub fn identity(&self, metadata: &ClientMetadata) -> Option<String> {
+        let Application {
+            organization_id,
+            environment,
+            ..
+        } = self.application;
+        identity_of(
+            organization_id,
+            environment,
+            self.registration.registration_token_id,
+            metadata,
+        )
+    }
+}
+
+/// Replaces what the application said of itself (RFC 7592 §2.2). Who owns it, where it works and whether it has a secret stay.
+pub fn update(
+    tx: &mut Tx,
+    candidates: &[Digest],
+    id: ApplicationId,
+    metadata: &ClientMetadata,
+    same: &[Digest],
+) -> Result<Managed, RegistrationError> {
+    let Managed {
+        application,
+        registration,
+    } = find_managed(tx, candidates, id)?;
+    let same_type = metadata.auth_method.client_type() == application.client_type;
+    let text = "token_endpoint_auth_method must not change between none and a secret: register another client.";
+    ensure(same_type, MetadataError::Metadata(text.to_owned()))?;
+    if !is_still_vouched_for(tx, &registration)? {
+        // whoever vouched for it does no more: it keeps what it has, and gets nothing new
+        let more = metadata
+            .grants
+            .iter()
+            .any(|grant| !application.may_use(grant))
+            || !metadata.scopes.is_subset_of(&application.scopes);
+        let text = "the initial access token of this client is not valid any more: it can give up grant_types and scope, and get no new ones.";
+        ensure(!more, MetadataError::Metadata(text.to_owned()))?;
+    }
+    let other = if same.is_empty() {
+        None
+    } else {
+        tx.find_registration_by_metadata(same)?
+            .filter(|other| other.application_id != id)
+    };
+    // two may come to mean the same: then only the other is found by it
+    let digest = if other.is_some() { None } else { same.first() };
+    let rescoped = metadata.scopes != application.scopes;
+    let (name, scopes, grants) = (
+        metadata.name.clone(),
+        metadata.scopes.clone(),
+        metadata.grants,
+    );
+    let uris = tx.list_redirect_uris(id)?;
+    let checked =
+        settings::is_still_checked(&application.name, &uris, &name, &metadata.redirect_uris);
+    let verified_at = application.verified_at.filter(|_| checked);
+    let application = Application {
+        name,
+        scopes,
+        grants,
+        verified_at,
+        ..application
+    };
+    let json = serde_json::Value::Object(metadata.to_json()).to_string();
+    tx.change_registration(&application, &metadata.redirect_uris, &json, digest)?;
+    if rescoped && let Some(own) = tx.find_client_credentials_authorization(id)? {
+        authorizations::end(tx, &own, "the application registered other scopes")?;
+        authorizations::create_own(tx, &application, own.user_id)?;
+    }
+    tx.record(
+        Some(application.organization_id),
+        None,
+        "application.changed",
+        id.as_str(),
+        "by its registration access token",
+    )?;
+    Ok(Managed {
+        application,
+        registration: Registration {
+            metadata: json,
+            ..registration
+        },
+    })
+}
+
+/// Whether the initial access token is live, and who made it still an admin.
+fn is_still_vouched_for(
+    snapshot: &mut Snapshot,
+    registration: &Registration,
+) -> Result<bool, store::Error> {
+    let Some(id) = registration.registration_token_id else {
+        return Ok(false);
+    };
+    let Some(token) = snapshot.find_registration_token(id)? else {
+        return Ok(false);
+    };
+    let creator = snapshot.find_member(token.organization_id, token.created_by)?;
+    Ok(token.state == RegistrationTokenState::Active
+        && creator
+            .is_some_and(|member| member.role.is_admin() && member.state == MemberState::Active))
+}
+
+/// The application ends itself (RFC 7592 §2.3): it and its tokens are dead at once.
+pub fn delete(
+    tx: &mut Tx,
+    candidates: &[Digest],
+    id: ApplicationId,
+) -> Result<(), RegistrationError> {
+    let managed = find_managed(tx, candidates, id)?;
+    Ok(end(
+        tx,
+        managed.application.organization_id,
+        id,
+        "by its registration access token",
+    )?)
+}
+
+fn end(
+    tx: &mut Tx,
+    organization: OrganizationId,
+    id: ApplicationId,
+    because: &str,
+) -> Result<(), store::Error> {
+    tx.delete_application(organization, id)?;
+    ended(tx, organization, id, because)
+}
+
+fn ended(
+    tx: &mut Tx,
+    organization: OrganizationId,
+    id: ApplicationId,
+    because: &str,
+) -> Result<(), store::Error> {
+    if let Some(own) = tx.find_client_credentials_authorization(id)? {
+        tx.revoke_authorization(&own, because)?;
+    }
+    tx.record(
+        Some(organization),
+        None,
+        "application.deleted",
+        id.as_str(),
+        because,
+    )
+}
+
+/// Ends a bounded batch of those that nobody has used since `before`: how many. One with a live consent or authorization stays.
+pub fn end_unused(tx: &mut Tx, before: Timestamp, most: i64) -> Result<usize, store::Error> {
+    let mut count = 0;
+    for (organization, id) in tx.list_unused_registrations(before, most)? {
+        match tx.end_unused_registration(organization, id, before) {
+            Ok(()) => {
+                ended(tx, organization, id, "unused")?;
+                count += 1;
+            }
+            // used, or ended, meanwhile
+            Err(store::Error::NotFound) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(count)
+}

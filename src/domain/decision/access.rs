@@ -1,0 +1,708 @@
+//! What a credential may do: the factors of the intersection, as they are now.
+//!
+//! ```text
+//! effective = licence ∩ role the acting user holds NOW ∩ credential's scopes ∩ permission level ∩ plan
+//! ```
+//!
+//! Invariant: rights are intersected at every check and never copied at creation. A workspace the actor has no role in is
+//! not reached; a credential that reaches nothing is not live; an empty list of workspaces never means the organization.
+//! What changes by itself (an end of a trial, of a membership, of a grace) is not remembered beyond `reload_at`.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use crate::config::{Catalogue, OrganizationOperations};
+use crate::domain::decision::memory::Depends;
+use crate::domain::decision::resource_servers::Server;
+use crate::domain::decision::sandbox::{Own, OwnDomain};
+use crate::domain::people::roles::{self, HeldRoles};
+use crate::domain::plans::plans::{self, Lock};
+use crate::store::api_key_secrets::ApiKeySecret;
+use crate::store::api_keys::ApiKey;
+use crate::store::applications::Application;
+use crate::store::authorizations::Authorization;
+use crate::store::members::Member;
+use crate::store::organizations::Organization;
+use crate::store::users::User;
+use crate::store::{Error, Snapshot, Subject};
+use crate::types::email::{Domain, Mailbox};
+use crate::types::environment::Environment;
+use crate::types::grant_types::GrantType;
+use crate::types::id::{
+    ApiKeyId, ApiKeySecretId, ApplicationId, AuthorizationId, OrganizationId, UserId, WorkspaceId,
+};
+use crate::types::permission::{Permission, PermissionSet};
+use crate::types::resource::Resources;
+use crate::types::scope::Scopes;
+use crate::types::state::{
+    ApiKeySecretState, ApiKeyState, AuthorizationState, GrantKind, Licence, MemberState,
+    OrganizationState, PermissionLevel, ReachKind, Simulation, UserKind, UserState,
+};
+use crate::types::time::Timestamp;
+
+/// What kind of thing was presented.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CredentialKind {
+    ApiKey,
+    AccessToken,
+}
+
+impl CredentialKind {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ApiKey => "api_key",
+            Self::AccessToken => "access_token",
+        }
+    }
+}
+
+/// The presented credential, by what may be shown of it.
+#[derive(Debug, Clone)]
+pub struct Credential {
+    pub kind: CredentialKind,
+    pub id: String,
+    /// The key's name, or the application's.
+    pub name: String,
+    pub issued_at: Timestamp,
+    pub expires_at: Option<Timestamp>,
+    /// Of an API key.
+    pub key: Option<KeyFacts>,
+    /// Of an access token.
+    pub token: Option<TokenFacts>,
+}
+
+/// Which key, by which of its secrets.
+#[derive(Debug, Clone)]
+pub struct KeyFacts {
+    pub id: ApiKeyId,
+    pub secret: ApiKeySecretId,
+    /// While it is true, nobody has used this secret: its first use ends the rotation (`domain/rotation.rs`).
+    pub pending: Arc<AtomicBool>,
+    pub self_rotation: bool,
+}
+
+/// What introspection tells of an access token (RFC 7662 §2.2).
+#[derive(Debug, Clone)]
+pub struct TokenFacts {
+    pub application: ApplicationId,
+    pub authorization: AuthorizationId,
+    pub scopes: Scopes,
+    /// Acts as the application itself.
+    pub is_own: bool,
+    /// What it is for; none: the default audience.
+    pub resources: Resources,
+    /// While it is true, nobody has seen the token since it was issued with a refresh token: whoever sees it first writes
+    /// that down (`domain/refresh.rs`).
+    pub unseen: Arc<AtomicBool>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Actor {
+    pub id: UserId,
+    pub kind: UserKind,
+    pub name: String,
+}
+
+/// Who or what is suspended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Suspension {
+    Organization,
+    User,
+    Member,
+    /// The key is paused.
+    Key,
+}
+
+impl Suspension {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Organization => "organization_suspended",
+            Self::User => "user_suspended",
+            Self::Member => "member_suspended",
+            Self::Key => "key_paused",
+        }
+    }
+}
+
+/// What is intersected with the roles. Each stands alone, so that an explanation can name the one that refused.
+#[derive(Debug, Clone, Copy)]
+pub struct Factors {
+    pub licence: PermissionSet,
+    /// The scopes of a token; everything for a key.
+    pub scopes: PermissionSet,
+    /// Full or read-only.
+    pub level: PermissionSet,
+    /// What a credential of this kind can ever do (row 24).
+    pub kind: PermissionSet,
+    pub plan: PermissionSet,
+}
+
+impl Factors {
+    pub fn named(&self) -> [(&'static str, PermissionSet); 5] {
+        [
+            ("plan", self.plan),
+            ("licence", self.licence),
+            ("kind", self.kind),
+            ("permission_level", self.level),
+            ("scopes", self.scopes),
+        ]
+    }
+
+    fn bound(&self) -> PermissionSet {
+        self.licence & self.scopes & self.level & self.kind & self.plan
+    }
+}
+
+/// Everything that decides about a credential, as of one snapshot.
+#[derive(Debug, Clone)]
+pub struct Access {
+    pub credential: Credential,
+    pub actor: Actor,
+    pub organization: OrganizationId,
+    pub environment: Environment,
+    pub suspended: Option<Suspension>,
+    /// What keeps the environment shut, for an organization that this depends on.
+    pub lock: Option<Lock>,
+    /// The name of the plan of the organization whose data is touched.
+    pub plan: String,
+    /// A Sandbox key that plays dead for some minutes.
+    pub simulation: Option<Simulation>,
+    /// From then on a factor is another one: what is remembered must be read again.
+    pub reload_at: Option<Timestamp>,
+    pub factors: Factors,
+    /// All factors but the roles.
+    bound: PermissionSet,
+    /// Per workspace that is reached, the permissions of the role the actor holds there. Sorted by id.
+    roles: Vec<(WorkspaceId, PermissionSet)>,
+    /// The permissions held in the organization itself, whatever the workspace; only for organization reach.
+    organization_role: PermissionSet,
+    /// Whose addresses are own; only in Sandbox.
+    pub own: Own,
+    application_organization: Option<OrganizationId>,
+}
+
+impl Access {
+    /// Whether `permission` is held: in `workspace`, or without one in *all* of the credential's.
+    pub fn allows(&self, permission: Permission, workspace: Option<WorkspaceId>) -> bool {
+        match workspace {
+            Some(workspace) => self
+                .permissions_in(workspace)
+                .is_some_and(|held| held.contains(permission)),
+            None => self.permissions_everywhere().contains(permission),
+        }
+    }
+
+    /// The permissions held in one workspace; none when it is not reached.
+    pub fn permissions_in(&self, workspace: WorkspaceId) -> Option<PermissionSet> {
+        Some(self.bound & self.role_in(workspace)?)
+    }
+
+    /// The permissions held in every workspace that is reached.
+    pub fn permissions_everywhere(&self) -> PermissionSet {
+        self.bound & self.role_everywhere()
+    }
+
+    /// The permissions held in the organization or in any workspace that is reached.
+    pub fn permissions_anywhere(&self) -> PermissionSet {
+        self.roles
+            .iter()
+            .fold(self.bound & self.organization_role, |all, (_, role)| {
+                all | (self.bound & *role)
+            })
+    }
+
+    /// Whether it reaches the organization itself, and not only workspaces of it.
+    pub fn is_organization_wide(&self) -> bool {
+        !self.organization_role.is_empty()
+    }
+
+    /// The permissions held in the organization itself.
+    pub fn permissions_in_organization(&self) -> PermissionSet {
+        self.bound & self.organization_role
+    }
+
+    pub fn workspaces(&self) -> impl Iterator<Item = WorkspaceId> {
+        self.roles.iter().map(|(id, _)| *id)
+    }
+
+    /// Whether the resource server is in the token's audience (RFC 8707 §2.2, 9700-40); a key has none.
+    pub fn is_for(&self, server: &Server) -> bool {
+        let Some(token) = &self.credential.token else {
+            return true;
+        };
+        if token.resources.is_empty() {
+            server.default_audience
+        } else {
+            server
+                .resources
+                .iter()
+                .any(|uri| token.resources.contains(uri.as_str()))
+        }
+    }
+
+    pub fn is_expired(&self, now: Timestamp) -> bool {
+        self.simulation == Some(Simulation::Expired)
+            || self.credential.expires_at.is_some_and(|end| end <= now)
+    }
+
+    /// The permissions that the actor's role grants in one workspace, before anything is intersected with it.
+    pub fn role_in(&self, workspace: WorkspaceId) -> Option<PermissionSet> {
+        let index = self
+            .roles
+            .binary_search_by_key(&workspace, |(id, _)| *id)
+            .ok()?;
+        Some(self.roles[index].1 | self.organization_role)
+    }
+
+    /// The permissions that the actor's roles grant in every workspace that is reached.
+    pub fn role_everywhere(&self) -> PermissionSet {
+        let shared = self
+            .roles
+            .iter()
+            .map(|(_, role)| *role)
+            .reduce(|all, role| all & role);
+        shared.unwrap_or(PermissionSet::NONE) | self.organization_role
+    }
+}
+
+impl Depends for Access {
+    fn subjects(&self) -> impl Iterator<Item = Subject> {
+        let application = self.application_organization.map(Subject::Organization);
+        [
+            Subject::Organization(self.organization),
+            Subject::User(self.actor.id),
+        ]
+        .into_iter()
+        .chain(application)
+    }
+}
+
+/// The access of a key by one of its secrets; none when either is revoked, or its owner lost what it stands on.
+pub fn of_api_key(
+    snapshot: &mut Snapshot,
+    catalogue: &Catalogue,
+    key: &ApiKey,
+    secret: &ApiKeySecret,
+    now: Timestamp,
+) -> Result<Option<Access>, Error> {
+    let paused = key.state == ApiKeyState::Paused;
+    if !(paused || key.state == ApiKeyState::Active) || !secret.is_live(now) {
+        return Ok(None);
+    }
+    let workspaces = snapshot
+        .list_api_key_workspaces(key.id)?
+        .into_iter()
+        .map(|(id, _)| id)
+        .collect();
+    let level = match key.permission_level {
+        PermissionLevel::Full => catalogue.all(),
+        PermissionLevel::ReadOnly => catalogue.read_only(),
+    };
+    let credential = Credential {
+        kind: CredentialKind::ApiKey,
+        id: key.id.to_string(),
+        name: key.title(),
+        issued_at: key.created_at,
+        expires_at: key.expires_at,
+        key: Some(KeyFacts {
+            id: key.id,
+            secret: secret.id,
+            pending: Arc::new(AtomicBool::new(secret.state == ApiKeySecretState::Pending)),
+            self_rotation: key.self_rotation,
+        }),
+        token: None,
+    };
+    let simulates = key
+        .simulates_until
+        .filter(|until| *until > now && key.environment == Environment::Sandbox);
+    let stand = Stand {
+        organization: key.organization_id,
+        actor: key.owner_id,
+        environment: key.environment,
+        reach: key.reach,
+        workspaces,
+        operations: key.organization_operations,
+        paused,
+        simulation: key.simulates.filter(|_| simulates.is_some()),
+        reload_at: earliest([secret.expires_at, simulates]),
+        now,
+    };
+    // no key ever manages anything (row 24)
+    let own = OwnBound {
+        scopes: catalogue.all(),
+        level,
+        kind: catalogue.all() & !catalogue.management(),
+    };
+    assemble(snapshot, catalogue, credential, &stand, own, None)
+}
+
+/// An access token as its row or its claims tell it.
+#[derive(Debug, Clone)]
+pub struct PresentedToken {
+    pub id: String,
+    pub scopes: Scopes,
+    pub issued_at: Timestamp,
+    pub expires_at: Timestamp,
+    pub resources: Resources,
+    /// See [`TokenFacts::unseen`].
+    pub unseen: bool,
+}
+
+/// The access of a token; none when its authorization or application is not live.
+pub fn of_token(
+    snapshot: &mut Snapshot,
+    catalogue: &Catalogue,
+    authorization: &Authorization,
+    token: &PresentedToken,
+    now: Timestamp,
+) -> Result<Option<Access>, Error> {
+    let application = snapshot.find_application(authorization.application_id)?;
+    // a grant that is taken away stops, from that moment
+    let grant = match authorization.kind {
+        GrantKind::AuthorizationCode => GrantType::AuthorizationCode,
+        GrantKind::ClientCredentials => GrantType::ClientCredentials,
+    };
+    let may = |application: &Application| application.may_use(grant);
+    let live = |application: &Application| {
+        application.is_live()
+            && application.is_open_to(authorization.organization_id)
+            && may(application)
+    };
+    let Some(application) = application
+        .filter(live)
+        .filter(|_| authorization.state == AuthorizationState::Active)
+    else {
+        return Ok(None);
+    };
+    let workspaces = snapshot.list_authorization_workspaces(authorization.id)?;
+    // only the vendor's own applications manage anything, and those the organization only when it was opened to them
+    let kind = match authorization.reach {
+        _ if !application.first_party => !catalogue.organization() & !catalogue.management(),
+        ReachKind::Workspaces => !catalogue.organization(),
+        ReachKind::Organization => catalogue.all(),
+    };
+    let allowed = catalogue.open_to(&application.scopes, application.first_party);
+    // RFC 6749 §3.3: never more than was authorized, whatever the token says
+    let granted = catalogue.granted_by(&token.scopes)
+        & catalogue.granted_by(&authorization.scopes)
+        & catalogue.granted_by(&allowed);
+    let credential = Credential {
+        kind: CredentialKind::AccessToken,
+        id: token.id.clone(),
+        name: application.name.clone(),
+        issued_at: token.issued_at,
+        expires_at: Some(token.expires_at),
+        key: None,
+        token: Some(TokenFacts {
+            application: application.id,
+            authorization: authorization.id,
+            scopes: token
+                .scopes
+                .intersection(&authorization.scopes)
+                .intersection(&allowed),
+            is_own: authorization.kind == GrantKind::ClientCredentials,
+            resources: token.resources.clone(),
+            unseen: Arc::new(AtomicBool::new(token.unseen)),
+        }),
+    };
+    let stand = Stand {
+        organization: authorization.organization_id,
+        actor: authorization.user_id,
+        environment: authorization.environment,
+        reach: authorization.reach,
+        workspaces,
+        operations: false,
+        paused: false,
+        simulation: None,
+        reload_at: None,
+        now,
+    };
+    let own = OwnBound {
+        scopes: granted,
+        level: catalogue.all(),
+        kind: catalogue.all() & kind,
+    };
+    assemble(
+        snapshot,
+        catalogue,
+        credential,
+        &stand,
+        own,
+        Some(&application),
+    )
+}
+
+/// Whether tokens of this authorization would be good for anything now. Asked before minting: a resource server that checks
+/// a JWT alone would never learn of a suspension, a removal or a withdrawal.
+pub fn is_live(
+    snapshot: &mut Snapshot,
+    catalogue: &Catalogue,
+    authorization: &Authorization,
+    now: Timestamp,
+) -> Result<bool, Error> {
+    let active = Authorization {
+        state: AuthorizationState::Active,
+        ..authorization.clone()
+    };
+    let token = PresentedToken {
+        id: String::new(),
+        scopes: active.scopes.clone(),
+        issued_at: now,
+        expires_at: now,
+        resources: active.resources.clone(),
+        unseen: false,
+    };
+    Ok(of_token(snapshot, catalogue, &active, &token, now)?
+        .is_some_and(|access| access.suspended.is_none() && access.lock.is_none()))
+}
+
+/// Where a credential stands: for whom it acts, and what it was given to reach.
+struct Stand {
+    organization: OrganizationId,
+    actor: UserId,
+    environment: Environment,
+    reach: ReachKind,
+    workspaces: Vec<WorkspaceId>,
+    /// Switched on to create workspaces and users (row 25).
+    operations: bool,
+    paused: bool,
+    simulation: Option<Simulation>,
+    /// When the credential itself changes.
+    reload_at: Option<Timestamp>,
+    now: Timestamp,
+}
+
+/// What the credential itself was given.
+struct OwnBound {
+    scopes: PermissionSet,
+    level: PermissionSet,
+    /// What a credential of its kind can ever do.
+    kind: PermissionSet,
+}
+
+fn assemble(
+    snapshot: &mut Snapshot,
+    catalogue: &Catalogue,
+    credential: Credential,
+    stand: &Stand,
+    own: OwnBound,
+    application: Option<&Application>,
+) -> Result<Option<Access>, Error> {
+    let Some(organization) = snapshot.find_organization(stand.organization)? else {
+        return Ok(None);
+    };
+    let Some(user) = snapshot.find_user(stand.actor)? else {
+        return Ok(None);
+    };
+    // what a removed owner left was ended by the removal (domain/departures.rs): coming back does not revive it
+    let current = |member: &Member| !member.has_ended(stand.now);
+    let Some(member) = snapshot
+        .find_member(stand.organization, stand.actor)?
+        .filter(current)
+    else {
+        return Ok(None);
+    };
+    let held = roles::held(snapshot, catalogue, &member)?;
+    let may_operate = application.is_none() && may_operate(snapshot, catalogue, stand, &member)?;
+    let roles = reached(&held, stand);
+    let organization_role = if stand.reach == ReachKind::Organization || may_operate {
+        held.organization
+    } else {
+        PermissionSet::NONE
+    };
+    if roles.is_empty() && organization_role.is_empty() {
+        return Ok(None);
+    }
+    let plan = plans::plan_of(snapshot, catalogue, stand.organization)?;
+    let home = home(snapshot, catalogue, stand, application)?;
+    let factors = Factors {
+        licence: match member.licence {
+            Licence::Full => catalogue.all(),
+            Licence::ReadOnly => catalogue.read_only(),
+        },
+        scopes: own.scopes,
+        level: own.level,
+        // row 24: a key does nothing to the organization itself, but for the one exception (row 25)
+        kind: if may_operate || application.is_some() {
+            own.kind
+        } else {
+            own.kind & !catalogue.organization()
+        },
+        plan: sold(catalogue, plan.permissions, application),
+    };
+    // the Dev Centre's switch is about what was made in it
+    let lock = if home.is_some() {
+        plans::environment_lock
+    } else {
+        plans::lock
+    };
+    let trial_end = plans::trial_end(plan, &organization).filter(|end| *end > stand.now);
+    Ok(Some(Access {
+        credential,
+        actor: actor(&user),
+        organization: organization.id,
+        environment: stand.environment,
+        suspended: suspension(&organization, &user, &member, home.as_ref(), stand),
+        // the vendor's own applications manage an organization whatever it has bought
+        lock: match application.is_some_and(|application| application.first_party) {
+            true => None,
+            false => lock(plan, &organization, stand.environment, stand.now)
+                .or(home.as_ref().and_then(|home| home.lock)),
+        },
+        plan: plan.entry.name.clone(),
+        simulation: stand.simulation,
+        reload_at: earliest([
+            stand.reload_at,
+            member.ends_at,
+            trial_end,
+            home.as_ref().and_then(|home| home.reload_at),
+        ]),
+        factors,
+        bound: factors.bound(),
+        roles,
+        organization_role,
+        own: own_addresses(snapshot, stand)?,
+        application_organization: home.map(|home| home.id),
+    }))
+}
+
+/// What the plan sells. Management is not for sale: whoever may do it, may whatever was bought.
+fn sold(
+    catalogue: &Catalogue,
+    permissions: PermissionSet,
+    application: Option<&Application>,
+) -> PermissionSet {
+    match application {
+        Some(application) if application.first_party => {
+            permissions | catalogue.management() | catalogue.organization()
+        }
+        _ => permissions,
+    }
+}
+
+/// The organization of a token's application, when it is another one: it decides whether the application may exist.
+struct Home {
+    id: OrganizationId,
+    suspended: bool,
+    lock: Option<Lock>,
+    reload_at: Option<Timestamp>,
+}
+
+fn home(
+    snapshot: &mut Snapshot,
+    catalogue: &Catalogue,
+    stand: &Stand,
+    application: Option<&Application>,
+) -> Result<Option<Home>, Error> {
+    let Some(id) = application
+        .map(|application| application.organization_id)
+        .filter(|home| *home != stand.organization)
+    else {
+        return Ok(None);
+    };
+    let Some(organization) = snapshot.find_organization(id)? else {
+        return Ok(None);
+    };
+    let plan = plans::plan_of(snapshot, catalogue, id)?;
+    Ok(Some(Home {
+        id,
+        suspended: organization.state == OrganizationState::Suspended,
+        lock: plans::lock(plan, &organization, stand.environment, stand.now),
+        reload_at: plans::trial_end(plan, &organization).filter(|end| *end > stand.now),
+    }))
+}
+
+fn suspension(
+    organization: &Organization,
+    user: &User,
+    member: &Member,
+    home: Option<&Home>,
+    stand: &Stand,
+) -> Option<Suspension> {
+    if organization.state == OrganizationState::Suspended || home.is_some_and(|home| home.suspended)
+    {
+        return Some(Suspension::Organization);
+    }
+    if user.state == UserState::Suspended {
+        return Some(Suspension::User);
+    }
+    if member.state == MemberState::Suspended {
+        return Some(Suspension::Member);
+    }
+    stand.paused.then_some(Suspension::Key)
+}
+
+/// Row 25: only an organization admin's key, and only the way that the profile allows it (C4).
+fn may_operate(
+    snapshot: &mut Snapshot,
+    catalogue: &Catalogue,
+    stand: &Stand,
+    member: &Member,
+) -> Result<bool, Error> {
+    if !member.role.is_admin() {
+        return Ok(false);
+    }
+    Ok(match catalogue.operations {
+        OrganizationOperations::Never => false,
+        OrganizationOperations::Switch => {
+            stand.operations && stand.reach == ReachKind::Organization
+        }
+        OrganizationOperations::ServiceWorkspace => {
+            let services = snapshot
+                .list_workspaces(stand.organization)?
+                .into_iter()
+                .filter(|workspace| workspace.is_service);
+            let services: Vec<WorkspaceId> = services.map(|workspace| workspace.id).collect();
+            stand.reach == ReachKind::Workspaces
+                && !stand.workspaces.is_empty()
+                && stand.workspaces.iter().all(|id| services.contains(id))
+        }
+    })
+}
+
+fn earliest<const N: usize>(instants: [Option<Timestamp>; N]) -> Option<Timestamp> {
+    instants.into_iter().flatten().min()
+}
+
+fn actor(user: &User) -> Actor {
+    Actor {
+        id: user.id,
+        kind: user.kind,
+        name: user.name.clone(),
+    }
+}
+
+/// The workspaces that the credential was given *and* the actor has a role in now.
+fn reached(held: &HeldRoles, stand: &Stand) -> Vec<(WorkspaceId, PermissionSet)> {
+    let given =
+        |id: &WorkspaceId| stand.reach == ReachKind::Organization || stand.workspaces.contains(id);
+    held.workspaces
+        .iter()
+        .filter(|(id, _)| given(id))
+        .copied()
+        .collect()
+}
+
+/// Until a domain is verified, own addresses are the verified ones of active members.
+fn own_addresses(snapshot: &mut Snapshot, stand: &Stand) -> Result<Own, Error> {
+    if stand.environment == Environment::Production {
+        return Ok(Own::Domains(Vec::new()));
+    }
+    let domains = snapshot.list_own_domains(stand.organization)?;
+    if !domains.is_empty() {
+        let own = |(name, include_subdomains): &(String, Option<bool>)| {
+            Some(OwnDomain {
+                name: Domain::parse(name).ok()?,
+                include_subdomains: *include_subdomains,
+            })
+        };
+        return Ok(Own::Domains(domains.iter().filter_map(own).collect()));
+    }
+    let addresses = snapshot.list_verified_member_addresses(stand.organization)?;
+    Ok(Own::Addresses(
+        addresses
+            .iter()
+            .filter_map(|address| Mailbox::parse(address).ok())
+            .collect(),
+    ))
+}

@@ -1,0 +1,273 @@
+//! The factors of a decision, in the order in which they are asked: one line each, and the first that refuses is the cause.
+//!
+//! Invariant: the decision and its explanation walk the same ladder, so that they cannot disagree.
+
+use serde::Serialize;
+
+use crate::config::Catalogue;
+use crate::domain::decision::access::{Access, Suspension};
+use crate::domain::decision::check::{Code, Question};
+use crate::domain::decision::resource_servers::Server;
+use crate::domain::ensure;
+use crate::types::permission::{Permission, PermissionSet};
+use crate::types::state::{Simulation, vocabulary};
+use crate::types::time::Timestamp;
+
+vocabulary! {
+    /// What a decision is made of.
+    #[derive(Serialize)]
+    #[serde(rename_all = "snake_case")]
+    pub enum Factor {
+        Credential = "credential",
+        Suspension = "suspension",
+        Environment = "environment",
+        /// Whether it opens the environment, and sells the permission.
+        Plan = "plan",
+        /// What a Sandbox key plays for some minutes.
+        Simulation = "simulation",
+        /// Whether the credential reaches it.
+        Workspace = "workspace",
+        Licence = "licence",
+        Role = "role",
+        PermissionLevel = "permission_level",
+        Scopes = "scopes",
+        /// What a credential of its kind can ever do.
+        Kind = "kind",
+        SandboxPolicy = "sandbox_policy",
+        Limits = "limits",
+    }
+}
+
+vocabulary! {
+    /// Why, more exactly than the code says.
+    #[derive(Serialize)]
+    #[serde(rename_all = "snake_case")]
+    pub enum Reason {
+        InvalidCredential = "invalid_credential",
+        CredentialExpired = "credential_expired",
+        OrganizationSuspended = "organization_suspended",
+        UserSuspended = "user_suspended",
+        MemberSuspended = "member_suspended",
+        KeyPaused = "key_paused",
+        WrongEnvironment = "wrong_environment",
+        PlanFeature = "plan_feature",
+        DevCentreOff = "dev_centre_off",
+        ProductionApproval = "production_approval",
+        TrialEnded = "trial_ended",
+        ForeignWorkspace = "foreign_workspace",
+        InsufficientPermission = "insufficient_permission",
+        /// Only an administrator does this, and in person or through the vendor's own application.
+        AdminOnly = "admin_only",
+        RecipientsRequired = "recipients_required",
+        RecipientNotAllowed = "recipient_not_allowed",
+        ObligationNotSupported = "obligation_not_supported",
+        RateLimited = "rate_limited",
+        CostAboveLimit = "cost_above_limit",
+    }
+}
+
+/// What refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cause {
+    pub factor: Factor,
+    pub code: Code,
+    pub reason: Reason,
+}
+
+impl Cause {
+    /// Unknown, mistyped, revoked, or not for this resource server: they read the same.
+    pub const UNKNOWN: Self = Self::new(
+        Factor::Credential,
+        Code::NotFound,
+        Reason::InvalidCredential,
+    );
+    /// Too many unknown credentials from one address.
+    pub const THROTTLED: Self = Self::new(Factor::Limits, Code::RateLimited, Reason::RateLimited);
+
+    pub const fn new(factor: Factor, code: Code, reason: Reason) -> Self {
+        Self {
+            factor,
+            code,
+            reason,
+        }
+    }
+}
+
+/// One question about one credential.
+#[derive(Clone, Copy)]
+pub struct Asked<'a> {
+    pub access: &'a Access,
+    pub question: &'a Question,
+    pub server: &'a Server,
+    pub catalogue: &'a Catalogue,
+    pub now: Timestamp,
+}
+
+/// One factor asked alone.
+pub type Rung = fn(&Asked) -> Result<(), Cause>;
+
+/// Whether the credential is good for anything at this resource server, here and now.
+pub const STANDING: [(Factor, Rung); 4] = [
+    (Factor::Credential, credential),
+    (Factor::Suspension, suspension),
+    (Factor::Environment, environment),
+    (Factor::Plan, plan),
+];
+
+/// Whether it is allowed what is asked for.
+pub const INTERSECTION: [(Factor, Rung); 7] = [
+    (Factor::Simulation, simulation),
+    (Factor::Workspace, workspace),
+    (Factor::Licence, licence),
+    (Factor::Role, role),
+    (Factor::PermissionLevel, permission_level),
+    (Factor::Scopes, scopes),
+    (Factor::Kind, kind),
+];
+
+/// The first cause, if any.
+pub fn climb(ladder: &[(Factor, Rung)], asked: &Asked) -> Result<(), Cause> {
+    ladder.iter().try_for_each(|(_, rung)| rung(asked))
+}
+
+fn credential(asked: &Asked) -> Result<(), Cause> {
+    // a token for others reads like none at all (9700-40)
+    ensure(asked.access.is_for(asked.server), Cause::UNKNOWN)?;
+    ensure(
+        !asked.access.is_expired(asked.now),
+        Cause::new(Factor::Credential, Code::Expired, Reason::CredentialExpired),
+    )
+}
+
+fn suspension(asked: &Asked) -> Result<(), Cause> {
+    let reason = match asked.access.suspended {
+        None => return Ok(()),
+        Some(Suspension::Organization) => Reason::OrganizationSuspended,
+        Some(Suspension::User) => Reason::UserSuspended,
+        Some(Suspension::Member) => Reason::MemberSuspended,
+        Some(Suspension::Key) => Reason::KeyPaused,
+    };
+    Err(Cause::new(Factor::Suspension, Code::Suspended, reason))
+}
+
+fn environment(asked: &Asked) -> Result<(), Cause> {
+    let is = |wanted| wanted == asked.access.environment;
+    let holds =
+        asked.server.environment.is_none_or(is) && asked.question.environment.is_none_or(is);
+    ensure(
+        holds,
+        Cause::new(
+            Factor::Environment,
+            Code::WrongEnvironment,
+            Reason::WrongEnvironment,
+        ),
+    )
+}
+
+fn plan(asked: &Asked) -> Result<(), Cause> {
+    if let Some(lock) = asked.access.lock {
+        return Err(Cause::new(Factor::Plan, lock.code(), lock.reason()));
+    }
+    let sold = within(asked, asked.access.factors.plan);
+    ensure(
+        sold,
+        Cause::new(Factor::Plan, Code::Forbidden, Reason::PlanFeature),
+    )
+}
+
+fn simulation(asked: &Asked) -> Result<(), Cause> {
+    match asked.access.simulation {
+        Some(Simulation::Forbidden) => Err(Cause::new(
+            Factor::Simulation,
+            Code::Forbidden,
+            Reason::InsufficientPermission,
+        )),
+        Some(Simulation::RateLimited) => Err(Cause::new(
+            Factor::Simulation,
+            Code::RateLimited,
+            Reason::RateLimited,
+        )),
+        // these two read like the real thing, long before
+        Some(Simulation::Revoked | Simulation::Expired) | None => Ok(()),
+    }
+}
+
+fn workspace(asked: &Asked) -> Result<(), Cause> {
+    let reached = asked
+        .question
+        .workspace
+        .is_none_or(|workspace| asked.access.role_in(workspace).is_some());
+    ensure(
+        reached,
+        Cause::new(Factor::Workspace, Code::Forbidden, Reason::ForeignWorkspace),
+    )
+}
+
+fn licence(asked: &Asked) -> Result<(), Cause> {
+    ensure(
+        within(asked, asked.access.factors.licence),
+        forbidden(Factor::Licence, Reason::InsufficientPermission),
+    )
+}
+
+fn role(asked: &Asked) -> Result<(), Cause> {
+    ensure(
+        within(asked, role_of(asked)),
+        forbidden(Factor::Role, above(asked)),
+    )
+}
+
+fn permission_level(asked: &Asked) -> Result<(), Cause> {
+    ensure(
+        within(asked, asked.access.factors.level),
+        forbidden(Factor::PermissionLevel, Reason::InsufficientPermission),
+    )
+}
+
+fn scopes(asked: &Asked) -> Result<(), Cause> {
+    ensure(
+        within(asked, asked.access.factors.scopes),
+        forbidden(Factor::Scopes, Reason::InsufficientPermission),
+    )
+}
+
+fn kind(asked: &Asked) -> Result<(), Cause> {
+    ensure(
+        within(asked, asked.access.factors.kind),
+        forbidden(Factor::Kind, above(asked)),
+    )
+}
+
+/// The permissions of the actor's role: in the workspace, or without one in all of the credential's.
+fn role_of(asked: &Asked) -> PermissionSet {
+    match asked.question.workspace {
+        Some(workspace) => asked
+            .access
+            .role_in(workspace)
+            .unwrap_or(PermissionSet::NONE),
+        None => asked.access.role_everywhere(),
+    }
+}
+
+fn within(asked: &Asked, held: PermissionSet) -> bool {
+    asked
+        .question
+        .permission
+        .is_none_or(|permission| held.contains(permission))
+}
+
+fn forbidden(factor: Factor, reason: Reason) -> Cause {
+    Cause::new(factor, Code::Forbidden, reason)
+}
+
+/// Whether it is the permission, rather than the person, that asks for an administrator (guide S1, field note A11).
+fn above(asked: &Asked) -> Reason {
+    let administers = |permission: Permission| {
+        (asked.catalogue.organization() | asked.catalogue.management()).contains(permission)
+    };
+    if asked.question.permission.is_some_and(administers) {
+        Reason::AdminOnly
+    } else {
+        Reason::InsufficientPermission
+    }
+}

@@ -1,0 +1,152 @@
+//! Many keys end in one step, after an incident (A4): by owner, workspace, age or disuse; or the tokens of an application.
+
+use crate::config::Catalogue;
+use crate::domain::keys::api_keys::is_unused_since;
+use crate::domain::keys::changes;
+use crate::domain::rights::key_admins::{self, KeyCaller, MANAGE};
+use crate::domain::{Refusal, ensure};
+use crate::store::Tx;
+use crate::store::api_keys::{ApiKey, ApiKeyFilter};
+use crate::types::id::{ApiKeyId, ApplicationId, OrganizationId, UserId, WorkspaceId};
+use crate::types::time::Timestamp;
+
+/// Rows that are read at once.
+const BATCH: i64 = 500;
+
+/// Which; all conditions together. Without any, nothing is revoked.
+#[derive(Debug, Clone, Default)]
+pub struct Which {
+    pub owner: Option<UserId>,
+    pub workspace: Option<WorkspaceId>,
+    pub created_before: Option<Timestamp>,
+    pub unused_since: Option<Timestamp>,
+    /// Its tokens in this organization; stands alone.
+    pub application: Option<ApplicationId>,
+}
+
+/// What was revoked, or would be.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Revoked {
+    pub api_keys: Vec<ApiKeyId>,
+    /// Each with all of its tokens.
+    pub authorizations: usize,
+}
+
+/// Runs in one transaction, behind the organization's lock. `dry_run` only tells.
+pub fn revoke(
+    tx: &mut Tx,
+    catalogue: &Catalogue,
+    organization: OrganizationId,
+    by: &KeyCaller,
+    which: &Which,
+    dry_run: bool,
+) -> Result<Revoked, Refusal> {
+    let of_keys = which.owner.is_some()
+        || which.workspace.is_some()
+        || which.created_before.is_some()
+        || which.unused_since.is_some();
+    match which.application {
+        Some(_) if of_keys => Err(Refusal::field(
+            "application",
+            "stands alone: its tokens have no other condition",
+        )),
+        Some(application) => revoke_tokens(tx, catalogue, organization, by, application, dry_run),
+        None => {
+            ensure(
+                of_keys,
+                Refusal::field("owner", "Name at least one condition."),
+            )?;
+            revoke_keys(tx, catalogue, organization, by, which, dry_run)
+        }
+    }
+}
+
+fn revoke_keys(
+    tx: &mut Tx,
+    catalogue: &Catalogue,
+    organization: OrganizationId,
+    by: &KeyCaller,
+    which: &Which,
+    dry_run: bool,
+) -> Result<Revoked, Refusal> {
+    let admin = key_admins::key_admin(tx, catalogue, organization, by, MANAGE)?;
+    let rows = ApiKeyFilter {
+        owner: which.owner,
+        workspace: which.workspace,
+        live: true,
+        only: admin.only(),
+        ..ApiKeyFilter::default()
+    };
+    let is_meant = |key: &ApiKey| {
+        let old = which
+            .created_before
+            .is_none_or(|before| key.created_at < before);
+        old && which
+            .unused_since
+            .is_none_or(|since| is_unused_since(key, since))
+    };
+    let mut revoked = Revoked::default();
+    let mut after = None;
+    loop {
+        let batch = tx.list_api_keys_page(organization, &rows, after, BATCH)?;
+        let Some(last) = batch.last().map(|key| (key.created_at, key.id)) else {
+            break;
+        };
+        after = Some(last);
+        for key in batch.iter().filter(|key| is_meant(key)) {
+            if !dry_run {
+                changes::revoke_one(tx, key, by.user(), "in bulk")?;
+            }
+            revoked.api_keys.push(key.id);
+        }
+    }
+    if !dry_run {
+        let detail = format!("{} API keys", revoked.api_keys.len());
+        tx.record(
+            Some(organization),
+            Some(by.user()),
+            "api_keys.bulk_revoked",
+            organization.as_str(),
+            &detail,
+        )?;
+    }
+    Ok(revoked)
+}
+
+/// Consents stay: a person may use the application again.
+fn revoke_tokens(
+    tx: &mut Tx,
+    catalogue: &Catalogue,
+    organization: OrganizationId,
+    by: &KeyCaller,
+    application: ApplicationId,
+    dry_run: bool,
+) -> Result<Revoked, Refusal> {
+    let admin = key_admins::key_admin(tx, catalogue, organization, by, MANAGE)?;
+    ensure(
+        admin.is_organization_admin(),
+        Refusal::admin_only("Tokens of an application are revoked by an organization admin."),
+    )?;
+    let live = tx.list_live_authorizations(organization, application)?;
+    let own = tx
+        .find_application(application)?
+        .is_some_and(|application| application.organization_id == organization);
+    ensure(own || !live.is_empty(), Refusal::NotFound)?;
+    if !dry_run {
+        for authorization in &live {
+            tx.revoke_authorization(authorization, "bulk revocation")?;
+        }
+        let detail = format!("{} authorizations", live.len());
+        tx.record(
+            Some(organization),
+            Some(by.user()),
+            "tokens.bulk_revoked",
+            application.as_str(),
+            &detail,
+        )?;
+    }
+    Ok(Revoked {
+        api_keys: Vec::new(),
+        authorizations: live.len(),
+    })
+}

@@ -1,0 +1,277 @@
+//! What may become of a key: other words, less reach, a pause, an end. A key's scope, permission and expiry only ever narrow.
+
+use crate::config::{Catalogue, Config};
+use crate::domain::keys::api_keys::{self, check_texts};
+use crate::domain::rights::caller::Caller;
+use crate::domain::rights::key_admins::{KeyCaller, MANAGE};
+use crate::domain::{Refusal, ensure};
+use crate::store::api_keys::ApiKey;
+use crate::store::{self, Tx};
+use crate::types::id::{ApiKeyId, OrganizationId, UserId, WorkspaceId};
+use crate::types::state::{ApiKeyState, PermissionLevel, ReachKind};
+use crate::types::time::Timestamp;
+
+/// What is to change; none stays as it is.
+#[derive(Debug, Clone, Default)]
+pub struct KeyChange {
+    pub name: Option<String>,
+    pub description: Option<String>,
+    pub permission_level: Option<PermissionLevel>,
+    pub workspaces: Option<Vec<WorkspaceId>>,
+    pub expires_at: Option<Timestamp>,
+    pub organization_operations: Option<bool>,
+    pub self_rotation: Option<bool>,
+}
+
+fn widens(what: &str) -> Refusal {
+    Refusal::Coded(
+        "only_narrows",
+        format!("{what} Create another key for more."),
+    )
+}
+
+/// Changes words, or narrows. Runs behind the organization's lock.
+pub fn change(
+    tx: &mut Tx,
+    config: &Config,
+    organization: OrganizationId,
+    by: &KeyCaller,
+    id: ApiKeyId,
+    wanted: KeyChange,
+) -> Result<ApiKey, Refusal> {
+    let catalogue = config
+        .catalogue()
+        .map_err(|error| Refusal::Blocked(error.to_string()))?;
+    let (before, _, named) = api_keys::find(tx, &catalogue, organization, by, MANAGE, id)?;
+    ensure(
+        before.state != ApiKeyState::Revoked,
+        Refusal::Coded(
+            "key_revoked",
+            "A revoked key does not change any more.".to_owned(),
+        ),
+    )?;
+    let name = wanted.name.as_ref().unwrap_or(&before.name);
+    let description = wanted.description.as_ref().unwrap_or(&before.description);
+    let (name, description) = check_texts(config.keys.key_name, name, description)?;
+    let mut after = ApiKey {
+        name,
+        description,
+        ..before.clone()
+    };
+    narrow_switches(&mut after, &wanted)?;
+    if let Some(end) = wanted.expires_at {
+        ensure(
+            end > tx.now,
+            Refusal::field("expires_at", "must be in the future"),
+        )?;
+        narrow_expiry(&mut after, end)?;
+    }
+    let workspaces = wanted
+        .workspaces
+        .map(|wanted| narrow_reach(&mut after, &named, wanted))
+        .transpose()?;
+    if let Some(workspaces) = &workspaces {
+        for id in workspaces {
+            tx.find_workspace(organization, *id)?.ok_or_else(|| {
+                Refusal::field("workspaces", "Choose workspaces of this organization.")
+            })?;
+        }
+        if before.reach == ReachKind::Organization {
+            api_keys::ensure_workspace_room(tx, config, workspaces)?;
+        }
+    }
+    tx.change_api_key(&after, workspaces.as_deref())?;
+    tx.record(
+        Some(organization),
+        Some(by.user()),
+        "api_key.changed",
+        id.as_str(),
+        &after.name,
+    )?;
+    Ok(after)
+}
+
+/// An earlier end; a key that ends never gets an end.
+pub fn narrow_expiry(key: &mut ApiKey, end: Timestamp) -> Result<(), Refusal> {
+    ensure(
+        key.expires_at.is_none_or(|before| end <= before),
+        widens("An expiry only ever comes earlier."),
+    )?;
+    key.expires_at = Some(end);
+    Ok(())
+}
+
+fn narrow_switches(key: &mut ApiKey, wanted: &KeyChange) -> Result<(), Refusal> {
+    if let Some(level) = wanted.permission_level {
+        ensure(
+            level == key.permission_level || level == PermissionLevel::ReadOnly,
+            widens("A read-only key stays read-only."),
+        )?;
+        key.permission_level = level;
+    }
+    if let Some(operations) = wanted.organization_operations {
+        ensure(
+            key.organization_operations || !operations,
+            widens("Organization operations are switched on at creation only."),
+        )?;
+        key.organization_operations = operations;
+    }
+    if let Some(self_rotation) = wanted.self_rotation {
+        ensure(
+            key.self_rotation || !self_rotation,
+            widens("Self-rotation is switched on at creation only."),
+        )?;
+        key.self_rotation = self_rotation;
+    }
+    Ok(())
+}
+
+/// An empty list never means the organization.
+fn narrow_reach(
+    key: &mut ApiKey,
+    named: &[WorkspaceId],
+    mut wanted: Vec<WorkspaceId>,
+) -> Result<Vec<WorkspaceId>, Refusal> {
+    wanted.sort_unstable();
+    wanted.dedup();
+    ensure(
+        !wanted.is_empty(),
+        Refusal::field("workspaces", "Choose at least one workspace."),
+    )?;
+    match key.reach {
+        ReachKind::Organization => {
+            (key.reach, key.organization_operations) = (ReachKind::Workspaces, false)
+        }
+        ReachKind::Workspaces => ensure(
+            wanted.iter().all(|id| named.contains(id)),
+            widens("A key never reaches another workspace."),
+        )?,
+    }
+    Ok(wanted)
+}
+
+/// Revokes at once and for good; one that is revoked already stays so.
+pub fn revoke(
+    tx: &mut Tx,
+    catalogue: &Catalogue,
+    organization: OrganizationId,
+    by: &KeyCaller,
+    id: ApiKeyId,
+) -> Result<ApiKey, Refusal> {
+    let (key, ..) = api_keys::find(tx, catalogue, organization, by, MANAGE, id)?;
+    revoke_one(tx, &key, by.user(), "")?;
+    Ok(key)
+}
+
+/// A key ends itself: who holds its secret may do that.
+pub fn revoke_itself(
+    tx: &mut Tx,
+    organization: OrganizationId,
+    id: ApiKeyId,
+) -> Result<(), Refusal> {
+    let key = tx
+        .find_api_key(organization, id)?
+        .ok_or(Refusal::NotFound)?;
+    revoke_one(tx, &key, key.owner_id, "by itself")
+}
+
+pub fn revoke_one(tx: &mut Tx, key: &ApiKey, by: UserId, detail: &str) -> Result<(), Refusal> {
+    if key.state == ApiKeyState::Revoked {
+        return Ok(());
+    }
+    match tx.revoke_api_key(key.organization_id, key.id, by) {
+        Ok(()) => Ok(tx.record(
+            Some(key.organization_id),
+            Some(by),
+            "api_key.revoked",
+            key.id.as_str(),
+            detail,
+        )?),
+        // somebody else was quicker: it is revoked, as asked
+        Err(store::Error::NotFound) => Ok(()),
+        Err(other) => Err(other.into()),
+    }
+}
+
+/// Stops the key until it is resumed (A3).
+pub fn pause(
+    tx: &mut Tx,
+    catalogue: &Catalogue,
+    organization: OrganizationId,
+    by: &KeyCaller,
+    id: ApiKeyId,
+) -> Result<ApiKey, Refusal> {
+    toggle(
+        tx,
+        catalogue,
+        organization,
+        by,
+        id,
+        (ApiKeyState::Active, ApiKeyState::Paused),
+        "api_key.paused",
+    )
+}
+
+pub fn resume(
+    tx: &mut Tx,
+    catalogue: &Catalogue,
+    organization: OrganizationId,
+    by: &KeyCaller,
+    id: ApiKeyId,
+) -> Result<ApiKey, Refusal> {
+    toggle(
+        tx,
+        catalogue,
+        organization,
+        by,
+        id,
+        (ApiKeyState::Paused, ApiKeyState::Active),
+        "api_key.resumed",
+    )
+}
+
+fn toggle(
+    tx: &mut Tx,
+    catalogue: &Catalogue,
+    organization: OrganizationId,
+    by: &KeyCaller,
+    id: ApiKeyId,
+    (from, to): (ApiKeyState, ApiKeyState),
+    event: &str,
+) -> Result<ApiKey, Refusal> {
+    let (key, ..) = api_keys::find(tx, catalogue, organization, by, MANAGE, id)?;
+    if key.state != to {
+        let wrong = format!(
+            "The key is {}: only one that is {from} becomes {to}.",
+            key.state
+        );
+        ensure(key.state == from, Refusal::Coded("wrong_state", wrong))?;
+        tx.change_api_key_state(organization, id, from, to, None)?;
+        tx.record(Some(organization), Some(by.user()), event, id.as_str(), "")?;
+    }
+    Ok(ApiKey {
+        state: to,
+        state_reason: None,
+        ..key
+    })
+}
+
+/// For the console, whose person asks with nothing in between.
+pub fn revoke_as(
+    tx: &mut Tx,
+    catalogue: &Catalogue,
+    organization: OrganizationId,
+    user: UserId,
+    id: ApiKeyId,
+) -> Result<ApiKey, Refusal> {
+    revoke(
+        tx,
+        catalogue,
+        organization,
+        &KeyCaller {
+            caller: Caller::person(user),
+            within: None,
+        },
+        id,
+    )
+}

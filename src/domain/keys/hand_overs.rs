@@ -1,0 +1,296 @@
+//! A one-time link by which somebody outside collects a key's secret (A2).
+//!
+//! Invariants: the secret is made when the link is used and shown to whoever has both the link and the address it is bound to;
+//! the admin never sees it. A link works once, for a bounded time, and only while its maker manages the key.
+
+use crate::config::Catalogue;
+use crate::crypto::digest::Digest;
+use crate::domain::keys::api_keys::{self, Minted};
+use crate::domain::keys::requests;
+use crate::domain::keys::rotation::{self, MOST_GRACE_SECONDS};
+use crate::domain::rights::key_admins::{self, KeyCaller, MANAGE};
+use crate::domain::{Refusal, ensure};
+use crate::store::api_keys::ApiKey;
+use crate::store::hand_overs::HandOver;
+use crate::store::{Snapshot, Tx};
+use crate::types::email::Mailbox;
+use crate::types::id::{ApiKeyId, HandOverId, OrganizationId, WorkspaceId};
+use crate::types::state::{ApiKeyState, HandOverState, OrganizationState};
+use crate::types::time::Timestamp;
+
+pub const LEAST_SECONDS: i64 = 60;
+/// A week.
+pub const MOST_SECONDS: i64 = 7 * 24 * 60 * 60;
+/// Then somebody is guessing.
+const MOST_WRONG_ADDRESSES: i64 = 10;
+/// What the list of a key holds.
+pub const MOST_LISTED: i64 = 100;
+
+#[derive(Debug, Clone)]
+pub struct NewHandOver {
+    pub email: String,
+    pub expires_in_seconds: i64,
+    /// Of the secret in use, when the key has one.
+    pub grace_seconds: i64,
+    pub digest: Digest,
+}
+
+/// What the link's page tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    Open,
+    Used,
+    Expired,
+    /// Revoked, or replaced, or what it is for has ended.
+    Void,
+}
+
+/// What the link is for.
+#[derive(Debug, Clone)]
+pub struct Shown {
+    pub standing: Standing,
+    pub organization: OrganizationId,
+    pub organization_name: String,
+    pub key: ApiKey,
+}
+
+/// What a try gave.
+#[derive(Debug, Clone)]
+pub enum Tried {
+    Collected(Box<ApiKey>),
+    WrongAddress,
+}
+
+/// Makes a link; an open one of the same key ends. Runs behind the organization's lock.
+pub fn create(
+    tx: &mut Tx,
+    catalogue: &Catalogue,
+    organization: OrganizationId,
+    by: &KeyCaller,
+    id: ApiKeyId,
+    new: NewHandOver,
+) -> Result<HandOver, Refusal> {
+    let (key, ..) = api_keys::find(tx, catalogue, organization, by, MANAGE, id)?;
+    let email = Mailbox::parse(&new.email)
+        .map_err(|error| Refusal::field("email", error.to_string()))?
+        .account_key();
+    let span = LEAST_SECONDS..=MOST_SECONDS;
+    ensure(
+        span.contains(&new.expires_in_seconds),
+        Refusal::field("expires_in_seconds", "must be 60 to 604800 (7 days)"),
+    )?;
+    let grace = 0..=MOST_GRACE_SECONDS;
+    ensure(
+        grace.contains(&new.grace_seconds),
+        Refusal::field("grace_seconds", "must be 0 to 604800 (7 days)"),
+    )?;
+    let now = tx.now;
+    ensure(
+        can_be_handed(&key, now),
+        Refusal::Coded(
+            "wrong_state",
+            "Only a key that lives, or waits to be collected, is handed over.".to_owned(),
+        ),
+    )?;
+    let asked = "The secret of a requested key is for the member who asked.";
+    let waits_for_member =
+        key.state == ApiKeyState::Pending && tx.find_api_key_request_of_key(id)?.is_some();
+    ensure(
+        !waits_for_member,
+        Refusal::Coded("wrong_state", asked.to_owned()),
+    )?;
+    tx.revoke_hand_overs(id)?;
+    let hand_over = HandOver {
+        id: HandOverId::generate(now),
+        organization_id: organization,
+        api_key_id: id,
+        email,
+        digest: new.digest,
+        state: HandOverState::Open,
+        wrong_addresses: 0,
+        grace_seconds: new.grace_seconds,
+        secret_id: None,
+        created_by: by.user(),
+        created_at: now,
+        expires_at: now.plus_seconds(new.expires_in_seconds),
+        used_at: None,
+    };
+    tx.insert_hand_over(&hand_over)?;
+    tx.record(
+        Some(organization),
+        Some(by.user()),
+        "api_key.hand_over_created",
+        id.as_str(),
+        hand_over.id.as_str(),
+    )?;
+    Ok(hand_over)
+}
+
+fn can_be_handed(key: &ApiKey, now: Timestamp) -> bool {
+    matches!(
+        key.state,
+        ApiKeyState::Pending | ApiKeyState::Active | ApiKeyState::Paused
+    ) && key.expires_at.is_none_or(|end| end > now)
+}
+
+/// Ends the open link of a key; none is no error.
+pub fn revoke(
+    tx: &mut Tx,
+    catalogue: &Catalogue,
+    organization: OrganizationId,
+    by: &KeyCaller,
+    id: ApiKeyId,
+) -> Result<(), Refusal> {
+    api_keys::find(tx, catalogue, organization, by, MANAGE, id)?;
+    if tx.revoke_hand_overs(id)? > 0 {
+        tx.record(
+            Some(organization),
+            Some(by.user()),
+            "api_key.hand_over_revoked",
+            id.as_str(),
+            "",
+        )?;
+    }
+    Ok(())
+}
+
+/// The newest first.
+pub fn list(
+    snapshot: &mut Snapshot,
+    catalogue: &Catalogue,
+    organization: OrganizationId,
+    by: &KeyCaller,
+    id: ApiKeyId,
+) -> Result<Vec<HandOver>, Refusal> {
+    api_keys::find(snapshot, catalogue, organization, by, MANAGE, id)?;
+    Ok(snapshot.list_hand_overs(id, MOST_LISTED)?)
+}
+
+/// What the holder of a link is shown before the address. `NotFound` for a link that never was.
+pub fn look(
+    snapshot: &mut Snapshot,
+    catalogue: &Catalogue,
+    candidates: &[Digest],
+    now: Timestamp,
+) -> Result<Shown, Refusal> {
+    let hand_over = snapshot
+        .find_hand_over_by_digest(candidates)?
+        .ok_or(Refusal::NotFound)?;
+    let organization = snapshot
+        .find_organization(hand_over.organization_id)?
+        .ok_or(Refusal::NotFound)?;
+    let key = snapshot
+        .find_api_key(organization.id, hand_over.api_key_id)?
+        .ok_or(Refusal::NotFound)?;
+    let standing = match organization.state {
+        OrganizationState::Active => standing(snapshot, catalogue, &hand_over, &key, now)?,
+        OrganizationState::Suspended => Standing::Void,
+    };
+    Ok(Shown {
+        standing,
+        organization: organization.id,
+        organization_name: organization.name,
+        key,
+    })
+}
+
+fn standing(
+    snapshot: &mut Snapshot,
+    catalogue: &Catalogue,
+    hand_over: &HandOver,
+    key: &ApiKey,
+    now: Timestamp,
+) -> Result<Standing, Refusal> {
+    Ok(match hand_over.state {
+        HandOverState::Used => Standing::Used,
+        HandOverState::Revoked => Standing::Void,
+        HandOverState::Open if hand_over.expires_at <= now => Standing::Expired,
+        HandOverState::Open
+            if hand_over.wrong_addresses >= MOST_WRONG_ADDRESSES || !can_be_handed(key, now) =>
+        {
+            Standing::Void
+        }
+        HandOverState::Open if !api_keys::stands(snapshot, key, now)? => Standing::Void,
+        HandOverState::Open => {
+            if maker_manages(snapshot, catalogue, hand_over, key)? {
+                Standing::Open
+            } else {
+                Standing::Void
+            }
+        }
+    })
+}
+
+/// Whoever lost the role can hand nothing over, also by a link from before.
+fn maker_manages(
+    snapshot: &mut Snapshot,
+    catalogue: &Catalogue,
+    hand_over: &HandOver,
+    key: &ApiKey,
+) -> Result<bool, Refusal> {
+    let maker = key_admins::caller_of(snapshot, hand_over.created_by)?;
+    let workspaces: Vec<WorkspaceId> = snapshot
+        .list_api_key_workspaces(key.id)?
+        .into_iter()
+        .map(|(id, _)| id)
+        .collect();
+    match key_admins::find(snapshot, catalogue, key.organization_id, &maker, MANAGE) {
+        Ok(admin) => Ok(admin.reaches(key, &workspaces)),
+        Err(Refusal::NotFound) => Ok(false),
+        Err(other) => Err(other),
+    }
+}
+
+/// Uses the link. Runs behind the organization's lock. A wrong address is counted, and does not burn the link.
+pub fn collect(
+    tx: &mut Tx,
+    catalogue: &Catalogue,
+    candidates: &[Digest],
+    email: &str,
+    minted: Minted,
+) -> Result<Tried, Refusal> {
+    let now = tx.now;
+    let shown = look(tx, catalogue, candidates, now)?;
+    let hand_over = tx
+        .find_hand_over_by_digest(candidates)?
+        .ok_or(Refusal::NotFound)?;
+    ensure(
+        shown.standing == Standing::Open,
+        Refusal::Coded(
+            "hand_over_closed",
+            "The link does not work any more.".to_owned(),
+        ),
+    )?;
+    if Mailbox::parse(email)
+        .map(|mailbox| mailbox.account_key())
+        .ok()
+        .as_deref()
+        != Some(hand_over.email.as_str())
+    {
+        tx.count_wrong_address(hand_over.id)?;
+        tx.record(
+            Some(hand_over.organization_id),
+            None,
+            "api_key.hand_over_wrong_address",
+            hand_over.api_key_id.as_str(),
+            hand_over.id.as_str(),
+        )?;
+        return Ok(Tried::WrongAddress);
+    }
+    let (key, maker) = (shown.key, hand_over.created_by);
+    let (key, secret) = if key.state == ApiKeyState::Pending {
+        requests::begin(tx, key, maker, None, minted)?
+    } else {
+        let secret = rotation::add_pending(tx, &key, maker, hand_over.grace_seconds, minted)?;
+        (key, secret)
+    };
+    tx.redeem_hand_over(hand_over.id, secret.id)?;
+    tx.record(
+        Some(hand_over.organization_id),
+        None,
+        "api_key.handed_over",
+        hand_over.api_key_id.as_str(),
+        hand_over.id.as_str(),
+    )?;
+    Ok(Tried::Collected(Box::new(key)))
+}

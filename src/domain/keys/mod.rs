@@ -1,0 +1,12 @@
+//! Static API keys: made, changed, rotated, transferred, handed over and ended.
+
+pub mod api_keys;
+pub mod bulk_revocation;
+pub mod changes;
+pub mod expiry;
+pub mod hand_overs;
+pub mod owners;
+pub mod requests;
+pub mod rotation;
+pub mod simulation;
+pub mod transfers;

@@ -1,0 +1,79 @@
+//! A Sandbox key plays revoked, expired, limited or forbidden for some minutes, so that clients can test it (A3). It ends by
+//! itself: what is remembered of the key is read again at that instant.
+
+use crate::config::Catalogue;
+use crate::domain::keys::api_keys;
+use crate::domain::rights::key_admins::{KeyCaller, MANAGE};
+use crate::domain::{Refusal, ensure};
+use crate::store::Tx;
+use crate::store::api_keys::ApiKey;
+use crate::types::environment::Environment;
+use crate::types::id::{ApiKeyId, OrganizationId};
+use crate::types::state::{ApiKeyState, Simulation};
+
+pub const MOST_MINUTES: i64 = 60;
+
+pub fn start(
+    tx: &mut Tx,
+    catalogue: &Catalogue,
+    organization: OrganizationId,
+    by: &KeyCaller,
+    id: ApiKeyId,
+    (what, minutes): (Simulation, i64),
+) -> Result<ApiKey, Refusal> {
+    let (key, ..) = api_keys::find(tx, catalogue, organization, by, MANAGE, id)?;
+    ensure(
+        (1..=MOST_MINUTES).contains(&minutes),
+        Refusal::field("minutes", "must be 1 to 60"),
+    )?;
+    let only = "Only Sandbox keys simulate: a Production key is paused or revoked.";
+    ensure(
+        key.environment == Environment::Sandbox,
+        Refusal::Coded("sandbox_only", only.to_owned()),
+    )?;
+    let live = matches!(key.state, ApiKeyState::Active | ApiKeyState::Paused);
+    ensure(
+        live,
+        Refusal::Coded("wrong_state", "Only a live key simulates.".to_owned()),
+    )?;
+    let until = tx.now.plus_seconds(minutes * 60);
+    tx.change_api_key_simulation(organization, id, Some((what, until)))?;
+    tx.record(
+        Some(organization),
+        Some(by.user()),
+        "api_key.simulation_started",
+        id.as_str(),
+        what.as_str(),
+    )?;
+    Ok(ApiKey {
+        simulates: Some(what),
+        simulates_until: Some(until),
+        ..key
+    })
+}
+
+/// One that has ended is no error.
+pub fn stop(
+    tx: &mut Tx,
+    catalogue: &Catalogue,
+    organization: OrganizationId,
+    by: &KeyCaller,
+    id: ApiKeyId,
+) -> Result<ApiKey, Refusal> {
+    let (key, ..) = api_keys::find(tx, catalogue, organization, by, MANAGE, id)?;
+    if key.simulates.is_some() {
+        tx.change_api_key_simulation(organization, id, None)?;
+        tx.record(
+            Some(organization),
+            Some(by.user()),
+            "api_key.simulation_ended",
+            id.as_str(),
+            "",
+        )?;
+    }
+    Ok(ApiKey {
+        simulates: None,
+        simulates_until: None,
+        ..key
+    })
+}

@@ -1,0 +1,334 @@
+//! What `quickstart` creates: one organization with everything a first try needs, and the operator of the installation.
+
+use crate::config::{ADMIN_ROLE, AdminRoles, Catalogue, Config, DevCentre, Plan};
+use crate::crypto::digest::Digest;
+use crate::domain::Refusal;
+use crate::domain::clients::applications::{self, MOST_LISTED, NewApplication, RefreshPolicy};
+use crate::domain::clients::registration_tokens::{self, NewRegistrationToken};
+use crate::domain::decision::resource_servers;
+use crate::domain::decision::sandbox::ObligationKind;
+use crate::domain::keys::api_keys::{self, Minted, NewApiKey, Reach};
+use crate::domain::keys::expiry::Expiry;
+use crate::domain::operations::operator_tokens::{self, NewOperatorToken};
+use crate::domain::people::accounts::{self, NewPerson};
+use crate::store::application_secrets::NewSecret;
+use crate::store::organizations::Organization;
+use crate::store::subscriptions::Subscription;
+use crate::store::{Snapshot, Tx};
+use crate::types::email::{Domain, Mailbox};
+use crate::types::environment::Environment;
+use crate::types::grant_types::GrantTypes;
+use crate::types::id::{ApplicationId, OrganizationId, ResourceServerId, UserId, WorkspaceId};
+use crate::types::redirect_uri::RedirectUri;
+use crate::types::state::{
+    AccessTokenFormat, ClientType, OrganizationRole, PermissionLevel, ProductionAccess,
+};
+
+pub const ORGANIZATION: &str = "Acme";
+pub const DOMAIN: &str = "acme.example";
+pub const ADMIN: &str = "admin@acme.example";
+/// The vendor's own account: a member of no organization.
+pub const OPERATOR: &str = "operator@saas.example";
+const WORKSPACE: &str = "Sales";
+const APPLICATION: &str = "Example CRM";
+const RESOURCE_SERVER: &str = "Documents API";
+const REGISTERED_APPLICATIONS: i64 = 100;
+
+/// The digests of what was minted at the door, and what else only the door knows.
+pub struct Seed {
+    pub password_hash: String,
+    pub operator_password_hash: String,
+    /// One of each of [`environments`].
+    pub keys: Vec<(Environment, String, Digest)>,
+    pub client_secret: NewSecret,
+    pub resource_server_secret: Digest,
+    pub registration_token: Digest,
+    /// And how it starts.
+    pub operator_token: (Digest, String),
+    pub redirect_uri: RedirectUri,
+}
+
+/// What is there, by id.
+#[derive(Debug, Clone)]
+pub struct Planted {
+    pub organization: OrganizationId,
+    pub workspace: WorkspaceId,
+    pub application: ApplicationId,
+    pub resource_server: ResourceServerId,
+}
+
+/// What is left of it on a later run: people may have deleted the application.
+#[derive(Debug, Clone)]
+pub struct Kept {
+    pub organization: OrganizationId,
+    pub workspace: Option<WorkspaceId>,
+    pub application: Option<ApplicationId>,
+    pub resource_server: ResourceServerId,
+    /// Whether there is the operator's account: older versions made none.
+    pub operator: bool,
+}
+
+impl From<Planted> for Kept {
+    fn from(planted: Planted) -> Self {
+        let Planted {
+            organization,
+            workspace,
+            application,
+            resource_server,
+        } = planted;
+        Self {
+            organization,
+            workspace: Some(workspace),
+            application: Some(application),
+            resource_server,
+            operator: true,
+        }
+    }
+}
+
+/// What an earlier run created; none when this database was never used by `quickstart`.
+pub fn find(snapshot: &mut Snapshot) -> Result<Option<Kept>, Refusal> {
+    let Some(organization) = snapshot.find_organization_by_name(ORGANIZATION)? else {
+        return Ok(None);
+    };
+    let Some(server) = snapshot.find_resource_server_by_name(RESOURCE_SERVER)? else {
+        return Ok(None);
+    };
+    let workspace = snapshot
+        .list_workspaces(organization.id)?
+        .into_iter()
+        .find(|workspace| workspace.name == WORKSPACE);
+    // the oldest of that name: people may have made others since
+    let applications = snapshot.list_applications(organization.id, MOST_LISTED)?;
+    let application = applications
+        .into_iter()
+        .rfind(|application| application.name == APPLICATION);
+    Ok(Some(Kept {
+        organization: organization.id,
+        workspace: workspace.map(|workspace| workspace.id),
+        application: application.map(|application| application.id),
+        resource_server: server.id,
+        operator: snapshot
+            .find_user_by_email(OPERATOR)?
+            .is_some_and(|user| user.operator),
+    }))
+}
+
+/// The plan of the planted organization: the default one, unless another has more environments.
+fn plan(catalogue: &Catalogue) -> &Plan {
+    let (default, count) = (catalogue.plan(None), |plan: &Plan| {
+        plan.entry.environments.len()
+    });
+    catalogue
+        .plans()
+        .filter(|plan| count(plan) > count(default))
+        .max_by_key(|plan| count(plan))
+        .unwrap_or(default)
+}
+
+/// Where the planted organization has keys.
+pub fn environments(config: &Config) -> Result<Vec<Environment>, Refusal> {
+    let catalogue = config
+        .catalogue()
+        .map_err(|error| Refusal::Blocked(error.to_string()))?;
+    let plan = plan(&catalogue);
+    Ok(Environment::ALL
+        .into_iter()
+        .filter(|environment| plan.has(*environment))
+        .collect())
+}
+
+/// Creates everything in one transaction, by the same rules as the console.
+pub fn plant(tx: &mut Tx, config: &Config, seed: Seed) -> Result<Planted, Refusal> {
+    let organization = create_organization(tx, config)?;
+    let domain = Domain::parse(DOMAIN).map_err(|error| Refusal::Blocked(error.to_string()))?;
+    accounts::add_verified_domain(tx, organization.id, &domain)?;
+    let admin = create_admin(tx, organization.id, seed.password_hash)?;
+    create_operator(tx, seed.operator_password_hash)?;
+    let workspace = accounts::create_workspace(tx, organization.id, WORKSPACE)?;
+    if config.access.organization_admins == AdminRoles::OwnRoles {
+        accounts::add_workspace_member(tx, organization.id, workspace.id, admin, ADMIN_ROLE)?;
+    }
+    let environment = seed
+        .keys
+        .first()
+        .map_or(Environment::Sandbox, |(environment, ..)| *environment);
+    for (environment, public_id, digest) in seed.keys {
+        let name = format!("Quickstart ({})", environment.title());
+        let expiry = if config.keys.max_seconds == 0 {
+            Expiry::Never
+        } else {
+            Expiry::At(tx.now.plus_seconds(config.keys.max_seconds))
+        };
+        let new = NewApiKey {
+            expiry,
+            ..new_key(&name, environment, (public_id, digest), workspace.id)
+        };
+        api_keys::create(tx, config, &organization, admin, new)?;
+    }
+    let application = create_application(
+        tx,
+        config,
+        &organization,
+        admin,
+        environment,
+        seed.client_secret,
+        seed.redirect_uri,
+    )?;
+    registration_tokens::create(
+        tx,
+        config,
+        &organization,
+        admin,
+        new_token(config, environment, seed.registration_token),
+    )?;
+    create_operator_token(tx, config, seed.operator_token)?;
+    let enforces = [
+        ObligationKind::DocumentName,
+        ObligationKind::Watermark,
+        ObligationKind::Recipients,
+    ];
+    let server = resource_servers::create(
+        tx,
+        RESOURCE_SERVER,
+        None,
+        &enforces,
+        &seed.resource_server_secret,
+    )?;
+    Ok(Planted {
+        organization: organization.id,
+        workspace: workspace.id,
+        application,
+        resource_server: server.id,
+    })
+}
+
+/// With everything open that the profile sells.
+fn create_organization(tx: &mut Tx, config: &Config) -> Result<Organization, Refusal> {
+    let catalogue = config
+        .catalogue()
+        .map_err(|error| Refusal::Blocked(error.to_string()))?;
+    let mut organization =
+        accounts::create_organization(tx, ORGANIZATION, ProductionAccess::Approved)?;
+    let plan = plan(&catalogue);
+    if plan.entry.name != catalogue.plan(None).entry.name {
+        tx.put_subscription(&Subscription::new(
+            organization.id,
+            &plan.entry.name,
+            tx.now,
+        ))?;
+    }
+    if plan.entry.dev_centre == DevCentre::Switch {
+        organization.dev_centre_enabled_at = Some(tx.now);
+        tx.change_dev_centre(organization.id, organization.dev_centre_enabled_at)?;
+    }
+    Ok(organization)
+}
+
+fn create_admin(
+    tx: &mut Tx,
+    organization: OrganizationId,
+    password_hash: String,
+) -> Result<UserId, Refusal> {
+    let email = Mailbox::parse(ADMIN).map_err(|error| Refusal::Blocked(error.to_string()))?;
+    let admin = accounts::create_person(
+        tx,
+        NewPerson {
+            email,
+            name: "Ada Admin".to_owned(),
+            password_hash,
+            operator: false,
+        },
+    )?;
+    accounts::add_member(tx, organization, admin.id, OrganizationRole::Owner)?;
+    Ok(admin.id)
+}
+
+fn create_operator(tx: &mut Tx, password_hash: String) -> Result<(), Refusal> {
+    let email = Mailbox::parse(OPERATOR).map_err(|error| Refusal::Blocked(error.to_string()))?;
+    accounts::create_person(
+        tx,
+        NewPerson {
+            email,
+            name: "Olga Operator".to_owned(),
+            password_hash,
+            operator: true,
+        },
+    )
+    .map(drop)
+}
+
+fn create_operator_token(
+    tx: &mut Tx,
+    config: &Config,
+    (digest, hint): (Digest, String),
+) -> Result<(), Refusal> {
+    let catalogue = config
+        .catalogue()
+        .map_err(|error| Refusal::Blocked(error.to_string()))?;
+    let new = NewOperatorToken {
+        name: "Quickstart".to_owned(),
+        permissions: Vec::new(),
+        expires_at: None,
+        digest,
+        hint,
+    };
+    operator_tokens::create(tx, &catalogue, new).map(drop)
+}
+
+fn new_key(
+    name: &str,
+    environment: Environment,
+    (public_id, digest): (String, Digest),
+    workspace: WorkspaceId,
+) -> NewApiKey {
+    NewApiKey {
+        owner: None,
+        name: name.to_owned(),
+        description: "Made by countersign quickstart.".to_owned(),
+        environment,
+        reach: Reach::Workspaces(vec![workspace]),
+        permission_level: PermissionLevel::Full,
+        expiry: Expiry::Never,
+        self_rotation: false,
+        secret: Some(Minted { public_id, digest }),
+    }
+}
+
+fn new_token(config: &Config, environment: Environment, digest: Digest) -> NewRegistrationToken {
+    let max_clients = config.registration.max_clients.min(REGISTERED_APPLICATIONS);
+    NewRegistrationToken {
+        name: "Quickstart".to_owned(),
+        environment,
+        max_clients,
+        expires_at: None,
+        digest,
+    }
+}
+
+fn create_application(
+    tx: &mut Tx,
+    config: &Config,
+    organization: &Organization,
+    admin: UserId,
+    environment: Environment,
+    secret: NewSecret,
+    redirect_uri: RedirectUri,
+) -> Result<ApplicationId, Refusal> {
+    let new = NewApplication {
+        name: APPLICATION.to_owned(),
+        environment,
+        client_type: ClientType::Confidential,
+        access_token_format: AccessTokenFormat::Jwt,
+        redirect_uris: vec![redirect_uri],
+        scopes: config
+            .public_scopes()
+            .map(|scope| scope.name.as_str())
+            .collect(),
+        role: ADMIN_ROLE.to_owned(),
+        secret,
+        grants: GrantTypes::ALL,
+        refresh: RefreshPolicy::default(),
+    };
+    Ok(applications::create(tx, config, organization, admin, new)?.id)
+}

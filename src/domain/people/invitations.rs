@@ -1,0 +1,432 @@
+//! Invitations: bound to an address, and judged again when they are accepted (A1, A5).
+//!
+//! Invariants: a link is good once, for the person with that address, while the one who made it may still grant what it grants.
+//! As long as a link is shown to who made it instead of being mailed, holding it proves no address: whoever creates an account
+//! by it joins this organization, and is taken for the owner of the address nowhere else.
+
+use crate::config::{Catalogue, Invitations};
+use crate::crypto::digest::Digest;
+use crate::domain::people::accounts::{self, NewPerson};
+use crate::domain::people::admission::{self, Grant};
+use crate::domain::people::members::{MANAGE, READ};
+use crate::domain::rights::caller::Caller;
+use crate::domain::rights::rights;
+use crate::domain::{Refusal, ensure};
+use crate::store::invitations::Invitation;
+use crate::store::organizations::Organization;
+use crate::store::users::User;
+use crate::store::{Error, Snapshot, Tx};
+use crate::types::email::Mailbox;
+use crate::types::id::{InvitationId, OrganizationId, UserId, WorkspaceId};
+use crate::types::state::{InvitationState, OrganizationState, UserKind, UserState};
+use crate::types::time::Timestamp;
+
+/// Invitations that one page offers a person.
+const MOST_OFFERED: i64 = 50;
+
+/// What is asked for. The link's token was minted at the door; only its digest comes here.
+#[derive(Debug, Clone)]
+pub struct NewInvitation {
+    pub email: String,
+    pub grant: Grant,
+    pub digest: Digest,
+}
+
+/// An invitation with the workspaces it opens.
+#[derive(Debug, Clone)]
+pub struct Listed {
+    pub invitation: Invitation,
+    pub workspaces: Vec<(WorkspaceId, String)>,
+}
+
+/// A page, at most `most`.
+pub fn list(
+    snapshot: &mut Snapshot,
+    catalogue: &Catalogue,
+    organization: OrganizationId,
+    caller: &Caller,
+    state: Option<InvitationState>,
+    after: Option<(Timestamp, InvitationId)>,
+    most: i64,
+) -> Result<Vec<Listed>, Refusal> {
+    rights::ensure_organization(snapshot, catalogue, organization, caller, READ)?;
+    let page = snapshot.list_invitations_page(organization, state, after, most)?;
+    page.into_iter()
+        .map(|invitation| listed(snapshot, invitation))
+        .collect()
+}
+
+pub fn get(
+    snapshot: &mut Snapshot,
+    catalogue: &Catalogue,
+    organization: OrganizationId,
+    caller: &Caller,
+    id: InvitationId,
+) -> Result<Listed, Refusal> {
+    rights::ensure_organization(snapshot, catalogue, organization, caller, READ)?;
+    let invitation = snapshot
+        .find_invitation(organization, id)?
+        .ok_or(Refusal::NotFound)?;
+    listed(snapshot, invitation)
+}
+
+fn listed(snapshot: &mut Snapshot, invitation: Invitation) -> Result<Listed, Refusal> {
+    let workspaces = snapshot.list_invitation_workspaces(invitation.id)?;
+    Ok(Listed {
+        invitation,
+        workspaces,
+    })
+}
+
+/// Invites an address. Runs behind the organization's lock: what waits is counted.
+pub fn create(
+    tx: &mut Tx,
+    catalogue: &Catalogue,
+    config: &Invitations,
+    organization: OrganizationId,
+    caller: &Caller,
+    new: NewInvitation,
+) -> Result<Listed, Refusal> {
+    let now = tx.now;
+    admission::check(tx, catalogue, organization, caller, &new.grant, now)?;
+    let email = Mailbox::parse(&new.email)
+        .map_err(|error| Refusal::Invalid(vec![("email", error.to_string())]))?
+        .account_key();
+    if let Some(user) = tx.find_user_by_email(&email)? {
+        let there = "This person is a member of the organization already.";
+        ensure(
+            tx.find_member(organization, user.id)?.is_none(),
+            Refusal::Coded("already_member", there.to_owned()),
+        )?;
+    }
+    if let Some(former) = tx.find_pending_invitation(organization, &email)? {
+        let open =
+            "This address is invited already. Send that invitation again, or revoke it first.";
+        ensure(
+            !former.is_open(now),
+            Refusal::Coded("already_invited", open.to_owned()),
+        )?;
+        // it has expired: the new one takes its place
+        tx.decide_invitation(former.id, InvitationState::Revoked, None)?;
+    }
+    let most = config.max_pending_per_organization;
+    let full =
+        format!("{most} invitations of this organization wait for an answer. Revoke some first.");
+    ensure(
+        tx.count_pending_invitations(organization)? < most,
+        Refusal::Coded("invitation_limit_reached", full),
+    )?;
+    let invitation = Invitation {
+        id: InvitationId::generate(now),
+        organization_id: organization,
+        email,
+        role: new.grant.role,
+        licence: new.grant.licence,
+        member_ends_at: new.grant.ends_at,
+        digest: new.digest,
+        state: InvitationState::Pending,
+        created_by: caller.user,
+        created_at: now,
+        expires_at: now.plus_seconds(config.expire_seconds),
+        decided_at: None,
+        accepted_by: None,
+    };
+    tx.insert_invitation(&invitation, &new.grant.workspaces)?;
+    tx.record(
+        Some(organization),
+        Some(caller.user),
+        "invitation.created",
+        invitation.id.as_str(),
+        &format!("{}, {}", invitation.role, invitation.licence),
+    )?;
+    Ok(Listed {
+        invitation,
+        workspaces: new.grant.workspaces,
+    })
+}
+
+/// Makes a new link, and lets the time begin anew; the former link opens nothing any more. The caller must be able to grant
+/// what it grants. Runs behind the organization's lock.
+pub fn resend(
+    tx: &mut Tx,
+    catalogue: &Catalogue,
+    config: &Invitations,
+    organization: OrganizationId,
+    caller: &Caller,
+    id: InvitationId,
+    digest: &Digest,
+) -> Result<Listed, Refusal> {
+    rights::ensure_organization(tx, catalogue, organization, caller, MANAGE)?;
+    let found = get(tx, catalogue, organization, caller, id)?;
+    ensure(
+        found.invitation.state == InvitationState::Pending,
+        Refusal::Coded(
+            "not_pending",
+            "This invitation was answered or revoked.".to_owned(),
+        ),
+    )?;
+    let now = tx.now;
+    admission::check(tx, catalogue, organization, caller, &grant_of(&found), now)?;
+    tx.renew_invitation(id, digest, now.plus_seconds(config.expire_seconds))?;
+    tx.record(
+        Some(organization),
+        Some(caller.user),
+        "invitation.resent",
+        id.as_str(),
+        "",
+    )?;
+    get(tx, catalogue, organization, caller, id)
+}
+
+/// Takes it back; one that was answered or revoked stays as it is. Runs behind the organization's lock.
+pub fn revoke(
+    tx: &mut Tx,
+    catalogue: &Catalogue,
+    organization: OrganizationId,
+    caller: &Caller,
+    id: InvitationId,
+) -> Result<(), Refusal> {
+    rights::ensure_organization(tx, catalogue, organization, caller, MANAGE)?;
+    let found = tx
+        .find_invitation(organization, id)?
+        .ok_or(Refusal::NotFound)?;
+    if found.state != InvitationState::Pending {
+        return Ok(());
+    }
+    tx.decide_invitation(id, InvitationState::Revoked, None)?;
+    Ok(tx.record(
+        Some(organization),
+        Some(caller.user),
+        "invitation.revoked",
+        id.as_str(),
+        "",
+    )?)
+}
+
+fn grant_of(listed: &Listed) -> Grant {
+    let Invitation {
+        role,
+        licence,
+        member_ends_at,
+        ..
+    } = listed.invitation;
+    Grant {
+        role,
+        licence,
+        ends_at: member_ends_at,
+        workspaces: listed.workspaces.clone(),
+    }
+}
+
+/// An invitation as the invited person reads it.
+#[derive(Debug, Clone)]
+pub struct Offer {
+    pub invitation: Invitation,
+    pub organization: Organization,
+    pub inviter_name: String,
+    /// The names of the workspaces, with the role in each.
+    pub workspaces: Vec<(String, String)>,
+}
+
+/// By the link. One that was answered, revoked or has expired reads as unknown.
+pub fn find_by_link(
+    snapshot: &mut Snapshot,
+    candidates: &[Digest],
+    now: Timestamp,
+) -> Result<Offer, Refusal> {
+    let invitation = snapshot
+        .find_invitation_by_digest(candidates)?
+        .filter(|found| found.is_open(now))
+        .ok_or(Refusal::NotFound)?;
+    offer(snapshot, invitation)?.ok_or(Refusal::NotFound)
+}
+
+/// Those that wait for the person's verified address.
+pub fn list_offers(
+    snapshot: &mut Snapshot,
+    user: &User,
+    now: Timestamp,
+) -> Result<Vec<Offer>, Refusal> {
+    let Some(email) = user
+        .email
+        .as_deref()
+        .filter(|_| user.email_verified_at.is_some())
+    else {
+        return Ok(Vec::new());
+    };
+    let mut offers = Vec::new();
+    for invitation in snapshot.list_open_invitations_for(email, now, MOST_OFFERED)? {
+        offers.extend(offer(snapshot, invitation)?);
+    }
+    Ok(offers)
+}
+
+fn offer(snapshot: &mut Snapshot, invitation: Invitation) -> Result<Option<Offer>, Error> {
+    let organization = snapshot.find_organization(invitation.organization_id)?;
+    let Some(organization) = organization.filter(|found| found.state == OrganizationState::Active)
+    else {
+        return Ok(None);
+    };
+    let inviter_name = snapshot
+        .find_user(invitation.created_by)?
+        .map(|user| user.name)
+        .unwrap_or_default();
+    let roles = snapshot.list_roles(organization.id)?;
+    let role_name = |role: &str| {
+        roles
+            .iter()
+            .find(|own| own.id.as_str() == role)
+            .map_or_else(|| role.to_owned(), |own| own.name.clone())
+    };
+    let mut workspaces = Vec::new();
+    for (id, role) in snapshot.list_invitation_workspaces(invitation.id)? {
+        if let Some(workspace) = snapshot.find_workspace(organization.id, id)? {
+            workspaces.push((workspace.name, role_name(&role)));
+        }
+    }
+    Ok(Some(Offer {
+        invitation,
+        organization,
+        inviter_name,
+        workspaces,
+    }))
+}
+
+/// How the person comes to the invitation.
+#[derive(Debug, Clone)]
+pub enum By {
+    /// The link's token.
+    Link(Vec<Digest>),
+    /// Among those for their verified address.
+    Id(InvitationId),
+}
+
+fn find_for(
+    snapshot: &mut Snapshot,
+    user: &User,
+    by: &By,
+    now: Timestamp,
+) -> Result<Invitation, Refusal> {
+    let own = |invitation: &Invitation| user.email.as_deref() == Some(invitation.email.as_str());
+    let found = match by {
+        By::Link(candidates) => snapshot
+            .find_invitation_by_digest(candidates)?
+            .filter(|found| found.is_open(now)),
+        By::Id(id) => list_offers(snapshot, user, now)?
+            .into_iter()
+            .map(|offer| offer.invitation)
+            .find(|found| found.id == *id),
+    };
+    let found = found.ok_or(Refusal::NotFound)?;
+    let other = "This invitation is for another address. Sign out, and sign in with the one that was invited.";
+    ensure(
+        own(&found),
+        Refusal::Coded("another_address", other.to_owned()),
+    )?;
+    Ok(found)
+}
+
+/// The organization to lock before [`accept`].
+pub fn organization_of(
+    snapshot: &mut Snapshot,
+    user: UserId,
+    by: &By,
+    now: Timestamp,
+) -> Result<OrganizationId, Refusal> {
+    let user = snapshot.find_user(user)?.ok_or(Refusal::NotFound)?;
+    Ok(find_for(snapshot, &user, by, now)?.organization_id)
+}
+
+/// The person accepts: everything is judged again. Runs behind the organization's lock.
+pub fn accept(
+    tx: &mut Tx,
+    catalogue: &Catalogue,
+    user: UserId,
+    by: &By,
+) -> Result<OrganizationId, Refusal> {
+    let now = tx.now;
+    let user = tx
+        .find_user(user)?
+        .filter(|user| user.kind == UserKind::Person && user.state == UserState::Active)
+        .ok_or(Refusal::NotFound)?;
+    let invitation = find_for(tx, &user, by, now)?;
+    let (id, organization) = (invitation.id, invitation.organization_id);
+    let inviter = tx
+        .find_user(invitation.created_by)?
+        .ok_or(Refusal::NotFound)?;
+    // the account of an operator token; an operator who is a person holds no role by that
+    let caller = Caller {
+        user: inviter.id,
+        operator: inviter.operator && inviter.kind == UserKind::ServiceAccount,
+    };
+    ensure(inviter.state == UserState::Active, stale())?;
+    let found = listed(tx, invitation)?;
+    let admitted = admission::admit(
+        tx,
+        catalogue,
+        organization,
+        &caller,
+        user.id,
+        &grant_of(&found),
+    );
+    admitted.map_err(|refusal| match refusal {
+        Refusal::NotFound | Refusal::Forbidden(_) | Refusal::Invalid(_) => stale(),
+        other => other,
+    })?;
+    tx.decide_invitation(id, InvitationState::Accepted, Some(user.id))?;
+    tx.record(
+        Some(organization),
+        Some(user.id),
+        "invitation.accepted",
+        id.as_str(),
+        "",
+    )?;
+    Ok(organization)
+}
+
+fn stale() -> Refusal {
+    let message = "What this invitation grants cannot be granted any more by whoever made it. Ask the organization for a new one.";
+    Refusal::Coded("invitation_outdated", message.to_owned())
+}
+
+/// The person wants none of it.
+pub fn decline(tx: &mut Tx, user: UserId, by: &By) -> Result<(), Refusal> {
+    let now = tx.now;
+    let user = tx.find_user(user)?.ok_or(Refusal::NotFound)?;
+    let invitation = find_for(tx, &user, by, now)?;
+    tx.decide_invitation(invitation.id, InvitationState::Declined, None)?;
+    Ok(tx.record(
+        Some(invitation.organization_id),
+        Some(user.id),
+        "invitation.declined",
+        invitation.id.as_str(),
+        "",
+    )?)
+}
+
+/// A new account for the invited address, by the link. The password was hashed outside.
+pub fn create_account(
+    tx: &mut Tx,
+    candidates: &[Digest],
+    name: String,
+    password_hash: String,
+) -> Result<User, Refusal> {
+    let now = tx.now;
+    let invitation = find_by_link(tx, candidates, now)?.invitation;
+    let email = Mailbox::parse(&invitation.email)
+        .map_err(|error| Refusal::Invalid(vec![("email", error.to_string())]))?;
+    let known = "There is an account with this address already. Sign in instead.";
+    ensure(
+        tx.find_user_by_email(&email.account_key())?.is_none(),
+        Refusal::Coded("account_exists", known.to_owned()),
+    )?;
+    accounts::create_unproven_person(
+        tx,
+        NewPerson {
+            email,
+            name,
+            password_hash,
+            operator: false,
+        },
+    )
+}

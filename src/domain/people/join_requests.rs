@@ -1,0 +1,244 @@
+//! Requests to join: people whose verified address is in a domain that an organization has proven may ask (A5).
+
+use crate::config::Catalogue;
+use crate::domain::domains::domains;
+use crate::domain::people::admission::{self, Grant};
+use crate::domain::people::members::{MANAGE, READ};
+use crate::domain::rights::caller::Caller;
+use crate::domain::rights::rights;
+use crate::domain::{Refusal, ensure};
+use crate::store::join_requests::JoinRequest;
+use crate::store::users::User;
+use crate::store::{Snapshot, Tx};
+use crate::types::email::Mailbox;
+use crate::types::id::{JoinRequestId, OrganizationId, UserId};
+use crate::types::state::{JoinRequestState, OrganizationState, UserKind, UserState};
+use crate::types::text::{TextError, parse_text};
+use crate::types::time::Timestamp;
+
+const MOST_MESSAGE: usize = 500;
+/// That one person may have open.
+const MOST_OPEN: usize = 10;
+
+/// Organizations that the person may ask to join: ids and names. Nobody owns a free-mail domain.
+pub fn list_joinable(
+    snapshot: &mut Snapshot,
+    user: &User,
+) -> Result<Vec<(OrganizationId, String)>, Refusal> {
+    let verified = user
+        .email
+        .as_deref()
+        .filter(|_| user.email_verified_at.is_some() && user.kind == UserKind::Person);
+    let Some(mailbox) = verified.and_then(|email| Mailbox::parse(email).ok()) else {
+        return Ok(Vec::new());
+    };
+    let Some(owner) = domains::find_verified_owner(snapshot, &mailbox)? else {
+        return Ok(Vec::new());
+    };
+    let owner = snapshot
+        .find_organization(owner)?
+        .filter(|found| found.state == OrganizationState::Active);
+    let mut joinable: Vec<_> = owner
+        .map(|organization| (organization.id, organization.name))
+        .into_iter()
+        .collect();
+    let own = snapshot.list_organizations_of(user.id)?;
+    joinable.retain(|(id, _)| own.iter().all(|organization| organization.id != *id));
+    Ok(joinable)
+}
+
+/// The person asks. Runs behind the organization's lock: they ask once.
+pub fn ask(
+    tx: &mut Tx,
+    user: UserId,
+    organization: OrganizationId,
+    message: &str,
+) -> Result<JoinRequest, Refusal> {
+    let user = tx
+        .find_user(user)?
+        .filter(|user| user.state == UserState::Active)
+        .ok_or(Refusal::NotFound)?;
+    // an organization that has not proven the domain is not there
+    ensure(
+        list_joinable(tx, &user)?
+            .iter()
+            .any(|(id, _)| *id == organization),
+        Refusal::NotFound,
+    )?;
+    let message = match parse_text(message, MOST_MESSAGE) {
+        Err(TextError::Empty) => String::new(),
+        other => other.map_err(|error| Refusal::Invalid(vec![("message", error.to_string())]))?,
+    };
+    let open = tx.list_join_requests_of(user.id)?;
+    let again = "You have asked this organization already. One of its admins will answer.";
+    ensure(
+        open.iter()
+            .all(|request| request.organization_id != organization),
+        Refusal::Coded("already_asked", again.to_owned()),
+    )?;
+    let many = format!("{MOST_OPEN} of your requests wait for an answer. Take one back first.");
+    ensure(
+        open.len() < MOST_OPEN,
+        Refusal::Coded("join_request_limit_reached", many),
+    )?;
+    let request = JoinRequest {
+        id: JoinRequestId::generate(tx.now),
+        organization_id: organization,
+        user_id: user.id,
+        message,
+        state: JoinRequestState::Pending,
+        created_at: tx.now,
+        decided_by: None,
+        decided_at: None,
+        reason: None,
+    };
+    tx.insert_join_request(&request)?;
+    tx.record(
+        Some(organization),
+        Some(user.id),
+        "join_request.created",
+        request.id.as_str(),
+        "",
+    )?;
+    Ok(request)
+}
+
+/// The person takes it back.
+pub fn withdraw(tx: &mut Tx, user: UserId, id: JoinRequestId) -> Result<(), Refusal> {
+    let open = tx.list_join_requests_of(user)?;
+    let own = open
+        .into_iter()
+        .find(|request| request.id == id)
+        .ok_or(Refusal::NotFound)?;
+    tx.decide_join_request(id, JoinRequestState::Withdrawn, user, None)?;
+    Ok(tx.record(
+        Some(own.organization_id),
+        Some(user),
+        "join_request.withdrawn",
+        id.as_str(),
+        "",
+    )?)
+}
+
+/// A page, at most `most`.
+pub fn list(
+    snapshot: &mut Snapshot,
+    catalogue: &Catalogue,
+    organization: OrganizationId,
+    caller: &Caller,
+    state: Option<JoinRequestState>,
+    after: Option<(Timestamp, JoinRequestId)>,
+    most: i64,
+) -> Result<Vec<(JoinRequest, User)>, Refusal> {
+    rights::ensure_organization(snapshot, catalogue, organization, caller, READ)?;
+    Ok(snapshot.list_join_requests_page(organization, state, after, most)?)
+}
+
+pub fn get(
+    snapshot: &mut Snapshot,
+    catalogue: &Catalogue,
+    organization: OrganizationId,
+    caller: &Caller,
+    id: JoinRequestId,
+) -> Result<(JoinRequest, User), Refusal> {
+    rights::ensure_organization(snapshot, catalogue, organization, caller, READ)?;
+    snapshot
+        .find_join_request(organization, id)?
+        .ok_or(Refusal::NotFound)
+}
+
+/// Lets the person in. The address is judged again. Runs behind the organization's lock.
+pub fn approve(
+    tx: &mut Tx,
+    catalogue: &Catalogue,
+    organization: OrganizationId,
+    caller: &Caller,
+    id: JoinRequestId,
+    grant: &Grant,
+) -> Result<(JoinRequest, User), Refusal> {
+    rights::ensure_organization(tx, catalogue, organization, caller, MANAGE)?;
+    let (_, user) = pending(tx, organization, id)?;
+    let gone =
+        "The person is suspended, or their address is in no domain of this organization any more.";
+    let known = user.state == UserState::Active
+        && list_joinable(tx, &user)?
+            .iter()
+            .any(|(own, _)| *own == organization);
+    let member = tx.find_member(organization, user.id)?.is_some();
+    ensure(
+        known || member,
+        Refusal::Coded("join_request_outdated", gone.to_owned()),
+    )?;
+    admission::admit(tx, catalogue, organization, caller, user.id, grant)?;
+    decide(
+        tx,
+        organization,
+        caller,
+        id,
+        JoinRequestState::Approved,
+        None,
+    )
+}
+
+/// Says no, with words for the person. Runs behind the organization's lock.
+pub fn refuse(
+    tx: &mut Tx,
+    catalogue: &Catalogue,
+    organization: OrganizationId,
+    caller: &Caller,
+    id: JoinRequestId,
+    reason: &str,
+) -> Result<(JoinRequest, User), Refusal> {
+    rights::ensure_organization(tx, catalogue, organization, caller, MANAGE)?;
+    pending(tx, organization, id)?;
+    let reason = match parse_text(reason, MOST_MESSAGE) {
+        Err(TextError::Empty) => None,
+        other => {
+            Some(other.map_err(|error| Refusal::Invalid(vec![("reason", error.to_string())]))?)
+        }
+    };
+    decide(
+        tx,
+        organization,
+        caller,
+        id,
+        JoinRequestState::Refused,
+        reason.as_deref(),
+    )
+}
+
+fn pending(
+    tx: &mut Tx,
+    organization: OrganizationId,
+    id: JoinRequestId,
+) -> Result<(JoinRequest, User), Refusal> {
+    let found = tx
+        .find_join_request(organization, id)?
+        .ok_or(Refusal::NotFound)?;
+    let decided = "This request was decided or taken back.".to_owned();
+    ensure(
+        found.0.state == JoinRequestState::Pending,
+        Refusal::Coded("not_pending", decided),
+    )?;
+    Ok(found)
+}
+
+fn decide(
+    tx: &mut Tx,
+    organization: OrganizationId,
+    caller: &Caller,
+    id: JoinRequestId,
+    to: JoinRequestState,
+    reason: Option<&str>,
+) -> Result<(JoinRequest, User), Refusal> {
+    tx.decide_join_request(id, to, caller.user, reason)?;
+    tx.record(
+        Some(organization),
+        Some(caller.user),
+        &format!("join_request.{to}"),
+        id.as_str(),
+        reason.unwrap_or_default(),
+    )?;
+    tx.find_join_request(organization, id)?
+        .ok_or(Refusal::NotFound)
+}

@@ -1,0 +1,14 @@
+//! Who belongs where: accounts, sign-in, members, invitations, workspaces, organizations and their roles.
+
+pub mod accounts;
+pub mod admission;
+pub mod founding;
+pub mod identities;
+pub mod invitations;
+pub mod join_requests;
+pub mod members;
+pub mod organizations;
+pub mod roles;
+pub mod service_accounts;
+pub mod sessions;
+pub mod workspaces;
