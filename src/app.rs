@@ -31,6 +31,7 @@ use crate::domain::keys::rotation;
 use crate::domain::operations::idempotency::InFlight;
 use crate::domain::operations::operator_tokens;
 use crate::domain::operations::signing_keys::{self, Fresh, Schedule};
+use crate::domain::settings::Settings;
 use crate::outbound::dns::Dns;
 use crate::outbound::openid::OpenId;
 use crate::pdf::{Limits as StampLimits, Stamper};
@@ -103,6 +104,7 @@ pub enum OperatorLookup {
 
 pub struct App {
     pub config: Arc<Config>,
+    pub settings: Arc<Settings>,
     pub catalogue: Arc<Catalogue>,
     pub policy: Policy,
     pub issuer: Issuer,
@@ -145,6 +147,7 @@ impl App {
         stamp_program: PathBuf,
     ) -> Result<Self, BuildError> {
         let secret_keys = secret_keys(&config)?;
+        let settings = Settings::new(&config).map_err(ConfigError::from)?;
         let database: Database = config.database.url.parse()?;
         let store = Store::open(&database, config.database.connections)?;
         let issuer = config.server.issuer().map_err(ConfigError::from)?;
@@ -157,7 +160,8 @@ impl App {
             config.identity.allow_private_providers,
         );
         Ok(Self {
-            catalogue: Arc::new(config.catalogue().map_err(ConfigError::from)?),
+            catalogue: Arc::clone(&settings.catalogue),
+            settings: Arc::new(settings),
             policy: config.sandbox.clone(),
             issuer,
             clock,

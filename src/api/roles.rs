@@ -12,10 +12,11 @@ use crate::domain::people::roles::{self, RoleSettings};
 use crate::store::Tx;
 use crate::store::roles::Role;
 use crate::types::id::{OrganizationId, RoleId};
+use crate::types::right::Right;
 use crate::types::time::Timestamp;
 use crate::web::problem::Problem;
 
-const MANAGE: &str = "roles:manage";
+const MANAGE: Right = Right::RolesManage;
 
 /// A role that the organization has made.
 #[derive(Debug, Serialize, JsonSchema)]

@@ -14,10 +14,11 @@ use crate::domain::plans::plans;
 use crate::domain::plans::plans::Lock;
 use crate::domain::plans::production;
 use crate::domain::rights::caller::Caller;
-use crate::domain::rights::rights;
+use crate::domain::rights::old_rights as rights;
 use crate::store::{Snapshot, Tx, Verdict};
 use crate::types::environment::Environment;
 use crate::types::id::OrganizationId;
+use crate::types::right::Right;
 use crate::types::state::{ProductionAccess, ProductionStep};
 use crate::web::facts::Facts;
 use crate::web::form::Form;
@@ -59,7 +60,7 @@ pub async fn change(
             &catalogue,
             organization,
             &Caller::person(person),
-            "organization:manage",
+            Right::OrganizationManage,
         )
     };
     // who may not learns nothing of the form

@@ -19,7 +19,7 @@ use crate::domain::decision::limiter::{Policy, Standing};
 use crate::domain::decision::resource_servers::Server;
 use crate::domain::decision::sandbox::{Obligations, RefusedRecipient};
 use crate::domain::ensure;
-use crate::domain::plans::plans::Unlock;
+use crate::domain::words::Unlock;
 use crate::telemetry::metrics::DecisionLabels;
 use crate::types::environment::Environment;
 use crate::types::id::{OrganizationId, UserId, WorkspaceId};

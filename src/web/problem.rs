@@ -10,7 +10,7 @@ use super::body::BodyError;
 use super::credential::CredentialError;
 use super::facts::Facts;
 use crate::domain::Refusal;
-use crate::domain::plans::plans::Unlock;
+use crate::domain::words::Unlock;
 use crate::store;
 
 /// Seconds after which a client may try again when the database is away.
@@ -177,13 +177,13 @@ impl From<Refusal> for Problem {
                     .with("errors", json!(errors))
             }
             Refusal::Blocked(_) => Self::new(StatusCode::CONFLICT, "blocked", detail),
-            Refusal::Coded(code, text) => {
-                let status = if Refusal::Coded(code, text).is_forbidden() {
+            Refusal::Coded(code, _) => {
+                let status = if code.is_forbidden() {
                     StatusCode::FORBIDDEN
                 } else {
                     StatusCode::CONFLICT
                 };
-                Self::new(status, code, detail)
+                Self::new(status, code.as_str(), detail)
             }
             Refusal::Locked(unlock) => Self::locked("plan_feature", &unlock),
             // two requests at once wanted the same place

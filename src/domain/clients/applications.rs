@@ -12,6 +12,7 @@ use crate::store::applications::{Application, OwnApplicationFilter};
 use crate::store::organizations::Organization;
 use crate::store::{Snapshot, Tx};
 use crate::types::environment::Environment;
+use crate::types::event::Event;
 use crate::types::grant_types::GrantTypes;
 use crate::types::id::{ApplicationId, OrganizationId, UserId};
 use crate::types::redirect_uri::RedirectUri;
@@ -174,7 +175,7 @@ pub fn create(
     tx.record(
         Some(organization.id),
         Some(creator.user),
-        "application.created",
+        Event::ApplicationCreated,
         application.id.as_str(),
         application.environment.as_str(),
     )?;
@@ -342,7 +343,7 @@ pub fn delete(
                 tx.record(
                     Some(organization),
                     Some(caller.user),
-                    "application.deleted",
+                    Event::ApplicationDeleted,
                     id.as_str(),
                     "",
                 )?;

@@ -20,6 +20,7 @@ use crate::store::registration_tokens::RegistrationToken;
 use crate::store::registrations::Registration;
 use crate::store::{Snapshot, Tx};
 use crate::types::environment::Environment;
+use crate::types::event::Event;
 use crate::types::id::{ApplicationId, OrganizationId, RegistrationTokenId, UserId};
 use crate::types::state::{
     AccessTokenFormat, ClientType, MemberState, OrganizationState, RegistrationTokenState,
@@ -376,7 +377,7 @@ fn insert(
     tx.record(
         Some(registrant.organization),
         None,
-        "application.registered",
+        Event::ApplicationRegistered,
         application.id.as_str(),
         &by,
     )?;
@@ -494,7 +495,7 @@ pub fn update(
     tx.record(
         Some(application.organization_id),
         None,
-        "application.changed",
+        Event::ApplicationChanged,
         id.as_str(),
         "by its registration access token",
     )?;
@@ -561,7 +562,7 @@ fn ended(
     tx.record(
         Some(organization),
         None,
-        "application.deleted",
+        Event::ApplicationDeleted,
         id.as_str(),
         because,
     )

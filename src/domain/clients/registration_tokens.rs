@@ -12,6 +12,7 @@ use crate::store::organizations::Organization;
 use crate::store::registration_tokens::RegistrationToken;
 use crate::store::{Snapshot, Tx};
 use crate::types::environment::Environment;
+use crate::types::event::Event;
 use crate::types::id::{OrganizationId, RegistrationTokenId, UserId};
 use crate::types::state::RegistrationTokenState;
 use crate::types::text::parse_text;
@@ -94,7 +95,7 @@ pub fn create(
     tx.record(
         Some(organization.id),
         Some(creator),
-        "registration_token.created",
+        Event::RegistrationTokenCreated,
         token.id.as_str(),
         token.environment.as_str(),
     )?;
@@ -130,7 +131,7 @@ pub fn revoke(
         Ok(()) => Ok(tx.record(
             Some(organization),
             Some(user),
-            "registration_token.revoked",
+            Event::RegistrationTokenRevoked,
             id.as_str(),
             "",
         )?),

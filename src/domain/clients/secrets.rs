@@ -9,6 +9,7 @@ use crate::domain::{Refusal, ensure};
 use crate::store::Tx;
 use crate::store::application_secrets::NewSecret;
 use crate::store::applications::Application;
+use crate::types::event::Event;
 use crate::types::id::{ApplicationId, ClientSecretId, OrganizationId};
 use crate::types::state::{ClientType, SecretState};
 
@@ -49,7 +50,7 @@ pub fn create(
             tx.record(
                 Some(organization),
                 Some(caller.user),
-                "application_secret.revoked",
+                Event::ApplicationSecretRevoked,
                 old.id.as_str(),
                 id.as_str(),
             )?;
@@ -62,7 +63,7 @@ pub fn create(
     tx.record(
         Some(organization),
         Some(caller.user),
-        "application_secret.created",
+        Event::ApplicationSecretCreated,
         made.as_str(),
         id.as_str(),
     )?;
@@ -95,7 +96,7 @@ pub fn revoke(
     Ok(tx.record(
         Some(organization),
         Some(caller.user),
-        "application_secret.revoked",
+        Event::ApplicationSecretRevoked,
         secret.as_str(),
         id.as_str(),
     )?)

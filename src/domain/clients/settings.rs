@@ -10,10 +10,11 @@ use crate::domain::clients::authorizations;
 use crate::domain::clients::clients;
 use crate::domain::people::accounts;
 use crate::domain::rights::caller::Caller;
-use crate::domain::rights::rights;
+use crate::domain::rights::old_rights as rights;
 use crate::domain::{Refusal, ensure};
 use crate::store::applications::Application;
 use crate::store::{Error, Snapshot, Tx};
+use crate::types::event::Event;
 use crate::types::grant_types::{GrantType, GrantTypes};
 use crate::types::id::{ApplicationId, OrganizationId, UserId};
 use crate::types::redirect_uri::RedirectUri;
@@ -199,7 +200,7 @@ pub fn change(
     tx.record(
         Some(organization),
         Some(caller.user),
-        "application.changed",
+        Event::ApplicationChanged,
         id.as_str(),
         &changed.join(" "),
     )?;

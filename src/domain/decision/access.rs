@@ -15,8 +15,9 @@ use crate::config::{Catalogue, OrganizationOperations};
 use crate::domain::decision::memory::Depends;
 use crate::domain::decision::resource_servers::Server;
 use crate::domain::decision::sandbox::{Own, OwnDomain};
-use crate::domain::people::roles::{self, HeldRoles};
 use crate::domain::plans::plans::{self, Lock};
+use crate::domain::rights::asker::{Asker, Extent};
+use crate::domain::rights::roles_held::{self, HeldRoles};
 use crate::store::api_key_secrets::ApiKeySecret;
 use crate::store::api_keys::ApiKey;
 use crate::store::applications::Application;
@@ -152,6 +153,8 @@ pub struct Access {
     pub factors: Factors,
     /// All factors but the roles.
     bound: PermissionSet,
+    /// What the credential was given to reach.
+    reach: ReachKind,
     /// Per workspace that is reached, the permissions of the role the actor holds there. Sorted by id.
     roles: Vec<(WorkspaceId, PermissionSet)>,
     /// The permissions held in the organization itself, whatever the workspace; only for organization reach.
@@ -199,6 +202,18 @@ impl Access {
     /// The permissions held in the organization itself.
     pub fn permissions_in_organization(&self) -> PermissionSet {
         self.bound & self.organization_role
+    }
+
+    /// Who asks by this credential: it lets through what it was given, where it was given it.
+    pub fn asker(&self) -> Asker {
+        let extent = match self.reach {
+            ReachKind::Organization => Extent::Whole,
+            ReachKind::Workspaces => Extent::Workspaces {
+                only: self.workspaces().collect(),
+                organization: self.is_organization_wide(),
+            },
+        };
+        Asker::credential(self.actor.id, self.organization, self.bound, extent)
     }
 
     pub fn workspaces(&self) -> impl Iterator<Item = WorkspaceId> {
@@ -482,7 +497,7 @@ fn assemble(
     else {
         return Ok(None);
     };
-    let held = roles::held(snapshot, catalogue, &member)?;
+    let held = roles_held::held(snapshot, catalogue, &member)?;
     let may_operate = application.is_none() && may_operate(snapshot, catalogue, stand, &member)?;
     let roles = reached(&held, stand);
     let organization_role = if stand.reach == ReachKind::Organization || may_operate {
@@ -539,6 +554,7 @@ fn assemble(
         ]),
         factors,
         bound: factors.bound(),
+        reach: stand.reach,
         roles,
         organization_role,
         own: own_addresses(snapshot, stand)?,

@@ -12,6 +12,7 @@ use crate::store::application_secrets::NewSecret;
 use crate::store::resource_servers::{ResourceServer, ResourceServerSecret};
 use crate::store::{Error, Snapshot, Subject, Tx};
 use crate::types::environment::Environment;
+use crate::types::event::Event;
 use crate::types::id::{ClientSecretId, ResourceServerId, UserId};
 use crate::types::resource::{ResourceUri, Resources};
 use crate::types::text::parse_text;
@@ -161,7 +162,7 @@ fn insert(tx: &mut Tx, actor: Option<UserId>, new: &NewServer) -> Result<Resourc
     tx.record(
         None,
         actor,
-        "resource_server.created",
+        Event::ResourceServerCreated,
         server.id.as_str(),
         &server.name,
     )?;
@@ -262,7 +263,7 @@ pub fn add_resource(
     Ok(tx.record(
         None,
         Some(operator),
-        "resource_server.resource_added",
+        Event::ResourceServerResourceAdded,
         id.as_str(),
         uri.as_str(),
     )?)
@@ -283,7 +284,7 @@ pub fn remove_resource(
             Ok(tx.record(
                 None,
                 Some(operator),
-                "resource_server.resource_removed",
+                Event::ResourceServerResourceRemoved,
                 id.as_str(),
                 uri.as_str(),
             )?)
@@ -305,9 +306,9 @@ pub fn set_default_audience(
     }
     tx.set_default_audience(id, default_audience)?;
     let event = if default_audience {
-        "resource_server.default_audience_joined"
+        Event::ResourceServerDefaultAudienceJoined
     } else {
-        "resource_server.default_audience_left"
+        Event::ResourceServerDefaultAudienceLeft
     };
     Ok(tx.record(None, Some(operator), event, id.as_str(), "")?)
 }
@@ -331,7 +332,7 @@ pub fn add_secret(
     tx.record(
         None,
         Some(operator),
-        "resource_server.secret_created",
+        Event::ResourceServerSecretCreated,
         id.as_str(),
         secret.as_str(),
     )?;
@@ -360,7 +361,7 @@ pub fn revoke_secret(
     Ok(tx.record(
         None,
         Some(operator),
-        "resource_server.secret_revoked",
+        Event::ResourceServerSecretRevoked,
         id.as_str(),
         secret.as_str(),
     )?)
@@ -374,7 +375,7 @@ pub fn delete(tx: &mut Tx, operator: UserId, id: ResourceServerId) -> Result<(),
     Ok(tx.record(
         None,
         Some(operator),
-        "resource_server.deleted",
+        Event::ResourceServerDeleted,
         id.as_str(),
         &server.name,
     )?)

@@ -10,6 +10,7 @@ use crate::domain::{Refusal, ensure};
 use crate::outbound::dns::{Answer, Unanswered};
 use crate::store::domains::{Checked, Domain};
 use crate::store::{self, Tx, Verdict};
+use crate::types::event::Event;
 use crate::types::id::{DomainId, OrganizationId, UserId};
 use crate::types::state::{DomainFinding, DomainState};
 use crate::types::time::Timestamp;
@@ -130,7 +131,7 @@ pub fn conclude(
         tx.record(
             Some(organization),
             None,
-            "domain.lost",
+            Event::DomainLost,
             id.as_str(),
             &domain.name,
         )?;
@@ -142,7 +143,7 @@ pub fn conclude(
         tx.record(
             Some(organization),
             Some(user),
-            "domain.checked",
+            Event::DomainChecked,
             id.as_str(),
             finding.as_str(),
         )?;
@@ -188,7 +189,7 @@ fn prove(
     tx.record(
         Some(domain.organization_id),
         asked_by,
-        "domain.verified",
+        Event::DomainVerified,
         domain.id.as_str(),
         &domain.name,
     )?;

@@ -12,13 +12,15 @@ use serde::Serialize;
 use crate::config::Config;
 use crate::domain::domains::domain_checks;
 use crate::domain::rights::caller::Caller;
-use crate::domain::rights::rights;
+use crate::domain::rights::old_rights as rights;
 use crate::domain::{Refusal, ensure};
 use crate::store::domains::Domain;
 use crate::store::organizations::Organization;
 use crate::store::{self, Snapshot, Tx};
 use crate::types::email::{self, Mailbox};
+use crate::types::event::Event;
 use crate::types::id::{DomainId, OrganizationId};
+use crate::types::right::Right;
 use crate::types::state::{DomainFinding, DomainState, OrganizationState};
 use crate::types::text::random_base62;
 use crate::types::time::Timestamp;
@@ -76,8 +78,8 @@ pub struct Record {
     pub value: String,
 }
 
-const READ: &str = "domains:read";
-const MANAGE: &str = "domains:manage";
+const READ: Right = Right::DomainsRead;
+const MANAGE: Right = Right::DomainsManage;
 
 /// Who sees and changes domains: rights in the organization itself.
 fn ensure_may(
@@ -85,7 +87,7 @@ fn ensure_may(
     config: &Config,
     organization: OrganizationId,
     caller: &Caller,
-    needed: &str,
+    needed: Right,
 ) -> Result<(), Refusal> {
     let catalogue = config
         .catalogue()
@@ -177,7 +179,7 @@ pub fn add(
     tx.record(
         Some(organization.id),
         Some(caller.user),
-        "domain.added",
+        Event::DomainAdded,
         domain.id.as_str(),
         &domain.name,
     )?;
@@ -205,7 +207,7 @@ pub fn choose_subdomains(
         tx.record(
             Some(organization),
             Some(caller.user),
-            "domain.subdomains_chosen",
+            Event::DomainSubdomainsChosen,
             id.as_str(),
             detail,
         )?;
@@ -240,7 +242,7 @@ pub fn remove(
     Ok(tx.record(
         Some(organization),
         Some(caller.user),
-        "domain.removed",
+        Event::DomainRemoved,
         id.as_str(),
         &domain.name,
     )?)

@@ -8,7 +8,7 @@ use crate::domain::people::members;
 use crate::domain::plans::plans;
 use crate::domain::rights::caller::Caller;
 use crate::domain::rights::key_admins::{self, KeyAdmin, KeyCaller, READ};
-use crate::domain::rights::rights;
+use crate::domain::rights::old_rights as rights;
 use crate::domain::{Refusal, ensure};
 use crate::store::api_key_secrets::ApiKeySecret;
 use crate::store::api_keys::{ApiKey, ApiKeyFilter};
@@ -16,7 +16,10 @@ use crate::store::members::Member;
 use crate::store::organizations::Organization;
 use crate::store::{Snapshot, Tx};
 use crate::types::environment::Environment;
+use crate::types::event::Event;
 use crate::types::id::{ApiKeyId, OrganizationId, UserId, WorkspaceId};
+use crate::types::refusal_code::RefusalCode;
+use crate::types::right::Right;
 use crate::types::state::{ApiKeySecretState, ApiKeyState, PermissionLevel, ReachKind, UserKind};
 use crate::types::text::{TextError, parse_text};
 use crate::types::time::Timestamp;
@@ -225,7 +228,7 @@ pub fn create_by(
     tx.record(
         Some(organization.id),
         Some(by.user()),
-        "api_key.created",
+        Event::ApiKeyCreated,
         key.id.as_str(),
         key.environment.as_str(),
     )?;
@@ -296,7 +299,7 @@ pub fn ensure_room(
     );
     ensure(
         tx.count_active_api_keys(organization, now)? < cap,
-        Refusal::Coded("key_limit_reached", full),
+        Refusal::Coded(RefusalCode::KeyLimitReached, full),
     )?;
     ensure_workspace_room(tx, config, workspaces)
 }
@@ -315,7 +318,7 @@ pub fn ensure_workspace_room(
         let active = tx.count_active_api_keys_of_workspace(*workspace, now)?;
         ensure(
             active < cap,
-            Refusal::Coded("workspace_key_limit_reached", full.clone()),
+            Refusal::Coded(RefusalCode::WorkspaceKeyLimitReached, full.clone()),
         )?;
     }
     Ok(())
@@ -489,7 +492,7 @@ pub fn find(
     catalogue: &Catalogue,
     organization: OrganizationId,
     by: &KeyCaller,
-    needed: &str,
+    needed: Right,
     id: ApiKeyId,
 ) -> Result<(ApiKey, KeyAdmin, Vec<WorkspaceId>), Refusal> {
     let admin = key_admins::key_admin(snapshot, catalogue, organization, by, needed)?;

@@ -7,6 +7,7 @@ use crate::domain::rights::key_admins::{self, KeyCaller, MANAGE};
 use crate::domain::{Refusal, ensure};
 use crate::store::Tx;
 use crate::store::api_keys::{ApiKey, ApiKeyFilter};
+use crate::types::event::Event;
 use crate::types::id::{ApiKeyId, ApplicationId, OrganizationId, UserId, WorkspaceId};
 use crate::types::time::Timestamp;
 
@@ -105,7 +106,7 @@ fn revoke_keys(
         tx.record(
             Some(organization),
             Some(by.user()),
-            "api_keys.bulk_revoked",
+            Event::ApiKeysBulkRevoked,
             organization.as_str(),
             &detail,
         )?;
@@ -140,7 +141,7 @@ fn revoke_tokens(
         tx.record(
             Some(organization),
             Some(by.user()),
-            "tokens.bulk_revoked",
+            Event::TokensBulkRevoked,
             application.as_str(),
             &detail,
         )?;

@@ -7,7 +7,9 @@ use crate::domain::rights::key_admins::{KeyCaller, MANAGE};
 use crate::domain::{Refusal, ensure};
 use crate::store::api_keys::ApiKey;
 use crate::store::{self, Tx};
+use crate::types::event::Event;
 use crate::types::id::{ApiKeyId, OrganizationId, UserId, WorkspaceId};
+use crate::types::refusal_code::RefusalCode;
 use crate::types::state::{ApiKeyState, PermissionLevel, ReachKind};
 use crate::types::time::Timestamp;
 
@@ -25,7 +27,7 @@ pub struct KeyChange {
 
 fn widens(what: &str) -> Refusal {
     Refusal::Coded(
-        "only_narrows",
+        RefusalCode::OnlyNarrows,
         format!("{what} Create another key for more."),
     )
 }
@@ -46,7 +48,7 @@ pub fn change(
     ensure(
         before.state != ApiKeyState::Revoked,
         Refusal::Coded(
-            "key_revoked",
+            RefusalCode::KeyRevoked,
             "A revoked key does not change any more.".to_owned(),
         ),
     )?;
@@ -84,7 +86,7 @@ pub fn change(
     tx.record(
         Some(organization),
         Some(by.user()),
-        "api_key.changed",
+        Event::ApiKeyChanged,
         id.as_str(),
         &after.name,
     )?;
@@ -183,7 +185,7 @@ pub fn revoke_one(tx: &mut Tx, key: &ApiKey, by: UserId, detail: &str) -> Result
         Ok(()) => Ok(tx.record(
             Some(key.organization_id),
             Some(by),
-            "api_key.revoked",
+            Event::ApiKeyRevoked,
             key.id.as_str(),
             detail,
         )?),
@@ -208,7 +210,7 @@ pub fn pause(
         by,
         id,
         (ApiKeyState::Active, ApiKeyState::Paused),
-        "api_key.paused",
+        Event::ApiKeyPaused,
     )
 }
 
@@ -226,7 +228,7 @@ pub fn resume(
         by,
         id,
         (ApiKeyState::Paused, ApiKeyState::Active),
-        "api_key.resumed",
+        Event::ApiKeyResumed,
     )
 }
 
@@ -237,7 +239,7 @@ fn toggle(
     by: &KeyCaller,
     id: ApiKeyId,
     (from, to): (ApiKeyState, ApiKeyState),
-    event: &str,
+    event: Event,
 ) -> Result<ApiKey, Refusal> {
     let (key, ..) = api_keys::find(tx, catalogue, organization, by, MANAGE, id)?;
     if key.state != to {
@@ -245,7 +247,10 @@ fn toggle(
             "The key is {}: only one that is {from} becomes {to}.",
             key.state
         );
-        ensure(key.state == from, Refusal::Coded("wrong_state", wrong))?;
+        ensure(
+            key.state == from,
+            Refusal::Coded(RefusalCode::WrongState, wrong),
+        )?;
         tx.change_api_key_state(organization, id, from, to, None)?;
         tx.record(Some(organization), Some(by.user()), event, id.as_str(), "")?;
     }

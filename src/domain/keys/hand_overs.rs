@@ -14,7 +14,9 @@ use crate::store::api_keys::ApiKey;
 use crate::store::hand_overs::HandOver;
 use crate::store::{Snapshot, Tx};
 use crate::types::email::Mailbox;
+use crate::types::event::Event;
 use crate::types::id::{ApiKeyId, HandOverId, OrganizationId, WorkspaceId};
+use crate::types::refusal_code::RefusalCode;
 use crate::types::state::{ApiKeyState, HandOverState, OrganizationState};
 use crate::types::time::Timestamp;
 
@@ -88,7 +90,7 @@ pub fn create(
     ensure(
         can_be_handed(&key, now),
         Refusal::Coded(
-            "wrong_state",
+            RefusalCode::WrongState,
             "Only a key that lives, or waits to be collected, is handed over.".to_owned(),
         ),
     )?;
@@ -97,7 +99,7 @@ pub fn create(
         key.state == ApiKeyState::Pending && tx.find_api_key_request_of_key(id)?.is_some();
     ensure(
         !waits_for_member,
-        Refusal::Coded("wrong_state", asked.to_owned()),
+        Refusal::Coded(RefusalCode::WrongState, asked.to_owned()),
     )?;
     tx.revoke_hand_overs(id)?;
     let hand_over = HandOver {
@@ -119,7 +121,7 @@ pub fn create(
     tx.record(
         Some(organization),
         Some(by.user()),
-        "api_key.hand_over_created",
+        Event::ApiKeyHandOverCreated,
         id.as_str(),
         hand_over.id.as_str(),
     )?;
@@ -146,7 +148,7 @@ pub fn revoke(
         tx.record(
             Some(organization),
             Some(by.user()),
-            "api_key.hand_over_revoked",
+            Event::ApiKeyHandOverRevoked,
             id.as_str(),
             "",
         )?;
@@ -257,7 +259,7 @@ pub fn collect(
     ensure(
         shown.standing == Standing::Open,
         Refusal::Coded(
-            "hand_over_closed",
+            RefusalCode::HandOverClosed,
             "The link does not work any more.".to_owned(),
         ),
     )?;
@@ -271,7 +273,7 @@ pub fn collect(
         tx.record(
             Some(hand_over.organization_id),
             None,
-            "api_key.hand_over_wrong_address",
+            Event::ApiKeyHandOverWrongAddress,
             hand_over.api_key_id.as_str(),
             hand_over.id.as_str(),
         )?;
@@ -288,7 +290,7 @@ pub fn collect(
     tx.record(
         Some(hand_over.organization_id),
         None,
-        "api_key.handed_over",
+        Event::ApiKeyHandedOver,
         hand_over.api_key_id.as_str(),
         hand_over.id.as_str(),
     )?;

@@ -10,6 +10,7 @@ use crate::store::Tx;
 use crate::store::organizations::Organization;
 use crate::types::id::{UserId, WorkspaceId};
 use crate::types::permission::PermissionSet;
+use crate::types::refusal_code::RefusalCode;
 use crate::types::state::{OrganizationRole, PermissionLevel, ReachKind};
 
 /// What the key will reach.
@@ -71,7 +72,7 @@ fn ensure_holds_all(
         let more = "The key could do more in this workspace than you may.".to_owned();
         ensure(
             granted.is_subset_of(held),
-            Refusal::Coded("insufficient_permission", more),
+            Refusal::Coded(RefusalCode::InsufficientPermission, more),
         )?;
     }
     Ok(())

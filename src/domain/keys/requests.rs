@@ -15,7 +15,9 @@ use crate::store::api_key_secrets::ApiKeySecret;
 use crate::store::api_keys::ApiKey;
 use crate::store::{Snapshot, Tx};
 use crate::types::environment::Environment;
+use crate::types::event::Event;
 use crate::types::id::{ApiKeyId, ApiKeyRequestId, OrganizationId, UserId, WorkspaceId};
+use crate::types::refusal_code::RefusalCode;
 use crate::types::state::{ApiKeyState, KeyRequestState, PermissionLevel, ReachKind};
 use crate::types::text::parse_text;
 use crate::types::time::Timestamp;
@@ -78,7 +80,7 @@ pub fn ask(
     let full = format!("You wait for an answer to {MOST_OPEN} requests already.");
     ensure(
         tx.count_open_api_key_requests(organization.id, by.user())? < MOST_OPEN,
-        Refusal::Coded("request_limit_reached", full),
+        Refusal::Coded(RefusalCode::RequestLimitReached, full),
     )?;
     let request = ApiKeyRequest {
         id: ApiKeyRequestId::generate(now),
@@ -106,7 +108,7 @@ pub fn ask(
     tx.record(
         Some(organization.id),
         Some(by.user()),
-        "api_key_request.created",
+        Event::ApiKeyRequestCreated,
         request.id.as_str(),
         request.environment.as_str(),
     )?;
@@ -158,7 +160,7 @@ pub fn approve(
     let late = "The key would have expired by now: ask for another one.";
     ensure(
         request.expires_at.is_none_or(|end| end > now),
-        Refusal::Coded("request_outdated", late.to_owned()),
+        Refusal::Coded(RefusalCode::RequestOutdated, late.to_owned()),
     )?;
     let reached = match workspaces_of(
         tx,
@@ -171,7 +173,7 @@ pub fn approve(
     let left = "The member is not in every workspace of the request any more.";
     ensure(
         workspaces.iter().all(|id| reached.contains(id)),
-        Refusal::Coded("request_outdated", left.to_owned()),
+        Refusal::Coded(RefusalCode::RequestOutdated, left.to_owned()),
     )?;
     let plan = plans::ensure_open(tx, config, &organization, request.environment, now)?;
     api_keys::ensure_room(tx, config, &plan, organization.id, &workspaces)?;
@@ -181,7 +183,7 @@ pub fn approve(
     tx.record(
         Some(organization.id),
         Some(by.user()),
-        "api_key.created",
+        Event::ApiKeyCreated,
         key.id.as_str(),
         key.environment.as_str(),
     )?;
@@ -195,7 +197,7 @@ pub fn approve(
         by.user(),
         KeyRequestState::Approved,
         None,
-        "api_key_request.approved",
+        Event::ApiKeyRequestApproved,
     )
 }
 
@@ -246,7 +248,7 @@ pub fn refuse(
         by.user(),
         KeyRequestState::Refused,
         Some(reason),
-        "api_key_request.refused",
+        Event::ApiKeyRequestRefused,
     )
 }
 
@@ -284,7 +286,7 @@ pub fn withdraw(
     tx.record(
         Some(organization),
         Some(by.user()),
-        "api_key_request.withdrawn",
+        Event::ApiKeyRequestWithdrawn,
         id.as_str(),
         "",
     )?;
@@ -326,14 +328,14 @@ pub fn begin(
     ensure(
         waits,
         Refusal::Coded(
-            "wrong_state",
+            RefusalCode::WrongState,
             "The key does not wait any more: it has ended, or its secret was collected.".to_owned(),
         ),
     )?;
     let lost = "The key's owner has lost what it stands on.";
     ensure(
         api_keys::stands(tx, &key, now)?,
-        Refusal::Coded("wrong_state", lost.to_owned()),
+        Refusal::Coded(RefusalCode::WrongState, lost.to_owned()),
     )?;
     let Minted { public_id, digest } = minted;
     let secret = ApiKeySecret::first(key.id, public_id.clone(), digest, by, now);
@@ -352,7 +354,7 @@ pub fn begin(
     tx.record(
         Some(key.organization_id),
         Some(by),
-        "api_key.collected",
+        Event::ApiKeyCollected,
         key.id.as_str(),
         "",
     )?;
@@ -473,7 +475,7 @@ fn decide(
     by: UserId,
     state: KeyRequestState,
     decision_reason: Option<String>,
-    event: &str,
+    event: Event,
 ) -> Result<ApiKeyRequest, Refusal> {
     let decided = ApiKeyRequest {
         state,
@@ -512,7 +514,7 @@ fn own(
 
 fn closed(request: &ApiKeyRequest) -> Refusal {
     Refusal::Coded(
-        "request_closed",
+        RefusalCode::RequestClosed,
         format!("The request is {}.", request.state),
     )
 }

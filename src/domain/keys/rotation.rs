@@ -12,7 +12,9 @@ use crate::domain::{Refusal, ensure};
 use crate::store::api_key_secrets::ApiKeySecret;
 use crate::store::api_keys::ApiKey;
 use crate::store::{self, Tx};
+use crate::types::event::Event;
 use crate::types::id::{ApiKeyId, ApiKeySecretId, OrganizationId, UserId};
+use crate::types::refusal_code::RefusalCode;
 use crate::types::state::{ApiKeySecretState, ApiKeyState};
 use crate::types::time::Timestamp;
 
@@ -58,7 +60,7 @@ pub fn rotate(
             let off = "This key may not rotate itself: that is switched on at its creation only.";
             ensure(
                 key.self_rotation,
-                Refusal::Coded("self_rotation_off", off.to_owned()),
+                Refusal::Coded(RefusalCode::SelfRotationOff, off.to_owned()),
             )?;
             // an old secret that has leaked must not get hold of a new one
             let current = tx
@@ -67,12 +69,12 @@ pub fn rotate(
             let old = "Only the secret in use rotates its key.";
             ensure(
                 current,
-                Refusal::Coded("not_the_secret_in_use", old.to_owned()),
+                Refusal::Coded(RefusalCode::NotTheSecretInUse, old.to_owned()),
             )?;
             tx.record(
                 Some(organization),
                 Some(key.owner_id),
-                "api_key.rotated_itself",
+                Event::ApiKeyRotatedItself,
                 id.as_str(),
                 "",
             )?;
@@ -110,7 +112,10 @@ pub fn add_pending(
         && key.expires_at.is_none_or(|end| end > now);
     ensure(
         live,
-        Refusal::Coded("wrong_state", "Only a live key can be rotated.".to_owned()),
+        Refusal::Coded(
+            RefusalCode::WrongState,
+            "Only a live key can be rotated.".to_owned(),
+        ),
     )?;
     for older in tx.list_api_key_secrets(key.id)? {
         // never more than two: what is pending makes room, and so does what still had a grace
@@ -137,7 +142,7 @@ pub fn add_pending(
     tx.record(
         Some(key.organization_id),
         Some(by),
-        "api_key.rotated",
+        Event::ApiKeyRotated,
         key.id.as_str(),
         &format!("grace {grace_seconds} s"),
     )?;
@@ -173,7 +178,7 @@ pub fn revoke_secret(
     let heir = secrets
         .iter()
         .find(lives_on)
-        .ok_or_else(|| Refusal::Coded("last_secret", last.to_owned()))?;
+        .ok_or_else(|| Refusal::Coded(RefusalCode::LastSecret, last.to_owned()))?;
     tx.change_api_key_secret_state(
         organization,
         secret,
@@ -187,7 +192,7 @@ pub fn revoke_secret(
     tx.record(
         Some(organization),
         Some(by.user()),
-        "api_key.secret_revoked",
+        Event::ApiKeySecretRevoked,
         id.as_str(),
         &ended.public_id,
     )?;
@@ -234,7 +239,7 @@ pub fn promote(
     tx.record(
         Some(organization),
         None,
-        "api_key.rotation_completed",
+        Event::ApiKeyRotationCompleted,
         fresh.api_key_id.as_str(),
         &fresh.public_id,
     )?;

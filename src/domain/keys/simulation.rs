@@ -8,7 +8,9 @@ use crate::domain::{Refusal, ensure};
 use crate::store::Tx;
 use crate::store::api_keys::ApiKey;
 use crate::types::environment::Environment;
+use crate::types::event::Event;
 use crate::types::id::{ApiKeyId, OrganizationId};
+use crate::types::refusal_code::RefusalCode;
 use crate::types::state::{ApiKeyState, Simulation};
 
 pub const MOST_MINUTES: i64 = 60;
@@ -29,19 +31,22 @@ pub fn start(
     let only = "Only Sandbox keys simulate: a Production key is paused or revoked.";
     ensure(
         key.environment == Environment::Sandbox,
-        Refusal::Coded("sandbox_only", only.to_owned()),
+        Refusal::Coded(RefusalCode::SandboxOnly, only.to_owned()),
     )?;
     let live = matches!(key.state, ApiKeyState::Active | ApiKeyState::Paused);
     ensure(
         live,
-        Refusal::Coded("wrong_state", "Only a live key simulates.".to_owned()),
+        Refusal::Coded(
+            RefusalCode::WrongState,
+            "Only a live key simulates.".to_owned(),
+        ),
     )?;
     let until = tx.now.plus_seconds(minutes * 60);
     tx.change_api_key_simulation(organization, id, Some((what, until)))?;
     tx.record(
         Some(organization),
         Some(by.user()),
-        "api_key.simulation_started",
+        Event::ApiKeySimulationStarted,
         id.as_str(),
         what.as_str(),
     )?;
@@ -66,7 +71,7 @@ pub fn stop(
         tx.record(
             Some(organization),
             Some(by.user()),
-            "api_key.simulation_ended",
+            Event::ApiKeySimulationEnded,
             id.as_str(),
             "",
         )?;

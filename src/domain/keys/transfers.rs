@@ -12,7 +12,9 @@ use crate::store::api_key_secrets::ApiKeySecret;
 use crate::store::api_key_transfers::ApiKeyTransfer;
 use crate::store::api_keys::ApiKey;
 use crate::store::{Snapshot, Tx};
+use crate::types::event::Event;
 use crate::types::id::{ApiKeyId, ApiKeyTransferId, OrganizationId, UserId, WorkspaceId};
+use crate::types::refusal_code::RefusalCode;
 use crate::types::state::{ApiKeyState, TransferState, UserKind};
 use crate::types::time::Timestamp;
 
@@ -42,7 +44,7 @@ pub fn offer(
         "API keys belong to the organization or the workspace here: nobody else can own one.";
     ensure(
         config.keys.owner == KeyOwner::User,
-        Refusal::Coded("not_transferable", shared.to_owned()),
+        Refusal::Coded(RefusalCode::NotTransferable, shared.to_owned()),
     )?;
     ensure_movable(&key, tx.now)?;
     ensure(
@@ -74,7 +76,7 @@ pub fn offer(
     let open = "The key is offered to somebody already: withdraw that first.";
     ensure(
         tx.find_open_api_key_transfer(id)?.is_none(),
-        Refusal::Coded("transfer_open", open.to_owned()),
+        Refusal::Coded(RefusalCode::TransferOpen, open.to_owned()),
     )?;
     let transfer = ApiKeyTransfer {
         id: ApiKeyTransferId::generate(tx.now),
@@ -91,7 +93,7 @@ pub fn offer(
     tx.record(
         Some(organization),
         Some(by.user()),
-        "api_key.transfer_offered",
+        Event::ApiKeyTransferOffered,
         id.as_str(),
         to.as_str(),
     )?;
@@ -115,7 +117,7 @@ pub fn accept(
     let stale = "The key has another owner since it was offered.";
     ensure(
         key.owner_id == transfer.from_id,
-        Refusal::Coded("transfer_outdated", stale.to_owned()),
+        Refusal::Coded(RefusalCode::TransferOutdated, stale.to_owned()),
     )?;
     let workspaces: Vec<_> = tx
         .list_api_key_workspaces(key.id)?
@@ -132,7 +134,7 @@ pub fn accept(
     let gone = "Who offered the key does not manage it any more: ask for a new offer.";
     ensure(
         manages(tx, config, organization, &giver, &key, &workspaces)?,
-        Refusal::Coded("transfer_outdated", gone.to_owned()),
+        Refusal::Coded(RefusalCode::TransferOutdated, gone.to_owned()),
     )?;
     tx.close_api_key_transfer(organization, id, TransferState::Accepted)?;
     hand(tx, key, by.user(), minted)
@@ -168,7 +170,7 @@ fn hand(tx: &mut Tx, key: ApiKey, owner: UserId, minted: Minted) -> Result<ApiKe
     tx.record(
         Some(organization),
         Some(owner),
-        "api_key.transferred",
+        Event::ApiKeyTransferred,
         after.id.as_str(),
         owner.as_str(),
     )?;
@@ -188,7 +190,7 @@ pub fn decline(
         transfer,
         by,
         TransferState::Declined,
-        "api_key.transfer_declined",
+        Event::ApiKeyTransferDeclined,
     )
 }
 
@@ -220,7 +222,7 @@ pub fn withdraw(
         transfer,
         by,
         TransferState::Withdrawn,
-        "api_key.transfer_withdrawn",
+        Event::ApiKeyTransferWithdrawn,
     )
 }
 
@@ -229,7 +231,7 @@ fn close(
     transfer: ApiKeyTransfer,
     by: &KeyCaller,
     to: TransferState,
-    event: &str,
+    event: Event,
 ) -> Result<ApiKeyTransfer, Refusal> {
     tx.close_api_key_transfer(transfer.organization_id, transfer.id, to)?;
     tx.record(
@@ -332,7 +334,7 @@ fn ensure_open(transfer: &ApiKeyTransfer) -> Result<(), Refusal> {
     let closed = format!("The offer is {}.", transfer.state);
     ensure(
         transfer.state == TransferState::Open,
-        Refusal::Coded("transfer_closed", closed),
+        Refusal::Coded(RefusalCode::TransferClosed, closed),
     )
 }
 
@@ -345,7 +347,7 @@ fn ensure_movable(key: &ApiKey, now: Timestamp) -> Result<(), Refusal> {
     ensure(
         lives,
         Refusal::Coded(
-            "wrong_state",
+            RefusalCode::WrongState,
             "A key that has ended, or waits to be collected, is not transferred.".to_owned(),
         ),
     )

@@ -7,6 +7,7 @@ use crate::store;
 use crate::store::operator_tokens::OperatorToken;
 use crate::store::users::User;
 use crate::store::{Snapshot, Tx};
+use crate::types::event::Event;
 use crate::types::id::{OperatorTokenId, UserId};
 use crate::types::permission::PermissionSet;
 use crate::types::state::{UserKind, UserState};
@@ -86,7 +87,7 @@ pub fn create(
     tx.record(
         None,
         Some(user.id),
-        "operator_token.created",
+        Event::OperatorTokenCreated,
         token.id.as_str(),
         &token.permissions,
     )?;
@@ -104,7 +105,7 @@ pub fn revoke(tx: &mut Tx, id: OperatorTokenId) -> Result<(), Refusal> {
         Ok(()) => Ok(tx.record(
             None,
             Some(token.user_id),
-            "operator_token.revoked",
+            Event::OperatorTokenRevoked,
             id.as_str(),
             "",
         )?),
@@ -128,6 +129,19 @@ pub fn find_live(
     Ok(holder
         .filter(|user| user.operator && user.state == UserState::Active)
         .map(|_| token))
+}
+
+/// What the live token of this account may do now; nothing without one.
+pub fn held_by(
+    snapshot: &mut Snapshot,
+    catalogue: &Catalogue,
+    user: UserId,
+    now: Timestamp,
+) -> Result<PermissionSet, store::Error> {
+    let token = snapshot
+        .find_operator_token_of(user)?
+        .filter(|token| token.revoked_at.is_none() && token.expires_at.is_none_or(|end| end > now));
+    Ok(token.map_or(PermissionSet::NONE, |token| permissions(catalogue, &token)))
 }
 
 /// What it may do. A permission that is not configured any more is none.

@@ -13,6 +13,7 @@ use crate::crypto::seal::Sealer;
 use crate::crypto::signer::{PrivateKey, SignerError, due};
 use crate::store::signing_keys::StoredSigningKey;
 use crate::store::{Error, Tx};
+use crate::types::event::Event;
 use crate::types::state::SigningAlgorithm;
 use crate::types::time::Timestamp;
 
@@ -207,7 +208,7 @@ pub fn tend(tx: &mut Tx, schedule: Schedule, fresh: Fresh) -> Result<(), Error> 
         tx.record(
             None,
             None,
-            "signing_key.retired",
+            Event::SigningKeyRetired,
             kid,
             "its last token has expired",
         )?;
@@ -220,7 +221,7 @@ fn insert(tx: &mut Tx, key: &StoredSigningKey) -> Result<(), Error> {
     tx.record(
         None,
         None,
-        "signing_key.created",
+        Event::SigningKeyCreated,
         &key.kid,
         &format!("{}, signs from {}", key.algorithm, key.signs_from.rfc3339()),
     )
@@ -273,7 +274,7 @@ fn clear_the_way(tx: &mut Tx, keys: &[StoredSigningKey], current: usize) -> Resu
         tx.record(
             None,
             None,
-            "signing_key.discarded",
+            Event::SigningKeyDiscarded,
             &waiting.kid,
             "another one signs at once",
         )?;
@@ -312,7 +313,7 @@ pub fn remove(tx: &mut Tx, kid: &str) -> Result<(), CannotRemove> {
             Ok(tx.record(
                 None,
                 None,
-                "signing_key.removed",
+                Event::SigningKeyRemoved,
                 kid,
                 "by the command line",
             )?)

@@ -1,97 +1,32 @@
-//! Which permissions a member holds where, by role: as it is now. And the organization's own roles.
+//! The organization's own roles.
 //!
 //! Invariant: nobody puts into a role what they do not hold themselves, wherever somebody holds the role.
 
-use crate::config::{ADMIN_ROLE, AdminRoles, Catalogue};
+use crate::config::Catalogue;
 use crate::domain::clients::applications;
 use crate::domain::rights::caller::Caller;
-use crate::domain::rights::rights;
+use crate::domain::rights::old_rights as rights;
 use crate::domain::{Refusal, ensure};
-use crate::store::members::Member;
 use crate::store::roles::Role;
-use crate::store::{Error, Snapshot, Tx};
-use crate::types::id::{OrganizationId, RoleId, WorkspaceId};
+use crate::store::{Snapshot, Tx};
+use crate::types::event::Event;
+use crate::types::id::{OrganizationId, RoleId};
 use crate::types::permission::PermissionSet;
+use crate::types::refusal_code::RefusalCode;
+use crate::types::right::Right;
 use crate::types::text::{TextError, parse_text};
 use crate::types::time::Timestamp;
 
 /// The right to make them, in the organization itself.
-const MANAGE: &str = "roles:manage";
+const MANAGE: Right = Right::RolesManage;
 /// The right to see them, anywhere.
-const READ: &str = "members:read";
+const READ: Right = Right::MembersRead;
 const MOST_NAME: usize = 100;
 const MOST_DESCRIPTION: usize = 500;
 /// Own roles of one organization.
 const MOST_ROLES: usize = 100;
 /// Names that one request lists.
 const MOST_PERMISSIONS: usize = 200;
-
-/// What the member's roles grant.
-#[derive(Debug, Clone)]
-pub struct HeldRoles {
-    /// Done to the organization itself; none for members.
-    pub organization: PermissionSet,
-    /// Per workspace that the member has a role in, sorted by id.
-    pub workspaces: Vec<(WorkspaceId, PermissionSet)>,
-}
-
-/// The permissions of a role by its stored name: one of the configured ones, or the id of the organization's own.
-pub fn permissions(
-    snapshot: &mut Snapshot,
-    catalogue: &Catalogue,
-    organization: OrganizationId,
-    role: &str,
-) -> Result<PermissionSet, Error> {
-    let Ok(id) = role.parse::<RoleId>() else {
-        return Ok(catalogue.role(role));
-    };
-    let own = snapshot.find_role(organization, id)?;
-    Ok(own.map_or(PermissionSet::NONE, |role| {
-        catalogue.of_names(role.permissions.split(' ')) & catalogue.all()
-    }))
-}
-
-/// The roles the member holds now. No role in a workspace reaches beyond it.
-pub fn held(
-    snapshot: &mut Snapshot,
-    catalogue: &Catalogue,
-    member: &Member,
-) -> Result<HeldRoles, Error> {
-    let is_admin = member.role.is_admin();
-    let admin = catalogue.role(ADMIN_ROLE);
-    let organization = match (is_admin, catalogue.admin_roles) {
-        (false, _) => PermissionSet::NONE,
-        (true, AdminRoles::AdminEverywhere) => admin,
-        // who administers manages, whatever they may do with documents
-        (true, AdminRoles::OwnRoles) => admin & (catalogue.organization() | catalogue.management()),
-    };
-    let mut workspaces = Vec::new();
-    if is_admin && catalogue.admin_roles == AdminRoles::AdminEverywhere {
-        workspaces.extend(
-            snapshot
-                .list_workspaces(member.organization_id)?
-                .into_iter()
-                .map(|workspace| (workspace.id, admin)),
-        );
-    } else {
-        let beyond = if is_admin {
-            PermissionSet::NONE
-        } else {
-            catalogue.organization()
-        };
-        for (id, role) in snapshot.list_workspace_roles(member.organization_id, member.user_id)? {
-            workspaces.push((
-                id,
-                permissions(snapshot, catalogue, member.organization_id, &role)? & !beyond,
-            ));
-        }
-    }
-    workspaces.sort_unstable_by_key(|(id, _)| *id);
-    Ok(HeldRoles {
-        organization,
-        workspaces,
-    })
-}
 
 /// A role to be made, or how one is to be.
 #[derive(Debug, Clone)]
@@ -157,7 +92,7 @@ pub fn create(
     );
     ensure(
         tx.list_roles(organization)?.len() < MOST_ROLES,
-        Refusal::Coded("role_limit_reached", full),
+        Refusal::Coded(RefusalCode::RoleLimitReached, full),
     )?;
     let (name, description, permissions) = check(tx, catalogue, organization, &wanted, None)?;
     let held = rights::rights(tx, catalogue, organization, caller)?.anywhere();
@@ -178,7 +113,7 @@ pub fn create(
     tx.record(
         Some(organization),
         Some(caller.user),
-        "role.created",
+        Event::RoleCreated,
         id.as_str(),
         &role.permissions,
     )?;
@@ -221,7 +156,7 @@ pub fn change(
         tx.record(
             Some(organization),
             Some(caller.user),
-            "role.changed",
+            Event::RoleChanged,
             id.as_str(),
             &after.permissions,
         )?;
@@ -254,12 +189,15 @@ pub fn delete(
         "Somebody still holds this role in {} workspace(s): {shown}. Give them another role first.",
         places.len()
     );
-    ensure(places.is_empty(), Refusal::Coded("role_in_use", in_use))?;
+    ensure(
+        places.is_empty(),
+        Refusal::Coded(RefusalCode::RoleInUse, in_use),
+    )?;
     tx.delete_role(organization, id)?;
     Ok(tx.record(
         Some(organization),
         Some(caller.user),
-        "role.deleted",
+        Event::RoleDeleted,
         id.as_str(),
         &role.name,
     )?)

@@ -6,11 +6,13 @@ use crate::domain::people::accounts::{self, MOST_NAME};
 use crate::domain::people::members::{self, Listed, MANAGE, ensure_below, ensure_free_standing};
 use crate::domain::people::roles;
 use crate::domain::rights::caller::Caller;
-use crate::domain::rights::rights;
+use crate::domain::rights::old_rights as rights;
 use crate::domain::{Refusal, ensure};
 use crate::store::members::MemberFilter;
 use crate::store::{Snapshot, Tx};
+use crate::types::event::Event;
 use crate::types::id::{OrganizationId, UserId, WorkspaceId};
+use crate::types::refusal_code::RefusalCode;
 use crate::types::state::{OrganizationRole, UserKind};
 use crate::types::text::parse_text;
 
@@ -77,7 +79,7 @@ pub fn create(
     );
     ensure(
         i64::try_from(count).is_ok_and(|count| count < MOST_ACCOUNTS),
-        Refusal::Coded("service_account_limit_reached", full),
+        Refusal::Coded(RefusalCode::ServiceAccountLimitReached, full),
     )?;
     let user = accounts::create_service_account(tx, organization, &name)?;
     rights::ensure_no_more(tx, catalogue, organization, caller, user.id, |tx| {
@@ -92,7 +94,7 @@ pub fn create(
     tx.record(
         Some(organization),
         Some(caller.user),
-        "service_account.created",
+        Event::ServiceAccountCreated,
         user.id.as_str(),
         &user.name,
     )?;
@@ -149,7 +151,7 @@ pub fn rename(
     tx.record(
         Some(organization),
         Some(caller.user),
-        "service_account.renamed",
+        Event::ServiceAccountRenamed,
         id.as_str(),
         &name,
     )?;

@@ -6,17 +6,20 @@
 use crate::config::{Catalogue, DevCentre};
 use crate::domain::plans::plans::{self, Lock};
 use crate::domain::rights::caller::Caller;
-use crate::domain::rights::rights;
+use crate::domain::rights::old_rights as rights;
 use crate::domain::{Refusal, ensure};
 use crate::store::organizations::Organization;
 use crate::store::{Snapshot, Tx};
 use crate::types::environment::Environment;
+use crate::types::event::Event;
 use crate::types::id::OrganizationId;
+use crate::types::refusal_code::RefusalCode;
+use crate::types::right::Right;
 use crate::types::state::OrganizationState;
 use crate::types::time::Timestamp;
 
-const READ: &str = "organization:read";
-const MANAGE: &str = "organization:manage";
+const READ: Right = Right::OrganizationRead;
+const MANAGE: Right = Right::OrganizationManage;
 
 /// The switch, and what hangs on it.
 #[derive(Debug, Clone)]
@@ -110,7 +113,10 @@ pub fn switch(
         }
         DevCentre::Included if !enabled => {
             let detail = "The Dev Centre is included in the plan: it cannot be switched off.";
-            return Err(Refusal::Coded("dev_centre_included", detail.to_owned()));
+            return Err(Refusal::Coded(
+                RefusalCode::DevCentreIncluded,
+                detail.to_owned(),
+            ));
         }
         DevCentre::Included | DevCentre::Switch => {}
     }
@@ -120,15 +126,15 @@ pub fn switch(
     if !enabled {
         ensure(
             confirm || !before.stops_something(),
-            Refusal::Coded("confirmation_required", before.warning()),
+            Refusal::Coded(RefusalCode::ConfirmationRequired, before.warning()),
         )?;
     }
     organization.dev_centre_enabled_at = enabled.then_some(now);
     tx.change_dev_centre(organization.id, organization.dev_centre_enabled_at)?;
     let event = if enabled {
-        "dev_centre.enabled"
+        Event::DevCentreEnabled
     } else {
-        "dev_centre.disabled"
+        Event::DevCentreDisabled
     };
     tx.record(
         Some(organization.id),

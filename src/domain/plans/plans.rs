@@ -3,15 +3,14 @@
 //! Invariant: a lock is computed from the plan, the Dev Centre's switch, the approval and the trial as they are now: a
 //! downgrade takes effect at once, deletes nothing, and coming back revives.
 
-use serde::Serialize;
-
 use crate::config::{Catalogue, Config, DevCentre, Plan};
 use crate::domain::decision::check::Code;
 use crate::domain::decision::factors::Reason;
-use crate::domain::{Refusal, ensure};
+use crate::domain::words::{Refusal, Unlock, ensure};
 use crate::store::organizations::Organization;
 use crate::store::{Error, Snapshot, Tx};
 use crate::types::environment::Environment;
+use crate::types::event::Event;
 use crate::types::id::OrganizationId;
 use crate::types::state::{OrganizationState, ProductionAccess};
 use crate::types::time::Timestamp;
@@ -80,21 +79,6 @@ impl Lock {
             detail,
         }
     }
-}
-
-/// What opens a lock.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Unlock {
-    /// [`Lock::reason`].
-    #[serde(skip)]
-    pub reason: &'static str,
-    /// Names of `[[plan]]`; none where no plan is missing.
-    pub plans: Vec<String>,
-    /// `plans.contact`.
-    pub contact: String,
-    /// For people.
-    #[serde(skip)]
-    pub detail: String,
 }
 
 /// `Sandbox is part of Business and Enterprise.`
@@ -212,7 +196,7 @@ pub fn start_trial(tx: &mut Tx, plan: &Plan, organization: OrganizationId) -> Re
         Ok(()) => tx.record(
             Some(organization),
             None,
-            "trial.started",
+            Event::TrialStarted,
             organization.as_str(),
             &end.rfc3339(),
         ),

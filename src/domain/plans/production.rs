@@ -7,19 +7,22 @@
 use crate::config::Catalogue;
 use crate::domain::plans::plans::{self, Lock};
 use crate::domain::rights::caller::Caller;
-use crate::domain::rights::rights;
+use crate::domain::rights::old_rights as rights;
 use crate::domain::{Refusal, ensure};
 use crate::store::organizations::Organization;
 use crate::store::{Error, Snapshot, Tx};
 use crate::types::environment::Environment;
+use crate::types::event::Event;
 use crate::types::id::OrganizationId;
+use crate::types::refusal_code::RefusalCode;
+use crate::types::right::Right;
 use crate::types::state::{OrganizationState, ProductionAccess, ProductionStep};
 use crate::types::text::parse_text;
 use crate::types::time::Timestamp;
 
-const READ: &str = "organization:read";
-const MANAGE: &str = "organization:manage";
-const DECIDE: &str = "operator:approvals";
+const READ: Right = Right::OrganizationRead;
+const MANAGE: Right = Right::OrganizationManage;
+const DECIDE: Right = Right::OperatorApprovals;
 pub const MOST_USE_CASE: usize = 2000;
 pub const MOST_REASON: usize = 500;
 const OVERTAKEN: &str = "Somebody else has just decided about it. Look again.";
@@ -87,7 +90,7 @@ pub fn request(
     match before.lock {
         None => {
             return Err(Refusal::Coded(
-                "already_open",
+                RefusalCode::AlreadyOpen,
                 "Production is open for this organization already.".to_owned(),
             ));
         }
@@ -205,17 +208,22 @@ fn take(
     let words = format!("Access to Production is {from}: {step} does not apply.");
     after.production_access = from
         .after(step)
-        .ok_or(Refusal::Coded("wrong_state", words))?;
+        .ok_or(Refusal::Coded(RefusalCode::WrongState, words))?;
     match tx.change_production(from, &after) {
-        Err(Error::NotFound) => return Err(Refusal::Coded("wrong_state", OVERTAKEN.to_owned())),
+        Err(Error::NotFound) => {
+            return Err(Refusal::Coded(
+                RefusalCode::WrongState,
+                OVERTAKEN.to_owned(),
+            ));
+        }
         changed => changed?,
     }
     let event = match step {
-        ProductionStep::Request => "production_access.requested",
-        ProductionStep::Cancel => "production_access.cancelled",
-        ProductionStep::Approve => "production_access.approved",
-        ProductionStep::Refuse => "production_access.refused",
-        ProductionStep::Withdraw => "production_access.withdrawn",
+        ProductionStep::Request => Event::ProductionAccessRequested,
+        ProductionStep::Cancel => Event::ProductionAccessCancelled,
+        ProductionStep::Approve => Event::ProductionAccessApproved,
+        ProductionStep::Refuse => Event::ProductionAccessRefused,
+        ProductionStep::Withdraw => Event::ProductionAccessWithdrawn,
     };
     Ok(tx.record(
         Some(before.id),
