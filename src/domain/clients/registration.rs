@@ -10,7 +10,7 @@ use crate::domain::clients::applications::{self, NewApplication, RefreshPolicy};
 use crate::domain::clients::authorizations;
 use crate::domain::clients::client_metadata::{ClientMetadata, MetadataError, Offer};
 use crate::domain::clients::settings;
-use crate::domain::plans::plans;
+use crate::domain::plans::open;
 use crate::domain::{Refusal, ensure};
 use crate::store;
 use crate::store::application_secrets::NewSecret;
@@ -164,7 +164,15 @@ fn ensure_open(
     environment: Environment,
     now: Timestamp,
 ) -> Result<(), RegistrationError> {
-    match plans::ensure_open(snapshot, config, organization, environment, now) {
+    match open::ensure_open(
+        snapshot,
+        &config
+            .catalogue()
+            .map_err(|error| Refusal::Blocked(error.to_string()))?,
+        organization,
+        environment,
+        now,
+    ) {
         Ok(_) => Ok(()),
         Err(refused @ (Refusal::Blocked(_) | Refusal::Locked(_))) => {
             Err(RegistrationError::Blocked(refused.to_string()))

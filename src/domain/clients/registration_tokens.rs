@@ -5,7 +5,7 @@
 use crate::config::Config;
 use crate::crypto::digest::Digest;
 use crate::domain::clients::applications;
-use crate::domain::plans::plans;
+use crate::domain::plans::open;
 use crate::domain::{Refusal, ensure};
 use crate::store;
 use crate::store::organizations::Organization;
@@ -67,7 +67,15 @@ pub fn create(
     applications::ensure_admin(tx, organization.id, creator)?;
     let name = check(config, &new, tx.now)?;
     let now = tx.now;
-    plans::ensure_open(tx, config, organization, new.environment, now)?;
+    open::ensure_open(
+        tx,
+        &config
+            .catalogue()
+            .map_err(|error| Refusal::Blocked(error.to_string()))?,
+        organization,
+        new.environment,
+        now,
+    )?;
     let count = tx
         .list_registration_tokens(organization.id, MOST_TOKENS)?
         .len();

@@ -4,6 +4,7 @@
 //! way to end it. Both are counted behind the organization's lock.
 
 use crate::domain::clients::applications;
+use crate::domain::plans::open;
 use crate::domain::rights::caller::Caller;
 use crate::domain::{Refusal, ensure};
 use crate::store::Tx;
@@ -34,7 +35,7 @@ pub fn create(
 ) -> Result<(Application, ClientSecretId), Refusal> {
     let caller = caller.into();
     applications::ensure_manager(tx, organization, caller)?;
-    applications::ensure_not_suspended(tx, organization)?;
+    open::ensure_not_suspended(tx, organization)?;
     let application = applications::find_own(tx, organization, id)?;
     let confidential = application.client_type == ClientType::Confidential;
     ensure(

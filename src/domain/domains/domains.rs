@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::config::Config;
 use crate::domain::domains::domain_checks;
+use crate::domain::plans::open;
 use crate::domain::rights::caller::Caller;
 use crate::domain::rights::old_rights as rights;
 use crate::domain::{Refusal, ensure};
@@ -140,7 +141,7 @@ pub fn add(
     ensure_may(tx, config, organization.id, &caller, MANAGE)?;
     ensure(
         organization.state == OrganizationState::Active,
-        Refusal::Blocked(crate::domain::plans::plans::SUSPENDED.to_owned()),
+        Refusal::Blocked(open::SUSPENDED.to_owned()),
     )?;
     let name =
         parse_name(&new.name).map_err(|message| Refusal::Invalid(vec![("name", message)]))?;

@@ -5,6 +5,7 @@ use crate::crypto::digest::Digest;
 use crate::domain::keys::expiry::Expiry;
 use crate::domain::keys::owners::{self, Ground};
 use crate::domain::people::members;
+use crate::domain::plans::open;
 use crate::domain::plans::plans;
 use crate::domain::rights::caller::Caller;
 use crate::domain::rights::key_admins::{self, KeyAdmin, KeyCaller, READ};
@@ -165,7 +166,15 @@ pub fn create_by(
     let expires_at = new
         .expiry
         .resolve(&config.keys, &organization.time_zone, now)?;
-    let plan = plans::ensure_open(tx, config, organization, new.environment, now)?;
+    let plan = open::ensure_open(
+        tx,
+        &config
+            .catalogue()
+            .map_err(|error| Refusal::Blocked(error.to_string()))?,
+        organization,
+        new.environment,
+        now,
+    )?;
     let (reach, operations, workspaces) = match new.reach {
         Reach::Organization { operations } => (ReachKind::Organization, operations, Vec::new()),
         Reach::Workspaces(workspaces) => (ReachKind::Workspaces, false, workspaces),

@@ -7,6 +7,7 @@ use crate::config::Config;
 use crate::domain::keys::api_keys::{self, Minted};
 use crate::domain::keys::changes;
 use crate::domain::keys::expiry::Expiry;
+use crate::domain::plans::open;
 use crate::domain::plans::plans;
 use crate::domain::rights::key_admins::{self, KeyCaller, MANAGE, READ};
 use crate::domain::{Refusal, ensure};
@@ -175,7 +176,15 @@ pub fn approve(
         workspaces.iter().all(|id| reached.contains(id)),
         Refusal::Coded(RefusalCode::RequestOutdated, left.to_owned()),
     )?;
-    let plan = plans::ensure_open(tx, config, &organization, request.environment, now)?;
+    let plan = open::ensure_open(
+        tx,
+        &config
+            .catalogue()
+            .map_err(|error| Refusal::Blocked(error.to_string()))?,
+        &organization,
+        request.environment,
+        now,
+    )?;
     api_keys::ensure_room(tx, config, &plan, organization.id, &workspaces)?;
     let key = pending_key(config, &request, by.user(), now);
     tx.insert_api_key(&key, &workspaces)?;

@@ -3,10 +3,10 @@
 //! Invariant: whoever admits holds everything that is granted, at the moment of joining.
 
 use crate::config::Catalogue;
-use crate::domain::clients::applications;
 use crate::domain::people::accounts;
 use crate::domain::people::members::{MANAGE, ensure_below};
 use crate::domain::people::service_accounts::check_workspaces;
+use crate::domain::plans::open;
 use crate::domain::plans::seats;
 use crate::domain::rights::caller::Caller;
 use crate::domain::rights::old_rights as rights;
@@ -49,7 +49,7 @@ pub fn check(
     now: Timestamp,
 ) -> Result<(), Refusal> {
     rights::ensure_organization(snapshot, catalogue, organization, caller, MANAGE)?;
-    applications::ensure_not_suspended(snapshot, organization)?;
+    open::ensure_not_suspended(snapshot, organization)?;
     ensure_below(snapshot, organization, caller, grant.role)?;
     let invalid =
         |field: &'static str, message: &str| Refusal::Invalid(vec![(field, message.to_owned())]);

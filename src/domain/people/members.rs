@@ -4,9 +4,9 @@
 //! they hold; nobody changes whoever stands above them; an organization always keeps an owner who can act.
 
 use crate::config::Catalogue;
-use crate::domain::clients::applications;
 use crate::domain::lifecycle::departures;
 use crate::domain::people::roles;
+use crate::domain::plans::open;
 use crate::domain::plans::seats;
 use crate::domain::rights::caller::Caller;
 use crate::domain::rights::old_rights::{self as rights, Rights};
@@ -251,7 +251,7 @@ fn check(
     }
     let begins = before.state == MemberState::Suspended && after.state == MemberState::Active;
     if begins || after.role > before.role {
-        applications::ensure_not_suspended(tx, organization)?;
+        open::ensure_not_suspended(tx, organization)?;
     }
     ensure(
         after.ends_at == before.ends_at || after.ends_at.is_none_or(|end| end > tx.now),
@@ -370,7 +370,7 @@ pub fn put_workspace_role(
     role: &str,
 ) -> Result<(), Refusal> {
     ensure_in_workspace(tx, catalogue, organization, caller, workspace, MANAGE)?;
-    applications::ensure_not_suspended(tx, organization)?;
+    open::ensure_not_suspended(tx, organization)?;
     tx.find_member(organization, id)?.ok_or(Refusal::NotFound)?;
     ensure_free_standing(tx, id)?;
     roles::ensure_exists(tx, catalogue, organization, role)?;

@@ -3,6 +3,7 @@
 use crate::config::Catalogue;
 use crate::domain::lifecycle::provisioning::Outcome;
 use crate::domain::people::accounts;
+use crate::domain::plans::open;
 use crate::domain::plans::plans;
 use crate::domain::rights::caller::Caller;
 use crate::domain::rights::old_rights as rights;
@@ -55,7 +56,7 @@ pub fn change(
         .ok_or(Refusal::NotFound)?;
     ensure(
         caller.operator || before.state == OrganizationState::Active,
-        Refusal::Blocked(plans::SUSPENDED.to_owned()),
+        Refusal::Blocked(open::SUSPENDED.to_owned()),
     )?;
     Ok(apply(tx, caller, before, wanted)?.0)
 }

@@ -1,10 +1,10 @@
 //! Service accounts: members that nobody signs in as, for keys that outlive people (row 28).
 
 use crate::config::Catalogue;
-use crate::domain::clients::applications;
 use crate::domain::people::accounts::{self, MOST_NAME};
 use crate::domain::people::members::{self, Listed, MANAGE, ensure_below, ensure_free_standing};
 use crate::domain::people::roles;
+use crate::domain::plans::open;
 use crate::domain::rights::caller::Caller;
 use crate::domain::rights::old_rights as rights;
 use crate::domain::{Refusal, ensure};
@@ -55,7 +55,7 @@ pub fn create(
     new: &NewServiceAccount,
 ) -> Result<Listed, Refusal> {
     rights::ensure_organization(tx, catalogue, organization, caller, MANAGE)?;
-    applications::ensure_not_suspended(tx, organization)?;
+    open::ensure_not_suspended(tx, organization)?;
     let name = parse_text(&new.name, MOST_NAME)
         .map_err(|error| Refusal::Invalid(vec![("name", error.to_string())]))?;
     ensure(

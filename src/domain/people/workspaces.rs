@@ -1,9 +1,9 @@
 //! Workspaces: who may see, create, change and delete them.
 
 use crate::config::{ADMIN_ROLE, AdminRoles, Catalogue};
-use crate::domain::clients::applications;
 use crate::domain::people::accounts;
 use crate::domain::people::accounts::MOST_NAME;
+use crate::domain::plans::open;
 use crate::domain::plans::plans;
 use crate::domain::rights::caller::Caller;
 use crate::domain::rights::old_rights as rights;
@@ -87,7 +87,7 @@ pub fn create(
     new: NewWorkspace,
 ) -> Result<Workspace, Refusal> {
     rights::ensure_organization(tx, catalogue, organization, caller, MANAGE)?;
-    applications::ensure_not_suspended(tx, organization)?;
+    open::ensure_not_suspended(tx, organization)?;
     let name = parse_name(&new.name)?;
     let external_id = new
         .external_id
@@ -137,7 +137,7 @@ pub fn change(
     wanted: WorkspaceChange,
 ) -> Result<Workspace, Refusal> {
     rights::ensure_organization(tx, catalogue, organization, caller, MANAGE)?;
-    applications::ensure_not_suspended(tx, organization)?;
+    open::ensure_not_suspended(tx, organization)?;
     let before = tx
         .find_workspace(organization, id)?
         .ok_or(Refusal::NotFound)?;

@@ -4,6 +4,7 @@
 //! decided by the lock (`domain/plans.rs`), not written anywhere.
 
 use crate::config::{Catalogue, DevCentre};
+use crate::domain::plans::open;
 use crate::domain::plans::plans::{self, Lock};
 use crate::domain::rights::caller::Caller;
 use crate::domain::rights::old_rights as rights;
@@ -101,7 +102,7 @@ pub fn switch(
         .ok_or(Refusal::NotFound)?;
     ensure(
         organization.state == OrganizationState::Active,
-        Refusal::Blocked(plans::SUSPENDED.to_owned()),
+        Refusal::Blocked(open::SUSPENDED.to_owned()),
     )?;
     let now = tx.now;
     let before = see(tx, catalogue, &organization, now)?;

@@ -3,16 +3,16 @@
 //! Invariant: a lock is computed from the plan, the Dev Centre's switch, the approval and the trial as they are now: a
 //! downgrade takes effect at once, deletes nothing, and coming back revives.
 
-use crate::config::{Catalogue, Config, DevCentre, Plan};
+use crate::config::{Catalogue, DevCentre, Plan};
 use crate::domain::decision::check::Code;
 use crate::domain::decision::factors::Reason;
-use crate::domain::words::{Refusal, Unlock, ensure};
+use crate::domain::words::Unlock;
 use crate::store::organizations::Organization;
 use crate::store::{Error, Snapshot, Tx};
 use crate::types::environment::Environment;
 use crate::types::event::Event;
 use crate::types::id::OrganizationId;
-use crate::types::state::{OrganizationState, ProductionAccess};
+use crate::types::state::ProductionAccess;
 use crate::types::time::Timestamp;
 
 /// Why an environment is shut.
@@ -103,34 +103,6 @@ pub fn plan_of<'c>(
             .as_ref()
             .map(|subscription| subscription.plan.as_str()),
     ))
-}
-
-/// What a suspended organization's people read.
-pub const SUSPENDED: &str =
-    "This organization is suspended: nothing new can be created. Ask the vendor.";
-
-/// Whether something new may be made in the environment; tells the plan.
-pub fn ensure_open(
-    snapshot: &mut Snapshot,
-    config: &Config,
-    organization: &Organization,
-    environment: Environment,
-    now: Timestamp,
-) -> Result<Plan, Refusal> {
-    ensure(
-        organization.state == OrganizationState::Active,
-        Refusal::Blocked(SUSPENDED.to_owned()),
-    )?;
-    let catalogue = config
-        .catalogue()
-        .map_err(|error| Refusal::Blocked(error.to_string()))?;
-    let plan = plan_of(snapshot, &catalogue, organization.id)?;
-    match lock(plan, organization, environment, now) {
-        Some(lock) => Err(Refusal::Locked(Box::new(
-            lock.unlock(&catalogue, environment),
-        ))),
-        None => Ok(plan.clone()),
-    }
 }
 
 /// What keeps the environment shut; none when it is open.

@@ -5,6 +5,7 @@
 //! and takes effect with its commit.
 
 use crate::config::Catalogue;
+use crate::domain::plans::open;
 use crate::domain::plans::plans::{self, Lock};
 use crate::domain::rights::caller::Caller;
 use crate::domain::rights::old_rights as rights;
@@ -85,7 +86,7 @@ pub fn request(
     let before = see(tx, catalogue, organization, now)?;
     ensure(
         before.organization.state == OrganizationState::Active,
-        Refusal::Blocked(plans::SUSPENDED.to_owned()),
+        Refusal::Blocked(open::SUSPENDED.to_owned()),
     )?;
     match before.lock {
         None => {
