@@ -6,28 +6,15 @@ use crate::config::Catalogue;
 use crate::domain::decision::access::Access;
 use crate::domain::decision::factors::{Asked, INTERSECTION, STANDING, climb};
 use crate::domain::decision::limiter::{Limiter, Policy, Quota, Standing, Taken};
+pub use crate::domain::decision::question::Question;
 use crate::domain::decision::quotas::{Facts, Quotas};
 use crate::domain::decision::resource_servers::Server;
 use crate::domain::decision::sandbox::{self, Obligations, RefusedRecipient};
 pub use crate::domain::words::{Cause, Code};
 use crate::domain::words::{Factor, Reason};
 use crate::types::environment::Environment;
-use crate::types::id::WorkspaceId;
-use crate::types::permission::{Permission, PermissionSet};
+use crate::types::permission::PermissionSet;
 use crate::types::time::Timestamp;
-
-/// What is asked. Every part but the credential is optional.
-#[derive(Debug, Clone, Default)]
-pub struct Question {
-    /// None asks for liveness.
-    pub permission: Option<Permission>,
-    /// None: it must hold in all of the credential's workspaces.
-    pub workspace: Option<WorkspaceId>,
-    /// None: the resource server's.
-    pub environment: Option<Environment>,
-    pub document_name: Option<String>,
-    pub recipients: Option<Vec<String>>,
-}
 
 /// The answer. What the credential is, is told by its `Access`, and only if it was found.
 #[derive(Debug, Clone)]

@@ -4,7 +4,7 @@
 
 use crate::config::Catalogue;
 use crate::domain::decision::access::{Access, Suspension};
-use crate::domain::decision::check::Question;
+use crate::domain::decision::question::Question;
 use crate::domain::decision::resource_servers::Server;
 use crate::domain::ensure;
 use crate::domain::words::Code;

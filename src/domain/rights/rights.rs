@@ -7,7 +7,6 @@
 //! Asked inside the transaction that acts. Invariant: nobody grants more than they hold, so rights are sets that compare.
 
 use crate::config::Catalogue;
-use crate::domain::desk::Desk;
 use crate::domain::words::{Refusal, ensure};
 use crate::store::members::{Member, Membership};
 use crate::store::{Error, Snapshot};
@@ -20,6 +19,7 @@ use crate::types::time::Timestamp;
 use super::asker::{Asker, Extent};
 use super::roles_held::{self, HeldRoles};
 
+/// Whoever lacks a right reads this.
 pub const MISSING: &str = "Your role does not allow this.";
 /// Whoever would grant more than they hold reads this.
 pub const BEYOND: &str = "This would grant more than you hold yourself.";
@@ -249,22 +249,4 @@ pub fn of_grant(
             .push((*workspace, role & !catalogue.organization()));
     }
     Ok(Rights::new(roles, licensed(catalogue, member), member.role))
-}
-
-/// Changes the user's membership by `change`, and refuses it where the user then holds something new that the asker does not
-/// hold there. A refusal rolls the transaction back.
-pub fn ensure_no_more<T>(
-    desk: &mut Desk,
-    user: UserId,
-    change: impl FnOnce(&mut Desk) -> Result<T, Refusal>,
-) -> Result<T, Refusal> {
-    let granting = desk.rights()?;
-    let before = of_user(desk.tx, &desk.settings.catalogue, desk.organization, user)?;
-    let changed = change(desk)?;
-    let after = of_user(desk.tx, &desk.settings.catalogue, desk.organization, user)?;
-    ensure(
-        after.gains_only_what(&before, &granting),
-        Refusal::Forbidden(BEYOND),
-    )?;
-    Ok(changed)
 }
