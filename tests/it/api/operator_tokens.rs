@@ -21,7 +21,7 @@ both_databases!(
     what_no_token_can_be_is_refused,
 );
 
-async fn make(
+pub async fn make(
     server: &Server,
     permissions: &[&str],
     expires_at: Option<Timestamp>,
