@@ -199,14 +199,33 @@ fn of_operator(
     snapshot
         .find_organization(organization)?
         .ok_or(Refusal::NotFound)?;
-    let account = snapshot.find_user(asker.user)?;
-    let acts = account.is_some_and(|user| user.operator && user.state == UserState::Active);
-    ensure(acts, Refusal::NotFound)?;
+    ensure(operates(snapshot, asker.user)?, Refusal::NotFound)?;
     Ok(Rights {
         organization: granted & asker.bound(),
         workspaces: Vec::new(),
         role: OrganizationRole::Owner,
     })
+}
+
+/// Whether the account is the vendor's, and not suspended.
+fn operates(snapshot: &mut Snapshot, user: UserId) -> Result<bool, Error> {
+    let account = snapshot.find_user(user)?;
+    Ok(account.is_some_and(|user| user.operator && user.state == UserState::Active))
+}
+
+/// Refuses an asker who does not hold the operator's right across organizations: for everybody else there is nothing here.
+pub fn ensure_vendor(
+    snapshot: &mut Snapshot,
+    catalogue: &Catalogue,
+    asker: &Asker,
+    needed: Right,
+) -> Result<(), Refusal> {
+    let granted = asker
+        .operator_permissions(catalogue)
+        .ok_or(Refusal::NotFound)?;
+    ensure(operates(snapshot, asker.user)?, Refusal::NotFound)?;
+    let holds = catalogue.right(needed).is_held_in(granted & asker.bound());
+    ensure(holds, Refusal::Forbidden(MISSING))
 }
 
 fn licensed(catalogue: &Catalogue, member: &Member) -> PermissionSet {
