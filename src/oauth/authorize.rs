@@ -15,7 +15,7 @@ use crate::crypto::digest::Purpose;
 use crate::crypto::format::{TokenKind, mint_token};
 use crate::domain::clients::authorizations::negotiate_scopes;
 use crate::domain::clients::clients::Client;
-use crate::domain::clients::consents;
+use crate::domain::clients::consents::{self, CodeRequest};
 use crate::domain::ensure;
 use crate::domain::people::identities::{self, ELSEWHERE};
 use crate::domain::people::sessions::SignedIn;
@@ -266,39 +266,32 @@ async fn decide(
     request: AuthorizationRequest,
     prompt: Prompt,
 ) -> Result<Accepted, Error> {
-    let (client, session, config) = (
-        Arc::clone(client),
-        person.session.clone(),
-        Arc::clone(&app.config),
-    );
-    let catalogue = Arc::clone(&app.catalogue);
+    let (client, session) = (Arc::clone(client), person.session.clone());
+    let settings = Arc::clone(&app.settings);
     let code = mint_token(&app.config.keys.prefix, TokenKind::AuthorizationCode);
     let digest = app
         .digester
         .digest(Purpose::AuthorizationCode, code.expose());
     let decide = move |tx: &mut Tx| -> Result<_, Error> {
-        let (user, now) = (session.user_id, tx.now);
+        let (user, now, catalogue) = (session.user_id, tx.now, &settings.catalogue);
         let eligible =
-            consents::eligible_organizations(tx, &catalogue, &client.application, user, now)?;
+            consents::eligible_organizations(tx, catalogue, &client.application, user, now)?;
         let eligible = identities::sort_out(tx, &session, eligible)?.open;
         ensure(
             !eligible.is_empty(),
             Code::AccessDenied.because(NOT_ELIGIBLE),
         )?;
+        let asked = CodeRequest {
+            client: &client,
+            request: &request,
+            code: &digest,
+        };
         if prompt != Prompt::Consent
-            && consents::allow_again(
-                tx,
-                &config.oauth,
-                &client,
-                &request,
-                user,
-                &eligible,
-                digest,
-            )?
+            && consents::allow_again(tx, &settings.oauth, &asked, user, &eligible)?
         {
             return Ok(Verdict::Done(Accepted::Remembered {
-                state: request.state,
-                code,
+                state: request.state.clone(),
+                code: code.clone(),
             }));
         }
         ensure(
@@ -306,7 +299,7 @@ async fn decide(
             Code::ConsentRequired.because("The person must be asked, and prompt=none forbids to."),
         )?;
         consents::keep_request(tx, &request)?;
-        Ok(Verdict::Done(Accepted::Ask(request)))
+        Ok(Verdict::Done(Accepted::Ask(request.clone())))
     };
     app.store.write(facts.now, decide).await
 }

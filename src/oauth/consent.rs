@@ -15,8 +15,9 @@ use crate::config::ScopeEntry;
 use crate::crypto::digest::Purpose;
 use crate::crypto::format::{TokenKind, mint_token};
 use crate::domain::clients::clients::{Client, made_by};
-use crate::domain::clients::consents::{self, Choice, MOST_WORKSPACES};
+use crate::domain::clients::consents::{self, CodeRequest, ConsentChoice, MOST_WORKSPACES};
 use crate::domain::decision::resource_servers;
+use crate::domain::desk::Desk;
 use crate::domain::people::identities::{self, Entrance};
 use crate::domain::people::sessions::SignedIn;
 use crate::domain::{Refusal, ensure};
@@ -81,26 +82,27 @@ async fn allow(
     kept: AuthorizationRequest,
     form: &Form,
 ) -> Result<HttpResponse, PageError> {
-    let choice = choice(person, form)?;
-    let organization = choice.organization;
+    let (organization, choice) = choice(form)?;
     ensure_open(app, person, organization).await?;
     let code = mint_token(&app.config.keys.prefix, TokenKind::AuthorizationCode);
     let digest = app
         .digester
         .digest(Purpose::AuthorizationCode, code.expose());
-    let (config, shared, request) = (Arc::clone(&app.config), Arc::clone(client), kept.clone());
-    let catalogue = Arc::clone(&app.catalogue);
+    let (settings, asker) = (Arc::clone(&app.settings), visitor.asker()?);
+    let (shared, request) = (Arc::clone(client), kept.clone());
     let write = move |tx: &mut store::Tx| {
-        consents::allow(
+        let mut desk = Desk {
             tx,
-            &catalogue,
-            &config.oauth,
-            &shared,
-            &request,
-            &choice,
-            digest,
-        )
-        .map(Verdict::Done)
+            settings: &settings,
+            organization,
+            asker: &asker,
+        };
+        let asked = CodeRequest {
+            client: &shared,
+            request: &request,
+            code: &digest,
+        };
+        consents::allow(&mut desk, &asked, &choice).map(Verdict::Done)
     };
     match app
         .store
@@ -160,7 +162,7 @@ async fn deny(
     ))
 }
 
-fn choice(person: &SignedIn, form: &Form) -> Result<Choice, PageError> {
+fn choice(form: &Form) -> Result<(OrganizationId, ConsentChoice), PageError> {
     let organization: OrganizationId = form
         .one("organization")?
         .and_then(|id| id.parse().ok())
@@ -179,12 +181,11 @@ fn choice(person: &SignedIn, form: &Form) -> Result<Choice, PageError> {
             "Choose at most {MOST_WORKSPACES} workspaces."
         )));
     }
-    Ok(Choice {
-        user: person.user.id,
-        organization,
+    let choice = ConsentChoice {
         workspaces,
         all_workspaces,
-    })
+    };
+    Ok((organization, choice))
 }
 
 /// The stored request that this session made, and its client.

@@ -68,7 +68,7 @@ async fn revoke(
     Ok(app
         .store
         .write(facts.now, move |tx| {
-            end(tx, &client, &refresh, &opaque, jwt).map(Verdict::<_, store::Error>::Done)
+            end(tx, &client, &refresh, &opaque, jwt.as_ref()).map(Verdict::<_, store::Error>::Done)
         })
         .await?)
 }
@@ -84,7 +84,7 @@ fn end(
     client: &Arc<Client>,
     refresh: &[Digest],
     opaque: &[Digest],
-    jwt: Option<Presented>,
+    jwt: Option<&Presented>,
 ) -> Result<(), store::Error> {
     if let Some(token) = tx.find_refresh_token_by_digest(refresh)? {
         // §2.1: with the refresh token, the access tokens of the same authorization
@@ -101,7 +101,7 @@ fn end(
         authorization: row.authorization_id,
         expires_at: row.expires_at,
     });
-    let Some(token) = row.or(jwt) else {
+    let Some(token) = row.as_ref().or(jwt) else {
         return Ok(());
     };
     let Some(authorization) = tx.find_authorization(token.authorization)? else {

@@ -9,19 +9,19 @@ use crate::app::App;
 use crate::crypto::digest::Purpose;
 use crate::crypto::format::{TokenKind, mint_token};
 use crate::crypto::signer::{Audience, Claims};
-use crate::domain::clients::authorizations::{Issuance, Minted, is_opaque};
+use crate::domain::clients::authorizations::{Issuance, MintedTokens, is_opaque};
 use crate::domain::clients::clients::Client;
 use crate::types::state::GrantKind;
 
 /// Mints what the response will carry, before any transaction. A refresh token only where one is to be used.
-pub fn mint(app: &App, client: &Client, with_refresh_token: bool) -> Minted {
+pub fn mint(app: &App, client: &Client, with_refresh_token: bool) -> MintedTokens {
     let prefix = &app.config.keys.prefix;
     let fresh = |kind, purpose| {
         let token = mint_token(prefix, kind);
         let digest = app.digester.digest(purpose, token.expose());
         (token, digest)
     };
-    Minted {
+    MintedTokens {
         access_token: is_opaque(&client.application)
             .then(|| fresh(TokenKind::AccessToken, Purpose::AccessToken)),
         refresh_token: with_refresh_token

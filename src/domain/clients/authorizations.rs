@@ -1,7 +1,7 @@
 //! Authorizations: from a code to tokens, and to their end.
 //!
 //! Invariants: a code is redeemed once, whatever runs at the same time; a replayed code ends the whole family (refresh tokens:
-//! `domain/refresh.rs`); a family's tokens are live only while their authorization is.
+//! `refresh.rs`); a family's tokens are live only while their authorization is.
 
 use crate::config::{Catalogue, OAuth};
 use crate::crypto::Plaintext;
@@ -137,7 +137,7 @@ fn until(authorization: &Authorization, end: Timestamp) -> Timestamp {
 
 /// Secrets for one token response, minted before the transaction: only their digests go in.
 #[derive(Debug, Clone)]
-pub struct Minted {
+pub struct MintedTokens {
     /// For an opaque access token.
     pub access_token: Option<(Plaintext, Digest)>,
     pub refresh_token: Option<(Plaintext, Digest)>,
@@ -145,10 +145,19 @@ pub struct Minted {
 
 /// What the access token is for: never more than was authorized.
 #[derive(Debug, Clone)]
-pub struct Extent {
+pub struct TokenExtent {
     pub scopes: Scopes,
     /// None: the default audience.
     pub resources: Resources,
+}
+
+/// What tokens are issued for.
+#[derive(Debug, Clone)]
+pub struct Entitlement {
+    pub authorization: Authorization,
+    pub extent: TokenExtent,
+    /// Of the refresh token, if there is one.
+    pub generation: i64,
 }
 
 /// What a token response carries; a JWT is signed from it behind the transaction.
@@ -156,30 +165,27 @@ pub struct Extent {
 pub struct Issuance {
     pub authorization: Authorization,
     pub workspaces: Vec<WorkspaceId>,
-    pub extent: Extent,
+    pub extent: TokenExtent,
     pub access_token_id: AccessTokenId,
     pub issued_at: Timestamp,
     pub expires_at: Timestamp,
-    pub minted: Minted,
+    pub minted: MintedTokens,
 }
 
-/// Writes what a token response leaves behind: a row for an opaque access token and one for the refresh token, of this
-/// `generation`. Nothing is issued, and nothing consumed, for who has lost the rights that were authorized.
+/// Writes what a token response leaves behind: a row for an opaque access token and one for the refresh token. Nothing is issued, and nothing consumed, for who has lost the rights that were authorized.
 pub fn issue(
     tx: &mut Tx,
     catalogue: &Catalogue,
     terms: &Terms,
-    authorization: Authorization,
-    extent: Extent,
-    generation: i64,
-    minted: Minted,
+    entitlement: Entitlement,
+    minted: &MintedTokens,
 ) -> Result<Issuance, Refusal> {
-    let now = tx.now;
+    let (now, generation) = (tx.now, entitlement.generation);
     ensure(
-        access::is_live(tx, catalogue, &authorization, now)?,
+        access::is_live(tx, catalogue, &entitlement.authorization, now)?,
         Refusal::Forbidden(RIGHTS_LOST),
     )?;
-    let issuance = draft(now, terms, authorization, extent, minted);
+    let issuance = draft(now, terms, entitlement, minted.clone());
     if let Some((_, digest)) = &issuance.minted.access_token {
         tx.insert_access_token(&AccessToken {
             id: issuance.access_token_id,
@@ -219,10 +225,14 @@ const RIGHTS_LOST: &str = "Who authorized this, or the organization, has lost ac
 pub fn draft(
     now: Timestamp,
     terms: &Terms,
-    authorization: Authorization,
-    extent: Extent,
-    minted: Minted,
+    entitlement: Entitlement,
+    minted: MintedTokens,
 ) -> Issuance {
+    let Entitlement {
+        authorization,
+        extent,
+        ..
+    } = entitlement;
     Issuance {
         workspaces: Vec::new(),
         extent,

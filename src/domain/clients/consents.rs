@@ -11,6 +11,7 @@ use crate::domain::clients::authorizations;
 use crate::domain::clients::authorizations::Terms;
 use crate::domain::clients::clients;
 use crate::domain::clients::clients::Client;
+use crate::domain::desk::Desk;
 use crate::domain::plans::plans;
 use crate::domain::{Refusal, ensure};
 use crate::store::applications::Application;
@@ -51,8 +52,8 @@ pub fn eligible_organizations(
 ) -> Result<Vec<Organization>, Error> {
     let mut eligible = Vec::new();
     for organization in snapshot.list_organizations_of(user)? {
-        let member = snapshot.find_member(organization.id, user)?;
-        let acts = member.is_some_and(|member| member.acts(now));
+        let membership = snapshot.find_membership(organization.id, user, now)?;
+        let acts = membership.is_some_and(|membership| membership.suspended.is_none());
         if acts && is_eligible(snapshot, catalogue, client, &organization, now)? {
             eligible.push(organization);
         }
@@ -111,11 +112,17 @@ pub fn keep_request(tx: &mut Tx, request: &AuthorizationRequest) -> Result<(), E
         .map(drop)
 }
 
+/// A validated request of a client, and the digest of the code that is to answer it.
+#[derive(Debug, Clone, Copy)]
+pub struct CodeRequest<'a> {
+    pub client: &'a Client,
+    pub request: &'a AuthorizationRequest,
+    pub code: &'a Digest,
+}
+
 /// What the person chose on the consent page.
 #[derive(Debug, Clone)]
-pub struct Choice {
-    pub user: UserId,
-    pub organization: OrganizationId,
+pub struct ConsentChoice {
     /// Empty with `all_workspaces` only.
     pub workspaces: Vec<WorkspaceId>,
     pub all_workspaces: bool,
@@ -124,35 +131,38 @@ pub struct Choice {
 /// The person allowed the request: an authorization whose code waits to be redeemed. Runs behind the organization's lock:
 /// the consent is one.
 pub fn allow(
-    tx: &mut Tx,
-    catalogue: &Catalogue,
-    config: &OAuth,
-    client: &Client,
-    request: &AuthorizationRequest,
-    choice: &Choice,
-    code: Digest,
+    desk: &mut Desk,
+    asked: &CodeRequest,
+    choice: &ConsentChoice,
 ) -> Result<Authorization, Refusal> {
-    take_request(tx, request)?;
-    let organization = tx
-        .find_organization(choice.organization)?
+    let (now, catalogue) = (desk.now(), &desk.settings.catalogue);
+    let (organization, user) = (desk.organization, desk.asker.user);
+    take_request(desk.tx, asked.request)?;
+    let membership = desk
+        .tx
+        .find_membership(organization, user, now)?
+        .filter(|membership| membership.suspended.is_none())
         .ok_or(Refusal::NotFound)?;
-    let now = tx.now;
+    let application = &asked.client.application;
     ensure(
-        is_eligible(tx, catalogue, &client.application, &organization, now)?,
+        is_eligible(
+            desk.tx,
+            catalogue,
+            application,
+            &membership.organization,
+            now,
+        )?,
         Refusal::NotFound,
     )?;
-    let member = tx
-        .find_member(choice.organization, choice.user)?
-        .ok_or(Refusal::NotFound)?;
-    ensure(member.acts(now), Refusal::NotFound)?;
     let request = &AuthorizationRequest {
-        scopes: within_licence(catalogue, &member, &request.scopes)?,
-        ..request.clone()
+        scopes: within_licence(catalogue, &membership.member, &asked.request.scopes)?,
+        ..asked.request.clone()
     };
-    let (is_admin, own) = own_workspaces(tx, choice.organization, choice.user)?;
+    let asked = CodeRequest { request, ..*asked };
+    let (is_admin, own) = own_workspaces(desk.tx, organization, user)?;
     let reach = check_choice(choice, is_admin, &own)?;
-    let consent = remember(tx, client, request, choice, reach)?;
-    authorize(tx, config, client, request, &consent, code)
+    let consent = remember(desk, &asked, choice, reach)?;
+    authorize(desk.tx, &desk.settings.oauth, &asked, &consent)
 }
 
 /// What a read-only member can let an application do: scopes by which nothing can be read fall away (A1).
@@ -181,27 +191,29 @@ fn within_licence(
 /// Writes what was allowed: workspaces are those chosen last. More scopes join those of before, but only where all of them
 /// were allowed: for what no page showed together, nothing is remembered.
 fn remember(
-    tx: &mut Tx,
-    client: &Client,
-    request: &AuthorizationRequest,
-    choice: &Choice,
+    desk: &mut Desk,
+    asked: &CodeRequest,
+    choice: &ConsentChoice,
     reach: ReachKind,
 ) -> Result<Consent, Refusal> {
+    let (now, organization, user) = (desk.now(), desk.organization, desk.asker.user);
+    let (application, request) = (asked.client.application.id, asked.request);
     let workspaces = if reach == ReachKind::Workspaces {
         choice.workspaces.as_slice()
     } else {
         &[]
     };
-    let before = tx.list_live_consents(choice.user, client.application.id)?;
+    let before = desk.tx.list_live_consents(user, application)?;
     if let Some(consent) = before
         .into_iter()
-        .find(|consent| consent.organization_id == choice.organization)
+        .find(|consent| consent.organization_id == organization)
     {
-        let scopes: Scopes = match is_within(tx, &consent, reach, workspaces)? {
+        let scopes: Scopes = match is_within(desk.tx, &consent, reach, workspaces)? {
             true => consent.scopes.iter().chain(request.scopes.iter()).collect(),
             false => request.scopes.clone(),
         };
-        tx.change_consent(&consent, &scopes, reach, workspaces)?;
+        desk.tx
+            .change_consent(&consent, &scopes, reach, workspaces)?;
         return Ok(Consent {
             scopes,
             reach,
@@ -209,24 +221,22 @@ fn remember(
         });
     }
     let consent = Consent {
-        id: ConsentId::generate(tx.now),
-        user_id: choice.user,
-        application_id: client.application.id,
-        organization_id: choice.organization,
+        id: ConsentId::generate(now),
+        user_id: user,
+        application_id: application,
+        organization_id: organization,
         scopes: request.scopes.clone(),
         reach,
         state: ConsentState::Active,
-        created_at: tx.now,
-        updated_at: tx.now,
+        created_at: now,
+        updated_at: now,
         revoked_at: None,
     };
-    tx.insert_consent(&consent, workspaces)?;
-    tx.record(
-        Some(choice.organization),
-        Some(choice.user),
+    desk.tx.insert_consent(&consent, workspaces)?;
+    desk.record(
         Event::ConsentGiven,
         consent.id.as_str(),
-        client.application.id.as_str(),
+        application.as_str(),
     )?;
     Ok(consent)
 }
@@ -285,9 +295,7 @@ fn remembered(
     if alike.is_empty() || !request.scopes.is_subset_of(&shown) {
         return Ok(None);
     }
-    let choice = Choice {
-        user,
-        organization: organization.id,
+    let choice = ConsentChoice {
         workspaces: snapshot.list_consent_workspaces(consent.id)?,
         all_workspaces: consent.reach == ReachKind::Organization,
     };
@@ -301,12 +309,13 @@ fn remembered(
 pub fn allow_again(
     tx: &mut Tx,
     config: &OAuth,
-    client: &Client,
-    request: &AuthorizationRequest,
+    asked: &CodeRequest,
     user: UserId,
     eligible: &[Organization],
-    code: Digest,
 ) -> Result<bool, Refusal> {
+    let CodeRequest {
+        client, request, ..
+    } = *asked;
     let Some(consent) = remembered(tx, client, request, user, eligible)? else {
         return Ok(false);
     };
@@ -319,32 +328,31 @@ pub fn allow_again(
     let Some(consent) = remembered(tx, client, request, user, eligible)? else {
         return Ok(false);
     };
-    authorize(tx, config, client, request, &consent, code).map(|_| true)
+    authorize(tx, config, asked, &consent).map(|_| true)
 }
 
 fn authorize(
     tx: &mut Tx,
     config: &OAuth,
-    client: &Client,
-    request: &AuthorizationRequest,
+    asked: &CodeRequest,
     consent: &Consent,
-    code: Digest,
 ) -> Result<Authorization, Refusal> {
-    let terms = Terms::of(config, &client.application);
+    let (application, request) = (&asked.client.application, asked.request);
+    let terms = Terms::of(config, application);
     let code_expires_at = tx.now.plus_seconds(config.code_seconds);
     let authorization = Authorization {
         id: AuthorizationId::generate(tx.now),
         kind: GrantKind::AuthorizationCode,
-        application_id: client.application.id,
+        application_id: application.id,
         organization_id: consent.organization_id,
         user_id: consent.user_id,
-        environment: client.application.environment,
+        environment: application.environment,
         scopes: request.scopes.clone(),
         reach: consent.reach,
         state: AuthorizationState::Pending,
         redirect_uri: Some(request.redirect_uri.clone()),
         code_challenge: request.code_challenge.clone(),
-        code_digest: Some(code),
+        code_digest: Some(asked.code.clone()),
         code_expires_at: Some(code_expires_at),
         wrong_verifiers: 0,
         created_at: tx.now,
@@ -360,13 +368,13 @@ fn authorize(
     let workspaces = tx.list_consent_workspaces(consent.id)?;
     tx.insert_authorization(&authorization, &workspaces)?;
     end_oldest(tx, consent.id, AuthorizationState::Pending, MOST_CODES)?;
-    let (organization, application) = (consent.organization_id, client.application.id);
+    let organization = consent.organization_id;
     tx.record(
         Some(organization),
         Some(consent.user_id),
         Event::AuthorizationAllowed,
         authorization.id.as_str(),
-        application.as_str(),
+        application.id.as_str(),
     )?;
     Ok(authorization)
 }
@@ -396,7 +404,11 @@ fn end_oldest(
     })
 }
 
-fn check_choice(choice: &Choice, is_admin: bool, own: &[Workspace]) -> Result<ReachKind, Refusal> {
+fn check_choice(
+    choice: &ConsentChoice,
+    is_admin: bool,
+    own: &[Workspace],
+) -> Result<ReachKind, Refusal> {
     let invalid = |message: &str| Refusal::Invalid(vec![("workspace", message.to_owned())]);
     if choice.all_workspaces {
         ensure(

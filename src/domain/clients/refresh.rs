@@ -23,7 +23,7 @@ const TWIN_SECONDS: i64 = 60;
 
 /// What a presented refresh token turns out to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
+pub enum Judgement {
     /// The live one.
     Live,
     /// Its answer, or the answer of one in the same place, was lost.
@@ -33,12 +33,12 @@ pub enum Standing {
 }
 
 /// `live` is the family's live token.
-pub fn judge(token: &RefreshToken, live: Option<&RefreshToken>, now: Timestamp) -> Standing {
+pub fn judge(token: &RefreshToken, live: Option<&RefreshToken>, now: Timestamp) -> Judgement {
     let Some(live) = live else {
-        return Standing::Stolen;
+        return Judgement::Stolen;
     };
     let next_to = match token.state {
-        RefreshTokenState::Active => return Standing::Live,
+        RefreshTokenState::Active => return Judgement::Live,
         RefreshTokenState::Consumed => token.generation + 1 == live.generation,
         // a twin of the lost answer: it arrived after all, before anything else did
         RefreshTokenState::Replaced => {
@@ -49,9 +49,9 @@ pub fn judge(token: &RefreshToken, live: Option<&RefreshToken>, now: Timestamp) 
         }
     };
     if next_to && !was_received(live) {
-        Standing::Lost
+        Judgement::Lost
     } else {
-        Standing::Stolen
+        Judgement::Stolen
     }
 }
 
@@ -66,14 +66,14 @@ pub fn take(
     tx: &mut Tx,
     authorization: &Authorization,
     token: &RefreshToken,
-    standing: Standing,
+    judged: Judgement,
     live: Option<&RefreshToken>,
 ) -> Result<Option<i64>, Error> {
-    match (standing, live) {
-        (Standing::Live, _) => tx
+    match (judged, live) {
+        (Judgement::Live, _) => tx
             .consume_refresh_token(token.id)
             .map(|()| Some(token.generation + 1)),
-        (Standing::Lost, Some(live)) => replace(tx, authorization, live),
+        (Judgement::Lost, Some(live)) => replace(tx, authorization, live),
         _ => stolen(tx, authorization, token).map(|()| None),
     }
 }
@@ -143,8 +143,8 @@ mod tests {
     #[test]
     fn only_the_neighbour_of_an_unseen_pair_has_lost_an_answer() {
         // 9700-35, 9700-36
+        use Judgement::{Live, Lost, Stolen};
         use RefreshTokenState::{Active, Consumed, Replaced};
-        use Standing::{Live, Lost, Stolen};
         let (unseen, seen) = (token(5, Active, false), token(5, Active, true));
         for (presented, generation, live, expected) in [
             (Active, 5, Some(&unseen), Live),
@@ -185,7 +185,7 @@ mod tests {
                 Some(&old),
                 NOW
             ),
-            Standing::Stolen
+            Judgement::Stolen
         );
     }
 }

@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use crate::app::App;
-use crate::config::{Catalogue, OAuth};
 use crate::crypto::digest::{Digest, Purpose};
 use crate::crypto::format::{TokenKind, is_token};
-use crate::domain::clients::authorizations::{self, Extent, Issuance, Minted, Terms};
+use crate::domain::clients::authorizations::{
+    self, Entitlement, Issuance, MintedTokens, Terms, TokenExtent,
+};
 use crate::domain::clients::clients::Client;
 use crate::domain::clients::consents;
 use crate::domain::ensure;
+use crate::domain::settings::Settings;
 use crate::oauth::error::{Code, Error};
 use crate::oauth::{oxide, pkce, resource, token_response};
 use crate::store::authorizations::Authorization;
@@ -54,21 +56,20 @@ pub async fn exchange(
         &client,
         client.application.may_use(GrantType::RefreshToken),
     );
-    let (config, catalogue) = (Arc::clone(&app.config), Arc::clone(&app.catalogue));
+    let settings = Arc::clone(&app.settings);
     app.store
         .write(facts.now, move |tx| {
-            redeem(tx, &catalogue, &config.oauth, &client, request, minted)
+            redeem(tx, &settings, &client, &request, &minted)
         })
         .await
 }
 
 fn redeem(
     tx: &mut Tx,
-    catalogue: &Catalogue,
-    config: &OAuth,
+    settings: &Settings,
     client: &Client,
-    request: Request,
-    minted: Minted,
+    request: &Request,
+    minted: &MintedTokens,
 ) -> Result<Verdict<Issuance, Error>, Error> {
     let authorization = tx
         .find_authorization_by_code(&request.candidates)?
@@ -112,7 +113,7 @@ fn redeem(
         Code::InvalidGrant.because("The person signed out before the code was redeemed."),
     )?;
     let resources = resource::narrow(&authorization.resources, &request.resources)?;
-    let terms = Terms::of(config, &client.application);
+    let terms = Terms::of(&settings.oauth, &client.application);
     // before the code: who revokes the consent takes the same order
     if let Some(consent) = authorization.consent_id {
         connect(tx, consent)?;
@@ -122,23 +123,25 @@ fn redeem(
         Err(store::Error::NotFound) => return replayed(tx, &authorization, proven),
         Err(error) => return Err(error.into()),
     }
-    let extent = Extent {
+    let extent = TokenExtent {
         scopes: authorization
             .scopes
             .intersection(&client.application.scopes),
         resources,
     };
-    let authorization = Authorization {
-        state: AuthorizationState::Active,
-        ..authorization
+    let entitlement = Entitlement {
+        authorization: Authorization {
+            state: AuthorizationState::Active,
+            ..authorization
+        },
+        extent,
+        generation: 0,
     };
     Ok(Verdict::Done(authorizations::issue(
         tx,
-        catalogue,
+        &settings.catalogue,
         &terms,
-        authorization,
-        extent,
-        0,
+        entitlement,
         minted,
     )?))
 }

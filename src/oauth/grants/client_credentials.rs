@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use crate::app::App;
-use crate::domain::clients::authorizations::{self, Extent, Issuance, Terms, negotiate_scopes};
+use crate::domain::clients::authorizations::{
+    self, Entitlement, Issuance, Terms, TokenExtent, negotiate_scopes,
+};
 use crate::domain::clients::clients::Client;
 use crate::domain::ensure;
 use crate::oauth::error::{Code, Error};
@@ -33,10 +35,12 @@ pub async fn exchange(
     })?;
     let resources = resource::asked(form)?;
     resource::ensure_known(app, &resources, client.application.environment).await?;
-    let (extent, terms) = (
-        Extent { scopes, resources },
-        Terms::of(&app.config.oauth, &client.application),
-    );
+    let terms = Terms::of(&app.config.oauth, &client.application);
+    let entitlement = Entitlement {
+        authorization,
+        extent: TokenExtent { scopes, resources },
+        generation: 0,
+    };
     // RFC 6749 §4.4.3: no refresh token
     let minted = token_response::mint(app, &client, false);
     if minted.access_token.is_none() {
@@ -44,8 +48,7 @@ pub async fn exchange(
         return Ok(authorizations::draft(
             facts.now,
             &terms,
-            authorization,
-            extent,
+            entitlement,
             minted,
         ));
     }
@@ -56,10 +59,8 @@ pub async fn exchange(
                 tx,
                 &catalogue,
                 &terms,
-                authorization,
-                extent,
-                0,
-                minted,
+                entitlement.clone(),
+                &minted,
             )?))
         })
         .await

@@ -1,15 +1,17 @@
-//! refresh_token — RFC 6749 §6, rotating with proof of receipt (RFC 9700 §4.14.2, `domain/refresh.rs`)
+//! refresh_token — RFC 6749 §6, rotating with proof of receipt (RFC 9700 §4.14.2, `domain/clients/refresh.rs`)
 
 use std::sync::Arc;
 
 use crate::app::App;
-use crate::config::{Catalogue, OAuth};
 use crate::crypto::digest::{Digest, Purpose};
 use crate::crypto::format::{TokenKind, is_token};
-use crate::domain::clients::authorizations::{self, Extent, Issuance, Minted, Terms};
+use crate::domain::clients::authorizations::{
+    self, Entitlement, Issuance, MintedTokens, Terms, TokenExtent,
+};
 use crate::domain::clients::clients::Client;
-use crate::domain::clients::refresh::{self, Standing};
+use crate::domain::clients::refresh::{self, Judgement};
 use crate::domain::ensure;
+use crate::domain::settings::Settings;
 use crate::oauth::error::{Code, Error};
 use crate::oauth::{oxide, resource, token_response};
 use crate::store::authorizations::Authorization;
@@ -56,21 +58,20 @@ pub async fn exchange(
         resources: resource::asked(form)?,
     };
     let minted = token_response::mint(app, &client, client.application.rotates());
-    let (config, catalogue) = (Arc::clone(&app.config), Arc::clone(&app.catalogue));
+    let settings = Arc::clone(&app.settings);
     app.store
         .write(facts.now, move |tx| {
-            exchange_once(tx, &catalogue, &config.oauth, &client, &request, minted)
+            exchange_once(tx, &settings, &client, &request, &minted)
         })
         .await
 }
 
 fn exchange_once(
     tx: &mut Tx,
-    catalogue: &Catalogue,
-    config: &OAuth,
+    settings: &Settings,
     client: &Client,
     request: &Request,
-    minted: Minted,
+    minted: &MintedTokens,
 ) -> Result<Verdict<Issuance, Error>, Error> {
     let refresh_token = tx
         .find_refresh_token_by_digest(&request.candidates)?
@@ -83,7 +84,7 @@ fn exchange_once(
         authorization.application_id == client.application.id,
         Code::InvalidGrant,
     )?;
-    let terms = Terms::of(config, &client.application);
+    let terms = Terms::of(&settings.oauth, &client.application);
     hold(tx, &terms, &authorization)?;
     // read again: whoever held the family before may have changed it
     let refresh_token = tx
@@ -91,15 +92,15 @@ fn exchange_once(
         .ok_or(Code::InvalidGrant)?;
     let live = tx.find_live_refresh_token(authorization.id)?;
     let now = tx.now;
-    let standing = refresh::judge(&refresh_token, live.as_ref(), now);
-    if standing == Standing::Stolen {
-        refresh::take(tx, &authorization, &refresh_token, standing, live.as_ref())?;
+    let judged = refresh::judge(&refresh_token, live.as_ref(), now);
+    if judged == Judgement::Stolen {
+        refresh::take(tx, &authorization, &refresh_token, judged, live.as_ref())?;
         return Ok(stolen());
     }
     // one that stands for a lost answer lives as long as that answer would have
     let lives_as = live
         .as_ref()
-        .filter(|_| standing == Standing::Lost)
+        .filter(|_| judged == Judgement::Lost)
         .unwrap_or(&refresh_token);
     let in_time = lives_as.expires_at > now && authorization.expires_at.is_none_or(|end| end > now);
     ensure(
@@ -114,12 +115,12 @@ fn exchange_once(
         Code::InvalidGrant.because("The application may have none of these scopes any more."),
     )?;
     let resources = resource::narrow(&authorization.resources, &request.resources)?;
-    let extent = Extent { scopes, resources };
+    let extent = TokenExtent { scopes, resources };
     let generation = if terms.rotates {
-        refresh::take(tx, &authorization, &refresh_token, standing, live.as_ref())?
+        refresh::take(tx, &authorization, &refresh_token, judged, live.as_ref())?
     } else {
         // the application keeps its token: it lives on from here
-        ensure(standing == Standing::Live, Code::InvalidGrant)?;
+        ensure(judged == Judgement::Live, Code::InvalidGrant)?;
         tx.extend_refresh_token(
             refresh_token.id,
             terms.refresh_token_end(now, &authorization),
@@ -130,13 +131,16 @@ fn exchange_once(
     let Some(generation) = generation else {
         return Ok(stolen());
     };
-    Ok(Verdict::Done(authorizations::issue(
-        tx,
-        catalogue,
-        &terms,
+    let entitlement = Entitlement {
         authorization,
         extent,
         generation,
+    };
+    Ok(Verdict::Done(authorizations::issue(
+        tx,
+        &settings.catalogue,
+        &terms,
+        entitlement,
         minted,
     )?))
 }
