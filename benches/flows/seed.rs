@@ -9,9 +9,13 @@ use countersign::config::{ADMIN_ROLE, Config};
 use countersign::crypto::digest::{Digest, Purpose};
 use countersign::crypto::format::{TokenKind, mint_token};
 use countersign::domain::Refusal;
-use countersign::domain::clients::applications::{self, NewApplication, RefreshPolicy};
+use countersign::domain::clients::applications::{self, NewApplication};
+use countersign::domain::clients::settings::RefreshPolicy;
+use countersign::domain::desk::Desk;
 use countersign::domain::people::accounts::{self, NewPerson};
 use countersign::domain::people::sessions;
+use countersign::domain::rights::asker::Asker;
+use countersign::domain::settings::Settings;
 use countersign::store::organizations::Organization;
 use countersign::store::{self, Database, Tx, Verdict};
 use countersign::types::email::Mailbox;
@@ -133,6 +137,13 @@ fn person(
         grants: GrantTypes::ALL,
         refresh: RefreshPolicy::default(),
     };
-    let application = applications::create(tx, config, &home.organization, user, new)?.id;
+    let settings = Settings::new(config).map_err(|_| Refusal::NotFound)?;
+    let mut desk = Desk {
+        tx,
+        settings: &settings,
+        organization: home.organization.id,
+        asker: &Asker::person(user),
+    };
+    let application = applications::create(&mut desk, &new)?.id;
     Ok((home, application))
 }

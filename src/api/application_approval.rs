@@ -11,8 +11,8 @@ use super::input::{Input, NoBody, NoQuery};
 use crate::domain::Refusal;
 use crate::domain::clients::applications;
 use crate::domain::clients::approval;
-use crate::store::Tx;
-use crate::types::id::ApplicationId;
+use crate::domain::desk::Desk;
+use crate::store::applications::Application;
 use crate::web::problem::Problem;
 
 /// Why.
@@ -29,60 +29,49 @@ pub async fn request(
     call: Call,
     input: Input<ApplicationPath, NoQuery, NoBody>,
 ) -> Result<Answer<DetailView>, Problem> {
-    let (organization, caller, id) = (call.organization()?, call.caller, input.path.id);
-    call.ensure_for_organization()?;
-    then(&call, id, move |tx| {
-        approval::request(tx, organization, caller, id)
-    })
-    .await
+    then(&call, move |desk| approval::request(desk, input.path.id)).await
 }
 
 pub async fn approve(
     call: Call,
     input: Input<ApplicationPath, NoQuery, NoBody>,
 ) -> Result<Answer<DetailView>, Problem> {
-    let (caller, id) = (call.caller, input.path.id);
-    then(&call, id, move |tx| approval::approve(tx, caller, id)).await
+    then(&call, move |desk| approval::approve(desk, input.path.id)).await
 }
 
 pub async fn refuse(
     call: Call,
     input: Input<ApplicationPath, NoQuery, ReasonBody>,
 ) -> Result<Answer<DetailView>, Problem> {
-    let (caller, id, reason) = (call.caller, input.path.id, input.body.reason);
-    then(&call, id, move |tx| {
-        approval::refuse(tx, caller, id, &reason)
-    })
-    .await
+    let (id, reason) = (input.path.id, input.body.reason);
+    then(&call, move |desk| approval::refuse(desk, id, &reason)).await
 }
 
 pub async fn stop(
     call: Call,
     input: Input<ApplicationPath, NoQuery, ReasonBody>,
 ) -> Result<Answer<DetailView>, Problem> {
-    let (caller, id, reason) = (call.caller, input.path.id, input.body.reason);
-    then(&call, id, move |tx| approval::stop(tx, caller, id, &reason)).await
+    let (id, reason) = (input.path.id, input.body.reason);
+    then(&call, move |desk| approval::stop(desk, id, &reason)).await
 }
 
 pub async fn resume(
     call: Call,
     input: Input<ApplicationPath, NoQuery, NoBody>,
 ) -> Result<Answer<DetailView>, Problem> {
-    let (caller, id) = (call.caller, input.path.id);
-    then(&call, id, move |tx| approval::resume(tx, caller, id)).await
+    then(&call, move |desk| approval::resume(desk, input.path.id)).await
 }
 
 /// Decides about an application of the organization that was named, and shows it.
 async fn then(
     call: &Call,
-    id: ApplicationId,
-    decide: impl FnOnce(&mut Tx) -> Result<(), Refusal> + Send + 'static,
+    mut decide: impl FnMut(&mut Desk<'_, '_>) -> Result<Application, Refusal> + Send + 'static,
 ) -> Result<Answer<DetailView>, Problem> {
-    let (organization, caller) = (call.organization()?, call.caller);
-    let change = move |tx: &mut Tx| {
-        applications::find_own(tx, organization, id)?;
-        decide(tx)?;
-        applications::get(tx, organization, caller, id)
+    let change = move |desk: &mut Desk| {
+        let decided = decide(desk)?;
+        Ok(applications::describe(desk.tx, decided)?)
     };
-    Ok(Answer::of(call.write(organization, change).await?.into()))
+    Ok(Answer::of(
+        call.change(call.organization()?, change).await?.into(),
+    ))
 }

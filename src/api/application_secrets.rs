@@ -9,11 +9,10 @@ use super::applications::ApplicationPath;
 use super::call::Call;
 use super::input::{Input, NoBody, NoQuery};
 use crate::domain::Refusal;
-use crate::domain::clients::applications;
 use crate::domain::clients::secrets::{self, Others};
+use crate::domain::desk::Desk;
 use crate::store::application_secrets::ApplicationSecret;
-use crate::store::{Snapshot, Tx};
-use crate::types::id::{ApplicationId, ClientSecretId, OrganizationId};
+use crate::types::id::{ApplicationId, ClientSecretId};
 use crate::web::problem::Problem;
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -47,28 +46,21 @@ pub async fn create(
     call: Call,
     input: Input<ApplicationPath, NoQuery, NewSecretBody>,
 ) -> Result<Answer<CreatedSecretView>, Problem> {
-    let (organization, caller, id) = (call.organization()?, call.caller, input.path.id);
-    call.ensure_for_organization()?;
+    let id = input.path.id;
     let others = if input.body.revoke_others {
         Others::Revoke
     } else {
         Others::Keep
     };
     let (secret, stored) = call.app.mint_client_secret();
-    let create = move |tx: &mut Tx| {
-        let (_, made) = secrets::create(tx, organization, caller, id, &stored, others)?;
-        Ok((made.to_string(), find(tx, organization, id, made)?))
+    let create = move |desk: &mut Desk| {
+        let (_, made) = secrets::create(desk, id, &stored, others)?;
+        Ok((made.to_string(), secrets::get_made(desk, id, made)?))
     };
-    let again = move |tx: &mut Tx, made: &str| {
-        applications::ensure_manager(tx, organization, caller)?;
-        find(
-            tx,
-            organization,
-            id,
-            made.parse().map_err(|_| Refusal::NotFound)?,
-        )
+    let again = move |desk: &mut Desk, made: &str| {
+        secrets::get_made(desk, id, made.parse().map_err(|_| Refusal::NotFound)?)
     };
-    let made = call.create(organization, create, again).await?;
+    let made = call.make(call.organization()?, create, again).await?;
     let client_secret = (!made.replayed).then(|| secret.expose().to_owned());
     let location = |row: &ApplicationSecret| format!("/v1/applications/{id}/secrets/{}", row.id);
     Ok(Answer::made(made, location, |row| CreatedSecretView {
@@ -77,28 +69,12 @@ pub async fn create(
     }))
 }
 
-fn find(
-    snapshot: &mut Snapshot,
-    organization: OrganizationId,
-    id: ApplicationId,
-    secret: ClientSecretId,
-) -> Result<ApplicationSecret, Refusal> {
-    applications::find_own(snapshot, organization, id)?;
-    snapshot
-        .find_application_secret(id, secret)?
-        .ok_or(Refusal::NotFound)
-}
-
 pub async fn delete(
     call: Call,
     input: Input<SecretPath, NoQuery, NoBody>,
 ) -> Result<Answer<NoContent>, Problem> {
-    let (organization, caller) = (call.organization()?, call.caller);
-    call.ensure_for_organization()?;
     let SecretPath { id, secret } = input.path;
-    call.write(organization, move |tx| {
-        secrets::revoke(tx, organization, caller, id, secret)
-    })
-    .await?;
+    let revoke = move |desk: &mut Desk| secrets::revoke(desk, id, secret);
+    call.change(call.organization()?, revoke).await?;
     Ok(Answer::none())
 }

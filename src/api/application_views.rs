@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::input::present;
 use crate::domain::Refusal;
-use crate::domain::clients::applications::{Detail, NewApplication, RefreshPolicy};
-use crate::domain::clients::settings::Settings;
+use crate::domain::clients::applications::{NewApplication, OwnApplication};
+use crate::domain::clients::settings::{ApplicationSettings, RefreshPolicy};
 use crate::store::application_secrets::{ApplicationSecret, NewSecret};
 use crate::store::applications::Application;
 use crate::types::environment::Environment;
@@ -153,20 +153,20 @@ impl From<Application> for ApplicationView {
     }
 }
 
-impl From<Detail> for DetailView {
-    fn from(detail: Detail) -> Self {
+impl From<OwnApplication> for DetailView {
+    fn from(own: OwnApplication) -> Self {
         Self {
-            redirect_uris: detail
+            redirect_uris: own
                 .redirect_uris
                 .iter()
                 .map(RedirectUri::to_string)
                 .collect(),
-            role: detail
+            role: own
                 .role
-                .filter(|_| detail.application.may_use(GrantType::ClientCredentials)),
-            secrets: detail.secrets.into_iter().map(SecretView::from).collect(),
-            connected_people: detail.people,
-            application: detail.application.into(),
+                .filter(|_| own.application.may_use(GrantType::ClientCredentials)),
+            secrets: own.secrets.into_iter().map(SecretView::from).collect(),
+            connected_people: own.people,
+            application: own.application.into(),
         }
     }
 }
@@ -263,20 +263,26 @@ pub struct ApplicationChangeBody {
 
 impl ApplicationChangeBody {
     /// The settings as they are, with what changes.
-    pub fn apply(self, current: Settings) -> Result<Settings, Refusal> {
-        Ok(Settings {
-            name: self.name.unwrap_or(current.name),
+    pub fn apply(&self, current: ApplicationSettings) -> Result<ApplicationSettings, Refusal> {
+        Ok(ApplicationSettings {
+            name: self.name.clone().unwrap_or(current.name),
             redirect_uris: self
                 .redirect_uris
-                .map_or(Ok(current.redirect_uris), |uris| redirect_uris(&uris))?,
+                .as_ref()
+                .map_or(Ok(current.redirect_uris), |uris| redirect_uris(uris))?,
             scopes: self
                 .scopes
-                .map_or(Ok(current.scopes), |names| scopes(&names))?,
+                .as_ref()
+                .map_or(Ok(current.scopes), |names| scopes(names))?,
             grants: self
                 .grants
-                .map_or(current.grants, |grants| grants.into_iter().collect()),
-            role: self.role.unwrap_or(current.role),
-            refresh: self.refresh.map_or(current.refresh, RefreshPolicy::from),
+                .as_ref()
+                .map_or(current.grants, |grants| grants.iter().copied().collect()),
+            role: self.role.clone().unwrap_or(current.role),
+            refresh: self
+                .refresh
+                .clone()
+                .map_or(current.refresh, RefreshPolicy::from),
         })
     }
 }

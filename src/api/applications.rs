@@ -1,6 +1,4 @@
-//! `/v1/applications`: OAuth applications of an organization. Their rules are the Dev Centre's (`domain/applications.rs`).
-
-use std::sync::Arc;
+//! `/v1/applications`: OAuth applications of an organization. Their rules are the Dev Centre's (`domain/clients/`).
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -12,14 +10,14 @@ use super::application_views::{
 use super::call::Call;
 use super::input::{Input, NoBody, NoPath, NoQuery};
 use super::page::{Cursor, Limit, Page};
-use crate::domain::Refusal;
-use crate::domain::clients::applications::{self, Detail};
+use crate::domain::clients::applications::{self, OwnApplication};
 use crate::domain::clients::settings;
-use crate::store::Tx;
+use crate::domain::desk::{Desk, View};
+use crate::domain::{Refusal, ensure};
 use crate::store::applications::OwnApplicationFilter;
 use crate::types::environment::Environment;
 use crate::types::id::ApplicationId;
-use crate::types::state::{Approval, ClientType};
+use crate::types::state::{ApplicationState, Approval, ClientType};
 use crate::web::problem::Problem;
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -47,8 +45,6 @@ pub async fn list(
     call: Call,
     input: Input<NoPath, ApplicationQuery, NoBody>,
 ) -> Result<Answer<Page<ApplicationView>>, Problem> {
-    let (organization, caller) = (call.organization()?, call.caller);
-    call.ensure_for_organization()?;
     let ApplicationQuery {
         limit,
         cursor,
@@ -65,18 +61,10 @@ pub async fn list(
         approval,
         registered,
     };
-    let rows = call
-        .read(move |snapshot| {
-            applications::list_page(
-                snapshot,
-                organization,
-                caller,
-                &filter,
-                Cursor::place(cursor),
-                limit.rows(),
-            )
-        })
-        .await?;
+    let list = move |view: &mut View| {
+        applications::list_page(view, &filter, Cursor::place(cursor), limit.rows())
+    };
+    let rows = call.ask(call.organization()?, list).await?;
     Ok(Answer::of(Page::of(
         limit,
         rows,
@@ -89,12 +77,9 @@ pub async fn get(
     call: Call,
     input: Input<ApplicationPath, NoQuery, NoBody>,
 ) -> Result<Answer<DetailView>, Problem> {
-    let (organization, caller, id) = (call.organization()?, call.caller, input.path.id);
-    call.ensure_for_organization()?;
+    let get = move |view: &mut View| applications::get(view, input.path.id);
     Ok(Answer::of(
-        call.read(move |snapshot| applications::get(snapshot, organization, caller, id))
-            .await?
-            .into(),
+        call.ask(call.organization()?, get).await?.into(),
     ))
 }
 
@@ -103,31 +88,21 @@ pub async fn create(
     call: Call,
     input: Input<NoPath, NoQuery, NewApplicationBody>,
 ) -> Result<Answer<CreatedView>, Problem> {
-    let (organization, caller) = (call.organization()?, call.caller);
-    call.ensure_for_organization()?;
     let (secret, stored) = call.app.mint_client_secret();
-    let config = Arc::clone(&call.app.config);
     let new = input.body.read(stored)?;
-    let create = move |tx: &mut Tx| {
-        let owner = tx
-            .find_organization(organization)?
-            .ok_or(Refusal::NotFound)?;
-        let made = applications::create(tx, &config, &owner, caller, new).map_err(as_fields)?;
-        Ok((
-            made.id.to_string(),
-            applications::get(tx, organization, caller, made.id)?,
-        ))
+    let create = move |desk: &mut Desk| {
+        let made = applications::create(desk, &new).map_err(as_fields)?;
+        Ok((made.id.to_string(), applications::describe(desk.tx, made)?))
     };
-    let again = move |tx: &mut Tx, id: &str| {
-        let id = id.parse().map_err(|_| Refusal::NotFound)?;
-        applications::get(tx, organization, caller, id)
+    let again = move |desk: &mut Desk, id: &str| {
+        applications::get_made(desk, id.parse().map_err(|_| Refusal::NotFound)?)
     };
-    let made = call.create(organization, create, again).await?;
+    let made = call.make(call.organization()?, create, again).await?;
     let shown = !made.replayed && made.value.application.client_type == ClientType::Confidential;
     let client_secret = shown.then(|| secret.expose().to_owned());
-    let location = |detail: &Detail| format!("/v1/applications/{}", detail.application.id);
-    Ok(Answer::made(made, location, |detail| CreatedView {
-        application: detail.into(),
+    let location = |own: &OwnApplication| format!("/v1/applications/{}", own.application.id);
+    Ok(Answer::made(made, location, |own| CreatedView {
+        application: own.into(),
         client_secret,
     }))
 }
@@ -136,30 +111,26 @@ pub async fn change(
     call: Call,
     input: Input<ApplicationPath, NoQuery, ApplicationChangeBody>,
 ) -> Result<Answer<DetailView>, Problem> {
-    let (organization, caller, id) = (call.organization()?, call.caller, input.path.id);
-    call.ensure_for_organization()?;
-    let (config, body) = (Arc::clone(&call.app.config), input.body);
-    let change = move |tx: &mut Tx| {
-        applications::ensure_manager(tx, organization, caller)?;
-        let application = applications::find_own(tx, organization, id)?;
-        let wanted = body.apply(settings::current(tx, &application)?)?;
-        settings::change(tx, &config, organization, caller, id, wanted).map_err(as_fields)?;
-        applications::get(tx, organization, caller, id)
+    let (id, body) = (input.path.id, input.body);
+    let change = move |desk: &mut Desk| {
+        let wanted = body.apply(settings::current(&mut desk.view(), id)?)?;
+        let changed = settings::change(desk, id, &wanted).map_err(as_fields)?;
+        Ok(applications::describe(desk.tx, changed)?)
     };
-    Ok(Answer::of(call.write(organization, change).await?.into()))
+    Ok(Answer::of(
+        call.change(call.organization()?, change).await?.into(),
+    ))
 }
 
-/// Ends the application, its codes and its tokens at once.
+/// Ends the application, its codes and its tokens at once. One that is deleted already is not found.
 pub async fn delete(
     call: Call,
     input: Input<ApplicationPath, NoQuery, NoBody>,
 ) -> Result<Answer<NoContent>, Problem> {
-    let (organization, caller, id) = (call.organization()?, call.caller, input.path.id);
-    call.ensure_for_organization()?;
-    let delete = move |tx: &mut Tx| {
-        applications::get(tx, organization, caller, id)?;
-        applications::delete(tx, organization, caller, id).map(drop)
+    let delete = move |desk: &mut Desk| {
+        let before = applications::delete(desk, input.path.id)?;
+        ensure(before.state == ApplicationState::Active, Refusal::NotFound)
     };
-    call.write(organization, delete).await?;
+    call.change(call.organization()?, delete).await?;
     Ok(Answer::none())
 }

@@ -1,7 +1,5 @@
 //! Changing an application: everything but its environment and client type.
 
-use std::sync::Arc;
-
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 
@@ -11,14 +9,12 @@ use super::pages::application_settings::ApplicationEditPage;
 use super::pages::applications::{ApplicationForm, ApplicationOffer};
 use super::shell::{self, Place};
 use crate::app::App;
-use crate::domain::clients::applications::Detail;
+use crate::domain::clients::applications::OwnApplication;
 use crate::domain::clients::settings;
+use crate::domain::desk::Desk;
 use crate::domain::{Refusal, ensure};
 use crate::store::applications::Application;
-use crate::store::{self, Verdict};
 use crate::types::redirect_uri::RedirectUri;
-use crate::types::time::Timestamp;
-use crate::web::facts::Facts;
 use crate::web::form::Form;
 use crate::web::html::{self, PageError};
 use crate::web::page::{FieldErrors, Section};
@@ -52,7 +48,6 @@ pub async fn form(
 pub async fn save(
     app: web::Data<App>,
     visitor: Visitor,
-    facts: Facts,
     request: HttpRequest,
     path: web::Path<(String, String)>,
     payload: web::Payload,
@@ -61,7 +56,7 @@ pub async fn save(
     visitor.check_csrf(&form)?;
     form.refuse_repeated(&application_form::SINGLE_FIELDS)?;
     let (place, found) = get(&app, &visitor, &path).await?;
-    match change(&app, &place, &found.application, &form, facts.now).await {
+    match change(&app, &visitor, &found.application, &form).await {
         Ok(changed) => Ok(html::see_other(&own_path(
             place.organization.id,
             changed.id,
@@ -95,10 +90,9 @@ pub async fn save(
 
 async fn change(
     app: &App,
-    place: &Place,
+    visitor: &Visitor,
     application: &Application,
     form: &Form,
-    now: Timestamp,
 ) -> Result<Application, Refusal> {
     // who sends these means to change them, and is told that they stay
     let fixed = ["environment", "client_type", "access_token_format"]
@@ -112,20 +106,13 @@ async fn change(
         ),
     )?;
     let settings = application_form::parse_settings(form, &app.catalogue)?;
-    let (config, organization, person, id) = (
-        Arc::clone(&app.config),
-        place.organization.id,
-        place.person,
-        application.id,
-    );
-    let write = move |tx: &mut store::Tx| {
-        settings::change(tx, &config, organization, person, id, settings).map(Verdict::Done)
-    };
-    app.store.write_organization(organization, now, write).await
+    let id = application.id;
+    let change = move |desk: &mut Desk| settings::change(desk, id, &settings);
+    shell::change(app, visitor, application.organization_id, change).await
 }
 
 /// The application as its form shows it.
-fn as_typed(found: &Detail) -> ApplicationForm {
+fn as_typed(found: &OwnApplication) -> ApplicationForm {
     let application = &found.application;
     let life = |seconds: Option<i64>| seconds.map(life_in_words).unwrap_or_default();
     ApplicationForm {

@@ -3,8 +3,8 @@
 use super::pages::applications::ApplicationForm;
 use crate::config::Catalogue;
 use crate::domain::Refusal;
-use crate::domain::clients::applications::{NewApplication, RefreshPolicy};
-use crate::domain::clients::settings::Settings;
+use crate::domain::clients::applications::NewApplication;
+use crate::domain::clients::settings::{ApplicationSettings, RefreshPolicy};
 use crate::store::application_secrets::NewSecret;
 use crate::types::environment::Environment;
 use crate::types::grant_types::GrantTypes;
@@ -38,14 +38,14 @@ type Errors = Vec<(&'static str, String)>;
 
 /// An application as it is asked for, before its secret is made.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Wanted {
+pub struct ApplicationDraft {
     environment: Environment,
     client_type: ClientType,
     access_token_format: AccessTokenFormat,
-    settings: Settings,
+    settings: ApplicationSettings,
 }
 
-impl Wanted {
+impl ApplicationDraft {
     pub fn with_secret(self, secret: NewSecret) -> NewApplication {
         let Self {
             environment,
@@ -53,7 +53,7 @@ impl Wanted {
             access_token_format,
             settings,
         } = self;
-        let Settings {
+        let ApplicationSettings {
             name,
             redirect_uris,
             scopes,
@@ -96,7 +96,7 @@ pub fn typed(form: &Form) -> ApplicationForm {
 }
 
 /// "New application".
-pub fn parse(form: &Form, catalogue: &Catalogue) -> Result<Wanted, Refusal> {
+pub fn parse(form: &Form, catalogue: &Catalogue) -> Result<ApplicationDraft, Refusal> {
     let mut errors = Errors::new();
     let environment = word(form, "environment", "Choose an environment.", &mut errors);
     let client_type = word(form, "client_type", "Choose a client type.", &mut errors);
@@ -104,7 +104,7 @@ pub fn parse(form: &Form, catalogue: &Catalogue) -> Result<Wanted, Refusal> {
     let format = word(form, "access_token_format", "Choose a format.", &mut errors);
     match (environment, client_type, format) {
         (Some(environment), Some(client_type), Some(access_token_format)) if errors.is_empty() => {
-            Ok(Wanted {
+            Ok(ApplicationDraft {
                 environment,
                 client_type,
                 access_token_format,
@@ -116,7 +116,7 @@ pub fn parse(form: &Form, catalogue: &Catalogue) -> Result<Wanted, Refusal> {
 }
 
 /// "Edit application": what may change.
-pub fn parse_settings(form: &Form, catalogue: &Catalogue) -> Result<Settings, Refusal> {
+pub fn parse_settings(form: &Form, catalogue: &Catalogue) -> Result<ApplicationSettings, Refusal> {
     let mut errors = Errors::new();
     let settings = settings(form, catalogue, &mut errors);
     if errors.is_empty() {
@@ -126,8 +126,8 @@ pub fn parse_settings(form: &Form, catalogue: &Catalogue) -> Result<Settings, Re
     }
 }
 
-fn settings(form: &Form, catalogue: &Catalogue, errors: &mut Errors) -> Settings {
-    Settings {
+fn settings(form: &Form, catalogue: &Catalogue, errors: &mut Errors) -> ApplicationSettings {
+    ApplicationSettings {
         name: form.field("name").to_owned(),
         redirect_uris: redirect_uris(form.field("redirect_uris"), errors),
         scopes: scopes(form, catalogue, errors),
@@ -231,7 +231,7 @@ mod tests {
     use super::*;
     use crate::config::Config;
 
-    fn parse_text(text: &str) -> Result<Wanted, Vec<(&'static str, String)>> {
+    fn parse_text(text: &str) -> Result<ApplicationDraft, Vec<(&'static str, String)>> {
         let config = Config::load(None, std::iter::empty()).expect("the defaults");
         let form = Form::parse(text).expect("parses");
         parse(&form, &config.catalogue().expect("the defaults")).map_err(|refusal| match refusal {

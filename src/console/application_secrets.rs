@@ -9,7 +9,7 @@ use super::pages::applications::ApplicationCreatedPage;
 use super::shell::{self, parse_id};
 use crate::app::App;
 use crate::domain::clients::secrets::{self, Others};
-use crate::store::{self, Verdict};
+use crate::domain::desk::Desk;
 use crate::types::id::{ApplicationId, ClientSecretId};
 use crate::web::facts::Facts;
 use crate::web::form::Form;
@@ -21,7 +21,6 @@ use crate::web::visitor::Visitor;
 pub async fn create(
     app: web::Data<App>,
     visitor: Visitor,
-    facts: Facts,
     request: HttpRequest,
     path: web::Path<(String, String)>,
     payload: web::Payload,
@@ -31,14 +30,9 @@ pub async fn create(
     // before the secret exists: once it does, nothing may keep its page from being shown
     let (place, found) = get(&app, &visitor, &path).await?;
     let (secret, stored) = app.mint_client_secret();
-    let (organization, person, id) = (place.organization.id, place.person, found.application.id);
-    let insert = move |tx: &mut store::Tx| {
-        secrets::create(tx, organization, person, id, &stored, Others::Keep).map(Verdict::Done)
-    };
-    let (application, _) = app
-        .store
-        .write_organization(organization, facts.now, insert)
-        .await?;
+    let (organization, id) = (place.organization.id, found.application.id);
+    let create = move |desk: &mut Desk| secrets::create(desk, id, &stored, Others::Keep);
+    let (application, _) = shell::change(&app, &visitor, organization, create).await?;
     let template = ApplicationCreatedPage {
         is_second: true,
         shell: place.shell("Secret created", Section::Applications),
@@ -79,21 +73,16 @@ pub async fn confirm_revoke(
 pub async fn revoke(
     app: web::Data<App>,
     visitor: Visitor,
-    facts: Facts,
     request: HttpRequest,
     path: web::Path<(String, String, String)>,
     payload: web::Payload,
 ) -> Result<HttpResponse, PageError> {
     let form = Form::read(&request, payload, app.config.server.max_body_bytes).await?;
     visitor.check_csrf(&form)?;
-    let (person, organization) = shell::enter(&app, &visitor, &path.0).await?;
+    let (_, organization) = shell::enter(&app, &visitor, &path.0).await?;
     let id: ApplicationId = parse_id(&path.1)?;
     let secret: ClientSecretId = parse_id(&path.2)?;
-    let end = move |tx: &mut store::Tx| {
-        secrets::revoke(tx, organization, person, id, secret).map(Verdict::Done)
-    };
-    app.store
-        .write_organization(organization, facts.now, end)
-        .await?;
+    let revoke = move |desk: &mut Desk| secrets::revoke(desk, id, secret);
+    shell::change(&app, &visitor, organization, revoke).await?;
     Ok(html::see_other(&own_path(organization, id)))
 }

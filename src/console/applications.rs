@@ -1,7 +1,5 @@
 //! OAuth applications: list, create, show, delete.
 
-use std::sync::Arc;
-
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 
@@ -16,17 +14,19 @@ use crate::app::App;
 use crate::config::{OAuth, ScopeEntry};
 use crate::crypto::Plaintext;
 use crate::domain::Refusal;
-use crate::domain::clients::applications::{self, Detail};
+use crate::domain::clients::applications::{self, OwnApplication};
 use crate::domain::clients::approval;
 use crate::domain::clients::authorizations::Terms;
+use crate::domain::clients::own_applications;
 use crate::domain::clients::secrets::MOST_LIVE;
+use crate::domain::desk::{Desk, View};
 use crate::store::application_secrets::ApplicationSecret;
 use crate::store::applications::Application;
-use crate::store::{self, Snapshot, Verdict};
 use crate::types::environment::Environment;
 use crate::types::grant_types::GrantType;
-use crate::types::id::{ApplicationId, OrganizationId, UserId};
+use crate::types::id::{ApplicationId, OrganizationId};
 use crate::types::redirect_uri::RedirectUri;
+use crate::types::right::Right;
 use crate::types::state::{Approval, ClientType};
 use crate::types::time::Timestamp;
 use crate::web::facts::Facts;
@@ -41,14 +41,15 @@ pub async fn list(
     visitor: Visitor,
     path: web::Path<String>,
 ) -> Result<HttpResponse, PageError> {
-    let question = |snapshot: &mut Snapshot, organization: OrganizationId, person: UserId| {
-        let created = applications::list(snapshot, organization, person)?;
+    let question = |view: &mut View| {
         Ok((
-            created,
-            applications::list_registered(snapshot, organization, person)?,
+            applications::list(view)?,
+            applications::list_registered(view)?,
+            may_manage(view)?,
         ))
     };
-    let (place, (created, registered)) = shell::ask(&app, &visitor, &path, question).await?;
+    let (place, (created, registered, can_create)) =
+        shell::look(&app, &visitor, &path, question).await?;
     let registered = registered.iter().map(|application| {
         (
             application.environment,
@@ -71,8 +72,7 @@ pub async fn list(
         production: production.into_iter().map(|(_, row)| row).collect(),
         production_locked: place.production_locked(),
         production_unlock: place.production_unlock(),
-        // who may not create applications may not see the list either
-        can_create: true,
+        can_create,
         next_href: None,
     };
     Ok(html::page(StatusCode::OK, &template, None))
@@ -87,7 +87,7 @@ pub async fn new(
 ) -> Result<HttpResponse, PageError> {
     visitor.require()?;
     let asked = Form::of_query(&request)?;
-    let (place, ()) = shell::ask(&app, &visitor, &path, applications::ensure_admin).await?;
+    let (place, ()) = shell::look(&app, &visitor, &path, own_applications::ensure_manages).await?;
     let mut form = ApplicationForm::default();
     if asked.field("environment") == Environment::Production.as_str()
         && place.production_locked().is_none()
@@ -111,7 +111,6 @@ pub async fn new(
 pub async fn create(
     app: web::Data<App>,
     visitor: Visitor,
-    facts: Facts,
     request: HttpRequest,
     path: web::Path<String>,
     payload: web::Payload,
@@ -120,8 +119,8 @@ pub async fn create(
     visitor.check_csrf(&form)?;
     form.refuse_repeated(&application_form::SINGLE_FIELDS)?;
     // before the secret exists: once it does, nothing may keep its page from being shown
-    let (place, ()) = shell::ask(&app, &visitor, &path, applications::ensure_admin).await?;
-    match make(&app, &place, &form, facts.now).await {
+    let (place, ()) = shell::look(&app, &visitor, &path, own_applications::ensure_manages).await?;
+    match make(&app, &visitor, &place, &form).await {
         Ok((application, secret)) => Ok(html::page(
             StatusCode::OK,
             &created_page(&place, &application, &secret),
@@ -146,6 +145,11 @@ pub async fn create(
     }
 }
 
+/// Whether the page offers to change something.
+fn may_manage(view: &mut View) -> Result<bool, Refusal> {
+    Ok(view.places_of(Right::ApplicationsManage)?.organization)
+}
+
 /// `GET /dev-centre/{organization}/applications/{id}`.
 pub async fn show(
     app: web::Data<App>,
@@ -153,29 +157,39 @@ pub async fn show(
     facts: Facts,
     path: web::Path<(String, String)>,
 ) -> Result<HttpResponse, PageError> {
-    let (place, found) = get(&app, &visitor, &path).await?;
+    visitor.require()?;
+    let id: ApplicationId = parse_id(&path.1)?;
+    let question = move |view: &mut View| Ok((applications::get(view, id)?, may_manage(view)?));
+    let (place, (found, may_manage)) = shell::look(&app, &visitor, &path.0, question).await?;
     let (issuer, own) = (
         app.issuer.as_str(),
         own_path(place.organization.id, found.application.id),
     );
     let application = &found.application;
-    let may_add =
-        application.client_type == ClientType::Confidential && found.secrets.len() < MOST_LIVE;
+    let may_add = may_manage
+        && application.client_type == ClientType::Confidential
+        && found.secrets.len() < MOST_LIVE;
     let template = ApplicationPage {
         shell: place.shell("Application", Section::Applications),
         csrf: place.csrf(),
         organization: place.link(),
-        secrets: secret_rows(&own, &found.secrets, facts.now),
+        secrets: secret_rows(&own, &found.secrets, facts.now)
+            .into_iter()
+            .map(|row| SecretRow {
+                revoke_href: row.revoke_href.filter(|_| may_manage),
+                ..row
+            })
+            .collect(),
         authorization_endpoint: format!("{issuer}/oauth2/authorize"),
         token_endpoint: format!("{issuer}/oauth2/token"),
         new_secret_action: may_add.then(|| format!("{own}/secrets")),
-        approval: approval_facts(&own, application),
+        approval: approval_facts(&own, application, may_manage),
         stopped: application
             .stopped_at
             .map(|_| application.stopped_because.clone().unwrap_or_default()),
         weak: is_weak(&app.config.oauth, application),
-        edit_href: Some(format!("{own}/edit")),
-        delete_href: Some(format!("{own}/delete")),
+        edit_href: may_manage.then(|| format!("{own}/edit")),
+        delete_href: may_manage.then(|| format!("{own}/delete")),
         application: detail(&app, found, facts.now),
     };
     Ok(html::page(StatusCode::OK, &template, None))
@@ -185,21 +199,16 @@ pub async fn show(
 pub async fn request_approval(
     app: web::Data<App>,
     visitor: Visitor,
-    facts: Facts,
     request: HttpRequest,
     path: web::Path<(String, String)>,
     payload: web::Payload,
 ) -> Result<HttpResponse, PageError> {
     let form = Form::read(&request, payload, app.config.server.max_body_bytes).await?;
     visitor.check_csrf(&form)?;
-    let (person, organization) = shell::enter(&app, &visitor, &path.0).await?;
+    let (_, organization) = shell::enter(&app, &visitor, &path.0).await?;
     let id: ApplicationId = parse_id(&path.1)?;
-    let ask = move |tx: &mut store::Tx| {
-        approval::request(tx, organization, person, id).map(Verdict::Done)
-    };
-    app.store
-        .write_organization(organization, facts.now, ask)
-        .await?;
+    let ask = move |desk: &mut Desk| approval::request(desk, id);
+    shell::change(&app, &visitor, organization, ask).await?;
     Ok(html::see_other(&own_path(organization, id)))
 }
 
@@ -225,20 +234,16 @@ pub async fn confirm_delete(
 pub async fn delete(
     app: web::Data<App>,
     visitor: Visitor,
-    facts: Facts,
     request: HttpRequest,
     path: web::Path<(String, String)>,
     payload: web::Payload,
 ) -> Result<HttpResponse, PageError> {
     let form = Form::read(&request, payload, app.config.server.max_body_bytes).await?;
     visitor.check_csrf(&form)?;
-    let (person, organization) = shell::enter(&app, &visitor, &path.0).await?;
+    let (_, organization) = shell::enter(&app, &visitor, &path.0).await?;
     let id: ApplicationId = parse_id(&path.1)?;
-    app.store
-        .write(facts.now, move |tx| {
-            applications::delete(tx, organization, person, id).map(Verdict::Done)
-        })
-        .await?;
+    let delete = move |desk: &mut Desk| applications::delete(desk, id);
+    shell::change(&app, &visitor, organization, delete).await?;
     Ok(html::see_other(&list_path(organization)))
 }
 
@@ -254,13 +259,11 @@ pub(super) async fn get(
     app: &App,
     visitor: &Visitor,
     path: &(String, String),
-) -> Result<(Place, Detail), PageError> {
+) -> Result<(Place, OwnApplication), PageError> {
     visitor.require()?;
     let id: ApplicationId = parse_id(&path.1)?;
-    let question = move |snapshot: &mut Snapshot, organization: OrganizationId, person: UserId| {
-        applications::get(snapshot, organization, person, id)
-    };
-    shell::ask(app, visitor, &path.0, question).await
+    let question = move |view: &mut View| applications::get(view, id);
+    shell::look(app, visitor, &path.0, question).await
 }
 
 fn row(application: &Application) -> ApplicationRow {
@@ -276,7 +279,7 @@ fn row(application: &Application) -> ApplicationRow {
     }
 }
 
-fn detail(app: &App, found: Detail, now: Timestamp) -> ApplicationDetail {
+fn detail(app: &App, found: OwnApplication, now: Timestamp) -> ApplicationDetail {
     let application = found.application;
     let acts_as_itself = application.may_use(GrantType::ClientCredentials);
     ApplicationDetail {
@@ -357,8 +360,8 @@ fn when(at: Option<Timestamp>, now: Timestamp) -> String {
     )
 }
 
-fn approval_facts(own: &str, application: &Application) -> Option<ApprovalFacts> {
-    let may_ask = matches!(application.approval, Approval::None | Approval::Refused);
+fn approval_facts(own: &str, application: &Application, may_manage: bool) -> Option<ApprovalFacts> {
+    let may_ask = may_manage && matches!(application.approval, Approval::None | Approval::Refused);
     (application.environment == Environment::Production).then(|| ApprovalFacts {
         state: application.approval,
         reason: application.approval_reason.clone(),
@@ -408,7 +411,7 @@ pub(super) fn offer(
             .filter(|own| first_party || !app.catalogue.is_management(&own.name))
             .map(scope)
             .collect(),
-        roles: applications::roles(&app.config)
+        roles: applications::roles(&app.catalogue)
             .into_iter()
             .map(choice)
             .collect(),
@@ -433,25 +436,16 @@ fn new_page(place: &Place, form: ApplicationForm, offer: ApplicationOffer) -> Ap
 /// Mints the secret and stores its digest and how it starts; that of a public application is stored nowhere.
 async fn make(
     app: &App,
+    visitor: &Visitor,
     place: &Place,
     form: &Form,
-    now: Timestamp,
 ) -> Result<(Application, Plaintext), Refusal> {
-    let wanted = application_form::parse(form, &app.catalogue)?;
+    let draft = application_form::parse(form, &app.catalogue)?;
     let (secret, stored) = app.mint_client_secret();
-    let new = wanted.with_secret(stored);
-    let (config, organization, person) =
-        (Arc::clone(&app.config), place.organization.id, place.person);
-    let insert = move |tx: &mut store::Tx| -> Result<_, Refusal> {
-        let organization = tx
-            .find_organization(organization)?
-            .ok_or(Refusal::NotFound)?;
-        applications::create(tx, &config, &organization, person, new).map(Verdict::Done)
-    };
+    let new = draft.with_secret(stored);
+    let create = move |desk: &mut Desk| applications::create(desk, &new);
     Ok((
-        app.store
-            .write_organization(organization, now, insert)
-            .await?,
+        shell::change(app, visitor, place.organization.id, create).await?,
         secret,
     ))
 }

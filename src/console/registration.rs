@@ -1,7 +1,5 @@
 //! Initial access tokens: list, create, revoke.
 
-use std::sync::Arc;
-
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 
@@ -12,9 +10,10 @@ use crate::crypto::Plaintext;
 use crate::crypto::digest::Purpose;
 use crate::crypto::format::{TokenKind, mint_token};
 use crate::domain::Refusal;
+use crate::domain::clients::own_applications;
 use crate::domain::clients::registration_tokens::{self, ListedToken, NewRegistrationToken};
+use crate::domain::desk::Desk;
 use crate::store::registration_tokens::RegistrationToken;
-use crate::store::{self, Verdict};
 use crate::types::id::{OrganizationId, RegistrationTokenId};
 use crate::types::time::Timestamp;
 use crate::web::facts::Facts;
@@ -57,8 +56,8 @@ pub async fn create(
     visitor.check_csrf(&form)?;
     form.refuse_repeated(&FIELDS)?;
     // before the token exists: once it does, nothing may keep its page from being shown
-    let (place, _) = shell::ask(&app, &visitor, &path, registration_tokens::list).await?;
-    match make(&app, &place, &form, facts.now).await {
+    let (place, ()) = shell::look(&app, &visitor, &path, own_applications::ensure_manages).await?;
+    match make(&app, &visitor, &place, &form).await {
         Ok((token, plaintext)) => Ok(html::page(
             StatusCode::OK,
             &created_page(&app, &place, &token, &plaintext),
@@ -87,20 +86,16 @@ pub async fn create(
 pub async fn revoke(
     app: web::Data<App>,
     visitor: Visitor,
-    facts: Facts,
     request: HttpRequest,
     path: web::Path<(String, String)>,
     payload: web::Payload,
 ) -> Result<HttpResponse, PageError> {
     let form = Form::read(&request, payload, app.config.server.max_body_bytes).await?;
     visitor.check_csrf(&form)?;
-    let (person, organization) = shell::enter(&app, &visitor, &path.0).await?;
+    let (_, organization) = shell::enter(&app, &visitor, &path.0).await?;
     let id: RegistrationTokenId = parse_id(&path.1)?;
-    app.store
-        .write(facts.now, move |tx| {
-            registration_tokens::revoke(tx, organization, person, id).map(Verdict::Done)
-        })
-        .await?;
+    let revoke = move |desk: &mut Desk| registration_tokens::revoke(desk, id);
+    shell::change(&app, &visitor, organization, revoke).await?;
     Ok(html::see_other(&list_path(organization)))
 }
 
@@ -116,7 +111,7 @@ async fn list_page(
     errors: FieldErrors,
     now: Timestamp,
 ) -> Result<RegistrationPage, PageError> {
-    let (place, tokens) = shell::ask(app, visitor, path, registration_tokens::list).await?;
+    let (place, tokens) = shell::look(app, visitor, path, registration_tokens::list).await?;
     Ok(RegistrationPage {
         shell: place.shell("Registration", Section::Applications),
         csrf: place.csrf(),
@@ -167,29 +162,18 @@ fn typed(form: &Form) -> TokenForm {
 
 async fn make(
     app: &App,
+    visitor: &Visitor,
     place: &Place,
     form: &Form,
-    now: Timestamp,
 ) -> Result<(RegistrationToken, Plaintext), Refusal> {
     let plaintext = mint_token(&app.config.keys.prefix, TokenKind::InitialAccessToken);
-    let new = parse(
-        form,
-        now,
-        app.digester
-            .digest(Purpose::InitialAccessToken, plaintext.expose()),
-    )?;
-    let (config, organization, person) =
-        (Arc::clone(&app.config), place.organization.id, place.person);
-    let insert = move |tx: &mut store::Tx| -> Result<_, Refusal> {
-        let organization = tx
-            .find_organization(organization)?
-            .ok_or(Refusal::NotFound)?;
-        registration_tokens::create(tx, &config, &organization, person, new).map(Verdict::Done)
-    };
+    let digest = app
+        .digester
+        .digest(Purpose::InitialAccessToken, plaintext.expose());
+    let new = parse(form, visitor.now(), digest)?;
+    let create = move |desk: &mut Desk| registration_tokens::create(desk, &new);
     Ok((
-        app.store
-            .write_organization(organization, now, insert)
-            .await?,
+        shell::change(app, visitor, place.organization.id, create).await?,
         plaintext,
     ))
 }

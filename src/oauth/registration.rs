@@ -18,7 +18,7 @@ use crate::crypto::format::{TokenKind, is_token, mint_token};
 use crate::crypto::password::network;
 use crate::domain::clients::client_metadata::{ClientMetadata, MOST_BYTES, Members, MetadataError};
 use crate::domain::clients::registration::{
-    self, Registered, Registrant, RegistrationError, Wanted,
+    self, Description, NewRegistration, Registered, Registrant, RegistrationError,
 };
 use crate::domain::decision::limiter::{Quota, Taken};
 use crate::domain::ensure;
@@ -61,7 +61,7 @@ async fn register(
     let members = read_members(app, request, payload).await?;
     let metadata = ClientMetadata::new(
         &members,
-        &registration::offer(&app.config, &app.catalogue, registrant.token.is_some()),
+        &registration::offer(&app.settings, registrant.token.is_some()),
     )?;
     let (secret, new_secret) = app.mint_client_secret();
     let management = mint_token(&app.config.keys.prefix, TokenKind::RegistrationAccessToken);
@@ -72,15 +72,17 @@ async fn register(
         Some(registered) => registered,
         None => {
             take_place(app, &registrant, &same, facts).await?;
-            let wanted = Wanted {
-                metadata: metadata.clone(),
-                same,
+            let new = NewRegistration {
+                description: Description {
+                    metadata: metadata.clone(),
+                    same,
+                },
                 secret: new_secret,
                 management: app
                     .digester
                     .digest(Purpose::RegistrationAccessToken, management.expose()),
             };
-            write(app, &registrant, token, wanted, facts).await?
+            write(app, &registrant, token, new, facts).await?
         }
     };
     Ok(respond(app, &metadata, &registered, &secret, &management))
@@ -162,11 +164,11 @@ async fn find_registrant(
     let budget = app
         .admit_stranger(facts.address, facts.now)
         .map_err(Error::throttled)?;
-    let (config, now) = (Arc::clone(&app.config), facts.now);
+    let (settings, now) = (Arc::clone(&app.settings), facts.now);
     let found = app
         .store
         .read(move |snapshot| {
-            registration::find_registrant(snapshot, &config, token.as_deref(), now)
+            registration::find_registrant(snapshot, &settings, token.as_deref(), now)
         })
         .await;
     if matches!(found, Err(RegistrationError::UnknownToken)) {
@@ -236,12 +238,12 @@ async fn write(
     app: &App,
     registrant: &Registrant,
     token: Option<Vec<Digest>>,
-    wanted: Wanted,
+    new: NewRegistration,
     facts: &Facts,
 ) -> Result<Registered, Error> {
-    let (config, catalogue) = (Arc::clone(&app.config), Arc::clone(&app.catalogue));
+    let settings = Arc::clone(&app.settings);
     let register = move |tx: &mut Tx| {
-        registration::register(tx, &config, &catalogue, token.as_deref(), wanted).map(Verdict::Done)
+        registration::register(tx, &settings, token.as_deref(), &new).map(Verdict::Done)
     };
     let written: Result<Registered, RegistrationError> = app
         .store

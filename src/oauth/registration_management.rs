@@ -1,6 +1,8 @@
 //! Client registration management (RFC 7592): an application reads, changes and ends its own registration, by the
 //! registration access token that it got with it.
 
+use std::sync::Arc;
+
 use actix_web::http::header::CACHE_CONTROL;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::{Map, Value};
@@ -11,7 +13,7 @@ use crate::app::App;
 use crate::crypto::digest::{Digest, Purpose};
 use crate::crypto::format::TokenKind;
 use crate::domain::clients::client_metadata::{ClientMetadata, Members};
-use crate::domain::clients::registration::{self, Managed, RegistrationError};
+use crate::domain::clients::registration::{self, Description, Managed, RegistrationError};
 use crate::domain::ensure;
 use crate::store::{self, Snapshot, Tx, Verdict};
 use crate::types::id::ApplicationId;
@@ -86,16 +88,15 @@ async fn update(
     let members = read_members(app, request, payload).await?;
     check(app, &managed, &members).await?;
     let vouched_for = managed.registration.registration_token_id.is_some();
-    let metadata = ClientMetadata::new(
-        &members,
-        &registration::offer(&app.config, &app.catalogue, vouched_for),
-    )?;
+    let metadata = ClientMetadata::new(&members, &registration::offer(&app.settings, vouched_for))?;
     let same = managed
         .identity(&metadata)
         .map(|identity| candidates(app, &identity))
         .unwrap_or_default();
+    let description = Description { metadata, same };
+    let settings = Arc::clone(&app.settings);
     let change = move |tx: &mut Tx| {
-        registration::update(tx, &token, id, &metadata, &same).map(Verdict::Done)
+        registration::update(tx, &settings, &token, id, &description).map(Verdict::Done)
     };
     // behind the organization's lock: no other may come to mean the same at the same time
     let changed: Result<Managed, RegistrationError> = app

@@ -1,5 +1,7 @@
 //! Applications of every organization: what waits for approval, and what is decided about each.
 
+use std::sync::Arc;
+
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 
@@ -11,15 +13,15 @@ use super::shell::{self, Operator};
 use crate::app::App;
 use crate::config::Catalogue;
 use crate::domain::Refusal;
-use crate::domain::clients::approval::{self, Detail};
+use crate::domain::clients::approval::{self, ReviewedApplication};
+use crate::domain::desk::{Desk, View};
 use crate::store::applications::{Application, ApplicationFilter};
 use crate::store::{Snapshot, Tx, Verdict};
 use crate::types::environment::Environment;
-use crate::types::id::{ApplicationId, UserId};
+use crate::types::id::{ApplicationId, OrganizationId};
 use crate::types::redirect_uri::RedirectUri;
 use crate::types::state::{ApplicationStanding, Approval};
 use crate::types::text::parse_text;
-use crate::web::facts::Facts;
 use crate::web::form::Form;
 use crate::web::html::{self, PageError};
 use crate::web::page::{FieldErrors, ScopeRow};
@@ -36,11 +38,12 @@ pub async fn list(
 ) -> Result<HttpResponse, PageError> {
     let operator = shell::enter(&visitor)?;
     let filter = filter(&Form::of_query(&request)?)?;
-    let (id, asked) = (operator.id, filter.clone());
+    let (catalogue, asker) = (Arc::clone(&app.catalogue), visitor.operator()?);
+    let asked = filter.clone();
     let question = move |snapshot: &mut Snapshot| -> Result<_, Refusal> {
         Ok((
-            approval::list_waiting(snapshot, id)?,
-            approval::search(snapshot, id, &asked)?,
+            approval::list_waiting(snapshot, &catalogue, &asker)?,
+            approval::search(snapshot, &catalogue, &asker, &asked)?,
         ))
     };
     let (waiting, (found, more)) = app.store.read(question).await?;
@@ -66,7 +69,7 @@ pub async fn show(
     path: web::Path<String>,
 ) -> Result<HttpResponse, PageError> {
     let operator = shell::enter(&visitor)?;
-    let found = get(&app, &operator, &path).await?;
+    let found = get(&app, &visitor, &path).await?;
     Ok(html::page(
         StatusCode::OK,
         &page(&app.catalogue, &operator, found),
@@ -78,7 +81,6 @@ pub async fn show(
 pub async fn decide(
     app: web::Data<App>,
     visitor: Visitor,
-    facts: Facts,
     request: HttpRequest,
     path: web::Path<String>,
     payload: web::Payload,
@@ -87,17 +89,13 @@ pub async fn decide(
     form.refuse_repeated(&["decision", "reason"])?;
     let id: ApplicationId = parse_id(&path)?;
     let decision = Decision::read(form.field("decision"))?;
-    let (person, reason) = (operator.id, form.field("reason").to_owned());
-    let write = move |tx: &mut Tx| {
-        decision
-            .carry_out(tx, person, id, &reason)
-            .map(Verdict::Done)
-    };
-    match app.store.write(facts.now, write).await {
+    let reason = form.field("reason").to_owned();
+    let decide = move |desk: &mut Desk| decision.carry_out(desk, id, &reason);
+    match change(&app, &visitor, id, decide).await {
         Ok(()) => Ok(html::see_other(&application_path(id))),
         Err(refusal) => {
             let errors = field_errors(refusal)?;
-            let found = get(&app, &operator, &path).await?;
+            let found = get(&app, &visitor, &path).await?;
             let template = ApplicationPage {
                 errors,
                 reason: form.field("reason").to_owned(),
@@ -119,7 +117,7 @@ pub async fn confirm_stop(
     path: web::Path<String>,
 ) -> Result<HttpResponse, PageError> {
     let operator = shell::enter(&visitor)?;
-    let found = get(&app, &operator, &path).await?;
+    let found = get(&app, &visitor, &path).await?;
     if found.application.stopped_at.is_some() {
         return Ok(html::see_other(&application_path(found.application.id)));
     }
@@ -134,7 +132,6 @@ pub async fn confirm_stop(
 pub async fn stop(
     app: web::Data<App>,
     visitor: Visitor,
-    facts: Facts,
     request: HttpRequest,
     path: web::Path<String>,
     payload: web::Payload,
@@ -142,18 +139,13 @@ pub async fn stop(
     let (operator, form) = shell::submitted(&app, &visitor, &request, payload).await?;
     form.refuse_repeated(&["reason"])?;
     let id: ApplicationId = parse_id(&path)?;
-    let (person, reason) = (operator.id, form.field("reason").to_owned());
-    match app
-        .store
-        .write(facts.now, move |tx| {
-            approval::stop(tx, person, id, &reason).map(Verdict::Done)
-        })
-        .await
-    {
-        Ok(()) => Ok(html::see_other(&application_path(id))),
+    let reason = form.field("reason").to_owned();
+    let stop = move |desk: &mut Desk| approval::stop(desk, id, &reason);
+    match change(&app, &visitor, id, stop).await {
+        Ok(_) => Ok(html::see_other(&application_path(id))),
         Err(refusal) => {
             let errors = field_errors(refusal)?;
-            let found = get(&app, &operator, &path).await?;
+            let found = get(&app, &visitor, &path).await?;
             let template = ApplicationStopPage {
                 errors,
                 reason: form.field("reason").to_owned(),
@@ -196,21 +188,15 @@ impl Decision {
         }
     }
 
-    fn carry_out(
-        self,
-        tx: &mut Tx,
-        operator: UserId,
-        id: ApplicationId,
-        reason: &str,
-    ) -> Result<(), Refusal> {
+    fn carry_out(self, desk: &mut Desk, id: ApplicationId, reason: &str) -> Result<(), Refusal> {
         match self {
-            Self::Approve => approval::approve(tx, operator, id),
-            Self::Refuse => approval::refuse(tx, operator, id, reason),
-            Self::Verify => approval::set_verified(tx, operator, id, true),
-            Self::Unverify => approval::set_verified(tx, operator, id, false),
-            Self::FirstParty => approval::set_first_party(tx, operator, id, true),
-            Self::ThirdParty => approval::set_first_party(tx, operator, id, false),
-            Self::Resume => approval::resume(tx, operator, id),
+            Self::Approve => approval::approve(desk, id).map(drop),
+            Self::Refuse => approval::refuse(desk, id, reason).map(drop),
+            Self::Verify => approval::set_verified(desk, id, true),
+            Self::Unverify => approval::set_verified(desk, id, false),
+            Self::FirstParty => approval::set_first_party(desk, id, true),
+            Self::ThirdParty => approval::set_first_party(desk, id, false),
+            Self::Resume => approval::resume(desk, id).map(drop),
         }
     }
 }
@@ -246,12 +232,53 @@ fn application_path(id: ApplicationId) -> String {
     format!("/operator/applications/{id}")
 }
 
-async fn get(app: &App, operator: &Operator, path: &str) -> Result<Detail, PageError> {
-    let (person, id) = (operator.id, parse_id(path)?);
-    Ok(app
-        .store
-        .read(move |snapshot| approval::get(snapshot, person, id))
-        .await?)
+/// Looks at an application in the organization that it belongs to.
+async fn get(app: &App, visitor: &Visitor, path: &str) -> Result<ReviewedApplication, PageError> {
+    let id: ApplicationId = parse_id(path)?;
+    let (settings, asker) = (Arc::clone(&app.settings), visitor.operator()?);
+    let now = visitor.now();
+    let read = move |snapshot: &mut Snapshot| {
+        let organization = find_organization(snapshot, id)?;
+        let mut view = View {
+            snapshot,
+            settings: &settings,
+            organization,
+            asker: &asker,
+            now,
+        };
+        approval::get(&mut view, id)
+    };
+    Ok(app.store.read(read).await?)
+}
+
+/// Changes an application at the desk of the organization that it belongs to.
+async fn change<T: Send + 'static>(
+    app: &App,
+    visitor: &Visitor,
+    id: ApplicationId,
+    mut change: impl FnMut(&mut Desk<'_, '_>) -> Result<T, Refusal> + Send + 'static,
+) -> Result<T, Refusal> {
+    let asker = visitor.operator().map_err(|_| Refusal::NotFound)?;
+    let settings = Arc::clone(&app.settings);
+    let write = move |tx: &mut Tx| {
+        let organization = find_organization(tx, id)?;
+        let mut desk = Desk {
+            tx,
+            settings: &settings,
+            organization,
+            asker: &asker,
+        };
+        change(&mut desk).map(Verdict::Done)
+    };
+    app.store.write(visitor.now(), write).await
+}
+
+fn find_organization(
+    snapshot: &mut Snapshot,
+    id: ApplicationId,
+) -> Result<OrganizationId, Refusal> {
+    let application = snapshot.find_application(id)?.ok_or(Refusal::NotFound)?;
+    Ok(application.organization_id)
 }
 
 fn row((application, organization): &(Application, String)) -> ApplicationRow {
@@ -274,7 +301,7 @@ fn status(application: &Application) -> Status {
     }
 }
 
-fn page(catalogue: &Catalogue, operator: &Operator, found: Detail) -> ApplicationPage {
+fn page(catalogue: &Catalogue, operator: &Operator, found: ReviewedApplication) -> ApplicationPage {
     let application = detail(catalogue, found);
     let (can_approve, can_refuse) = match application.status.approval {
         _ if application.status.sandbox => (false, false),
@@ -293,7 +320,11 @@ fn page(catalogue: &Catalogue, operator: &Operator, found: Detail) -> Applicatio
     }
 }
 
-fn stop_page(catalogue: &Catalogue, operator: &Operator, found: Detail) -> ApplicationStopPage {
+fn stop_page(
+    catalogue: &Catalogue,
+    operator: &Operator,
+    found: ReviewedApplication,
+) -> ApplicationStopPage {
     ApplicationStopPage {
         shell: operator.shell("Stop application"),
         csrf: operator.csrf(),
@@ -303,7 +334,7 @@ fn stop_page(catalogue: &Catalogue, operator: &Operator, found: Detail) -> Appli
     }
 }
 
-fn detail(catalogue: &Catalogue, found: Detail) -> ApplicationDetail {
+fn detail(catalogue: &Catalogue, found: ReviewedApplication) -> ApplicationDetail {
     let application = found.application;
     let scope = |scope: &crate::config::ScopeEntry| ScopeRow {
         name: scope.name.clone(),

@@ -1,5 +1,7 @@
 //! `/operator`: what waits, and the ways on.
 
+use std::sync::Arc;
+
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 
@@ -22,6 +24,7 @@ const MOST_COUNTED: i64 = 200;
 pub async fn show(app: web::Data<App>, visitor: Visitor) -> Result<HttpResponse, PageError> {
     let operator = shell::enter(&visitor)?;
     let id = operator.id;
+    let (catalogue, asker) = (Arc::clone(&app.catalogue), visitor.operator()?);
     let count = move |snapshot: &mut Snapshot| -> Result<_, Refusal> {
         let asking = OrganizationFilter {
             production_access: Some(ProductionAccess::Requested),
@@ -31,7 +34,7 @@ pub async fn show(app: web::Data<App>, visitor: Visitor) -> Result<HttpResponse,
             .list_organizations_page(&asking, None, MOST_COUNTED)?
             .len();
         Ok((
-            approval::list_waiting(snapshot, id)?.len(),
+            approval::list_waiting(snapshot, &catalogue, &asker)?.len(),
             production,
             resource_servers::list(snapshot, id)?.len(),
         ))

@@ -646,9 +646,17 @@ async fn fresh(server: &Server, what: Fresh) -> String {
                         description: String::new(),
                         permissions: vec!["documents:read".to_owned()],
                     };
-                    roles::create(&mut Desk { tx, settings: &settings, organization, asker: &asker }, &wanted)?
-                        .id
-                        .to_string()
+                    roles::create(
+                        &mut Desk {
+                            tx,
+                            settings: &settings,
+                            organization,
+                            asker: &asker,
+                        },
+                        &wanted,
+                    )?
+                    .id
+                    .to_string()
                 }
                 Fresh::Invitation | Fresh::Link => {
                     let grant = Grant {

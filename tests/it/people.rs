@@ -1,9 +1,14 @@
 //! People beside the planted admin, and a second organization. Everybody signs in with the admin's password.
 
+use std::sync::Arc;
+
+use countersign::domain::Refusal;
+use countersign::domain::desk::Desk;
 use countersign::domain::lifecycle::quickstart::ADMIN;
 use countersign::domain::people::accounts::{self, NewPerson};
-use countersign::store;
+use countersign::domain::rights::asker::Asker;
 use countersign::store::users::User;
+use countersign::store::{self, Tx, Verdict};
 use countersign::types::email::Mailbox;
 use countersign::types::id::{OrganizationId, UserId, WorkspaceId};
 use countersign::types::state::{OrganizationRole, ProductionAccess};
@@ -21,6 +26,26 @@ pub async fn admin(server: &Server) -> User {
     found
         .expect("the store answers")
         .expect("the admin was planted")
+}
+
+/// What the use case answers when `asker` carries it out in the organization.
+pub async fn at_desk<T: Send + 'static>(
+    server: &Server,
+    organization: OrganizationId,
+    asker: Asker,
+    mut rule: impl FnMut(&mut Desk<'_, '_>) -> Result<T, Refusal> + Send + 'static,
+) -> Result<T, Refusal> {
+    let settings = Arc::clone(&server.app.settings);
+    let write = move |tx: &mut Tx| {
+        let mut desk = Desk {
+            tx,
+            settings: &settings,
+            organization,
+            asker: &asker,
+        };
+        rule(&mut desk).map(Verdict::Done)
+    };
+    server.app.store.write(server.clock.now(), write).await
 }
 
 /// A person in no organization.

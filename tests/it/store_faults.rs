@@ -12,10 +12,10 @@ use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use countersign::types::event::Event;
 use countersign::store::{
     Conn, Database, Error, ExclusiveError, OpenError, Store, Subject, Verdict, migrate,
 };
+use countersign::types::event::Event;
 use diesel::connection::SimpleConnection;
 use diesel::sql_types::Text;
 use diesel::{QueryableByName, RunQueryDsl};
@@ -62,7 +62,13 @@ impl Ledger {
         let rule = [Rule::Done, Rule::Refused, Rule::RollsBack, Rule::Swallows][number % 4];
         let (failed, inserted) = channel();
         let answer = store.write(NOW, move |tx| {
-            let recorded = tx.record(None, None, Event::RoleCreated, &number.to_string(), &"x".repeat(bytes));
+            let recorded = tx.record(
+                None,
+                None,
+                Event::RoleCreated,
+                &number.to_string(),
+                &"x".repeat(bytes),
+            );
             if recorded.is_err() {
                 failed.send(()).expect("the test listens");
             }

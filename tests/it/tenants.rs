@@ -6,11 +6,14 @@ use countersign::crypto::digest::Purpose;
 use countersign::crypto::format::{TokenKind, mint_key, mint_token};
 use countersign::crypto::password;
 use countersign::domain::Refusal;
-use countersign::domain::clients::applications::{self, NewApplication, RefreshPolicy};
+use countersign::domain::clients::applications::{self, NewApplication};
+use countersign::domain::clients::settings::RefreshPolicy;
 use countersign::domain::decision::resource_servers;
 use countersign::domain::decision::sandbox::ObligationKind;
+use countersign::domain::desk::Desk;
 use countersign::domain::lifecycle::quickstart::ADMIN;
 use countersign::domain::people::accounts::{self, NewPerson};
+use countersign::domain::rights::asker::Asker;
 use countersign::store::Tx;
 use countersign::store::api_key_secrets::ApiKeySecret;
 use countersign::store::api_keys::ApiKey;
@@ -33,6 +36,7 @@ use countersign::types::state::{
 use countersign::types::time::Timestamp;
 use serde_json::Value;
 
+use crate::people::at_desk;
 use crate::server::Server;
 
 /// Every person's password here but the planted admin's: hashing is slow by design.
@@ -385,17 +389,11 @@ pub async fn application(
     environment: Environment,
     role: &str,
 ) -> Application {
-    let (config, new) = (
-        std::sync::Arc::clone(&server.app.config),
-        new_application(server, environment, role),
-    );
-    let make = move |tx: &mut Tx| {
-        let organization = tx
-            .find_organization(organization)?
-            .ok_or(Refusal::NotFound)?;
-        applications::create(tx, &config, &organization, creator, new)
-    };
-    server.write(make).await
+    let new = new_application(server, environment, role);
+    let make = move |desk: &mut Desk| applications::create(desk, &new);
+    at_desk(server, organization, Asker::person(creator), make)
+        .await
+        .expect("the application is created")
 }
 
 /// The operator lets people of other organizations authorize the application.

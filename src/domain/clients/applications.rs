@@ -1,15 +1,17 @@
-//! OAuth applications: creating, listing and deleting them.
+//! OAuth applications: creating, listing and deleting them. They belong to the organization: who holds `applications:read`
+//! or `applications:manage` in it sees or manages them.
 
-use crate::config::{ADMIN_ROLE, Config};
-use crate::domain::clients::settings::{self, Settings};
+use crate::config::{ADMIN_ROLE, Catalogue};
+use crate::domain::clients::own_applications;
+use crate::domain::clients::service_account;
+use crate::domain::clients::settings::{ApplicationSettings, RefreshPolicy};
+use crate::domain::desk::{Desk, View};
 use crate::domain::lifecycle::departures;
 use crate::domain::plans::open;
-use crate::domain::rights::caller::Caller;
 use crate::domain::{Refusal, ensure};
 use crate::store;
 use crate::store::application_secrets::{ApplicationSecret, NewSecret};
 use crate::store::applications::{Application, OwnApplicationFilter};
-use crate::store::organizations::Organization;
 use crate::store::{Snapshot, Tx};
 use crate::types::environment::Environment;
 use crate::types::event::Event;
@@ -17,9 +19,7 @@ use crate::types::grant_types::GrantTypes;
 use crate::types::id::{ApplicationId, OrganizationId, UserId};
 use crate::types::redirect_uri::RedirectUri;
 use crate::types::scope::Scopes;
-use crate::types::state::{
-    AccessTokenFormat, ApplicationState, Approval, ClientType, Licence, MemberState,
-};
+use crate::types::state::{AccessTokenFormat, ApplicationState, Approval, ClientType};
 use crate::types::time::Timestamp;
 
 /// The most applications one page lists.
@@ -42,8 +42,8 @@ pub struct NewApplication {
 }
 
 impl NewApplication {
-    fn settings(&self) -> Settings {
-        Settings {
+    fn settings(&self) -> ApplicationSettings {
+        ApplicationSettings {
             name: self.name.clone(),
             redirect_uris: self.redirect_uris.clone(),
             scopes: self.scopes.clone(),
@@ -54,38 +54,9 @@ impl NewApplication {
     }
 }
 
-/// How an application's refresh tokens live. Seconds; none: as configured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RefreshPolicy {
-    /// A new refresh token at every refresh; a public application's always rotate.
-    pub rotation: bool,
-    pub idle_seconds: Option<i64>,
-    pub absolute_seconds: Option<i64>,
-}
-
-impl Default for RefreshPolicy {
-    fn default() -> Self {
-        Self {
-            rotation: true,
-            idle_seconds: None,
-            absolute_seconds: None,
-        }
-    }
-}
-
-impl RefreshPolicy {
-    pub fn of(application: &Application) -> Self {
-        Self {
-            rotation: application.refresh_rotation,
-            idle_seconds: application.refresh_idle_seconds,
-            absolute_seconds: application.refresh_absolute_seconds,
-        }
-    }
-}
-
-/// An application with what its page shows.
+/// One of the organization's applications, with what its page shows.
 #[derive(Debug, Clone)]
-pub struct Detail {
+pub struct OwnApplication {
     pub application: Application,
     pub redirect_uris: Vec<RedirectUri>,
     /// Of its own service account, in the workspaces it has one in.
@@ -97,91 +68,41 @@ pub struct Detail {
     pub creator_name: String,
 }
 
-/// Applications belong to the organization: its admins manage them.
-pub fn ensure_admin(
-    snapshot: &mut Snapshot,
-    organization: OrganizationId,
-    caller: impl Into<Caller>,
-) -> Result<(), Refusal> {
-    let caller = caller.into();
-    if caller.operator {
-        return snapshot
-            .find_organization(organization)?
-            .map(drop)
-            .ok_or(Refusal::NotFound);
-    }
-    let member = snapshot
-        .find_member(organization, caller.user)?
-        .ok_or(Refusal::NotFound)?;
-    ensure(member.state == MemberState::Active, Refusal::NotFound)?;
-    ensure(
-        member.role.is_admin(),
-        Refusal::Forbidden("Only owners and admins of the organization can manage applications."),
-    )
-}
-
-/// An admin whose licence lets them change something.
-pub fn ensure_manager(
-    snapshot: &mut Snapshot,
-    organization: OrganizationId,
-    caller: Caller,
-) -> Result<(), Refusal> {
-    ensure_admin(snapshot, organization, caller)?;
-    let licence = snapshot
-        .find_member(organization, caller.user)?
-        .map(|member| member.licence);
-    ensure(
-        caller.operator || licence == Some(Licence::Full),
-        Refusal::Forbidden("Your licence is for reading only."),
-    )
-}
-
 /// Creates an application. Runs behind the organization's lock: the cap is counted.
-pub fn create(
-    tx: &mut Tx,
-    config: &Config,
-    organization: &Organization,
-    creator: impl Into<Caller>,
-    new: NewApplication,
-) -> Result<Application, Refusal> {
-    let creator = creator.into();
-    ensure_manager(tx, organization.id, creator)?;
-    let settings = new.settings().check(config, new.client_type, false)?;
-    let now = tx.now;
-    open::ensure_open(
-        tx,
-        &config
-            .catalogue()
-            .map_err(|error| Refusal::Blocked(error.to_string()))?,
-        organization,
-        new.environment,
-        now,
-    )?;
-    let cap = config.keys.max_applications_per_organization;
+pub fn create(desk: &mut Desk, new: &NewApplication) -> Result<Application, Refusal> {
+    own_applications::ensure_manages(&mut desk.view())?;
+    let catalogue = &desk.settings.catalogue;
+    let settings = new.settings().check(catalogue, new.client_type, false)?;
+    let (now, organization) = (desk.now(), desk.organization);
+    let organization = desk
+        .tx
+        .find_organization(organization)?
+        .ok_or(Refusal::NotFound)?;
+    open::ensure_open(desk.tx, catalogue, &organization, new.environment, now)?;
+    let cap = desk.settings.keys.max_applications_per_organization;
     let full = format!(
         "This organization has reached its limit of {cap} applications. Delete one that is not needed any more."
     );
     ensure(
-        tx.count_applications(organization.id)? < cap,
+        desk.tx.count_applications(organization.id)? < cap,
         Refusal::Blocked(full),
     )?;
     let acts_as_itself = settings.acts_as_itself(new.client_type);
     if acts_as_itself {
-        settings::ensure_grants(tx, config, organization.id, &creator, &settings.role)?;
+        service_account::ensure_grants(desk, &settings.role)?;
     }
-    let new = NewApplication {
+    let checked = NewApplication {
         name: settings.name,
         grants: settings.grants,
         refresh: settings.refresh,
-        ..new
+        ..new.clone()
     };
-    let application = insert(tx, organization.id, creator.user, new, acts_as_itself)?;
-    for secret in tx.list_application_secrets(application.id)? {
-        tx.record_disclosure(secret.id.as_str(), creator.user)?;
+    let creator = desk.asker.user;
+    let application = insert(desk.tx, organization.id, creator, checked, acts_as_itself)?;
+    for secret in desk.tx.list_application_secrets(application.id)? {
+        desk.tx.record_disclosure(secret.id.as_str(), creator)?;
     }
-    tx.record(
-        Some(organization.id),
-        Some(creator.user),
+    desk.record(
         Event::ApplicationCreated,
         application.id.as_str(),
         application.environment.as_str(),
@@ -231,55 +152,62 @@ pub(in crate::domain) fn insert(
     if !acts_as_itself {
         return Ok(application);
     }
-    let own = settings::give_service_account(tx, application, &new.role)?;
+    let own = service_account::give(tx, application, &new.role)?;
     tx.change_application(&own)?;
     Ok(own)
 }
 
 /// Those that people created.
-pub fn list(
-    snapshot: &mut Snapshot,
-    organization: OrganizationId,
-    user: UserId,
-) -> Result<Vec<Application>, Refusal> {
-    ensure_admin(snapshot, organization, user)?;
-    Ok(snapshot.list_applications(organization, MOST_LISTED)?)
+pub fn list(view: &mut View) -> Result<Vec<Application>, Refusal> {
+    own_applications::ensure_sees(view)?;
+    Ok(view
+        .snapshot
+        .list_applications(view.organization, MOST_LISTED)?)
 }
 
 /// Those that registered by themselves.
-pub fn list_registered(
-    snapshot: &mut Snapshot,
-    organization: OrganizationId,
-    user: UserId,
-) -> Result<Vec<Application>, Refusal> {
-    ensure_admin(snapshot, organization, user)?;
-    Ok(snapshot.list_registered_applications(organization, MOST_LISTED)?)
+pub fn list_registered(view: &mut View) -> Result<Vec<Application>, Refusal> {
+    own_applications::ensure_sees(view)?;
+    Ok(view
+        .snapshot
+        .list_registered_applications(view.organization, MOST_LISTED)?)
 }
 
 /// A page of them, the newest first, from behind `after` on: created by people or registered by themselves.
 pub fn list_page(
-    snapshot: &mut Snapshot,
-    organization: OrganizationId,
-    caller: Caller,
+    view: &mut View,
     filter: &OwnApplicationFilter,
     after: Option<(Timestamp, ApplicationId)>,
     most: i64,
 ) -> Result<Vec<Application>, Refusal> {
-    ensure_admin(snapshot, organization, caller)?;
-    Ok(snapshot.list_applications_page(organization, filter, after, most)?)
+    own_applications::ensure_sees(view)?;
+    Ok(view
+        .snapshot
+        .list_applications_page(view.organization, filter, after, most)?)
 }
 
-pub fn get(
+pub fn get(view: &mut View, id: ApplicationId) -> Result<OwnApplication, Refusal> {
+    own_applications::ensure_sees(view)?;
+    let application = own_applications::find(view.snapshot, view.organization, id)?;
+    Ok(describe(view.snapshot, application)?)
+}
+
+/// One that was made, for whoever may make one.
+pub fn get_made(desk: &mut Desk, id: ApplicationId) -> Result<OwnApplication, Refusal> {
+    own_applications::ensure_manages(&mut desk.view())?;
+    let application = own_applications::find(desk.tx, desk.organization, id)?;
+    Ok(describe(desk.tx, application)?)
+}
+
+/// With what belongs to it: for whoever may see it, or has just changed it.
+pub fn describe(
     snapshot: &mut Snapshot,
-    organization: OrganizationId,
-    caller: impl Into<Caller>,
-    id: ApplicationId,
-) -> Result<Detail, Refusal> {
-    ensure_admin(snapshot, organization, caller)?;
-    let application = find_own(snapshot, organization, id)?;
-    Ok(Detail {
+    application: Application,
+) -> Result<OwnApplication, store::Error> {
+    let id = application.id;
+    Ok(OwnApplication {
         redirect_uris: snapshot.list_redirect_uris(id)?,
-        role: role(snapshot, &application)?,
+        role: service_account::role(snapshot, &application)?,
         secrets: snapshot.list_application_secrets(id)?,
         people: snapshot.count_consents(id)?,
         creator_name: snapshot
@@ -290,74 +218,35 @@ pub fn get(
     })
 }
 
-/// The organization's own application, not deleted.
-pub fn find_own(
-    snapshot: &mut Snapshot,
-    organization: OrganizationId,
-    id: ApplicationId,
-) -> Result<Application, Refusal> {
-    let own = |application: &Application| {
-        application.organization_id == organization && application.state == ApplicationState::Active
-    };
-    snapshot
-        .find_application(id)?
-        .filter(own)
-        .ok_or(Refusal::NotFound)
-}
-
-/// The role of its service account, in the workspaces it has one in.
-pub fn role(
-    snapshot: &mut Snapshot,
-    application: &Application,
-) -> Result<Option<String>, store::Error> {
-    let Some(account) = application.service_account_id else {
-        return Ok(None);
-    };
-    Ok(snapshot
-        .list_workspace_roles(application.organization_id, account)?
-        .into_iter()
-        .next()
-        .map(|(_, role)| role))
-}
-
-/// Ends the application, its codes and its tokens at once; one that is deleted already stays so.
-pub fn delete(
-    tx: &mut Tx,
-    organization: OrganizationId,
-    caller: impl Into<Caller>,
-    id: ApplicationId,
-) -> Result<Application, Refusal> {
-    let caller = caller.into();
-    ensure_manager(tx, organization, caller)?;
-    let application = tx
+/// Ends the application, its codes and its tokens at once; one that is deleted already stays so. Tells how it was before.
+pub fn delete(desk: &mut Desk, id: ApplicationId) -> Result<Application, Refusal> {
+    own_applications::ensure_manages(&mut desk.view())?;
+    let organization = desk.organization;
+    let before = desk
+        .tx
         .find_application(id)?
         .filter(|own| own.organization_id == organization)
         .ok_or(Refusal::NotFound)?;
-    if application.state == ApplicationState::Active {
-        match tx.delete_application(organization, id) {
+    if before.state == ApplicationState::Active {
+        match desk.tx.delete_application(organization, id) {
             Ok(()) => {
-                if let Some(account) = application.service_account_id {
-                    departures::end_service_account(tx, organization, account, caller.user)?;
+                if let Some(account) = before.service_account_id {
+                    let by = desk.asker.user;
+                    departures::end_service_account(desk.tx, organization, account, by)?;
                 }
-                tx.record(
-                    Some(organization),
-                    Some(caller.user),
-                    Event::ApplicationDeleted,
-                    id.as_str(),
-                    "",
-                )?;
+                desk.record(Event::ApplicationDeleted, id.as_str(), "")?;
             }
             // somebody else was quicker: it is deleted, as asked
             Err(store::Error::NotFound) => {}
             Err(other) => return Err(other.into()),
         }
     }
-    Ok(application)
+    Ok(before)
 }
 
-/// What an organization's application may be called by: the roles that the configuration knows, the powerful ones first.
-pub fn roles(config: &Config) -> Vec<String> {
-    let mut roles: Vec<String> = config.role.iter().map(|role| role.name.clone()).collect();
+/// The roles that an application may have: those that the configuration knows, the powerful ones first.
+pub fn roles(catalogue: &Catalogue) -> Vec<String> {
+    let mut roles: Vec<String> = catalogue.roles().map(str::to_owned).collect();
     roles.sort_by_key(|role| role != ADMIN_ROLE);
     roles
 }

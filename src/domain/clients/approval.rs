@@ -1,19 +1,24 @@
 //! What the operator decides about an application: whether people of other organizations may authorize it, whether who is
 //! behind it has been checked, and that it stops everywhere.
 //!
-//! Invariant: only an operator decides; a decision takes effect with its commit, for tokens that were issued before, too.
+//! Invariant: only who holds `operator:approvals` decides; a decision takes effect with its commit, for tokens that were issued before, too.
 
-use crate::domain::clients::applications;
+use crate::config::Catalogue;
 use crate::domain::clients::clients;
+use crate::domain::clients::own_applications;
+use crate::domain::desk::{Desk, View};
+use crate::domain::rights::asker::Asker;
 use crate::domain::rights::caller::Caller;
+use crate::domain::rights::rights;
 use crate::domain::{Refusal, ensure};
 use crate::store::applications::{Application, ApplicationFilter};
 use crate::store::{Error, Snapshot, Tx};
 use crate::types::environment::Environment;
 use crate::types::event::Event;
-use crate::types::id::{ApplicationId, OrganizationId, UserId};
+use crate::types::id::ApplicationId;
 use crate::types::redirect_uri::RedirectUri;
-use crate::types::state::{ApplicationState, Approval, UserState};
+use crate::types::right::Right;
+use crate::types::state::{Approval, UserState};
 use crate::types::text::parse_text;
 
 const MOST_REASON: usize = 500;
@@ -27,7 +32,7 @@ const OVERTAKEN: &str = "Somebody else has just decided about it. Look again.";
 
 /// An application as the operator's pages show it.
 #[derive(Debug, Clone)]
-pub struct Detail {
+pub struct ReviewedApplication {
     pub application: Application,
     pub organization_name: String,
     pub creator_name: String,
@@ -40,9 +45,10 @@ pub struct Detail {
 /// The applications whose organizations ask for approval, with the organization's name, who has waited longest first.
 pub fn list_waiting(
     snapshot: &mut Snapshot,
-    operator: UserId,
+    catalogue: &Catalogue,
+    asker: &Asker,
 ) -> Result<Vec<(Application, String)>, Refusal> {
-    ensure_operator(snapshot, operator)?;
+    rights::ensure_vendor(snapshot, catalogue, asker, Right::OperatorRead)?;
     let waiting = snapshot.list_applications_by_approval(Approval::Requested, MOST_WAITING)?;
     let mut rows = Vec::new();
     for application in waiting {
@@ -55,10 +61,11 @@ pub fn list_waiting(
 /// A page of Production applications, with the organization's name, the newest first, and whether there are more.
 pub fn search(
     snapshot: &mut Snapshot,
-    operator: UserId,
+    catalogue: &Catalogue,
+    asker: &Asker,
     filter: &ApplicationFilter,
 ) -> Result<(Vec<(Application, String)>, bool), Refusal> {
-    ensure_operator(snapshot, operator)?;
+    rights::ensure_vendor(snapshot, catalogue, asker, Right::OperatorRead)?;
     let mut found = snapshot
         .list_production_applications(filter, i64::try_from(PAGE).unwrap_or(i64::MAX) + 1)?;
     let more = found.len() > PAGE;
@@ -69,20 +76,17 @@ pub fn search(
     Ok((found, more))
 }
 
-pub fn get(
-    snapshot: &mut Snapshot,
-    operator: UserId,
-    id: ApplicationId,
-) -> Result<Detail, Refusal> {
-    ensure_operator(snapshot, operator)?;
-    let application = find(snapshot, id)?;
+pub fn get(view: &mut View, id: ApplicationId) -> Result<ReviewedApplication, Refusal> {
+    let (snapshot, catalogue) = (&mut *view.snapshot, &view.settings.catalogue);
+    rights::ensure_vendor(snapshot, catalogue, view.asker, Right::OperatorRead)?;
+    let application = own_applications::find(snapshot, view.organization, id)?;
     let vouched_for = clients::is_vouched_for(snapshot, application.id)?;
     let creator = if vouched_for {
         snapshot.find_user(application.created_by)?
     } else {
         None
     };
-    Ok(Detail {
+    Ok(ReviewedApplication {
         organization_name: organization_name(snapshot, &application)?,
         creator_email: creator.as_ref().and_then(|creator| creator.email.clone()),
         creator_name: creator.map_or_else(|| "nobody known".to_owned(), |creator| creator.name),
@@ -115,62 +119,33 @@ pub fn ensure_operator(snapshot: &mut Snapshot, caller: impl Into<Caller>) -> Re
     ensure(caller.operator || by_flag, Refusal::NotFound)
 }
 
-/// An admin of the application's organization asks that others may use it.
-pub fn request(
-    tx: &mut Tx,
-    organization: OrganizationId,
-    caller: impl Into<Caller>,
-    id: ApplicationId,
-) -> Result<(), Refusal> {
-    let caller = caller.into();
-    applications::ensure_manager(tx, organization, caller)?;
-    let application = find(tx, id)?;
-    ensure(
-        application.organization_id == organization,
-        Refusal::NotFound,
-    )?;
+/// The organization asks that others may use its application.
+pub fn request(desk: &mut Desk, id: ApplicationId) -> Result<Application, Refusal> {
+    own_applications::ensure_manages(&mut desk.view())?;
+    let application = own_applications::find(desk.tx, desk.organization, id)?;
     ensure_production(&application)?;
     let asks = matches!(application.approval, Approval::None | Approval::Refused);
     ensure(
         asks,
         Refusal::Blocked("It is approved already, or waits for the operator.".to_owned()),
     )?;
-    decide(
-        tx,
-        caller.user,
-        &application,
-        Approval::Requested,
-        None,
-        Event::ApplicationApprovalRequested,
-    )
+    let event = Event::ApplicationApprovalRequested;
+    decide(desk, application, Approval::Requested, None, event)
 }
 
-pub fn approve(tx: &mut Tx, operator: impl Into<Caller>, id: ApplicationId) -> Result<(), Refusal> {
-    let operator = operator.into();
-    ensure_operator(tx, operator)?;
-    let application = find(tx, id)?;
+pub fn approve(desk: &mut Desk, id: ApplicationId) -> Result<Application, Refusal> {
+    ensure_decides(desk)?;
+    let application = own_applications::find(desk.tx, desk.organization, id)?;
     ensure_production(&application)?;
-    decide(
-        tx,
-        operator.user,
-        &application,
-        Approval::Approved,
-        None,
-        Event::ApplicationApproved,
-    )
+    let event = Event::ApplicationApproved;
+    decide(desk, application, Approval::Approved, None, event)
 }
 
 /// Refuses a request, or takes an approval back: tokens of other organizations' people end at once.
-pub fn refuse(
-    tx: &mut Tx,
-    operator: impl Into<Caller>,
-    id: ApplicationId,
-    reason: &str,
-) -> Result<(), Refusal> {
-    let operator = operator.into();
-    ensure_operator(tx, operator)?;
+pub fn refuse(desk: &mut Desk, id: ApplicationId, reason: &str) -> Result<Application, Refusal> {
+    ensure_decides(desk)?;
     let reason = parse_reason(reason)?;
-    let application = find(tx, id)?;
+    let application = own_applications::find(desk.tx, desk.organization, id)?;
     ensure_production(&application)?;
     let asked = application.approval != Approval::None;
     ensure(
@@ -179,14 +154,14 @@ pub fn refuse(
             "Its organization has not asked for approval: there is nothing to refuse.".to_owned(),
         ),
     )?;
-    decide(
-        tx,
-        operator.user,
-        &application,
-        Approval::Refused,
-        Some(&reason),
-        Event::ApplicationRefused,
-    )
+    let event = Event::ApplicationRefused;
+    decide(desk, application, Approval::Refused, Some(reason), event)
+}
+
+/// Nobody but the operator learns that there is something to decide.
+fn ensure_decides(desk: &mut Desk) -> Result<(), Refusal> {
+    let catalogue = &desk.settings.catalogue;
+    rights::ensure_vendor(desk.tx, catalogue, desk.asker, Right::OperatorApprovals)
 }
 
 fn ensure_production(application: &Application) -> Result<(), Refusal> {
@@ -196,125 +171,87 @@ fn ensure_production(application: &Application) -> Result<(), Refusal> {
     )
 }
 
+/// The application as it is then.
 fn decide(
-    tx: &mut Tx,
-    user: UserId,
-    application: &Application,
+    desk: &mut Desk,
+    application: Application,
     to: Approval,
-    reason: Option<&str>,
+    reason: Option<String>,
     event: Event,
-) -> Result<(), Refusal> {
+) -> Result<Application, Refusal> {
     if application.approval == to {
-        return Ok(());
+        return Ok(application);
     }
-    match tx.change_approval(application, to, reason) {
-        Err(Error::NotFound) => Err(Refusal::Blocked(OVERTAKEN.to_owned())),
-        changed => {
-            changed?;
-            Ok(tx.record(
-                Some(application.organization_id),
-                Some(user),
-                event,
-                application.id.as_str(),
-                reason.unwrap_or_default(),
-            )?)
-        }
+    match desk.tx.change_approval(&application, to, reason.as_deref()) {
+        Err(Error::NotFound) => return Err(Refusal::Blocked(OVERTAKEN.to_owned())),
+        changed => changed?,
     }
+    let detail = reason.as_deref().unwrap_or_default();
+    desk.record(event, application.id.as_str(), detail)?;
+    Ok(Application {
+        approval: to,
+        approval_reason: reason,
+        ..application
+    })
 }
 
 /// Whether the operator has checked who is behind it: without that, the consent page warns.
-pub fn set_verified(
-    tx: &mut Tx,
-    operator: UserId,
-    id: ApplicationId,
-    verified: bool,
-) -> Result<(), Refusal> {
-    ensure_operator(tx, operator)?;
-    let application = find(tx, id)?;
+pub fn set_verified(desk: &mut Desk, id: ApplicationId, verified: bool) -> Result<(), Refusal> {
+    ensure_decides(desk)?;
+    let application = own_applications::find(desk.tx, desk.organization, id)?;
     if application.verified_at.is_some() == verified {
         return Ok(());
     }
-    tx.set_application_verified(&application, verified)?;
+    desk.tx.set_application_verified(&application, verified)?;
     let event = if verified {
         Event::ApplicationVerified
     } else {
         Event::ApplicationUnverified
     };
-    Ok(tx.record(
-        Some(application.organization_id),
-        Some(operator),
-        event,
-        id.as_str(),
-        "",
-    )?)
+    Ok(desk.record(event, id.as_str(), "")?)
 }
 
 /// Whether it is the vendor's own: only then may it have management scopes. What its tokens held of them ends at once.
 pub fn set_first_party(
-    tx: &mut Tx,
-    operator: UserId,
+    desk: &mut Desk,
     id: ApplicationId,
     first_party: bool,
 ) -> Result<(), Refusal> {
-    ensure_operator(tx, operator)?;
-    let application = find(tx, id)?;
+    ensure_decides(desk)?;
+    let application = own_applications::find(desk.tx, desk.organization, id)?;
     if application.first_party == first_party {
         return Ok(());
     }
-    tx.set_application_first_party(&application, first_party)?;
+    desk.tx
+        .set_application_first_party(&application, first_party)?;
     let event = if first_party {
         Event::ApplicationFirstParty
     } else {
         Event::ApplicationThirdParty
     };
-    Ok(tx.record(
-        Some(application.organization_id),
-        Some(operator),
-        event,
-        id.as_str(),
-        "",
-    )?)
+    Ok(desk.record(event, id.as_str(), "")?)
 }
 
 /// Stops it everywhere, at once: it authenticates no more, and none of its tokens is live. The reason of who stopped it first
 /// stays.
-pub fn stop(
-    tx: &mut Tx,
-    operator: impl Into<Caller>,
-    id: ApplicationId,
-    reason: &str,
-) -> Result<(), Refusal> {
-    let operator = operator.into();
-    ensure_operator(tx, operator)?;
+pub fn stop(desk: &mut Desk, id: ApplicationId, reason: &str) -> Result<Application, Refusal> {
+    ensure_decides(desk)?;
     let reason = parse_reason(reason)?;
-    let application = find(tx, id)?;
-    if set_stopped(tx, &application, Some(&reason))? {
-        tx.record(
-            Some(application.organization_id),
-            Some(operator.user),
-            Event::ApplicationStopped,
-            id.as_str(),
-            &reason,
-        )?;
+    let application = own_applications::find(desk.tx, desk.organization, id)?;
+    if set_stopped(desk.tx, &application, Some(&reason))? {
+        desk.record(Event::ApplicationStopped, id.as_str(), &reason)?;
     }
-    Ok(())
+    own_applications::find(desk.tx, desk.organization, id)
 }
 
 /// The way back: what was live before lives again.
-pub fn resume(tx: &mut Tx, operator: impl Into<Caller>, id: ApplicationId) -> Result<(), Refusal> {
-    let operator = operator.into();
-    ensure_operator(tx, operator)?;
-    let application = find(tx, id)?;
-    if set_stopped(tx, &application, None)? {
-        tx.record(
-            Some(application.organization_id),
-            Some(operator.user),
-            Event::ApplicationResumed,
-            id.as_str(),
-            "",
-        )?;
+pub fn resume(desk: &mut Desk, id: ApplicationId) -> Result<Application, Refusal> {
+    ensure_decides(desk)?;
+    let application = own_applications::find(desk.tx, desk.organization, id)?;
+    if set_stopped(desk.tx, &application, None)? {
+        desk.record(Event::ApplicationResumed, id.as_str(), "")?;
     }
-    Ok(())
+    own_applications::find(desk.tx, desk.organization, id)
 }
 
 /// False when it is so already.
@@ -327,14 +264,6 @@ fn set_stopped(
         Err(Error::NotFound) => Ok(false),
         changed => changed.map(|()| true),
     }
-}
-
-fn find(snapshot: &mut Snapshot, id: ApplicationId) -> Result<Application, Refusal> {
-    let kept = |application: &Application| application.state != ApplicationState::Deleted;
-    snapshot
-        .find_application(id)?
-        .filter(kept)
-        .ok_or(Refusal::NotFound)
 }
 
 fn parse_reason(reason: &str) -> Result<String, Refusal> {

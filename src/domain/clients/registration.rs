@@ -4,13 +4,14 @@
 //! same time; what several may share (registered without a token) none of them can change; an application that registered
 //! never acts as itself unless a token of the organization vouched for it. What nobody uses ends, and is then unknown.
 
-use crate::config::{Catalogue, Config};
 use crate::crypto::digest::Digest;
-use crate::domain::clients::applications::{self, NewApplication, RefreshPolicy};
+use crate::domain::clients::applications::{self, NewApplication};
 use crate::domain::clients::authorizations;
 use crate::domain::clients::client_metadata::{ClientMetadata, MetadataError, Offer};
-use crate::domain::clients::settings;
+use crate::domain::clients::registration_tokens;
+use crate::domain::clients::settings::{self, RefreshPolicy};
 use crate::domain::plans::open;
+use crate::domain::settings::Settings;
 use crate::domain::{Refusal, ensure};
 use crate::store;
 use crate::store::application_secrets::NewSecret;
@@ -23,7 +24,7 @@ use crate::types::environment::Environment;
 use crate::types::event::Event;
 use crate::types::id::{ApplicationId, OrganizationId, RegistrationTokenId, UserId};
 use crate::types::state::{
-    AccessTokenFormat, ClientType, MemberState, OrganizationState, RegistrationTokenState,
+    AccessTokenFormat, ClientType, OrganizationState, RegistrationTokenState,
 };
 use crate::types::time::Timestamp;
 
@@ -85,19 +86,19 @@ impl Registrant {
 /// Who registers, by the presented initial access token, or without one where registration is open.
 pub fn find_registrant(
     snapshot: &mut Snapshot,
-    config: &Config,
+    settings: &Settings,
     token: Option<&[Digest]>,
     now: Timestamp,
 ) -> Result<Registrant, RegistrationError> {
     match token {
-        Some(candidates) => by_token(snapshot, config, candidates, now),
-        None => in_the_open(snapshot, config, now),
+        Some(candidates) => by_token(snapshot, settings, candidates, now),
+        None => in_the_open(snapshot, settings, now),
     }
 }
 
 fn by_token(
     snapshot: &mut Snapshot,
-    config: &Config,
+    settings: &Settings,
     candidates: &[Digest],
     now: Timestamp,
 ) -> Result<Registrant, RegistrationError> {
@@ -108,15 +109,14 @@ fn by_token(
         && token.expires_at.is_none_or(|end| end > now);
     ensure(live, RegistrationError::UnknownToken)?;
     // rights are those of who made it, as they are now
-    let creator = snapshot.find_member(token.organization_id, token.created_by)?;
     ensure(
-        creator.is_some_and(|member| member.role.is_admin() && member.state == MemberState::Active),
+        registration_tokens::its_maker_still_manages(snapshot, settings, &token, now)?,
         RegistrationError::UnknownToken,
     )?;
     let organization = snapshot
         .find_organization(token.organization_id)?
         .ok_or(RegistrationError::UnknownToken)?;
-    ensure_open(snapshot, config, &organization, token.environment, now)?;
+    ensure_open(snapshot, settings, &organization, token.environment, now)?;
     Ok(Registrant {
         organization: organization.id,
         environment: token.environment,
@@ -127,27 +127,17 @@ fn by_token(
 
 fn in_the_open(
     snapshot: &mut Snapshot,
-    config: &Config,
+    settings: &Settings,
     now: Timestamp,
 ) -> Result<Registrant, RegistrationError> {
+    let config = &settings.registration;
     let wrong =
         || RegistrationError::Blocked("Registration is not set up. Tell the operator.".to_owned());
-    ensure(
-        config.registration.is_open(),
-        RegistrationError::TokenRequired,
-    )?;
-    let id = config
-        .registration
-        .open_organization
-        .parse()
-        .map_err(|_| wrong())?;
-    let environment = config
-        .registration
-        .open_environment
-        .parse()
-        .map_err(|_| wrong())?;
+    ensure(config.is_open(), RegistrationError::TokenRequired)?;
+    let id = config.open_organization.parse().map_err(|_| wrong())?;
+    let environment = config.open_environment.parse().map_err(|_| wrong())?;
     let organization = snapshot.find_organization(id)?.ok_or_else(wrong)?;
-    ensure_open(snapshot, config, &organization, environment, now)?;
+    ensure_open(snapshot, settings, &organization, environment, now)?;
     let creator = snapshot.find_oldest_owner(id)?.ok_or_else(wrong)?;
     Ok(Registrant {
         organization: id,
@@ -159,16 +149,14 @@ fn in_the_open(
 
 fn ensure_open(
     snapshot: &mut Snapshot,
-    config: &Config,
+    settings: &Settings,
     organization: &Organization,
     environment: Environment,
     now: Timestamp,
 ) -> Result<(), RegistrationError> {
     match open::ensure_open(
         snapshot,
-        &config
-            .catalogue()
-            .map_err(|error| Refusal::Blocked(error.to_string()))?,
+        &settings.catalogue,
         organization,
         environment,
         now,
@@ -182,9 +170,10 @@ fn ensure_open(
 }
 
 /// What an application may have at most: client credentials only where a token vouches for it.
-pub fn offer(config: &Config, catalogue: &Catalogue, vouched_for: bool) -> Offer {
-    let named = &config.registration.scopes;
-    let scopes = catalogue
+pub fn offer(settings: &Settings, vouched_for: bool) -> Offer {
+    let named = &settings.registration.scopes;
+    let scopes = settings
+        .catalogue
         .public_scopes()
         .map(|scope| scope.name.as_str())
         .filter(|name| named.is_empty() || named.iter().any(|own| own == name));
@@ -220,12 +209,18 @@ fn identity_of(
     })
 }
 
-/// A registration as it is asked for. Secrets were minted at the door; only their digests come here.
+/// What an application says of itself, and how another that says the same is found.
 #[derive(Debug, Clone)]
-pub struct Wanted {
+pub struct Description {
     pub metadata: ClientMetadata,
     /// Of its identity, under the live keys, the current one first. Empty: it has none.
     pub same: Vec<Digest>,
+}
+
+/// A registration as it is asked for. Secrets were minted at the door; only their digests come here.
+#[derive(Debug, Clone)]
+pub struct NewRegistration {
+    pub description: Description,
     pub secret: NewSecret,
     pub management: Digest,
 }
@@ -262,27 +257,27 @@ pub fn find_same(
 /// caps are counted.
 pub fn register(
     tx: &mut Tx,
-    config: &Config,
-    catalogue: &Catalogue,
+    settings: &Settings,
     token: Option<&[Digest]>,
-    wanted: Wanted,
+    new: &NewRegistration,
 ) -> Result<Registered, RegistrationError> {
     // again: the token may have been revoked meanwhile
     let now = tx.now;
-    let registrant = find_registrant(tx, config, token, now)?;
+    let registrant = find_registrant(tx, settings, token, now)?;
     if let Some(token) = &registrant.token {
         tx.record_registration_token_use(token.id)?;
     }
-    let same = if wanted.same.is_empty() {
+    let same = &new.description.same;
+    let same = if same.is_empty() {
         None
     } else {
-        tx.find_registration_by_metadata(&wanted.same)?
+        tx.find_registration_by_metadata(same)?
     };
     match same {
         Some(same) => repeat(tx, &registrant, same),
         None => {
-            make_room(tx, config, &registrant)?;
-            insert(tx, config, catalogue, &registrant, wanted)
+            make_room(tx, settings, &registrant)?;
+            insert(tx, settings, &registrant, new)
         }
     }
 }
@@ -303,7 +298,7 @@ fn repeat(
 
 fn make_room(
     tx: &mut Tx,
-    config: &Config,
+    settings: &Settings,
     registrant: &Registrant,
 ) -> Result<(), RegistrationError> {
     let full = |most: i64, whose: &str| {
@@ -315,7 +310,7 @@ fn make_room(
         let room = tx.count_clients_of_token(token.id)? < token.max_clients;
         ensure(room, full(token.max_clients, "This initial access token"))?;
     }
-    let most = config.registration.max_clients;
+    let most = settings.registration.max_clients;
     if tx.count_registered_applications(registrant.organization)? < most {
         return Ok(());
     }
@@ -334,20 +329,14 @@ fn make_room(
 
 fn insert(
     tx: &mut Tx,
-    config: &Config,
-    catalogue: &Catalogue,
+    settings: &Settings,
     registrant: &Registrant,
-    wanted: Wanted,
+    new: &NewRegistration,
 ) -> Result<Registered, RegistrationError> {
-    let Wanted {
-        metadata,
-        same,
-        secret,
-        management,
-    } = wanted;
+    let Description { metadata, same } = &new.description;
     let managed = registrant.token.is_some();
-    let role = &config.registration.service_account_role;
-    let new = NewApplication {
+    let role = &settings.registration.service_account_role;
+    let application = NewApplication {
         name: metadata.name.clone(),
         environment: registrant.environment,
         client_type: metadata.auth_method.client_type(),
@@ -355,11 +344,11 @@ fn insert(
         redirect_uris: metadata.redirect_uris.clone(),
         scopes: metadata.scopes.clone(),
         role: if role.is_empty() {
-            catalogue.least_role().to_owned()
+            settings.catalogue.least_role().to_owned()
         } else {
             role.clone()
         },
-        secret,
+        secret: new.secret.clone(),
         grants: metadata.grants,
         refresh: RefreshPolicy::default(),
     };
@@ -367,15 +356,15 @@ fn insert(
         tx,
         registrant.organization,
         registrant.creator,
-        new,
+        application,
         managed,
     )?;
     tx.insert_registration(&Registration {
         application_id: application.id,
         registration_token_id: registrant.token_id(),
-        management_digest: managed.then_some(management),
+        management_digest: managed.then(|| new.management.clone()),
         metadata: serde_json::Value::Object(metadata.to_json()).to_string(),
-        metadata_digest: same.into_iter().next(),
+        metadata_digest: same.first().cloned(),
         created_at: tx.now,
         last_used_at: tx.now,
     })?;
@@ -447,11 +436,12 @@ impl Managed {
 /// Replaces what the application said of itself (RFC 7592 §2.2). Who owns it, where it works and whether it has a secret stay.
 pub fn update(
     tx: &mut Tx,
+    settings: &Settings,
     candidates: &[Digest],
     id: ApplicationId,
-    metadata: &ClientMetadata,
-    same: &[Digest],
+    description: &Description,
 ) -> Result<Managed, RegistrationError> {
+    let Description { metadata, same } = description;
     let Managed {
         application,
         registration,
@@ -459,7 +449,7 @@ pub fn update(
     let same_type = metadata.auth_method.client_type() == application.client_type;
     let text = "token_endpoint_auth_method must not change between none and a secret: register another client.";
     ensure(same_type, MetadataError::Metadata(text.to_owned()))?;
-    if !is_still_vouched_for(tx, &registration)? {
+    if !is_still_vouched_for(tx, settings, &registration)? {
         // whoever vouched for it does no more: it keeps what it has, and gets nothing new
         let more = metadata
             .grants
@@ -516,21 +506,21 @@ pub fn update(
     })
 }
 
-/// Whether the initial access token is live, and who made it still an admin.
+/// Whether the initial access token is live, and whoever made it may still manage applications.
 fn is_still_vouched_for(
-    snapshot: &mut Snapshot,
+    tx: &mut Tx,
+    settings: &Settings,
     registration: &Registration,
 ) -> Result<bool, store::Error> {
     let Some(id) = registration.registration_token_id else {
         return Ok(false);
     };
-    let Some(token) = snapshot.find_registration_token(id)? else {
+    let Some(token) = tx.find_registration_token(id)? else {
         return Ok(false);
     };
-    let creator = snapshot.find_member(token.organization_id, token.created_by)?;
+    let now = tx.now;
     Ok(token.state == RegistrationTokenState::Active
-        && creator
-            .is_some_and(|member| member.role.is_admin() && member.state == MemberState::Active))
+        && registration_tokens::its_maker_still_manages(tx, settings, &token, now)?)
 }
 
 /// The application ends itself (RFC 7592 §2.3): it and its tokens are dead at once.

@@ -1,19 +1,21 @@
-//! Initial access tokens (RFC 7591 §1.2): admins make them, and give them to programs that register applications.
+//! Initial access tokens (RFC 7591 §1.2): people make them, and give them to programs that register applications.
 //!
-//! Invariant: a token registers nothing any more once who made it is no admin of the organization.
+//! Invariant: a token registers nothing any more once whoever made it has lost `applications:manage` in the organization.
 
-use crate::config::Config;
+use crate::config::Registration;
 use crate::crypto::digest::Digest;
-use crate::domain::clients::applications;
+use crate::domain::clients::own_applications;
+use crate::domain::desk::{Desk, View};
 use crate::domain::plans::open;
+use crate::domain::rights::asker::Asker;
+use crate::domain::settings::Settings;
 use crate::domain::{Refusal, ensure};
-use crate::store;
-use crate::store::organizations::Organization;
 use crate::store::registration_tokens::RegistrationToken;
-use crate::store::{Snapshot, Tx};
+use crate::store::{self, Snapshot};
 use crate::types::environment::Environment;
 use crate::types::event::Event;
-use crate::types::id::{OrganizationId, RegistrationTokenId, UserId};
+use crate::types::id::RegistrationTokenId;
+use crate::types::right::Right;
 use crate::types::state::RegistrationTokenState;
 use crate::types::text::parse_text;
 use crate::types::time::Timestamp;
@@ -40,13 +42,10 @@ pub struct ListedToken {
     pub clients: i64,
 }
 
-pub fn list(
-    snapshot: &mut Snapshot,
-    organization: OrganizationId,
-    user: UserId,
-) -> Result<Vec<ListedToken>, Refusal> {
-    applications::ensure_admin(snapshot, organization, user)?;
-    let tokens = snapshot.list_registration_tokens(organization, MOST_TOKENS)?;
+pub fn list(view: &mut View) -> Result<Vec<ListedToken>, Refusal> {
+    own_applications::ensure_sees(view)?;
+    let snapshot = &mut *view.snapshot;
+    let tokens = snapshot.list_registration_tokens(view.organization, MOST_TOKENS)?;
     let listed = tokens.into_iter().map(|token| {
         Ok(ListedToken {
             clients: snapshot.count_clients_of_token(token.id)?,
@@ -57,52 +56,41 @@ pub fn list(
 }
 
 /// Makes a token. Runs behind the organization's lock: the cap is counted.
-pub fn create(
-    tx: &mut Tx,
-    config: &Config,
-    organization: &Organization,
-    creator: UserId,
-    new: NewRegistrationToken,
-) -> Result<RegistrationToken, Refusal> {
-    applications::ensure_admin(tx, organization.id, creator)?;
-    let name = check(config, &new, tx.now)?;
-    let now = tx.now;
-    open::ensure_open(
-        tx,
-        &config
-            .catalogue()
-            .map_err(|error| Refusal::Blocked(error.to_string()))?,
-        organization,
-        new.environment,
-        now,
-    )?;
-    let count = tx
-        .list_registration_tokens(organization.id, MOST_TOKENS)?
-        .len();
+pub fn create(desk: &mut Desk, new: &NewRegistrationToken) -> Result<RegistrationToken, Refusal> {
+    own_applications::ensure_manages(&mut desk.view())?;
+    let (now, organization) = (desk.now(), desk.organization);
+    let name = check(&desk.settings.registration, new, now)?;
+    let organization = desk
+        .tx
+        .find_organization(organization)?
+        .ok_or(Refusal::NotFound)?;
+    let catalogue = &desk.settings.catalogue;
+    open::ensure_open(desk.tx, catalogue, &organization, new.environment, now)?;
+    let tokens = desk
+        .tx
+        .list_registration_tokens(organization.id, MOST_TOKENS)?;
     let full = format!(
         "This organization has reached its limit of {MOST_TOKENS} tokens. Revoke one that is not needed any more."
     );
     ensure(
-        i64::try_from(count).is_ok_and(|count| count < MOST_TOKENS),
+        i64::try_from(tokens.len()).is_ok_and(|count| count < MOST_TOKENS),
         Refusal::Blocked(full),
     )?;
     let token = RegistrationToken {
-        id: RegistrationTokenId::generate(tx.now),
+        id: RegistrationTokenId::generate(now),
         organization_id: organization.id,
         environment: new.environment,
         name,
-        digest: new.digest,
+        digest: new.digest.clone(),
         state: RegistrationTokenState::Active,
         max_clients: new.max_clients,
-        created_by: creator,
-        created_at: tx.now,
+        created_by: desk.asker.user,
+        created_at: now,
         expires_at: new.expires_at,
         last_used_at: None,
     };
-    tx.insert_registration_token(&token)?;
-    tx.record(
-        Some(organization.id),
-        Some(creator),
+    desk.tx.insert_registration_token(&token)?;
+    desk.record(
         Event::RegistrationTokenCreated,
         token.id.as_str(),
         token.environment.as_str(),
@@ -110,11 +98,15 @@ pub fn create(
     Ok(token)
 }
 
-fn check(config: &Config, new: &NewRegistrationToken, now: Timestamp) -> Result<String, Refusal> {
+fn check(
+    config: &Registration,
+    new: &NewRegistrationToken,
+    now: Timestamp,
+) -> Result<String, Refusal> {
     let mut errors = Vec::new();
     let name =
         parse_text(&new.name, MOST_NAME).map_err(|error| errors.push(("name", error.to_string())));
-    let most = config.registration.max_clients;
+    let most = config.max_clients;
     if !(1..=most).contains(&new.max_clients) {
         errors.push(("max_clients", format!("Choose a number from 1 to {most}.")));
     }
@@ -128,23 +120,34 @@ fn check(config: &Config, new: &NewRegistrationToken, now: Timestamp) -> Result<
 }
 
 /// Nothing more is registered with it; what was registered stays. One that is revoked already stays so.
-pub fn revoke(
-    tx: &mut Tx,
-    organization: OrganizationId,
-    user: UserId,
-    id: RegistrationTokenId,
-) -> Result<(), Refusal> {
-    applications::ensure_admin(tx, organization, user)?;
-    match tx.revoke_registration_token(organization, id) {
-        Ok(()) => Ok(tx.record(
-            Some(organization),
-            Some(user),
-            Event::RegistrationTokenRevoked,
-            id.as_str(),
-            "",
-        )?),
+pub fn revoke(desk: &mut Desk, id: RegistrationTokenId) -> Result<(), Refusal> {
+    own_applications::ensure_manages(&mut desk.view())?;
+    match desk.tx.revoke_registration_token(desk.organization, id) {
+        Ok(()) => Ok(desk.record(Event::RegistrationTokenRevoked, id.as_str(), "")?),
         // somebody else was quicker, or it is not there
         Err(store::Error::NotFound) => Ok(()),
         Err(other) => Err(other.into()),
+    }
+}
+
+/// Whether whoever made it may still manage the organization's applications: asked at each use.
+pub fn its_maker_still_manages(
+    snapshot: &mut Snapshot,
+    settings: &Settings,
+    token: &RegistrationToken,
+    now: Timestamp,
+) -> Result<bool, store::Error> {
+    let maker = Asker::of_earlier(snapshot, &settings.catalogue, token.created_by, now)?;
+    let mut view = View {
+        snapshot,
+        settings,
+        organization: token.organization_id,
+        asker: &maker,
+        now,
+    };
+    match view.ensure(Right::ApplicationsManage) {
+        Ok(()) => Ok(true),
+        Err(Refusal::Store(error)) => Err(error),
+        Err(_) => Ok(false),
     }
 }

@@ -1,23 +1,20 @@
-//! What an organization's admins may set of an application, at first and later. Environment and client type never change.
+//! What an organization may set of an application, at first and later. Environment and client type never change.
 //!
 //! Invariant: a change counts at once, for what was issued before, too: narrower scopes narrow live tokens, a grant that is
 //! taken away stops, a redirect URI that is taken away gets no more codes. The operator's check is of a name and of
 //! addresses: it ends when another name or host takes their place.
 
-use crate::config::Config;
-use crate::domain::clients::applications::{self, RefreshPolicy};
-use crate::domain::clients::authorizations;
+use crate::config::Catalogue;
 use crate::domain::clients::clients;
-use crate::domain::people::accounts;
+use crate::domain::clients::own_applications;
+use crate::domain::clients::service_account;
+use crate::domain::desk::{Desk, View};
 use crate::domain::plans::open;
-use crate::domain::rights::caller::Caller;
-use crate::domain::rights::old_rights as rights;
 use crate::domain::{Refusal, ensure};
 use crate::store::applications::Application;
-use crate::store::{Error, Snapshot, Tx};
 use crate::types::event::Event;
 use crate::types::grant_types::{GrantType, GrantTypes};
-use crate::types::id::{ApplicationId, OrganizationId, UserId};
+use crate::types::id::ApplicationId;
 use crate::types::redirect_uri::RedirectUri;
 use crate::types::scope::Scopes;
 use crate::types::state::ClientType;
@@ -27,8 +24,37 @@ const MOST_NAME: usize = 100;
 const MOST_REFRESH_SECONDS: i64 = 10 * 365 * 24 * 60 * 60;
 pub const MOST_REDIRECT_URIS: usize = 20;
 
+/// How an application's refresh tokens live. Seconds; none: as configured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RefreshPolicy {
+    /// A new refresh token at every refresh; a public application's always rotate.
+    pub rotation: bool,
+    pub idle_seconds: Option<i64>,
+    pub absolute_seconds: Option<i64>,
+}
+
+impl Default for RefreshPolicy {
+    fn default() -> Self {
+        Self {
+            rotation: true,
+            idle_seconds: None,
+            absolute_seconds: None,
+        }
+    }
+}
+
+impl RefreshPolicy {
+    pub fn of(application: &Application) -> Self {
+        Self {
+            rotation: application.refresh_rotation,
+            idle_seconds: application.refresh_idle_seconds,
+            absolute_seconds: application.refresh_absolute_seconds,
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Settings {
+pub struct ApplicationSettings {
     pub name: String,
     pub redirect_uris: Vec<RedirectUri>,
     pub scopes: Scopes,
@@ -38,7 +64,7 @@ pub struct Settings {
     pub refresh: RefreshPolicy,
 }
 
-impl Settings {
+impl ApplicationSettings {
     /// Whether the application acts as itself, too. A public one never does: it cannot prove itself.
     pub fn acts_as_itself(&self, client_type: ClientType) -> bool {
         client_type == ClientType::Confidential
@@ -47,8 +73,8 @@ impl Settings {
 
     /// As they are kept: named, and without what a public application can never have.
     pub fn check(
-        self,
-        config: &Config,
+        &self,
+        catalogue: &Catalogue,
         client_type: ClientType,
         first_party: bool,
     ) -> Result<Self, Refusal> {
@@ -74,23 +100,15 @@ impl Settings {
         if self.scopes.is_empty() {
             errors.push(("scope", "Choose at least one scope.".to_owned()));
         }
-        let known = |name: &str| config.scope.iter().any(|scope| scope.name == name);
+        let unknown = |name: &&str| catalogue.scope(name).is_none();
         errors.extend(
             self.scopes
                 .iter()
-                .filter(|name| !known(name))
+                .filter(unknown)
                 .map(|name| ("scope", format!("Unknown scope {name}."))),
         );
-        let closed = |name: &str| {
-            config
-                .scope
-                .iter()
-                .any(|scope| scope.name == name && config.is_management(scope))
-        };
-        let closed = self
-            .scopes
-            .iter()
-            .filter(|name| !first_party && closed(name));
+        let closed = |name: &&str| !first_party && catalogue.is_management(name);
+        let closed = self.scopes.iter().filter(closed);
         errors.extend(closed.map(|name| {
             (
                 "scope",
@@ -105,9 +123,7 @@ impl Settings {
             };
             errors.push(("grants", message.to_owned()));
         }
-        if self.acts_as_itself(client_type)
-            && !config.role.iter().any(|role| role.name == self.role)
-        {
+        if self.acts_as_itself(client_type) && !catalogue.roles().any(|role| role == self.role) {
             errors.push(("role", "Choose one of the roles.".to_owned()));
         }
         let lives = [self.refresh.idle_seconds, self.refresh.absolute_seconds];
@@ -132,7 +148,7 @@ impl Settings {
                     name,
                     grants,
                     refresh,
-                    ..self
+                    ..self.clone()
                 })
             }
             _ => Err(Refusal::Invalid(errors)),
@@ -157,28 +173,26 @@ impl Settings {
 
 /// Changes an application. Runs behind the organization's lock: two changes come one after the other, each whole.
 pub fn change(
-    tx: &mut Tx,
-    config: &Config,
-    organization: OrganizationId,
-    caller: impl Into<Caller>,
+    desk: &mut Desk,
     id: ApplicationId,
-    wanted: Settings,
+    wanted: &ApplicationSettings,
 ) -> Result<Application, Refusal> {
-    let caller = caller.into();
-    applications::ensure_manager(tx, organization, caller)?;
-    open::ensure_not_suspended(tx, organization)?;
-    let before = applications::find_own(tx, organization, id)?;
-    let wanted = wanted.check(config, before.client_type, before.first_party)?;
-    let uris = tx.list_redirect_uris(id)?;
-    let role = applications::role(tx, &before)?;
+    own_applications::ensure_manages(&mut desk.view())?;
+    let organization = desk.organization;
+    open::ensure_not_suspended(desk.tx, organization)?;
+    let before = own_applications::find(desk.tx, organization, id)?;
+    let catalogue = &desk.settings.catalogue;
+    let wanted = wanted.check(catalogue, before.client_type, before.first_party)?;
+    let uris = desk.tx.list_redirect_uris(id)?;
+    let role = service_account::role(desk.tx, &before)?;
     let acts_as_itself = wanted.acts_as_itself(before.client_type);
     ensure(
-        !acts_as_itself || clients::is_vouched_for(tx, id)?,
+        !acts_as_itself || clients::is_vouched_for(desk.tx, id)?,
         Refusal::Blocked(NOT_VOUCHED_FOR.to_owned()),
     )?;
     let new_role = acts_as_itself && role.as_ref() != Some(&wanted.role);
     if new_role {
-        ensure_grants(tx, config, organization, &caller, &wanted.role)?;
+        service_account::ensure_grants(desk, &wanted.role)?;
     }
     let changed = changes(&before, &uris, new_role, &wanted);
     if changed.is_empty() {
@@ -187,62 +201,34 @@ pub fn change(
     let after = applied(&before, &uris, &wanted);
     let after = match before.service_account_id {
         Some(account) if new_role => {
-            set_role(tx, organization, account, &wanted.role)?;
+            service_account::set_role(desk.tx, organization, account, &wanted.role)?;
             after
         }
-        None if acts_as_itself => give_service_account(tx, after, &wanted.role)?,
+        None if acts_as_itself => service_account::give(desk.tx, after, &wanted.role)?,
         _ => after,
     };
-    tx.change_application(&after)?;
-    tx.change_redirect_uris(&after, &wanted.redirect_uris)?;
-    tx.change_own_scopes(id, organization, &after.scopes)?;
+    desk.tx.change_application(&after)?;
+    desk.tx
+        .change_redirect_uris(&after, &wanted.redirect_uris)?;
+    desk.tx.change_own_scopes(id, organization, &after.scopes)?;
     // one that registered by itself is the organization's from here on: it cannot undo this
-    tx.take_over_registration(id)?;
-    tx.record(
-        Some(organization),
-        Some(caller.user),
-        Event::ApplicationChanged,
-        id.as_str(),
-        &changed.join(" "),
-    )?;
+    desk.tx.take_over_registration(id)?;
+    desk.record(Event::ApplicationChanged, id.as_str(), &changed.join(" "))?;
     Ok(after)
 }
 
-/// As they are now.
-pub fn current(snapshot: &mut Snapshot, application: &Application) -> Result<Settings, Error> {
-    Ok(Settings {
+/// As they are now, for whoever is to change them.
+pub fn current(view: &mut View, id: ApplicationId) -> Result<ApplicationSettings, Refusal> {
+    own_applications::ensure_manages(view)?;
+    let application = own_applications::find(view.snapshot, view.organization, id)?;
+    Ok(ApplicationSettings {
         name: application.name.clone(),
-        redirect_uris: snapshot.list_redirect_uris(application.id)?,
+        redirect_uris: view.snapshot.list_redirect_uris(id)?,
         scopes: application.scopes.clone(),
-        role: applications::role(snapshot, application)?.unwrap_or_default(),
+        role: service_account::role(view.snapshot, &application)?.unwrap_or_default(),
         grants: application.grants,
-        refresh: RefreshPolicy::of(application),
+        refresh: RefreshPolicy::of(&application),
     })
-}
-
-/// Nobody grants more than they hold: the application's own role reaches every workspace.
-pub fn ensure_grants(
-    snapshot: &mut Snapshot,
-    config: &Config,
-    organization: OrganizationId,
-    caller: &Caller,
-    role: &str,
-) -> Result<(), Refusal> {
-    let catalogue = config
-        .catalogue()
-        .map_err(|error| Refusal::Blocked(error.to_string()))?;
-    let rights = rights::rights(snapshot, &catalogue, organization, caller)?;
-    let granted = catalogue.role(role) & !catalogue.organization();
-    let workspaces = snapshot.list_workspaces(organization)?;
-    let holds = workspaces
-        .iter()
-        .all(|workspace| (granted & !rights.in_workspace(workspace.id)).is_empty());
-    ensure(
-        holds,
-        Refusal::Forbidden(
-            "You can give an application no role that is stronger than your own, in any workspace.",
-        ),
-    )
 }
 
 const NOT_VOUCHED_FOR: &str =
@@ -253,7 +239,7 @@ fn changes(
     before: &Application,
     uris: &[RedirectUri],
     new_role: bool,
-    wanted: &Settings,
+    wanted: &ApplicationSettings,
 ) -> Vec<&'static str> {
     let same_uris = uris.len() == wanted.redirect_uris.len()
         && wanted.redirect_uris.iter().all(|uri| uris.contains(uri));
@@ -283,7 +269,11 @@ pub fn is_still_checked(
     old_name == name && uris.iter().all(known_host)
 }
 
-fn applied(before: &Application, uris: &[RedirectUri], wanted: &Settings) -> Application {
+fn applied(
+    before: &Application,
+    uris: &[RedirectUri],
+    wanted: &ApplicationSettings,
+) -> Application {
     let still_checked = is_still_checked(&before.name, uris, &wanted.name, &wanted.redirect_uris);
     Application {
         name: wanted.name.clone(),
@@ -295,40 +285,4 @@ fn applied(before: &Application, uris: &[RedirectUri], wanted: &Settings) -> App
         verified_at: before.verified_at.filter(|_| still_checked),
         ..before.clone()
     }
-}
-
-/// The service account by which the application acts as itself from now on.
-pub fn give_service_account(
-    tx: &mut Tx,
-    application: Application,
-    role: &str,
-) -> Result<Application, Refusal> {
-    let account =
-        accounts::create_service_account(tx, application.organization_id, &application.name)?.id;
-    set_role(tx, application.organization_id, account, role)?;
-    authorizations::create_own(tx, &application, account)?;
-    Ok(Application {
-        service_account_id: Some(account),
-        ..application
-    })
-}
-
-/// In every workspace there is.
-fn set_role(
-    tx: &mut Tx,
-    organization: OrganizationId,
-    account: UserId,
-    role: &str,
-) -> Result<(), Error> {
-    let held = tx.list_workspace_roles(organization, account)?;
-    for workspace in tx.list_workspaces(organization)? {
-        match held.iter().find(|(id, _)| *id == workspace.id) {
-            Some((_, own)) if own == role => {}
-            Some((_, own)) => {
-                tx.change_workspace_role(organization, workspace.id, account, own, role)?
-            }
-            None => accounts::add_workspace_member(tx, organization, workspace.id, account, role)?,
-        }
-    }
-    Ok(())
 }

@@ -3,14 +3,18 @@
 use crate::config::{ADMIN_ROLE, AdminRoles, Catalogue, Config, DevCentre, Plan};
 use crate::crypto::digest::Digest;
 use crate::domain::Refusal;
-use crate::domain::clients::applications::{self, MOST_LISTED, NewApplication, RefreshPolicy};
+use crate::domain::clients::applications::{self, MOST_LISTED, NewApplication};
 use crate::domain::clients::registration_tokens::{self, NewRegistrationToken};
+use crate::domain::clients::settings::RefreshPolicy;
 use crate::domain::decision::resource_servers;
 use crate::domain::decision::sandbox::ObligationKind;
+use crate::domain::desk::Desk;
 use crate::domain::keys::api_keys::{self, Minted, NewApiKey, Reach};
 use crate::domain::keys::expiry::Expiry;
 use crate::domain::operations::operator_tokens::{self, NewOperatorToken};
 use crate::domain::people::accounts::{self, NewPerson};
+use crate::domain::rights::asker::Asker;
+use crate::domain::settings::Settings;
 use crate::store::application_secrets::NewSecret;
 use crate::store::organizations::Organization;
 use crate::store::subscriptions::Subscription;
@@ -166,21 +170,19 @@ pub fn plant(tx: &mut Tx, config: &Config, seed: Seed) -> Result<Planted, Refusa
         };
         api_keys::create(tx, config, &organization, admin, new)?;
     }
-    let application = create_application(
+    let settings = Settings::new(config).map_err(|error| Refusal::Blocked(error.to_string()))?;
+    let asker = Asker::person(admin);
+    let mut desk = Desk {
         tx,
-        config,
-        &organization,
-        admin,
-        environment,
-        seed.client_secret,
-        seed.redirect_uri,
-    )?;
+        settings: &settings,
+        organization: organization.id,
+        asker: &asker,
+    };
+    let new = new_application(config, environment, seed.client_secret, seed.redirect_uri);
+    let application = applications::create(&mut desk, &new)?.id;
     registration_tokens::create(
-        tx,
-        config,
-        &organization,
-        admin,
-        new_token(config, environment, seed.registration_token),
+        &mut desk,
+        &new_token(config, environment, seed.registration_token),
     )?;
     create_operator_token(tx, config, seed.operator_token)?;
     let enforces = [
@@ -306,16 +308,13 @@ fn new_token(config: &Config, environment: Environment, digest: Digest) -> NewRe
     }
 }
 
-fn create_application(
-    tx: &mut Tx,
+fn new_application(
     config: &Config,
-    organization: &Organization,
-    admin: UserId,
     environment: Environment,
     secret: NewSecret,
     redirect_uri: RedirectUri,
-) -> Result<ApplicationId, Refusal> {
-    let new = NewApplication {
+) -> NewApplication {
+    NewApplication {
         name: APPLICATION.to_owned(),
         environment,
         client_type: ClientType::Confidential,
@@ -329,6 +328,5 @@ fn create_application(
         secret,
         grants: GrantTypes::ALL,
         refresh: RefreshPolicy::default(),
-    };
-    Ok(applications::create(tx, config, organization, admin, new)?.id)
+    }
 }

@@ -1,8 +1,9 @@
 //! `/v1/applications` and their secrets.
 
 use countersign::config::AdminRoles;
+use countersign::domain::desk::Desk;
+use countersign::domain::rights::asker::Asker;
 use countersign::domain::{self, Refusal};
-use countersign::store::{Tx, Verdict};
 use countersign::types::environment::Environment;
 use countersign::types::state::{Licence, OrganizationRole};
 use reqwest::{Method, StatusCode};
@@ -10,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::{Program, problem, text};
 use crate::databases::{TestDatabase, both_databases};
+use crate::people;
 use crate::server::Server;
 use crate::tenants::{self, Key, admin, key, management_token, member};
 
@@ -503,22 +505,9 @@ async fn nobody_gives_an_application_a_stronger_role_than_their_own(db: TestData
     .await;
     let (organization, owner) = (server.planted.organization, admin(&server).await);
     tenants::workspace(&server, "Where the admin is nobody").await;
-    let (config, new) = (
-        std::sync::Arc::clone(&server.app.config),
-        tenants::new_application(&server, Environment::Sandbox, "admin"),
-    );
-    let write = move |tx: &mut Tx| {
-        let organization = tx
-            .find_organization(organization)?
-            .ok_or(Refusal::NotFound)?;
-        domain::clients::applications::create(tx, &config, &organization, owner, new)
-            .map(Verdict::Done)
-    };
-    let refused = server
-        .app
-        .store
-        .write_organization(organization, server.clock.now(), write)
-        .await;
+    let new = tenants::new_application(&server, Environment::Sandbox, "admin");
+    let create = move |desk: &mut Desk| domain::clients::applications::create(desk, &new);
+    let refused = people::at_desk(&server, organization, Asker::person(owner), create).await;
     assert!(matches!(refused, Err(Refusal::Forbidden(text)) if text.contains("stronger")));
 }
 

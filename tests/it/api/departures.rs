@@ -1,6 +1,8 @@
 //! What ends when somebody leaves, and what does not come back (A10).
 
+use countersign::domain::desk::Desk;
 use countersign::domain::lifecycle::sweep;
+use countersign::domain::rights::asker::Asker;
 use countersign::types::environment::Environment;
 use countersign::types::id::{ApplicationId, UserId};
 use countersign::types::state::OrganizationRole;
@@ -9,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::{Program, problem, text};
 use crate::databases::{TestDatabase, both_databases};
+use crate::people;
 use crate::server::Server;
 use crate::tenants::{self, Key, Made, admin, join, join_workspace, key, member, workspace};
 
@@ -338,11 +341,11 @@ async fn a_deleted_applications_service_account_leaves_with_it(db: TestDatabase)
         .await;
     assert_eq!(problem(refused), (409, "built_in".to_owned()));
     let (organization, id) = (server.planted.organization, made.id);
-    server
-        .write(move |tx| {
-            countersign::domain::clients::applications::delete(tx, organization, by, id)
-        })
-        .await;
+    let delete =
+        move |desk: &mut Desk| countersign::domain::clients::applications::delete(desk, id);
+    people::at_desk(&server, organization, Asker::person(by), delete)
+        .await
+        .expect("deleted");
     assert_eq!(
         problem(owner.get(&format!("/v1/service-accounts/{account}")).await).0,
         404

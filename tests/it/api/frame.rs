@@ -2,6 +2,8 @@
 
 use countersign::config::Rate;
 use countersign::domain::clients::approval;
+use countersign::domain::desk::Desk;
+use countersign::domain::rights::asker::Asker;
 use countersign::types::environment::Environment;
 use countersign::types::state::OrganizationRole;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
@@ -10,6 +12,7 @@ use serde_json::json;
 
 use super::{Program, problem, send, text};
 use crate::databases::{TestDatabase, both_databases};
+use crate::people;
 use crate::server::Server;
 use crate::tenants::{self, Key, admin, join_workspace, key, management_token, member, person};
 
@@ -193,9 +196,14 @@ async fn a_token_ends_with_what_it_stands_on(db: TestDatabase) {
         "viewer",
     )
     .await;
-    server
-        .write(move |tx| approval::set_first_party(tx, operator, made.id, true))
-        .await;
+    let vendor = Asker::operator(operator);
+    let set = async |first_party: bool| {
+        let set = move |desk: &mut Desk| approval::set_first_party(desk, made.id, first_party);
+        people::at_desk(&server, server.planted.organization, vendor.clone(), set)
+            .await
+            .expect("decided");
+    };
+    set(true).await;
     assert_eq!(server.database.count_events("application.first_party"), 1);
     tenants::grant_every_scope(&server, made.id).await;
     let ground = Key::of(&server, admin(&server).await).for_organization();
@@ -204,9 +212,7 @@ async fn a_token_ends_with_what_it_stands_on(db: TestDatabase) {
         .token;
     let program = Program::new(&server, &token);
     assert_eq!(program.get("/v1/workspaces").await.0, StatusCode::OK);
-    server
-        .write(move |tx| approval::set_first_party(tx, operator, made.id, false))
-        .await;
+    set(false).await;
     assert_eq!(
         problem(program.get("/v1/workspaces").await),
         (403, "insufficient_permission".to_owned()),

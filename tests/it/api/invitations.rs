@@ -1,12 +1,12 @@
 //! `/v1/invitations` and `/v1/join-requests`.
 
-use countersign::types::refusal_code::RefusalCode;
 use countersign::crypto::digest::Purpose;
 use countersign::domain::Refusal;
 use countersign::domain::people::invitations::{self, By};
 use countersign::domain::people::join_requests;
 use countersign::store::Verdict;
 use countersign::types::id::{OrganizationId, UserId};
+use countersign::types::refusal_code::RefusalCode;
 use countersign::types::state::OrganizationRole;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};

@@ -24,15 +24,16 @@ mod signing_keys;
 mod sweep;
 mod token;
 
-use std::sync::Arc;
-
 use countersign::config::ADMIN_ROLE;
 use countersign::crypto::digest::Purpose;
 use countersign::crypto::format::{TokenKind, mint_token};
 use countersign::domain::Refusal;
-use countersign::domain::clients::applications::{self, NewApplication, RefreshPolicy};
+use countersign::domain::clients::applications::{self, NewApplication};
+use countersign::domain::clients::settings::RefreshPolicy;
+use countersign::domain::desk::Desk;
 use countersign::domain::lifecycle::quickstart::ADMIN;
 use countersign::domain::people::accounts::{self, NewPerson};
+use countersign::domain::rights::asker::Asker;
 use countersign::store::Tx;
 use countersign::types::email::Mailbox;
 use countersign::types::environment::Environment;
@@ -45,6 +46,7 @@ use reqwest::header::{HeaderMap, LOCATION};
 use reqwest::{RequestBuilder, Response, StatusCode};
 use serde_json::Value;
 
+use crate::people::at_desk;
 use crate::server::{
     Browser, CHALLENGE, REDIRECT_URI, Server, VERIFIER, hidden, json, location, parameter,
 };
@@ -86,16 +88,11 @@ async fn register_in(
         refresh: RefreshPolicy::default(),
     };
     change(&mut new);
-    let config = Arc::clone(&server.app.config);
-    let create = move |tx: &mut Tx| {
-        let organization = tx
-            .find_organization(organization)?
-            .ok_or(Refusal::NotFound)?;
-        let creator = user(tx, creator)?;
-        applications::create(tx, &config, &organization, creator, new)
-    };
+    let creator = Asker::person(server.write(move |tx| user(tx, creator)).await);
+    let create = move |desk: &mut Desk| applications::create(desk, &new);
+    let made = at_desk(server, organization, creator, create).await;
     Registered {
-        id: server.write(create).await.id,
+        id: made.expect("the application is created").id,
         secret,
     }
 }
@@ -404,10 +401,22 @@ async fn assert_error_page(response: Response, expected: StatusCode) -> String {
 
 /// Ends an application as its organization's admin does.
 async fn delete_application(server: &Server, id: ApplicationId) {
-    let organization = server.planted.organization;
-    let delete = move |tx: &mut Tx| {
-        let admin = user(tx, ADMIN)?;
-        applications::delete(tx, organization, admin, id)
-    };
-    server.write(delete).await;
+    let admin = Asker::person(server.write(|tx| user(tx, ADMIN)).await);
+    let delete = move |desk: &mut Desk| applications::delete(desk, id);
+    at_desk(server, server.planted.organization, admin, delete)
+        .await
+        .expect("the application is deleted");
 }
+
+/// Ways in which every member loses `applications:manage`: the membership ends, is suspended, or gets a read-only licence.
+fn lost_management(server: &Server) -> [String; 4] {
+    let now = server.clock.now().millis();
+    [
+        format!("UPDATE members SET ends_at = {now}"),
+        "UPDATE members SET state = 'suspended'".to_owned(),
+        "UPDATE members SET licence = 'read_only'".to_owned(),
+        "UPDATE users SET state = 'suspended'".to_owned(),
+    ]
+}
+
+const FULL_MEMBERSHIPS: &str = "UPDATE members SET ends_at = NULL, state = 'active', licence = 'full'; UPDATE users SET state = 'active'";

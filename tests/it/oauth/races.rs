@@ -3,7 +3,6 @@
 
 use countersign::crypto::digest::Purpose;
 use countersign::crypto::format::{TokenKind, mint_token};
-use countersign::domain::clients::applications;
 use countersign::domain::clients::consents;
 use countersign::domain::lifecycle::quickstart::ADMIN;
 use countersign::store::Tx;
@@ -351,7 +350,7 @@ async fn end(
     refresh_token: &str,
     how: End,
 ) {
-    let (id, organization) = (client.id, server.planted.organization);
+    let id = client.id;
     match how {
         End::Revoke => {
             let answer = send(
@@ -370,14 +369,7 @@ async fn end(
                 })
                 .await
         }
-        End::Application => drop(
-            server
-                .write(move |tx| {
-                    user(tx, ADMIN)
-                        .and_then(|admin| applications::delete(tx, organization, admin, id))
-                })
-                .await,
-        ),
+        End::Application => super::delete_application(server, id).await,
         End::User => set_state(server, UserState::Active, UserState::Suspended).await,
     }
 }

@@ -2,7 +2,7 @@
 
 use reqwest::StatusCode;
 
-use countersign::domain::clients::applications::RefreshPolicy;
+use countersign::domain::clients::settings::RefreshPolicy;
 use countersign::types::grant_types::{GrantType, GrantTypes};
 use countersign::types::state::{AccessTokenFormat, ClientType};
 use serde_json::Value;

@@ -32,6 +32,7 @@ both_databases!(
     a_body_that_is_no_object_of_metadata_registers_nothing,
     without_a_token_nothing_is_registered,
     a_token_stops_with_its_revocation_its_end_and_its_makers_role,
+    a_token_registers_nothing_while_its_maker_may_not_manage_applications,
     the_same_metadata_gives_the_same_public_client,
     a_confidential_client_is_a_new_one_each_time,
     of_fifty_identical_registrations_one_client_comes,
@@ -630,6 +631,18 @@ async fn a_token_stops_with_its_revocation_its_end_and_its_makers_role(db: TestD
         ))
         .await;
     assert_eq!(response.status(), StatusCode::OK);
+}
+
+async fn a_token_registers_nothing_while_its_maker_may_not_manage_applications(db: TestDatabase) {
+    let server = Server::start(db).await;
+    created(register(&server, &tool()).await);
+    for lost in super::lost_management(&server) {
+        server.database.execute(&lost);
+        let answer = register(&server, &tool()).await;
+        assert_oauth_error(&answer, StatusCode::UNAUTHORIZED, "invalid_token");
+        server.database.execute(super::FULL_MEMBERSHIPS);
+        created(register(&server, &tool()).await);
+    }
 }
 
 async fn the_same_metadata_gives_the_same_public_client(db: TestDatabase) {

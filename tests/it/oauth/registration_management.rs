@@ -1,8 +1,9 @@
 //! `GET`, `PUT` and `DELETE /oauth2/register/{client_id}` (RFC 7592).
 
-use countersign::domain::clients::applications::RefreshPolicy;
-use countersign::domain::clients::settings::{self, Settings};
-use countersign::store::Tx;
+use countersign::domain::clients::settings::RefreshPolicy;
+use countersign::domain::clients::settings::{self, ApplicationSettings};
+use countersign::domain::desk::Desk;
+use countersign::domain::rights::asker::Asker;
 use countersign::store::applications::Application;
 use countersign::types::id::ApplicationId;
 use futures_util::future::join_all;
@@ -12,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::{assert_oauth_error, authorize_with, send, text};
 use crate::databases::{TestDatabase, both_databases};
+use crate::people;
 use crate::server::Server;
 
 both_databases!(
@@ -26,6 +28,7 @@ both_databases!(
     two_that_come_to_mean_the_same_stay_two,
     another_name_or_host_is_verified_no_more,
     who_is_vouched_for_no_more_gets_nothing_new,
+    a_maker_who_may_not_manage_applications_vouches_for_nothing_new,
     what_the_organization_changed_is_its_own,
 );
 
@@ -449,27 +452,39 @@ async fn who_is_vouched_for_no_more_gets_nothing_new(db: TestDatabase) {
     );
 }
 
+async fn a_maker_who_may_not_manage_applications_vouches_for_nothing_new(db: TestDatabase) {
+    let server = Server::start(db).await;
+    let client = register(&server, json!({"client_name": "CRM", "redirect_uris": ["https://crm.example/cb"], "scope": "read write"})).await;
+    let update = async |scope: &str| {
+        let body = replacement(&client, json!({"scope": scope}));
+        send(request(&server, "PUT", &client).json(&body)).await
+    };
+    for lost in super::lost_management(&server) {
+        server.database.execute(&lost);
+        let answer = update("read write send").await;
+        assert_oauth_error(&answer, StatusCode::BAD_REQUEST, "invalid_client_metadata");
+        server.database.execute(super::FULL_MEMBERSHIPS);
+    }
+    assert_eq!(update("read write send").await.0, StatusCode::OK);
+}
+
 async fn what_the_organization_changed_is_its_own(db: TestDatabase) {
     let server = Server::start(db).await;
     let client = register(&server, json!({"client_name": "CRM", "redirect_uris": ["https://crm.example/cb"], "scope": "read write"})).await;
-    let (id, organization, config) = (
-        application(&server, &client).await.id,
-        server.planted.organization,
-        server.app.config.clone(),
-    );
-    let change = move |tx: &mut Tx| {
-        let admin = super::user(tx, countersign::domain::lifecycle::quickstart::ADMIN)?;
-        let settings = Settings {
-            name: "CRM".to_owned(),
-            redirect_uris: vec!["https://crm.example/cb".parse().expect("a URI")],
-            scopes: "read".parse().expect("scopes"),
-            role: "viewer".to_owned(),
-            grants: "authorization_code".parse().expect("a grant"),
-            refresh: RefreshPolicy::default(),
-        };
-        settings::change(tx, &config, organization, admin, id, settings)
+    let id = application(&server, &client).await.id;
+    let admin = Asker::person(people::admin(&server).await.id);
+    let settings = ApplicationSettings {
+        name: "CRM".to_owned(),
+        redirect_uris: vec!["https://crm.example/cb".parse().expect("a URI")],
+        scopes: "read".parse().expect("scopes"),
+        role: "viewer".to_owned(),
+        grants: "authorization_code".parse().expect("a grant"),
+        refresh: RefreshPolicy::default(),
     };
-    server.write(change).await;
+    let change = move |desk: &mut Desk| settings::change(desk, id, &settings);
+    people::at_desk(&server, server.planted.organization, admin, change)
+        .await
+        .expect("the application is changed");
     // a PUT would undo it
     for method in ["GET", "PUT", "DELETE"] {
         let answer =

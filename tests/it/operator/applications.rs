@@ -1,7 +1,9 @@
 //! `/operator/applications…`: what the operator sees and decides, and how at once it holds.
 
 use countersign::domain::clients::approval;
+use countersign::domain::desk::Desk;
 use countersign::domain::lifecycle::quickstart::ADMIN;
+use countersign::domain::rights::asker::Asker;
 use countersign::store;
 use countersign::types::environment::Environment;
 use countersign::types::id::ApplicationId;
@@ -40,9 +42,10 @@ async fn production(server: &Server) -> ApplicationId {
 
 async fn ask(server: &Server, id: ApplicationId) {
     let (organization, admin) = (server.planted.organization, tenants::admin(server).await);
-    server
-        .write(move |tx| approval::request(tx, organization, admin, id))
-        .await;
+    let request = move |desk: &mut Desk| approval::request(desk, id);
+    people::at_desk(server, organization, Asker::person(admin), request)
+        .await
+        .expect("the organization asks");
 }
 
 fn page(id: ApplicationId) -> String {
@@ -411,9 +414,11 @@ async fn what_is_deleted_or_never_was_is_not_found(db: TestDatabase) {
     let (organization, _) = people::other_organization(&server, ProductionAccess::Approved).await;
     let id = production(&server).await;
     let (own, admin) = (server.planted.organization, tenants::admin(&server).await);
-    server
-        .write(move |tx| countersign::domain::clients::applications::delete(tx, own, admin, id))
-        .await;
+    let delete =
+        move |desk: &mut Desk| countersign::domain::clients::applications::delete(desk, id);
+    people::at_desk(&server, own, Asker::person(admin), delete)
+        .await
+        .expect("deleted");
     for id in [
         id.as_str(),
         organization.as_str(),

@@ -2,15 +2,21 @@
 
 use countersign::domain::Refusal;
 use countersign::domain::clients::applications;
-use countersign::domain::clients::approval::{self, ensure_operator};
+use countersign::domain::clients::approval;
+use countersign::domain::desk::Desk;
 use countersign::domain::lifecycle::quickstart::{ADMIN, OPERATOR};
-use countersign::store::{self, Tx, Verdict};
+use countersign::domain::rights::asker::Asker;
+use countersign::domain::rights::rights;
+use countersign::store;
 use countersign::types::environment::Environment;
 use countersign::types::id::{ApplicationId, UserId};
+use countersign::types::permission::PermissionSet;
+use countersign::types::right::Right;
 use countersign::types::state::{Approval, UserState};
 use futures_util::future::join_all;
 
 use crate::databases::{TestDatabase, both_databases};
+use crate::people::at_desk;
 use crate::server::Server;
 use crate::tenants;
 
@@ -46,15 +52,22 @@ async fn production(server: &Server) -> ApplicationId {
     .id
 }
 
+/// What the rule answers in the planted organization.
 async fn attempt<T: Send + 'static>(
     server: &Server,
-    rule: impl FnOnce(&mut Tx) -> Result<T, Refusal> + Send + 'static,
+    asker: &Asker,
+    rule: impl FnMut(&mut Desk<'_, '_>) -> Result<T, Refusal> + Send + 'static,
 ) -> Result<T, Refusal> {
-    server
-        .app
-        .store
-        .write(server.clock.now(), move |tx| rule(tx).map(Verdict::Done))
-        .await
+    at_desk(server, server.planted.organization, asker.clone(), rule).await
+}
+
+/// Who administers the planted organization.
+async fn member(server: &Server) -> Asker {
+    Asker::person(user(server, ADMIN).await)
+}
+
+async fn operator(server: &Server) -> Asker {
+    Asker::operator(user(server, OPERATOR).await)
 }
 
 async fn approval_of(server: &Server, id: ApplicationId) -> Approval {
@@ -85,10 +98,10 @@ async fn events(server: &Server, event: &str) -> usize {
 
 async fn only_an_operator_decides(db: TestDatabase) {
     let server = Server::start(db).await;
-    let (id, organization) = (production(&server).await, server.planted.organization);
-    let (admin, operator) = (user(&server, ADMIN).await, user(&server, OPERATOR).await);
-    attempt(&server, move |tx| {
-        approval::request(tx, organization, admin, id)
+    let id = production(&server).await;
+    let (admin, operator) = (member(&server).await, operator(&server).await);
+    attempt(&server, &admin, move |desk| {
+        approval::request(desk, id).map(drop)
     })
     .await
     .expect("asked");
@@ -108,60 +121,91 @@ async fn only_an_operator_decides(db: TestDatabase) {
         .and_then(|application| application.service_account_id)
         .expect("a service account");
     // the organization's own admin, its robot, an operator who is suspended, and nobody at all
+    let nobody = UserId::generate(server.clock.now());
     for person in [
         admin,
-        robot,
-        suspended,
-        UserId::generate(server.clock.now()),
+        Asker::person(robot),
+        Asker::operator(suspended),
+        Asker::operator_token(suspended, PermissionSet::ALL),
+        Asker::person(nobody),
+        Asker::operator(nobody),
     ] {
         assert_eq!(
-            attempt(&server, move |tx| ensure_operator(tx, person)).await,
-            Err(Refusal::NotFound)
-        );
-        assert_eq!(
-            attempt(&server, move |tx| approval::approve(tx, person, id)).await,
-            Err(Refusal::NotFound)
-        );
-        assert_eq!(
-            attempt(&server, move |tx| approval::refuse(tx, person, id, "no")).await,
-            Err(Refusal::NotFound)
-        );
-        assert_eq!(
-            attempt(&server, move |tx| approval::set_verified(
-                tx, person, id, true
+            attempt(&server, &person, move |desk| rights::ensure_vendor(
+                desk.tx,
+                &desk.settings.catalogue,
+                desk.asker,
+                Right::OperatorApprovals
             ))
             .await,
             Err(Refusal::NotFound)
         );
         assert_eq!(
-            attempt(&server, move |tx| approval::stop(tx, person, id, "no")).await,
+            attempt(&server, &person, move |desk| approval::approve(desk, id)
+                .map(drop))
+            .await,
             Err(Refusal::NotFound)
         );
         assert_eq!(
-            attempt(&server, move |tx| approval::resume(tx, person, id)).await,
+            attempt(&server, &person, move |desk| approval::refuse(
+                desk, id, "no"
+            )
+            .map(drop))
+            .await,
+            Err(Refusal::NotFound)
+        );
+        assert_eq!(
+            attempt(&server, &person, move |desk| approval::set_verified(
+                desk, id, true
+            ))
+            .await,
+            Err(Refusal::NotFound)
+        );
+        assert_eq!(
+            attempt(&server, &person, move |desk| approval::stop(desk, id, "no")
+                .map(drop))
+            .await,
+            Err(Refusal::NotFound)
+        );
+        assert_eq!(
+            attempt(&server, &person, move |desk| approval::resume(desk, id)
+                .map(drop))
+            .await,
             Err(Refusal::NotFound)
         );
         assert!(matches!(
-            attempt(&server, move |tx| approval::list_waiting(tx, person)).await,
+            attempt(&server, &person, move |desk| approval::list_waiting(
+                desk.tx,
+                &desk.settings.catalogue,
+                desk.asker
+            ))
+            .await,
             Err(Refusal::NotFound)
         ));
         assert!(matches!(
-            attempt(&server, move |tx| approval::search(
-                tx,
-                person,
+            attempt(&server, &person, move |desk| approval::search(
+                desk.tx,
+                &desk.settings.catalogue,
+                desk.asker,
                 &Default::default()
             ))
             .await,
             Err(Refusal::NotFound)
         ));
         assert!(matches!(
-            attempt(&server, move |tx| approval::get(tx, person, id)).await,
+            attempt(&server, &person, move |desk| approval::get(
+                &mut desk.view(),
+                id
+            ))
+            .await,
             Err(Refusal::NotFound)
         ));
     }
     assert_eq!(approval_of(&server, id).await, Approval::Requested);
     assert_eq!(
-        attempt(&server, move |tx| approval::approve(tx, operator, id)).await,
+        attempt(&server, &operator, move |desk| approval::approve(desk, id)
+            .map(drop))
+        .await,
         Ok(())
     );
     assert_eq!(
@@ -176,91 +220,96 @@ async fn only_an_operator_decides(db: TestDatabase) {
 async fn only_an_admin_of_its_organization_asks(db: TestDatabase) {
     let server = Server::start(db).await;
     let (id, organization) = (production(&server).await, server.planted.organization);
-    let operator = user(&server, OPERATOR).await;
+    let outsider = Asker::person(user(&server, OPERATOR).await);
     let (other, owner, _) = tenants::organization(&server, "owner@other.example").await;
+    let owner = Asker::person(owner);
     for (organization, person) in [
-        (organization, operator),
-        (organization, owner),
+        (organization, outsider),
+        (organization, owner.clone()),
         (other, owner),
     ] {
-        let asked = attempt(&server, move |tx| {
-            approval::request(tx, organization, person, id)
-        })
-        .await;
+        let ask = move |desk: &mut Desk| approval::request(desk, id).map(drop);
+        let asked = at_desk(&server, organization, person, ask).await;
         assert_eq!(asked, Err(Refusal::NotFound));
     }
     assert_eq!(approval_of(&server, id).await, Approval::None);
     // who has asked waits, and asks again only after a refusal
-    let admin = user(&server, ADMIN).await;
+    let (admin, operator) = (member(&server).await, operator(&server).await);
     let ask = || {
-        attempt(&server, move |tx| {
-            approval::request(tx, organization, admin, id)
+        attempt(&server, &admin, move |desk| {
+            approval::request(desk, id).map(drop)
         })
     };
     assert_eq!(ask().await, Ok(()));
     assert!(matches!(ask().await, Err(Refusal::Blocked(_))));
-    attempt(&server, move |tx| approval::refuse(tx, operator, id, "no"))
-        .await
-        .expect("refused");
+    attempt(&server, &operator, move |desk| {
+        approval::refuse(desk, id, "no").map(drop)
+    })
+    .await
+    .expect("refused");
     assert_eq!(ask().await, Ok(()));
 }
 
 async fn there_is_nothing_to_approve_in_sandbox(db: TestDatabase) {
     let server = Server::start(db).await;
-    let (operator, admin) = (user(&server, OPERATOR).await, user(&server, ADMIN).await);
-    let (id, organization) = (server.planted.application, server.planted.organization);
+    let (operator, admin) = (operator(&server).await, member(&server).await);
+    let id = server.planted.application;
     assert!(matches!(
-        attempt(&server, move |tx| approval::request(
-            tx,
-            organization,
-            admin,
-            id
-        ))
+        attempt(&server, &admin, move |desk| approval::request(desk, id)).await,
+        Err(Refusal::Blocked(_))
+    ));
+    assert!(matches!(
+        attempt(&server, &operator, move |desk| approval::approve(desk, id)
+            .map(drop))
         .await,
         Err(Refusal::Blocked(_))
     ));
     assert!(matches!(
-        attempt(&server, move |tx| approval::approve(tx, operator, id)).await,
-        Err(Refusal::Blocked(_))
-    ));
-    assert!(matches!(
-        attempt(&server, move |tx| approval::refuse(tx, operator, id, "no")).await,
+        attempt(&server, &operator, move |desk| approval::refuse(
+            desk, id, "no"
+        )
+        .map(drop))
+        .await,
         Err(Refusal::Blocked(_))
     ));
     assert_eq!(approval_of(&server, id).await, Approval::None);
     // nor anything to refuse where nobody has asked
     let id = production(&server).await;
     assert!(matches!(
-        attempt(&server, move |tx| approval::refuse(tx, operator, id, "no")).await,
+        attempt(&server, &operator, move |desk| approval::refuse(
+            desk, id, "no"
+        )
+        .map(drop))
+        .await,
         Err(Refusal::Blocked(_))
     ));
     // nor to decide about what is deleted
-    attempt(&server, move |tx| {
-        applications::delete(tx, organization, admin, id).map(drop)
-    })
-    .await
-    .expect("deleted");
+    attempt(&server, &admin, move |desk| applications::delete(desk, id))
+        .await
+        .expect("deleted");
     assert_eq!(
-        attempt(&server, move |tx| approval::approve(tx, operator, id)).await,
+        attempt(&server, &operator, move |desk| approval::approve(desk, id)
+            .map(drop))
+        .await,
         Err(Refusal::NotFound)
     );
     assert_eq!(
-        attempt(&server, move |tx| approval::stop(tx, operator, id, "no")).await,
+        attempt(&server, &operator, move |desk| approval::stop(
+            desk, id, "no"
+        )
+        .map(drop))
+        .await,
         Err(Refusal::NotFound)
     );
 }
 
 async fn of_ten_operators_that_decide_at_once_every_answer_is_true(db: TestDatabase) {
     let server = Server::start_with(db, |config| config.database.connections = 8).await;
-    let (id, organization, admin) = (
-        production(&server).await,
-        server.planted.organization,
-        user(&server, ADMIN).await,
-    );
-    let operator = user(&server, OPERATOR).await;
+    let id = production(&server).await;
+    let (admin, operator) = (member(&server).await, operator(&server).await);
     for _ in 0..10 {
-        attempt(&server, move |tx| {
-            approval::request(tx, organization, admin, id)
+        attempt(&server, &admin, move |desk| {
+            approval::request(desk, id).map(drop)
         })
         .await
         .expect("asked");
@@ -269,9 +318,9 @@ async fn of_ten_operators_that_decide_at_once_every_answer_is_true(db: TestDatab
             events(&server, "application.refused").await,
         );
         let decide = |number: usize| {
-            attempt(&server, move |tx| match number % 2 {
-                0 => approval::approve(tx, operator, id),
-                _ => approval::refuse(tx, operator, id, "no"),
+            attempt(&server, &operator, move |desk| match number % 2 {
+                0 => approval::approve(desk, id).map(drop),
+                _ => approval::refuse(desk, id, "no").map(drop),
             })
         };
         let answers = join_all((0..10).map(decide)).await;
@@ -290,34 +339,42 @@ async fn of_ten_operators_that_decide_at_once_every_answer_is_true(db: TestDatab
             (after.0 - before.0).abs_diff(after.1 - before.1) <= 1 && after != before,
             "{before:?} {after:?}"
         );
-        attempt(&server, move |tx| approval::approve(tx, operator, id))
-            .await
-            .expect("approved");
-        attempt(&server, move |tx| approval::refuse(tx, operator, id, "no"))
-            .await
-            .expect("taken back");
+        attempt(&server, &operator, move |desk| {
+            approval::approve(desk, id).map(drop)
+        })
+        .await
+        .expect("approved");
+        attempt(&server, &operator, move |desk| {
+            approval::refuse(desk, id, "no").map(drop)
+        })
+        .await
+        .expect("taken back");
     }
 }
 
 async fn what_is_so_already_is_not_told_twice(db: TestDatabase) {
     let server = Server::start_with(db, |config| config.database.connections = 8).await;
-    let (id, operator) = (production(&server).await, user(&server, OPERATOR).await);
+    let (id, operator) = (production(&server).await, operator(&server).await);
     for _ in 0..2 {
-        attempt(&server, move |tx| approval::approve(tx, operator, id))
-            .await
-            .expect("approved");
-        attempt(&server, move |tx| {
-            approval::set_verified(tx, operator, id, true)
+        attempt(&server, &operator, move |desk| {
+            approval::approve(desk, id).map(drop)
+        })
+        .await
+        .expect("approved");
+        attempt(&server, &operator, move |desk| {
+            approval::set_verified(desk, id, true)
         })
         .await
         .expect("verified");
-        attempt(&server, move |tx| approval::resume(tx, operator, id))
-            .await
-            .expect("it runs");
+        attempt(&server, &operator, move |desk| {
+            approval::resume(desk, id).map(drop)
+        })
+        .await
+        .expect("it runs");
     }
     let stop = |number: usize| {
-        attempt(&server, move |tx| {
-            approval::stop(tx, operator, id, &format!("reason {number}"))
+        attempt(&server, &operator, move |desk| {
+            approval::stop(desk, id, &format!("reason {number}")).map(drop)
         })
     };
     assert!(join_all((0..10).map(stop)).await.iter().all(Result::is_ok));
@@ -337,10 +394,12 @@ async fn what_is_so_already_is_not_told_twice(db: TestDatabase) {
 
 async fn a_reason_holds_no_tricks(db: TestDatabase) {
     let server = Server::start(db).await;
-    let (id, operator) = (production(&server).await, user(&server, OPERATOR).await);
-    attempt(&server, move |tx| approval::approve(tx, operator, id))
-        .await
-        .expect("approved");
+    let (id, operator) = (production(&server).await, operator(&server).await);
+    attempt(&server, &operator, move |desk| {
+        approval::approve(desk, id).map(drop)
+    })
+    .await
+    .expect("approved");
     let long = "\u{1F511}".repeat(501);
     for reason in [
         "",
@@ -354,11 +413,14 @@ async fn a_reason_holds_no_tricks(db: TestDatabase) {
     ] {
         let (first, second) = (reason.to_owned(), reason.to_owned());
         for answer in [
-            attempt(&server, move |tx| {
-                approval::refuse(tx, operator, id, &first)
+            attempt(&server, &operator, move |desk| {
+                approval::refuse(desk, id, &first).map(drop)
             })
             .await,
-            attempt(&server, move |tx| approval::stop(tx, operator, id, &second)).await,
+            attempt(&server, &operator, move |desk| {
+                approval::stop(desk, id, &second).map(drop)
+            })
+            .await,
         ] {
             assert!(
                 matches!(&answer, Err(Refusal::Invalid(errors)) if errors[0].0 == "reason"),
@@ -368,8 +430,8 @@ async fn a_reason_holds_no_tricks(db: TestDatabase) {
     }
     assert_eq!(approval_of(&server, id).await, Approval::Approved);
     let longest = "\u{1F511}".repeat(500);
-    attempt(&server, move |tx| {
-        approval::stop(tx, operator, id, &longest)
+    attempt(&server, &operator, move |desk| {
+        approval::stop(desk, id, &longest).map(drop)
     })
     .await
     .expect("the longest one");
@@ -377,7 +439,7 @@ async fn a_reason_holds_no_tricks(db: TestDatabase) {
 
 async fn other_organizations_use_it_as_long_as_it_is_approved(db: TestDatabase) {
     let server = Server::start(db).await;
-    let (id, operator) = (production(&server).await, user(&server, OPERATOR).await);
+    let (id, operator) = (production(&server).await, operator(&server).await);
     let (other, owner, workspace) = tenants::organization(&server, "owner@other.example").await;
     let ground = |organization, owner, workspace| {
         let key = tenants::Key::of(&server, owner).production();
@@ -401,12 +463,14 @@ async fn other_organizations_use_it_as_long_as_it_is_approved(db: TestDatabase) 
     .token;
     let active = async |token: &str| server.introspect(token).await["active"] == true;
     assert_eq!((active(&foreign).await, active(&own).await), (false, true));
-    attempt(&server, move |tx| approval::approve(tx, operator, id))
-        .await
-        .expect("approved");
+    attempt(&server, &operator, move |desk| {
+        approval::approve(desk, id).map(drop)
+    })
+    .await
+    .expect("approved");
     assert_eq!((active(&foreign).await, active(&own).await), (true, true));
-    attempt(&server, move |tx| {
-        approval::refuse(tx, operator, id, "abuse")
+    attempt(&server, &operator, move |desk| {
+        approval::refuse(desk, id, "abuse").map(drop)
     })
     .await
     .expect("taken back");
@@ -415,12 +479,16 @@ async fn other_organizations_use_it_as_long_as_it_is_approved(db: TestDatabase) 
         (false, true),
         "at once, and only the others"
     );
-    attempt(&server, move |tx| approval::approve(tx, operator, id))
-        .await
-        .expect("approved");
-    attempt(&server, move |tx| approval::stop(tx, operator, id, "abuse"))
-        .await
-        .expect("stopped");
+    attempt(&server, &operator, move |desk| {
+        approval::approve(desk, id).map(drop)
+    })
+    .await
+    .expect("approved");
+    attempt(&server, &operator, move |desk| {
+        approval::stop(desk, id, "abuse").map(drop)
+    })
+    .await
+    .expect("stopped");
     assert_eq!(
         (active(&foreign).await, active(&own).await),
         (false, false),

@@ -2,8 +2,8 @@
 
 use std::sync::mpsc::channel;
 
-use countersign::types::event::Event;
 use countersign::store::{Conn, Database, Error, OpenError, Store, Subject, Verdict, migrate};
+use countersign::types::event::Event;
 use countersign::types::id::OrganizationId;
 use diesel::connection::SimpleConnection;
 use futures_util::future::join_all;
@@ -417,9 +417,11 @@ async fn a_guest_changes_only_what_nobody_remembers(db: TestDatabase) {
     .await
     .expect("an audit event");
     // the server goes on meanwhile, and the guest's end leaves its lock alone
-    write(&serving, |tx| tx.record(None, None, Event::RoleCreated, "", ""))
-        .await
-        .expect("served");
+    write(&serving, |tx| {
+        tx.record(None, None, Event::RoleCreated, "", "")
+    })
+    .await
+    .expect("served");
     drop(guest);
     assert!(matches!(
         Store::open(&db.database, 1),
