@@ -1,16 +1,20 @@
 //! Who belongs to an organization, and to its workspaces, with which role.
 
+use diesel::dsl::auto_type;
 use diesel::{
     BoolExpressionMethods, Connection, ExpressionMethods, Insertable, JoinOnDsl, OptionalExtension,
     QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper,
 };
 
 use super::conn::Conn;
-use super::schema::{members, users, workspace_members, workspaces};
+use super::organizations::Organization;
+use super::schema::{members, organizations, users, workspace_members, workspaces};
 use super::users::User;
 use super::{Error, Snapshot, Subject, Tx};
 use crate::types::id::{OrganizationId, UserId, WorkspaceId};
-use crate::types::state::{Licence, MemberState, OrganizationRole, UserKind, UserState};
+use crate::types::state::{
+    Licence, MemberState, OrganizationRole, OrganizationState, Suspension, UserKind, UserState,
+};
 use crate::types::time::Timestamp;
 
 #[derive(Debug, Clone, Queryable, Selectable, Insertable)]
@@ -54,6 +58,63 @@ impl Member {
     pub fn has_ended(&self, now: Timestamp) -> bool {
         self.ends_at.is_some_and(|end| end <= now)
     }
+}
+
+/// A membership that has not ended, with what else decides whether it acts.
+#[derive(Debug, Clone)]
+pub struct Membership {
+    pub member: Member,
+    pub user: User,
+    pub organization: Organization,
+    /// The widest that is: the organization before the user before the member.
+    pub suspended: Option<Suspension>,
+}
+
+impl Membership {
+    fn new((member, user, organization): (Member, User, Organization)) -> Self {
+        let suspended = if organization.state == OrganizationState::Suspended {
+            Some(Suspension::Organization)
+        } else if user.state == UserState::Suspended {
+            Some(Suspension::User)
+        } else if member.state == MemberState::Suspended {
+            Some(Suspension::Member)
+        } else {
+            None
+        };
+        Self {
+            member,
+            user,
+            organization,
+            suspended,
+        }
+    }
+}
+
+/// The membership has ended by itself. As the complement of [`has_not_ended`] it would use no index.
+#[auto_type]
+fn has_ended(now: Timestamp) -> _ {
+    members::ends_at.le(now)
+}
+
+#[auto_type]
+pub(super) fn has_not_ended(now: Timestamp) -> _ {
+    members::ends_at.is_null().or(members::ends_at.gt(now))
+}
+
+/// The membership itself acts: neither suspended nor ended.
+#[auto_type]
+fn stands(now: Timestamp) -> _ {
+    let not_ended: has_not_ended = has_not_ended(now);
+    let active: MemberState = MemberState::Active;
+    members::state.eq(active).and(not_ended)
+}
+
+/// It acts, and so does its user. Of the organization's own state nothing is asked.
+#[auto_type]
+pub(super) fn acts(now: Timestamp) -> _ {
+    let stands: stands = stands(now);
+    let active: UserState = UserState::Active;
+    users::state.eq(active).and(stands)
 }
 
 /// `role` names one of the configured roles, or is the id of a custom one.
@@ -184,12 +245,7 @@ impl Snapshot<'_> {
                         .eq(organization)
                         .and(members::licence.eq(licence)),
                 )
-                .filter(
-                    members::state
-                        .eq(MemberState::Active)
-                        .and(users::kind.eq(UserKind::Person)),
-                )
-                .filter(members::ends_at.is_null().or(members::ends_at.gt(now)))
+                .filter(stands(now).and(users::kind.eq(UserKind::Person)))
                 .count()
                 .get_result(conn)
         })
@@ -198,7 +254,7 @@ impl Snapshot<'_> {
     /// Memberships that have ended by themselves and are still there, at most `most`.
     pub fn list_ended_members(&mut self, now: Timestamp, most: i64) -> Result<Vec<Member>, Error> {
         let ended = members::table
-            .filter(members::ends_at.le(now))
+            .filter(has_ended(now))
             .order(members::ends_at)
             .limit(most);
         self.run(|conn| ended.select(Member::as_select()).load(conn))
@@ -212,6 +268,34 @@ impl Snapshot<'_> {
                 .and(members::role.eq(OrganizationRole::Owner)),
         );
         self.run(|conn| owned.count().get_result(conn))
+    }
+
+    /// The membership as it acts at `now`; none when there is none or it has ended.
+    pub fn find_membership(
+        &mut self,
+        organization: OrganizationId,
+        user: UserId,
+        now: Timestamp,
+    ) -> Result<Option<Membership>, Error> {
+        let found = self.run(|conn| {
+            members::table
+                .inner_join(users::table)
+                .inner_join(organizations::table)
+                .filter(
+                    members::organization_id
+                        .eq(organization)
+                        .and(members::user_id.eq(user)),
+                )
+                .filter(has_not_ended(now))
+                .select((
+                    Member::as_select(),
+                    User::as_select(),
+                    Organization::as_select(),
+                ))
+                .first(conn)
+                .optional()
+        })?;
+        Ok(found.map(Membership::new))
     }
 
     pub fn find_member(
@@ -283,16 +367,7 @@ impl Snapshot<'_> {
                         .eq(organization)
                         .and(members::role.eq(OrganizationRole::Owner)),
                 )
-                .filter(
-                    members::state
-                        .eq(MemberState::Active)
-                        .and(members::ends_at.is_null().or(members::ends_at.gt(now))),
-                )
-                .filter(
-                    users::kind
-                        .eq(UserKind::Person)
-                        .and(users::state.eq(UserState::Active)),
-                )
+                .filter(acts(now).and(users::kind.eq(UserKind::Person)))
                 .count()
                 .get_result(conn)
         })

@@ -8,10 +8,11 @@ use diesel::{
 
 use super::applications::{containing, lower};
 use super::conn::Conn;
+use super::members::acts;
 use super::schema::{organizations, subscriptions};
 use super::{Error, Snapshot, Subject, Tx};
 use crate::types::id::{OrganizationId, UserId};
-use crate::types::state::{OrganizationState, ProductionAccess, UserState};
+use crate::types::state::{OrganizationState, ProductionAccess};
 use crate::types::time::Timestamp;
 
 #[derive(Debug, Clone, Queryable, Selectable, Insertable)]
@@ -174,17 +175,18 @@ impl Snapshot<'_> {
         })
     }
 
-    /// The verified addresses of the organization's active members.
+    /// The verified addresses of the members who act.
     pub fn list_verified_member_addresses(
         &mut self,
         organization: OrganizationId,
+        now: Timestamp,
     ) -> Result<Vec<String>, Error> {
         use super::schema::{members, users};
         let addresses: Vec<Option<String>> = self.run(|conn| {
             members::table
                 .inner_join(users::table.on(users::id.eq(members::user_id)))
                 .filter(members::organization_id.eq(organization))
-                .filter(users::state.eq(UserState::Active))
+                .filter(acts(now))
                 .filter(users::email_verified_at.is_not_null())
                 .order(users::email)
                 .select(users::email)

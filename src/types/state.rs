@@ -126,6 +126,15 @@ vocabulary! {
     #[serde(rename_all = "snake_case")]
     pub enum MemberState { Active = "active", Suspended = "suspended" }
 
+    /// Who or what is suspended.
+    pub enum Suspension {
+        Organization = "organization_suspended",
+        User = "user_suspended",
+        Member = "member_suspended",
+        /// The key is paused.
+        Key = "key_paused",
+    }
+
     /// Which workspaces a key or an authorization reaches. An empty list never means the organization.
     pub enum ReachKind { Organization = "organization", Workspaces = "workspaces" }
 

@@ -34,6 +34,7 @@ use crate::types::id::{
 use crate::types::permission::{Permission, PermissionSet};
 use crate::types::resource::Resources;
 use crate::types::scope::Scopes;
+pub use crate::types::state::Suspension;
 use crate::types::state::{
     ApiKeySecretState, ApiKeyState, AuthorizationState, GrantKind, Licence, MemberState,
     OrganizationState, PermissionLevel, ReachKind, Simulation, UserKind, UserState,
@@ -101,27 +102,6 @@ pub struct Actor {
     pub id: UserId,
     pub kind: UserKind,
     pub name: String,
-}
-
-/// Who or what is suspended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Suspension {
-    Organization,
-    User,
-    Member,
-    /// The key is paused.
-    Key,
-}
-
-impl Suspension {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Organization => "organization_suspended",
-            Self::User => "user_suspended",
-            Self::Member => "member_suspended",
-            Self::Key => "key_paused",
-        }
-    }
 }
 
 /// What is intersected with the roles. Each stands alone, so that an explanation can name the one that refused.
@@ -698,7 +678,7 @@ fn own_addresses(snapshot: &mut Snapshot, stand: &Stand) -> Result<Own, Error> {
         };
         return Ok(Own::Domains(domains.iter().filter_map(own).collect()));
     }
-    let addresses = snapshot.list_verified_member_addresses(stand.organization)?;
+    let addresses = snapshot.list_verified_member_addresses(stand.organization, stand.now)?;
     Ok(Own::Addresses(
         addresses
             .iter()

@@ -4,7 +4,9 @@ use countersign::store::members::{Member, MemberFilter, WorkspaceMember};
 use countersign::store::users::User;
 use countersign::store::{Error, Store, Subject, Tx};
 use countersign::types::id::{OrganizationId, UserId, WorkspaceId};
-use countersign::types::state::{Licence, MemberState, OrganizationRole, UserKind, UserState};
+use countersign::types::state::{
+    Licence, MemberState, OrganizationRole, OrganizationState, Suspension, UserKind, UserState,
+};
 use countersign::types::time::Timestamp;
 
 use super::{
@@ -27,6 +29,7 @@ both_databases!(
     members_are_listed_by_page_and_by_what_they_are,
     only_active_people_take_seats_and_only_they_keep_an_organization,
     a_workspaces_members_are_listed_by_page,
+    a_membership_is_found_until_it_ends_with_who_is_suspended,
 );
 
 fn member(acme: &Acme, role: OrganizationRole) -> Member {
@@ -647,4 +650,56 @@ async fn a_workspaces_members_are_listed_by_page(db: TestDatabase) {
     assert_eq!(page(organization, None, 9).await, rows);
     assert_eq!(page(organization, Some(rows[0]), 1).await, rows[1..2]);
     assert_eq!(page(other.organization, None, 9).await, []);
+}
+
+async fn a_membership_is_found_until_it_ends_with_who_is_suspended(db: TestDatabase) {
+    let store = open(&db);
+    let (acme, other) = (Acme::insert(&store).await, Acme::insert(&store).await);
+    let organization = acme.organization;
+    let find = async |organization, user, now| {
+        read(&store, move |c| c.find_membership(organization, user, now)).await
+    };
+    let ends = join(&store, &acme, EARLIER, |row, _| row.ends_at = Some(NOW)).await;
+    assert!(find(organization, ends, EARLIER).await.is_some());
+    assert!(
+        find(organization, ends, NOW).await.is_none(),
+        "the end itself is behind it"
+    );
+    let user = join(&store, &acme, NOW, |_, _| {}).await;
+    let found = find(organization, user, NOW).await.expect("a membership");
+    assert_eq!(
+        (found.member.user_id, found.user.id, found.organization.id),
+        (user, user, organization)
+    );
+    assert_eq!(found.suspended, None);
+    assert!(find(other.organization, user, NOW).await.is_none());
+    assert!(find(organization, acme.person, NOW).await.is_none());
+    let suspended = async || find(organization, user, NOW).await.expect("it").suspended;
+    write(&store, move |tx| {
+        tx.change_member_state(
+            organization,
+            user,
+            MemberState::Active,
+            MemberState::Suspended,
+        )
+    })
+    .await
+    .expect("suspended");
+    assert_eq!(suspended().await, Some(Suspension::Member));
+    write(&store, move |tx| {
+        tx.change_user_state(user, UserState::Active, UserState::Suspended)
+    })
+    .await
+    .expect("suspended");
+    assert_eq!(suspended().await, Some(Suspension::User));
+    write(&store, move |tx| {
+        tx.change_organization_state(
+            organization,
+            OrganizationState::Active,
+            OrganizationState::Suspended,
+        )
+    })
+    .await
+    .expect("suspended");
+    assert_eq!(suspended().await, Some(Suspension::Organization));
 }

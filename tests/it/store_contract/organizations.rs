@@ -6,7 +6,7 @@ use countersign::store::organizations::OrganizationFilter;
 use countersign::store::subscriptions::Subscription;
 use countersign::types::id::{OrganizationId, UserId};
 use countersign::types::state::{
-    Licence, OrganizationRole, OrganizationState, ProductionAccess, UserState,
+    Licence, MemberState, OrganizationRole, OrganizationState, ProductionAccess, UserState,
 };
 
 use super::{
@@ -164,6 +164,7 @@ async fn only_verified_addresses_of_active_members_are_listed(db: TestDatabase) 
     let acme = Acme::insert(&store).await.organization;
     let (verified, mut claimed, mut suspended, mut robot, stranger) =
         (person(), person(), person(), person(), person());
+    let (left, idle) = (person(), person());
     claimed.email_verified_at = None;
     suspended.state = UserState::Suspended;
     (robot.email, robot.email_verified_at) = (None, None);
@@ -173,12 +174,22 @@ async fn only_verified_addresses_of_active_members_are_listed(db: TestDatabase) 
             tx.insert_user(user)?;
             tx.insert_member(&member(acme, user.id))?;
         }
+        tx.insert_user(&left)?;
+        tx.insert_member(&Member {
+            ends_at: Some(NOW),
+            ..member(acme, left.id)
+        })?;
+        tx.insert_user(&idle)?;
+        tx.insert_member(&Member {
+            state: MemberState::Suspended,
+            ..member(acme, idle.id)
+        })?;
         tx.insert_user(&stranger)
     })
     .await
     .expect("members");
     assert_eq!(
-        read(&store, move |c| c.list_verified_member_addresses(acme)).await,
+        read(&store, move |c| c.list_verified_member_addresses(acme, NOW)).await,
         [expected]
     );
 }
