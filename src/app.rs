@@ -770,7 +770,7 @@ async fn keep_signing_keys(
     let fresh = Fresh::generate(signing_algorithm(oauth)?, sealer)?;
     match store
         .write(now, move |tx| {
-            signing_keys::tend(tx, schedule, fresh).map(Verdict::Done)
+            signing_keys::tend(tx, schedule, &fresh).map(Verdict::Done)
         })
         .await
     {

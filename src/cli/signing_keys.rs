@@ -116,7 +116,7 @@ async fn rotate(store: &Store, config: &Config, urgent: bool) -> Result<String, 
     let fresh = Fresh::generate(signing_algorithm(&config.oauth)?, &sealer)?;
     let schedule = Schedule::of(&config.oauth);
     let write = move |tx: &mut Tx| {
-        signing_keys::rotate(tx, schedule, fresh, &seen, urgent).map(Verdict::Done)
+        signing_keys::rotate(tx, schedule, &fresh, &seen, urgent).map(Verdict::Done)
     };
     let rotation = match store.write(Clock::System.now(), write).await {
         // the database let only one of two through
