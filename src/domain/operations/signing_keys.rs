@@ -8,13 +8,13 @@
 //! - Two rotations at once make one key: both name the key they replace, which the database lets only one of them do.
 //! - A clock that steps back gives the turn back to the key before, which is still there unless its tokens had expired.
 
-use crate::config::OAuth;
-use crate::crypto::seal::Sealer;
-use crate::crypto::signer::{PrivateKey, SignerError, due};
+use crate::config::{ConfigError, OAuth};
+use crate::crypto::seal::{CannotOpen, Sealer};
+use crate::crypto::signer::{PrivateKey, ScheduledKey, SignerError, due};
 use crate::store::signing_keys::StoredSigningKey;
 use crate::store::{Error, Tx};
 use crate::types::event::Event;
-use crate::types::state::SigningAlgorithm;
+use crate::types::state::{SigningAlgorithm, UnknownWord};
 use crate::types::time::Timestamp;
 
 /// For servers that learn of a rotation late, and clocks that differ.
@@ -38,6 +38,30 @@ impl Schedule {
             longest_token_seconds: oauth.access_token_seconds,
         }
     }
+}
+
+/// What new keys sign with.
+pub fn algorithm(oauth: &OAuth) -> Result<SigningAlgorithm, ConfigError> {
+    let unknown = |error: UnknownWord| {
+        ConfigError::Value("[oauth] signing_algorithm".to_owned(), error.to_string())
+    };
+    oauth.signing_algorithm.parse().map_err(unknown)
+}
+
+/// Opens what is stored under the key outside the database.
+pub fn open(keys: &[StoredSigningKey], sealer: &Sealer) -> Result<Vec<ScheduledKey>, CannotOpen> {
+    let open = |row: &StoredSigningKey| {
+        let pkcs8 = sealer.open(&row.kid, &row.sealed_private_key)?;
+        Ok((
+            PrivateKey {
+                kid: row.kid.clone(),
+                algorithm: row.algorithm,
+                pkcs8,
+            },
+            row.signs_from,
+        ))
+    };
+    keys.iter().map(open).collect()
 }
 
 /// A new key, sealed: made before the transaction that may need it.
