@@ -199,14 +199,24 @@ fn of_operator(
     snapshot
         .find_organization(organization)?
         .ok_or(Refusal::NotFound)?;
-    let account = snapshot.find_user(asker.user)?;
-    let acts = account.is_some_and(|user| user.operator && user.state == UserState::Active);
-    ensure(acts, Refusal::NotFound)?;
+    ensure(operates(snapshot, asker.user)?, Refusal::NotFound)?;
     Ok(Rights {
         organization: granted & asker.bound(),
         workspaces: Vec::new(),
         role: OrganizationRole::Owner,
     })
+}
+
+/// Whether the account is the vendor's, and not suspended.
+fn operates(snapshot: &mut Snapshot, user: UserId) -> Result<bool, Error> {
+    let account = snapshot.find_user(user)?;
+    Ok(account.is_some_and(|user| user.operator && user.state == UserState::Active))
+}
+
+/// Refuses everybody but a person who operates the installation: for what belongs to no organization. To others it is not there.
+pub fn ensure_operates(snapshot: &mut Snapshot, asker: &Asker) -> Result<(), Refusal> {
+    let acts = asker.operates_in_person() && operates(snapshot, asker.user)?;
+    ensure(acts, Refusal::NotFound)
 }
 
 fn licensed(catalogue: &Catalogue, member: &Member) -> PermissionSet {
