@@ -23,11 +23,11 @@ use crate::domain::decision::access::{self, Access, PresentedToken};
 use crate::domain::decision::check::Rules;
 use crate::domain::decision::limiter::{Limiter, Quota, Taken};
 use crate::domain::decision::memory::{Memory, Unknown};
+use crate::domain::decision::presented;
 use crate::domain::decision::quotas::Quotas;
 use crate::domain::decision::resource_servers::{self, Server};
 use crate::domain::decision::sandbox::Policy;
 use crate::domain::decision::usage::{Usage, Used};
-use crate::domain::keys::rotation;
 use crate::domain::operations::idempotency::InFlight;
 use crate::domain::operations::operator_tokens;
 use crate::domain::operations::signing_keys::{self, Fresh, Schedule};
@@ -319,7 +319,7 @@ impl App {
         };
         let (organization, secret) = (access.organization, key.secret);
         let promote = move |tx: &mut store::Tx| {
-            rotation::promote(tx, organization, secret).map(Verdict::<_, store::Error>::Done)
+            presented::promote(tx, organization, secret).map(Verdict::<_, store::Error>::Done)
         };
         let promoted = self
             .store
