@@ -3,12 +3,13 @@
 use diesel::dsl::{exists, not};
 use diesel::{
     BoolExpressionMethods, Connection, ExpressionMethods, Insertable, JoinOnDsl, OptionalExtension,
-    QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper,
+    QueryDsl, Queryable, Selectable, SelectableHelper,
 };
 
 use super::api_key_secrets::ApiKeySecret;
 use super::conn::Conn;
 use super::schema::{api_key_workspaces, api_keys, workspaces};
+use super::statements::{ReadDsl, WriteDsl};
 use super::{Error, Snapshot, Subject, Tx};
 use crate::crypto::digest::Digest;
 use crate::types::environment::Environment;
@@ -266,7 +267,7 @@ impl Tx<'_> {
         workspaces: &[WorkspaceId],
     ) -> Result<(), Error> {
         self.expect_workspaces(key.organization_id, workspaces)?;
-        self.run_one(|conn| {
+        self.run_one_quiet(|conn| {
             diesel::insert_into(api_keys::table)
                 .values(key)
                 .execute(conn)
@@ -276,7 +277,7 @@ impl Tx<'_> {
                 api_key_id: key.id,
                 workspace_id: *workspace_id,
             };
-            self.run_one(|conn| {
+            self.run_one_quiet(|conn| {
                 diesel::insert_into(api_key_workspaces::table)
                     .values(&row)
                     .execute(conn)
@@ -292,13 +293,12 @@ impl Tx<'_> {
         id: ApiKeyId,
         by: UserId,
     ) -> Result<(), Error> {
-        self.touch(Subject::Organization(organization));
         let now = self.now;
         let live = api_keys::table
             .find(id)
             .filter(api_keys::organization_id.eq(organization))
             .filter(api_keys::state.ne(ApiKeyState::Revoked));
-        self.run_one(|conn| {
+        self.run_one_news([Subject::Organization(organization)], |conn| {
             diesel::update(live)
                 .set((
                     api_keys::state.eq(ApiKeyState::Revoked),
@@ -307,7 +307,7 @@ impl Tx<'_> {
                 ))
                 .execute(conn)
         })?;
-        self.change_api_key_secret_states(id, ApiKeySecretState::Revoked)
+        self.change_api_key_secret_states(organization, id, ApiKeySecretState::Revoked)
     }
 
     /// Compare-and-swap over the states; revocation has a function of its own.
@@ -319,12 +319,11 @@ impl Tx<'_> {
         to: ApiKeyState,
         reason: Option<&str>,
     ) -> Result<(), Error> {
-        self.touch(Subject::Organization(organization));
         let from_row = api_keys::table
             .find(id)
             .filter(api_keys::organization_id.eq(organization))
             .filter(api_keys::state.eq(from));
-        self.run_one(|conn| {
+        self.run_one_news([Subject::Organization(organization)], |conn| {
             diesel::update(from_row)
                 .set((api_keys::state.eq(to), api_keys::state_reason.eq(reason)))
                 .execute(conn)
@@ -338,7 +337,6 @@ impl Tx<'_> {
         key: &ApiKey,
         workspaces: Option<&[WorkspaceId]>,
     ) -> Result<(), Error> {
-        self.touch(Subject::Organization(key.organization_id));
         let own = api_keys::table
             .find(key.id)
             .filter(api_keys::organization_id.eq(key.organization_id));
@@ -354,12 +352,14 @@ impl Tx<'_> {
             api_keys::owner_id.eq(key.owner_id),
             api_keys::owned_since.eq(key.owned_since),
         );
-        self.run_one(|conn| diesel::update(live).set(changed).execute(conn))?;
+        self.run_one_news([Subject::Organization(key.organization_id)], |conn| {
+            diesel::update(live).set(changed).execute(conn)
+        })?;
         let Some(workspaces) = workspaces else {
             return Ok(());
         };
         self.expect_workspaces(key.organization_id, workspaces)?;
-        self.run(|conn| {
+        self.run_news([Subject::Organization(key.organization_id)], |conn| {
             diesel::delete(
                 api_key_workspaces::table.filter(api_key_workspaces::api_key_id.eq(key.id)),
             )
@@ -370,7 +370,7 @@ impl Tx<'_> {
                 api_key_id: key.id,
                 workspace_id: *workspace_id,
             };
-            self.run_one(|conn| {
+            self.run_one_news([Subject::Organization(key.organization_id)], |conn| {
                 diesel::insert_into(api_key_workspaces::table)
                     .values(&row)
                     .execute(conn)
@@ -386,12 +386,11 @@ impl Tx<'_> {
         id: ApiKeyId,
         simulation: Option<(Simulation, Timestamp)>,
     ) -> Result<(), Error> {
-        self.touch(Subject::Organization(organization));
         let own = api_keys::table
             .find(id)
             .filter(api_keys::organization_id.eq(organization));
         let (what, until) = simulation.unzip();
-        self.run_one(|conn| {
+        self.run_one_news([Subject::Organization(organization)], |conn| {
             diesel::update(own)
                 .set((
                     api_keys::simulates.eq(what),
@@ -401,7 +400,7 @@ impl Tx<'_> {
         })
     }
 
-    /// Which secret's public part lists show.
+    /// Which secret's public part lists show, and the remembered title of a key without a name.
     pub fn change_api_key_public_id(
         &mut self,
         organization: OrganizationId,
@@ -411,7 +410,7 @@ impl Tx<'_> {
         let own = api_keys::table
             .find(id)
             .filter(api_keys::organization_id.eq(organization));
-        self.run_one(|conn| {
+        self.run_one_news([Subject::Organization(organization)], |conn| {
             diesel::update(own)
                 .set(api_keys::public_id.eq(public_id))
                 .execute(conn)
@@ -425,7 +424,7 @@ impl Tx<'_> {
                 .is_null()
                 .or(api_keys::last_used_at.lt(at)),
         );
-        self.run(|conn| {
+        self.run_quiet(|conn| {
             diesel::update(earlier)
                 .set(api_keys::last_used_at.eq(Some(at)))
                 .execute(conn)

@@ -11,6 +11,7 @@ mod job;
 mod lane;
 mod migrations;
 mod schema;
+mod statements;
 mod tx;
 mod writer;
 
