@@ -1,13 +1,13 @@
 //! Static API keys and the workspaces they reach.
 
-use diesel::dsl::{exists, not};
+use diesel::dsl::auto_type;
 use diesel::{
-    BoolExpressionMethods, Connection, ExpressionMethods, Insertable, JoinOnDsl, OptionalExtension,
-    QueryDsl, Queryable, Selectable, SelectableHelper,
+    BoolExpressionMethods, ExpressionMethods, Insertable, JoinOnDsl, OptionalExtension, QueryDsl,
+    Queryable, Selectable, SelectableHelper,
 };
 
+pub use super::api_key_lists::{ApiKeyFilter, KeyStatus};
 use super::api_key_secrets::ApiKeySecret;
-use super::conn::Conn;
 use super::schema::{api_key_workspaces, api_keys, workspaces};
 use super::statements::{ReadDsl, WriteDsl};
 use super::{Error, Snapshot, Subject, Tx};
@@ -62,27 +62,23 @@ impl ApiKey {
     }
 }
 
-/// Which keys a page holds; none is no condition.
-#[derive(Debug, Clone, Default)]
-pub struct ApiKeyFilter {
-    pub environment: Option<Environment>,
-    pub state: Option<ApiKeyState>,
-    /// Only those that are not revoked.
-    pub live: bool,
-    pub owner: Option<UserId>,
-    pub permission_level: Option<PermissionLevel>,
-    pub reach: Option<ReachKind>,
-    /// Names this workspace.
-    pub workspace: Option<WorkspaceId>,
-    /// Only those that name workspaces, all of them among these.
-    pub only: Option<Vec<WorkspaceId>>,
-}
-
 #[derive(Insertable)]
 #[diesel(table_name = api_key_workspaces)]
 struct ApiKeyWorkspace {
     api_key_id: ApiKeyId,
     workspace_id: WorkspaceId,
+}
+
+#[auto_type]
+pub(super) fn has_not_expired(now: Timestamp) -> _ {
+    api_keys::expires_at
+        .is_null()
+        .or(api_keys::expires_at.gt(now))
+}
+
+/// The letters of a name, whatever their case. Not SQL's lower(), which changes other letters on each database.
+pub(super) fn fold(name: &str) -> String {
+    name.to_lowercase()
 }
 
 impl Snapshot<'_> {
@@ -118,63 +114,6 @@ impl Snapshot<'_> {
         })
     }
 
-    /// The newest first, those behind `after`, at most `most`.
-    pub fn list_api_keys_page(
-        &mut self,
-        organization: OrganizationId,
-        filter: &ApiKeyFilter,
-        after: Option<(Timestamp, ApiKeyId)>,
-        most: i64,
-    ) -> Result<Vec<ApiKey>, Error> {
-        let mut found = api_keys::table
-            .filter(api_keys::organization_id.eq(organization))
-            .into_boxed::<<Conn as Connection>::Backend>();
-        if let Some(environment) = filter.environment {
-            found = found.filter(api_keys::environment.eq(environment));
-        }
-        if let Some(state) = filter.state {
-            found = found.filter(api_keys::state.eq(state));
-        }
-        if filter.live {
-            found = found.filter(api_keys::state.ne(ApiKeyState::Revoked));
-        }
-        if let Some(owner) = filter.owner {
-            found = found.filter(api_keys::owner_id.eq(owner));
-        }
-        if let Some(level) = filter.permission_level {
-            found = found.filter(api_keys::permission_level.eq(level));
-        }
-        if let Some(reach) = filter.reach {
-            found = found.filter(api_keys::reach.eq(reach));
-        }
-        let named =
-            || api_key_workspaces::table.filter(api_key_workspaces::api_key_id.eq(api_keys::id));
-        if let Some(workspace) = filter.workspace {
-            found = found.filter(exists(
-                named().filter(api_key_workspaces::workspace_id.eq(workspace)),
-            ));
-        }
-        if let Some(only) = &filter.only {
-            found = found
-                .filter(api_keys::reach.eq(ReachKind::Workspaces))
-                .filter(exists(named()));
-            found = found.filter(not(exists(
-                named().filter(not(api_key_workspaces::workspace_id.eq_any(only))),
-            )));
-        }
-        if let Some((at, id)) = after {
-            found = found.filter(
-                api_keys::created_at
-                    .lt(at)
-                    .or(api_keys::created_at.eq(at).and(api_keys::id.lt(id))),
-            );
-        }
-        let newest_first = found
-            .order((api_keys::created_at.desc(), api_keys::id.desc()))
-            .limit(most);
-        self.run(|conn| newest_first.select(ApiKey::as_select()).load(conn))
-    }
-
     /// Keys that name the workspace and count against its cap.
     pub fn count_active_api_keys_of_workspace(
         &mut self,
@@ -188,11 +127,7 @@ impl Snapshot<'_> {
                 )
                 .filter(api_key_workspaces::workspace_id.eq(workspace))
                 .filter(api_keys::state.ne(ApiKeyState::Revoked))
-                .filter(
-                    api_keys::expires_at
-                        .is_null()
-                        .or(api_keys::expires_at.gt(now)),
-                )
+                .filter(has_not_expired(now))
                 .count()
                 .get_result(conn)
         })
@@ -222,7 +157,6 @@ impl Snapshot<'_> {
         environment: Environment,
         now: Timestamp,
     ) -> Result<i64, Error> {
-        use diesel::BoolExpressionMethods;
         let working = api_keys::table
             .filter(
                 api_keys::organization_id
@@ -230,11 +164,7 @@ impl Snapshot<'_> {
                     .and(api_keys::environment.eq(environment)),
             )
             .filter(api_keys::state.eq(ApiKeyState::Active))
-            .filter(
-                api_keys::expires_at
-                    .is_null()
-                    .or(api_keys::expires_at.gt(now)),
-            );
+            .filter(has_not_expired(now));
         self.run(|conn| working.count().get_result(conn))
     }
 
@@ -248,11 +178,7 @@ impl Snapshot<'_> {
             api_keys::table
                 .filter(api_keys::organization_id.eq(organization))
                 .filter(api_keys::state.ne(ApiKeyState::Revoked))
-                .filter(
-                    api_keys::expires_at
-                        .is_null()
-                        .or(api_keys::expires_at.gt(now)),
-                )
+                .filter(has_not_expired(now))
                 .count()
                 .get_result(conn)
         })
@@ -269,7 +195,7 @@ impl Tx<'_> {
         self.expect_workspaces(key.organization_id, workspaces)?;
         self.run_one_quiet(|conn| {
             diesel::insert_into(api_keys::table)
-                .values(key)
+                .values((key, api_keys::name_folded.eq(fold(&key.name))))
                 .execute(conn)
         })?;
         for workspace_id in workspaces {
@@ -343,6 +269,7 @@ impl Tx<'_> {
         let live = own.filter(api_keys::state.ne(ApiKeyState::Revoked));
         let changed = (
             api_keys::name.eq(&key.name),
+            api_keys::name_folded.eq(fold(&key.name)),
             api_keys::description.eq(&key.description),
             api_keys::permission_level.eq(key.permission_level),
             api_keys::reach.eq(key.reach),

@@ -15,6 +15,7 @@ mod statements;
 mod tx;
 mod writer;
 
+mod api_key_lists;
 pub mod api_key_requests;
 pub mod api_key_secrets;
 pub mod api_key_transfers;
@@ -40,6 +41,7 @@ pub mod organizations;
 pub mod registration_tokens;
 pub mod registrations;
 pub mod resource_servers;
+pub mod retired_api_keys;
 pub mod roles;
 pub mod secret_disclosures;
 pub mod sessions;
