@@ -47,6 +47,11 @@ impl<'c> Desk<'_, 'c> {
         self.view().rights()
     }
 
+    /// What the asker holds themselves, whatever their credential lets through: nobody grants more.
+    pub fn own_rights(&mut self) -> Result<Rights, Refusal> {
+        self.view().own_rights()
+    }
+
     /// Refuses an asker without the right in the organization itself.
     pub fn ensure(&mut self, needed: Right) -> Result<(), Refusal> {
         self.view().ensure(needed)
@@ -92,12 +97,23 @@ impl<'c> Desk<'_, 'c> {
     }
 }
 
-impl View<'_, '_> {
+impl<'c> View<'_, 'c> {
     pub fn rights(&mut self) -> Result<Rights, Refusal> {
         rights::of(
             self.snapshot,
             &self.settings.catalogue,
             self.asker,
+            self.organization,
+            self.now,
+        )
+    }
+
+    /// What the asker holds themselves, whatever their credential lets through: nobody grants more.
+    pub fn own_rights(&mut self) -> Result<Rights, Refusal> {
+        rights::of(
+            self.snapshot,
+            &self.settings.catalogue,
+            &self.asker.themselves(),
             self.organization,
             self.now,
         )
@@ -120,9 +136,20 @@ impl View<'_, '_> {
     /// Refuses a grant of more than the asker holds.
     pub fn ensure_holds(&mut self, granted: &Rights) -> Result<(), Refusal> {
         ensure(
-            granted.is_within(&self.rights()?),
+            granted.is_within(&self.own_rights()?),
             Refusal::Forbidden(BEYOND),
         )
+    }
+
+    /// The same snapshot, with somebody else asking.
+    pub fn by<'v>(&'v mut self, asker: &'v Asker) -> View<'v, 'c> {
+        View {
+            snapshot: self.snapshot,
+            settings: self.settings,
+            organization: self.organization,
+            asker,
+            now: self.now,
+        }
     }
 
     /// Where the asker holds the right.
