@@ -225,3 +225,8 @@ impl From<BasicError> for Error {
         }
     }
 }
+
+/// A fault of this program: a request came around the middleware.
+pub fn without_facts() -> Error {
+    Code::ServerError.because("The request could not be answered.")
+}
