@@ -17,8 +17,6 @@ use crate::types::time::Timestamp;
 
 /// A domain is looked up at most once in so many seconds, whoever asks.
 const THROTTLE_SECONDS: i64 = 10;
-/// How soon is looked again for what is not proven yet, and when nobody answered.
-const SOON_SECONDS: i64 = 60 * 60;
 /// For how long is looked for what was never proven, and for what was lost. Afterwards only when somebody asks.
 const PENDING_SECONDS: i64 = 7 * 24 * 60 * 60;
 const LOST_SECONDS: i64 = 30 * 24 * 60 * 60;
@@ -210,18 +208,14 @@ fn next_check(
     let is_unanswered = finding == DomainFinding::Unanswered;
     let in_seconds = match (domain.state(), domain.lost_at) {
         (DomainState::Verified, _) if !is_unanswered => config.recheck_seconds,
-        (DomainState::Verified, _) => soon(config),
+        (DomainState::Verified, _) => domains::soon(config),
         (DomainState::Lost, Some(at)) if now < at.plus_seconds(LOST_SECONDS) => {
             config.recheck_seconds
         }
         (DomainState::Pending, _) if now < domain.created_at.plus_seconds(PENDING_SECONDS) => {
-            soon(config)
+            domains::soon(config)
         }
         _ => return None,
     };
     Some(now.plus_seconds(in_seconds))
-}
-
-pub(super) fn soon(config: &config::Domains) -> i64 {
-    config.recheck_seconds.min(SOON_SECONDS)
 }

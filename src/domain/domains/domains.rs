@@ -9,8 +9,8 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::config;
 use crate::domain::desk::{Desk, View};
-use crate::domain::domains::domain_checks;
 use crate::domain::plans::open;
 use crate::domain::settings::Settings;
 use crate::domain::{Refusal, ensure};
@@ -24,6 +24,8 @@ use crate::types::state::{DomainFinding, DomainState};
 use crate::types::text::random_base62;
 use crate::types::time::Timestamp;
 
+/// How soon is looked again for what is not proven yet, and when nobody answered.
+const SOON_SECONDS: i64 = 60 * 60;
 /// The label below which the record stands.
 const LABEL: &str = "_countersign.";
 /// What the record starts with, so that who finds it there knows what it is for.
@@ -133,7 +135,7 @@ pub fn add(desk: &mut Desk, new: &NewDomain) -> Result<DomainView, Refusal> {
         desk.tx.count_domains(desk.organization)? < most,
         Refusal::Blocked(full),
     )?;
-    let first_check = domain_checks::soon(&desk.settings.domains);
+    let first_check = soon(&desk.settings.domains);
     let domain = Domain {
         id: DomainId::generate(desk.now()),
         organization_id: desk.organization,
@@ -280,4 +282,9 @@ pub(super) fn record(domain: &Domain) -> Option<Record> {
         name: format!("{LABEL}{}", domain.name),
         value: format!("{PREFIX}{token}"),
     })
+}
+
+/// The first look, and those after a miss: seconds.
+pub(super) fn soon(config: &config::Domains) -> i64 {
+    config.recheck_seconds.min(SOON_SECONDS)
 }
