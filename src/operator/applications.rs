@@ -15,8 +15,9 @@ use crate::config::Catalogue;
 use crate::domain::Refusal;
 use crate::domain::clients::approval::{self, ReviewedApplication};
 use crate::domain::desk::{Desk, View};
+use crate::domain::rights::asker::Asker;
 use crate::store::applications::{Application, ApplicationFilter};
-use crate::store::{Snapshot, Tx, Verdict};
+use crate::store::{Snapshot, Tx};
 use crate::types::environment::Environment;
 use crate::types::id::{ApplicationId, OrganizationId};
 use crate::types::redirect_uri::RedirectUri;
@@ -38,15 +39,14 @@ pub async fn list(
 ) -> Result<HttpResponse, PageError> {
     let operator = shell::enter(&visitor)?;
     let filter = filter(&Form::of_query(&request)?)?;
-    let (catalogue, asker) = (Arc::clone(&app.catalogue), visitor.operator()?);
     let asked = filter.clone();
-    let question = move |snapshot: &mut Snapshot| -> Result<_, Refusal> {
+    let question = move |snapshot: &mut Snapshot, asker: &Asker| {
         Ok((
-            approval::list_waiting(snapshot, &catalogue, &asker)?,
-            approval::search(snapshot, &catalogue, &asker, &asked)?,
+            approval::list_waiting(snapshot, asker)?,
+            approval::search(snapshot, asker, &asked)?,
         ))
     };
-    let (waiting, (found, more)) = app.store.read(question).await?;
+    let (waiting, (found, more)) = shell::look_everywhere(&app, &operator, question).await?;
     let next_href = found
         .last()
         .filter(|_| more)
@@ -69,7 +69,7 @@ pub async fn show(
     path: web::Path<String>,
 ) -> Result<HttpResponse, PageError> {
     let operator = shell::enter(&visitor)?;
-    let found = get(&app, &visitor, &path).await?;
+    let found = get(&app, &operator, &path).await?;
     Ok(html::page(
         StatusCode::OK,
         &page(&app.catalogue, &operator, found),
@@ -91,11 +91,11 @@ pub async fn decide(
     let decision = Decision::read(form.field("decision"))?;
     let reason = form.field("reason").to_owned();
     let decide = move |desk: &mut Desk| decision.carry_out(desk, id, &reason);
-    match change(&app, &visitor, id, decide).await {
+    match change(&app, &operator, id, decide).await {
         Ok(()) => Ok(html::see_other(&application_path(id))),
         Err(refusal) => {
             let errors = field_errors(refusal)?;
-            let found = get(&app, &visitor, &path).await?;
+            let found = get(&app, &operator, &path).await?;
             let template = ApplicationPage {
                 errors,
                 reason: form.field("reason").to_owned(),
@@ -117,7 +117,7 @@ pub async fn confirm_stop(
     path: web::Path<String>,
 ) -> Result<HttpResponse, PageError> {
     let operator = shell::enter(&visitor)?;
-    let found = get(&app, &visitor, &path).await?;
+    let found = get(&app, &operator, &path).await?;
     if found.application.stopped_at.is_some() {
         return Ok(html::see_other(&application_path(found.application.id)));
     }
@@ -141,11 +141,11 @@ pub async fn stop(
     let id: ApplicationId = parse_id(&path)?;
     let reason = form.field("reason").to_owned();
     let stop = move |desk: &mut Desk| approval::stop(desk, id, &reason);
-    match change(&app, &visitor, id, stop).await {
+    match change(&app, &operator, id, stop).await {
         Ok(_) => Ok(html::see_other(&application_path(id))),
         Err(refusal) => {
             let errors = field_errors(refusal)?;
-            let found = get(&app, &visitor, &path).await?;
+            let found = get(&app, &operator, &path).await?;
             let template = ApplicationStopPage {
                 errors,
                 reason: form.field("reason").to_owned(),
@@ -233,44 +233,41 @@ fn application_path(id: ApplicationId) -> String {
 }
 
 /// Looks at an application in the organization that it belongs to.
-async fn get(app: &App, visitor: &Visitor, path: &str) -> Result<ReviewedApplication, PageError> {
+async fn get(app: &App, operator: &Operator, path: &str) -> Result<ReviewedApplication, PageError> {
     let id: ApplicationId = parse_id(path)?;
-    let (settings, asker) = (Arc::clone(&app.settings), visitor.operator()?);
-    let now = visitor.now();
-    let read = move |snapshot: &mut Snapshot| {
+    let (settings, now) = (Arc::clone(&app.settings), operator.now);
+    let read = move |snapshot: &mut Snapshot, asker: &Asker| {
         let organization = find_organization(snapshot, id)?;
         let mut view = View {
             snapshot,
             settings: &settings,
             organization,
-            asker: &asker,
+            asker,
             now,
         };
         approval::get(&mut view, id)
     };
-    Ok(app.store.read(read).await?)
+    Ok(shell::look_everywhere(app, operator, read).await?)
 }
 
 /// Changes an application at the desk of the organization that it belongs to.
 async fn change<T: Send + 'static>(
     app: &App,
-    visitor: &Visitor,
+    operator: &Operator,
     id: ApplicationId,
     mut change: impl FnMut(&mut Desk<'_, '_>) -> Result<T, Refusal> + Send + 'static,
 ) -> Result<T, Refusal> {
-    let asker = visitor.operator().map_err(|_| Refusal::NotFound)?;
     let settings = Arc::clone(&app.settings);
-    let write = move |tx: &mut Tx| {
+    let write = move |tx: &mut Tx, asker: &Asker| {
         let organization = find_organization(tx, id)?;
-        let mut desk = Desk {
+        change(&mut Desk {
             tx,
             settings: &settings,
             organization,
-            asker: &asker,
-        };
-        change(&mut desk).map(Verdict::Done)
+            asker,
+        })
     };
-    app.store.write(visitor.now(), write).await
+    shell::change_everywhere(app, operator, write).await
 }
 
 fn find_organization(

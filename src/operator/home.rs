@@ -1,16 +1,14 @@
 //! `/operator`: what waits, and the ways on.
 
-use std::sync::Arc;
-
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 
 use super::pages::HomePage;
 use super::shell;
 use crate::app::App;
-use crate::domain::Refusal;
 use crate::domain::clients::approval;
-use crate::domain::decision::resource_servers;
+use crate::domain::operations::resource_servers;
+use crate::domain::rights::asker::Asker;
 use crate::store::Snapshot;
 use crate::store::organizations::OrganizationFilter;
 use crate::types::state::ProductionAccess;
@@ -23,9 +21,7 @@ const MOST_COUNTED: i64 = 200;
 /// `GET /operator`.
 pub async fn show(app: web::Data<App>, visitor: Visitor) -> Result<HttpResponse, PageError> {
     let operator = shell::enter(&visitor)?;
-    let id = operator.id;
-    let (catalogue, asker) = (Arc::clone(&app.catalogue), visitor.operator()?);
-    let count = move |snapshot: &mut Snapshot| -> Result<_, Refusal> {
+    let count = |snapshot: &mut Snapshot, asker: &Asker| {
         let asking = OrganizationFilter {
             production_access: Some(ProductionAccess::Requested),
             ..OrganizationFilter::default()
@@ -34,12 +30,13 @@ pub async fn show(app: web::Data<App>, visitor: Visitor) -> Result<HttpResponse,
             .list_organizations_page(&asking, None, MOST_COUNTED)?
             .len();
         Ok((
-            approval::list_waiting(snapshot, &catalogue, &asker)?.len(),
+            approval::list_waiting(snapshot, asker)?.len(),
             production,
-            resource_servers::list(snapshot, id)?.len(),
+            resource_servers::list(snapshot, asker)?.len(),
         ))
     };
-    let (waiting, production, resource_servers) = app.store.read(count).await?;
+    let (waiting, production, resource_servers) =
+        shell::look_everywhere(&app, &operator, count).await?;
     Ok(html::page(
         StatusCode::OK,
         &HomePage {

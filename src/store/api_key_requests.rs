@@ -2,11 +2,12 @@
 
 use diesel::{
     BoolExpressionMethods, Connection, ExpressionMethods, Insertable, OptionalExtension, QueryDsl,
-    Queryable, RunQueryDsl, Selectable, SelectableHelper,
+    Queryable, Selectable, SelectableHelper,
 };
 
 use super::conn::Conn;
 use super::schema::api_key_requests;
+use super::statements::{ReadDsl, WriteDsl};
 use super::{Error, Snapshot, Tx};
 use crate::types::environment::Environment;
 use crate::types::id::{ApiKeyId, ApiKeyRequestId, OrganizationId, UserId, WorkspaceId};
@@ -125,7 +126,7 @@ impl Snapshot<'_> {
 
 impl Tx<'_> {
     pub fn insert_api_key_request(&mut self, request: &ApiKeyRequest) -> Result<(), Error> {
-        self.run_one(|conn| {
+        self.run_one_quiet(|conn| {
             diesel::insert_into(api_key_requests::table)
                 .values(request)
                 .execute(conn)
@@ -149,6 +150,6 @@ impl Tx<'_> {
             api_key_requests::decision_reason.eq(request.decision_reason.as_deref()),
             api_key_requests::api_key_id.eq(request.api_key_id),
         );
-        self.run_one(|conn| diesel::update(from_row).set(changed).execute(conn))
+        self.run_one_quiet(|conn| diesel::update(from_row).set(changed).execute(conn))
     }
 }

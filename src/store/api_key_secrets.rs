@@ -2,10 +2,11 @@
 
 use diesel::{
     BoolExpressionMethods, ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable,
-    RunQueryDsl, Selectable, SelectableHelper,
+    Selectable, SelectableHelper,
 };
 
 use super::schema::{api_key_secrets, api_keys};
+use super::statements::{ReadDsl, WriteDsl};
 use super::{Error, Snapshot, Subject, Tx};
 use crate::crypto::digest::Digest;
 use crate::types::id::{ApiKeyId, ApiKeySecretId, OrganizationId, UserId};
@@ -100,12 +101,11 @@ impl Tx<'_> {
         organization: OrganizationId,
         secret: &ApiKeySecret,
     ) -> Result<(), Error> {
-        self.touch(Subject::Organization(organization));
         let own = api_keys::table
             .find(secret.api_key_id)
             .filter(api_keys::organization_id.eq(organization));
         self.run(|conn| own.select(api_keys::id).first::<ApiKeyId>(conn))?;
-        self.run_one(|conn| {
+        self.run_one_news([Subject::Organization(organization)], |conn| {
             diesel::insert_into(api_key_secrets::table)
                 .values(secret)
                 .execute(conn)
@@ -121,11 +121,10 @@ impl Tx<'_> {
         to: ApiKeySecretState,
         expires_at: Option<Timestamp>,
     ) -> Result<(), Error> {
-        self.touch(Subject::Organization(organization));
         let from_row = api_key_secrets::table
             .find(id)
             .filter(api_key_secrets::state.eq(from));
-        self.run_one(|conn| {
+        self.run_one_news([Subject::Organization(organization)], |conn| {
             diesel::update(from_row)
                 .set((
                     api_key_secrets::state.eq(to),
@@ -135,14 +134,15 @@ impl Tx<'_> {
         })
     }
 
-    /// All of a key, whatever they were; whoever calls touches the organization.
+    /// All of a key, whatever they were.
     pub(super) fn change_api_key_secret_states(
         &mut self,
+        organization: OrganizationId,
         key: ApiKeyId,
         to: ApiKeySecretState,
     ) -> Result<(), Error> {
         let of_key = api_key_secrets::table.filter(api_key_secrets::api_key_id.eq(key));
-        self.run(|conn| {
+        self.run_news([Subject::Organization(organization)], |conn| {
             diesel::update(of_key)
                 .set(api_key_secrets::state.eq(to))
                 .execute(conn)
@@ -156,8 +156,7 @@ impl Tx<'_> {
         organization: OrganizationId,
         key: ApiKeyId,
     ) -> Result<(), Error> {
-        self.touch(Subject::Organization(organization));
-        self.change_api_key_secret_states(key, ApiKeySecretState::Revoked)
+        self.change_api_key_secret_states(organization, key, ApiKeySecretState::Revoked)
     }
 
     /// Forward only; not news for the access memory. `from`: the client's network, where it is known.
@@ -170,7 +169,7 @@ impl Tx<'_> {
         let earlier = api_key_secrets::last_used_at
             .is_null()
             .or(api_key_secrets::last_used_at.lt(at));
-        self.run(|conn| {
+        self.run_quiet(|conn| {
             let row = api_key_secrets::table.find(id).filter(earlier);
             diesel::update(row)
                 .set((
@@ -188,7 +187,7 @@ impl Tx<'_> {
         let unused = api_key_secrets::table
             .find(id)
             .filter(api_key_secrets::first_used_at.is_null());
-        self.run_one(|conn| {
+        self.run_one_quiet(|conn| {
             diesel::update(unused)
                 .set(api_key_secrets::first_used_at.eq(Some(now)))
                 .execute(conn)

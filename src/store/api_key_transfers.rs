@@ -2,11 +2,12 @@
 
 use diesel::{
     BoolExpressionMethods, Connection, ExpressionMethods, Insertable, OptionalExtension, QueryDsl,
-    Queryable, RunQueryDsl, Selectable, SelectableHelper,
+    Queryable, Selectable, SelectableHelper,
 };
 
 use super::conn::Conn;
 use super::schema::api_key_transfers;
+use super::statements::{ReadDsl, WriteDsl};
 use super::{Error, Snapshot, Tx};
 use crate::types::id::{ApiKeyId, ApiKeyTransferId, OrganizationId, UserId};
 use crate::types::state::TransferState;
@@ -94,7 +95,7 @@ impl Snapshot<'_> {
 impl Tx<'_> {
     /// A constraint refuses a second open one of a key.
     pub fn insert_api_key_transfer(&mut self, transfer: &ApiKeyTransfer) -> Result<(), Error> {
-        self.run_one(|conn| {
+        self.run_one_quiet(|conn| {
             diesel::insert_into(api_key_transfers::table)
                 .values(transfer)
                 .execute(conn)
@@ -113,7 +114,7 @@ impl Tx<'_> {
             .find(id)
             .filter(api_key_transfers::organization_id.eq(organization));
         let open = own.filter(api_key_transfers::state.eq(TransferState::Open));
-        self.run_one(|conn| {
+        self.run_one_quiet(|conn| {
             diesel::update(open)
                 .set((
                     api_key_transfers::state.eq(to),

@@ -1,14 +1,15 @@
 //! Static API keys and the workspaces they reach.
 
-use diesel::dsl::{exists, not};
+use diesel::dsl::auto_type;
 use diesel::{
-    BoolExpressionMethods, Connection, ExpressionMethods, Insertable, JoinOnDsl, OptionalExtension,
-    QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper,
+    BoolExpressionMethods, ExpressionMethods, Insertable, JoinOnDsl, OptionalExtension, QueryDsl,
+    Queryable, Selectable, SelectableHelper,
 };
 
+pub use super::api_key_lists::{ApiKeyFilter, KeyStatus};
 use super::api_key_secrets::ApiKeySecret;
-use super::conn::Conn;
 use super::schema::{api_key_workspaces, api_keys, workspaces};
+use super::statements::{ReadDsl, WriteDsl};
 use super::{Error, Snapshot, Subject, Tx};
 use crate::crypto::digest::Digest;
 use crate::types::environment::Environment;
@@ -61,27 +62,23 @@ impl ApiKey {
     }
 }
 
-/// Which keys a page holds; none is no condition.
-#[derive(Debug, Clone, Default)]
-pub struct ApiKeyFilter {
-    pub environment: Option<Environment>,
-    pub state: Option<ApiKeyState>,
-    /// Only those that are not revoked.
-    pub live: bool,
-    pub owner: Option<UserId>,
-    pub permission_level: Option<PermissionLevel>,
-    pub reach: Option<ReachKind>,
-    /// Names this workspace.
-    pub workspace: Option<WorkspaceId>,
-    /// Only those that name workspaces, all of them among these.
-    pub only: Option<Vec<WorkspaceId>>,
-}
-
 #[derive(Insertable)]
 #[diesel(table_name = api_key_workspaces)]
 struct ApiKeyWorkspace {
     api_key_id: ApiKeyId,
     workspace_id: WorkspaceId,
+}
+
+#[auto_type]
+pub(super) fn has_not_expired(now: Timestamp) -> _ {
+    api_keys::expires_at
+        .is_null()
+        .or(api_keys::expires_at.gt(now))
+}
+
+/// The letters of a name, whatever their case. Not SQL's lower(), which changes other letters on each database.
+pub(super) fn fold(name: &str) -> String {
+    name.to_lowercase()
 }
 
 impl Snapshot<'_> {
@@ -117,63 +114,6 @@ impl Snapshot<'_> {
         })
     }
 
-    /// The newest first, those behind `after`, at most `most`.
-    pub fn list_api_keys_page(
-        &mut self,
-        organization: OrganizationId,
-        filter: &ApiKeyFilter,
-        after: Option<(Timestamp, ApiKeyId)>,
-        most: i64,
-    ) -> Result<Vec<ApiKey>, Error> {
-        let mut found = api_keys::table
-            .filter(api_keys::organization_id.eq(organization))
-            .into_boxed::<<Conn as Connection>::Backend>();
-        if let Some(environment) = filter.environment {
-            found = found.filter(api_keys::environment.eq(environment));
-        }
-        if let Some(state) = filter.state {
-            found = found.filter(api_keys::state.eq(state));
-        }
-        if filter.live {
-            found = found.filter(api_keys::state.ne(ApiKeyState::Revoked));
-        }
-        if let Some(owner) = filter.owner {
-            found = found.filter(api_keys::owner_id.eq(owner));
-        }
-        if let Some(level) = filter.permission_level {
-            found = found.filter(api_keys::permission_level.eq(level));
-        }
-        if let Some(reach) = filter.reach {
-            found = found.filter(api_keys::reach.eq(reach));
-        }
-        let named =
-            || api_key_workspaces::table.filter(api_key_workspaces::api_key_id.eq(api_keys::id));
-        if let Some(workspace) = filter.workspace {
-            found = found.filter(exists(
-                named().filter(api_key_workspaces::workspace_id.eq(workspace)),
-            ));
-        }
-        if let Some(only) = &filter.only {
-            found = found
-                .filter(api_keys::reach.eq(ReachKind::Workspaces))
-                .filter(exists(named()));
-            found = found.filter(not(exists(
-                named().filter(not(api_key_workspaces::workspace_id.eq_any(only))),
-            )));
-        }
-        if let Some((at, id)) = after {
-            found = found.filter(
-                api_keys::created_at
-                    .lt(at)
-                    .or(api_keys::created_at.eq(at).and(api_keys::id.lt(id))),
-            );
-        }
-        let newest_first = found
-            .order((api_keys::created_at.desc(), api_keys::id.desc()))
-            .limit(most);
-        self.run(|conn| newest_first.select(ApiKey::as_select()).load(conn))
-    }
-
     /// Keys that name the workspace and count against its cap.
     pub fn count_active_api_keys_of_workspace(
         &mut self,
@@ -187,11 +127,7 @@ impl Snapshot<'_> {
                 )
                 .filter(api_key_workspaces::workspace_id.eq(workspace))
                 .filter(api_keys::state.ne(ApiKeyState::Revoked))
-                .filter(
-                    api_keys::expires_at
-                        .is_null()
-                        .or(api_keys::expires_at.gt(now)),
-                )
+                .filter(has_not_expired(now))
                 .count()
                 .get_result(conn)
         })
@@ -221,7 +157,6 @@ impl Snapshot<'_> {
         environment: Environment,
         now: Timestamp,
     ) -> Result<i64, Error> {
-        use diesel::BoolExpressionMethods;
         let working = api_keys::table
             .filter(
                 api_keys::organization_id
@@ -229,11 +164,7 @@ impl Snapshot<'_> {
                     .and(api_keys::environment.eq(environment)),
             )
             .filter(api_keys::state.eq(ApiKeyState::Active))
-            .filter(
-                api_keys::expires_at
-                    .is_null()
-                    .or(api_keys::expires_at.gt(now)),
-            );
+            .filter(has_not_expired(now));
         self.run(|conn| working.count().get_result(conn))
     }
 
@@ -247,11 +178,7 @@ impl Snapshot<'_> {
             api_keys::table
                 .filter(api_keys::organization_id.eq(organization))
                 .filter(api_keys::state.ne(ApiKeyState::Revoked))
-                .filter(
-                    api_keys::expires_at
-                        .is_null()
-                        .or(api_keys::expires_at.gt(now)),
-                )
+                .filter(has_not_expired(now))
                 .count()
                 .get_result(conn)
         })
@@ -266,9 +193,9 @@ impl Tx<'_> {
         workspaces: &[WorkspaceId],
     ) -> Result<(), Error> {
         self.expect_workspaces(key.organization_id, workspaces)?;
-        self.run_one(|conn| {
+        self.run_one_quiet(|conn| {
             diesel::insert_into(api_keys::table)
-                .values(key)
+                .values((key, api_keys::name_folded.eq(fold(&key.name))))
                 .execute(conn)
         })?;
         for workspace_id in workspaces {
@@ -276,7 +203,7 @@ impl Tx<'_> {
                 api_key_id: key.id,
                 workspace_id: *workspace_id,
             };
-            self.run_one(|conn| {
+            self.run_one_quiet(|conn| {
                 diesel::insert_into(api_key_workspaces::table)
                     .values(&row)
                     .execute(conn)
@@ -292,13 +219,12 @@ impl Tx<'_> {
         id: ApiKeyId,
         by: UserId,
     ) -> Result<(), Error> {
-        self.touch(Subject::Organization(organization));
         let now = self.now;
         let live = api_keys::table
             .find(id)
             .filter(api_keys::organization_id.eq(organization))
             .filter(api_keys::state.ne(ApiKeyState::Revoked));
-        self.run_one(|conn| {
+        self.run_one_news([Subject::Organization(organization)], |conn| {
             diesel::update(live)
                 .set((
                     api_keys::state.eq(ApiKeyState::Revoked),
@@ -307,7 +233,7 @@ impl Tx<'_> {
                 ))
                 .execute(conn)
         })?;
-        self.change_api_key_secret_states(id, ApiKeySecretState::Revoked)
+        self.change_api_key_secret_states(organization, id, ApiKeySecretState::Revoked)
     }
 
     /// Compare-and-swap over the states; revocation has a function of its own.
@@ -319,12 +245,11 @@ impl Tx<'_> {
         to: ApiKeyState,
         reason: Option<&str>,
     ) -> Result<(), Error> {
-        self.touch(Subject::Organization(organization));
         let from_row = api_keys::table
             .find(id)
             .filter(api_keys::organization_id.eq(organization))
             .filter(api_keys::state.eq(from));
-        self.run_one(|conn| {
+        self.run_one_news([Subject::Organization(organization)], |conn| {
             diesel::update(from_row)
                 .set((api_keys::state.eq(to), api_keys::state_reason.eq(reason)))
                 .execute(conn)
@@ -338,13 +263,13 @@ impl Tx<'_> {
         key: &ApiKey,
         workspaces: Option<&[WorkspaceId]>,
     ) -> Result<(), Error> {
-        self.touch(Subject::Organization(key.organization_id));
         let own = api_keys::table
             .find(key.id)
             .filter(api_keys::organization_id.eq(key.organization_id));
         let live = own.filter(api_keys::state.ne(ApiKeyState::Revoked));
         let changed = (
             api_keys::name.eq(&key.name),
+            api_keys::name_folded.eq(fold(&key.name)),
             api_keys::description.eq(&key.description),
             api_keys::permission_level.eq(key.permission_level),
             api_keys::reach.eq(key.reach),
@@ -354,12 +279,14 @@ impl Tx<'_> {
             api_keys::owner_id.eq(key.owner_id),
             api_keys::owned_since.eq(key.owned_since),
         );
-        self.run_one(|conn| diesel::update(live).set(changed).execute(conn))?;
+        self.run_one_news([Subject::Organization(key.organization_id)], |conn| {
+            diesel::update(live).set(changed).execute(conn)
+        })?;
         let Some(workspaces) = workspaces else {
             return Ok(());
         };
         self.expect_workspaces(key.organization_id, workspaces)?;
-        self.run(|conn| {
+        self.run_news([Subject::Organization(key.organization_id)], |conn| {
             diesel::delete(
                 api_key_workspaces::table.filter(api_key_workspaces::api_key_id.eq(key.id)),
             )
@@ -370,7 +297,7 @@ impl Tx<'_> {
                 api_key_id: key.id,
                 workspace_id: *workspace_id,
             };
-            self.run_one(|conn| {
+            self.run_one_news([Subject::Organization(key.organization_id)], |conn| {
                 diesel::insert_into(api_key_workspaces::table)
                     .values(&row)
                     .execute(conn)
@@ -386,12 +313,11 @@ impl Tx<'_> {
         id: ApiKeyId,
         simulation: Option<(Simulation, Timestamp)>,
     ) -> Result<(), Error> {
-        self.touch(Subject::Organization(organization));
         let own = api_keys::table
             .find(id)
             .filter(api_keys::organization_id.eq(organization));
         let (what, until) = simulation.unzip();
-        self.run_one(|conn| {
+        self.run_one_news([Subject::Organization(organization)], |conn| {
             diesel::update(own)
                 .set((
                     api_keys::simulates.eq(what),
@@ -401,7 +327,7 @@ impl Tx<'_> {
         })
     }
 
-    /// Which secret's public part lists show.
+    /// Which secret's public part lists show, and the remembered title of a key without a name.
     pub fn change_api_key_public_id(
         &mut self,
         organization: OrganizationId,
@@ -411,7 +337,7 @@ impl Tx<'_> {
         let own = api_keys::table
             .find(id)
             .filter(api_keys::organization_id.eq(organization));
-        self.run_one(|conn| {
+        self.run_one_news([Subject::Organization(organization)], |conn| {
             diesel::update(own)
                 .set(api_keys::public_id.eq(public_id))
                 .execute(conn)
@@ -425,7 +351,7 @@ impl Tx<'_> {
                 .is_null()
                 .or(api_keys::last_used_at.lt(at)),
         );
-        self.run(|conn| {
+        self.run_quiet(|conn| {
             diesel::update(earlier)
                 .set(api_keys::last_used_at.eq(Some(at)))
                 .execute(conn)

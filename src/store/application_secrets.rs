@@ -2,11 +2,12 @@
 
 use diesel::{
     BoolExpressionMethods, ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable,
-    RunQueryDsl, Selectable, SelectableHelper,
+    Selectable, SelectableHelper,
 };
 
 use super::applications::Application;
 use super::schema::{application_secrets, applications};
+use super::statements::{ReadDsl, WriteDsl};
 use super::{Error, Snapshot, Subject, Tx};
 use crate::crypto::digest::Digest;
 use crate::types::id::{ApplicationId, ClientSecretId};
@@ -85,7 +86,6 @@ impl Tx<'_> {
         application: &Application,
         secret: &NewSecret,
     ) -> Result<ClientSecretId, Error> {
-        self.touch(Subject::Organization(application.organization_id));
         let row = ApplicationSecret {
             id: ClientSecretId::generate(self.now),
             application_id: application.id,
@@ -96,11 +96,14 @@ impl Tx<'_> {
             last_used_at: None,
             revoked_at: None,
         };
-        self.run_one(|conn| {
-            diesel::insert_into(application_secrets::table)
-                .values(&row)
-                .execute(conn)
-        })?;
+        self.run_one_news(
+            [Subject::Organization(application.organization_id)],
+            |conn| {
+                diesel::insert_into(application_secrets::table)
+                    .values(&row)
+                    .execute(conn)
+            },
+        )?;
         Ok(row.id)
     }
 
@@ -110,7 +113,6 @@ impl Tx<'_> {
         application: &Application,
         id: ClientSecretId,
     ) -> Result<(), Error> {
-        self.touch(Subject::Organization(application.organization_id));
         let now = self.now;
         let live = application_secrets::table.find(id).filter(
             application_secrets::application_id
@@ -121,7 +123,10 @@ impl Tx<'_> {
             application_secrets::state.eq(SecretState::Revoked),
             application_secrets::revoked_at.eq(Some(now)),
         );
-        self.run_one(|conn| diesel::update(live).set(revoked).execute(conn))
+        self.run_one_news(
+            [Subject::Organization(application.organization_id)],
+            |conn| diesel::update(live).set(revoked).execute(conn),
+        )
     }
 
     /// Forward only; not news for what is remembered of the client.
@@ -135,7 +140,7 @@ impl Tx<'_> {
                 .is_null()
                 .or(application_secrets::last_used_at.lt(at)),
         );
-        self.run(|conn| {
+        self.run_quiet(|conn| {
             diesel::update(earlier)
                 .set(application_secrets::last_used_at.eq(Some(at)))
                 .execute(conn)
@@ -154,7 +159,7 @@ impl Tx<'_> {
                 .is_null()
                 .or(applications::last_used_at.lt(at)),
         );
-        self.run(|conn| {
+        self.run_quiet(|conn| {
             diesel::update(earlier)
                 .set(applications::last_used_at.eq(Some(at)))
                 .execute(conn)

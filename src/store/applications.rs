@@ -3,12 +3,12 @@
 use diesel::dsl::{exists, not};
 use diesel::{
     BoolExpressionMethods, Connection, EscapeExpressionMethods, ExpressionMethods, Insertable,
-    OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper,
-    TextExpressionMethods,
+    OptionalExtension, QueryDsl, Queryable, Selectable, SelectableHelper, TextExpressionMethods,
 };
 
 use super::conn::Conn;
 use super::schema::{application_redirect_uris, applications, organizations, registrations};
+use super::statements::{ReadDsl, WriteDsl};
 use super::{Error, Snapshot, Subject, Tx};
 use crate::crypto::digest::Digest;
 use crate::types::environment::Environment;
@@ -331,7 +331,7 @@ impl Tx<'_> {
         application: &Application,
         redirect_uris: &[RedirectUri],
     ) -> Result<(), Error> {
-        self.run_one(|conn| {
+        self.run_one_quiet(|conn| {
             diesel::insert_into(applications::table)
                 .values(application)
                 .execute(conn)
@@ -339,6 +339,7 @@ impl Tx<'_> {
         self.insert_redirect_uris(application.id, redirect_uris)
     }
 
+    /// Quiet: a new application is in no memory, and for another one the caller has removed the old URIs, which is news.
     pub(super) fn insert_redirect_uris(
         &mut self,
         application_id: ApplicationId,
@@ -349,7 +350,7 @@ impl Tx<'_> {
                 application_id,
                 uri,
             };
-            self.run_one(|conn| {
+            self.run_one_quiet(|conn| {
                 diesel::insert_into(application_redirect_uris::table)
                     .values(&row)
                     .execute(conn)
@@ -360,7 +361,6 @@ impl Tx<'_> {
     /// Writes what its people may change of it: name, scopes, grants, refresh policy and service account, and that it
     /// is not verified any more; never that it is. `NotFound` when it is deleted.
     pub fn change_application(&mut self, application: &Application) -> Result<(), Error> {
-        self.touch(Subject::Organization(application.organization_id));
         let active = applications::table
             .find(application.id)
             .filter(applications::state.eq(ApplicationState::Active));
@@ -373,17 +373,23 @@ impl Tx<'_> {
             applications::refresh_absolute_seconds.eq(application.refresh_absolute_seconds),
             applications::service_account_id.eq(application.service_account_id),
         );
-        self.run_one(|conn| diesel::update(active).set(changed).execute(conn))?;
+        self.run_one_news(
+            [Subject::Organization(application.organization_id)],
+            |conn| diesel::update(active).set(changed).execute(conn),
+        )?;
         if application.verified_at.is_some() {
             // the operator's word, which may have changed since it was read
             return Ok(());
         }
         let none = applications::verified_at.eq(None::<Timestamp>);
-        self.run_one(|conn| {
-            diesel::update(applications::table.find(application.id))
-                .set(none)
-                .execute(conn)
-        })
+        self.run_one_news(
+            [Subject::Organization(application.organization_id)],
+            |conn| {
+                diesel::update(applications::table.find(application.id))
+                    .set(none)
+                    .execute(conn)
+            },
+        )
     }
 
     pub fn change_redirect_uris(
@@ -391,10 +397,12 @@ impl Tx<'_> {
         application: &Application,
         uris: &[RedirectUri],
     ) -> Result<(), Error> {
-        self.touch(Subject::Organization(application.organization_id));
         let all = application_redirect_uris::table
             .filter(application_redirect_uris::application_id.eq(application.id));
-        self.run(|conn| diesel::delete(all).execute(conn))?;
+        self.run_news(
+            [Subject::Organization(application.organization_id)],
+            |conn| diesel::delete(all).execute(conn),
+        )?;
         self.insert_redirect_uris(application.id, uris)
     }
 
@@ -404,13 +412,12 @@ impl Tx<'_> {
         organization: OrganizationId,
         id: ApplicationId,
     ) -> Result<(), Error> {
-        self.touch(Subject::Organization(organization));
         let now = self.now;
         let active = applications::table
             .find(id)
             .filter(applications::organization_id.eq(organization))
             .filter(applications::state.eq(ApplicationState::Active));
-        self.run_one(|conn| {
+        self.run_one_news([Subject::Organization(organization)], |conn| {
             diesel::update(active)
                 .set((
                     applications::state.eq(ApplicationState::Deleted),
@@ -424,8 +431,10 @@ impl Tx<'_> {
             registrations::management_digest.eq(None::<Digest>),
             registrations::metadata_digest.eq(None::<Digest>),
         );
-        self.run(|conn| diesel::update(registration).set(ended).execute(conn))
-            .map(drop)
+        self.run_news([Subject::Organization(organization)], |conn| {
+            diesel::update(registration).set(ended).execute(conn)
+        })
+        .map(drop)
     }
 
     /// Compare-and-swap on the approval that was read: `NotFound` when somebody else has decided.
@@ -435,18 +444,20 @@ impl Tx<'_> {
         to: Approval,
         reason: Option<&str>,
     ) -> Result<(), Error> {
-        self.touch(Subject::Organization(application.organization_id));
         let row = applications::table
             .find(application.id)
             .filter(applications::approval.eq(application.approval));
-        self.run_one(|conn| {
-            diesel::update(row)
-                .set((
-                    applications::approval.eq(to),
-                    applications::approval_reason.eq(reason),
-                ))
-                .execute(conn)
-        })
+        self.run_one_news(
+            [Subject::Organization(application.organization_id)],
+            |conn| {
+                diesel::update(row)
+                    .set((
+                        applications::approval.eq(to),
+                        applications::approval_reason.eq(reason),
+                    ))
+                    .execute(conn)
+            },
+        )
     }
 
     pub fn set_application_verified(
@@ -454,13 +465,15 @@ impl Tx<'_> {
         application: &Application,
         verified: bool,
     ) -> Result<(), Error> {
-        self.touch(Subject::Organization(application.organization_id));
         let at = verified.then_some(self.now);
-        self.run_one(|conn| {
-            diesel::update(applications::table.find(application.id))
-                .set(applications::verified_at.eq(at))
-                .execute(conn)
-        })
+        self.run_one_news(
+            [Subject::Organization(application.organization_id)],
+            |conn| {
+                diesel::update(applications::table.find(application.id))
+                    .set(applications::verified_at.eq(at))
+                    .execute(conn)
+            },
+        )
     }
 
     /// Compare-and-swap: `NotFound` when it is so already.
@@ -469,15 +482,17 @@ impl Tx<'_> {
         application: &Application,
         first_party: bool,
     ) -> Result<(), Error> {
-        self.touch(Subject::Organization(application.organization_id));
         let row = applications::table
             .find(application.id)
             .filter(applications::first_party.ne(first_party));
-        self.run_one(|conn| {
-            diesel::update(row)
-                .set(applications::first_party.eq(first_party))
-                .execute(conn)
-        })
+        self.run_one_news(
+            [Subject::Organization(application.organization_id)],
+            |conn| {
+                diesel::update(row)
+                    .set(applications::first_party.eq(first_party))
+                    .execute(conn)
+            },
+        )
     }
 
     /// Compare-and-swap: with a reason it is stopped everywhere, without one it goes on. `NotFound` when it was, or did, already.
@@ -486,7 +501,6 @@ impl Tx<'_> {
         application: &Application,
         because: Option<&str>,
     ) -> Result<(), Error> {
-        self.touch(Subject::Organization(application.organization_id));
         let (row, change) = (
             applications::table.find(application.id),
             (
@@ -494,13 +508,16 @@ impl Tx<'_> {
                 applications::stopped_because.eq(because),
             ),
         );
-        self.run_one(|conn| match because {
-            Some(_) => diesel::update(row.filter(applications::stopped_at.is_null()))
-                .set(change)
-                .execute(conn),
-            None => diesel::update(row.filter(applications::stopped_at.is_not_null()))
-                .set(change)
-                .execute(conn),
-        })
+        self.run_one_news(
+            [Subject::Organization(application.organization_id)],
+            |conn| match because {
+                Some(_) => diesel::update(row.filter(applications::stopped_at.is_null()))
+                    .set(change)
+                    .execute(conn),
+                None => diesel::update(row.filter(applications::stopped_at.is_not_null()))
+                    .set(change)
+                    .execute(conn),
+            },
+        )
     }
 }

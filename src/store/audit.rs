@@ -1,10 +1,9 @@
 //! Audit events: they commit with the change they tell of.
 
-use diesel::{
-    ExpressionMethods, Insertable, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper,
-};
+use diesel::{ExpressionMethods, Insertable, QueryDsl, Queryable, Selectable, SelectableHelper};
 
 use super::schema::audit_events;
+use super::statements::{ReadDsl, WriteDsl};
 use super::{Error, Snapshot, Tx};
 use crate::types::event::Event;
 use crate::types::id::{AuditEventId, OrganizationId, UserId};
@@ -69,7 +68,7 @@ impl Tx<'_> {
             created_at: self.now,
             credential_id: self.credential.clone(),
         };
-        self.run_one(|conn| {
+        self.run_one_quiet(|conn| {
             diesel::insert_into(audit_events::table)
                 .values(&row)
                 .execute(conn)

@@ -1,11 +1,12 @@
 //! Authorization requests that wait for a person's decision, bound to the session that asked.
 
 use diesel::{
-    ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable,
+    ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, Selectable,
     SelectableHelper,
 };
 
 use super::schema::authorization_requests;
+use super::statements::{ReadDsl, WriteDsl};
 use super::{Error, Snapshot, Tx};
 use crate::types::id::{ApplicationId, AuthorizationRequestId, SessionId};
 use crate::types::redirect_uri::RedirectUri;
@@ -67,7 +68,7 @@ impl Tx<'_> {
                 .select(authorization_requests::id)
                 .load(conn)
         })?;
-        self.run(|conn| {
+        self.run_quiet(|conn| {
             diesel::delete(
                 authorization_requests::table.filter(authorization_requests::id.eq_any(&old)),
             )
@@ -79,7 +80,7 @@ impl Tx<'_> {
         &mut self,
         request: &AuthorizationRequest,
     ) -> Result<(), Error> {
-        self.run_one(|conn| {
+        self.run_one_quiet(|conn| {
             diesel::insert_into(authorization_requests::table)
                 .values(request)
                 .execute(conn)
@@ -91,7 +92,9 @@ impl Tx<'_> {
         &mut self,
         id: AuthorizationRequestId,
     ) -> Result<(), Error> {
-        self.run_one(|conn| diesel::delete(authorization_requests::table.find(id)).execute(conn))
+        self.run_one_quiet(|conn| {
+            diesel::delete(authorization_requests::table.find(id)).execute(conn)
+        })
     }
 
     /// Removes what this session left behind.
@@ -103,6 +106,6 @@ impl Tx<'_> {
         let expired = authorization_requests::table
             .filter(authorization_requests::session_id.eq(session))
             .filter(authorization_requests::expires_at.lt(now));
-        self.run(|conn| diesel::delete(expired).execute(conn))
+        self.run_quiet(|conn| diesel::delete(expired).execute(conn))
     }
 }

@@ -2,10 +2,11 @@
 
 use diesel::{
     BoolExpressionMethods, ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable,
-    RunQueryDsl, Selectable, SelectableHelper,
+    Selectable, SelectableHelper,
 };
 
 use super::schema::{authorization_workspaces, authorizations};
+use super::statements::{ReadDsl, WriteDsl};
 use super::{Error, Snapshot, Subject, Tx};
 use crate::crypto::digest::Digest;
 use crate::types::environment::Environment;
@@ -142,14 +143,17 @@ impl Snapshot<'_> {
 }
 
 impl Tx<'_> {
-    /// `NotFound` when one of the workspaces is not the organization's.
+    /// News when the application acts as itself by it, since a remembered client holds that. `NotFound` when one of the
+    /// workspaces is not the organization's.
     pub fn insert_authorization(
         &mut self,
         authorization: &Authorization,
         workspaces: &[WorkspaceId],
     ) -> Result<(), Error> {
         self.expect_workspaces(authorization.organization_id, workspaces)?;
-        self.run_one(|conn| {
+        let own = authorization.kind == GrantKind::ClientCredentials;
+        let subject = own.then_some(Subject::Organization(authorization.organization_id));
+        self.run_one_news(subject, |conn| {
             diesel::insert_into(authorizations::table)
                 .values(authorization)
                 .execute(conn)
@@ -159,7 +163,7 @@ impl Tx<'_> {
                 authorization_id: authorization.id,
                 workspace_id: *workspace_id,
             };
-            self.run_one(|conn| {
+            self.run_one_quiet(|conn| {
                 diesel::insert_into(authorization_workspaces::table)
                     .values(&row)
                     .execute(conn)
@@ -183,7 +187,8 @@ impl Tx<'_> {
             authorizations::last_used_at.eq(Some(now)),
             authorizations::row_expires_at.eq(Some(row_expires_at)),
         );
-        self.run_one(|conn| diesel::update(pending).set(active).execute(conn))
+        // quiet: it has no token yet
+        self.run_one_quiet(|conn| diesel::update(pending).set(active).execute(conn))
     }
 
     /// Holds the family until this transaction ends: whoever else refreshes or revokes it waits. `NotFound` when it is not
@@ -201,12 +206,12 @@ impl Tx<'_> {
             authorizations::last_used_at.eq(Some(now)),
             authorizations::row_expires_at.eq(Some(row_expires_at)),
         );
-        self.run_one(|conn| diesel::update(live).set(used).execute(conn))
+        self.run_one_quiet(|conn| diesel::update(live).set(used).execute(conn))
     }
 
     pub fn count_wrong_verifier(&mut self, id: AuthorizationId) -> Result<(), Error> {
         let row = authorizations::table.find(id);
-        self.run_one(|conn| {
+        self.run_one_quiet(|conn| {
             diesel::update(row)
                 .set(authorizations::wrong_verifiers.eq(authorizations::wrong_verifiers + 1))
                 .execute(conn)
@@ -220,7 +225,6 @@ impl Tx<'_> {
         organization: OrganizationId,
         scopes: &Scopes,
     ) -> Result<(), Error> {
-        self.touch(Subject::Organization(organization));
         let own = authorizations::table
             .filter(
                 authorizations::application_id
@@ -228,7 +232,7 @@ impl Tx<'_> {
                     .and(authorizations::kind.eq(GrantKind::ClientCredentials)),
             )
             .filter(authorizations::state.eq(AuthorizationState::Active));
-        self.run(|conn| {
+        self.run_news([Subject::Organization(organization)], |conn| {
             diesel::update(own)
                 .set(authorizations::scopes.eq(scopes))
                 .execute(conn)
@@ -242,21 +246,23 @@ impl Tx<'_> {
         authorization: &Authorization,
         because: &str,
     ) -> Result<(), Error> {
-        self.touch(Subject::Organization(authorization.organization_id));
         let now = self.now;
         let live = authorizations::table
             .find(authorization.id)
             .filter(authorizations::state.ne(AuthorizationState::Revoked));
-        self.run(|conn| {
-            diesel::update(live)
-                .set((
-                    authorizations::state.eq(AuthorizationState::Revoked),
-                    authorizations::revoked_at.eq(Some(now)),
-                    authorizations::revoked_because.eq(Some(because)),
-                    authorizations::row_expires_at.eq(Some(now)),
-                ))
-                .execute(conn)
-        })
+        self.run_news(
+            [Subject::Organization(authorization.organization_id)],
+            |conn| {
+                diesel::update(live)
+                    .set((
+                        authorizations::state.eq(AuthorizationState::Revoked),
+                        authorizations::revoked_at.eq(Some(now)),
+                        authorizations::revoked_because.eq(Some(because)),
+                        authorizations::row_expires_at.eq(Some(now)),
+                    ))
+                    .execute(conn)
+            },
+        )
         .map(drop)
     }
 }

@@ -2,11 +2,12 @@
 
 use diesel::{
     AggregateExpressionMethods, BoolExpressionMethods, ExpressionMethods, Insertable,
-    OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper,
+    OptionalExtension, QueryDsl, Queryable, Selectable, SelectableHelper,
 };
 
 use super::authorizations::Authorization;
 use super::schema::{authorizations, consent_workspaces, consents};
+use super::statements::{ReadDsl, WriteDsl};
 use super::{Error, Snapshot, Tx};
 use crate::types::id::{ApplicationId, ConsentId, OrganizationId, UserId, WorkspaceId};
 use crate::types::scope::Scopes;
@@ -152,7 +153,7 @@ impl Tx<'_> {
         workspaces: &[WorkspaceId],
     ) -> Result<(), Error> {
         self.expect_workspaces(consent.organization_id, workspaces)?;
-        self.run_one(|conn| {
+        self.run_one_quiet(|conn| {
             diesel::insert_into(consents::table)
                 .values(consent)
                 .execute(conn)
@@ -160,7 +161,8 @@ impl Tx<'_> {
         self.insert_consent_workspaces(consent.id, workspaces)
     }
 
-    /// Compare-and-swap: what was allowed and where from now on. `NotFound` when it was revoked meanwhile.
+    /// Compare-and-swap: what was allowed and where from now on. Quiet, as [`Tx::revoke_consent`]: an access depends on the
+    /// authorizations that came of the consent, each of which has its own scopes, workspaces and end. `NotFound` when it was revoked meanwhile.
     pub fn change_consent(
         &mut self,
         consent: &Consent,
@@ -173,7 +175,7 @@ impl Tx<'_> {
         let live = consents::table
             .find(consent.id)
             .filter(consents::state.eq(ConsentState::Active));
-        self.run_one(|conn| {
+        self.run_one_quiet(|conn| {
             diesel::update(live)
                 .set((
                     consents::scopes.eq(scopes),
@@ -183,7 +185,7 @@ impl Tx<'_> {
                 .execute(conn)
         })?;
         let old = consent_workspaces::table.filter(consent_workspaces::consent_id.eq(consent.id));
-        self.run(|conn| diesel::delete(old).execute(conn))?;
+        self.run_quiet(|conn| diesel::delete(old).execute(conn))?;
         self.insert_consent_workspaces(consent.id, workspaces)
     }
 
@@ -193,7 +195,7 @@ impl Tx<'_> {
         let live = consents::table
             .find(id)
             .filter(consents::state.eq(ConsentState::Active));
-        self.run_one(|conn| {
+        self.run_one_quiet(|conn| {
             diesel::update(live)
                 .set(consents::updated_at.eq(now))
                 .execute(conn)
@@ -206,7 +208,7 @@ impl Tx<'_> {
         let live = consents::table
             .find(id)
             .filter(consents::state.eq(ConsentState::Active));
-        self.run_one(|conn| {
+        self.run_one_quiet(|conn| {
             diesel::update(live)
                 .set((
                     consents::state.eq(ConsentState::Revoked),
@@ -226,7 +228,7 @@ impl Tx<'_> {
                 consent_id,
                 workspace_id: *workspace_id,
             };
-            self.run_one(|conn| {
+            self.run_one_quiet(|conn| {
                 diesel::insert_into(consent_workspaces::table)
                     .values(&row)
                     .execute(conn)

@@ -3,7 +3,7 @@
 use diesel::dsl::{exists, not};
 use diesel::{
     BoolExpressionMethods, ExpressionMethods, JoinOnDsl, NullableExpressionMethods, QueryDsl,
-    RunQueryDsl, SelectableHelper,
+    SelectableHelper,
 };
 
 use super::api_keys::ApiKey;
@@ -14,6 +14,7 @@ use super::schema::{
     authorization_workspaces, authorizations, consent_workspaces, consents, registration_tokens,
     secret_disclosures, sessions, workspace_members, workspaces,
 };
+use super::statements::{ReadDsl, WriteDsl};
 use super::{Error, Snapshot, Subject, Tx};
 use crate::types::id::{ApiKeyId, OrganizationId, UserId, WorkspaceId};
 use crate::types::state::{
@@ -188,7 +189,6 @@ impl Tx<'_> {
         organization: OrganizationId,
         user: UserId,
     ) -> Result<usize, Error> {
-        self.touch(Subject::Organization(organization));
         let now = self.now;
         let own = consents::table
             .filter(
@@ -201,7 +201,9 @@ impl Tx<'_> {
             consents::state.eq(ConsentState::Revoked),
             consents::revoked_at.eq(Some(now)),
         );
-        self.run(|conn| diesel::update(own).set(revoked).execute(conn))
+        self.run_news([Subject::Organization(organization)], |conn| {
+            diesel::update(own).set(revoked).execute(conn)
+        })
     }
 
     /// Every authorization by which something acts as the user there ends, and with it its codes and tokens: how many.
@@ -211,7 +213,6 @@ impl Tx<'_> {
         user: UserId,
         because: &str,
     ) -> Result<usize, Error> {
-        self.touch(Subject::Organization(organization));
         let now = self.now;
         let own = authorizations::table
             .filter(
@@ -226,7 +227,9 @@ impl Tx<'_> {
             authorizations::revoked_because.eq(Some(because)),
             authorizations::row_expires_at.eq(Some(now)),
         );
-        self.run(|conn| diesel::update(own).set(revoked).execute(conn))
+        self.run_news([Subject::Organization(organization)], |conn| {
+            diesel::update(own).set(revoked).execute(conn)
+        })
     }
 
     /// The person's sessions that the organization's provider made end.
@@ -240,7 +243,7 @@ impl Tx<'_> {
                 .eq(user)
                 .and(sessions::confined_to.eq(organization)),
         );
-        self.run(|conn| diesel::delete(own).execute(conn))
+        self.run_quiet(|conn| diesel::delete(own).execute(conn))
     }
 
     /// The user leaves every workspace of the organization.
@@ -249,7 +252,6 @@ impl Tx<'_> {
         organization: OrganizationId,
         user: UserId,
     ) -> Result<usize, Error> {
-        self.touch(Subject::Organization(organization));
         let own = workspaces::table
             .filter(workspaces::organization_id.eq(organization))
             .select(workspaces::id);
@@ -258,7 +260,9 @@ impl Tx<'_> {
                 .eq(user)
                 .and(workspace_members::workspace_id.eq_any(own)),
         );
-        self.run(|conn| diesel::delete(there).execute(conn))
+        self.run_news([Subject::Organization(organization)], |conn| {
+            diesel::delete(there).execute(conn)
+        })
     }
 
     /// The registration tokens that the person has made.
@@ -274,7 +278,7 @@ impl Tx<'_> {
                     .and(registration_tokens::created_by.eq(user)),
             )
             .filter(registration_tokens::state.eq(RegistrationTokenState::Active));
-        self.run(|conn| {
+        self.run_quiet(|conn| {
             diesel::update(made)
                 .set(registration_tokens::state.eq(RegistrationTokenState::Revoked))
                 .execute(conn)
@@ -288,9 +292,8 @@ impl Tx<'_> {
         id: ApiKeyId,
         workspace: WorkspaceId,
     ) -> Result<i64, Error> {
-        self.touch(Subject::Organization(organization));
         self.expect_workspaces(organization, &[workspace])?;
-        self.run_one(|conn| {
+        self.run_one_news([Subject::Organization(organization)], |conn| {
             diesel::delete(api_key_workspaces::table.find((id, workspace))).execute(conn)
         })?;
         self.run(|conn| {
@@ -308,7 +311,6 @@ impl Tx<'_> {
         user: UserId,
         workspace: WorkspaceId,
     ) -> Result<(), Error> {
-        self.touch(Subject::Organization(organization));
         self.expect_workspaces(organization, &[workspace])?;
         let consents_of = consents::table.filter(
             consents::organization_id
@@ -318,7 +320,9 @@ impl Tx<'_> {
         let named = consent_workspaces::table
             .filter(consent_workspaces::workspace_id.eq(workspace))
             .filter(consent_workspaces::consent_id.eq_any(consents_of.select(consents::id)));
-        self.run(|conn| diesel::delete(named).execute(conn))?;
+        self.run_news([Subject::Organization(organization)], |conn| {
+            diesel::delete(named).execute(conn)
+        })?;
         let allowed = authorizations::table.filter(
             authorizations::organization_id
                 .eq(organization)
@@ -330,7 +334,9 @@ impl Tx<'_> {
                 authorization_workspaces::authorization_id
                     .eq_any(allowed.select(authorizations::id)),
             );
-        self.run(|conn| diesel::delete(named).execute(conn))?;
+        self.run_news([Subject::Organization(organization)], |conn| {
+            diesel::delete(named).execute(conn)
+        })?;
         self.revoke_what_reaches_nothing(organization, user)
     }
 
@@ -358,7 +364,10 @@ impl Tx<'_> {
             consents::state.eq(ConsentState::Revoked),
             consents::revoked_at.eq(Some(now)),
         );
-        self.run(|conn| diesel::update(empty).set(revoked).execute(conn))?;
+        let subject = Subject::Organization(organization);
+        self.run_news([subject], |conn| {
+            diesel::update(empty).set(revoked).execute(conn)
+        })?;
         let left = authorization_workspaces::table
             .filter(authorization_workspaces::authorization_id.eq(authorizations::id));
         let ended = consents::table
@@ -382,7 +391,9 @@ impl Tx<'_> {
             authorizations::revoked_because.eq(Some("the workspace was left")),
             authorizations::row_expires_at.eq(Some(now)),
         );
-        self.run(|conn| diesel::update(empty).set(revoked).execute(conn))
-            .map(drop)
+        self.run_news([subject], |conn| {
+            diesel::update(empty).set(revoked).execute(conn)
+        })
+        .map(drop)
     }
 }

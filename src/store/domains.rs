@@ -4,10 +4,11 @@
 
 use diesel::{
     BoolExpressionMethods, ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable,
-    RunQueryDsl, Selectable, SelectableHelper,
+    Selectable, SelectableHelper,
 };
 
 use super::schema::domains;
+use super::statements::{ReadDsl, WriteDsl};
 use super::{Error, Snapshot, Subject, Tx};
 use crate::types::id::{DomainId, OrganizationId};
 use crate::types::state::{DomainFinding, DomainState};
@@ -166,8 +167,7 @@ impl Snapshot<'_> {
 
 impl Tx<'_> {
     pub fn insert_domain(&mut self, domain: &Domain) -> Result<(), Error> {
-        self.touch(Subject::Organization(domain.organization_id));
-        self.run_one(|conn| {
+        self.run_one_news([Subject::Organization(domain.organization_id)], |conn| {
             diesel::insert_into(domains::table)
                 .values(domain)
                 .execute(conn)
@@ -191,7 +191,7 @@ impl Tx<'_> {
             .find(id)
             .filter(domains::organization_id.eq(organization))
             .filter(long_ago);
-        let begun = self.run(|conn| {
+        let begun = self.run_quiet(|conn| {
             diesel::update(row)
                 .set(domains::checked_at.eq(Some(now)))
                 .execute(conn)
@@ -214,7 +214,7 @@ impl Tx<'_> {
             domains::failed_checks.eq(checked.failed_checks),
             domains::next_check_at.eq(checked.next_check_at),
         );
-        self.run_one(|conn| diesel::update(row).set(new).execute(conn))
+        self.run_one_quiet(|conn| diesel::update(row).set(new).execute(conn))
     }
 
     /// From pending or lost. `Constraint`: another organization has it verified.
@@ -223,7 +223,6 @@ impl Tx<'_> {
         organization: OrganizationId,
         id: DomainId,
     ) -> Result<(), Error> {
-        self.touch(Subject::Organization(organization));
         let (now, nothing) = (self.now, None::<Timestamp>);
         let row = domains::table
             .find(id)
@@ -233,12 +232,13 @@ impl Tx<'_> {
             domains::verified_at.eq(Some(now)),
             domains::lost_at.eq(nothing),
         );
-        self.run_one(|conn| diesel::update(row).set(new).execute(conn))
+        self.run_one_news([Subject::Organization(organization)], |conn| {
+            diesel::update(row).set(new).execute(conn)
+        })
     }
 
     /// From verified.
     pub fn lose_domain(&mut self, organization: OrganizationId, id: DomainId) -> Result<(), Error> {
-        self.touch(Subject::Organization(organization));
         let (now, nothing) = (self.now, None::<Timestamp>);
         let row = domains::table
             .find(id)
@@ -248,7 +248,9 @@ impl Tx<'_> {
             domains::verified_at.eq(nothing),
             domains::lost_at.eq(Some(now)),
         );
-        self.run_one(|conn| diesel::update(row).set(new).execute(conn))
+        self.run_one_news([Subject::Organization(organization)], |conn| {
+            diesel::update(row).set(new).execute(conn)
+        })
     }
 
     /// None: the installation's switch counts again.
@@ -258,11 +260,10 @@ impl Tx<'_> {
         id: DomainId,
         to: Option<bool>,
     ) -> Result<(), Error> {
-        self.touch(Subject::Organization(organization));
         let row = domains::table
             .find(id)
             .filter(domains::organization_id.eq(organization));
-        self.run_one(|conn| {
+        self.run_one_news([Subject::Organization(organization)], |conn| {
             diesel::update(row)
                 .set(domains::include_subdomains.eq(to))
                 .execute(conn)
@@ -274,10 +275,11 @@ impl Tx<'_> {
         organization: OrganizationId,
         id: DomainId,
     ) -> Result<(), Error> {
-        self.touch(Subject::Organization(organization));
         let row = domains::table
             .find(id)
             .filter(domains::organization_id.eq(organization));
-        self.run_one(|conn| diesel::delete(row).execute(conn))
+        self.run_one_news([Subject::Organization(organization)], |conn| {
+            diesel::delete(row).execute(conn)
+        })
     }
 }

@@ -2,10 +2,11 @@
 
 use diesel::{
     BoolExpressionMethods, ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable,
-    RunQueryDsl, Selectable, SelectableHelper,
+    Selectable, SelectableHelper,
 };
 
 use super::schema::hand_overs;
+use super::statements::{ReadDsl, WriteDsl};
 use super::{Error, Snapshot, Tx};
 use crate::crypto::digest::Digest;
 use crate::types::id::{ApiKeyId, ApiKeySecretId, HandOverId, OrganizationId, UserId};
@@ -71,7 +72,7 @@ impl Snapshot<'_> {
 
 impl Tx<'_> {
     pub fn insert_hand_over(&mut self, hand_over: &HandOver) -> Result<(), Error> {
-        self.run_one(|conn| {
+        self.run_one_quiet(|conn| {
             diesel::insert_into(hand_overs::table)
                 .values(hand_over)
                 .execute(conn)
@@ -93,7 +94,7 @@ impl Tx<'_> {
             hand_overs::used_at.eq(Some(now)),
             hand_overs::secret_id.eq(Some(secret)),
         );
-        self.run_one(|conn| diesel::update(open).set(used).execute(conn))
+        self.run_one_quiet(|conn| diesel::update(open).set(used).execute(conn))
     }
 
     /// All open ones of a key; how many there were.
@@ -103,7 +104,7 @@ impl Tx<'_> {
                 .eq(key)
                 .and(hand_overs::state.eq(HandOverState::Open)),
         );
-        self.run(|conn| {
+        self.run_quiet(|conn| {
             diesel::update(open)
                 .set(hand_overs::state.eq(HandOverState::Revoked))
                 .execute(conn)
@@ -112,7 +113,7 @@ impl Tx<'_> {
 
     pub fn count_wrong_address(&mut self, id: HandOverId) -> Result<(), Error> {
         let more = hand_overs::wrong_addresses.eq(hand_overs::wrong_addresses + 1);
-        self.run_one(|conn| {
+        self.run_one_quiet(|conn| {
             diesel::update(hand_overs::table.find(id))
                 .set(more)
                 .execute(conn)

@@ -1,11 +1,12 @@
 //! What was created by which idempotency key.
 
 use diesel::{
-    ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable,
+    ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, Selectable,
     SelectableHelper,
 };
 
 use super::schema::idempotency_keys;
+use super::statements::{ReadDsl, WriteDsl};
 use super::{Error, Snapshot, Tx};
 use crate::crypto::digest::Digest;
 use crate::types::time::Timestamp;
@@ -42,7 +43,7 @@ impl Snapshot<'_> {
 impl Tx<'_> {
     /// `Constraint` when a twin was first.
     pub fn insert_idempotency_key(&mut self, key: &IdempotencyKey) -> Result<(), Error> {
-        self.run_one(|conn| {
+        self.run_one_quiet(|conn| {
             diesel::insert_into(idempotency_keys::table)
                 .values(key)
                 .execute(conn)
@@ -55,7 +56,7 @@ impl Tx<'_> {
         route: &str,
         key: &str,
     ) -> Result<(), Error> {
-        self.run_one(|conn| {
+        self.run_one_quiet(|conn| {
             diesel::delete(idempotency_keys::table.find((caller, route, key))).execute(conn)
         })
     }

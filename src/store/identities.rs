@@ -1,11 +1,12 @@
 //! Whose subject at which issuer: the links by which people sign in at somebody else's provider.
 
 use diesel::{
-    ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable,
+    ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, Selectable,
     SelectableHelper,
 };
 
 use super::schema::identities;
+use super::statements::{ReadDsl, WriteDsl};
 use super::users::User;
 use super::{Error, Snapshot, Tx};
 use crate::types::id::UserId;
@@ -66,7 +67,7 @@ impl Snapshot<'_> {
 impl Tx<'_> {
     /// `Constraint` when the subject is somebody's already.
     pub fn insert_identity(&mut self, identity: &Identity) -> Result<(), Error> {
-        self.run_one(|conn| {
+        self.run_one_quiet(|conn| {
             diesel::insert_into(identities::table)
                 .values(identity)
                 .execute(conn)
@@ -76,7 +77,7 @@ impl Tx<'_> {
     pub fn record_identity_use(&mut self, identity: &Identity) -> Result<(), Error> {
         let now = self.now;
         let row = identities::table.find((&identity.realm, &identity.issuer, &identity.subject));
-        self.run_one(|conn| {
+        self.run_one_quiet(|conn| {
             diesel::update(row)
                 .set(identities::last_used_at.eq(now))
                 .execute(conn)
@@ -94,12 +95,12 @@ impl Tx<'_> {
             .filter(identities::user_id.eq(user))
             .filter(identities::realm.eq(realm))
             .filter(identities::issuer.eq(issuer));
-        self.run(|conn| diesel::delete(own).execute(conn))
+        self.run_quiet(|conn| diesel::delete(own).execute(conn))
     }
 
     /// Removes everything that one provider vouched for.
     pub fn delete_realm(&mut self, realm: &str) -> Result<usize, Error> {
-        self.run(|conn| {
+        self.run_quiet(|conn| {
             diesel::delete(identities::table.filter(identities::realm.eq(realm))).execute(conn)
         })
     }

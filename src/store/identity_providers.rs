@@ -1,11 +1,12 @@
 //! The providers by which organizations sign their own people in: one each.
 
 use diesel::{
-    ExpressionMethods, Insertable, JoinOnDsl, OptionalExtension, QueryDsl, Queryable, RunQueryDsl,
-    Selectable, SelectableHelper,
+    ExpressionMethods, Insertable, JoinOnDsl, OptionalExtension, QueryDsl, Queryable, Selectable,
+    SelectableHelper,
 };
 
 use super::schema::identity_providers;
+use super::statements::{ReadDsl, WriteDsl};
 use super::{Error, Snapshot, Tx};
 use crate::types::id::{IdentityProviderId, OrganizationId, UserId};
 use crate::types::state::OrganizationRole;
@@ -85,7 +86,7 @@ impl Snapshot<'_> {
 impl Tx<'_> {
     /// `Constraint` when the organization has one already.
     pub fn insert_identity_provider(&mut self, provider: &IdentityProvider) -> Result<(), Error> {
-        self.run_one(|conn| {
+        self.run_one_quiet(|conn| {
             diesel::insert_into(identity_providers::table)
                 .values(provider)
                 .execute(conn)
@@ -94,7 +95,7 @@ impl Tx<'_> {
 
     pub fn change_identity_provider(&mut self, provider: &IdentityProvider) -> Result<(), Error> {
         let row = identity_providers::table.find(provider.id);
-        self.run_one(|conn| {
+        self.run_one_quiet(|conn| {
             diesel::update(row)
                 .set((
                     identity_providers::issuer.eq(&provider.issuer),
@@ -108,6 +109,6 @@ impl Tx<'_> {
     }
 
     pub fn delete_identity_provider(&mut self, id: IdentityProviderId) -> Result<(), Error> {
-        self.run_one(|conn| diesel::delete(identity_providers::table.find(id)).execute(conn))
+        self.run_one_quiet(|conn| diesel::delete(identity_providers::table.find(id)).execute(conn))
     }
 }

@@ -2,11 +2,12 @@
 
 use diesel::{
     BoolExpressionMethods, Connection, ExpressionMethods, Insertable, OptionalExtension, QueryDsl,
-    Queryable, RunQueryDsl, Selectable, SelectableHelper,
+    Queryable, Selectable, SelectableHelper,
 };
 
 use super::conn::Conn;
 use super::schema::{invitation_workspaces, invitations};
+use super::statements::{ReadDsl, WriteDsl};
 use super::{Error, Snapshot, Tx};
 use crate::crypto::digest::Digest;
 use crate::types::id::{InvitationId, OrganizationId, UserId, WorkspaceId};
@@ -201,7 +202,7 @@ impl Tx<'_> {
     ) -> Result<(), Error> {
         let ids: Vec<WorkspaceId> = workspaces.iter().map(|(id, _)| *id).collect();
         self.expect_workspaces(invitation.organization_id, &ids)?;
-        self.run_one(|conn| {
+        self.run_one_quiet(|conn| {
             diesel::insert_into(invitations::table)
                 .values(invitation)
                 .execute(conn)
@@ -212,7 +213,7 @@ impl Tx<'_> {
                 workspace_id: *workspace_id,
                 role,
             };
-            self.run_one(|conn| {
+            self.run_one_quiet(|conn| {
                 diesel::insert_into(invitation_workspaces::table)
                     .values(&row)
                     .execute(conn)
@@ -236,7 +237,7 @@ impl Tx<'_> {
             invitations::decided_at.eq(Some(now)),
             invitations::accepted_by.eq(accepted_by),
         );
-        self.run_one(|conn| diesel::update(pending).set(decided).execute(conn))
+        self.run_one_quiet(|conn| diesel::update(pending).set(decided).execute(conn))
     }
 
     /// Another link in place of the former one, which opens nothing any more. `NotFound` when it is not pending.
@@ -249,7 +250,7 @@ impl Tx<'_> {
         let pending = invitations::table
             .find(id)
             .filter(invitations::state.eq(InvitationState::Pending));
-        self.run_one(|conn| {
+        self.run_one_quiet(|conn| {
             diesel::update(pending)
                 .set((
                     invitations::digest.eq(digest),
@@ -277,6 +278,6 @@ impl Tx<'_> {
             invitations::state.eq(InvitationState::Revoked),
             invitations::decided_at.eq(Some(now)),
         );
-        self.run(|conn| diesel::update(pending).set(revoked).execute(conn))
+        self.run_quiet(|conn| diesel::update(pending).set(revoked).execute(conn))
     }
 }

@@ -2,11 +2,12 @@
 
 use diesel::{
     BoolExpressionMethods, Connection, ExpressionMethods, Insertable, OptionalExtension, QueryDsl,
-    Queryable, RunQueryDsl, Selectable, SelectableHelper,
+    Queryable, Selectable, SelectableHelper,
 };
 
 use super::conn::Conn;
 use super::schema::{join_requests, users};
+use super::statements::{ReadDsl, WriteDsl};
 use super::users::User;
 use super::{Error, Snapshot, Tx};
 use crate::types::id::{JoinRequestId, OrganizationId, UserId};
@@ -102,7 +103,7 @@ impl Snapshot<'_> {
 impl Tx<'_> {
     /// `Constraint` when the person asks already.
     pub fn insert_join_request(&mut self, request: &JoinRequest) -> Result<(), Error> {
-        self.run_one(|conn| {
+        self.run_one_quiet(|conn| {
             diesel::insert_into(join_requests::table)
                 .values(request)
                 .execute(conn)
@@ -127,6 +128,6 @@ impl Tx<'_> {
             join_requests::decided_at.eq(Some(now)),
             join_requests::reason.eq(reason),
         );
-        self.run_one(|conn| diesel::update(pending).set(decided).execute(conn))
+        self.run_one_quiet(|conn| diesel::update(pending).set(decided).execute(conn))
     }
 }

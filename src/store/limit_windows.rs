@@ -1,12 +1,11 @@
 //! The windows of limits as of the last flush, so that a restart gives nobody a fresh quota. Only those of credentials and
 //! owners: nothing that a stranger can make grow.
 
-use diesel::{
-    ExpressionMethods, Insertable, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper,
-};
+use diesel::{ExpressionMethods, Insertable, QueryDsl, Queryable, Selectable, SelectableHelper};
 
 use super::conn::{Conn, on_inner};
 use super::schema::limit_windows;
+use super::statements::{ReadDsl, WriteDsl};
 use super::{Error, Snapshot, Tx};
 use crate::types::time::Timestamp;
 
@@ -47,13 +46,13 @@ impl Snapshot<'_> {
 impl Tx<'_> {
     pub fn insert_limit_windows(&mut self, windows: &[LimitWindow]) -> Result<(), Error> {
         let insert = diesel::insert_into(limit_windows::table).values(windows);
-        self.run(|conn| on_inner!(conn, inner => insert.execute(inner)))
+        self.run_quiet(|conn| on_inner!(conn, inner => diesel::RunQueryDsl::execute(insert, inner)))
             .map(drop)
     }
 
     /// Those that are not there are no error.
     pub fn delete_limit_windows(&mut self, names: &[&str]) -> Result<(), Error> {
-        self.run(|conn| {
+        self.run_quiet(|conn| {
             diesel::delete(limit_windows::table.filter(limit_windows::name.eq_any(names)))
                 .execute(conn)
         })
@@ -67,7 +66,7 @@ impl Tx<'_> {
             .filter(limit_windows::ends_at.le(now))
             .limit(most);
         let names: Vec<String> = self.run(|conn| ended.select(limit_windows::name).load(conn))?;
-        self.run(|conn| {
+        self.run_quiet(|conn| {
             diesel::delete(limit_windows::table.filter(limit_windows::name.eq_any(&names)))
                 .execute(conn)
         })

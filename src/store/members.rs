@@ -3,12 +3,13 @@
 use diesel::dsl::auto_type;
 use diesel::{
     BoolExpressionMethods, Connection, ExpressionMethods, Insertable, JoinOnDsl, OptionalExtension,
-    QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper,
+    QueryDsl, Queryable, Selectable, SelectableHelper,
 };
 
 use super::conn::Conn;
 use super::organizations::Organization;
 use super::schema::{members, organizations, users, workspace_members, workspaces};
+use super::statements::{ReadDsl, WriteDsl};
 use super::users::User;
 use super::{Error, Snapshot, Subject, Tx};
 use crate::types::id::{OrganizationId, UserId, WorkspaceId};
@@ -381,8 +382,7 @@ impl Snapshot<'_> {
 
 impl Tx<'_> {
     pub fn insert_member(&mut self, member: &Member) -> Result<(), Error> {
-        self.touch(Subject::Organization(member.organization_id));
-        self.run_one(|conn| {
+        self.run_one_news([Subject::Organization(member.organization_id)], |conn| {
             diesel::insert_into(members::table)
                 .values(member)
                 .execute(conn)
@@ -396,11 +396,10 @@ impl Tx<'_> {
         from: OrganizationRole,
         to: OrganizationRole,
     ) -> Result<(), Error> {
-        self.touch(Subject::Organization(organization));
         let from_row = members::table
             .find((organization, user))
             .filter(members::role.eq(from));
-        self.run_one(|conn| {
+        self.run_one_news([Subject::Organization(organization)], |conn| {
             diesel::update(from_row)
                 .set(members::role.eq(to))
                 .execute(conn)
@@ -414,11 +413,10 @@ impl Tx<'_> {
         from: Licence,
         to: Licence,
     ) -> Result<(), Error> {
-        self.touch(Subject::Organization(organization));
         let from_row = members::table
             .find((organization, user))
             .filter(members::licence.eq(from));
-        self.run_one(|conn| {
+        self.run_one_news([Subject::Organization(organization)], |conn| {
             diesel::update(from_row)
                 .set(members::licence.eq(to))
                 .execute(conn)
@@ -432,11 +430,10 @@ impl Tx<'_> {
         from: MemberState,
         to: MemberState,
     ) -> Result<(), Error> {
-        self.touch(Subject::Organization(organization));
         let from_row = members::table
             .find((organization, user))
             .filter(members::state.eq(from));
-        self.run_one(|conn| {
+        self.run_one_news([Subject::Organization(organization)], |conn| {
             diesel::update(from_row)
                 .set(members::state.eq(to))
                 .execute(conn)
@@ -449,8 +446,7 @@ impl Tx<'_> {
         user: UserId,
         ends_at: Option<Timestamp>,
     ) -> Result<(), Error> {
-        self.touch(Subject::Organization(organization));
-        self.run_one(|conn| {
+        self.run_one_news([Subject::Organization(organization)], |conn| {
             diesel::update(members::table.find((organization, user)))
                 .set(members::ends_at.eq(ends_at))
                 .execute(conn)
@@ -463,8 +459,9 @@ impl Tx<'_> {
         organization: OrganizationId,
         user: UserId,
     ) -> Result<(), Error> {
-        self.touch(Subject::Organization(organization));
-        self.run_one(|conn| diesel::delete(members::table.find((organization, user))).execute(conn))
+        self.run_one_news([Subject::Organization(organization)], |conn| {
+            diesel::delete(members::table.find((organization, user))).execute(conn)
+        })
     }
 
     /// `NotFound` when the workspace is another organization's, as for the two below.
@@ -473,9 +470,8 @@ impl Tx<'_> {
         organization: OrganizationId,
         member: &WorkspaceMember,
     ) -> Result<(), Error> {
-        self.touch(Subject::Organization(organization));
         self.expect_workspaces(organization, &[member.workspace_id])?;
-        self.run_one(|conn| {
+        self.run_one_news([Subject::Organization(organization)], |conn| {
             diesel::insert_into(workspace_members::table)
                 .values(member)
                 .execute(conn)
@@ -490,12 +486,11 @@ impl Tx<'_> {
         from: &str,
         to: &str,
     ) -> Result<(), Error> {
-        self.touch(Subject::Organization(organization));
         self.expect_workspaces(organization, &[workspace])?;
         let from_row = workspace_members::table
             .find((workspace, user))
             .filter(workspace_members::role.eq(from));
-        self.run_one(|conn| {
+        self.run_one_news([Subject::Organization(organization)], |conn| {
             diesel::update(from_row)
                 .set(workspace_members::role.eq(to))
                 .execute(conn)
@@ -508,9 +503,8 @@ impl Tx<'_> {
         workspace: WorkspaceId,
         user: UserId,
     ) -> Result<(), Error> {
-        self.touch(Subject::Organization(organization));
         self.expect_workspaces(organization, &[workspace])?;
-        self.run_one(|conn| {
+        self.run_one_news([Subject::Organization(organization)], |conn| {
             diesel::delete(workspace_members::table.find((workspace, user))).execute(conn)
         })
     }

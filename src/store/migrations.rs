@@ -2,10 +2,12 @@
 
 use diesel::migration::{Migration, MigrationSource};
 use diesel::sql_types::{BigInt, Text};
-use diesel::{QueryResult, QueryableByName, RunQueryDsl};
+use diesel::{ExpressionMethods, QueryDsl, QueryResult, QueryableByName, RunQueryDsl};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
+use super::api_keys::fold;
 use super::conn::{Conn, Database};
+use super::schema::api_keys;
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations");
 
@@ -32,7 +34,35 @@ pub fn migrate(database: &Database) -> Result<Vec<String>, SchemaError> {
     let applied = conn
         .run_pending_migrations(MIGRATIONS)
         .map_err(|error| SchemaError::Migration(error.to_string()))?;
-    Ok(applied.iter().map(ToString::to_string).collect())
+    let applied = applied.iter().map(ToString::to_string).collect();
+    fold_names(&mut conn).map_err(|error| SchemaError::Migration(error.to_string()))?;
+    Ok(applied)
+}
+
+/// What `2026-11-21-100000_retired_api_keys` could not do: SQL's lower() leaves letters beyond ASCII as they are on SQLite,
+/// and on PostgreSQL where the locale is C. Run at every migration, because a crash may come between the two.
+fn fold_names(conn: &mut Conn) -> QueryResult<()> {
+    #[derive(QueryableByName)]
+    struct Named {
+        #[diesel(sql_type = Text)]
+        id: String,
+        #[diesel(sql_type = Text)]
+        name: String,
+        #[diesel(sql_type = Text)]
+        name_folded: String,
+    }
+    let beyond_ascii =
+        "SELECT id, name, name_folded FROM api_keys WHERE octet_length(name) > length(name)";
+    let rows: Vec<Named> = diesel::sql_query(beyond_ascii).load(conn)?;
+    for row in rows {
+        let folded = fold(&row.name);
+        if folded != row.name_folded {
+            diesel::update(api_keys::table.filter(api_keys::id.eq(row.id)))
+                .set(api_keys::name_folded.eq(folded))
+                .execute(conn)?;
+        }
+    }
+    Ok(())
 }
 
 /// Whether the schema is exactly the one this program knows. Only reads: a command that asks changes nothing.

@@ -2,11 +2,12 @@
 //! every request, so a command beside the server may write them.
 
 use diesel::{
-    ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable,
+    ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, Selectable,
     SelectableHelper,
 };
 
 use super::schema::operator_tokens;
+use super::statements::{ReadDsl, WriteDsl};
 use super::{Error, Snapshot, Tx};
 use crate::crypto::digest::Digest;
 use crate::types::id::{OperatorTokenId, UserId};
@@ -70,7 +71,7 @@ impl Snapshot<'_> {
 
 impl Tx<'_> {
     pub fn insert_operator_token(&mut self, token: &OperatorToken) -> Result<(), Error> {
-        self.run_one(|conn| {
+        self.run_one_quiet(|conn| {
             diesel::insert_into(operator_tokens::table)
                 .values(token)
                 .execute(conn)
@@ -83,7 +84,7 @@ impl Tx<'_> {
             .find(id)
             .filter(operator_tokens::revoked_at.is_null());
         let now = self.now;
-        self.run_one(|conn| {
+        self.run_one_quiet(|conn| {
             diesel::update(live)
                 .set(operator_tokens::revoked_at.eq(Some(now)))
                 .execute(conn)
@@ -102,7 +103,7 @@ impl Tx<'_> {
                 .is_null()
                 .or(operator_tokens::last_used_at.lt(at)),
         );
-        self.run(|conn| {
+        self.run_quiet(|conn| {
             diesel::update(earlier)
                 .set(operator_tokens::last_used_at.eq(Some(at)))
                 .execute(conn)

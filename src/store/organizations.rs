@@ -2,7 +2,7 @@
 
 use diesel::{
     BoolExpressionMethods, Connection, EscapeExpressionMethods, ExpressionMethods, Insertable,
-    JoinOnDsl, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper,
+    JoinOnDsl, OptionalExtension, QueryDsl, Queryable, Selectable, SelectableHelper,
     TextExpressionMethods,
 };
 
@@ -10,6 +10,7 @@ use super::applications::{containing, lower};
 use super::conn::Conn;
 use super::members::acts;
 use super::schema::{organizations, subscriptions};
+use super::statements::{ReadDsl, WriteDsl};
 use super::{Error, Snapshot, Subject, Tx};
 use crate::types::id::{OrganizationId, UserId};
 use crate::types::state::{OrganizationState, ProductionAccess};
@@ -211,7 +212,7 @@ impl Snapshot<'_> {
 
 impl Tx<'_> {
     pub fn insert_organization(&mut self, organization: &Organization) -> Result<(), Error> {
-        self.run_one(|conn| {
+        self.run_one_quiet(|conn| {
             diesel::insert_into(organizations::table)
                 .values(organization)
                 .execute(conn)
@@ -220,13 +221,12 @@ impl Tx<'_> {
 
     /// Replaces its name, external id and time zone.
     pub fn change_organization(&mut self, organization: &Organization) -> Result<(), Error> {
-        self.touch(Subject::Organization(organization.id));
         let set = (
             organizations::name.eq(&organization.name),
             organizations::external_id.eq(&organization.external_id),
             organizations::time_zone.eq(&organization.time_zone),
         );
-        self.run_one(|conn| {
+        self.run_one_news([Subject::Organization(organization.id)], |conn| {
             diesel::update(organizations::table.find(organization.id))
                 .set(set)
                 .execute(conn)
@@ -238,8 +238,7 @@ impl Tx<'_> {
         id: OrganizationId,
         enabled_at: Option<Timestamp>,
     ) -> Result<(), Error> {
-        self.touch(Subject::Organization(id));
-        self.run_one(|conn| {
+        self.run_one_news([Subject::Organization(id)], |conn| {
             diesel::update(organizations::table.find(id))
                 .set(organizations::dev_centre_enabled_at.eq(enabled_at))
                 .execute(conn)
@@ -248,12 +247,11 @@ impl Tx<'_> {
 
     /// Compare-and-swap: `NotFound` when a trial was started before.
     pub fn start_trial(&mut self, id: OrganizationId, ends_at: Timestamp) -> Result<(), Error> {
-        self.touch(Subject::Organization(id));
         let now = self.now;
         let untried = organizations::table
             .find(id)
             .filter(organizations::trial_started_at.is_null());
-        self.run_one(|conn| {
+        self.run_one_news([Subject::Organization(id)], |conn| {
             diesel::update(untried)
                 .set((
                     organizations::trial_started_at.eq(Some(now)),
@@ -265,7 +263,7 @@ impl Tx<'_> {
 
     /// Locks the organization's row until the end of the transaction.
     pub fn advance_generation(&mut self, id: OrganizationId) -> Result<(), Error> {
-        self.run_one(|conn| {
+        self.run_one_quiet(|conn| {
             diesel::update(organizations::table.find(id))
                 .set(organizations::generation.eq(organizations::generation + 1))
                 .execute(conn)
@@ -278,11 +276,10 @@ impl Tx<'_> {
         id: OrganizationId,
         account: UserId,
     ) -> Result<(), Error> {
-        self.touch(Subject::Organization(id));
         let without = organizations::table
             .find(id)
             .filter(organizations::service_account_id.is_null());
-        self.run_one(|conn| {
+        self.run_one_news([Subject::Organization(id)], |conn| {
             diesel::update(without)
                 .set(organizations::service_account_id.eq(Some(account)))
                 .execute(conn)
@@ -295,11 +292,10 @@ impl Tx<'_> {
         from: ProductionAccess,
         to: ProductionAccess,
     ) -> Result<(), Error> {
-        self.touch(Subject::Organization(id));
         let from_row = organizations::table
             .find(id)
             .filter(organizations::production_access.eq(from));
-        self.run_one(|conn| {
+        self.run_one_news([Subject::Organization(id)], |conn| {
             diesel::update(from_row)
                 .set(organizations::production_access.eq(to))
                 .execute(conn)
@@ -312,7 +308,6 @@ impl Tx<'_> {
         from: ProductionAccess,
         organization: &Organization,
     ) -> Result<(), Error> {
-        self.touch(Subject::Organization(organization.id));
         let from_row = organizations::table
             .find(organization.id)
             .filter(organizations::production_access.eq(from));
@@ -323,7 +318,9 @@ impl Tx<'_> {
             organizations::production_decided_at.eq(organization.production_decided_at),
             organizations::production_reason.eq(&organization.production_reason),
         );
-        self.run_one(|conn| diesel::update(from_row).set(set).execute(conn))
+        self.run_one_news([Subject::Organization(organization.id)], |conn| {
+            diesel::update(from_row).set(set).execute(conn)
+        })
     }
 
     pub fn change_organization_state(
@@ -332,11 +329,10 @@ impl Tx<'_> {
         from: OrganizationState,
         to: OrganizationState,
     ) -> Result<(), Error> {
-        self.touch(Subject::Organization(id));
         let from_row = organizations::table
             .find(id)
             .filter(organizations::state.eq(from));
-        self.run_one(|conn| {
+        self.run_one_news([Subject::Organization(id)], |conn| {
             diesel::update(from_row)
                 .set(organizations::state.eq(to))
                 .execute(conn)

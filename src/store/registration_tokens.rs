@@ -2,10 +2,11 @@
 
 use diesel::{
     BoolExpressionMethods, ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable,
-    RunQueryDsl, Selectable, SelectableHelper,
+    Selectable, SelectableHelper,
 };
 
 use super::schema::{applications, registration_tokens, registrations};
+use super::statements::{ReadDsl, WriteDsl};
 use super::{Error, Snapshot, Tx};
 use crate::crypto::digest::Digest;
 use crate::types::environment::Environment;
@@ -97,7 +98,7 @@ impl Snapshot<'_> {
 
 impl Tx<'_> {
     pub fn insert_registration_token(&mut self, token: &RegistrationToken) -> Result<(), Error> {
-        self.run_one(|conn| {
+        self.run_one_quiet(|conn| {
             diesel::insert_into(registration_tokens::table)
                 .values(token)
                 .execute(conn)
@@ -107,7 +108,7 @@ impl Tx<'_> {
     pub fn record_registration_token_use(&mut self, id: RegistrationTokenId) -> Result<(), Error> {
         let now = self.now;
         let row = registration_tokens::table.find(id);
-        self.run_one(|conn| {
+        self.run_one_quiet(|conn| {
             diesel::update(row)
                 .set(registration_tokens::last_used_at.eq(Some(now)))
                 .execute(conn)
@@ -125,7 +126,7 @@ impl Tx<'_> {
                 .eq(organization)
                 .and(registration_tokens::state.eq(RegistrationTokenState::Active)),
         );
-        self.run_one(|conn| {
+        self.run_one_quiet(|conn| {
             diesel::update(live)
                 .set(registration_tokens::state.eq(RegistrationTokenState::Revoked))
                 .execute(conn)

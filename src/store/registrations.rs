@@ -3,7 +3,7 @@
 use diesel::dsl::{exists, not};
 use diesel::{
     BoolExpressionMethods, ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable,
-    RunQueryDsl, Selectable, SelectableHelper,
+    Selectable, SelectableHelper,
 };
 
 use super::applications::Application;
@@ -11,6 +11,7 @@ use super::schema::{
     application_redirect_uris, application_secrets, applications, authorization_requests,
     authorizations, consents, registrations,
 };
+use super::statements::{ReadDsl, WriteDsl};
 use super::{Error, Snapshot, Subject, Tx};
 use crate::crypto::digest::Digest;
 use crate::types::id::{ApplicationId, OrganizationId, RegistrationTokenId};
@@ -180,9 +181,9 @@ impl Snapshot<'_> {
 }
 
 impl Tx<'_> {
-    /// `Constraint` when there is a live one with the same metadata.
+    /// Of an application that is new, and so in no memory. `Constraint` when there is a live one with the same metadata.
     pub fn insert_registration(&mut self, registration: &Registration) -> Result<(), Error> {
-        self.run_one(|conn| {
+        self.run_one_quiet(|conn| {
             diesel::insert_into(registrations::table)
                 .values(registration)
                 .execute(conn)
@@ -196,7 +197,7 @@ impl Tx<'_> {
             registrations::management_digest.eq(None::<Digest>),
             registrations::metadata_digest.eq(None::<Digest>),
         );
-        self.run(|conn| {
+        self.run_quiet(|conn| {
             diesel::update(registrations::table.find(application))
                 .set(ended)
                 .execute(conn)
@@ -210,9 +211,8 @@ impl Tx<'_> {
         organization: OrganizationId,
         application: ApplicationId,
     ) -> Result<(), Error> {
-        self.touch(Subject::Organization(organization));
         let (row, now) = (registrations::table.find(application), self.now);
-        self.run_one(|conn| {
+        self.run_one_news([Subject::Organization(organization)], |conn| {
             diesel::update(row)
                 .set(registrations::last_used_at.eq(now))
                 .execute(conn)
@@ -227,7 +227,6 @@ impl Tx<'_> {
         metadata: &str,
         digest: Option<&Digest>,
     ) -> Result<(), Error> {
-        self.touch(Subject::Organization(changed.organization_id));
         let now = self.now;
         let live = applications::table
             .find(changed.id)
@@ -238,10 +237,14 @@ impl Tx<'_> {
             applications::grants.eq(changed.grants),
             applications::verified_at.eq(changed.verified_at),
         );
-        self.run_one(|conn| diesel::update(live).set(columns).execute(conn))?;
+        self.run_one_news([Subject::Organization(changed.organization_id)], |conn| {
+            diesel::update(live).set(columns).execute(conn)
+        })?;
         let of_application = application_redirect_uris::table
             .filter(application_redirect_uris::application_id.eq(changed.id));
-        self.run(|conn| diesel::delete(of_application).execute(conn))?;
+        self.run_news([Subject::Organization(changed.organization_id)], |conn| {
+            diesel::delete(of_application).execute(conn)
+        })?;
         self.insert_redirect_uris(changed.id, uris)?;
         let row = registrations::table.find(changed.id);
         let columns = (
@@ -249,7 +252,9 @@ impl Tx<'_> {
             registrations::metadata_digest.eq(digest),
             registrations::last_used_at.eq(now),
         );
-        self.run_one(|conn| diesel::update(row).set(columns).execute(conn))
+        self.run_one_news([Subject::Organization(changed.organization_id)], |conn| {
+            diesel::update(row).set(columns).execute(conn)
+        })
     }
 
     /// Ends a registered application that is still unused since `before`. `NotFound` when it was used meanwhile, or has ended.
@@ -262,7 +267,8 @@ impl Tx<'_> {
         let row = registrations::table
             .find(application)
             .filter(registrations::last_used_at.lt(before));
-        self.run_one(|conn| {
+        // quiet: the deletion is the news
+        self.run_one_quiet(|conn| {
             diesel::update(row)
                 .set(registrations::management_digest.eq(None::<Digest>))
                 .execute(conn)
@@ -295,17 +301,17 @@ impl Tx<'_> {
             .limit(most);
         let ids: Vec<ApplicationId> =
             self.run(|conn| old.select(registrations::application_id).load(conn))?;
-        self.run(|conn| {
+        self.run_quiet(|conn| {
             diesel::delete(registrations::table.filter(registrations::application_id.eq_any(&ids)))
                 .execute(conn)
         })?;
         let uris = application_redirect_uris::table
             .filter(application_redirect_uris::application_id.eq_any(&ids));
-        self.run(|conn| diesel::delete(uris).execute(conn))?;
+        self.run_quiet(|conn| diesel::delete(uris).execute(conn))?;
         let secrets =
             application_secrets::table.filter(application_secrets::application_id.eq_any(&ids));
-        self.run(|conn| diesel::delete(secrets).execute(conn))?;
-        self.run(|conn| {
+        self.run_quiet(|conn| diesel::delete(secrets).execute(conn))?;
+        self.run_quiet(|conn| {
             diesel::delete(applications::table.filter(applications::id.eq_any(&ids))).execute(conn)
         })
     }

@@ -1,11 +1,12 @@
 //! Resource servers: the vendor's APIs, which ask `verify` and `introspect`.
 
 use diesel::{
-    ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable,
+    ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, Selectable,
     SelectableHelper,
 };
 
 use super::schema::{resource_server_secrets, resource_servers, resources};
+use super::statements::{ReadDsl, WriteDsl};
 use super::{Error, Snapshot, Subject, Tx};
 use crate::crypto::digest::Digest;
 use crate::types::environment::Environment;
@@ -140,13 +141,12 @@ impl Tx<'_> {
         server: ResourceServerId,
         uri: &ResourceUri,
     ) -> Result<(), Error> {
-        self.touch(Subject::ResourceServer(server));
         let row = Resource {
             uri,
             resource_server_id: server,
             created_at: self.now,
         };
-        self.run_one(|conn| {
+        self.run_one_news([Subject::ResourceServer(server)], |conn| {
             diesel::insert_into(resources::table)
                 .values(&row)
                 .execute(conn)
@@ -158,11 +158,12 @@ impl Tx<'_> {
         server: ResourceServerId,
         uri: &ResourceUri,
     ) -> Result<(), Error> {
-        self.touch(Subject::ResourceServer(server));
         let row = resources::table
             .find(uri)
             .filter(resources::resource_server_id.eq(server));
-        self.run_one(|conn| diesel::delete(row).execute(conn))
+        self.run_one_news([Subject::ResourceServer(server)], |conn| {
+            diesel::delete(row).execute(conn)
+        })
     }
 
     /// Whether tokens that name no resource are for the server, too.
@@ -171,9 +172,8 @@ impl Tx<'_> {
         server: ResourceServerId,
         default_audience: bool,
     ) -> Result<(), Error> {
-        self.touch(Subject::ResourceServer(server));
         let row = resource_servers::table.find(server);
-        self.run_one(|conn| {
+        self.run_one_news([Subject::ResourceServer(server)], |conn| {
             diesel::update(row)
                 .set(resource_servers::default_audience.eq(default_audience))
                 .execute(conn)
@@ -186,7 +186,7 @@ impl Tx<'_> {
         secret: &Digest,
         hint: &str,
     ) -> Result<(), Error> {
-        self.run_one(|conn| {
+        self.run_one_quiet(|conn| {
             diesel::insert_into(resource_servers::table)
                 .values(server)
                 .execute(conn)
@@ -202,7 +202,6 @@ impl Tx<'_> {
         digest: &Digest,
         hint: &str,
     ) -> Result<ClientSecretId, Error> {
-        self.touch(Subject::ResourceServer(server));
         let row = ResourceServerSecret {
             id: ClientSecretId::generate(self.now),
             resource_server_id: server,
@@ -212,7 +211,7 @@ impl Tx<'_> {
             hint: hint.to_owned(),
             revoked_at: None,
         };
-        self.run_one(|conn| {
+        self.run_one_news([Subject::ResourceServer(server)], |conn| {
             diesel::insert_into(resource_server_secrets::table)
                 .values(&row)
                 .execute(conn)
@@ -226,13 +225,12 @@ impl Tx<'_> {
         server: ResourceServerId,
         id: ClientSecretId,
     ) -> Result<(), Error> {
-        self.touch(Subject::ResourceServer(server));
         let now = self.now;
         let live = resource_server_secrets::table
             .find(id)
             .filter(resource_server_secrets::resource_server_id.eq(server))
             .filter(resource_server_secrets::state.eq(SecretState::Active));
-        self.run_one(|conn| {
+        self.run_one_news([Subject::ResourceServer(server)], |conn| {
             let change = (
                 resource_server_secrets::state.eq(SecretState::Revoked),
                 resource_server_secrets::revoked_at.eq(Some(now)),
@@ -245,7 +243,7 @@ impl Tx<'_> {
     /// when there is none.
     pub fn hold_resource_server(&mut self, server: ResourceServerId) -> Result<(), Error> {
         let row = resource_servers::table.find(server);
-        self.run_one(|conn| {
+        self.run_one_quiet(|conn| {
             diesel::update(row)
                 .set(resource_servers::name.eq(resource_servers::name))
                 .execute(conn)
@@ -254,14 +252,17 @@ impl Tx<'_> {
 
     /// With its secrets and what it is called.
     pub fn delete_resource_server(&mut self, server: ResourceServerId) -> Result<(), Error> {
-        self.touch(Subject::ResourceServer(server));
         let secrets = resource_server_secrets::table
             .filter(resource_server_secrets::resource_server_id.eq(server));
-        self.run(|conn| diesel::delete(secrets).execute(conn))?;
-        self.run(|conn| {
+        self.run_news([Subject::ResourceServer(server)], |conn| {
+            diesel::delete(secrets).execute(conn)
+        })?;
+        self.run_news([Subject::ResourceServer(server)], |conn| {
             diesel::delete(resources::table.filter(resources::resource_server_id.eq(server)))
                 .execute(conn)
         })?;
-        self.run_one(|conn| diesel::delete(resource_servers::table.find(server)).execute(conn))
+        self.run_one_news([Subject::ResourceServer(server)], |conn| {
+            diesel::delete(resource_servers::table.find(server)).execute(conn)
+        })
     }
 }

@@ -2,11 +2,12 @@
 
 use diesel::{
     BoolExpressionMethods, Connection, ExpressionMethods, Insertable, OptionalExtension, QueryDsl,
-    Queryable, RunQueryDsl, Selectable, SelectableHelper,
+    Queryable, Selectable, SelectableHelper,
 };
 
 use super::conn::Conn;
 use super::schema::{roles, workspace_members, workspaces};
+use super::statements::{ReadDsl, WriteDsl};
 use super::{Error, Snapshot, Subject, Tx};
 use crate::types::id::{OrganizationId, RoleId, WorkspaceId};
 use crate::types::time::Timestamp;
@@ -107,24 +108,27 @@ impl Snapshot<'_> {
 
 impl Tx<'_> {
     pub fn insert_role(&mut self, role: &Role) -> Result<(), Error> {
-        self.touch(Subject::Organization(role.organization_id));
-        self.run_one(|conn| diesel::insert_into(roles::table).values(role).execute(conn))
+        self.run_one_news([Subject::Organization(role.organization_id)], |conn| {
+            diesel::insert_into(roles::table).values(role).execute(conn)
+        })
     }
 
     /// Takes effect at the next check, in every workspace where somebody holds it.
     pub fn change_role(&mut self, role: &Role) -> Result<(), Error> {
-        self.touch(Subject::Organization(role.organization_id));
         let own = roles::table
             .find(role.id)
             .filter(roles::organization_id.eq(role.organization_id));
-        self.run_one(|conn| diesel::update(own).set(role).execute(conn))
+        self.run_one_news([Subject::Organization(role.organization_id)], |conn| {
+            diesel::update(own).set(role).execute(conn)
+        })
     }
 
     pub fn delete_role(&mut self, organization: OrganizationId, id: RoleId) -> Result<(), Error> {
-        self.touch(Subject::Organization(organization));
         let own = roles::table
             .find(id)
             .filter(roles::organization_id.eq(organization));
-        self.run_one(|conn| diesel::delete(own).execute(conn))
+        self.run_one_news([Subject::Organization(organization)], |conn| {
+            diesel::delete(own).execute(conn)
+        })
     }
 }

@@ -175,6 +175,7 @@ diesel::table! {
         revoked_by -> Nullable<Text>,
         revoked_at -> Nullable<BigInt>,
         owned_since -> BigInt,
+        name_folded -> Text,
     }
 }
 
@@ -228,6 +229,19 @@ diesel::table! {
         state -> Text,
         created_at -> BigInt,
         decided_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    retired_api_keys (id) {
+        id -> Text,
+        organization_id -> Text,
+        name -> Text,
+        owner_id -> Text,
+        environment -> Text,
+        last_used_at -> Nullable<BigInt>,
+        created_at -> BigInt,
+        ended_at -> BigInt,
     }
 }
 
@@ -630,6 +644,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     invitation_workspaces,
     join_requests,
     api_keys,
+    retired_api_keys,
     api_key_workspaces,
     api_key_secrets,
     secret_disclosures,

@@ -1,8 +1,9 @@
 //! Who has seen which secret: what a removal has to rotate or revoke (A10).
 
-use diesel::{ExpressionMethods, Insertable, QueryDsl, RunQueryDsl};
+use diesel::{ExpressionMethods, Insertable, QueryDsl};
 
 use super::schema::secret_disclosures;
+use super::statements::{ReadDsl, WriteDsl};
 use super::{Error, Snapshot, Tx};
 use crate::types::id::UserId;
 use crate::types::time::Timestamp;
@@ -62,7 +63,7 @@ impl Tx<'_> {
             user_id: user,
             shown_at: self.now,
         };
-        self.run_one(|conn| {
+        self.run_one_quiet(|conn| {
             diesel::insert_into(secret_disclosures::table)
                 .values(&row)
                 .execute(conn)

@@ -1,11 +1,12 @@
 //! Signed-in browsers. A session's token is stored as its digest only.
 
 use diesel::{
-    ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable,
+    ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, Selectable,
     SelectableHelper,
 };
 
 use super::schema::sessions;
+use super::statements::{ReadDsl, WriteDsl};
 use super::users::User;
 use super::{Error, Snapshot, Tx};
 use crate::crypto::digest::Digest;
@@ -57,7 +58,7 @@ impl Snapshot<'_> {
 
 impl Tx<'_> {
     pub fn insert_session(&mut self, session: &Session) -> Result<(), Error> {
-        self.run_one(|conn| {
+        self.run_one_quiet(|conn| {
             diesel::insert_into(sessions::table)
                 .values(session)
                 .execute(conn)
@@ -66,7 +67,7 @@ impl Tx<'_> {
 
     pub fn record_session_use(&mut self, id: SessionId) -> Result<(), Error> {
         let now = self.now;
-        self.run(|conn| {
+        self.run_quiet(|conn| {
             diesel::update(sessions::table.find(id))
                 .set(sessions::last_seen_at.eq(now))
                 .execute(conn)
@@ -76,7 +77,7 @@ impl Tx<'_> {
 
     /// Ends the session; one that has ended already is no error.
     pub fn delete_session(&mut self, id: SessionId) -> Result<(), Error> {
-        self.run(|conn| diesel::delete(sessions::table.find(id)).execute(conn))
+        self.run_quiet(|conn| diesel::delete(sessions::table.find(id)).execute(conn))
             .map(drop)
     }
 
@@ -85,7 +86,7 @@ impl Tx<'_> {
         &mut self,
         organization: OrganizationId,
     ) -> Result<usize, Error> {
-        self.run(|conn| {
+        self.run_quiet(|conn| {
             diesel::delete(sessions::table.filter(sessions::confined_to.eq(organization)))
                 .execute(conn)
         })
@@ -97,6 +98,6 @@ impl Tx<'_> {
         let expired = sessions::table
             .filter(sessions::user_id.eq(user))
             .filter(sessions::expires_at.lt(now));
-        self.run(|conn| diesel::delete(expired).execute(conn))
+        self.run_quiet(|conn| diesel::delete(expired).execute(conn))
     }
 }

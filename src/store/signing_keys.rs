@@ -1,10 +1,9 @@
 //! Signing keys, sealed under the key outside the database.
 
-use diesel::{
-    ExpressionMethods, Insertable, QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper,
-};
+use diesel::{ExpressionMethods, Insertable, QueryDsl, Queryable, Selectable, SelectableHelper};
 
 use super::schema::signing_keys;
+use super::statements::{ReadDsl, WriteDsl};
 use super::{Error, Snapshot, Tx};
 use crate::types::state::SigningAlgorithm;
 use crate::types::time::Timestamp;
@@ -43,7 +42,7 @@ impl Snapshot<'_> {
 // No memory depends on these rows: the server reads them again every few seconds, so that a guest may write them.
 impl Tx<'_> {
     pub fn insert_signing_key(&mut self, key: &StoredSigningKey) -> Result<(), Error> {
-        self.run_one(|conn| {
+        self.run_one_quiet(|conn| {
             diesel::insert_into(signing_keys::table)
                 .values(key)
                 .execute(conn)
@@ -60,7 +59,7 @@ impl Tx<'_> {
             signing_keys::signs_from.eq(signs_from),
             signing_keys::published_at.eq(published_at),
         );
-        self.run_one(|conn| {
+        self.run_one_quiet(|conn| {
             diesel::update(signing_keys::table.find(kid))
                 .set(set)
                 .execute(conn)
@@ -76,7 +75,7 @@ impl Tx<'_> {
         let shorter = signing_keys::table
             .find(kid)
             .filter(signing_keys::longest_token_seconds.lt(longest_token_seconds));
-        self.run_one(|conn| {
+        self.run_one_quiet(|conn| {
             diesel::update(shorter)
                 .set(signing_keys::longest_token_seconds.eq(longest_token_seconds))
                 .execute(conn)
@@ -84,6 +83,6 @@ impl Tx<'_> {
     }
 
     pub fn delete_signing_key(&mut self, kid: &str) -> Result<(), Error> {
-        self.run_one(|conn| diesel::delete(signing_keys::table.find(kid)).execute(conn))
+        self.run_one_quiet(|conn| diesel::delete(signing_keys::table.find(kid)).execute(conn))
     }
 }

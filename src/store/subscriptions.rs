@@ -1,11 +1,12 @@
 //! Which plan an organization has bought. No row: the default plan.
 
 use diesel::{
-    ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable,
+    ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, Selectable,
     SelectableHelper,
 };
 
 use super::schema::subscriptions;
+use super::statements::{ReadDsl, WriteDsl};
 use super::{Error, Snapshot, Subject, Tx};
 use crate::types::id::OrganizationId;
 use crate::types::time::Timestamp;
@@ -72,15 +73,21 @@ impl Snapshot<'_> {
 impl Tx<'_> {
     /// Inserts it, or replaces the one that is there.
     pub fn put_subscription(&mut self, subscription: &Subscription) -> Result<(), Error> {
-        self.touch(Subject::Organization(subscription.organization_id));
         let row = subscriptions::table.find(subscription.organization_id);
-        if self.run(|conn| diesel::update(row).set(subscription).execute(conn))? == 1 {
+        if self.run_news(
+            [Subject::Organization(subscription.organization_id)],
+            |conn| diesel::update(row).set(subscription).execute(conn),
+        )? == 1
+        {
             return Ok(());
         }
-        self.run_one(|conn| {
-            diesel::insert_into(subscriptions::table)
-                .values(subscription)
-                .execute(conn)
-        })
+        self.run_one_news(
+            [Subject::Organization(subscription.organization_id)],
+            |conn| {
+                diesel::insert_into(subscriptions::table)
+                    .values(subscription)
+                    .execute(conn)
+            },
+        )
     }
 }

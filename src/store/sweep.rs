@@ -1,15 +1,14 @@
 //! What has expired leaves, a bounded batch at a time: every function removes at most `most` rows of what ended before
-//! `before`, and says how many.
+//! `before`, and says how many. All of it is quiet: what has ended is in no memory, or is not used from there.
 
 use diesel::dsl::{exists, not};
-use diesel::{
-    BoolExpressionMethods, ExpressionMethods, NullableExpressionMethods, QueryDsl, RunQueryDsl,
-};
+use diesel::{BoolExpressionMethods, ExpressionMethods, NullableExpressionMethods, QueryDsl};
 
 use super::schema::{
     access_tokens, authorization_requests, authorization_workspaces, authorizations,
     consent_workspaces, consents, refresh_tokens, revoked_tokens, sessions,
 };
+use super::statements::{ReadDsl, WriteDsl};
 use super::{Error, Snapshot, Tx};
 use crate::types::id::{
     AccessTokenId, AuthorizationId, AuthorizationRequestId, ConsentId, RefreshTokenId, SessionId,
@@ -87,7 +86,7 @@ impl Tx<'_> {
             .limit(most);
         let ids: Vec<AuthorizationRequestId> =
             self.run(|conn| old.select(authorization_requests::id).load(conn))?;
-        self.run(|conn| {
+        self.run_quiet(|conn| {
             diesel::delete(
                 authorization_requests::table.filter(authorization_requests::id.eq_any(&ids)),
             )
@@ -100,7 +99,7 @@ impl Tx<'_> {
             .filter(sessions::expires_at.lt(before))
             .limit(most);
         let ids: Vec<SessionId> = self.run(|conn| old.select(sessions::id).load(conn))?;
-        self.run(|conn| {
+        self.run_quiet(|conn| {
             diesel::delete(sessions::table.filter(sessions::id.eq_any(&ids))).execute(conn)
         })
     }
@@ -110,7 +109,7 @@ impl Tx<'_> {
             .filter(access_tokens::expires_at.lt(before))
             .limit(most);
         let ids: Vec<AccessTokenId> = self.run(|conn| old.select(access_tokens::id).load(conn))?;
-        self.run(|conn| {
+        self.run_quiet(|conn| {
             diesel::delete(access_tokens::table.filter(access_tokens::id.eq_any(&ids)))
                 .execute(conn)
         })
@@ -121,7 +120,7 @@ impl Tx<'_> {
             .filter(revoked_tokens::expires_at.lt(before))
             .limit(most);
         let ids: Vec<AccessTokenId> = self.run(|conn| old.select(revoked_tokens::id).load(conn))?;
-        self.run(|conn| {
+        self.run_quiet(|conn| {
             diesel::delete(revoked_tokens::table.filter(revoked_tokens::id.eq_any(&ids)))
                 .execute(conn)
         })
@@ -136,7 +135,7 @@ impl Tx<'_> {
             .limit(most);
         let ids: Vec<RefreshTokenId> =
             self.run(|conn| old.select(refresh_tokens::id).load(conn))?;
-        self.run(|conn| {
+        self.run_quiet(|conn| {
             diesel::delete(refresh_tokens::table.filter(refresh_tokens::id.eq_any(&ids)))
                 .execute(conn)
         })
@@ -158,7 +157,7 @@ impl Tx<'_> {
             .limit(most);
         let ids: Vec<RefreshTokenId> =
             self.run(|conn| old.select(refresh_tokens::id).load(conn))?;
-        self.run(|conn| {
+        self.run_quiet(|conn| {
             diesel::delete(refresh_tokens::table.filter(refresh_tokens::id.eq_any(&ids)))
                 .execute(conn)
         })
@@ -182,11 +181,11 @@ impl Tx<'_> {
         let opaque: Vec<AccessTokenId> =
             self.run(|conn| opaque.select(access_tokens::id).load(conn))?;
         if !tokens.is_empty() || !opaque.is_empty() {
-            let refresh = self.run(|conn| {
+            let refresh = self.run_quiet(|conn| {
                 diesel::delete(refresh_tokens::table.filter(refresh_tokens::id.eq_any(&tokens)))
                     .execute(conn)
             })?;
-            let access = self.run(|conn| {
+            let access = self.run_quiet(|conn| {
                 diesel::delete(access_tokens::table.filter(access_tokens::id.eq_any(&opaque)))
                     .execute(conn)
             })?;
@@ -194,8 +193,8 @@ impl Tx<'_> {
         }
         let workspaces = authorization_workspaces::table
             .filter(authorization_workspaces::authorization_id.eq_any(&ids));
-        self.run(|conn| diesel::delete(workspaces).execute(conn))?;
-        self.run(|conn| {
+        self.run_quiet(|conn| diesel::delete(workspaces).execute(conn))?;
+        self.run_quiet(|conn| {
             diesel::delete(authorizations::table.filter(authorizations::id.eq_any(&ids)))
                 .execute(conn)
         })
@@ -214,13 +213,13 @@ impl Tx<'_> {
             .filter(not(exists(left)))
             .limit(most);
         let ids: Vec<ConsentId> = self.run(|conn| old.select(consents::id).load(conn))?;
-        self.run(|conn| {
+        self.run_quiet(|conn| {
             diesel::delete(
                 consent_workspaces::table.filter(consent_workspaces::consent_id.eq_any(&ids)),
             )
             .execute(conn)
         })?;
-        self.run(|conn| {
+        self.run_quiet(|conn| {
             diesel::delete(consents::table.filter(consents::id.eq_any(&ids))).execute(conn)
         })
     }

@@ -2,12 +2,13 @@
 
 use diesel::{
     BoolExpressionMethods, ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable,
-    RunQueryDsl, Selectable, SelectableHelper,
+    Selectable, SelectableHelper,
 };
 
 use super::authorizations::Authorization;
 use super::conn::on_inner;
 use super::schema::{access_tokens, refresh_tokens, revoked_tokens};
+use super::statements::{ReadDsl, WriteDsl};
 use super::{Conn, Error, Snapshot, Subject, Tx};
 use crate::crypto::digest::Digest;
 use crate::types::id::{AccessTokenId, AuthorizationId, RefreshTokenId};
@@ -128,7 +129,7 @@ impl Snapshot<'_> {
 
 impl Tx<'_> {
     pub fn insert_refresh_token(&mut self, token: &RefreshToken) -> Result<(), Error> {
-        self.run_one(|conn| {
+        self.run_one_quiet(|conn| {
             diesel::insert_into(refresh_tokens::table)
                 .values(token)
                 .execute(conn)
@@ -141,7 +142,7 @@ impl Tx<'_> {
         let active = refresh_tokens::table
             .find(id)
             .filter(refresh_tokens::state.eq(RefreshTokenState::Active));
-        self.run_one(|conn| {
+        self.run_one_quiet(|conn| {
             diesel::update(active)
                 .set((
                     refresh_tokens::state.eq(RefreshTokenState::Consumed),
@@ -159,7 +160,7 @@ impl Tx<'_> {
             .find(id)
             .filter(refresh_tokens::state.eq(RefreshTokenState::Active))
             .filter(refresh_tokens::received_at.is_null());
-        self.run_one(|conn| {
+        self.run_one_quiet(|conn| {
             diesel::update(unused)
                 .set((
                     refresh_tokens::state.eq(RefreshTokenState::Replaced),
@@ -179,7 +180,7 @@ impl Tx<'_> {
         let active = refresh_tokens::table
             .find(id)
             .filter(refresh_tokens::state.eq(RefreshTokenState::Active));
-        self.run_one(|conn| {
+        self.run_one_quiet(|conn| {
             diesel::update(active)
                 .set((
                     refresh_tokens::expires_at.eq(expires_at),
@@ -195,7 +196,7 @@ impl Tx<'_> {
         let of_token = refresh_tokens::access_token_id.eq(access_token);
         let open =
             refresh_tokens::table.filter(of_token.and(refresh_tokens::received_at.is_null()));
-        self.run(|conn| {
+        self.run_quiet(|conn| {
             diesel::update(open.filter(refresh_tokens::state.ne(RefreshTokenState::Replaced)))
                 .set(refresh_tokens::received_at.eq(Some(now)))
                 .execute(conn)
@@ -204,7 +205,7 @@ impl Tx<'_> {
     }
 
     pub fn insert_access_token(&mut self, token: &AccessToken) -> Result<(), Error> {
-        self.run_one(|conn| {
+        self.run_one_quiet(|conn| {
             diesel::insert_into(access_tokens::table)
                 .values(token)
                 .execute(conn)
@@ -218,12 +219,14 @@ impl Tx<'_> {
         id: AccessTokenId,
         expires_at: Timestamp,
     ) -> Result<(), Error> {
-        self.touch(Subject::Organization(authorization.organization_id));
         let row = RevokedToken { id, expires_at };
         let insert = diesel::insert_into(revoked_tokens::table)
             .values(&row)
             .on_conflict_do_nothing();
-        self.run(|conn| on_inner!(conn, inner => insert.execute(inner)))
-            .map(drop)
+        self.run_news(
+            [Subject::Organization(authorization.organization_id)],
+            |conn| on_inner!(conn, inner => diesel::RunQueryDsl::execute(insert, inner)),
+        )
+        .map(drop)
     }
 }

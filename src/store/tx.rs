@@ -1,5 +1,6 @@
-//! What a closure gets: a [`Snapshot`] to ask, a [`Tx`] to ask and change. Every statement of `store/` runs through `run`,
-//! which notices the errors behind which the connection must not be used.
+//! What a closure gets: a [`Snapshot`] to ask, a [`Tx`] to ask and change. `run` takes questions only. A change is
+//! `run_news` when something that the process remembers depends on it, and `run_quiet` when nothing does. Both notice the
+//! errors behind which the connection must not be used.
 
 use std::ops::{Deref, DerefMut};
 
@@ -8,6 +9,7 @@ use diesel::QueryResult;
 use super::changes::Subject;
 use super::conn::Conn;
 use super::error::{Error, spoils_connection};
+use super::statements::Reading;
 use crate::types::time::Timestamp;
 
 /// One consistent view of the database.
@@ -26,9 +28,17 @@ impl<'c> Snapshot<'c> {
         }
     }
 
+    /// Asks. What changes something goes through a function of [`Tx`].
+    pub(super) fn run<T>(
+        &mut self,
+        statement: impl FnOnce(&mut Reading) -> QueryResult<T>,
+    ) -> Result<T, Error> {
+        self.perform(|conn| statement(&mut Reading::new(conn)))
+    }
+
     /// Runs one statement. After a spoiling error or a violated constraint none runs any more, whatever the closure does
     /// with the first: PostgreSQL refuses, and would answer the COMMIT with success although it rolls back.
-    pub(super) fn run<T>(
+    fn perform<T>(
         &mut self,
         statement: impl FnOnce(&mut Conn) -> QueryResult<T>,
     ) -> Result<T, Error> {
@@ -80,23 +90,43 @@ impl<'c> Tx<'c> {
         }
     }
 
-    /// Says that what is remembered of `subject` ends with this transaction.
-    pub(super) fn touch(&mut self, subject: Subject) {
-        if !self.touched.contains(&subject) {
-            self.touched.push(subject);
+    /// Runs a change behind which nothing that is remembered of `subjects` may be used: how many rows it has changed.
+    pub(super) fn run_news(
+        &mut self,
+        subjects: impl IntoIterator<Item = Subject>,
+        change: impl FnOnce(&mut Conn) -> QueryResult<usize>,
+    ) -> Result<usize, Error> {
+        for subject in subjects {
+            if !self.touched.contains(&subject) {
+                self.touched.push(subject);
+            }
         }
+        self.snapshot.perform(change)
     }
 
-    /// Runs a statement that must change exactly one row.
-    pub(super) fn run_one(
+    /// Runs a change that no remembered value depends on. What is remembered as unknown ends with every commit.
+    pub(super) fn run_quiet(
         &mut self,
-        statement: impl FnOnce(&mut Conn) -> QueryResult<usize>,
+        change: impl FnOnce(&mut Conn) -> QueryResult<usize>,
+    ) -> Result<usize, Error> {
+        self.snapshot.perform(change)
+    }
+
+    /// As [`Tx::run_news`], for a change that must hit exactly one row.
+    pub(super) fn run_one_news(
+        &mut self,
+        subjects: impl IntoIterator<Item = Subject>,
+        change: impl FnOnce(&mut Conn) -> QueryResult<usize>,
     ) -> Result<(), Error> {
-        if self.run(statement)? == 1 {
-            Ok(())
-        } else {
-            Err(Error::NotFound)
-        }
+        exactly_one(self.run_news(subjects, change)?)
+    }
+
+    /// As [`Tx::run_quiet`], for a change that must hit exactly one row.
+    pub(super) fn run_one_quiet(
+        &mut self,
+        change: impl FnOnce(&mut Conn) -> QueryResult<usize>,
+    ) -> Result<(), Error> {
+        exactly_one(self.run_quiet(change)?)
     }
 
     pub(super) fn has_touched(&self) -> bool {
@@ -119,5 +149,13 @@ impl<'c> Deref for Tx<'c> {
 impl DerefMut for Tx<'_> {
     fn deref_mut(&mut self) -> &mut Self::Target {
         &mut self.snapshot
+    }
+}
+
+fn exactly_one(rows: usize) -> Result<(), Error> {
+    if rows == 1 {
+        Ok(())
+    } else {
+        Err(Error::NotFound)
     }
 }

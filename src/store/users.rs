@@ -1,11 +1,12 @@
 //! People and service accounts.
 
 use diesel::{
-    ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, RunQueryDsl, Selectable,
+    ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, Selectable,
     SelectableHelper,
 };
 
 use super::schema::{applications, organizations, users, workspaces};
+use super::statements::{ReadDsl, WriteDsl};
 use super::{Error, Snapshot, Subject, Tx};
 use crate::types::id::{ApplicationId, OrganizationId, UserId, WorkspaceId};
 use crate::types::state::{ApplicationState, UserKind, UserState};
@@ -92,22 +93,26 @@ impl Snapshot<'_> {
 
 impl Tx<'_> {
     pub fn insert_user(&mut self, user: &User) -> Result<(), Error> {
-        self.run_one(|conn| diesel::insert_into(users::table).values(user).execute(conn))
+        self.run_one_quiet(|conn| diesel::insert_into(users::table).values(user).execute(conn))
+    }
+
+    /// The user, and the organizations they are in.
+    fn subjects_of(&mut self, id: UserId) -> Result<Vec<Subject>, Error> {
+        let organizations = self.list_organizations_of(id)?.into_iter();
+        let subjects = organizations.map(|organization| Subject::Organization(organization.id));
+        Ok(std::iter::once(Subject::User(id)).chain(subjects).collect())
     }
 
     /// Replaces the address, the name and the external id.
     pub fn change_user(&mut self, user: &User) -> Result<(), Error> {
-        self.touch(Subject::User(user.id));
-        for organization in self.list_organizations_of(user.id)? {
-            self.touch(Subject::Organization(organization.id));
-        }
+        let subjects = self.subjects_of(user.id)?;
         let set = (
             users::email.eq(&user.email),
             users::email_verified_at.eq(user.email_verified_at),
             users::name.eq(&user.name),
             users::external_id.eq(&user.external_id),
         );
-        self.run_one(|conn| {
+        self.run_one_news(subjects, |conn| {
             diesel::update(users::table.find(user.id))
                 .set(set)
                 .execute(conn)
@@ -116,7 +121,7 @@ impl Tx<'_> {
 
     /// Locks the user's row until the end of the transaction.
     pub fn hold_user(&mut self, id: UserId) -> Result<(), Error> {
-        self.run_one(|conn| {
+        self.run_one_quiet(|conn| {
             diesel::update(users::table.find(id))
                 .set(users::kind.eq(users::kind))
                 .execute(conn)
@@ -125,8 +130,7 @@ impl Tx<'_> {
 
     /// News for what is remembered of credentials that act as the user.
     pub fn change_user_name(&mut self, id: UserId, name: &str) -> Result<(), Error> {
-        self.touch(Subject::User(id));
-        self.run_one(|conn| {
+        self.run_one_news([Subject::User(id)], |conn| {
             diesel::update(users::table.find(id))
                 .set(users::name.eq(name))
                 .execute(conn)
@@ -140,11 +144,8 @@ impl Tx<'_> {
         from: UserState,
         to: UserState,
     ) -> Result<(), Error> {
-        self.touch(Subject::User(id));
-        for organization in self.list_organizations_of(id)? {
-            self.touch(Subject::Organization(organization.id));
-        }
-        self.run_one(|conn| {
+        let subjects = self.subjects_of(id)?;
+        self.run_one_news(subjects, |conn| {
             diesel::update(users::table.find(id).filter(users::state.eq(from)))
                 .set(users::state.eq(to))
                 .execute(conn)

@@ -2,7 +2,7 @@
 
 use diesel::{
     BoolExpressionMethods, Connection, ExpressionMethods, Insertable, JoinOnDsl, OptionalExtension,
-    QueryDsl, Queryable, RunQueryDsl, Selectable, SelectableHelper,
+    QueryDsl, Queryable, Selectable, SelectableHelper,
 };
 
 use super::conn::Conn;
@@ -10,6 +10,7 @@ use super::schema::{
     api_key_workspaces, api_keys, authorization_workspaces, consent_workspaces, consents,
     workspace_members, workspaces,
 };
+use super::statements::{ReadDsl, WriteDsl};
 use super::{Error, Snapshot, Subject, Tx};
 use crate::types::id::{OrganizationId, UserId, WorkspaceId};
 use crate::types::state::{ApiKeyState, ConsentState};
@@ -194,8 +195,7 @@ impl Tx<'_> {
     }
 
     pub fn insert_workspace(&mut self, workspace: &Workspace) -> Result<(), Error> {
-        self.touch(Subject::Organization(workspace.organization_id));
-        self.run_one(|conn| {
+        self.run_one_news([Subject::Organization(workspace.organization_id)], |conn| {
             diesel::insert_into(workspaces::table)
                 .values(workspace)
                 .execute(conn)
@@ -209,12 +209,11 @@ impl Tx<'_> {
         id: WorkspaceId,
         account: UserId,
     ) -> Result<(), Error> {
-        self.touch(Subject::Organization(organization));
         let own = workspaces::table
             .find(id)
             .filter(workspaces::organization_id.eq(organization));
         let without = own.filter(workspaces::service_account_id.is_null());
-        self.run_one(|conn| {
+        self.run_one_news([Subject::Organization(organization)], |conn| {
             diesel::update(without)
                 .set(workspaces::service_account_id.eq(Some(account)))
                 .execute(conn)
@@ -223,7 +222,6 @@ impl Tx<'_> {
 
     /// Writes its name and its external id. `NotFound` when it is deleted.
     pub fn change_workspace(&mut self, workspace: &Workspace) -> Result<(), Error> {
-        self.touch(Subject::Organization(workspace.organization_id));
         let own = workspaces::table
             .find(workspace.id)
             .filter(workspaces::organization_id.eq(workspace.organization_id));
@@ -231,7 +229,9 @@ impl Tx<'_> {
             workspaces::name.eq(&workspace.name),
             workspaces::external_id.eq(&workspace.external_id),
         );
-        self.run_one(|conn| diesel::update(own).set(changed).execute(conn))
+        self.run_one_news([Subject::Organization(workspace.organization_id)], |conn| {
+            diesel::update(own).set(changed).execute(conn)
+        })
     }
 
     /// Deletes it, and that anything was a member of it or could reach it. `NotFound` when it is not the organization's.
@@ -240,31 +240,32 @@ impl Tx<'_> {
         organization: OrganizationId,
         id: WorkspaceId,
     ) -> Result<(), Error> {
-        self.touch(Subject::Organization(organization));
         self.expect_workspaces(organization, &[id])?;
-        self.run(|conn| {
+        self.run_news([Subject::Organization(organization)], |conn| {
             diesel::delete(workspace_members::table.filter(workspace_members::workspace_id.eq(id)))
                 .execute(conn)
         })?;
-        self.run(|conn| {
+        self.run_news([Subject::Organization(organization)], |conn| {
             diesel::delete(
                 api_key_workspaces::table.filter(api_key_workspaces::workspace_id.eq(id)),
             )
             .execute(conn)
         })?;
-        self.run(|conn| {
+        self.run_news([Subject::Organization(organization)], |conn| {
             diesel::delete(
                 consent_workspaces::table.filter(consent_workspaces::workspace_id.eq(id)),
             )
             .execute(conn)
         })?;
-        self.run(|conn| {
+        self.run_news([Subject::Organization(organization)], |conn| {
             diesel::delete(
                 authorization_workspaces::table
                     .filter(authorization_workspaces::workspace_id.eq(id)),
             )
             .execute(conn)
         })?;
-        self.run_one(|conn| diesel::delete(workspaces::table.find(id)).execute(conn))
+        self.run_one_news([Subject::Organization(organization)], |conn| {
+            diesel::delete(workspaces::table.find(id)).execute(conn)
+        })
     }
 }

@@ -622,6 +622,8 @@ async fn fresh(server: &Server, what: Fresh) -> String {
         std::sync::Arc::clone(&server.app.catalogue),
         std::sync::Arc::clone(&server.app.config),
     );
+    let settings = std::sync::Arc::clone(&server.app.settings);
+    let asker = countersign::domain::rights::asker::Asker::person(by.user);
     let name = mint_token("cs", TokenKind::ClientSecret).expose()[..40].to_owned();
     let digest = server.app.digester.digest(Purpose::Invitation, &name);
     let asking = person(server, &format!("{name}@acme.example"), false).await;
@@ -647,7 +649,7 @@ async fn fresh(server: &Server, what: Fresh) -> String {
                         permissions: vec!["documents:read".to_owned()],
                     };
                     roles::create(
-                        &mut Desk {
+                        &mut countersign::domain::desk::Desk {
                             tx,
                             settings: &settings,
                             organization,

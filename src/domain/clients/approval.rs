@@ -3,12 +3,10 @@
 //!
 //! Invariant: only who holds `operator:approvals` decides; a decision takes effect with its commit, for tokens that were issued before, too.
 
-use crate::config::Catalogue;
 use crate::domain::clients::clients;
 use crate::domain::clients::own_applications;
 use crate::domain::desk::{Desk, View};
 use crate::domain::rights::asker::Asker;
-use crate::domain::rights::caller::Caller;
 use crate::domain::rights::rights;
 use crate::domain::{Refusal, ensure};
 use crate::store::applications::{Application, ApplicationFilter};
@@ -18,7 +16,7 @@ use crate::types::event::Event;
 use crate::types::id::ApplicationId;
 use crate::types::redirect_uri::RedirectUri;
 use crate::types::right::Right;
-use crate::types::state::{Approval, UserState};
+use crate::types::state::Approval;
 use crate::types::text::parse_text;
 
 const MOST_REASON: usize = 500;
@@ -45,10 +43,9 @@ pub struct ReviewedApplication {
 /// The applications whose organizations ask for approval, with the organization's name, who has waited longest first.
 pub fn list_waiting(
     snapshot: &mut Snapshot,
-    catalogue: &Catalogue,
     asker: &Asker,
 ) -> Result<Vec<(Application, String)>, Refusal> {
-    rights::ensure_vendor(snapshot, catalogue, asker, Right::OperatorRead)?;
+    rights::ensure_operates(snapshot, asker)?;
     let waiting = snapshot.list_applications_by_approval(Approval::Requested, MOST_WAITING)?;
     let mut rows = Vec::new();
     for application in waiting {
@@ -61,11 +58,10 @@ pub fn list_waiting(
 /// A page of Production applications, with the organization's name, the newest first, and whether there are more.
 pub fn search(
     snapshot: &mut Snapshot,
-    catalogue: &Catalogue,
     asker: &Asker,
     filter: &ApplicationFilter,
 ) -> Result<(Vec<(Application, String)>, bool), Refusal> {
-    rights::ensure_vendor(snapshot, catalogue, asker, Right::OperatorRead)?;
+    rights::ensure_operates(snapshot, asker)?;
     let mut found = snapshot
         .list_production_applications(filter, i64::try_from(PAGE).unwrap_or(i64::MAX) + 1)?;
     let more = found.len() > PAGE;
@@ -77,8 +73,8 @@ pub fn search(
 }
 
 pub fn get(view: &mut View, id: ApplicationId) -> Result<ReviewedApplication, Refusal> {
-    let (snapshot, catalogue) = (&mut *view.snapshot, &view.settings.catalogue);
-    rights::ensure_vendor(snapshot, catalogue, view.asker, Right::OperatorRead)?;
+    let snapshot = &mut *view.snapshot;
+    rights::ensure_operates(snapshot, view.asker)?;
     let application = own_applications::find(snapshot, view.organization, id)?;
     let vouched_for = clients::is_vouched_for(snapshot, application.id)?;
     let creator = if vouched_for {
@@ -108,15 +104,6 @@ fn organization_name(snapshot: &mut Snapshot, application: &Application) -> Resu
     } else {
         format!("Nobody known: it registered by itself at {name}")
     })
-}
-
-/// An operator is a person with that flag, or an operator token; no role in an organization makes one.
-pub fn ensure_operator(snapshot: &mut Snapshot, caller: impl Into<Caller>) -> Result<(), Refusal> {
-    let caller = caller.into();
-    let by_flag = snapshot
-        .find_user(caller.user)?
-        .is_some_and(|user| user.operator && user.state == UserState::Active);
-    ensure(caller.operator || by_flag, Refusal::NotFound)
 }
 
 /// The organization asks that others may use its application.

@@ -7,6 +7,7 @@ pub mod explain;
 pub mod factors;
 pub mod limiter;
 pub mod memory;
+pub mod presented;
 pub mod question;
 pub mod quotas;
 pub mod resource_servers;

@@ -1,4 +1,4 @@
-//! Removes what has ended: requests, sessions, codes, tokens, authorizations and consents.
+//! Removes what has ended: requests, sessions, codes, tokens, authorizations, consents and keys.
 //!
 //! Invariant: nothing that could still decide anything is removed. A token that is gone reads like one that never was; a
 //! consumed refresh token stays for as long as its return is to be noticed as a theft, and longer next to a live one.
@@ -11,6 +11,8 @@ use crate::store::{Error, Tx};
 
 /// Memberships that one transaction ends: each with everything that stands on it.
 const MOST_DEPARTURES: i64 = 20;
+/// How long a key stays in the database once it was revoked or has expired.
+const KEYS_KEPT_SECONDS: i64 = 400 * 24 * 60 * 60;
 
 /// What is swept, in an order in which nothing hangs off what is removed.
 #[derive(Debug, Clone, Copy)]
@@ -30,10 +32,12 @@ pub enum Kind {
     /// Those that have ended: they leave.
     EndedRegistrations,
     IdempotencyKeys,
+    /// Keys that were revoked or expired long ago: a small row stays of each.
+    EndedApiKeys,
 }
 
 impl Kind {
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::EndedMemberships,
         Self::Requests,
         Self::Sessions,
@@ -46,6 +50,7 @@ impl Kind {
         Self::UnusedRegistrations,
         Self::EndedRegistrations,
         Self::IdempotencyKeys,
+        Self::EndedApiKeys,
     ];
 }
 
@@ -77,5 +82,6 @@ pub fn batch(tx: &mut Tx, kind: Kind, config: &Config) -> Result<usize, Error> {
         Kind::IdempotencyKeys => {
             tx.sweep_idempotency_keys(tx.now.plus_seconds(-idempotency::REMEMBERED_SECONDS), most)
         }
+        Kind::EndedApiKeys => tx.retire_api_keys(tx.now.plus_seconds(-KEYS_KEPT_SECONDS), most),
     }
 }

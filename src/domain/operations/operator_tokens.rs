@@ -33,7 +33,7 @@ pub struct NewOperatorToken {
 pub fn create(
     tx: &mut Tx,
     catalogue: &Catalogue,
-    new: NewOperatorToken,
+    new: &NewOperatorToken,
 ) -> Result<OperatorToken, Refusal> {
     let name = parse_text(&new.name, MOST_NAME)
         .map_err(|error| Refusal::Invalid(vec![("name", error.to_string())]))?;
@@ -67,8 +67,8 @@ pub fn create(
     tx.insert_user(&user)?;
     let token = OperatorToken {
         id: OperatorTokenId::generate(tx.now),
-        digest: new.digest,
-        hint: new.hint,
+        digest: new.digest.clone(),
+        hint: new.hint.clone(),
         name,
         permissions: if new.permissions.is_empty() {
             EVERYTHING.to_owned()

@@ -126,6 +126,11 @@ impl Asker {
         self.authority != Authority::Member
     }
 
+    /// Whether a person asks who operates the installation, on the operator's pages.
+    pub(super) fn operates_in_person(&self) -> bool {
+        self.authority == Authority::Operator
+    }
+
     /// Whether it is this very user, and not the vendor.
     pub fn is(&self, user: UserId) -> bool {
         !self.is_operator() && self.user == user

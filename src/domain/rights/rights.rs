@@ -228,6 +228,12 @@ pub fn ensure_vendor(
     ensure(holds, Refusal::Forbidden(MISSING))
 }
 
+/// Refuses everybody but a person who operates the installation: for what belongs to no organization. To others it is not there.
+pub fn ensure_operates(snapshot: &mut Snapshot, asker: &Asker) -> Result<(), Refusal> {
+    let acts = asker.operates_in_person() && operates(snapshot, asker.user)?;
+    ensure(acts, Refusal::NotFound)
+}
+
 fn licensed(catalogue: &Catalogue, member: &Member) -> PermissionSet {
     match member.licence {
         Licence::Full => catalogue.all(),

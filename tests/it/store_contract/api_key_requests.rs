@@ -12,7 +12,7 @@ use crate::databases::{TestDatabase, both_databases};
 
 both_databases!(a_request_is_decided_once, requests_are_paged_and_counted);
 
-fn request(acme: &Acme) -> ApiKeyRequest {
+pub fn request(acme: &Acme) -> ApiKeyRequest {
     ApiKeyRequest {
         id: ApiKeyRequestId::generate(NOW),
         organization_id: acme.organization,

@@ -23,7 +23,7 @@ async fn insert_key(store: &Store, acme: &Acme) -> ApiKeyId {
     id
 }
 
-fn transfer(acme: &Acme, api_key_id: ApiKeyId) -> ApiKeyTransfer {
+pub fn transfer(acme: &Acme, api_key_id: ApiKeyId) -> ApiKeyTransfer {
     ApiKeyTransfer {
         id: ApiKeyTransferId::generate(NOW),
         organization_id: acme.organization,

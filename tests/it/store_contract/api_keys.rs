@@ -654,11 +654,11 @@ async fn states_and_shown_parts_change(db: TestDatabase) {
         Err(Error::NotFound),
         "compare and swap"
     );
-    write(&store, move |tx| {
+    // an unnamed key is remembered by it
+    ends_what_is_remembered_of(&store, Subject::Organization(organization), move |tx| {
         tx.change_api_key_public_id(organization, id, "cccccccccccc")
     })
-    .await
-    .expect("changed");
+    .await;
     let found = read(&store, move |c| c.find_api_key(organization, id))
         .await
         .expect("found");

@@ -401,9 +401,25 @@ async fn only_what_an_application_does_as_itself_follows_its_scopes(db: TestData
         ..acme.authorization(application)
     };
     let (id, copy) = (own.id, own.clone());
+    let (code, subject) = (
+        acme.authorization(application),
+        Subject::Organization(organization),
+    );
+    let stamp = store.changes().stamp();
+    write(&store, move |tx| tx.insert_authorization(&code, &[]))
+        .await
+        .expect("inserted");
+    assert!(
+        store.changes().is_current(stamp, [subject]),
+        "a code is no news"
+    );
     write(&store, move |tx| tx.insert_authorization(&copy, &[]))
         .await
         .expect("inserted");
+    assert!(
+        !store.changes().is_current(stamp, [subject]),
+        "what the remembered client can do by itself has changed"
+    );
     let stamp = store.changes().stamp();
     write(&store, move |tx| {
         tx.change_own_scopes(application, organization, &scopes("documents:write"))

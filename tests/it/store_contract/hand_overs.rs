@@ -34,7 +34,7 @@ async fn insert_key(store: &Store, acme: &Acme) -> (ApiKeyId, ApiKeySecretId) {
     ids
 }
 
-fn hand_over(acme: &Acme, api_key_id: ApiKeyId, digest: Digest) -> HandOver {
+pub fn hand_over(acme: &Acme, api_key_id: ApiKeyId, digest: Digest) -> HandOver {
     HandOver {
         id: HandOverId::generate(NOW),
         organization_id: acme.organization,

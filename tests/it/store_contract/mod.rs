@@ -1,5 +1,6 @@
 //! The store's contract: what every public function promises, on both databases. One file per noun, as in src/store/.
 
+mod api_key_lists;
 mod api_key_requests;
 mod api_key_secrets;
 mod api_key_transfers;
@@ -27,6 +28,7 @@ mod organizations;
 mod registration_tokens;
 mod registrations;
 mod resource_servers;
+mod retired_api_keys;
 mod schema;
 mod sessions;
 mod signing_keys;
