@@ -14,7 +14,7 @@ use crate::crypto::password::network;
 use crate::domain::Refusal;
 use crate::domain::decision::limiter::Quota;
 use crate::domain::keys::api_keys::Minted;
-use crate::domain::keys::hand_overs::{self, Shown, Standing, Tried};
+use crate::domain::keys::hand_overs::{self, HandOverLink, LinkStatus, Tried};
 use crate::store::{Tx, Verdict};
 use crate::types::time::Timestamp;
 use crate::web::facts::Facts;
@@ -32,10 +32,10 @@ pub async fn show(
     facts: Facts,
     path: web::Path<String>,
 ) -> Result<HttpResponse, PageError> {
-    let shown = look(&app, candidates(&app, &path)?, facts.now).await?;
-    match shown.standing {
-        Standing::Open => page(&visitor, &path, shown, None),
-        closed => Ok(closed_page(&closed)),
+    let link = look(&app, candidates(&app, &path)?, facts.now).await?;
+    match link.status {
+        LinkStatus::Open => page(&visitor, &path, link, None),
+        closed => Ok(closed_page(closed)),
     }
 }
 
@@ -52,9 +52,9 @@ pub async fn collect(
     visitor.check_csrf(&form)?;
     form.refuse_repeated(&["email"])?;
     let candidates = candidates(&app, &path)?;
-    let shown = look(&app, candidates.clone(), facts.now).await?;
-    if shown.standing != Standing::Open {
-        return Ok(closed_page(&shown.standing));
+    let link = look(&app, candidates.clone(), facts.now).await?;
+    if link.status != LinkStatus::Open {
+        return Ok(closed_page(link.status));
     }
     let network = network(facts.address).to_string();
     let guesses = Quota::new(
@@ -67,18 +67,18 @@ pub async fn collect(
             retry_after_seconds: guesses.rate.window_seconds,
         });
     }
-    let (public_id, secret) = mint_key(&shown.key.prefix, &shown.key.marker);
+    let (public_id, secret) = mint_key(&link.key.prefix, &link.key.marker);
     let minted = Minted {
         public_id,
         digest: app.digester.digest(Purpose::ApiKey, secret.expose()),
     };
-    let (catalogue, email) = (Arc::clone(&app.catalogue), form.field("email").to_owned());
+    let (settings, email) = (Arc::clone(&app.settings), form.field("email").to_owned());
     let collect = move |tx: &mut Tx| {
-        hand_overs::collect(tx, &catalogue, &candidates, &email, minted).map(Verdict::Done)
+        hand_overs::collect(tx, &settings, &candidates, &email, &minted).map(Verdict::Done)
     };
     match app
         .store
-        .write_organization(shown.organization, facts.now, collect)
+        .write_organization(link.organization, facts.now, collect)
         .await
     {
         Ok(Tried::Collected(key)) => {
@@ -93,10 +93,10 @@ pub async fn collect(
         }
         Ok(Tried::WrongAddress) => {
             app.limiter.take(&network, &[guesses], facts.now);
-            page(&visitor, &path, shown, Some(WRONG.to_owned()))
+            page(&visitor, &path, link, Some(WRONG.to_owned()))
         }
         // a twin was quicker, or an admin
-        Err(Refusal::NotFound | Refusal::Coded(..)) => Ok(closed_page(&Standing::Void)),
+        Err(Refusal::NotFound | Refusal::Coded(..)) => Ok(closed_page(LinkStatus::Void)),
         Err(other) => Err(other.into()),
     }
 }
@@ -111,10 +111,10 @@ fn candidates(app: &App, token: &str) -> Result<Vec<Digest>, PageError> {
     }
 }
 
-async fn look(app: &App, candidates: Vec<Digest>, now: Timestamp) -> Result<Shown, Refusal> {
-    let catalogue = Arc::clone(&app.catalogue);
+async fn look(app: &App, candidates: Vec<Digest>, now: Timestamp) -> Result<HandOverLink, Refusal> {
+    let settings = Arc::clone(&app.settings);
     app.store
-        .read(move |snapshot| hand_overs::look(snapshot, &catalogue, &candidates, now))
+        .read(move |snapshot| hand_overs::look(snapshot, &settings, &candidates, now))
         .await
 }
 
@@ -131,7 +131,7 @@ fn shell(title: &str) -> Shell {
 fn page(
     visitor: &Visitor,
     token: &str,
-    shown: Shown,
+    link: HandOverLink,
     error: Option<String>,
 ) -> Result<HttpResponse, PageError> {
     let status = if error.is_some() {
@@ -143,25 +143,25 @@ fn page(
         shell: shell("An API key for you"),
         csrf: visitor.csrf(),
         token: token.to_owned(),
-        organization: shown.organization_name,
-        name: shown.key.title(),
-        environment: shown.key.environment,
+        organization: link.organization_name,
+        name: link.key.title(),
+        environment: link.key.environment,
         error,
     };
     with_cookies(html::page(status, &template, None), visitor.cookie())
 }
 
-fn closed_page(standing: &Standing) -> HttpResponse {
-    let (title, text) = match standing {
-        Standing::Used => (
+fn closed_page(status: LinkStatus) -> HttpResponse {
+    let (title, text) = match status {
+        LinkStatus::Used => (
             "This link has been used",
             "It works once. If that was not you, tell whoever sent it at once: the key can be revoked.",
         ),
-        Standing::Expired => (
+        LinkStatus::Expired => (
             "This link has expired",
             "Ask whoever sent it for a new one.",
         ),
-        Standing::Open | Standing::Void => (
+        LinkStatus::Open | LinkStatus::Void => (
             "This link does not work any more",
             "It was taken back or replaced. Ask whoever sent it for a new one.",
         ),

@@ -15,6 +15,7 @@ use crate::domain::people::invitations::{self, By, Offer};
 use crate::domain::{Refusal, ensure};
 use crate::store::{Snapshot, Tx, Verdict};
 use crate::types::id::OrganizationId;
+use crate::types::refusal_code::RefusalCode;
 use crate::types::state::{Licence, OrganizationRole};
 use crate::types::time::Timestamp;
 use crate::web::facts::Facts;
@@ -246,7 +247,7 @@ pub(super) async fn accept_by(
         .await?;
     ensure(
         confined.is_none_or(|only| only == organization),
-        Refusal::Coded("confined", CONFINED.to_owned()),
+        Refusal::Coded(RefusalCode::Confined, CONFINED.to_owned()),
     )?;
     let catalogue = Arc::clone(&app.catalogue);
     let rule = move |tx: &mut Tx| invitations::accept(tx, &catalogue, user, &by).map(Verdict::Done);

@@ -5,17 +5,18 @@ use serde::{Deserialize, Serialize};
 
 use super::answer::Answer;
 use super::api_key_views::{KeyView, KeyWithSecretView};
-use super::api_keys::KeyPath;
+use super::api_keys::{KeyPath, again, listed};
 use super::call::Call;
 use super::input::{Input, NoBody, NoPath, NoQuery};
 use crate::domain::Refusal;
-use crate::domain::keys::api_keys;
+use crate::domain::desk::{Desk, View};
 use crate::domain::keys::bulk_revocation::{self, Which};
 use crate::domain::keys::changes;
-use crate::domain::keys::rotation::{self, By, Rotation};
+use crate::domain::keys::lists;
+use crate::domain::keys::rotation::{self, KeyRotation, RotatedBy};
 use crate::domain::keys::simulation;
+use crate::store::Snapshot;
 use crate::store::api_keys::ApiKey;
-use crate::store::{Snapshot, Tx};
 use crate::types::id::{
     ApiKeyId, ApiKeySecretId, ApplicationId, OrganizationId, UserId, WorkspaceId,
 };
@@ -40,34 +41,24 @@ pub async fn rotate(
     call: Call,
     input: Input<KeyPath, NoQuery, RotationBody>,
 ) -> Result<Answer<KeyWithSecretView>, Problem> {
-    let (organization, by, catalogue, now, id) = (
-        call.organization()?,
-        call.key_caller(),
-        call.catalogue(),
-        call.facts.now,
-        input.path.id,
-    );
-    let own = call.own_key(id)?;
-    let key = call
-        .read(move |snapshot| find(snapshot, organization, id))
-        .await?;
+    let (organization, id) = (call.organization()?, input.path.id);
+    let by = call
+        .own_key(id)?
+        .map_or(RotatedBy::Manager, RotatedBy::Itself);
+    let key = move |view: &mut View| find(view.snapshot, organization, id);
+    let key = call.ask(organization, key).await?;
     let (minted, secret) = call.mint_for(&key);
-    let wanted = Rotation {
+    let wanted = KeyRotation {
         grace_seconds: input.body.grace_seconds,
         expires_at: input.body.expires_at,
         minted,
     };
-    let rotate = move |tx: &mut Tx| {
-        let by = own.map_or(By::Admin(&by), By::Itself);
-        let (key, _) = rotation::rotate(tx, &catalogue, organization, &by, id, wanted)?;
-        Ok((id.to_string(), api_keys::listed_key(tx, key, now)?))
+    let rotate = move |desk: &mut Desk| {
+        let key = rotation::rotate(desk, by, id, &wanted)?;
+        listed(desk, key)
     };
-    let again = move |tx: &mut Tx, _: &str| {
-        let key = find(tx, organization, id)?;
-        api_keys::listed_key(tx, key, now)
-    };
-    let made = call.create(organization, rotate, again).await?;
-    let replayed = made.replayed;
+    let made = call.make(organization, rotate, again).await?;
+    let (replayed, now) = (made.replayed, call.facts.now);
     Ok(Answer::made(
         made,
         |listed| format!("/v1/api-keys/{}", listed.key.id),
@@ -95,53 +86,38 @@ pub struct SecretPath {
 /// A change that gives the key as it is then.
 async fn changed(
     call: Call,
-    change: impl FnOnce(&mut Tx, OrganizationId) -> Result<ApiKey, Refusal> + Send + 'static,
+    mut change: impl FnMut(&mut Desk<'_, '_>) -> Result<ApiKey, Refusal> + Send + 'static,
 ) -> Result<Answer<KeyView>, Problem> {
-    let (organization, now) = (call.organization()?, call.facts.now);
-    let change = move |tx: &mut Tx| {
-        let key = change(tx, organization)?;
+    let change = move |desk: &mut Desk| {
+        let key = change(desk)?;
         // as it is stored now
-        let key = find(tx, organization, key.id)?;
-        api_keys::listed_key(tx, key, now)
+        let key = find(desk.tx, desk.organization, key.id)?;
+        lists::listed_key(&mut desk.view(), key)
     };
-    Ok(Answer::of(KeyView::of(
-        call.write(organization, change).await?,
-        now,
-    )))
+    let changed = call.change(call.organization()?, change).await?;
+    Ok(Answer::of(KeyView::of(changed, call.facts.now)))
 }
 
 pub async fn revoke_secret(
     call: Call,
     input: Input<SecretPath, NoQuery, NoBody>,
 ) -> Result<Answer<KeyView>, Problem> {
-    let (by, catalogue, SecretPath { id, secret }) =
-        (call.key_caller(), call.catalogue(), input.path);
-    changed(call, move |tx, organization| {
-        rotation::revoke_secret(tx, &catalogue, organization, &by, id, secret)
-    })
-    .await
+    let SecretPath { id, secret } = input.path;
+    changed(call, move |desk| rotation::revoke_secret(desk, id, secret)).await
 }
 
 pub async fn pause(
     call: Call,
     input: Input<KeyPath, NoQuery, NoBody>,
 ) -> Result<Answer<KeyView>, Problem> {
-    let (by, catalogue, id) = (call.key_caller(), call.catalogue(), input.path.id);
-    changed(call, move |tx, organization| {
-        changes::pause(tx, &catalogue, organization, &by, id)
-    })
-    .await
+    changed(call, move |desk| changes::pause(desk, input.path.id)).await
 }
 
 pub async fn resume(
     call: Call,
     input: Input<KeyPath, NoQuery, NoBody>,
 ) -> Result<Answer<KeyView>, Problem> {
-    let (by, catalogue, id) = (call.key_caller(), call.catalogue(), input.path.id);
-    changed(call, move |tx, organization| {
-        changes::resume(tx, &catalogue, organization, &by, id)
-    })
-    .await
+    changed(call, move |desk| changes::resume(desk, input.path.id)).await
 }
 
 /// What a Sandbox key is to play, and for how long.
@@ -178,10 +154,9 @@ pub async fn simulate(
     call: Call,
     input: Input<KeyPath, NoQuery, SimulationBody>,
 ) -> Result<Answer<KeyView>, Problem> {
-    let (by, catalogue, id) = (call.key_caller(), call.catalogue(), input.path.id);
-    let wanted = (input.body.what.into(), input.body.minutes);
-    changed(call, move |tx, organization| {
-        simulation::start(tx, &catalogue, organization, &by, id, wanted)
+    let SimulationBody { what, minutes } = input.body;
+    changed(call, move |desk| {
+        simulation::start(desk, input.path.id, what.into(), minutes)
     })
     .await
 }
@@ -190,11 +165,7 @@ pub async fn stop_simulation(
     call: Call,
     input: Input<KeyPath, NoQuery, NoBody>,
 ) -> Result<Answer<KeyView>, Problem> {
-    let (by, catalogue, id) = (call.key_caller(), call.catalogue(), input.path.id);
-    changed(call, move |tx, organization| {
-        simulation::stop(tx, &catalogue, organization, &by, id)
-    })
-    .await
+    changed(call, move |desk| simulation::stop(desk, input.path.id)).await
 }
 
 /// Which keys end; all conditions together, at least one. `application` stands alone: its tokens end.
@@ -229,7 +200,6 @@ pub async fn bulk_revoke(
     call: Call,
     input: Input<NoPath, NoQuery, BulkBody>,
 ) -> Result<Answer<BulkView>, Problem> {
-    let (organization, by, catalogue) = (call.organization()?, call.key_caller(), call.catalogue());
     let BulkBody {
         owner,
         workspace,
@@ -245,11 +215,8 @@ pub async fn bulk_revoke(
         unused_since,
         application,
     };
-    let revoked = call
-        .write(organization, move |tx| {
-            bulk_revocation::revoke(tx, &catalogue, organization, &by, &which, dry_run)
-        })
-        .await?;
+    let revoke = move |desk: &mut Desk| bulk_revocation::revoke(desk, &which, dry_run);
+    let revoked = call.change(call.organization()?, revoke).await?;
     let (api_keys, authorizations) = (revoked.api_keys.len(), revoked.authorizations);
     Ok(Answer::of(BulkView {
         dry_run,

@@ -1,20 +1,17 @@
 //! `/v1/api-key-requests`: members ask for keys, admins approve or refuse, members collect the secret once.
 
-use std::sync::Arc;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::answer::{Answer, NoContent};
 use super::api_key_views::{KeyWithSecretView, PersonView, word};
-use super::api_keys::expiry;
+use super::api_keys::{self, expiry, listed};
 use super::call::Call;
 use super::input::{Input, NoBody, NoPath, NoQuery};
 use super::page::{Cursor, Limit, Page};
 use crate::domain::Refusal;
-use crate::domain::keys::api_keys;
+use crate::domain::desk::{Desk, View};
 use crate::domain::keys::requests::{self, ListedRequest, NewKeyRequest};
-use crate::store::{Snapshot, Tx};
 use crate::types::environment::Environment;
 use crate::types::id::{ApiKeyId, ApiKeyRequestId, UserId, WorkspaceId};
 use crate::types::state::{KeyRequestState, PermissionLevel};
@@ -147,29 +144,15 @@ pub async fn list(
     call: Call,
     input: Input<NoPath, RequestQuery, NoBody>,
 ) -> Result<Answer<Page<RequestView>>, Problem> {
-    let (organization, by, config) = (
-        call.organization()?,
-        call.key_caller(),
-        Arc::clone(&call.app.config),
-    );
     let RequestQuery {
         limit,
         cursor,
         state,
     } = input.query;
     let state = state.map(KeyRequestState::from);
-    let list = move |snapshot: &mut Snapshot| {
-        requests::list(
-            snapshot,
-            &config,
-            organization,
-            &by,
-            state,
-            Cursor::place(cursor),
-            limit.rows(),
-        )
-    };
-    let rows = call.read(list).await?;
+    let list =
+        move |view: &mut View| requests::list(view, state, Cursor::place(cursor), limit.rows());
+    let rows = call.ask(call.organization()?, list).await?;
     Ok(Answer::of(Page::of(
         limit,
         rows,
@@ -182,27 +165,17 @@ pub async fn get(
     call: Call,
     input: Input<RequestPath, NoQuery, NoBody>,
 ) -> Result<Answer<RequestView>, Problem> {
-    let (organization, by, config) = (
-        call.organization()?,
-        call.key_caller(),
-        Arc::clone(&call.app.config),
-    );
-    let listed = call
-        .read(move |snapshot| requests::get(snapshot, &config, organization, &by, input.path.id))
-        .await?;
-    Ok(Answer::of(listed.into()))
+    let get = move |view: &mut View| requests::get(view, input.path.id);
+    Ok(Answer::of(
+        call.ask(call.organization()?, get).await?.into(),
+    ))
 }
 
 pub async fn create(
     call: Call,
     input: Input<NoPath, NoQuery, NewRequestBody>,
 ) -> Result<Answer<RequestView>, Problem> {
-    let (organization, by, config, body) = (
-        call.organization()?,
-        call.key_caller(),
-        Arc::clone(&call.app.config),
-        input.body,
-    );
+    let body = input.body;
     let new = NewKeyRequest {
         name: body.name,
         reason: body.reason,
@@ -216,18 +189,20 @@ pub async fn create(
             body.never_expires,
         )?,
     };
-    let ask = move |tx: &mut Tx| {
-        let request = requests::ask(tx, &config, organization, &by, new)?;
-        Ok((request.id.to_string(), requests::with_name(tx, request)?))
+    let ask = move |desk: &mut Desk| {
+        let request = requests::ask(desk, &new)?;
+        let id = request.id.to_string();
+        Ok((id, requests::with_name(desk.tx, request)?))
     };
-    let again = move |tx: &mut Tx, id: &str| {
+    let again = move |desk: &mut Desk, id: &str| {
         let id = id.parse().map_err(|_| Refusal::NotFound)?;
-        let request = tx
-            .find_api_key_request(organization, id)?
+        let request = desk
+            .tx
+            .find_api_key_request(desk.organization, id)?
             .ok_or(Refusal::NotFound)?;
-        requests::with_name(tx, request)
+        requests::with_name(desk.tx, request)
     };
-    let made = call.create(organization, ask, again).await?;
+    let made = call.make(call.organization()?, ask, again).await?;
     Ok(Answer::made(
         made,
         |listed| format!("/v1/api-key-requests/{}", listed.request.id),
@@ -239,39 +214,26 @@ pub async fn approve(
     call: Call,
     input: Input<RequestPath, NoQuery, NoBody>,
 ) -> Result<Answer<RequestView>, Problem> {
-    let (organization, by, config) = (
-        call.organization()?,
-        call.key_caller(),
-        Arc::clone(&call.app.config),
-    );
-    let approve = move |tx: &mut Tx| {
-        let request = requests::approve(tx, &config, organization, &by, input.path.id)?;
-        requests::with_name(tx, request)
+    let approve = move |desk: &mut Desk| {
+        let request = requests::approve(desk, input.path.id)?;
+        requests::with_name(desk.tx, request)
     };
-    Ok(Answer::of(call.write(organization, approve).await?.into()))
+    Ok(Answer::of(
+        call.change(call.organization()?, approve).await?.into(),
+    ))
 }
 
 pub async fn refuse(
     call: Call,
     input: Input<RequestPath, NoQuery, RefusalBody>,
 ) -> Result<Answer<RequestView>, Problem> {
-    let (organization, by, config) = (
-        call.organization()?,
-        call.key_caller(),
-        Arc::clone(&call.app.config),
-    );
-    let refuse = move |tx: &mut Tx| {
-        let request = requests::refuse(
-            tx,
-            &config,
-            organization,
-            &by,
-            input.path.id,
-            &input.body.reason,
-        )?;
-        requests::with_name(tx, request)
+    let refuse = move |desk: &mut Desk| {
+        let request = requests::refuse(desk, input.path.id, &input.body.reason)?;
+        requests::with_name(desk.tx, request)
     };
-    Ok(Answer::of(call.write(organization, refuse).await?.into()))
+    Ok(Answer::of(
+        call.change(call.organization()?, refuse).await?.into(),
+    ))
 }
 
 /// Withdraws it.
@@ -279,15 +241,8 @@ pub async fn delete(
     call: Call,
     input: Input<RequestPath, NoQuery, NoBody>,
 ) -> Result<Answer<NoContent>, Problem> {
-    let (organization, by, config) = (
-        call.organization()?,
-        call.key_caller(),
-        Arc::clone(&call.app.config),
-    );
-    call.write(organization, move |tx| {
-        requests::withdraw(tx, &config, organization, &by, input.path.id).map(drop)
-    })
-    .await?;
+    let withdraw = move |desk: &mut Desk| requests::withdraw(desk, input.path.id);
+    call.change(call.organization()?, withdraw).await?;
     Ok(Answer::none())
 }
 
@@ -296,39 +251,28 @@ pub async fn collect(
     call: Call,
     input: Input<RequestPath, NoQuery, NoBody>,
 ) -> Result<Answer<KeyWithSecretView>, Problem> {
-    let (organization, by, now, id) = (
-        call.organization()?,
-        call.key_caller(),
-        call.facts.now,
-        input.path.id,
-    );
-    let find = move |snapshot: &mut Snapshot| {
-        let request = snapshot
+    let (organization, id) = (call.organization()?, input.path.id);
+    let find = move |view: &mut View| {
+        let request = view
+            .snapshot
             .find_api_key_request(organization, id)?
             .ok_or(Refusal::NotFound)?;
         let key = request
             .api_key_id
-            .map(|key| snapshot.find_api_key(organization, key))
+            .map(|key| view.snapshot.find_api_key(organization, key))
             .transpose()?
             .flatten();
         Ok((request.environment, key))
     };
-    let (environment, key) = call.read(find).await?;
+    let (environment, key) = call.ask(organization, find).await?;
     let (minted, secret) =
         key.map_or_else(|| call.mint_key(environment), |key| call.mint_for(&key));
-    let collect = move |tx: &mut Tx| {
-        let key = requests::collect(tx, organization, &by, id, minted)?;
-        Ok((key.id.to_string(), api_keys::listed_key(tx, key, now)?))
+    let collect = move |desk: &mut Desk| {
+        let key = requests::collect(desk, id, &minted)?;
+        listed(desk, key)
     };
-    let again = move |tx: &mut Tx, id: &str| {
-        let id = id.parse().map_err(|_| Refusal::NotFound)?;
-        let key = tx
-            .find_api_key(organization, id)?
-            .ok_or(Refusal::NotFound)?;
-        api_keys::listed_key(tx, key, now)
-    };
-    let made = call.create(organization, collect, again).await?;
-    let replayed = made.replayed;
+    let made = call.make(organization, collect, api_keys::again).await?;
+    let (replayed, now) = (made.replayed, call.facts.now);
     let view = |listed| KeyWithSecretView::of(listed, Some(secret), replayed, now);
     Ok(Answer::made(
         made,

@@ -1,22 +1,19 @@
 //! `/v1/api-key-transfers`: keys that are offered to another owner, and `/v1/api-keys/{id}/transfer`, which offers one.
 
-use std::sync::Arc;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::answer::Answer;
 use super::api_key_views::{KeyWithSecretView, PersonView, word};
-use super::api_keys::KeyPath;
+use super::api_keys::{self, KeyPath, listed};
 use super::call::Call;
 use super::input::{Input, NoBody, NoPath, NoQuery};
 use super::page::{Cursor, Limit, Page};
 use crate::domain::Refusal;
-use crate::domain::keys::api_keys;
+use crate::domain::desk::{Desk, View};
 use crate::domain::keys::transfers::{self, ListedTransfer};
 use crate::store::api_key_transfers::ApiKeyTransfer;
-use crate::store::{Snapshot, Tx};
-use crate::types::id::{ApiKeyId, ApiKeyTransferId, OrganizationId, UserId};
+use crate::types::id::{ApiKeyId, ApiKeyTransferId, UserId};
 use crate::types::state::TransferState;
 use crate::types::time::Timestamp;
 use crate::web::problem::Problem;
@@ -100,24 +97,20 @@ pub async fn offer(
     call: Call,
     input: Input<KeyPath, NoQuery, OfferBody>,
 ) -> Result<Answer<TransferView>, Problem> {
-    let (organization, by, config) = (
-        call.organization()?,
-        call.key_caller(),
-        Arc::clone(&call.app.config),
-    );
-    let offer = move |tx: &mut Tx| {
-        let transfer =
-            transfers::offer(tx, &config, organization, &by, input.path.id, input.body.to)?;
-        Ok((transfer.id.to_string(), transfers::listed(tx, transfer)?))
+    let offer = move |desk: &mut Desk| {
+        let transfer = transfers::offer(desk, input.path.id, input.body.to)?;
+        let id = transfer.id.to_string();
+        Ok((id, transfers::listed(desk.tx, transfer)?))
     };
-    let again = move |tx: &mut Tx, id: &str| {
+    let again = move |desk: &mut Desk, id: &str| {
         let id = id.parse().map_err(|_| Refusal::NotFound)?;
-        let transfer = tx
-            .find_api_key_transfer(organization, id)?
+        let transfer = desk
+            .tx
+            .find_api_key_transfer(desk.organization, id)?
             .ok_or(Refusal::NotFound)?;
-        transfers::listed(tx, transfer)
+        transfers::listed(desk.tx, transfer)
     };
-    let made = call.create(organization, offer, again).await?;
+    let made = call.make(call.organization()?, offer, again).await?;
     Ok(Answer::made(
         made,
         |listed| format!("/v1/api-key-transfers/{}", listed.transfer.id),
@@ -129,23 +122,9 @@ pub async fn list(
     call: Call,
     input: Input<NoPath, TransferQuery, NoBody>,
 ) -> Result<Answer<Page<TransferView>>, Problem> {
-    let (organization, by, config) = (
-        call.organization()?,
-        call.key_caller(),
-        Arc::clone(&call.app.config),
-    );
     let TransferQuery { limit, cursor } = input.query;
-    let list = move |snapshot: &mut Snapshot| {
-        transfers::list(
-            snapshot,
-            &config,
-            organization,
-            &by,
-            Cursor::place(cursor),
-            limit.rows(),
-        )
-    };
-    let rows = call.read(list).await?;
+    let list = move |view: &mut View| transfers::list(view, Cursor::place(cursor), limit.rows());
+    let rows = call.ask(call.organization()?, list).await?;
     Ok(Answer::of(Page::of(
         limit,
         rows,
@@ -158,15 +137,10 @@ pub async fn get(
     call: Call,
     input: Input<TransferPath, NoQuery, NoBody>,
 ) -> Result<Answer<TransferView>, Problem> {
-    let (organization, by, config) = (
-        call.organization()?,
-        call.key_caller(),
-        Arc::clone(&call.app.config),
-    );
-    let listed = call
-        .read(move |snapshot| transfers::find(snapshot, &config, organization, &by, input.path.id))
-        .await?;
-    Ok(Answer::of(listed.into()))
+    let get = move |view: &mut View| transfers::find(view, input.path.id);
+    Ok(Answer::of(
+        call.ask(call.organization()?, get).await?.into(),
+    ))
 }
 
 /// The key with its new secret, which its new owner alone is shown.
@@ -174,35 +148,23 @@ pub async fn accept(
     call: Call,
     input: Input<TransferPath, NoQuery, NoBody>,
 ) -> Result<Answer<KeyWithSecretView>, Problem> {
-    let (organization, by, config, now) = (
-        call.organization()?,
-        call.key_caller(),
-        Arc::clone(&call.app.config),
-        call.facts.now,
-    );
-    let id = input.path.id;
-    let find = move |snapshot: &mut Snapshot| {
-        let transfer = snapshot
+    let (organization, id) = (call.organization()?, input.path.id);
+    let find = move |view: &mut View| {
+        let transfer = view
+            .snapshot
             .find_api_key_transfer(organization, id)?
             .ok_or(Refusal::NotFound)?;
-        snapshot
+        view.snapshot
             .find_api_key(organization, transfer.api_key_id)?
             .ok_or(Refusal::NotFound)
     };
-    let (minted, secret) = call.mint_for(&call.read(find).await?);
-    let accept = move |tx: &mut Tx| {
-        let key = transfers::accept(tx, &config, organization, &by, id, minted)?;
-        Ok((key.id.to_string(), api_keys::listed_key(tx, key, now)?))
+    let (minted, secret) = call.mint_for(&call.ask(organization, find).await?);
+    let accept = move |desk: &mut Desk| {
+        let key = transfers::accept(desk, id, &minted)?;
+        listed(desk, key)
     };
-    let again = move |tx: &mut Tx, id: &str| {
-        let id = id.parse().map_err(|_| Refusal::NotFound)?;
-        let key = tx
-            .find_api_key(organization, id)?
-            .ok_or(Refusal::NotFound)?;
-        api_keys::listed_key(tx, key, now)
-    };
-    let made = call.create(organization, accept, again).await?;
-    let replayed = made.replayed;
+    let made = call.make(organization, accept, api_keys::again).await?;
+    let (replayed, now) = (made.replayed, call.facts.now);
     let view = |listed| KeyWithSecretView::of(listed, Some(secret), replayed, now);
     Ok(Answer::made(
         made,
@@ -213,34 +175,27 @@ pub async fn accept(
 
 async fn closed(
     call: Call,
-    close: impl FnOnce(&mut Tx, OrganizationId) -> Result<ApiKeyTransfer, Refusal> + Send + 'static,
+    mut close: impl FnMut(&mut Desk<'_, '_>) -> Result<ApiKeyTransfer, Refusal> + Send + 'static,
 ) -> Result<Answer<TransferView>, Problem> {
-    let organization = call.organization()?;
-    let change = move |tx: &mut Tx| {
-        let transfer = close(tx, organization)?;
-        transfers::listed(tx, transfer)
+    let change = move |desk: &mut Desk| {
+        let transfer = close(desk)?;
+        transfers::listed(desk.tx, transfer)
     };
-    Ok(Answer::of(call.write(organization, change).await?.into()))
+    Ok(Answer::of(
+        call.change(call.organization()?, change).await?.into(),
+    ))
 }
 
 pub async fn decline(
     call: Call,
     input: Input<TransferPath, NoQuery, NoBody>,
 ) -> Result<Answer<TransferView>, Problem> {
-    let by = call.key_caller();
-    closed(call, move |tx, organization| {
-        transfers::decline(tx, organization, &by, input.path.id)
-    })
-    .await
+    closed(call, move |desk| transfers::decline(desk, input.path.id)).await
 }
 
 pub async fn withdraw(
     call: Call,
     input: Input<TransferPath, NoQuery, NoBody>,
 ) -> Result<Answer<TransferView>, Problem> {
-    let (by, config) = (call.key_caller(), Arc::clone(&call.app.config));
-    closed(call, move |tx, organization| {
-        transfers::withdraw(tx, &config, organization, &by, input.path.id)
-    })
-    .await
+    closed(call, move |desk| transfers::withdraw(desk, input.path.id)).await
 }

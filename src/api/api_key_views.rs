@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 
 use crate::crypto::Plaintext;
 use crate::crypto::format::key_start;
-use crate::domain::keys::api_keys::{KeyDetail, KeyStatus, ListedKey, SecretDetail};
+use crate::domain::keys::lists::{KeyDetail, KeyStatus, ListedKey, SecretDetail};
 use crate::types::environment::Environment;
 use crate::types::id::{ApiKeyId, ApiKeySecretId, OrganizationId, UserId, WorkspaceId};
 use crate::types::state::{ApiKeySecretState, PermissionLevel, ReachKind, Simulation};

@@ -1,7 +1,5 @@
 //! `/v1/api-keys`: list, read, create, change, revoke. What a key goes through in its life stands in `api_key_life`.
 
-use std::sync::Arc;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -13,12 +11,12 @@ use super::page::{Cursor, Limit, Page};
 use crate::crypto::Plaintext;
 use crate::crypto::digest::Purpose;
 use crate::crypto::format::mint_key;
-use crate::domain::keys::api_keys::{self, KeyStatus, ListFilter, Minted, NewApiKey, Reach};
+use crate::domain::desk::{Desk, View};
+use crate::domain::keys::api_keys::{self, Minted, NewApiKey, Reach};
 use crate::domain::keys::changes::{self, KeyChange};
 use crate::domain::keys::expiry::Expiry;
-use crate::domain::rights::key_admins::KeyCaller;
+use crate::domain::keys::lists::{self, KeyStatus, ListFilter, ListedKey};
 use crate::domain::{Refusal, ensure};
-use crate::store::Tx;
 use crate::store::api_keys::{ApiKey, ApiKeyFilter};
 use crate::types::environment::Environment;
 use crate::types::id::{ApiKeyId, UserId, WorkspaceId};
@@ -155,19 +153,16 @@ pub struct KeyChangeBody {
     self_rotation: Option<bool>,
 }
 
-impl Call {
-    /// The caller as the rules about keys ask for it.
-    pub fn key_caller(&self) -> KeyCaller {
-        let narrow = self
-            .access
-            .as_ref()
-            .filter(|access| !access.is_organization_wide());
-        KeyCaller {
-            caller: self.caller,
-            within: narrow.map(|access| access.workspaces().collect()),
+impl From<ScopeWord> for ReachKind {
+    fn from(word: ScopeWord) -> Self {
+        match word {
+            ScopeWord::Organization => Self::Organization,
+            ScopeWord::Workspaces => Self::Workspaces,
         }
     }
+}
 
+impl Call {
     /// A new key, and what is stored of it.
     pub fn mint_key(&self, environment: Environment) -> (Minted, Plaintext) {
         let keys = &self.app.config.keys;
@@ -198,25 +193,12 @@ pub async fn list(
     call: Call,
     input: Input<NoPath, KeyQuery, NoBody>,
 ) -> Result<Answer<Page<KeyView>>, Problem> {
-    let (organization, by, catalogue, now) = (
-        call.organization()?,
-        call.key_caller(),
-        call.catalogue(),
-        call.facts.now,
-    );
     let query = input.query;
-    let scope = query.scope.map(|scope| {
-        if scope == ScopeWord::Organization {
-            ReachKind::Organization
-        } else {
-            ReachKind::Workspaces
-        }
-    });
     let rows = ApiKeyFilter {
         environment: query.environment,
         owner: query.owner,
         permission_level: query.permission_level,
-        reach: scope,
+        reach: query.scope.map(ReachKind::from),
         workspace: query.workspace,
         ..ApiKeyFilter::default()
     };
@@ -227,19 +209,9 @@ pub async fn list(
         unused_since: query.unused_since,
     };
     let (after, limit) = (Cursor::place(query.cursor), query.limit);
-    let listed = call
-        .read(move |snapshot| {
-            api_keys::list(
-                snapshot,
-                &catalogue,
-                organization,
-                &by,
-                &filter,
-                (after, limit.rows()),
-                now,
-            )
-        })
-        .await?;
+    let list = move |view: &mut View| lists::list(view, &filter, after, limit.rows());
+    let listed = call.ask(call.organization()?, list).await?;
+    let now = call.facts.now;
     Ok(Answer::of(Page::of(
         limit,
         listed,
@@ -252,29 +224,15 @@ pub async fn get(
     call: Call,
     input: Input<KeyPath, NoQuery, NoBody>,
 ) -> Result<Answer<KeyDetailView>, Problem> {
-    let (organization, by, catalogue, now, id) = (
-        call.organization()?,
-        call.key_caller(),
-        call.catalogue(),
-        call.facts.now,
-        input.path.id,
-    );
-    let detail = call
-        .read(move |snapshot| api_keys::detail(snapshot, &catalogue, organization, &by, id, now))
-        .await?;
-    Ok(Answer::of(KeyDetailView::of(detail, now)))
+    let detail = move |view: &mut View| lists::detail(view, input.path.id);
+    let detail = call.ask(call.organization()?, detail).await?;
+    Ok(Answer::of(KeyDetailView::of(detail, call.facts.now)))
 }
 
 pub async fn create(
     call: Call,
     input: Input<NoPath, NoQuery, NewKeyBody>,
 ) -> Result<Answer<KeyWithSecretView>, Problem> {
-    let (organization, by, config, now) = (
-        call.organization()?,
-        call.key_caller(),
-        Arc::clone(&call.app.config),
-        call.facts.now,
-    );
     let (minted, secret) = call.mint_key(input.body.environment);
     let (minted, secret) = if input.body.pending {
         (None, None)
@@ -282,27 +240,35 @@ pub async fn create(
         (Some(minted), Some(secret))
     };
     let new = new_key(input.body, minted)?;
-    let create = move |tx: &mut Tx| {
-        let organization = tx
-            .find_organization(organization)?
-            .ok_or(Refusal::NotFound)?;
-        let key = api_keys::create_by(tx, &config, &organization, &by, new)?;
-        Ok((key.id.to_string(), api_keys::listed_key(tx, key, now)?))
+    let create = move |desk: &mut Desk| {
+        let key = api_keys::create(desk, &new)?;
+        listed(desk, key)
     };
-    let again = move |tx: &mut Tx, id: &str| {
-        let id = id.parse().map_err(|_| Refusal::NotFound)?;
-        let key = tx
-            .find_api_key(organization, id)?
-            .ok_or(Refusal::NotFound)?;
-        api_keys::listed_key(tx, key, now)
-    };
-    let made = call.create(organization, create, again).await?;
-    let replayed = made.replayed;
+    let made = call.make(call.organization()?, create, again).await?;
+    let (replayed, now) = (made.replayed, call.facts.now);
     Ok(Answer::made(
         made,
         |listed| format!("/v1/api-keys/{}", listed.key.id),
         |listed| KeyWithSecretView::of(listed, secret, replayed, now),
     ))
+}
+
+/// What a create gives.
+pub fn listed(desk: &mut Desk, key: ApiKey) -> Result<(String, ListedKey), Refusal> {
+    Ok((
+        key.id.to_string(),
+        lists::listed_key(&mut desk.view(), key)?,
+    ))
+}
+
+/// What a repeated create gives: the key that the first one made.
+pub fn again(desk: &mut Desk, id: &str) -> Result<ListedKey, Refusal> {
+    let id = id.parse().map_err(|_| Refusal::NotFound)?;
+    let key = desk
+        .tx
+        .find_api_key(desk.organization, id)?
+        .ok_or(Refusal::NotFound)?;
+    lists::listed_key(&mut desk.view(), key)
 }
 
 fn new_key(body: NewKeyBody, secret: Option<Minted>) -> Result<NewApiKey, Refusal> {
@@ -367,12 +333,6 @@ pub async fn change(
     call: Call,
     input: Input<KeyPath, NoQuery, KeyChangeBody>,
 ) -> Result<Answer<KeyView>, Problem> {
-    let (organization, by, config, now) = (
-        call.organization()?,
-        call.key_caller(),
-        Arc::clone(&call.app.config),
-        call.facts.now,
-    );
     let KeyChangeBody {
         name,
         description,
@@ -391,14 +351,12 @@ pub async fn change(
         organization_operations,
         self_rotation,
     };
-    let change = move |tx: &mut Tx| {
-        let key = changes::change(tx, &config, organization, &by, input.path.id, wanted)?;
-        api_keys::listed_key(tx, key, now)
+    let change = move |desk: &mut Desk| {
+        let key = changes::change(desk, input.path.id, &wanted)?;
+        lists::listed_key(&mut desk.view(), key)
     };
-    Ok(Answer::of(KeyView::of(
-        call.write(organization, change).await?,
-        now,
-    )))
+    let changed = call.change(call.organization()?, change).await?;
+    Ok(Answer::of(KeyView::of(changed, call.facts.now)))
 }
 
 /// By who manages it, or by the key itself.
@@ -406,26 +364,16 @@ pub async fn delete(
     call: Call,
     input: Input<KeyPath, NoQuery, NoBody>,
 ) -> Result<Answer<NoContent>, Problem> {
-    let (organization, by, catalogue, id) = (
-        call.organization()?,
-        call.key_caller(),
-        call.catalogue(),
-        input.path.id,
-    );
-    match call.own_key(id)? {
-        Some(_) => {
-            call.write(organization, move |tx| {
-                changes::revoke_itself(tx, organization, id)
-            })
-            .await?
+    let id = input.path.id;
+    let is_itself = call.own_key(id)?.is_some();
+    let end = move |desk: &mut Desk| {
+        if is_itself {
+            changes::revoke_itself(desk, id)
+        } else {
+            changes::revoke(desk, id)
         }
-        None => {
-            call.write(organization, move |tx| {
-                changes::revoke(tx, &catalogue, organization, &by, id).map(drop)
-            })
-            .await?
-        }
-    }
+    };
+    call.change(call.organization()?, end).await?;
     Ok(Answer::none())
 }
 
@@ -450,18 +398,10 @@ pub async fn workspaces(
     call: Call,
     _: Input<NoPath, NoQuery, NoBody>,
 ) -> Result<Answer<KeyMapView>, Problem> {
-    let (organization, by, catalogue, now) = (
-        call.organization()?,
-        call.key_caller(),
-        call.catalogue(),
-        call.facts.now,
-    );
-    let map = call
-        .read(move |snapshot| api_keys::map(snapshot, &catalogue, organization, &by, now))
-        .await?;
-    let views = |keys: Vec<api_keys::ListedKey>| {
+    let map = call.ask(call.organization()?, lists::map).await?;
+    let views = |keys: Vec<ListedKey>| {
         keys.into_iter()
-            .map(|listed| KeyView::of(listed, now))
+            .map(|listed| KeyView::of(listed, call.facts.now))
             .collect()
     };
     let row = |(id, name, keys)| WorkspaceKeysView {

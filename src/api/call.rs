@@ -12,28 +12,28 @@ use crate::domain::Refusal;
 use crate::domain::decision::access::Access;
 use crate::domain::decision::limiter::{Quota, Standing, Taken};
 use crate::domain::decision::usage::Used;
+use crate::domain::desk::{Desk, View};
 use crate::domain::operations::idempotency::{Once, once};
-use crate::domain::operations::operator_tokens;
+use crate::domain::rights::asker::Asker;
 use crate::domain::rights::caller::Caller;
+use crate::domain::rights::granted;
 use crate::store::{Snapshot, Tx, Verdict};
 use crate::types::id::{ApiKeyId, ApiKeySecretId, OrganizationId, WorkspaceId};
 use crate::types::permission::PermissionSet;
+use crate::types::right::Right;
 use crate::web::credential::credential;
 use crate::web::facts::Facts;
 use crate::web::problem::{Challenge, Problem, unknown_credential};
 
 use super::idempotency::{self, Repeatable};
-
-/// Stands among the permissions of what a key may do to itself.
-pub const ITSELF: &str = "itself";
-/// Stands among the permissions of what any member may do.
-pub const MEMBER: &str = "member";
+use super::operation::{Or, Rule};
 
 /// One authenticated request.
 pub struct Call {
     pub app: web::Data<App>,
     pub facts: Facts,
     pub caller: Caller,
+    pub asker: Asker,
     /// The credential's own; an operator token's is named by the query.
     pub organization: Option<OrganizationId>,
     /// Of an access token or a key; none for an operator token.
@@ -91,6 +91,7 @@ pub async fn authenticate(
     };
     let (caller, organization) = (Caller::person(access.actor.id), Some(access.organization));
     Ok(Call {
+        asker: access.asker(),
         app,
         facts,
         caller,
@@ -118,12 +119,13 @@ async fn of_operator(app: web::Data<App>, facts: Facts, presented: &str) -> Resu
         return Err(expired());
     }
     app.usage.note(Used::OperatorToken(token.id), facts.now);
-    let granted = operator_tokens::permissions(&app.catalogue, &token);
+    let granted = granted::permissions(&app.catalogue, &token);
     let caller = Caller {
         user: token.user_id,
         operator: true,
     };
     Ok(Call {
+        asker: Asker::operator_token(token.user_id, granted),
         app,
         facts,
         caller,
@@ -166,7 +168,7 @@ impl Call {
     }
 
     /// Whether the credential holds the permission, in `workspace` or anywhere.
-    pub fn allows(&self, permission: &str, workspace: Option<WorkspaceId>) -> bool {
+    pub fn allows(&self, right: Right, workspace: Option<WorkspaceId>) -> bool {
         let held = match (&self.access, workspace) {
             (None, _) => self.granted,
             (Some(access), None) => access.permissions_anywhere(),
@@ -174,10 +176,7 @@ impl Call {
                 .permissions_in(workspace)
                 .unwrap_or(PermissionSet::NONE),
         };
-        self.app
-            .catalogue
-            .permission(permission)
-            .is_some_and(|permission| held.contains(permission))
+        self.app.catalogue.right(right).is_held_in(held)
     }
 
     /// A person's token that manages, as far as that person may: of a first-party application, with a scope for it.
@@ -208,32 +207,28 @@ impl Call {
         }
     }
 
-    /// Refuses a credential that holds none of `needed` anywhere.
-    pub(super) fn ensure_any(&self, needed: &[&str]) -> Result<(), Problem> {
-        let itself = needed.contains(&ITSELF)
+    /// Refuses a credential that holds nothing of what the rule needs, anywhere.
+    pub(super) fn ensure_any(&self, rule: Rule) -> Result<(), Problem> {
+        let itself = rule.or == Some(Or::Itself)
             && self
                 .access
                 .as_ref()
                 .is_some_and(|access| access.credential.key.is_some());
-        let member = needed.contains(&MEMBER) && self.is_for_management();
-        if itself
-            || member
-            || needed.is_empty()
-            || needed.iter().any(|name| self.allows(name, None))
-        {
+        let member = rule.or == Some(Or::Member) && self.is_for_management();
+        if itself || member || rule.needs.iter().any(|right| self.allows(*right, None)) {
             Ok(())
         } else {
-            Err(insufficient(needed))
+            Err(insufficient(rule))
         }
     }
 
     /// Refuses a credential that does not hold `needed` in this workspace. One that does not reach it learns nothing of it.
-    pub fn ensure_in(&self, needed: &'static str, workspace: WorkspaceId) -> Result<(), Problem> {
+    pub fn ensure_in(&self, needed: Right, workspace: WorkspaceId) -> Result<(), Problem> {
         self.ensure_reaches(workspace)?;
         if self.allows(needed, Some(workspace)) {
             Ok(())
         } else {
-            Err(insufficient(&[needed]))
+            Err(lacking(needed))
         }
     }
 
@@ -257,37 +252,34 @@ impl Call {
     }
 
     /// Refuses a credential that does not hold `needed` in the organization itself: one of single workspaces changes those only.
-    pub fn ensure_in_organization(&self, needed: &'static str) -> Result<(), Problem> {
+    pub fn ensure_in_organization(&self, needed: Right) -> Result<(), Problem> {
         if self.holds_in_organization(needed) {
             Ok(())
         } else {
-            Err(insufficient(&[needed]))
+            Err(lacking(needed))
         }
     }
 
     /// The workspaces in which the credential holds the permission; none: it holds it in the organization.
-    pub fn places_of(&self, permission: &str) -> Option<Vec<WorkspaceId>> {
+    pub fn places_of(&self, right: Right) -> Option<Vec<WorkspaceId>> {
         let reached = self
             .access
             .as_ref()
-            .filter(|_| !self.holds_in_organization(permission))?;
+            .filter(|_| !self.holds_in_organization(right))?;
         Some(
             reached
                 .workspaces()
-                .filter(|workspace| self.allows(permission, Some(*workspace)))
+                .filter(|workspace| self.allows(right, Some(*workspace)))
                 .collect(),
         )
     }
 
-    fn holds_in_organization(&self, permission: &str) -> bool {
+    fn holds_in_organization(&self, right: Right) -> bool {
         let held = self
             .access
             .as_ref()
             .map_or(self.granted, |access| access.permissions_in_organization());
-        self.app
-            .catalogue
-            .permission(permission)
-            .is_some_and(|permission| held.contains(permission))
+        self.app.catalogue.right(right).is_held_in(held)
     }
 
     /// A workspace that the credential does not reach is not there.
@@ -330,6 +322,88 @@ impl Call {
         question: impl FnOnce(&mut Snapshot) -> Result<T, Refusal> + Send + 'static,
     ) -> Result<T, Problem> {
         Ok(self.app.store.read(question).await?)
+    }
+
+    /// A question about the organization, in one snapshot.
+    pub async fn ask<T: Send + 'static>(
+        &self,
+        organization: OrganizationId,
+        question: impl FnOnce(&mut View<'_, '_>) -> Result<T, Refusal> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let (settings, asker) = (Arc::clone(&self.app.settings), self.asker.clone());
+        let now = self.facts.now;
+        let read = move |snapshot: &mut Snapshot| {
+            question(&mut View {
+                snapshot,
+                settings: &settings,
+                organization,
+                asker: &asker,
+                now,
+            })
+        };
+        Ok(self.app.store.read(read).await?)
+    }
+
+    /// A change, behind the organization's lock. The closure may run twice: it borrows what it captured.
+    pub async fn change<T: Send + 'static>(
+        &self,
+        organization: OrganizationId,
+        mut change: impl FnMut(&mut Desk<'_, '_>) -> Result<T, Refusal> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let (settings, asker) = (Arc::clone(&self.app.settings), self.asker.clone());
+        let credential = self.credential.clone();
+        let write = move |tx: &mut Tx| {
+            tx.act_by(&credential);
+            let mut desk = Desk {
+                tx,
+                settings: &settings,
+                organization,
+                asker: &asker,
+            };
+            change(&mut desk).map(Verdict::Done)
+        };
+        Ok(self
+            .app
+            .store
+            .write_organization(organization, self.facts.now, write)
+            .await?)
+    }
+
+    /// A create that may be repeated with its `Idempotency-Key`, behind the organization's lock. `make` also returns the new id;
+    /// `again` finds what an earlier twin made, in the same transaction.
+    pub async fn make<T: Send + 'static>(
+        &self,
+        organization: OrganizationId,
+        mut make: impl FnMut(&mut Desk<'_, '_>) -> Result<(String, T), Refusal> + Send + 'static,
+        mut again: impl FnMut(&mut Desk<'_, '_>, &str) -> Result<T, Refusal> + Send + 'static,
+    ) -> Result<Made<T>, Problem> {
+        let ticket = self
+            .repeatable
+            .as_ref()
+            .map(|repeatable| repeatable.ticket.clone());
+        let made = self.change(organization, move |desk| {
+            let (settings, asker) = (desk.settings, desk.asker);
+            let make = |tx: &mut Tx| {
+                make(&mut Desk {
+                    tx,
+                    settings,
+                    organization,
+                    asker,
+                })
+            };
+            Ok(match once(desk.tx, ticket.as_ref(), make)? {
+                Once::Created(value) => Some(Made {
+                    value,
+                    replayed: false,
+                }),
+                Once::Replayed(id) => Some(Made {
+                    value: again(desk, &id)?,
+                    replayed: true,
+                }),
+                Once::Reused => None,
+            })
+        });
+        made.await?.ok_or_else(idempotency::reused)
     }
 
     /// A change, behind the organization's lock.
@@ -396,8 +470,15 @@ pub struct Made<T> {
 }
 
 /// RFC 6750 §3.1: the credential is good, and not for this.
-fn insufficient(needed: &[&str]) -> Problem {
-    let detail = format!("The credential does not hold {}.", needed.join(" or "));
+fn insufficient(rule: Rule) -> Problem {
+    let names: Vec<&str> = rule.needs.iter().map(|right| right.name()).collect();
+    let detail = format!("The credential does not hold {}.", rule.needed());
     Problem::new(StatusCode::FORBIDDEN, "insufficient_permission", detail)
-        .with("permissions", json!(needed))
+        .with("permissions", json!(names))
+}
+
+fn lacking(right: Right) -> Problem {
+    let detail = format!("The credential does not hold {}.", right.name());
+    Problem::new(StatusCode::FORBIDDEN, "insufficient_permission", detail)
+        .with("permissions", json!([right.name()]))
 }

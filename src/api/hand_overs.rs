@@ -11,8 +11,8 @@ use super::input::{Input, NoBody, NoQuery};
 use crate::crypto::digest::Purpose;
 use crate::crypto::format::{TokenKind, mint_token};
 use crate::domain::Refusal;
+use crate::domain::desk::{Desk, View};
 use crate::domain::keys::hand_overs::{self, NewHandOver};
-use crate::store::Tx;
 use crate::store::hand_overs::HandOver;
 use crate::types::id::{ApiKeyId, ApiKeySecretId, HandOverId, UserId};
 use crate::types::state::HandOverState;
@@ -96,12 +96,6 @@ pub async fn create(
     call: Call,
     input: Input<KeyPath, NoQuery, NewHandOverBody>,
 ) -> Result<Answer<HandOverWithLinkView>, Problem> {
-    let (organization, by, catalogue, id) = (
-        call.organization()?,
-        call.key_caller(),
-        call.catalogue(),
-        input.path.id,
-    );
     let token = mint_token(&call.app.config.keys.prefix, TokenKind::HandOver);
     let digest = call.app.digester.digest(Purpose::HandOver, token.expose());
     let NewHandOverBody {
@@ -115,17 +109,18 @@ pub async fn create(
         grace_seconds,
         digest,
     };
-    let create = move |tx: &mut Tx| {
-        let made = hand_overs::create(tx, &catalogue, organization, &by, id, new)?;
+    let create = move |desk: &mut Desk| {
+        let made = hand_overs::create(desk, input.path.id, &new)?;
         Ok((made.id.to_string(), made))
     };
-    let again = move |tx: &mut Tx, id: &str| {
+    let again = move |desk: &mut Desk, id: &str| {
         let id = id.parse().map_err(|_| Refusal::NotFound)?;
-        tx.find_hand_over(organization, id)?
+        desk.tx
+            .find_hand_over(desk.organization, id)?
             .ok_or(Refusal::NotFound)
     };
     let link = format!("{}/hand-over/{}", call.app.issuer.as_str(), token.expose());
-    let made = call.create(organization, create, again).await?;
+    let made = call.make(call.organization()?, create, again).await?;
     let link = (!made.replayed).then_some(link);
     let view = |row: HandOver| HandOverWithLinkView {
         hand_over: row.into(),
@@ -142,12 +137,8 @@ pub async fn list(
     call: Call,
     input: Input<KeyPath, NoQuery, NoBody>,
 ) -> Result<Answer<HandOversView>, Problem> {
-    let (organization, by, catalogue) = (call.organization()?, call.key_caller(), call.catalogue());
-    let rows = call
-        .read(move |snapshot| {
-            hand_overs::list(snapshot, &catalogue, organization, &by, input.path.id)
-        })
-        .await?;
+    let list = move |view: &mut View| hand_overs::list(view, input.path.id);
+    let rows = call.ask(call.organization()?, list).await?;
     Ok(Answer::of(HandOversView {
         data: rows.into_iter().map(HandOverView::from).collect(),
     }))
@@ -158,10 +149,7 @@ pub async fn delete(
     call: Call,
     input: Input<KeyPath, NoQuery, NoBody>,
 ) -> Result<Answer<NoContent>, Problem> {
-    let (organization, by, catalogue) = (call.organization()?, call.key_caller(), call.catalogue());
-    call.write(organization, move |tx| {
-        hand_overs::revoke(tx, &catalogue, organization, &by, input.path.id)
-    })
-    .await?;
+    let revoke = move |desk: &mut Desk| hand_overs::revoke(desk, input.path.id);
+    call.change(call.organization()?, revoke).await?;
     Ok(Answer::none())
 }

@@ -24,6 +24,7 @@ use crate::types::environment::Environment;
 use crate::types::id::{
     ApiKeyId, ApplicationId, ClientSecretId, OrganizationId, UserId, WorkspaceId,
 };
+use crate::types::right::Right;
 use crate::types::state::{Licence, MemberState, OrganizationRole, UserKind};
 use crate::types::time::Timestamp;
 use crate::web::problem::Problem;
@@ -450,8 +451,8 @@ pub(super) async fn remove(
     let (organization, caller, catalogue) = (call.organization()?, call.caller, call.catalogue());
     call.ensure_in_organization(MANAGE)?;
     if shown != Shown::Keep {
-        call.ensure_in_organization("api_keys:manage")?;
-        call.ensure_in_organization("applications:manage")?;
+        call.ensure_in_organization(Right::ApiKeysManage)?;
+        call.ensure_in_organization(Right::ApplicationsManage)?;
     }
     let app = call.app.clone().into_inner();
     let removed = call

@@ -11,6 +11,7 @@ use crate::config::{Catalogue, Issuer};
 use super::idempotency::HEADER;
 use super::input::ORGANIZATION;
 use super::operation::{Operation, creates};
+use super::operation::{Or, Rule};
 
 /// One line of the table.
 pub struct Entry {
@@ -123,11 +124,11 @@ fn operation(
     let mut operation = json!({
         "operationId": rule.handler.replace("::", "_"),
         "summary": rule.summary,
-        "description": format!("Needs {}.", rule.needs.join(" or ")),
+        "description": format!("Needs {}.", rule.needed()),
         "tags": [noun.replace('_', "-")],
         "parameters": parameters,
         "responses": responses,
-        "security": security(rule.needs, catalogue),
+        "security": security(*rule, catalogue),
     });
     if let Some(body) = body {
         operation["requestBody"] = json!({"required": true, "content": {"application/json": {"schema": body(inputs).to_value()}}});
@@ -219,25 +220,25 @@ fn problems(entry: &Entry, has_body: bool) -> Vec<(u16, &'static str)> {
 }
 
 /// Which credentials hold one of the permissions.
-fn security(needs: &[&str], catalogue: &Catalogue) -> Vec<Value> {
+fn security(rule: Rule, catalogue: &Catalogue) -> Vec<Value> {
     let mut ways = vec![json!({"operatorToken": []})];
     for scope in catalogue.scopes() {
-        let for_members =
-            needs.contains(&super::call::MEMBER) && catalogue.is_management(&scope.name);
+        let for_members = rule.or == Some(Or::Member) && catalogue.is_management(&scope.name);
         if for_members
-            || needs
+            || rule
+                .needs
                 .iter()
-                .any(|name| scope.permissions.iter().any(|own| own == name))
+                .any(|right| scope.permissions.iter().any(|own| own == right.name()))
         {
             ways.push(json!({"oauth2": [scope.name]}));
         }
     }
     let above = catalogue.management() | catalogue.operator();
-    let for_keys = needs.contains(&super::call::ITSELF)
-        || needs
+    let for_keys = rule.or == Some(Or::Itself)
+        || rule
+            .needs
             .iter()
-            .filter_map(|name| catalogue.permission(name))
-            .any(|permission| !above.contains(permission));
+            .any(|right| !catalogue.right(*right).is_subset_of(above));
     if for_keys {
         ways.push(json!({"apiKey": []}));
     }

@@ -12,8 +12,9 @@ use serde::de::DeserializeOwned;
 
 use crate::app::App;
 use crate::domain::ensure;
+use crate::types::right::Right;
 use crate::web::facts::Facts;
-use crate::web::problem::{Problem, unavailable};
+use crate::web::problem::{Problem, internal_error, unavailable};
 
 use super::answer::{Answer, NoContent};
 use super::call::{Call, authenticate};
@@ -27,9 +28,32 @@ pub struct Rule {
     pub handler: &'static str,
     pub summary: &'static str,
     /// The credential holds one of these.
-    pub needs: &'static [&'static str],
+    pub needs: &'static [Right],
+    /// Who may come in without them.
+    pub or: Option<Or>,
     /// Of success.
     pub status: u16,
+}
+
+/// Who may call an operation without its permissions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Or {
+    /// A key, for what it may do to itself.
+    Itself,
+    /// Any member, by a token that manages.
+    Member,
+}
+
+impl Rule {
+    /// The permissions as people read them: `api_keys:read or members:read`.
+    pub fn needed(&self) -> String {
+        let names: Vec<&str> = self.needs.iter().map(|right| right.name()).collect();
+        let or = self.or.map(|or| match or {
+            Or::Itself => "itself",
+            Or::Member => "member",
+        });
+        names.into_iter().chain(or).collect::<Vec<_>>().join(" or ")
+    }
 }
 
 /// What OpenAPI tells of it.
@@ -82,7 +106,9 @@ where
     F: Fn(Call, Input<P, Q, B>) -> R,
     R: Future<Output = Result<Answer<A>, Problem>>,
 {
-    let facts = Facts::of(&request);
+    let Some(facts) = Facts::of(&request) else {
+        return internal_error().respond_without_facts();
+    };
     let answered = answer(rule, handler, &request, payload, facts).await;
     answered.unwrap_or_else(|problem| problem.respond(&facts))
 }
@@ -108,7 +134,7 @@ where
         .ok_or_else(unavailable)?;
     let mut call = authenticate(app, facts, request).await?;
     let standings = call.take()?;
-    call.ensure_any(rule.needs)?;
+    call.ensure_any(rule)?;
     let key = if creates(request.method(), rule) {
         idempotency::key(request)?
     } else {

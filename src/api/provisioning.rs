@@ -17,6 +17,7 @@ use crate::domain::rights::caller::Caller;
 use crate::domain::{Refusal, ensure};
 use crate::store::{self, Tx, Verdict};
 use crate::types::id::OrganizationId;
+use crate::types::right::Right;
 use crate::types::state::{Licence, OrganizationRole, OrganizationState};
 use crate::web::problem::Problem;
 
@@ -302,7 +303,7 @@ pub async fn bulk(
         Problem::bad_request("too_many_items", detail),
     )?;
     if items.iter().any(|item| item.subscription.is_some()) {
-        call.ensure_any(&["operator:subscriptions"])?;
+        call.ensure_in_organization(Right::OperatorSubscriptions)?;
     }
     let mut organizations = Vec::new();
     for item in items {

@@ -8,14 +8,12 @@ use super::call::Call;
 use super::input::{Input, NoBody, NoPath, NoQuery, present};
 use super::page::{Cursor, Limit, Page};
 use crate::domain::Refusal;
-use crate::domain::people::roles::{self, RoleSettings};
-use crate::store::Tx;
+use crate::domain::desk::{Desk, View};
+use crate::domain::people::roles::{self, RoleChange, RoleSettings};
 use crate::store::roles::Role;
 use crate::types::id::{OrganizationId, RoleId};
 use crate::types::time::Timestamp;
 use crate::web::problem::Problem;
-
-const MANAGE: &str = "roles:manage";
 
 /// A role that the organization has made.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -97,20 +95,9 @@ pub async fn list(
     call: Call,
     input: Input<NoPath, RoleQuery, NoBody>,
 ) -> Result<Answer<Page<RoleView>>, Problem> {
-    let (organization, caller, catalogue) = (call.organization()?, call.caller, call.catalogue());
     let RoleQuery { limit, cursor } = input.query;
-    let rows = call
-        .read(move |snapshot| {
-            roles::list(
-                snapshot,
-                &catalogue,
-                organization,
-                &caller,
-                Cursor::place(cursor),
-                limit.rows(),
-            )
-        })
-        .await?;
+    let list = move |view: &mut View| roles::list(view, Cursor::place(cursor), limit.rows());
+    let rows = call.ask(call.organization()?, list).await?;
     Ok(Answer::of(Page::of(
         limit,
         rows,
@@ -123,45 +110,37 @@ pub async fn get(
     call: Call,
     input: Input<RolePath, NoQuery, NoBody>,
 ) -> Result<Answer<RoleView>, Problem> {
-    let (organization, caller, catalogue) = (call.organization()?, call.caller, call.catalogue());
-    let found = call
-        .read(move |snapshot| {
-            roles::get(snapshot, &catalogue, organization, &caller, input.path.id)
-        })
-        .await?;
-    Ok(Answer::of(found.into()))
+    let get = move |view: &mut View| roles::get(view, input.path.id);
+    Ok(Answer::of(
+        call.ask(call.organization()?, get).await?.into(),
+    ))
 }
 
 pub async fn create(
     call: Call,
     input: Input<NoPath, NoQuery, NewRoleBody>,
 ) -> Result<Answer<RoleView>, Problem> {
-    let (organization, caller, catalogue) = (call.organization()?, call.caller, call.catalogue());
-    call.ensure_in_organization(MANAGE)?;
     let NewRoleBody {
         name,
         description,
         permissions,
     } = input.body;
-    let create = move |tx: &mut Tx| {
-        let made = roles::create(
-            tx,
-            &catalogue,
-            organization,
-            &caller,
-            RoleSettings {
-                name,
-                description,
-                permissions,
-            },
-        )?;
+    let wanted = RoleSettings {
+        name,
+        description,
+        permissions,
+    };
+    let create = move |desk: &mut Desk| {
+        let made = roles::create(desk, &wanted)?;
         Ok((made.id.to_string(), made))
     };
-    let again = move |tx: &mut Tx, id: &str| {
+    let again = move |desk: &mut Desk, id: &str| {
         let id = id.parse().map_err(|_| Refusal::NotFound)?;
-        tx.find_role(organization, id)?.ok_or(Refusal::NotFound)
+        desk.tx
+            .find_role(desk.organization, id)?
+            .ok_or(Refusal::NotFound)
     };
-    let made = call.create(organization, create, again).await?;
+    let made = call.make(call.organization()?, create, again).await?;
     Ok(Answer::made(
         made,
         |row| format!("/v1/roles/{}", row.id),
@@ -173,40 +152,27 @@ pub async fn change(
     call: Call,
     input: Input<RolePath, NoQuery, RoleChangeBody>,
 ) -> Result<Answer<RoleView>, Problem> {
-    let (organization, caller, catalogue, id) = (
-        call.organization()?,
-        call.caller,
-        call.catalogue(),
-        input.path.id,
-    );
-    call.ensure_in_organization(MANAGE)?;
     let RoleChangeBody {
         name,
         description,
         permissions,
     } = input.body;
-    let change = move |tx: &mut Tx| {
-        let before = RoleView::from(tx.find_role(organization, id)?.ok_or(Refusal::NotFound)?);
-        let wanted = RoleSettings {
-            name: name.unwrap_or(before.name),
-            description: description.unwrap_or(before.description),
-            permissions: permissions.unwrap_or(before.permissions),
-        };
-        roles::change(tx, &catalogue, organization, &caller, id, wanted)
+    let wanted = RoleChange {
+        name,
+        description,
+        permissions,
     };
-    let changed = call.write(organization, change).await?;
-    Ok(Answer::of(changed.into()))
+    let change = move |desk: &mut Desk| roles::change(desk, input.path.id, &wanted);
+    Ok(Answer::of(
+        call.change(call.organization()?, change).await?.into(),
+    ))
 }
 
 pub async fn delete(
     call: Call,
     input: Input<RolePath, NoQuery, NoBody>,
 ) -> Result<Answer<NoContent>, Problem> {
-    let (organization, caller, catalogue) = (call.organization()?, call.caller, call.catalogue());
-    call.ensure_in_organization(MANAGE)?;
-    call.write(organization, move |tx| {
-        roles::delete(tx, &catalogue, organization, &caller, input.path.id)
-    })
-    .await?;
+    let delete = move |desk: &mut Desk| roles::delete(desk, input.path.id);
+    call.change(call.organization()?, delete).await?;
     Ok(Answer::none())
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::plans::Plan;
 use super::{Config, OrganizationOperations};
 use crate::types::permission::{MOST_PERMISSIONS, Permission, PermissionSet};
+use crate::types::right::Right;
 use crate::types::scope::{Scopes, is_scope_token};
 
 /// How much harm a permission can do, for the consent page.
@@ -212,6 +213,12 @@ impl Catalogue {
 
     pub fn permission(&self, name: &str) -> Option<Permission> {
         self.by_name.get(name).copied()
+    }
+
+    /// The permission that the product asks for; none, and so held by nobody, when it is not configured.
+    pub fn right(&self, right: Right) -> PermissionSet {
+        self.permission(right.name())
+            .map_or(PermissionSet::NONE, PermissionSet::of)
     }
 
     pub fn entry(&self, permission: Permission) -> &PermissionEntry {

@@ -2,11 +2,10 @@
 
 use super::pages::api_keys::ApiKeyForm;
 use crate::domain::Refusal;
-use crate::domain::keys::api_keys::{Minted, NewApiKey, Reach};
+use crate::domain::keys::api_keys::{NewApiKey, Reach};
 use crate::domain::keys::expiry::Expiry;
-use crate::types::environment::Environment;
 use crate::types::id::WorkspaceId;
-use crate::types::state::{PermissionLevel, ReachKind};
+use crate::types::state::ReachKind;
 use crate::web::form::Form;
 
 /// Everything but `workspace` stands once.
@@ -23,41 +22,6 @@ pub const SINGLE_FIELDS: [&str; 8] = [
 
 type Errors = Vec<(&'static str, String)>;
 
-/// A key as it is asked for, before its secret is made.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Wanted {
-    name: String,
-    description: String,
-    pub environment: Environment,
-    reach: Reach,
-    permission_level: PermissionLevel,
-    expiry: Expiry,
-}
-
-impl Wanted {
-    pub fn with_secret(self, minted: Minted) -> NewApiKey {
-        let Self {
-            name,
-            description,
-            environment,
-            reach,
-            permission_level,
-            expiry,
-        } = self;
-        NewApiKey {
-            owner: None,
-            name,
-            description,
-            environment,
-            reach,
-            permission_level,
-            expiry,
-            self_rotation: false,
-            secret: Some(minted),
-        }
-    }
-}
-
 /// The fields as they were typed.
 pub fn typed(form: &Form) -> ApiKeyForm {
     let text = |name| form.field(name).to_owned();
@@ -73,7 +37,8 @@ pub fn typed(form: &Form) -> ApiKeyForm {
     }
 }
 
-pub fn parse(form: &Form) -> Result<Wanted, Refusal> {
+/// The key as it is asked for, before its secret is made.
+pub fn parse(form: &Form) -> Result<NewApiKey, Refusal> {
     let typed = typed(form);
     let mut errors = Errors::new();
     let environment = note(
@@ -93,13 +58,16 @@ pub fn parse(form: &Form) -> Result<Wanted, Refusal> {
     );
     let expiry = note(expiry(&typed.expiry, &typed.expires_on), &mut errors);
     match (environment, reach, level, expiry) {
-        (Some(environment), Some(reach), Some(permission_level), Some(expiry)) => Ok(Wanted {
+        (Some(environment), Some(reach), Some(permission_level), Some(expiry)) => Ok(NewApiKey {
+            owner: None,
             name: typed.name,
             description: typed.description,
             environment,
             reach,
             permission_level,
             expiry,
+            self_rotation: false,
+            secret: None,
         }),
         _ => Err(Refusal::Invalid(errors)),
     }

@@ -1,7 +1,5 @@
 //! API keys: list, create, revoke.
 
-use std::sync::Arc;
-
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 
@@ -12,21 +10,22 @@ use super::pages::api_keys::{
 };
 use super::shell::{self, Place, date_or_never, parse_id};
 use crate::app::App;
-use crate::config::Catalogue;
 use crate::crypto::Plaintext;
 use crate::crypto::digest::Purpose;
 use crate::crypto::format::{key_start, mint_key};
 use crate::domain::Refusal;
-use crate::domain::keys::api_keys::{self, KeyStatus, ListFilter, ListedKey, Minted};
+use crate::domain::desk::{Desk, View};
+use crate::domain::keys::api_keys::{self, Minted, NewApiKey};
 use crate::domain::keys::changes;
-use crate::domain::rights::key_admins::{self, KeyCaller, MANAGE};
+use crate::domain::keys::lists::{self, KeyStatus, ListFilter, ListedKey};
+use crate::domain::keys::places::KeyPlaces;
+use crate::store;
 use crate::store::api_keys::ApiKey;
-use crate::store::{self, Snapshot, Verdict};
 use crate::types::environment::Environment;
-use crate::types::id::{ApiKeyId, OrganizationId, UserId, WorkspaceId};
+use crate::types::id::{ApiKeyId, OrganizationId, WorkspaceId};
+use crate::types::right::Right;
 use crate::types::state::{ApiKeyState, ReachKind};
 use crate::types::time::Timestamp;
-use crate::web::facts::Facts;
 use crate::web::form::Form;
 use crate::web::html::{self, PageError};
 use crate::web::page::{Choice, FieldErrors, Section};
@@ -38,39 +37,22 @@ const ON_A_PAGE: i64 = 100;
 pub async fn list(
     app: web::Data<App>,
     visitor: Visitor,
-    facts: Facts,
     request: HttpRequest,
     path: web::Path<String>,
 ) -> Result<HttpResponse, PageError> {
     visitor.require()?;
     let query = Form::of_query(&request)?;
-    let (filter, after, now, catalogue) = (
-        filter(&query),
-        place_of(query.field("after")),
-        facts.now,
-        Arc::clone(&app.catalogue),
-    );
-    let question = move |snapshot: &mut Snapshot, organization: OrganizationId, person: UserId| {
-        let (by, wanted) = (KeyCaller::person(person), wanted(filter));
-        let creates = key_admins::find(snapshot, &catalogue, organization, &by, MANAGE)?;
-        let keys = api_keys::list(
-            snapshot,
-            &catalogue,
-            organization,
-            &by,
-            &wanted,
-            (after, ON_A_PAGE + 1),
-            now,
-        )?;
-        let can_create = creates.is_organization_admin() || !creates.workspaces.is_empty();
-        Ok((
-            keys,
-            snapshot.count_active_api_keys(organization, now)?,
-            can_create,
-        ))
+    let (filter, after) = (filter(&query), place_of(query.field("after")));
+    let question = move |view: &mut View| {
+        let creates = KeyPlaces::of(view, Right::ApiKeysManage)?;
+        let keys = lists::list(view, &wanted(filter), after, ON_A_PAGE + 1)?;
+        let active = view
+            .snapshot
+            .count_active_api_keys(view.organization, view.now)?;
+        Ok((keys, active, !creates.is_nowhere()))
     };
     let (place, (mut keys, active, can_create)) =
-        shell::ask(&app, &visitor, &path, question).await?;
+        shell::look(&app, &visitor, &path, question).await?;
     let more = i64::try_from(keys.len()).unwrap_or(ON_A_PAGE) > ON_A_PAGE;
     keys.truncate(usize::try_from(ON_A_PAGE).unwrap_or(usize::MAX));
     let next_href = keys
@@ -102,20 +84,19 @@ pub async fn list(
 pub async fn new(
     app: web::Data<App>,
     visitor: Visitor,
-    facts: Facts,
     request: HttpRequest,
     path: web::Path<String>,
 ) -> Result<HttpResponse, PageError> {
     visitor.require()?;
     let asked = Form::of_query(&request)?;
-    let (place, offer) = shell::ask(&app, &visitor, &path, Offer::question(&app)).await?;
+    let (place, choices) = shell::look(&app, &visitor, &path, Choices::read).await?;
     let mut form = ApiKeyForm::default();
     if asked.field("environment") == Environment::Production.as_str()
         && place.production_locked().is_none()
     {
         form.environment = Environment::Production.to_string();
     }
-    let only = if let [only] = offer.workspaces.as_slice() {
+    let only = if let [only] = choices.workspaces.as_slice() {
         Some(only.0)
     } else {
         None
@@ -123,9 +104,9 @@ pub async fn new(
     let template = new_page(
         &place,
         form,
-        offer.choices(|id| only == Some(id)),
-        offer.organization_scope,
-        facts.now,
+        choices.workspaces(|id| only == Some(id)),
+        choices.organization_scope,
+        visitor.now(),
     );
     Ok(html::page(StatusCode::OK, &template, None))
 }
@@ -134,7 +115,6 @@ pub async fn new(
 pub async fn create(
     app: web::Data<App>,
     visitor: Visitor,
-    facts: Facts,
     request: HttpRequest,
     path: web::Path<String>,
     payload: web::Payload,
@@ -143,21 +123,22 @@ pub async fn create(
     visitor.check_csrf(&form)?;
     form.refuse_repeated(&api_key_form::SINGLE_FIELDS)?;
     // before the key exists: once it does, nothing may keep its page from being shown
-    let (place, offer) = shell::ask(&app, &visitor, &path, Offer::question(&app)).await?;
-    match make(&app, &place, &form, facts.now).await {
+    let (place, choices) = shell::look(&app, &visitor, &path, Choices::read).await?;
+    match make(&app, &visitor, &place, &form).await {
         Ok((key, secret)) => Ok(html::page(
             StatusCode::OK,
             &created_page(&app, &place, &key, &secret),
             None,
         )),
         Err(refusal) => {
-            let chosen = offer.choices(|id| form.all("workspace").any(|text| text == id.as_str()));
+            let chosen =
+                choices.workspaces(|id| form.all("workspace").any(|text| text == id.as_str()));
             let template = new_page(
                 &place,
                 api_key_form::typed(&form),
                 chosen,
-                offer.organization_scope,
-                facts.now,
+                choices.organization_scope,
+                visitor.now(),
             );
             let template = ApiKeyNewPage {
                 errors: shell::field_errors(refusal)?,
@@ -176,24 +157,15 @@ pub async fn create(
 pub async fn confirm_revoke(
     app: web::Data<App>,
     visitor: Visitor,
-    facts: Facts,
     path: web::Path<(String, String)>,
 ) -> Result<HttpResponse, PageError> {
     visitor.require()?;
     let id: ApiKeyId = parse_id(&path.1)?;
-    let (catalogue, now) = (Arc::clone(&app.catalogue), facts.now);
-    let question = move |snapshot: &mut Snapshot, organization: OrganizationId, person: UserId| {
-        let (key, ..) = api_keys::find(
-            snapshot,
-            &catalogue,
-            organization,
-            &KeyCaller::person(person),
-            MANAGE,
-            id,
-        )?;
-        api_keys::listed_key(snapshot, key, now)
+    let question = move |view: &mut View| {
+        let (key, _) = api_keys::find(view, Right::ApiKeysManage, id)?;
+        lists::listed_key(view, key)
     };
-    let (place, listed) = shell::ask(&app, &visitor, &path.0, question).await?;
+    let (place, listed) = shell::look(&app, &visitor, &path.0, question).await?;
     if listed.key.state == ApiKeyState::Revoked {
         return Ok(html::see_other(&list_path(place.organization.id)));
     }
@@ -210,21 +182,16 @@ pub async fn confirm_revoke(
 pub async fn revoke(
     app: web::Data<App>,
     visitor: Visitor,
-    facts: Facts,
     request: HttpRequest,
     path: web::Path<(String, String)>,
     payload: web::Payload,
 ) -> Result<HttpResponse, PageError> {
     let form = Form::read(&request, payload, app.config.server.max_body_bytes).await?;
     visitor.check_csrf(&form)?;
-    let (person, organization) = shell::enter(&app, &visitor, &path.0).await?;
+    let (_, organization) = shell::enter(&app, &visitor, &path.0).await?;
     let id: ApiKeyId = parse_id(&path.1)?;
-    let catalogue = Arc::clone(&app.catalogue);
-    app.store
-        .write(facts.now, move |tx| {
-            changes::revoke_as(tx, &catalogue, organization, person, id).map(Verdict::Done)
-        })
-        .await?;
+    let revoke = move |desk: &mut Desk| changes::revoke(desk, id);
+    shell::change(&app, &visitor, organization, revoke).await?;
     Ok(html::see_other(&list_path(organization)))
 }
 
@@ -329,45 +296,24 @@ fn status(listed: &ListedKey) -> ApiKeyStatus {
 }
 
 /// What this person may choose for a new key.
-struct Offer {
+struct Choices {
     workspaces: Vec<(WorkspaceId, String)>,
     organization_scope: bool,
 }
 
-impl Offer {
-    fn question(
-        app: &App,
-    ) -> impl FnOnce(&mut Snapshot, OrganizationId, UserId) -> Result<Self, Refusal> + Send + 'static
-    {
-        let catalogue = Arc::clone(&app.catalogue);
-        move |snapshot, organization, person| Self::read(snapshot, &catalogue, organization, person)
-    }
-
-    fn read(
-        snapshot: &mut Snapshot,
-        catalogue: &Catalogue,
-        organization: OrganizationId,
-        person: UserId,
-    ) -> Result<Self, Refusal> {
-        let admin = key_admins::key_admin(
-            snapshot,
-            catalogue,
-            organization,
-            &KeyCaller::person(person),
-            MANAGE,
-        )?;
-        let all = snapshot.list_workspaces(organization)?.into_iter();
-        let workspaces = all
-            .filter(|workspace| admin.workspaces.contains(&workspace.id))
-            .map(|workspace| (workspace.id, workspace.name))
-            .collect();
+impl Choices {
+    fn read(view: &mut View) -> Result<Self, Refusal> {
+        let places = KeyPlaces::some(view, Right::ApiKeysManage)?;
+        let workspaces = places.workspaces(view)?.into_iter();
         Ok(Self {
-            workspaces,
-            organization_scope: admin.is_organization_admin(),
+            workspaces: workspaces
+                .map(|workspace| (workspace.id, workspace.name))
+                .collect(),
+            organization_scope: places.is_everywhere(),
         })
     }
 
-    fn choices(&self, is_selected: impl Fn(WorkspaceId) -> bool) -> Vec<Choice> {
+    fn workspaces(&self, is_selected: impl Fn(WorkspaceId) -> bool) -> Vec<Choice> {
         let choice = |(id, name): &(WorkspaceId, String)| Choice {
             id: id.to_string(),
             name: name.clone(),
@@ -403,31 +349,21 @@ fn new_page(
 /// Mints the key and stores its digest.
 async fn make(
     app: &App,
+    visitor: &Visitor,
     place: &Place,
     form: &Form,
-    now: Timestamp,
 ) -> Result<(ApiKey, Plaintext), Refusal> {
     let wanted = api_key_form::parse(form)?;
     let keys = &app.config.keys;
     let (public_id, secret) = mint_key(&keys.prefix, keys.marker(wanted.environment));
-    let new = wanted.with_secret(Minted {
-        public_id,
-        digest: app.digester.digest(Purpose::ApiKey, secret.expose()),
-    });
-    let (config, organization, person) =
-        (Arc::clone(&app.config), place.organization.id, place.person);
-    let insert = move |tx: &mut store::Tx| -> Result<_, Refusal> {
-        let organization = tx
-            .find_organization(organization)?
-            .ok_or(Refusal::NotFound)?;
-        api_keys::create(tx, &config, &organization, person, new).map(Verdict::Done)
+    let digest = app.digester.digest(Purpose::ApiKey, secret.expose());
+    let new = NewApiKey {
+        secret: Some(Minted { public_id, digest }),
+        ..wanted
     };
-    Ok((
-        app.store
-            .write_organization(organization, now, insert)
-            .await?,
-        secret,
-    ))
+    let create = move |desk: &mut Desk| api_keys::create(desk, &new);
+    let key = shell::change(app, visitor, place.organization.id, create).await?;
+    Ok((key, secret))
 }
 
 fn created_page(app: &App, place: &Place, key: &ApiKey, secret: &Plaintext) -> ApiKeyCreatedPage {

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use crate::app::App;
+use crate::domain::desk::{Desk, View};
 use crate::domain::people::identities::{self, ELSEWHERE, Entrance};
 use crate::domain::people::members::SUSPENDED;
 use crate::domain::plans::plans;
 use crate::domain::{Refusal, ensure};
-use crate::store::Snapshot;
 use crate::store::organizations::Organization;
 use crate::store::sessions::Session;
+use crate::store::{Snapshot, Tx, Verdict};
 use crate::types::environment::Environment;
 use crate::types::id::{OrganizationId, UserId};
 use crate::types::state::{MemberState, OrganizationRole};
@@ -133,6 +134,58 @@ where
         },
         answer,
     ))
+}
+
+/// Asks one question about the organization named in the path, in one snapshot with what surrounds its page. The
+/// organizations of others are not found.
+pub async fn look<T, F>(
+    app: &App,
+    visitor: &Visitor,
+    organization: &str,
+    question: F,
+) -> Result<(Place, T), PageError>
+where
+    F: FnOnce(&mut View<'_, '_>) -> Result<T, Refusal> + Send + 'static,
+    T: Send + 'static,
+{
+    let (settings, asker, now) = (Arc::clone(&app.settings), visitor.asker()?, visitor.now());
+    let question = move |snapshot: &mut Snapshot, organization, _| {
+        question(&mut View {
+            snapshot,
+            settings: &settings,
+            organization,
+            asker: &asker,
+            now,
+        })
+    };
+    ask(app, visitor, organization, question).await
+}
+
+/// Changes something in the organization, behind its lock. The closure may run twice: it borrows what it captured.
+pub async fn change<T, F>(
+    app: &App,
+    visitor: &Visitor,
+    organization: OrganizationId,
+    mut change: F,
+) -> Result<T, Refusal>
+where
+    F: FnMut(&mut Desk<'_, '_>) -> Result<T, Refusal> + Send + 'static,
+    T: Send + 'static,
+{
+    let asker = visitor.asker().map_err(|_| Refusal::NotFound)?;
+    let settings = Arc::clone(&app.settings);
+    let write = move |tx: &mut Tx| {
+        let mut desk = Desk {
+            tx,
+            settings: &settings,
+            organization,
+            asker: &asker,
+        };
+        change(&mut desk).map(Verdict::Done)
+    };
+    app.store
+        .write_organization(organization, visitor.now(), write)
+        .await
 }
 
 /// Whether the session opens the organization: before every change that asks nothing else first.

@@ -14,6 +14,7 @@ use crate::crypto::format::{TokenKind, is_token};
 use crate::domain::clients::authorizations;
 use crate::domain::clients::clients::Client;
 use crate::store::{self, Tx, Verdict};
+use crate::types::event::Event;
 use crate::types::id::{AccessTokenId, AuthorizationId};
 use crate::types::time::Timestamp;
 use crate::web::facts::Facts;
@@ -115,7 +116,7 @@ fn end(
     tx.record(
         Some(authorization.organization_id),
         None,
-        "access_token.revoked",
+        Event::AccessTokenRevoked,
         token.id.as_str(),
         "revoked by the client",
     )

@@ -8,9 +8,13 @@ use actix_web::{HttpRequest, Route as Handler, web};
 use super::cors;
 use super::middleware::{method_not_allowed, not_found};
 use super::{assets, health, openapi};
-use crate::api::operation::{self, Operation, Rule};
+use crate::api::operation::{self, Operation, Or, Rule};
 use crate::config::{Alias, AliasError};
 use crate::domain::ensure;
+use crate::types::right::Right;
+use crate::web::facts::WithoutFacts;
+use crate::web::html::without_facts_page;
+use crate::web::problem::internal_error;
 use crate::{account, api, console, gateway, oauth, operator};
 
 /// Who may come in. The `guards` test tries every route as everybody and fails for one that is not in the table.
@@ -73,10 +77,19 @@ macro_rules! route {
     };
 }
 
+macro_rules! or {
+    () => {
+        None
+    };
+    ($or:ident) => {
+        Some(Or::$or)
+    };
+}
+
 /// `api::$noun::$verb`, for who holds one of the permissions.
 macro_rules! operation {
-    ($method:ident $path:literal, [$($needs:literal),+], $status:literal, $noun:ident::$verb:ident, $summary:literal) => {{
-        const RULE: Rule = Rule { handler: concat!(stringify!($noun), "::", stringify!($verb)), summary: $summary, needs: &[$($needs),+], status: $status };
+    ($method:ident $path:literal, [$($needs:ident),+] $(or $or:ident)?, $status:literal, $noun:ident::$verb:ident, $summary:literal) => {{
+        const RULE: Rule = Rule { handler: concat!(stringify!($noun), "::", stringify!($verb)), summary: $summary, needs: &[$(Right::$needs),+], or: or!($($or)?), status: $status };
         Route {
             method: Method::$method,
             path: $path,
@@ -116,108 +129,108 @@ pub fn table() -> Vec<Route> {
         route!(GET "/v1/docs", Anyone, "management", api::docs::page),
         route!(GET "/v1/docs/examples", Anyone, "management", openapi::examples),
         route!(GET "/v1/docs/{name}", Anyone, "management", api::docs::file),
-        operation!(GET "/v1/organizations", ["organization:read"], 200, organizations::list, "List organizations"),
-        operation!(GET "/v1/organizations/{id}", ["organization:read"], 200, organizations::get, "Read an organization"),
-        operation!(PUT "/v1/organizations/by-external-id/{external_id}", ["operator:organizations"], 200, provisioning::put_organization, "Create or change an organization by its external id"),
-        operation!(PATCH "/v1/organizations/{id}", ["organization:manage"], 200, organizations::change, "Change an organization"),
-        operation!(POST "/v1/organizations/{id}/suspend", ["operator:organizations"], 200, organizations::suspend, "Suspend an organization"),
-        operation!(POST "/v1/organizations/{id}/resume", ["operator:organizations"], 200, organizations::resume, "Resume a suspended organization"),
-        operation!(GET "/v1/organizations/{id}/dev-centre", ["organization:read"], 200, dev_centre::get, "Read whether the Dev Centre is switched on, and what switching it off suspends"),
-        operation!(PUT "/v1/organizations/{id}/dev-centre", ["organization:manage"], 200, dev_centre::put, "Switch the Dev Centre on or off"),
-        operation!(GET "/v1/organizations/{id}/production-access", ["organization:read"], 200, production_access::get, "Read where an organization stands with Production"),
-        operation!(POST "/v1/organizations/{id}/production-access", ["organization:manage"], 200, production_access::request, "Request access to Production"),
-        operation!(DELETE "/v1/organizations/{id}/production-access", ["organization:manage"], 200, production_access::cancel, "Take the request for Production back"),
-        operation!(PUT "/v1/organizations/{id}/production-access", ["operator:approvals"], 200, production_access::decide, "Approve, refuse or withdraw access to Production"),
-        operation!(GET "/v1/organizations/{id}/subscription", ["organization:read"], 200, subscriptions::get, "Read the subscription of an organization"),
-        operation!(PUT "/v1/organizations/{id}/subscription", ["operator:subscriptions"], 200, subscriptions::put, "Put an organization on a plan"),
-        operation!(PUT "/v1/subscriptions/by-external-id/{external_id}", ["operator:subscriptions"], 200, subscriptions::put_by_external_id, "Create or change a subscription by its external id"),
-        operation!(PUT "/v1/users/by-external-id/{external_id}", ["operator:organizations"], 200, users::put_by_external_id, "Create or change a person by their external id"),
-        operation!(POST "/v1/users/{id}/suspend", ["operator:organizations"], 200, users::suspend, "Suspend a person everywhere"),
-        operation!(POST "/v1/users/{id}/resume", ["operator:organizations"], 200, users::resume, "Resume a suspended person"),
-        operation!(POST "/v1/provisioning", ["operator:organizations"], 200, provisioning::bulk, "Create or change organizations with their workspaces, users and subscriptions"),
-        operation!(GET "/v1/plans", ["organization:read", "operator:read"], 200, plans::list, "List the plans"),
-        operation!(PUT "/v1/workspaces/by-external-id/{external_id}", ["operator:organizations"], 200, provisioning::put_workspace, "Create or change a workspace by its external id"),
-        operation!(GET "/v1/workspaces", ["organization:read", "workspaces:manage"], 200, workspaces::list, "List workspaces"),
-        operation!(POST "/v1/workspaces", ["workspaces:manage"], 201, workspaces::create, "Create a workspace"),
-        operation!(GET "/v1/workspaces/{id}", ["organization:read", "workspaces:manage"], 200, workspaces::get, "Read a workspace"),
-        operation!(PATCH "/v1/workspaces/{id}", ["workspaces:manage"], 200, workspaces::change, "Change a workspace"),
-        operation!(DELETE "/v1/workspaces/{id}", ["workspaces:manage"], 204, workspaces::delete, "Delete a workspace"),
-        operation!(GET "/v1/api-keys", ["api_keys:read"], 200, api_keys::list, "List API keys"),
-        operation!(POST "/v1/api-keys", ["api_keys:manage"], 201, api_keys::create, "Create an API key"),
-        operation!(GET "/v1/api-keys/workspaces", ["api_keys:read"], 200, api_keys::workspaces, "Tell which keys reach which workspace"),
-        operation!(POST "/v1/api-keys/bulk-revoke", ["api_keys:manage"], 200, api_key_life::bulk_revoke, "Revoke many API keys, or the tokens of an application"),
-        operation!(GET "/v1/api-keys/{id}", ["api_keys:read"], 200, api_keys::get, "Read an API key"),
-        operation!(PATCH "/v1/api-keys/{id}", ["api_keys:manage"], 200, api_keys::change, "Change or narrow an API key"),
-        operation!(DELETE "/v1/api-keys/{id}", ["api_keys:manage", "itself"], 204, api_keys::delete, "Revoke an API key"),
-        operation!(POST "/v1/api-keys/{id}/rotate", ["api_keys:manage", "itself"], 201, api_key_life::rotate, "Rotate an API key"),
-        operation!(POST "/v1/api-keys/{id}/secrets/{secret}/revoke", ["api_keys:manage"], 200, api_key_life::revoke_secret, "End one secret of an API key"),
-        operation!(POST "/v1/api-keys/{id}/pause", ["api_keys:manage"], 200, api_key_life::pause, "Pause an API key"),
-        operation!(POST "/v1/api-keys/{id}/resume", ["api_keys:manage"], 200, api_key_life::resume, "Resume an API key"),
-        operation!(POST "/v1/api-keys/{id}/simulate", ["api_keys:manage"], 200, api_key_life::simulate, "Let a Sandbox key play dead"),
-        operation!(DELETE "/v1/api-keys/{id}/simulate", ["api_keys:manage"], 200, api_key_life::stop_simulation, "End a simulation"),
-        operation!(POST "/v1/api-keys/{id}/transfer", ["api_keys:manage"], 201, api_key_transfers::offer, "Offer an API key to another owner"),
-        operation!(GET "/v1/api-key-transfers", ["api_keys:read"], 200, api_key_transfers::list, "List offers of API keys"),
-        operation!(GET "/v1/api-key-transfers/{id}", ["api_keys:read"], 200, api_key_transfers::get, "Read an offer of an API key"),
-        operation!(POST "/v1/api-key-transfers/{id}/accept", ["api_keys:manage"], 201, api_key_transfers::accept, "Take an offered API key, with a new secret"),
-        operation!(POST "/v1/api-key-transfers/{id}/decline", ["api_keys:manage"], 200, api_key_transfers::decline, "Decline an offered API key"),
-        operation!(DELETE "/v1/api-key-transfers/{id}", ["api_keys:manage"], 200, api_key_transfers::withdraw, "Withdraw an offer of an API key"),
-        operation!(GET "/v1/api-keys/{id}/hand-over", ["api_keys:manage"], 200, hand_overs::list, "List the hand-over links of an API key"),
-        operation!(POST "/v1/api-keys/{id}/hand-over", ["api_keys:manage"], 201, hand_overs::create, "Make a one-time link to a secret of an API key"),
-        operation!(DELETE "/v1/api-keys/{id}/hand-over", ["api_keys:manage"], 204, hand_overs::delete, "End the hand-over link of an API key"),
-        operation!(GET "/v1/api-key-requests", ["api_keys:read", "member"], 200, api_key_requests::list, "List requests for API keys"),
-        operation!(POST "/v1/api-key-requests", ["api_keys:manage", "member"], 201, api_key_requests::create, "Ask for an API key"),
-        operation!(GET "/v1/api-key-requests/{id}", ["api_keys:read", "member"], 200, api_key_requests::get, "Read a request for an API key"),
-        operation!(DELETE "/v1/api-key-requests/{id}", ["api_keys:manage", "member"], 204, api_key_requests::delete, "Withdraw a request for an API key"),
-        operation!(POST "/v1/api-key-requests/{id}/approve", ["api_keys:manage", "member"], 200, api_key_requests::approve, "Approve a request for an API key"),
-        operation!(POST "/v1/api-key-requests/{id}/refuse", ["api_keys:manage", "member"], 200, api_key_requests::refuse, "Refuse a request for an API key"),
-        operation!(POST "/v1/api-key-requests/{id}/collect", ["api_keys:manage", "member"], 201, api_key_requests::collect, "Collect the secret of a requested API key"),
+        operation!(GET "/v1/organizations", [OrganizationRead], 200, organizations::list, "List organizations"),
+        operation!(GET "/v1/organizations/{id}", [OrganizationRead], 200, organizations::get, "Read an organization"),
+        operation!(PUT "/v1/organizations/by-external-id/{external_id}", [OperatorOrganizations], 200, provisioning::put_organization, "Create or change an organization by its external id"),
+        operation!(PATCH "/v1/organizations/{id}", [OrganizationManage], 200, organizations::change, "Change an organization"),
+        operation!(POST "/v1/organizations/{id}/suspend", [OperatorOrganizations], 200, organizations::suspend, "Suspend an organization"),
+        operation!(POST "/v1/organizations/{id}/resume", [OperatorOrganizations], 200, organizations::resume, "Resume a suspended organization"),
+        operation!(GET "/v1/organizations/{id}/dev-centre", [OrganizationRead], 200, dev_centre::get, "Read whether the Dev Centre is switched on, and what switching it off suspends"),
+        operation!(PUT "/v1/organizations/{id}/dev-centre", [OrganizationManage], 200, dev_centre::put, "Switch the Dev Centre on or off"),
+        operation!(GET "/v1/organizations/{id}/production-access", [OrganizationRead], 200, production_access::get, "Read where an organization stands with Production"),
+        operation!(POST "/v1/organizations/{id}/production-access", [OrganizationManage], 200, production_access::request, "Request access to Production"),
+        operation!(DELETE "/v1/organizations/{id}/production-access", [OrganizationManage], 200, production_access::cancel, "Take the request for Production back"),
+        operation!(PUT "/v1/organizations/{id}/production-access", [OperatorApprovals], 200, production_access::decide, "Approve, refuse or withdraw access to Production"),
+        operation!(GET "/v1/organizations/{id}/subscription", [OrganizationRead], 200, subscriptions::get, "Read the subscription of an organization"),
+        operation!(PUT "/v1/organizations/{id}/subscription", [OperatorSubscriptions], 200, subscriptions::put, "Put an organization on a plan"),
+        operation!(PUT "/v1/subscriptions/by-external-id/{external_id}", [OperatorSubscriptions], 200, subscriptions::put_by_external_id, "Create or change a subscription by its external id"),
+        operation!(PUT "/v1/users/by-external-id/{external_id}", [OperatorOrganizations], 200, users::put_by_external_id, "Create or change a person by their external id"),
+        operation!(POST "/v1/users/{id}/suspend", [OperatorOrganizations], 200, users::suspend, "Suspend a person everywhere"),
+        operation!(POST "/v1/users/{id}/resume", [OperatorOrganizations], 200, users::resume, "Resume a suspended person"),
+        operation!(POST "/v1/provisioning", [OperatorOrganizations], 200, provisioning::bulk, "Create or change organizations with their workspaces, users and subscriptions"),
+        operation!(GET "/v1/plans", [OrganizationRead, OperatorRead], 200, plans::list, "List the plans"),
+        operation!(PUT "/v1/workspaces/by-external-id/{external_id}", [OperatorOrganizations], 200, provisioning::put_workspace, "Create or change a workspace by its external id"),
+        operation!(GET "/v1/workspaces", [OrganizationRead, WorkspacesManage], 200, workspaces::list, "List workspaces"),
+        operation!(POST "/v1/workspaces", [WorkspacesManage], 201, workspaces::create, "Create a workspace"),
+        operation!(GET "/v1/workspaces/{id}", [OrganizationRead, WorkspacesManage], 200, workspaces::get, "Read a workspace"),
+        operation!(PATCH "/v1/workspaces/{id}", [WorkspacesManage], 200, workspaces::change, "Change a workspace"),
+        operation!(DELETE "/v1/workspaces/{id}", [WorkspacesManage], 204, workspaces::delete, "Delete a workspace"),
+        operation!(GET "/v1/api-keys", [ApiKeysRead], 200, api_keys::list, "List API keys"),
+        operation!(POST "/v1/api-keys", [ApiKeysManage], 201, api_keys::create, "Create an API key"),
+        operation!(GET "/v1/api-keys/workspaces", [ApiKeysRead], 200, api_keys::workspaces, "Tell which keys reach which workspace"),
+        operation!(POST "/v1/api-keys/bulk-revoke", [ApiKeysManage], 200, api_key_life::bulk_revoke, "Revoke many API keys, or the tokens of an application"),
+        operation!(GET "/v1/api-keys/{id}", [ApiKeysRead], 200, api_keys::get, "Read an API key"),
+        operation!(PATCH "/v1/api-keys/{id}", [ApiKeysManage], 200, api_keys::change, "Change or narrow an API key"),
+        operation!(DELETE "/v1/api-keys/{id}", [ApiKeysManage] or Itself, 204, api_keys::delete, "Revoke an API key"),
+        operation!(POST "/v1/api-keys/{id}/rotate", [ApiKeysManage] or Itself, 201, api_key_life::rotate, "Rotate an API key"),
+        operation!(POST "/v1/api-keys/{id}/secrets/{secret}/revoke", [ApiKeysManage], 200, api_key_life::revoke_secret, "End one secret of an API key"),
+        operation!(POST "/v1/api-keys/{id}/pause", [ApiKeysManage], 200, api_key_life::pause, "Pause an API key"),
+        operation!(POST "/v1/api-keys/{id}/resume", [ApiKeysManage], 200, api_key_life::resume, "Resume an API key"),
+        operation!(POST "/v1/api-keys/{id}/simulate", [ApiKeysManage], 200, api_key_life::simulate, "Let a Sandbox key play dead"),
+        operation!(DELETE "/v1/api-keys/{id}/simulate", [ApiKeysManage], 200, api_key_life::stop_simulation, "End a simulation"),
+        operation!(POST "/v1/api-keys/{id}/transfer", [ApiKeysManage], 201, api_key_transfers::offer, "Offer an API key to another owner"),
+        operation!(GET "/v1/api-key-transfers", [ApiKeysRead], 200, api_key_transfers::list, "List offers of API keys"),
+        operation!(GET "/v1/api-key-transfers/{id}", [ApiKeysRead], 200, api_key_transfers::get, "Read an offer of an API key"),
+        operation!(POST "/v1/api-key-transfers/{id}/accept", [ApiKeysManage], 201, api_key_transfers::accept, "Take an offered API key, with a new secret"),
+        operation!(POST "/v1/api-key-transfers/{id}/decline", [ApiKeysManage], 200, api_key_transfers::decline, "Decline an offered API key"),
+        operation!(DELETE "/v1/api-key-transfers/{id}", [ApiKeysManage], 200, api_key_transfers::withdraw, "Withdraw an offer of an API key"),
+        operation!(GET "/v1/api-keys/{id}/hand-over", [ApiKeysManage], 200, hand_overs::list, "List the hand-over links of an API key"),
+        operation!(POST "/v1/api-keys/{id}/hand-over", [ApiKeysManage], 201, hand_overs::create, "Make a one-time link to a secret of an API key"),
+        operation!(DELETE "/v1/api-keys/{id}/hand-over", [ApiKeysManage], 204, hand_overs::delete, "End the hand-over link of an API key"),
+        operation!(GET "/v1/api-key-requests", [ApiKeysRead] or Member, 200, api_key_requests::list, "List requests for API keys"),
+        operation!(POST "/v1/api-key-requests", [ApiKeysManage] or Member, 201, api_key_requests::create, "Ask for an API key"),
+        operation!(GET "/v1/api-key-requests/{id}", [ApiKeysRead] or Member, 200, api_key_requests::get, "Read a request for an API key"),
+        operation!(DELETE "/v1/api-key-requests/{id}", [ApiKeysManage] or Member, 204, api_key_requests::delete, "Withdraw a request for an API key"),
+        operation!(POST "/v1/api-key-requests/{id}/approve", [ApiKeysManage] or Member, 200, api_key_requests::approve, "Approve a request for an API key"),
+        operation!(POST "/v1/api-key-requests/{id}/refuse", [ApiKeysManage] or Member, 200, api_key_requests::refuse, "Refuse a request for an API key"),
+        operation!(POST "/v1/api-key-requests/{id}/collect", [ApiKeysManage] or Member, 201, api_key_requests::collect, "Collect the secret of a requested API key"),
         route!(GET "/hand-over/{token}", Anyone, "hand-over", account::hand_over::show),
         route!(POST "/hand-over/{token}", Anyone, "hand-over", account::hand_over::collect),
-        operation!(GET "/v1/domains", ["domains:read"], 200, domains::list, "List domains"),
-        operation!(POST "/v1/domains", ["domains:manage"], 201, domains::create, "Add a domain"),
-        operation!(GET "/v1/domains/{id}", ["domains:read"], 200, domains::get, "Read a domain"),
-        operation!(PATCH "/v1/domains/{id}", ["domains:manage"], 200, domains::change, "Change a domain"),
-        operation!(DELETE "/v1/domains/{id}", ["domains:manage"], 204, domains::delete, "Remove a domain"),
-        operation!(POST "/v1/domains/{id}/check", ["domains:manage"], 200, domains::check, "Look for a domain's record now"),
-        operation!(GET "/v1/applications", ["applications:read"], 200, applications::list, "List applications"),
-        operation!(POST "/v1/applications", ["applications:manage"], 201, applications::create, "Create an application"),
-        operation!(GET "/v1/applications/{id}", ["applications:read"], 200, applications::get, "Read an application"),
-        operation!(PATCH "/v1/applications/{id}", ["applications:manage"], 200, applications::change, "Change an application"),
-        operation!(DELETE "/v1/applications/{id}", ["applications:manage"], 204, applications::delete, "Delete an application"),
-        operation!(POST "/v1/applications/{id}/secrets", ["applications:manage"], 201, application_secrets::create, "Create a secret"),
-        operation!(DELETE "/v1/applications/{id}/secrets/{secret}", ["applications:manage"], 204, application_secrets::delete, "Revoke a secret"),
-        operation!(POST "/v1/applications/{id}/request-approval", ["applications:manage"], 200, application_approval::request, "Ask that other organizations may use it"),
-        operation!(POST "/v1/applications/{id}/approve", ["operator:approvals"], 200, application_approval::approve, "Approve an application"),
-        operation!(POST "/v1/applications/{id}/refuse", ["operator:approvals"], 200, application_approval::refuse, "Refuse an application, or take its approval back"),
-        operation!(POST "/v1/applications/{id}/stop", ["operator:approvals"], 200, application_approval::stop, "Stop an application everywhere"),
-        operation!(POST "/v1/applications/{id}/resume", ["operator:approvals"], 200, application_approval::resume, "Let a stopped application go on"),
-        operation!(GET "/v1/workspaces/{id}/members", ["members:read"], 200, members::list_of_workspace, "List a workspace's members"),
-        operation!(PUT "/v1/workspaces/{id}/members/{user}", ["members:manage"], 204, members::put_role, "Give a member a role in a workspace"),
-        operation!(DELETE "/v1/workspaces/{id}/members/{user}", ["members:manage"], 204, members::leave_workspace, "Remove a member from a workspace"),
-        operation!(GET "/v1/members", ["members:read"], 200, members::list, "List members"),
-        operation!(GET "/v1/members/{id}", ["members:read"], 200, members::get, "Read a member"),
-        operation!(PATCH "/v1/members/{id}", ["members:manage"], 200, members::change, "Change a member"),
-        operation!(DELETE "/v1/members/{id}", ["members:manage"], 200, members::delete, "Remove a member"),
-        operation!(GET "/v1/members/{id}/departure", ["members:manage"], 200, members::departure, "See what stops when a member leaves"),
-        operation!(GET "/v1/service-accounts", ["members:read"], 200, service_accounts::list, "List service accounts"),
-        operation!(POST "/v1/service-accounts", ["members:manage"], 201, service_accounts::create, "Create a service account"),
-        operation!(GET "/v1/service-accounts/{id}", ["members:read"], 200, service_accounts::get, "Read a service account"),
-        operation!(PATCH "/v1/service-accounts/{id}", ["members:manage"], 200, service_accounts::change, "Change a service account"),
-        operation!(DELETE "/v1/service-accounts/{id}", ["members:manage"], 200, service_accounts::delete, "Delete a service account"),
-        operation!(GET "/v1/roles", ["members:read", "roles:manage"], 200, roles::list, "List the organization's own roles"),
-        operation!(POST "/v1/roles", ["roles:manage"], 201, roles::create, "Create a role"),
-        operation!(GET "/v1/roles/{id}", ["members:read", "roles:manage"], 200, roles::get, "Read a role"),
-        operation!(PATCH "/v1/roles/{id}", ["roles:manage"], 200, roles::change, "Change a role"),
-        operation!(DELETE "/v1/roles/{id}", ["roles:manage"], 204, roles::delete, "Delete a role"),
-        operation!(GET "/v1/invitations", ["members:read"], 200, invitations::list, "List invitations"),
-        operation!(POST "/v1/invitations", ["members:manage"], 201, invitations::create, "Invite somebody"),
-        operation!(GET "/v1/invitations/{id}", ["members:read"], 200, invitations::get, "Read an invitation"),
-        operation!(POST "/v1/invitations/{id}/resend", ["members:manage"], 200, invitations::resend, "Make a new link for an invitation"),
-        operation!(DELETE "/v1/invitations/{id}", ["members:manage"], 204, invitations::delete, "Revoke an invitation"),
-        operation!(GET "/v1/join-requests", ["members:read"], 200, join_requests::list, "List requests to join"),
-        operation!(GET "/v1/join-requests/{id}", ["members:read"], 200, join_requests::get, "Read a request to join"),
-        operation!(POST "/v1/join-requests/{id}/approve", ["members:manage"], 200, join_requests::approve, "Approve a request to join"),
-        operation!(POST "/v1/join-requests/{id}/refuse", ["members:manage"], 200, join_requests::refuse, "Refuse a request to join"),
+        operation!(GET "/v1/domains", [DomainsRead], 200, domains::list, "List domains"),
+        operation!(POST "/v1/domains", [DomainsManage], 201, domains::create, "Add a domain"),
+        operation!(GET "/v1/domains/{id}", [DomainsRead], 200, domains::get, "Read a domain"),
+        operation!(PATCH "/v1/domains/{id}", [DomainsManage], 200, domains::change, "Change a domain"),
+        operation!(DELETE "/v1/domains/{id}", [DomainsManage], 204, domains::delete, "Remove a domain"),
+        operation!(POST "/v1/domains/{id}/check", [DomainsManage], 200, domains::check, "Look for a domain's record now"),
+        operation!(GET "/v1/applications", [ApplicationsRead], 200, applications::list, "List applications"),
+        operation!(POST "/v1/applications", [ApplicationsManage], 201, applications::create, "Create an application"),
+        operation!(GET "/v1/applications/{id}", [ApplicationsRead], 200, applications::get, "Read an application"),
+        operation!(PATCH "/v1/applications/{id}", [ApplicationsManage], 200, applications::change, "Change an application"),
+        operation!(DELETE "/v1/applications/{id}", [ApplicationsManage], 204, applications::delete, "Delete an application"),
+        operation!(POST "/v1/applications/{id}/secrets", [ApplicationsManage], 201, application_secrets::create, "Create a secret"),
+        operation!(DELETE "/v1/applications/{id}/secrets/{secret}", [ApplicationsManage], 204, application_secrets::delete, "Revoke a secret"),
+        operation!(POST "/v1/applications/{id}/request-approval", [ApplicationsManage], 200, application_approval::request, "Ask that other organizations may use it"),
+        operation!(POST "/v1/applications/{id}/approve", [OperatorApprovals], 200, application_approval::approve, "Approve an application"),
+        operation!(POST "/v1/applications/{id}/refuse", [OperatorApprovals], 200, application_approval::refuse, "Refuse an application, or take its approval back"),
+        operation!(POST "/v1/applications/{id}/stop", [OperatorApprovals], 200, application_approval::stop, "Stop an application everywhere"),
+        operation!(POST "/v1/applications/{id}/resume", [OperatorApprovals], 200, application_approval::resume, "Let a stopped application go on"),
+        operation!(GET "/v1/workspaces/{id}/members", [MembersRead], 200, members::list_of_workspace, "List a workspace's members"),
+        operation!(PUT "/v1/workspaces/{id}/members/{user}", [MembersManage], 204, members::put_role, "Give a member a role in a workspace"),
+        operation!(DELETE "/v1/workspaces/{id}/members/{user}", [MembersManage], 204, members::leave_workspace, "Remove a member from a workspace"),
+        operation!(GET "/v1/members", [MembersRead], 200, members::list, "List members"),
+        operation!(GET "/v1/members/{id}", [MembersRead], 200, members::get, "Read a member"),
+        operation!(PATCH "/v1/members/{id}", [MembersManage], 200, members::change, "Change a member"),
+        operation!(DELETE "/v1/members/{id}", [MembersManage], 200, members::delete, "Remove a member"),
+        operation!(GET "/v1/members/{id}/departure", [MembersManage], 200, members::departure, "See what stops when a member leaves"),
+        operation!(GET "/v1/service-accounts", [MembersRead], 200, service_accounts::list, "List service accounts"),
+        operation!(POST "/v1/service-accounts", [MembersManage], 201, service_accounts::create, "Create a service account"),
+        operation!(GET "/v1/service-accounts/{id}", [MembersRead], 200, service_accounts::get, "Read a service account"),
+        operation!(PATCH "/v1/service-accounts/{id}", [MembersManage], 200, service_accounts::change, "Change a service account"),
+        operation!(DELETE "/v1/service-accounts/{id}", [MembersManage], 200, service_accounts::delete, "Delete a service account"),
+        operation!(GET "/v1/roles", [MembersRead, RolesManage], 200, roles::list, "List the organization's own roles"),
+        operation!(POST "/v1/roles", [RolesManage], 201, roles::create, "Create a role"),
+        operation!(GET "/v1/roles/{id}", [MembersRead, RolesManage], 200, roles::get, "Read a role"),
+        operation!(PATCH "/v1/roles/{id}", [RolesManage], 200, roles::change, "Change a role"),
+        operation!(DELETE "/v1/roles/{id}", [RolesManage], 204, roles::delete, "Delete a role"),
+        operation!(GET "/v1/invitations", [MembersRead], 200, invitations::list, "List invitations"),
+        operation!(POST "/v1/invitations", [MembersManage], 201, invitations::create, "Invite somebody"),
+        operation!(GET "/v1/invitations/{id}", [MembersRead], 200, invitations::get, "Read an invitation"),
+        operation!(POST "/v1/invitations/{id}/resend", [MembersManage], 200, invitations::resend, "Make a new link for an invitation"),
+        operation!(DELETE "/v1/invitations/{id}", [MembersManage], 204, invitations::delete, "Revoke an invitation"),
+        operation!(GET "/v1/join-requests", [MembersRead], 200, join_requests::list, "List requests to join"),
+        operation!(GET "/v1/join-requests/{id}", [MembersRead], 200, join_requests::get, "Read a request to join"),
+        operation!(POST "/v1/join-requests/{id}/approve", [MembersManage], 200, join_requests::approve, "Approve a request to join"),
+        operation!(POST "/v1/join-requests/{id}/refuse", [MembersManage], 200, join_requests::refuse, "Refuse a request to join"),
         route!(GET "/", Anyone, "account", account::home::show),
         route!(GET "/login", Anyone, "account", account::sign_in::form),
         route!(POST "/login", Anyone, "account", account::sign_in::submit),
@@ -355,7 +368,9 @@ pub fn configure(config: &mut web::ServiceConfig, aliases: &[Alias]) {
         let resource = routes
             .iter()
             .fold(web::resource(path), |resource, route| {
-                resource.route((route.handler)())
+                resource
+                    .app_data(without_facts(route.path))
+                    .route((route.handler)())
             })
             .default_service(other);
         if any_origin {
@@ -366,5 +381,22 @@ pub fn configure(config: &mut web::ServiceConfig, aliases: &[Alias]) {
             config.service(resource);
         }
     }
-    config.default_service(web::to(not_found));
+    config
+        .app_data(WithoutFacts(without_facts_page))
+        .default_service(web::to(not_found));
+}
+
+/// How the door behind a path says that a request cannot be answered.
+fn without_facts(path: &str) -> WithoutFacts {
+    let starts_with = |starts: &[&str]| starts.iter().any(|start| path.starts_with(start));
+    if starts_with(&["/oauth2/authorize", "/v1/docs"]) {
+        return WithoutFacts(without_facts_page);
+    }
+    if starts_with(&["/oauth2/"]) {
+        return WithoutFacts(|| oauth::error::without_facts().respond());
+    }
+    if starts_with(&["/v1/", "/.well-known/", "/healthz", "/readyz", "/metrics"]) {
+        return WithoutFacts(|| internal_error().respond_without_facts());
+    }
+    WithoutFacts(without_facts_page)
 }

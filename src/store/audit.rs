@@ -5,6 +5,7 @@ use diesel::{ExpressionMethods, Insertable, QueryDsl, Queryable, Selectable, Sel
 use super::schema::audit_events;
 use super::statements::{ReadDsl, WriteDsl};
 use super::{Error, Snapshot, Tx};
+use crate::types::event::Event;
 use crate::types::id::{AuditEventId, OrganizationId, UserId};
 use crate::types::time::Timestamp;
 
@@ -53,7 +54,7 @@ impl Tx<'_> {
         &mut self,
         organization: Option<OrganizationId>,
         actor: Option<UserId>,
-        event: &str,
+        event: Event,
         subject: &str,
         detail: &str,
     ) -> Result<(), Error> {
@@ -61,7 +62,7 @@ impl Tx<'_> {
             id: AuditEventId::generate(self.now),
             organization_id: organization,
             actor_id: actor,
-            event: event.to_owned(),
+            event: event.as_str().to_owned(),
             subject_id: subject.to_owned(),
             detail: detail.to_owned(),
             created_at: self.now,

@@ -46,6 +46,17 @@ impl Snapshot<'_> {
         })
     }
 
+    /// The token that acts as this service account; revoked and expired ones, too.
+    pub fn find_operator_token_of(&mut self, user: UserId) -> Result<Option<OperatorToken>, Error> {
+        let of_user = operator_tokens::table.filter(operator_tokens::user_id.eq(user));
+        self.run(|conn| {
+            of_user
+                .select(OperatorToken::as_select())
+                .first(conn)
+                .optional()
+        })
+    }
+
     /// The newest first, revoked ones too, at most `most`.
     pub fn list_operator_tokens(&mut self, most: i64) -> Result<Vec<OperatorToken>, Error> {
         let newest_first = operator_tokens::table

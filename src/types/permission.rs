@@ -29,6 +29,11 @@ impl PermissionSet {
         self.0 & !other.0 == 0
     }
 
+    /// Whether `held` holds what this set asks for; nobody holds what asks for nothing.
+    pub fn is_held_in(self, held: Self) -> bool {
+        !self.is_empty() && self.is_subset_of(held)
+    }
+
     pub fn is_empty(self) -> bool {
         self.0 == 0
     }

@@ -23,8 +23,10 @@ use crate::app::App;
 use crate::crypto::digest::Purpose;
 use crate::domain::ensure;
 use crate::domain::people::sessions::{self, SignedIn};
+use crate::domain::rights::asker::Asker;
 use crate::store::Verdict;
 use crate::types::text::random_base62;
+use crate::types::time::Timestamp;
 
 /// 43 base62 characters hold 256 random bits.
 const TOKEN_CHARACTERS: usize = 43;
@@ -38,6 +40,7 @@ pub struct Visitor {
     secure: bool,
     csrf: String,
     path: String,
+    now: Timestamp,
     /// The address is in `[operations] allowed_networks`.
     in_operations: bool,
 }
@@ -45,6 +48,22 @@ pub struct Visitor {
 impl Visitor {
     pub fn signed_in(&self) -> Option<&SignedIn> {
         self.signed_in.as_ref()
+    }
+
+    /// The instant of the request.
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// Who asks: the person, confined as the session is.
+    pub fn asker(&self) -> Result<Asker, PageError> {
+        let person = self.require()?;
+        Ok(Asker::session(person.user.id, person.session.confined_to))
+    }
+
+    /// Who asks on the operator's pages.
+    pub fn operator(&self) -> Result<Asker, PageError> {
+        Ok(Asker::operator(self.require_operator()?.user.id))
     }
 
     /// The person, or the way to the sign-in page and back here.
@@ -212,7 +231,7 @@ async fn recognize(request: &HttpRequest) -> Result<Visitor, PageError> {
         .map(|data| Arc::clone(data))
         .ok_or(PageError::NotFound)?;
     refuse_foreign_origin(request.headers(), app.issuer.as_str())?;
-    let facts = Facts::of(request);
+    let facts = Facts::of(request).ok_or(PageError::WithoutFacts)?;
     let secure = app.issuer.is_secure();
     let presented = Presented::of(request, secure);
     let in_operations = app.config.operations.allows(facts.address);
@@ -232,6 +251,7 @@ async fn recognize(request: &HttpRequest) -> Result<Visitor, PageError> {
             secure,
             csrf,
             path,
+            now: facts.now,
             in_operations,
         };
         request.extensions_mut().insert(account_menu(&visitor)?);
@@ -249,6 +269,7 @@ async fn recognize(request: &HttpRequest) -> Result<Visitor, PageError> {
         secure,
         csrf,
         path,
+        now: facts.now,
         in_operations,
     })
 }

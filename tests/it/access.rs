@@ -1,12 +1,15 @@
 //! The intersection (DESIGN §3): licence ∩ role held now ∩ scopes ∩ level, evaluated at every check, never copied.
 
+mod askers;
 mod factors;
 mod walk;
 
 use std::collections::BTreeSet;
 
-use countersign::domain::keys::api_keys::{self, KeyStatus, ListFilter};
+use countersign::domain::desk::View;
+use countersign::domain::keys::lists::{self, KeyStatus, ListFilter};
 use countersign::domain::people::accounts;
+use countersign::domain::rights::asker::Asker;
 use countersign::types::environment::Environment;
 use countersign::types::id::{UserId, WorkspaceId};
 use countersign::types::state::{
@@ -15,6 +18,7 @@ use countersign::types::state::{
 use serde_json::{Value, json};
 
 use crate::databases::{TestDatabase, both_databases};
+use crate::people::at_view;
 use crate::server::Server;
 use crate::tenants::{self, Key, admin, join_workspace, key, member};
 
@@ -258,23 +262,11 @@ async fn a_removed_owners_keys_stop_and_coming_back_does_not_revive_them(db: Tes
     assert_eq!(code(&server, &new).await, "valid");
     // the Dev Centre says the same of the old one
     let (listed, planted_admin) = (old.clone(), admin(&server).await);
-    let (catalogue, now) = (
-        std::sync::Arc::clone(&server.app.catalogue),
-        server.clock.now(),
-    );
-    let list = move |snapshot: &mut countersign::store::Snapshot<'_>| {
-        let by = countersign::domain::rights::key_admins::KeyCaller::person(planted_admin);
-        api_keys::list(
-            snapshot,
-            &catalogue,
-            organization,
-            &by,
-            &ListFilter::default(),
-            (None, 99),
-            now,
-        )
-    };
-    let keys = server.app.store.read(list).await.expect("a list");
+    let list = |view: &mut View| lists::list(view, &ListFilter::default(), None, 99);
+    let asker = Asker::person(planted_admin);
+    let keys = at_view(&server, organization, asker, list)
+        .await
+        .expect("a list");
     let deactivated = KeyStatus::Stored(ApiKeyState::Deactivated);
     assert!(
         keys.iter()

@@ -15,6 +15,7 @@ use std::time::Duration;
 use countersign::store::{
     Conn, Database, Error, ExclusiveError, OpenError, Store, Subject, Verdict, migrate,
 };
+use countersign::types::event::Event;
 use countersign::types::id::OrganizationId;
 use diesel::connection::SimpleConnection;
 use diesel::sql_types::Text;
@@ -62,7 +63,13 @@ impl Ledger {
         let rule = [Rule::Done, Rule::Refused, Rule::RollsBack, Rule::Swallows][number % 4];
         let (failed, inserted) = channel();
         let answer = store.write(NOW, move |tx| {
-            let recorded = tx.record(None, None, "event", &number.to_string(), &"x".repeat(bytes));
+            let recorded = tx.record(
+                None,
+                None,
+                Event::RoleCreated,
+                &number.to_string(),
+                &"x".repeat(bytes),
+            );
             if recorded.is_err() {
                 failed.send(()).expect("the test listens");
             }
@@ -651,7 +658,7 @@ fn writes_until_it_is_killed() {
         let writer = async || loop {
             let number = next.fetch_add(1, Ordering::SeqCst);
             write(&store, move |tx| {
-                tx.record(None, None, "event", &number.to_string(), "")
+                tx.record(None, None, Event::RoleCreated, &number.to_string(), "")
             })
             .await
             .expect("written");
@@ -679,7 +686,8 @@ async fn count_runs(store: &Store) -> (Result<(), Error>, usize) {
     let counted = Arc::clone(&runs);
     let answer = store.transact(NOW, move |tx| {
         counted.fetch_add(1, Ordering::SeqCst);
-        tx.record(None, None, "event", "1", "").map(Verdict::Done)
+        tx.record(None, None, Event::RoleCreated, "1", "")
+            .map(Verdict::Done)
     });
     (answer.await, runs.load(Ordering::SeqCst))
 }
@@ -713,11 +721,16 @@ fn a_write_is_run_again_only_when_another_transaction_was_in_its_way() {
                 matches!(answer, Err(Error::Unavailable(_))),
                 "{error}: {answer:?}"
             );
-            assert_eq!((runs, db.count_events("event")), (expected, 0), "{error}");
+            assert_eq!(
+                (runs, db.count_events(Event::RoleCreated.as_str())),
+                (expected, 0),
+                "{error}"
+            );
         }
         let answer: Result<(), Error> = store
             .write(NOW, |tx| {
-                tx.record(None, None, "event", "1", "").map(Verdict::Done)
+                tx.record(None, None, Event::RoleCreated, "1", "")
+                    .map(Verdict::Done)
             })
             .await;
         assert!(matches!(answer, Err(Error::Unavailable(_))));
@@ -728,7 +741,7 @@ fn a_write_is_run_again_only_when_another_transaction_was_in_its_way() {
             "IMMEDIATE",
         );
         assert_eq!(count_runs(&store).await, (Ok(()), 3));
-        assert_eq!(db.count_events("event"), 1, "done once");
+        assert_eq!(db.count_events(Event::RoleCreated.as_str()), 1, "done once");
     });
 }
 

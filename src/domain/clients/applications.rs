@@ -3,7 +3,7 @@
 use crate::config::{ADMIN_ROLE, Config};
 use crate::domain::clients::settings::{self, Settings};
 use crate::domain::lifecycle::departures;
-use crate::domain::plans::plans;
+use crate::domain::plans::open;
 use crate::domain::rights::caller::Caller;
 use crate::domain::{Refusal, ensure};
 use crate::store;
@@ -12,13 +12,13 @@ use crate::store::applications::{Application, OwnApplicationFilter};
 use crate::store::organizations::Organization;
 use crate::store::{Snapshot, Tx};
 use crate::types::environment::Environment;
+use crate::types::event::Event;
 use crate::types::grant_types::GrantTypes;
 use crate::types::id::{ApplicationId, OrganizationId, UserId};
 use crate::types::redirect_uri::RedirectUri;
 use crate::types::scope::Scopes;
 use crate::types::state::{
     AccessTokenFormat, ApplicationState, Approval, ClientType, Licence, MemberState,
-    OrganizationState,
 };
 use crate::types::time::Timestamp;
 
@@ -148,7 +148,15 @@ pub fn create(
     ensure_manager(tx, organization.id, creator)?;
     let settings = new.settings().check(config, new.client_type, false)?;
     let now = tx.now;
-    plans::ensure_open(tx, config, organization, new.environment, now)?;
+    open::ensure_open(
+        tx,
+        &config
+            .catalogue()
+            .map_err(|error| Refusal::Blocked(error.to_string()))?,
+        organization,
+        new.environment,
+        now,
+    )?;
     let cap = config.keys.max_applications_per_organization;
     let full = format!(
         "This organization has reached its limit of {cap} applications. Delete one that is not needed any more."
@@ -174,7 +182,7 @@ pub fn create(
     tx.record(
         Some(organization.id),
         Some(creator.user),
-        "application.created",
+        Event::ApplicationCreated,
         application.id.as_str(),
         application.environment.as_str(),
     )?;
@@ -312,14 +320,6 @@ pub fn role(
         .map(|(_, role)| role))
 }
 
-pub fn ensure_not_suspended(snapshot: &mut Snapshot, id: OrganizationId) -> Result<(), Refusal> {
-    let organization = snapshot.find_organization(id)?.ok_or(Refusal::NotFound)?;
-    ensure(
-        organization.state == OrganizationState::Active,
-        Refusal::Blocked(plans::SUSPENDED.to_owned()),
-    )
-}
-
 /// Ends the application, its codes and its tokens at once; one that is deleted already stays so.
 pub fn delete(
     tx: &mut Tx,
@@ -342,7 +342,7 @@ pub fn delete(
                 tx.record(
                     Some(organization),
                     Some(caller.user),
-                    "application.deleted",
+                    Event::ApplicationDeleted,
                     id.as_str(),
                     "",
                 )?;

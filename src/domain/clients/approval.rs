@@ -10,6 +10,7 @@ use crate::domain::{Refusal, ensure};
 use crate::store::applications::{Application, ApplicationFilter};
 use crate::store::{Error, Snapshot, Tx};
 use crate::types::environment::Environment;
+use crate::types::event::Event;
 use crate::types::id::{ApplicationId, OrganizationId, UserId};
 use crate::types::redirect_uri::RedirectUri;
 use crate::types::state::{ApplicationState, Approval, UserState};
@@ -140,7 +141,7 @@ pub fn request(
         &application,
         Approval::Requested,
         None,
-        "application.approval_requested",
+        Event::ApplicationApprovalRequested,
     )
 }
 
@@ -155,7 +156,7 @@ pub fn approve(tx: &mut Tx, operator: impl Into<Caller>, id: ApplicationId) -> R
         &application,
         Approval::Approved,
         None,
-        "application.approved",
+        Event::ApplicationApproved,
     )
 }
 
@@ -184,7 +185,7 @@ pub fn refuse(
         &application,
         Approval::Refused,
         Some(&reason),
-        "application.refused",
+        Event::ApplicationRefused,
     )
 }
 
@@ -201,7 +202,7 @@ fn decide(
     application: &Application,
     to: Approval,
     reason: Option<&str>,
-    event: &str,
+    event: Event,
 ) -> Result<(), Refusal> {
     if application.approval == to {
         return Ok(());
@@ -235,9 +236,9 @@ pub fn set_verified(
     }
     tx.set_application_verified(&application, verified)?;
     let event = if verified {
-        "application.verified"
+        Event::ApplicationVerified
     } else {
-        "application.unverified"
+        Event::ApplicationUnverified
     };
     Ok(tx.record(
         Some(application.organization_id),
@@ -262,9 +263,9 @@ pub fn set_first_party(
     }
     tx.set_application_first_party(&application, first_party)?;
     let event = if first_party {
-        "application.first_party"
+        Event::ApplicationFirstParty
     } else {
-        "application.third_party"
+        Event::ApplicationThirdParty
     };
     Ok(tx.record(
         Some(application.organization_id),
@@ -291,7 +292,7 @@ pub fn stop(
         tx.record(
             Some(application.organization_id),
             Some(operator.user),
-            "application.stopped",
+            Event::ApplicationStopped,
             id.as_str(),
             &reason,
         )?;
@@ -308,7 +309,7 @@ pub fn resume(tx: &mut Tx, operator: impl Into<Caller>, id: ApplicationId) -> Re
         tx.record(
             Some(application.organization_id),
             Some(operator.user),
-            "application.resumed",
+            Event::ApplicationResumed,
             id.as_str(),
             "",
         )?;

@@ -12,6 +12,7 @@ use crate::store::applications::Application;
 use crate::store::authorizations::Authorization;
 use crate::store::tokens::{AccessToken, RefreshToken};
 use crate::store::{Error, Tx};
+use crate::types::event::Event;
 use crate::types::grant_types::GrantType;
 use crate::types::id::{AccessTokenId, AuthorizationId, RefreshTokenId, UserId, WorkspaceId};
 use crate::types::resource::Resources;
@@ -257,7 +258,7 @@ pub fn end(tx: &mut Tx, authorization: &Authorization, because: &str) -> Result<
     tx.record(
         Some(authorization.organization_id),
         None,
-        "authorization.revoked",
+        Event::AuthorizationRevoked,
         authorization.id.as_str(),
         because,
     )

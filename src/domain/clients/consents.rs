@@ -22,6 +22,7 @@ use crate::store::organizations::Organization;
 use crate::store::sessions::Session;
 use crate::store::workspaces::Workspace;
 use crate::store::{Error, Snapshot, Tx};
+use crate::types::event::Event;
 use crate::types::id::{AuthorizationId, ConsentId, OrganizationId, UserId, WorkspaceId};
 use crate::types::scope::Scopes;
 use crate::types::state::{
@@ -223,7 +224,7 @@ fn remember(
     tx.record(
         Some(choice.organization),
         Some(choice.user),
-        "consent.given",
+        Event::ConsentGiven,
         consent.id.as_str(),
         client.application.id.as_str(),
     )?;
@@ -363,7 +364,7 @@ fn authorize(
     tx.record(
         Some(organization),
         Some(consent.user_id),
-        "authorization.allowed",
+        Event::AuthorizationAllowed,
         authorization.id.as_str(),
         application.as_str(),
     )?;
@@ -422,7 +423,7 @@ pub fn deny(tx: &mut Tx, request: &AuthorizationRequest, user: UserId) -> Result
     Ok(tx.record(
         None,
         Some(user),
-        "authorization.denied",
+        Event::AuthorizationDenied,
         request.application_id.as_str(),
         "",
     )?)
@@ -545,7 +546,7 @@ pub fn revoke(tx: &mut Tx, user: UserId, id: ConsentId) -> Result<(), Refusal> {
     Ok(tx.record(
         Some(consent.organization_id),
         Some(user),
-        "consent.revoked",
+        Event::ConsentRevoked,
         id.as_str(),
         consent.application_id.as_str(),
     )?)

@@ -14,6 +14,7 @@ use crate::domain::clients::authorizations::end;
 use crate::store::authorizations::Authorization;
 use crate::store::tokens::RefreshToken;
 use crate::store::{Error, Tx};
+use crate::types::event::Event;
 use crate::types::state::RefreshTokenState;
 use crate::types::time::Timestamp;
 
@@ -95,7 +96,7 @@ fn replace(
     tx.record(
         Some(authorization.organization_id),
         None,
-        "refresh_token.replaced",
+        Event::RefreshTokenReplaced,
         live.id.as_str(),
         "the answer that carried it was lost",
     )?;
@@ -108,7 +109,7 @@ fn stolen(tx: &mut Tx, authorization: &Authorization, token: &RefreshToken) -> R
     tx.record(
         Some(authorization.organization_id),
         None,
-        "refresh_token.reused",
+        Event::RefreshTokenReused,
         token.id.as_str(),
         reason,
     )?;

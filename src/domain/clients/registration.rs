@@ -10,7 +10,7 @@ use crate::domain::clients::applications::{self, NewApplication, RefreshPolicy};
 use crate::domain::clients::authorizations;
 use crate::domain::clients::client_metadata::{ClientMetadata, MetadataError, Offer};
 use crate::domain::clients::settings;
-use crate::domain::plans::plans;
+use crate::domain::plans::open;
 use crate::domain::{Refusal, ensure};
 use crate::store;
 use crate::store::application_secrets::NewSecret;
@@ -20,6 +20,7 @@ use crate::store::registration_tokens::RegistrationToken;
 use crate::store::registrations::Registration;
 use crate::store::{Snapshot, Tx};
 use crate::types::environment::Environment;
+use crate::types::event::Event;
 use crate::types::id::{ApplicationId, OrganizationId, RegistrationTokenId, UserId};
 use crate::types::state::{
     AccessTokenFormat, ClientType, MemberState, OrganizationState, RegistrationTokenState,
@@ -163,7 +164,15 @@ fn ensure_open(
     environment: Environment,
     now: Timestamp,
 ) -> Result<(), RegistrationError> {
-    match plans::ensure_open(snapshot, config, organization, environment, now) {
+    match open::ensure_open(
+        snapshot,
+        &config
+            .catalogue()
+            .map_err(|error| Refusal::Blocked(error.to_string()))?,
+        organization,
+        environment,
+        now,
+    ) {
         Ok(_) => Ok(()),
         Err(refused @ (Refusal::Blocked(_) | Refusal::Locked(_))) => {
             Err(RegistrationError::Blocked(refused.to_string()))
@@ -376,7 +385,7 @@ fn insert(
     tx.record(
         Some(registrant.organization),
         None,
-        "application.registered",
+        Event::ApplicationRegistered,
         application.id.as_str(),
         &by,
     )?;
@@ -494,7 +503,7 @@ pub fn update(
     tx.record(
         Some(application.organization_id),
         None,
-        "application.changed",
+        Event::ApplicationChanged,
         id.as_str(),
         "by its registration access token",
     )?;
@@ -561,7 +570,7 @@ fn ended(
     tx.record(
         Some(organization),
         None,
-        "application.deleted",
+        Event::ApplicationDeleted,
         id.as_str(),
         because,
     )

@@ -5,13 +5,14 @@
 use crate::config::Config;
 use crate::crypto::digest::Digest;
 use crate::domain::clients::applications;
-use crate::domain::plans::plans;
+use crate::domain::plans::open;
 use crate::domain::{Refusal, ensure};
 use crate::store;
 use crate::store::organizations::Organization;
 use crate::store::registration_tokens::RegistrationToken;
 use crate::store::{Snapshot, Tx};
 use crate::types::environment::Environment;
+use crate::types::event::Event;
 use crate::types::id::{OrganizationId, RegistrationTokenId, UserId};
 use crate::types::state::RegistrationTokenState;
 use crate::types::text::parse_text;
@@ -66,7 +67,15 @@ pub fn create(
     applications::ensure_admin(tx, organization.id, creator)?;
     let name = check(config, &new, tx.now)?;
     let now = tx.now;
-    plans::ensure_open(tx, config, organization, new.environment, now)?;
+    open::ensure_open(
+        tx,
+        &config
+            .catalogue()
+            .map_err(|error| Refusal::Blocked(error.to_string()))?,
+        organization,
+        new.environment,
+        now,
+    )?;
     let count = tx
         .list_registration_tokens(organization.id, MOST_TOKENS)?
         .len();
@@ -94,7 +103,7 @@ pub fn create(
     tx.record(
         Some(organization.id),
         Some(creator),
-        "registration_token.created",
+        Event::RegistrationTokenCreated,
         token.id.as_str(),
         token.environment.as_str(),
     )?;
@@ -130,7 +139,7 @@ pub fn revoke(
         Ok(()) => Ok(tx.record(
             Some(organization),
             Some(user),
-            "registration_token.revoked",
+            Event::RegistrationTokenRevoked,
             id.as_str(),
             "",
         )?),

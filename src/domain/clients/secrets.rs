@@ -4,11 +4,13 @@
 //! way to end it. Both are counted behind the organization's lock.
 
 use crate::domain::clients::applications;
+use crate::domain::plans::open;
 use crate::domain::rights::caller::Caller;
 use crate::domain::{Refusal, ensure};
 use crate::store::Tx;
 use crate::store::application_secrets::NewSecret;
 use crate::store::applications::Application;
+use crate::types::event::Event;
 use crate::types::id::{ApplicationId, ClientSecretId, OrganizationId};
 use crate::types::state::{ClientType, SecretState};
 
@@ -33,7 +35,7 @@ pub fn create(
 ) -> Result<(Application, ClientSecretId), Refusal> {
     let caller = caller.into();
     applications::ensure_manager(tx, organization, caller)?;
-    applications::ensure_not_suspended(tx, organization)?;
+    open::ensure_not_suspended(tx, organization)?;
     let application = applications::find_own(tx, organization, id)?;
     let confidential = application.client_type == ClientType::Confidential;
     ensure(
@@ -49,7 +51,7 @@ pub fn create(
             tx.record(
                 Some(organization),
                 Some(caller.user),
-                "application_secret.revoked",
+                Event::ApplicationSecretRevoked,
                 old.id.as_str(),
                 id.as_str(),
             )?;
@@ -62,7 +64,7 @@ pub fn create(
     tx.record(
         Some(organization),
         Some(caller.user),
-        "application_secret.created",
+        Event::ApplicationSecretCreated,
         made.as_str(),
         id.as_str(),
     )?;
@@ -95,7 +97,7 @@ pub fn revoke(
     Ok(tx.record(
         Some(organization),
         Some(caller.user),
-        "application_secret.revoked",
+        Event::ApplicationSecretRevoked,
         secret.as_str(),
         id.as_str(),
     )?)

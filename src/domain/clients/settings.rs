@@ -9,11 +9,13 @@ use crate::domain::clients::applications::{self, RefreshPolicy};
 use crate::domain::clients::authorizations;
 use crate::domain::clients::clients;
 use crate::domain::people::accounts;
+use crate::domain::plans::open;
 use crate::domain::rights::caller::Caller;
-use crate::domain::rights::rights;
+use crate::domain::rights::old_rights as rights;
 use crate::domain::{Refusal, ensure};
 use crate::store::applications::Application;
 use crate::store::{Error, Snapshot, Tx};
+use crate::types::event::Event;
 use crate::types::grant_types::{GrantType, GrantTypes};
 use crate::types::id::{ApplicationId, OrganizationId, UserId};
 use crate::types::redirect_uri::RedirectUri;
@@ -164,7 +166,7 @@ pub fn change(
 ) -> Result<Application, Refusal> {
     let caller = caller.into();
     applications::ensure_manager(tx, organization, caller)?;
-    applications::ensure_not_suspended(tx, organization)?;
+    open::ensure_not_suspended(tx, organization)?;
     let before = applications::find_own(tx, organization, id)?;
     let wanted = wanted.check(config, before.client_type, before.first_party)?;
     let uris = tx.list_redirect_uris(id)?;
@@ -199,7 +201,7 @@ pub fn change(
     tx.record(
         Some(organization),
         Some(caller.user),
-        "application.changed",
+        Event::ApplicationChanged,
         id.as_str(),
         &changed.join(" "),
     )?;

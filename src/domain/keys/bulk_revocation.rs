@@ -1,13 +1,14 @@
 //! Many keys end in one step, after an incident (A4): by owner, workspace, age or disuse; or the tokens of an application.
 
-use crate::config::Catalogue;
-use crate::domain::keys::api_keys::is_unused_since;
+use crate::domain::desk::Desk;
 use crate::domain::keys::changes;
-use crate::domain::rights::key_admins::{self, KeyCaller, MANAGE};
+use crate::domain::keys::lists::is_unused_since;
+use crate::domain::keys::places::KeyPlaces;
 use crate::domain::{Refusal, ensure};
-use crate::store::Tx;
 use crate::store::api_keys::{ApiKey, ApiKeyFilter};
-use crate::types::id::{ApiKeyId, ApplicationId, OrganizationId, UserId, WorkspaceId};
+use crate::types::event::Event;
+use crate::types::id::{ApiKeyId, ApplicationId, UserId, WorkspaceId};
+use crate::types::right::Right;
 use crate::types::time::Timestamp;
 
 /// Rows that are read at once.
@@ -24,6 +25,15 @@ pub struct Which {
     pub application: Option<ApplicationId>,
 }
 
+impl Which {
+    fn has_condition_of_keys(&self) -> bool {
+        self.owner.is_some()
+            || self.workspace.is_some()
+            || self.created_before.is_some()
+            || self.unused_since.is_some()
+    }
+}
+
 /// What was revoked, or would be.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Revoked {
@@ -33,48 +43,31 @@ pub struct Revoked {
 }
 
 /// Runs in one transaction, behind the organization's lock. `dry_run` only tells.
-pub fn revoke(
-    tx: &mut Tx,
-    catalogue: &Catalogue,
-    organization: OrganizationId,
-    by: &KeyCaller,
-    which: &Which,
-    dry_run: bool,
-) -> Result<Revoked, Refusal> {
-    let of_keys = which.owner.is_some()
-        || which.workspace.is_some()
-        || which.created_before.is_some()
-        || which.unused_since.is_some();
+pub fn revoke(desk: &mut Desk, which: &Which, dry_run: bool) -> Result<Revoked, Refusal> {
+    let of_keys = which.has_condition_of_keys();
     match which.application {
         Some(_) if of_keys => Err(Refusal::field(
             "application",
             "stands alone: its tokens have no other condition",
         )),
-        Some(application) => revoke_tokens(tx, catalogue, organization, by, application, dry_run),
+        Some(application) => revoke_tokens(desk, application, dry_run),
         None => {
             ensure(
                 of_keys,
                 Refusal::field("owner", "Name at least one condition."),
             )?;
-            revoke_keys(tx, catalogue, organization, by, which, dry_run)
+            revoke_keys(desk, which, dry_run)
         }
     }
 }
 
-fn revoke_keys(
-    tx: &mut Tx,
-    catalogue: &Catalogue,
-    organization: OrganizationId,
-    by: &KeyCaller,
-    which: &Which,
-    dry_run: bool,
-) -> Result<Revoked, Refusal> {
-    let admin = key_admins::key_admin(tx, catalogue, organization, by, MANAGE)?;
+fn revoke_keys(desk: &mut Desk, which: &Which, dry_run: bool) -> Result<Revoked, Refusal> {
+    let places = KeyPlaces::some(&mut desk.view(), Right::ApiKeysManage)?;
     let rows = ApiKeyFilter {
         owner: which.owner,
         workspace: which.workspace,
         live: true,
-        only: admin.only(),
+        only: places.only(),
         ..ApiKeyFilter::default()
     };
     let is_meant = |key: &ApiKey| {
@@ -88,62 +81,54 @@ fn revoke_keys(
     let mut revoked = Revoked::default();
     let mut after = None;
     loop {
-        let batch = tx.list_api_keys_page(organization, &rows, after, BATCH)?;
+        let batch = desk
+            .tx
+            .list_api_keys_page(desk.organization, &rows, after, BATCH)?;
         let Some(last) = batch.last().map(|key| (key.created_at, key.id)) else {
             break;
         };
         after = Some(last);
         for key in batch.iter().filter(|key| is_meant(key)) {
             if !dry_run {
-                changes::revoke_one(tx, key, by.user(), "in bulk")?;
+                changes::revoke_one(desk.tx, key, desk.asker.user, "in bulk")?;
             }
             revoked.api_keys.push(key.id);
         }
     }
     if !dry_run {
         let detail = format!("{} API keys", revoked.api_keys.len());
-        tx.record(
-            Some(organization),
-            Some(by.user()),
-            "api_keys.bulk_revoked",
-            organization.as_str(),
-            &detail,
-        )?;
+        let organization = desk.organization;
+        desk.record(Event::ApiKeysBulkRevoked, organization.as_str(), &detail)?;
     }
     Ok(revoked)
 }
 
 /// Consents stay: a person may use the application again.
 fn revoke_tokens(
-    tx: &mut Tx,
-    catalogue: &Catalogue,
-    organization: OrganizationId,
-    by: &KeyCaller,
+    desk: &mut Desk,
     application: ApplicationId,
     dry_run: bool,
 ) -> Result<Revoked, Refusal> {
-    let admin = key_admins::key_admin(tx, catalogue, organization, by, MANAGE)?;
+    let places = KeyPlaces::some(&mut desk.view(), Right::ApiKeysManage)?;
     ensure(
-        admin.is_organization_admin(),
+        places.is_everywhere(),
         Refusal::admin_only("Tokens of an application are revoked by an organization admin."),
     )?;
-    let live = tx.list_live_authorizations(organization, application)?;
-    let own = tx
+    let live = desk
+        .tx
+        .list_live_authorizations(desk.organization, application)?;
+    let own = desk
+        .tx
         .find_application(application)?
-        .is_some_and(|application| application.organization_id == organization);
+        .is_some_and(|application| application.organization_id == desk.organization);
     ensure(own || !live.is_empty(), Refusal::NotFound)?;
     if !dry_run {
         for authorization in &live {
-            tx.revoke_authorization(authorization, "bulk revocation")?;
+            desk.tx
+                .revoke_authorization(authorization, "bulk revocation")?;
         }
         let detail = format!("{} authorizations", live.len());
-        tx.record(
-            Some(organization),
-            Some(by.user()),
-            "tokens.bulk_revoked",
-            application.as_str(),
-            &detail,
-        )?;
+        desk.record(Event::TokensBulkRevoked, application.as_str(), &detail)?;
     }
     Ok(Revoked {
         api_keys: Vec::new(),

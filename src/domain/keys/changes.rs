@@ -1,13 +1,14 @@
 //! What may become of a key: other words, less reach, a pause, an end. A key's scope, permission and expiry only ever narrow.
 
-use crate::config::{Catalogue, Config};
+use crate::domain::desk::Desk;
 use crate::domain::keys::api_keys::{self, check_texts};
-use crate::domain::rights::caller::Caller;
-use crate::domain::rights::key_admins::{KeyCaller, MANAGE};
 use crate::domain::{Refusal, ensure};
 use crate::store::api_keys::ApiKey;
 use crate::store::{self, Tx};
-use crate::types::id::{ApiKeyId, OrganizationId, UserId, WorkspaceId};
+use crate::types::event::Event;
+use crate::types::id::{ApiKeyId, UserId, WorkspaceId};
+use crate::types::refusal_code::RefusalCode;
+use crate::types::right::Right;
 use crate::types::state::{ApiKeyState, PermissionLevel, ReachKind};
 use crate::types::time::Timestamp;
 
@@ -25,74 +26,61 @@ pub struct KeyChange {
 
 fn widens(what: &str) -> Refusal {
     Refusal::Coded(
-        "only_narrows",
+        RefusalCode::OnlyNarrows,
         format!("{what} Create another key for more."),
     )
 }
 
 /// Changes words, or narrows. Runs behind the organization's lock.
-pub fn change(
-    tx: &mut Tx,
-    config: &Config,
-    organization: OrganizationId,
-    by: &KeyCaller,
-    id: ApiKeyId,
-    wanted: KeyChange,
-) -> Result<ApiKey, Refusal> {
-    let catalogue = config
-        .catalogue()
-        .map_err(|error| Refusal::Blocked(error.to_string()))?;
-    let (before, _, named) = api_keys::find(tx, &catalogue, organization, by, MANAGE, id)?;
+pub fn change(desk: &mut Desk, id: ApiKeyId, wanted: &KeyChange) -> Result<ApiKey, Refusal> {
+    let (before, named) = api_keys::find(&mut desk.view(), Right::ApiKeysManage, id)?;
     ensure(
         before.state != ApiKeyState::Revoked,
         Refusal::Coded(
-            "key_revoked",
+            RefusalCode::KeyRevoked,
             "A revoked key does not change any more.".to_owned(),
         ),
     )?;
     let name = wanted.name.as_ref().unwrap_or(&before.name);
     let description = wanted.description.as_ref().unwrap_or(&before.description);
-    let (name, description) = check_texts(config.keys.key_name, name, description)?;
+    let (name, description) = check_texts(desk.settings.keys.key_name, name, description)?;
     let mut after = ApiKey {
         name,
         description,
         ..before.clone()
     };
-    narrow_switches(&mut after, &wanted)?;
+    narrow_switches(&mut after, wanted)?;
     if let Some(end) = wanted.expires_at {
-        ensure(
-            end > tx.now,
-            Refusal::field("expires_at", "must be in the future"),
-        )?;
-        narrow_expiry(&mut after, end)?;
+        narrow_expiry(&mut after, end, desk.now())?;
     }
     let workspaces = wanted
         .workspaces
+        .as_ref()
         .map(|wanted| narrow_reach(&mut after, &named, wanted))
         .transpose()?;
     if let Some(workspaces) = &workspaces {
         for id in workspaces {
-            tx.find_workspace(organization, *id)?.ok_or_else(|| {
-                Refusal::field("workspaces", "Choose workspaces of this organization.")
-            })?;
+            desk.tx
+                .find_workspace(desk.organization, *id)?
+                .ok_or_else(|| {
+                    Refusal::field("workspaces", "Choose workspaces of this organization.")
+                })?;
         }
         if before.reach == ReachKind::Organization {
-            api_keys::ensure_workspace_room(tx, config, workspaces)?;
+            api_keys::ensure_workspace_room(desk, workspaces)?;
         }
     }
-    tx.change_api_key(&after, workspaces.as_deref())?;
-    tx.record(
-        Some(organization),
-        Some(by.user()),
-        "api_key.changed",
-        id.as_str(),
-        &after.name,
-    )?;
+    desk.tx.change_api_key(&after, workspaces.as_deref())?;
+    desk.record(Event::ApiKeyChanged, id.as_str(), &after.name)?;
     Ok(after)
 }
 
-/// An earlier end; a key that ends never gets an end.
-pub fn narrow_expiry(key: &mut ApiKey, end: Timestamp) -> Result<(), Refusal> {
+/// An earlier end, which is still to come.
+pub fn narrow_expiry(key: &mut ApiKey, end: Timestamp, now: Timestamp) -> Result<(), Refusal> {
+    ensure(
+        end > now,
+        Refusal::field("expires_at", "must be in the future"),
+    )?;
     ensure(
         key.expires_at.is_none_or(|before| end <= before),
         widens("An expiry only ever comes earlier."),
@@ -130,8 +118,9 @@ fn narrow_switches(key: &mut ApiKey, wanted: &KeyChange) -> Result<(), Refusal> 
 fn narrow_reach(
     key: &mut ApiKey,
     named: &[WorkspaceId],
-    mut wanted: Vec<WorkspaceId>,
+    wanted: &[WorkspaceId],
 ) -> Result<Vec<WorkspaceId>, Refusal> {
+    let mut wanted = wanted.to_vec();
     wanted.sort_unstable();
     wanted.dedup();
     ensure(
@@ -151,30 +140,21 @@ fn narrow_reach(
 }
 
 /// Revokes at once and for good; one that is revoked already stays so.
-pub fn revoke(
-    tx: &mut Tx,
-    catalogue: &Catalogue,
-    organization: OrganizationId,
-    by: &KeyCaller,
-    id: ApiKeyId,
-) -> Result<ApiKey, Refusal> {
-    let (key, ..) = api_keys::find(tx, catalogue, organization, by, MANAGE, id)?;
-    revoke_one(tx, &key, by.user(), "")?;
-    Ok(key)
+pub fn revoke(desk: &mut Desk, id: ApiKeyId) -> Result<(), Refusal> {
+    let key = api_keys::find_managed(desk, id)?;
+    revoke_one(desk.tx, &key, desk.asker.user, "")
 }
 
 /// A key ends itself: who holds its secret may do that.
-pub fn revoke_itself(
-    tx: &mut Tx,
-    organization: OrganizationId,
-    id: ApiKeyId,
-) -> Result<(), Refusal> {
-    let key = tx
-        .find_api_key(organization, id)?
+pub fn revoke_itself(desk: &mut Desk, id: ApiKeyId) -> Result<(), Refusal> {
+    let key = desk
+        .tx
+        .find_api_key(desk.organization, id)?
         .ok_or(Refusal::NotFound)?;
-    revoke_one(tx, &key, key.owner_id, "by itself")
+    revoke_one(desk.tx, &key, key.owner_id, "by itself")
 }
 
+/// For a rule that has asked whether the key may end.
 pub fn revoke_one(tx: &mut Tx, key: &ApiKey, by: UserId, detail: &str) -> Result<(), Refusal> {
     if key.state == ApiKeyState::Revoked {
         return Ok(());
@@ -183,7 +163,7 @@ pub fn revoke_one(tx: &mut Tx, key: &ApiKey, by: UserId, detail: &str) -> Result
         Ok(()) => Ok(tx.record(
             Some(key.organization_id),
             Some(by),
-            "api_key.revoked",
+            Event::ApiKeyRevoked,
             key.id.as_str(),
             detail,
         )?),
@@ -194,84 +174,39 @@ pub fn revoke_one(tx: &mut Tx, key: &ApiKey, by: UserId, detail: &str) -> Result
 }
 
 /// Stops the key until it is resumed (A3).
-pub fn pause(
-    tx: &mut Tx,
-    catalogue: &Catalogue,
-    organization: OrganizationId,
-    by: &KeyCaller,
-    id: ApiKeyId,
-) -> Result<ApiKey, Refusal> {
-    toggle(
-        tx,
-        catalogue,
-        organization,
-        by,
-        id,
-        (ApiKeyState::Active, ApiKeyState::Paused),
-        "api_key.paused",
-    )
+pub fn pause(desk: &mut Desk, id: ApiKeyId) -> Result<ApiKey, Refusal> {
+    let (from, to) = (ApiKeyState::Active, ApiKeyState::Paused);
+    toggle(desk, id, (from, to), Event::ApiKeyPaused)
 }
 
-pub fn resume(
-    tx: &mut Tx,
-    catalogue: &Catalogue,
-    organization: OrganizationId,
-    by: &KeyCaller,
-    id: ApiKeyId,
-) -> Result<ApiKey, Refusal> {
-    toggle(
-        tx,
-        catalogue,
-        organization,
-        by,
-        id,
-        (ApiKeyState::Paused, ApiKeyState::Active),
-        "api_key.resumed",
-    )
+pub fn resume(desk: &mut Desk, id: ApiKeyId) -> Result<ApiKey, Refusal> {
+    let (from, to) = (ApiKeyState::Paused, ApiKeyState::Active);
+    toggle(desk, id, (from, to), Event::ApiKeyResumed)
 }
 
 fn toggle(
-    tx: &mut Tx,
-    catalogue: &Catalogue,
-    organization: OrganizationId,
-    by: &KeyCaller,
+    desk: &mut Desk,
     id: ApiKeyId,
     (from, to): (ApiKeyState, ApiKeyState),
-    event: &str,
+    event: Event,
 ) -> Result<ApiKey, Refusal> {
-    let (key, ..) = api_keys::find(tx, catalogue, organization, by, MANAGE, id)?;
+    let key = api_keys::find_managed(desk, id)?;
     if key.state != to {
         let wrong = format!(
             "The key is {}: only one that is {from} becomes {to}.",
             key.state
         );
-        ensure(key.state == from, Refusal::Coded("wrong_state", wrong))?;
-        tx.change_api_key_state(organization, id, from, to, None)?;
-        tx.record(Some(organization), Some(by.user()), event, id.as_str(), "")?;
+        ensure(
+            key.state == from,
+            Refusal::Coded(RefusalCode::WrongState, wrong),
+        )?;
+        desk.tx
+            .change_api_key_state(desk.organization, id, from, to, None)?;
+        desk.record(event, id.as_str(), "")?;
     }
     Ok(ApiKey {
         state: to,
         state_reason: None,
         ..key
     })
-}
-
-/// For the console, whose person asks with nothing in between.
-pub fn revoke_as(
-    tx: &mut Tx,
-    catalogue: &Catalogue,
-    organization: OrganizationId,
-    user: UserId,
-    id: ApiKeyId,
-) -> Result<ApiKey, Refusal> {
-    revoke(
-        tx,
-        catalogue,
-        organization,
-        &KeyCaller {
-            caller: Caller::person(user),
-            within: None,
-        },
-        id,
-    )
 }

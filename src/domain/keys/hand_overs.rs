@@ -3,18 +3,24 @@
 //! Invariants: the secret is made when the link is used and shown to whoever has both the link and the address it is bound to;
 //! the admin never sees it. A link works once, for a bounded time, and only while its maker manages the key.
 
-use crate::config::Catalogue;
 use crate::crypto::digest::Digest;
+use crate::domain::desk::{Desk, View};
 use crate::domain::keys::api_keys::{self, Minted};
+use crate::domain::keys::lists;
+use crate::domain::keys::places;
 use crate::domain::keys::requests;
 use crate::domain::keys::rotation::{self, MOST_GRACE_SECONDS};
-use crate::domain::rights::key_admins::{self, KeyCaller, MANAGE};
+use crate::domain::rights::asker::Asker;
+use crate::domain::settings::Settings;
 use crate::domain::{Refusal, ensure};
 use crate::store::api_keys::ApiKey;
 use crate::store::hand_overs::HandOver;
 use crate::store::{Snapshot, Tx};
 use crate::types::email::Mailbox;
-use crate::types::id::{ApiKeyId, HandOverId, OrganizationId, WorkspaceId};
+use crate::types::event::Event;
+use crate::types::id::{ApiKeyId, HandOverId, OrganizationId};
+use crate::types::refusal_code::RefusalCode;
+use crate::types::right::Right;
 use crate::types::state::{ApiKeyState, HandOverState, OrganizationState};
 use crate::types::time::Timestamp;
 
@@ -35,9 +41,9 @@ pub struct NewHandOver {
     pub digest: Digest,
 }
 
-/// What the link's page tells.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Standing {
+/// Whether a link opens now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LinkStatus {
     Open,
     Used,
     Expired,
@@ -45,10 +51,10 @@ pub enum Standing {
     Void,
 }
 
-/// What the link is for.
+/// A link as its page shows it.
 #[derive(Debug, Clone)]
-pub struct Shown {
-    pub standing: Standing,
+pub struct HandOverLink {
+    pub status: LinkStatus,
     pub organization: OrganizationId,
     pub organization_name: String,
     pub key: ApiKey,
@@ -62,15 +68,8 @@ pub enum Tried {
 }
 
 /// Makes a link; an open one of the same key ends. Runs behind the organization's lock.
-pub fn create(
-    tx: &mut Tx,
-    catalogue: &Catalogue,
-    organization: OrganizationId,
-    by: &KeyCaller,
-    id: ApiKeyId,
-    new: NewHandOver,
-) -> Result<HandOver, Refusal> {
-    let (key, ..) = api_keys::find(tx, catalogue, organization, by, MANAGE, id)?;
+pub fn create(desk: &mut Desk, id: ApiKeyId, new: &NewHandOver) -> Result<HandOver, Refusal> {
+    let key = api_keys::find_managed(desk, id)?;
     let email = Mailbox::parse(&new.email)
         .map_err(|error| Refusal::field("email", error.to_string()))?
         .account_key();
@@ -84,42 +83,40 @@ pub fn create(
         grace.contains(&new.grace_seconds),
         Refusal::field("grace_seconds", "must be 0 to 604800 (7 days)"),
     )?;
-    let now = tx.now;
+    let now = desk.now();
     ensure(
         can_be_handed(&key, now),
         Refusal::Coded(
-            "wrong_state",
+            RefusalCode::WrongState,
             "Only a key that lives, or waits to be collected, is handed over.".to_owned(),
         ),
     )?;
     let asked = "The secret of a requested key is for the member who asked.";
     let waits_for_member =
-        key.state == ApiKeyState::Pending && tx.find_api_key_request_of_key(id)?.is_some();
+        key.state == ApiKeyState::Pending && desk.tx.find_api_key_request_of_key(id)?.is_some();
     ensure(
         !waits_for_member,
-        Refusal::Coded("wrong_state", asked.to_owned()),
+        Refusal::Coded(RefusalCode::WrongState, asked.to_owned()),
     )?;
-    tx.revoke_hand_overs(id)?;
+    desk.tx.revoke_hand_overs(id)?;
     let hand_over = HandOver {
         id: HandOverId::generate(now),
-        organization_id: organization,
+        organization_id: desk.organization,
         api_key_id: id,
         email,
-        digest: new.digest,
+        digest: new.digest.clone(),
         state: HandOverState::Open,
         wrong_addresses: 0,
         grace_seconds: new.grace_seconds,
         secret_id: None,
-        created_by: by.user(),
+        created_by: desk.asker.user,
         created_at: now,
         expires_at: now.plus_seconds(new.expires_in_seconds),
         used_at: None,
     };
-    tx.insert_hand_over(&hand_over)?;
-    tx.record(
-        Some(organization),
-        Some(by.user()),
-        "api_key.hand_over_created",
+    desk.tx.insert_hand_over(&hand_over)?;
+    desk.record(
+        Event::ApiKeyHandOverCreated,
         id.as_str(),
         hand_over.id.as_str(),
     )?;
@@ -134,45 +131,27 @@ fn can_be_handed(key: &ApiKey, now: Timestamp) -> bool {
 }
 
 /// Ends the open link of a key; none is no error.
-pub fn revoke(
-    tx: &mut Tx,
-    catalogue: &Catalogue,
-    organization: OrganizationId,
-    by: &KeyCaller,
-    id: ApiKeyId,
-) -> Result<(), Refusal> {
-    api_keys::find(tx, catalogue, organization, by, MANAGE, id)?;
-    if tx.revoke_hand_overs(id)? > 0 {
-        tx.record(
-            Some(organization),
-            Some(by.user()),
-            "api_key.hand_over_revoked",
-            id.as_str(),
-            "",
-        )?;
+pub fn revoke(desk: &mut Desk, id: ApiKeyId) -> Result<(), Refusal> {
+    api_keys::find_managed(desk, id)?;
+    if desk.tx.revoke_hand_overs(id)? > 0 {
+        desk.record(Event::ApiKeyHandOverRevoked, id.as_str(), "")?;
     }
     Ok(())
 }
 
 /// The newest first.
-pub fn list(
-    snapshot: &mut Snapshot,
-    catalogue: &Catalogue,
-    organization: OrganizationId,
-    by: &KeyCaller,
-    id: ApiKeyId,
-) -> Result<Vec<HandOver>, Refusal> {
-    api_keys::find(snapshot, catalogue, organization, by, MANAGE, id)?;
-    Ok(snapshot.list_hand_overs(id, MOST_LISTED)?)
+pub fn list(view: &mut View, id: ApiKeyId) -> Result<Vec<HandOver>, Refusal> {
+    api_keys::find(view, Right::ApiKeysManage, id)?;
+    Ok(view.snapshot.list_hand_overs(id, MOST_LISTED)?)
 }
 
 /// What the holder of a link is shown before the address. `NotFound` for a link that never was.
 pub fn look(
     snapshot: &mut Snapshot,
-    catalogue: &Catalogue,
+    settings: &Settings,
     candidates: &[Digest],
     now: Timestamp,
-) -> Result<Shown, Refusal> {
+) -> Result<HandOverLink, Refusal> {
     let hand_over = snapshot
         .find_hand_over_by_digest(candidates)?
         .ok_or(Refusal::NotFound)?;
@@ -182,82 +161,62 @@ pub fn look(
     let key = snapshot
         .find_api_key(organization.id, hand_over.api_key_id)?
         .ok_or(Refusal::NotFound)?;
-    let standing = match organization.state {
-        OrganizationState::Active => standing(snapshot, catalogue, &hand_over, &key, now)?,
-        OrganizationState::Suspended => Standing::Void,
+    let maker = Asker::of_earlier(snapshot, &settings.catalogue, hand_over.created_by, now)?;
+    let mut view = View {
+        snapshot,
+        settings,
+        organization: organization.id,
+        asker: &maker,
+        now,
     };
-    Ok(Shown {
-        standing,
+    let status = match organization.state {
+        OrganizationState::Active => status(&mut view, &hand_over, &key)?,
+        OrganizationState::Suspended => LinkStatus::Void,
+    };
+    Ok(HandOverLink {
+        status,
         organization: organization.id,
         organization_name: organization.name,
         key,
     })
 }
 
-fn standing(
-    snapshot: &mut Snapshot,
-    catalogue: &Catalogue,
-    hand_over: &HandOver,
-    key: &ApiKey,
-    now: Timestamp,
-) -> Result<Standing, Refusal> {
-    Ok(match hand_over.state {
-        HandOverState::Used => Standing::Used,
-        HandOverState::Revoked => Standing::Void,
-        HandOverState::Open if hand_over.expires_at <= now => Standing::Expired,
-        HandOverState::Open
-            if hand_over.wrong_addresses >= MOST_WRONG_ADDRESSES || !can_be_handed(key, now) =>
-        {
-            Standing::Void
-        }
-        HandOverState::Open if !api_keys::stands(snapshot, key, now)? => Standing::Void,
-        HandOverState::Open => {
-            if maker_manages(snapshot, catalogue, hand_over, key)? {
-                Standing::Open
-            } else {
-                Standing::Void
-            }
-        }
-    })
-}
-
-/// Whoever lost the role can hand nothing over, also by a link from before.
-fn maker_manages(
-    snapshot: &mut Snapshot,
-    catalogue: &Catalogue,
-    hand_over: &HandOver,
-    key: &ApiKey,
-) -> Result<bool, Refusal> {
-    let maker = key_admins::caller_of(snapshot, hand_over.created_by)?;
-    let workspaces: Vec<WorkspaceId> = snapshot
-        .list_api_key_workspaces(key.id)?
-        .into_iter()
-        .map(|(id, _)| id)
-        .collect();
-    match key_admins::find(snapshot, catalogue, key.organization_id, &maker, MANAGE) {
-        Ok(admin) => Ok(admin.reaches(key, &workspaces)),
-        Err(Refusal::NotFound) => Ok(false),
-        Err(other) => Err(other),
+/// The maker of the link asks: whoever lost the role can hand nothing over, also by a link from before.
+fn status(view: &mut View, hand_over: &HandOver, key: &ApiKey) -> Result<LinkStatus, Refusal> {
+    match hand_over.state {
+        HandOverState::Used => return Ok(LinkStatus::Used),
+        HandOverState::Revoked => return Ok(LinkStatus::Void),
+        HandOverState::Open if hand_over.expires_at <= view.now => return Ok(LinkStatus::Expired),
+        HandOverState::Open => {}
     }
+    let opens = hand_over.wrong_addresses < MOST_WRONG_ADDRESSES
+        && can_be_handed(key, view.now)
+        && lists::stands(view.snapshot, key, view.now)?
+        && places::manages(view, key)?;
+    Ok(if opens {
+        LinkStatus::Open
+    } else {
+        LinkStatus::Void
+    })
 }
 
 /// Uses the link. Runs behind the organization's lock. A wrong address is counted, and does not burn the link.
 pub fn collect(
     tx: &mut Tx,
-    catalogue: &Catalogue,
+    settings: &Settings,
     candidates: &[Digest],
     email: &str,
-    minted: Minted,
+    minted: &Minted,
 ) -> Result<Tried, Refusal> {
     let now = tx.now;
-    let shown = look(tx, catalogue, candidates, now)?;
+    let link = look(tx, settings, candidates, now)?;
     let hand_over = tx
         .find_hand_over_by_digest(candidates)?
         .ok_or(Refusal::NotFound)?;
     ensure(
-        shown.standing == Standing::Open,
+        link.status == LinkStatus::Open,
         Refusal::Coded(
-            "hand_over_closed",
+            RefusalCode::HandOverClosed,
             "The link does not work any more.".to_owned(),
         ),
     )?;
@@ -271,24 +230,25 @@ pub fn collect(
         tx.record(
             Some(hand_over.organization_id),
             None,
-            "api_key.hand_over_wrong_address",
+            Event::ApiKeyHandOverWrongAddress,
             hand_over.api_key_id.as_str(),
             hand_over.id.as_str(),
         )?;
         return Ok(Tried::WrongAddress);
     }
-    let (key, maker) = (shown.key, hand_over.created_by);
+    let (key, maker) = (link.key, hand_over.created_by);
     let (key, secret) = if key.state == ApiKeyState::Pending {
         requests::begin(tx, key, maker, None, minted)?
     } else {
-        let secret = rotation::add_pending(tx, &key, maker, hand_over.grace_seconds, minted)?;
+        let secret =
+            rotation::add_pending(tx, &key, maker, hand_over.grace_seconds, minted.clone())?;
         (key, secret)
     };
     tx.redeem_hand_over(hand_over.id, secret.id)?;
     tx.record(
         Some(hand_over.organization_id),
         None,
-        "api_key.handed_over",
+        Event::ApiKeyHandedOver,
         hand_over.api_key_id.as_str(),
         hand_over.id.as_str(),
     )?;

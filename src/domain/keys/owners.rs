@@ -1,16 +1,76 @@
 //! Who a new key belongs to (C1): its creator, its workspace or the organization. The last two act as a built-in service
 //! account, made on first need, that survives the creator.
 
-use crate::config::{ADMIN_ROLE, Catalogue, KeyOwner};
+use crate::config::{ADMIN_ROLE, KeyOwner};
+use crate::domain::desk::Desk;
 use crate::domain::people::accounts;
-use crate::domain::rights::caller::Caller;
-use crate::domain::rights::key_admins;
+use crate::domain::people::members::ensure_free_standing;
+use crate::domain::rights::asker::Asker;
+use crate::domain::rights::rights;
 use crate::domain::{Refusal, ensure};
 use crate::store::Tx;
 use crate::store::organizations::Organization;
 use crate::types::id::{UserId, WorkspaceId};
 use crate::types::permission::PermissionSet;
-use crate::types::state::{OrganizationRole, PermissionLevel, ReachKind};
+use crate::types::refusal_code::RefusalCode;
+use crate::types::right::Right;
+use crate::types::state::{OrganizationRole, PermissionLevel, ReachKind, UserKind};
+
+/// Whose rights a new key is measured by.
+#[derive(Debug, Clone)]
+pub struct Makers {
+    /// Has to manage keys where the key is to work; recorded as its creator.
+    pub creator: Asker,
+    /// Whom the key acts as, where keys belong to users.
+    pub owner: Asker,
+}
+
+/// An operator is no member: it creates in the name of one, or for the organization itself. A person creates for
+/// themselves, or for a service account that holds no more than they do (row 28).
+pub fn makers(desk: &mut Desk, named: Option<UserId>) -> Result<Makers, Refusal> {
+    let asker = desk.asker.clone();
+    let owned_by_users = desk.settings.keys.owner == KeyOwner::User;
+    match named.filter(|named| *named != asker.user) {
+        None if asker.is_operator() && owned_by_users => Err(Refusal::field(
+            "owner",
+            "An operator token names the owner.",
+        )),
+        None => Ok(Makers {
+            owner: asker.clone(),
+            creator: asker,
+        }),
+        Some(member) if asker.is_operator() => {
+            desk.ensure(Right::ApiKeysManage)?;
+            Ok(Makers {
+                creator: Asker::person(member),
+                owner: Asker::person(member),
+            })
+        }
+        Some(account) => {
+            let shared = "Keys belong to the workspace or the organization here.";
+            ensure(owned_by_users, Refusal::field("owner", shared))?;
+            ensure_service_account(desk, account)?;
+            Ok(Makers {
+                owner: Asker::person(account),
+                creator: asker,
+            })
+        }
+    }
+}
+
+/// Refuses everybody but a service account of the organization that holds no more than the asker.
+fn ensure_service_account(desk: &mut Desk, id: UserId) -> Result<(), Refusal> {
+    let is_account = desk
+        .tx
+        .find_user(id)?
+        .is_some_and(|user| user.kind == UserKind::ServiceAccount);
+    let is_member = desk.tx.find_member(desk.organization, id)?.is_some();
+    let other = "Keys are created for yourself, or for a service account of the organization.";
+    ensure(is_account && is_member, Refusal::field("owner", other))?;
+    ensure_free_standing(desk.tx, id)?;
+    let held = rights::of_user(desk.tx, &desk.settings.catalogue, desk.organization, id)?;
+    desk.ensure_holds(&held)
+}
 
 /// What the key will reach.
 pub struct Ground<'g> {
@@ -21,44 +81,37 @@ pub struct Ground<'g> {
 
 /// The owner; nobody's key can do more than its creator may.
 pub fn owner(
-    tx: &mut Tx,
-    catalogue: &Catalogue,
-    kind: KeyOwner,
+    desk: &mut Desk,
     organization: &Organization,
-    caller: &Caller,
+    asked: &Asker,
     ground: &Ground,
 ) -> Result<UserId, Refusal> {
-    match (kind, ground.reach, ground.workspaces) {
-        (KeyOwner::User, ..) => Ok(caller.user),
+    match (desk.settings.keys.owner, ground.reach, ground.workspaces) {
+        (KeyOwner::User, ..) => Ok(asked.user),
         (KeyOwner::Workspace, ReachKind::Workspaces, [workspace]) => {
-            ensure_holds_all(tx, catalogue, organization, caller, ground)?;
-            of_workspace(tx, organization, *workspace)
+            ensure_holds_all(desk, asked, ground)?;
+            of_workspace(desk.tx, organization, *workspace)
         }
         (KeyOwner::Workspace, ReachKind::Workspaces, _) => Err(Refusal::field(
             "workspaces",
             "A key belongs to one workspace here: choose one.",
         )),
         (KeyOwner::Organization, ReachKind::Workspaces, _) => {
-            ensure_holds_all(tx, catalogue, organization, caller, ground)?;
-            of_organization(tx, organization)
+            ensure_holds_all(desk, asked, ground)?;
+            of_organization(desk.tx, organization)
         }
         (KeyOwner::Workspace | KeyOwner::Organization, ReachKind::Organization, _) => {
-            of_organization(tx, organization)
+            of_organization(desk.tx, organization)
         }
     }
 }
 
 /// The service account acts as an admin: a creator with a smaller role would gain by it.
-fn ensure_holds_all(
-    tx: &mut Tx,
-    catalogue: &Catalogue,
-    organization: &Organization,
-    caller: &Caller,
-    ground: &Ground,
-) -> Result<(), Refusal> {
-    if caller.operator {
+fn ensure_holds_all(desk: &mut Desk, asked: &Asker, ground: &Ground) -> Result<(), Refusal> {
+    if asked.is_operator() {
         return Ok(());
     }
+    let catalogue = &desk.settings.catalogue;
     let level = match ground.level {
         PermissionLevel::Full => catalogue.all(),
         PermissionLevel::ReadOnly => catalogue.read_only(),
@@ -66,12 +119,12 @@ fn ensure_holds_all(
     // what a key can hold at all
     let granted: PermissionSet =
         catalogue.role(ADMIN_ROLE) & level & !catalogue.management() & !catalogue.organization();
+    let held = desk.view().by(asked).own_rights()?;
+    let more = "The key could do more in this workspace than you may.";
     for workspace in ground.workspaces {
-        let held = key_admins::held_in(tx, catalogue, organization.id, caller.user, *workspace)?;
-        let more = "The key could do more in this workspace than you may.".to_owned();
         ensure(
-            granted.is_subset_of(held),
-            Refusal::Coded("insufficient_permission", more),
+            granted.is_subset_of(held.in_workspace(*workspace)),
+            Refusal::Coded(RefusalCode::InsufficientPermission, more.to_owned()),
         )?;
     }
     Ok(())

@@ -3,19 +3,26 @@
 //! Invariants: the key belongs to the member and acts with the member's rights, so nobody gets more by asking; the secret is
 //! made at the collection and shown to the member alone; an approved key counts against the caps from its approval on.
 
-use crate::config::Config;
+use crate::config::Keys;
+use crate::domain::desk::{Desk, View};
 use crate::domain::keys::api_keys::{self, Minted};
 use crate::domain::keys::changes;
 use crate::domain::keys::expiry::Expiry;
+use crate::domain::keys::lists;
+use crate::domain::keys::places::KeyPlaces;
+use crate::domain::plans::open;
 use crate::domain::plans::plans;
-use crate::domain::rights::key_admins::{self, KeyCaller, MANAGE, READ};
+use crate::domain::rights::asker::{Asker, Extent};
 use crate::domain::{Refusal, ensure};
 use crate::store::api_key_requests::ApiKeyRequest;
 use crate::store::api_key_secrets::ApiKeySecret;
 use crate::store::api_keys::ApiKey;
 use crate::store::{Snapshot, Tx};
 use crate::types::environment::Environment;
-use crate::types::id::{ApiKeyId, ApiKeyRequestId, OrganizationId, UserId, WorkspaceId};
+use crate::types::event::Event;
+use crate::types::id::{ApiKeyId, ApiKeyRequestId, UserId, WorkspaceId};
+use crate::types::refusal_code::RefusalCode;
+use crate::types::right::Right;
 use crate::types::state::{ApiKeyState, KeyRequestState, PermissionLevel, ReachKind};
 use crate::types::text::parse_text;
 use crate::types::time::Timestamp;
@@ -45,21 +52,16 @@ pub struct ListedRequest {
 }
 
 /// Asks, for workspaces in which the member has a role. Runs behind the organization's lock.
-pub fn ask(
-    tx: &mut Tx,
-    config: &Config,
-    organization: OrganizationId,
-    by: &KeyCaller,
-    new: NewKeyRequest,
-) -> Result<ApiKeyRequest, Refusal> {
-    let organization = tx
-        .find_organization(organization)?
+pub fn ask(desk: &mut Desk, new: &NewKeyRequest) -> Result<ApiKeyRequest, Refusal> {
+    let organization = desk
+        .tx
+        .find_organization(desk.organization)?
         .ok_or(Refusal::NotFound)?;
-    let reached = workspaces_of(tx, organization.id, by)?;
-    let (name, _) = api_keys::check_texts(config.keys.key_name, &new.name, "")?;
+    let reached = reached(&mut desk.view())?;
+    let (name, _) = api_keys::check_texts(desk.settings.keys.key_name, &new.name, "")?;
     let reason = parse_text(&new.reason, MOST_REASON)
         .map_err(|error| Refusal::field("reason", error.to_string()))?;
-    let mut workspaces = new.workspaces;
+    let mut workspaces = new.workspaces.clone();
     workspaces.sort_unstable();
     workspaces.dedup();
     ensure(
@@ -71,19 +73,21 @@ pub fn ask(
         workspaces.iter().all(|id| reached.contains(id)),
         Refusal::field("workspaces", foreign),
     )?;
-    let now = tx.now;
+    let (requester, now) = (desk.asker.user, desk.now());
     let expires_at = new
         .expiry
-        .resolve(&config.keys, &organization.time_zone, now)?;
+        .resolve(&desk.settings.keys, &organization.time_zone, now)?;
     let full = format!("You wait for an answer to {MOST_OPEN} requests already.");
     ensure(
-        tx.count_open_api_key_requests(organization.id, by.user())? < MOST_OPEN,
-        Refusal::Coded("request_limit_reached", full),
+        desk.tx
+            .count_open_api_key_requests(desk.organization, requester)?
+            < MOST_OPEN,
+        Refusal::Coded(RefusalCode::RequestLimitReached, full),
     )?;
     let request = ApiKeyRequest {
         id: ApiKeyRequestId::generate(now),
-        organization_id: organization.id,
-        requester_id: by.user(),
+        organization_id: desk.organization,
+        requester_id: requester,
         name,
         reason,
         environment: new.environment,
@@ -102,112 +106,82 @@ pub fn ask(
         api_key_id: None,
         created_at: now,
     };
-    tx.insert_api_key_request(&request)?;
-    tx.record(
-        Some(organization.id),
-        Some(by.user()),
-        "api_key_request.created",
+    desk.tx.insert_api_key_request(&request)?;
+    desk.record(
+        Event::ApiKeyRequestCreated,
         request.id.as_str(),
         request.environment.as_str(),
     )?;
     Ok(request)
 }
 
-/// Those in which the member has any role, and that the credential reaches. Not found for strangers and operators.
-fn workspaces_of(
-    snapshot: &mut Snapshot,
-    organization: OrganizationId,
-    by: &KeyCaller,
-) -> Result<Vec<WorkspaceId>, Refusal> {
-    let member = snapshot
-        .find_member(organization, by.user())?
-        .filter(|_| !by.caller.operator)
-        .ok_or(Refusal::NotFound)?;
-    let mut reached: Vec<WorkspaceId> = if member.role.is_admin() {
-        snapshot
-            .list_workspaces(organization)?
-            .into_iter()
-            .map(|workspace| workspace.id)
-            .collect()
-    } else {
-        snapshot
-            .list_workspace_roles(organization, by.user())?
-            .into_iter()
-            .map(|(id, _)| id)
-            .collect()
-    };
-    if let Some(within) = &by.within {
-        reached.retain(|id| within.contains(id));
-    }
-    Ok(reached)
+/// The workspaces in which the member has any role, as far as the credential reaches. Not found for strangers and operators.
+fn reached(view: &mut View) -> Result<Vec<WorkspaceId>, Refusal> {
+    ensure(!view.asker.is_operator(), Refusal::NotFound)?;
+    let rights = view.rights()?;
+    // an organization admin asks for any workspace, with a role in it or without
+    let all = rights.role.is_admin() && *view.asker.extent() == Extent::Whole;
+    let workspaces = view.snapshot.list_workspaces(view.organization)?;
+    let ids = workspaces.into_iter().map(|workspace| workspace.id);
+    Ok(ids.filter(|id| all || rights.reaches(*id)).collect())
 }
 
 /// Makes a pending key of the requester's. Runs behind the organization's lock: the caps are counted.
-pub fn approve(
-    tx: &mut Tx,
-    config: &Config,
-    organization: OrganizationId,
-    by: &KeyCaller,
-    id: ApiKeyRequestId,
-) -> Result<ApiKeyRequest, Refusal> {
-    let request = to_decide(tx, config, organization, by, id)?;
-    let organization = tx
-        .find_organization(organization)?
+pub fn approve(desk: &mut Desk, id: ApiKeyRequestId) -> Result<ApiKeyRequest, Refusal> {
+    let request = to_decide(desk, id)?;
+    let organization = desk
+        .tx
+        .find_organization(desk.organization)?
         .ok_or(Refusal::NotFound)?;
-    let (now, workspaces) = (tx.now, request.workspaces());
+    let (now, workspaces) = (desk.now(), request.workspaces());
     let late = "The key would have expired by now: ask for another one.";
     ensure(
         request.expires_at.is_none_or(|end| end > now),
-        Refusal::Coded("request_outdated", late.to_owned()),
+        Refusal::Coded(RefusalCode::RequestOutdated, late.to_owned()),
     )?;
-    let reached = match workspaces_of(
-        tx,
-        organization.id,
-        &KeyCaller::person(request.requester_id),
-    ) {
+    let requester = Asker::person(request.requester_id);
+    let reached = match reached(&mut desk.view().by(&requester)) {
         Err(Refusal::NotFound) => Vec::new(),
         other => other?,
     };
     let left = "The member is not in every workspace of the request any more.";
     ensure(
         workspaces.iter().all(|id| reached.contains(id)),
-        Refusal::Coded("request_outdated", left.to_owned()),
+        Refusal::Coded(RefusalCode::RequestOutdated, left.to_owned()),
     )?;
-    let plan = plans::ensure_open(tx, config, &organization, request.environment, now)?;
-    api_keys::ensure_room(tx, config, &plan, organization.id, &workspaces)?;
-    let key = pending_key(config, &request, by.user(), now);
-    tx.insert_api_key(&key, &workspaces)?;
-    plans::start_trial(tx, &plan, organization.id)?;
-    tx.record(
-        Some(organization.id),
-        Some(by.user()),
-        "api_key.created",
+    let plan = open::ensure_open(
+        desk.tx,
+        &desk.settings.catalogue,
+        &organization,
+        request.environment,
+        now,
+    )?;
+    api_keys::ensure_room(desk, &plan, &workspaces)?;
+    let key = pending_key(&desk.settings.keys, &request, desk.asker.user, now);
+    desk.tx.insert_api_key(&key, &workspaces)?;
+    plans::start_trial(desk.tx, &plan, desk.organization)?;
+    desk.record(
+        Event::ApiKeyCreated,
         key.id.as_str(),
         key.environment.as_str(),
     )?;
     let approved = ApiKeyRequest {
         api_key_id: Some(key.id),
+        state: KeyRequestState::Approved,
         ..request
     };
-    decide(
-        tx,
-        approved,
-        by.user(),
-        KeyRequestState::Approved,
-        None,
-        "api_key_request.approved",
-    )
+    decide(desk, approved, Event::ApiKeyRequestApproved)
 }
 
-fn pending_key(config: &Config, request: &ApiKeyRequest, by: UserId, now: Timestamp) -> ApiKey {
+fn pending_key(keys: &Keys, request: &ApiKeyRequest, by: UserId, now: Timestamp) -> ApiKey {
     ApiKey {
         id: ApiKeyId::generate(now),
         organization_id: request.organization_id,
         // whoever else keys belong to here, this one acts with the rights of who asked
         owner_id: request.requester_id,
         environment: request.environment,
-        prefix: config.keys.prefix.clone(),
-        marker: config.keys.marker(request.environment).to_owned(),
+        prefix: keys.prefix.clone(),
+        marker: keys.marker(request.environment).to_owned(),
         public_id: String::new(),
         name: request.name.clone(),
         description: request.reason.clone(),
@@ -230,37 +204,26 @@ fn pending_key(config: &Config, request: &ApiKeyRequest, by: UserId, now: Timest
 }
 
 pub fn refuse(
-    tx: &mut Tx,
-    config: &Config,
-    organization: OrganizationId,
-    by: &KeyCaller,
+    desk: &mut Desk,
     id: ApiKeyRequestId,
     reason: &str,
 ) -> Result<ApiKeyRequest, Refusal> {
-    let request = to_decide(tx, config, organization, by, id)?;
+    let request = to_decide(desk, id)?;
     let reason = parse_text(reason, MOST_REASON)
         .map_err(|error| Refusal::field("reason", error.to_string()))?;
-    decide(
-        tx,
-        request,
-        by.user(),
-        KeyRequestState::Refused,
-        Some(reason),
-        "api_key_request.refused",
-    )
+    let refused = ApiKeyRequest {
+        state: KeyRequestState::Refused,
+        decision_reason: Some(reason),
+        ..request
+    };
+    decide(desk, refused, Event::ApiKeyRequestRefused)
 }
 
 /// By who asked, or who decides, until it is collected; an approved key ends with it.
-pub fn withdraw(
-    tx: &mut Tx,
-    config: &Config,
-    organization: OrganizationId,
-    by: &KeyCaller,
-    id: ApiKeyRequestId,
-) -> Result<ApiKeyRequest, Refusal> {
-    let request = get(tx, config, organization, by, id)?.request;
-    if request.requester_id != by.user() {
-        ensure_decides(tx, config, organization, by, &request)?;
+pub fn withdraw(desk: &mut Desk, id: ApiKeyRequestId) -> Result<(), Refusal> {
+    let request = get(&mut desk.view(), id)?.request;
+    if request.requester_id != desk.asker.user {
+        ensure_decides(&mut desk.view(), &request)?;
     }
     ensure(
         matches!(
@@ -270,47 +233,39 @@ pub fn withdraw(
         closed(&request),
     )?;
     if let Some(key) = request.api_key_id {
-        let key = tx
-            .find_api_key(organization, key)?
+        let key = desk
+            .tx
+            .find_api_key(desk.organization, key)?
             .ok_or(Refusal::NotFound)?;
-        changes::revoke_one(tx, &key, by.user(), "its request was withdrawn")?;
+        let because = "its request was withdrawn";
+        changes::revoke_one(desk.tx, &key, desk.asker.user, because)?;
     }
     let from = request.state;
     let withdrawn = ApiKeyRequest {
         state: KeyRequestState::Withdrawn,
         ..request
     };
-    tx.change_api_key_request(&withdrawn, from)?;
-    tx.record(
-        Some(organization),
-        Some(by.user()),
-        "api_key_request.withdrawn",
-        id.as_str(),
-        "",
-    )?;
-    Ok(withdrawn)
+    desk.tx.change_api_key_request(&withdrawn, from)?;
+    Ok(desk.record(Event::ApiKeyRequestWithdrawn, id.as_str(), "")?)
 }
 
 /// Makes the secret, for who asked and nobody else. Runs behind the organization's lock.
-pub fn collect(
-    tx: &mut Tx,
-    organization: OrganizationId,
-    by: &KeyCaller,
-    id: ApiKeyRequestId,
-    minted: Minted,
-) -> Result<ApiKey, Refusal> {
-    let request = own(tx, organization, by, id)?;
+pub fn collect(desk: &mut Desk, id: ApiKeyRequestId, minted: &Minted) -> Result<ApiKey, Refusal> {
+    let request = own(desk, id)?;
     ensure(request.state == KeyRequestState::Approved, closed(&request))?;
     let key = request.api_key_id.ok_or(Refusal::NotFound)?;
-    let key = tx
-        .find_api_key(organization, key)?
+    let key = desk
+        .tx
+        .find_api_key(desk.organization, key)?
         .ok_or(Refusal::NotFound)?;
     let collected = ApiKeyRequest {
         state: KeyRequestState::Collected,
         ..request
     };
-    tx.change_api_key_request(&collected, KeyRequestState::Approved)?;
-    Ok(begin(tx, key, by.user(), Some(by.user()), minted)?.0)
+    desk.tx
+        .change_api_key_request(&collected, KeyRequestState::Approved)?;
+    let user = desk.asker.user;
+    Ok(begin(desk.tx, key, user, Some(user), minted)?.0)
 }
 
 /// The first secret of a pending key. `shown_to`: a member; whoever has no account is told of otherwise.
@@ -319,23 +274,23 @@ pub fn begin(
     key: ApiKey,
     by: UserId,
     shown_to: Option<UserId>,
-    minted: Minted,
+    minted: &Minted,
 ) -> Result<(ApiKey, ApiKeySecret), Refusal> {
     let now = tx.now;
     let waits = key.state == ApiKeyState::Pending && key.expires_at.is_none_or(|end| end > now);
     ensure(
         waits,
         Refusal::Coded(
-            "wrong_state",
+            RefusalCode::WrongState,
             "The key does not wait any more: it has ended, or its secret was collected.".to_owned(),
         ),
     )?;
     let lost = "The key's owner has lost what it stands on.";
     ensure(
-        api_keys::stands(tx, &key, now)?,
-        Refusal::Coded("wrong_state", lost.to_owned()),
+        lists::stands(tx, &key, now)?,
+        Refusal::Coded(RefusalCode::WrongState, lost.to_owned()),
     )?;
-    let Minted { public_id, digest } = minted;
+    let Minted { public_id, digest } = minted.clone();
     let secret = ApiKeySecret::first(key.id, public_id.clone(), digest, by, now);
     tx.insert_api_key_secret(key.organization_id, &secret)?;
     if let Some(user) = shown_to {
@@ -352,7 +307,7 @@ pub fn begin(
     tx.record(
         Some(key.organization_id),
         Some(by),
-        "api_key.collected",
+        Event::ApiKeyCollected,
         key.id.as_str(),
         "",
     )?;
@@ -369,34 +324,32 @@ pub fn begin(
 
 /// A page of one's own requests, and of those that one may decide.
 pub fn list(
-    snapshot: &mut Snapshot,
-    config: &Config,
-    organization: OrganizationId,
-    by: &KeyCaller,
+    view: &mut View,
     state: Option<KeyRequestState>,
     after: Option<(Timestamp, ApiKeyRequestId)>,
     most: i64,
 ) -> Result<Vec<ListedRequest>, Refusal> {
-    let catalogue = config
-        .catalogue()
-        .map_err(|error| Refusal::Blocked(error.to_string()))?;
-    let admin = key_admins::find(snapshot, &catalogue, organization, by, READ)?;
-    let decides = admin.is_organization_admin() || !admin.workspaces.is_empty();
-    let only = (!decides).then_some(by.user());
+    let places = KeyPlaces::of(view, Right::ApiKeysRead)?;
+    let user = view.asker.user;
+    let only = places.is_nowhere().then_some(user);
     let (mut listed, mut after) = (Vec::new(), after);
     loop {
-        let batch = snapshot.list_api_key_requests_page(organization, only, state, after, BATCH)?;
+        let batch = view.snapshot.list_api_key_requests_page(
+            view.organization,
+            only,
+            state,
+            after,
+            BATCH,
+        )?;
         let Some(last) = batch.last().map(|request| (request.created_at, request.id)) else {
             return Ok(listed);
         };
         after = Some(last);
-        let sees = |request: &ApiKeyRequest| {
-            request.requester_id == by.user()
-                || admin.is_organization_admin()
-                || admin.covers(&request.workspaces())
-        };
-        for request in batch.into_iter().filter(sees) {
-            listed.push(with_name(snapshot, request)?);
+        for request in batch {
+            if !is_seen_by(user, &places, &request) {
+                continue;
+            }
+            listed.push(with_name(view.snapshot, request)?);
             if i64::try_from(listed.len()).unwrap_or(most) >= most {
                 return Ok(listed);
             }
@@ -404,25 +357,21 @@ pub fn list(
     }
 }
 
-pub fn get(
-    snapshot: &mut Snapshot,
-    config: &Config,
-    organization: OrganizationId,
-    by: &KeyCaller,
-    id: ApiKeyRequestId,
-) -> Result<ListedRequest, Refusal> {
-    let catalogue = config
-        .catalogue()
-        .map_err(|error| Refusal::Blocked(error.to_string()))?;
-    let admin = key_admins::find(snapshot, &catalogue, organization, by, READ)?;
-    let request = snapshot
-        .find_api_key_request(organization, id)?
+fn is_seen_by(user: UserId, places: &KeyPlaces, request: &ApiKeyRequest) -> bool {
+    request.requester_id == user || places.covers(&request.workspaces())
+}
+
+pub fn get(view: &mut View, id: ApiKeyRequestId) -> Result<ListedRequest, Refusal> {
+    let places = KeyPlaces::of(view, Right::ApiKeysRead)?;
+    let request = view
+        .snapshot
+        .find_api_key_request(view.organization, id)?
         .ok_or(Refusal::NotFound)?;
-    let sees = request.requester_id == by.user()
-        || admin.is_organization_admin()
-        || admin.covers(&request.workspaces());
-    ensure(sees, Refusal::NotFound)?;
-    with_name(snapshot, request)
+    ensure(
+        is_seen_by(view.asker.user, &places, &request),
+        Refusal::NotFound,
+    )?;
+    with_name(view.snapshot, request)
 }
 
 pub fn with_name(
@@ -430,62 +379,37 @@ pub fn with_name(
     request: ApiKeyRequest,
 ) -> Result<ListedRequest, Refusal> {
     Ok(ListedRequest {
-        requester_name: api_keys::name_of(snapshot, request.requester_id)?,
+        requester_name: lists::name_of(snapshot, request.requester_id)?,
         request,
     })
 }
 
 /// An open request, for an admin of every workspace in it.
-fn to_decide(
-    snapshot: &mut Snapshot,
-    config: &Config,
-    organization: OrganizationId,
-    by: &KeyCaller,
-    id: ApiKeyRequestId,
-) -> Result<ApiKeyRequest, Refusal> {
-    let request = get(snapshot, config, organization, by, id)?.request;
-    ensure_decides(snapshot, config, organization, by, &request)?;
+fn to_decide(desk: &mut Desk, id: ApiKeyRequestId) -> Result<ApiKeyRequest, Refusal> {
+    let request = get(&mut desk.view(), id)?.request;
+    ensure_decides(&mut desk.view(), &request)?;
     ensure(request.state == KeyRequestState::Open, closed(&request))?;
     Ok(request)
 }
 
-fn ensure_decides(
-    snapshot: &mut Snapshot,
-    config: &Config,
-    organization: OrganizationId,
-    by: &KeyCaller,
-    request: &ApiKeyRequest,
-) -> Result<(), Refusal> {
-    let catalogue = config
-        .catalogue()
-        .map_err(|error| Refusal::Blocked(error.to_string()))?;
-    let admin = key_admins::find(snapshot, &catalogue, organization, by, MANAGE)?;
-    let decides = admin.is_organization_admin() || admin.covers(&request.workspaces());
+fn ensure_decides(view: &mut View, request: &ApiKeyRequest) -> Result<(), Refusal> {
+    let places = KeyPlaces::of(view, Right::ApiKeysManage)?;
     ensure(
-        decides,
+        places.covers(&request.workspaces()),
         Refusal::admin_only("Only an admin of every workspace in the request decides on it."),
     )
 }
 
-fn decide(
-    tx: &mut Tx,
-    request: ApiKeyRequest,
-    by: UserId,
-    state: KeyRequestState,
-    decision_reason: Option<String>,
-    event: &str,
-) -> Result<ApiKeyRequest, Refusal> {
+/// Stores an open request as it is decided.
+fn decide(desk: &mut Desk, decided: ApiKeyRequest, event: Event) -> Result<ApiKeyRequest, Refusal> {
     let decided = ApiKeyRequest {
-        state,
-        decided_by: Some(by),
-        decided_at: Some(tx.now),
-        decision_reason,
-        ..request
+        decided_by: Some(desk.asker.user),
+        decided_at: Some(desk.now()),
+        ..decided
     };
-    tx.change_api_key_request(&decided, KeyRequestState::Open)?;
-    tx.record(
-        Some(decided.organization_id),
-        Some(by),
+    desk.tx
+        .change_api_key_request(&decided, KeyRequestState::Open)?;
+    desk.record(
         event,
         decided.id.as_str(),
         decided.api_key_id.as_ref().map_or("", ApiKeyId::as_str),
@@ -494,25 +418,18 @@ fn decide(
 }
 
 /// One's own; for others it is not there.
-fn own(
-    snapshot: &mut Snapshot,
-    organization: OrganizationId,
-    by: &KeyCaller,
-    id: ApiKeyRequestId,
-) -> Result<ApiKeyRequest, Refusal> {
-    let request = snapshot
-        .find_api_key_request(organization, id)?
+fn own(desk: &mut Desk, id: ApiKeyRequestId) -> Result<ApiKeyRequest, Refusal> {
+    let request = desk
+        .tx
+        .find_api_key_request(desk.organization, id)?
         .ok_or(Refusal::NotFound)?;
-    ensure(
-        request.requester_id == by.user() && !by.caller.operator,
-        Refusal::NotFound,
-    )?;
+    ensure(desk.asker.is(request.requester_id), Refusal::NotFound)?;
     Ok(request)
 }
 
 fn closed(request: &ApiKeyRequest) -> Refusal {
     Refusal::Coded(
-        "request_closed",
+        RefusalCode::RequestClosed,
         format!("The request is {}.", request.state),
     )
 }

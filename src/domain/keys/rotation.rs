@@ -4,33 +4,34 @@
 //! *pending* until its first use, and only then does the old one's grace begin: an answer that is lost costs nothing. A
 //! newer rotation takes the place of one that is pending; the grace is never extended.
 
-use crate::config::Catalogue;
+use crate::domain::desk::Desk;
 use crate::domain::keys::api_keys::{self, Minted};
 use crate::domain::keys::changes;
-use crate::domain::rights::key_admins::{KeyCaller, MANAGE};
 use crate::domain::{Refusal, ensure};
+use crate::store::Tx;
 use crate::store::api_key_secrets::ApiKeySecret;
 use crate::store::api_keys::ApiKey;
-use crate::store::{self, Tx};
-use crate::types::id::{ApiKeyId, ApiKeySecretId, OrganizationId, UserId};
+use crate::types::event::Event;
+use crate::types::id::{ApiKeyId, ApiKeySecretId, UserId};
+use crate::types::refusal_code::RefusalCode;
 use crate::types::state::{ApiKeySecretState, ApiKeyState};
 use crate::types::time::Timestamp;
 
 /// The longest grace: a week.
 pub const MOST_GRACE_SECONDS: i64 = 7 * 24 * 60 * 60;
 
-/// Who rotates.
-#[derive(Debug, Clone)]
-pub enum By<'b> {
+/// Who rotates a key.
+#[derive(Debug, Clone, Copy)]
+pub enum RotatedBy {
     /// Who manages the key.
-    Admin(&'b KeyCaller),
+    Manager,
     /// The key itself, by this one of its secrets.
     Itself(ApiKeySecretId),
 }
 
 /// What a rotation asks for.
 #[derive(Debug, Clone)]
-pub struct Rotation {
+pub struct KeyRotation {
     pub grace_seconds: i64,
     /// Only ever earlier.
     pub expires_at: Option<Timestamp>,
@@ -39,58 +40,63 @@ pub struct Rotation {
 
 /// Adds a pending secret, which is shown to who asked. Runs behind the organization's lock.
 pub fn rotate(
-    tx: &mut Tx,
-    catalogue: &Catalogue,
-    organization: OrganizationId,
-    by: &By<'_>,
+    desk: &mut Desk,
+    by: RotatedBy,
     id: ApiKeyId,
-    wanted: Rotation,
-) -> Result<(ApiKey, ApiKeySecret), Refusal> {
+    wanted: &KeyRotation,
+) -> Result<ApiKey, Refusal> {
     let (mut key, user) = match by {
-        By::Admin(by) => (
-            api_keys::find(tx, catalogue, organization, by, MANAGE, id)?.0,
-            by.user(),
-        ),
-        By::Itself(secret) => {
-            let key = tx
-                .find_api_key(organization, id)?
-                .ok_or(Refusal::NotFound)?;
-            let off = "This key may not rotate itself: that is switched on at its creation only.";
-            ensure(
-                key.self_rotation,
-                Refusal::Coded("self_rotation_off", off.to_owned()),
-            )?;
-            // an old secret that has leaked must not get hold of a new one
-            let current = tx
-                .find_api_key_secret(*secret)?
-                .is_some_and(|secret| secret.state == ApiKeySecretState::Active);
-            let old = "Only the secret in use rotates its key.";
-            ensure(
-                current,
-                Refusal::Coded("not_the_secret_in_use", old.to_owned()),
-            )?;
-            tx.record(
-                Some(organization),
-                Some(key.owner_id),
-                "api_key.rotated_itself",
-                id.as_str(),
-                "",
-            )?;
+        RotatedBy::Manager => (api_keys::find_managed(desk, id)?, desk.asker.user),
+        RotatedBy::Itself(secret) => {
+            let key = find_itself(desk, id, secret)?;
             let owner = key.owner_id;
             (key, owner)
         }
     };
     if let Some(end) = wanted.expires_at {
-        ensure(
-            end > tx.now,
-            Refusal::field("expires_at", "must be in the future"),
-        )?;
-        changes::narrow_expiry(&mut key, end)?;
-        tx.change_api_key(&key, None)?;
+        changes::narrow_expiry(&mut key, end, desk.now())?;
+        desk.tx.change_api_key(&key, None)?;
     }
-    let fresh = add_pending(tx, &key, user, wanted.grace_seconds, wanted.minted)?;
-    tx.record_disclosure(fresh.id.as_str(), user)?;
-    Ok((key, fresh))
+    let fresh = add_pending(
+        desk.tx,
+        &key,
+        user,
+        wanted.grace_seconds,
+        wanted.minted.clone(),
+    )?;
+    desk.tx.record_disclosure(fresh.id.as_str(), user)?;
+    Ok(key)
+}
+
+/// The key, if it may rotate itself by this one of its secrets.
+fn find_itself(desk: &mut Desk, id: ApiKeyId, secret: ApiKeySecretId) -> Result<ApiKey, Refusal> {
+    let key = desk
+        .tx
+        .find_api_key(desk.organization, id)?
+        .ok_or(Refusal::NotFound)?;
+    let off = "This key may not rotate itself: that is switched on at its creation only.";
+    ensure(
+        key.self_rotation,
+        Refusal::Coded(RefusalCode::SelfRotationOff, off.to_owned()),
+    )?;
+    // an old secret that has leaked must not get hold of a new one
+    let current = desk
+        .tx
+        .find_api_key_secret(secret)?
+        .is_some_and(|secret| secret.state == ApiKeySecretState::Active);
+    let old = "Only the secret in use rotates its key.";
+    ensure(
+        current,
+        Refusal::Coded(RefusalCode::NotTheSecretInUse, old.to_owned()),
+    )?;
+    desk.tx.record(
+        Some(desk.organization),
+        Some(key.owner_id),
+        Event::ApiKeyRotatedItself,
+        id.as_str(),
+        "",
+    )?;
+    Ok(key)
 }
 
 /// The pending secret; whoever calls has asked whether the caller may, and tells who is shown it.
@@ -110,7 +116,10 @@ pub fn add_pending(
         && key.expires_at.is_none_or(|end| end > now);
     ensure(
         live,
-        Refusal::Coded("wrong_state", "Only a live key can be rotated.".to_owned()),
+        Refusal::Coded(
+            RefusalCode::WrongState,
+            "Only a live key can be rotated.".to_owned(),
+        ),
     )?;
     for older in tx.list_api_key_secrets(key.id)? {
         // never more than two: what is pending makes room, and so does what still had a grace
@@ -137,7 +146,7 @@ pub fn add_pending(
     tx.record(
         Some(key.organization_id),
         Some(by),
-        "api_key.rotated",
+        Event::ApiKeyRotated,
         key.id.as_str(),
         &format!("grace {grace_seconds} s"),
     )?;
@@ -146,15 +155,12 @@ pub fn add_pending(
 
 /// Ends one secret early: an old one, a leaked one, or one that never arrived. Not the last that lives on.
 pub fn revoke_secret(
-    tx: &mut Tx,
-    catalogue: &Catalogue,
-    organization: OrganizationId,
-    by: &KeyCaller,
+    desk: &mut Desk,
     id: ApiKeyId,
     secret: ApiKeySecretId,
 ) -> Result<ApiKey, Refusal> {
-    let (key, ..) = api_keys::find(tx, catalogue, organization, by, MANAGE, id)?;
-    let secrets = tx.list_api_key_secrets(id)?;
+    let key = api_keys::find_managed(desk, id)?;
+    let secrets = desk.tx.list_api_key_secrets(id)?;
     let ended = secrets
         .iter()
         .find(|row| row.id == secret)
@@ -173,78 +179,18 @@ pub fn revoke_secret(
     let heir = secrets
         .iter()
         .find(lives_on)
-        .ok_or_else(|| Refusal::Coded("last_secret", last.to_owned()))?;
-    tx.change_api_key_secret_state(
-        organization,
+        .ok_or_else(|| Refusal::Coded(RefusalCode::LastSecret, last.to_owned()))?;
+    desk.tx.change_api_key_secret_state(
+        desk.organization,
         secret,
         ended.state,
         ApiKeySecretState::Revoked,
         ended.expires_at,
     )?;
     if ended.state == ApiKeySecretState::Active {
-        tx.change_api_key_public_id(organization, id, &heir.public_id)?;
+        desk.tx
+            .change_api_key_public_id(desk.organization, id, &heir.public_id)?;
     }
-    tx.record(
-        Some(organization),
-        Some(by.user()),
-        "api_key.secret_revoked",
-        id.as_str(),
-        &ended.public_id,
-    )?;
+    desk.record(Event::ApiKeySecretRevoked, id.as_str(), &ended.public_id)?;
     Ok(key)
-}
-
-/// The first use of a pending secret: it is the one in use, and the grace of the older one begins. False when it was
-/// revoked meanwhile. A twin that was quicker has done it already.
-pub fn promote(
-    tx: &mut Tx,
-    organization: OrganizationId,
-    id: ApiKeySecretId,
-) -> Result<bool, store::Error> {
-    let Some(fresh) = tx.find_api_key_secret(id)? else {
-        return Ok(false);
-    };
-    match fresh.state {
-        ApiKeySecretState::Pending => {}
-        ApiKeySecretState::Active => return Ok(true),
-        ApiKeySecretState::Retiring | ApiKeySecretState::Revoked => return Ok(false),
-    }
-    let now = tx.now;
-    for older in tx.list_api_key_secrets(fresh.api_key_id)? {
-        if older.state == ApiKeySecretState::Active {
-            let end = now.plus_seconds(fresh.grace_seconds);
-            tx.change_api_key_secret_state(
-                organization,
-                older.id,
-                older.state,
-                ApiKeySecretState::Retiring,
-                Some(end),
-            )?;
-        }
-    }
-    tx.change_api_key_secret_state(
-        organization,
-        id,
-        ApiKeySecretState::Pending,
-        ApiKeySecretState::Active,
-        None,
-    )?;
-    tx.record_first_use_of_api_key_secret(id)?;
-    tx.change_api_key_public_id(organization, fresh.api_key_id, &fresh.public_id)?;
-    tx.record(
-        Some(organization),
-        None,
-        "api_key.rotation_completed",
-        fresh.api_key_id.as_str(),
-        &fresh.public_id,
-    )?;
-    Ok(true)
-}
-
-/// When the older secret dies; for lists and details.
-pub fn grace_end(secrets: &[ApiKeySecret]) -> Option<Timestamp> {
-    secrets
-        .iter()
-        .find(|secret| secret.state == ApiKeySecretState::Retiring)
-        .and_then(|secret| secret.expires_at)
 }

@@ -4,15 +4,21 @@
 //! every workspace of the key at acceptance, so nobody transfers more than both hold. The only way to revive a key that was
 //! deactivated.
 
-use crate::config::{Config, KeyOwner};
+use crate::config::KeyOwner;
+use crate::domain::desk::{Desk, View};
 use crate::domain::keys::api_keys::{self, Minted};
-use crate::domain::rights::key_admins::{self, KeyCaller, MANAGE};
+use crate::domain::keys::lists;
+use crate::domain::keys::places::{KeyPlaces, manages};
+use crate::domain::rights::asker::Asker;
 use crate::domain::{Refusal, ensure};
+use crate::store::Snapshot;
 use crate::store::api_key_secrets::ApiKeySecret;
 use crate::store::api_key_transfers::ApiKeyTransfer;
 use crate::store::api_keys::ApiKey;
-use crate::store::{Snapshot, Tx};
-use crate::types::id::{ApiKeyId, ApiKeyTransferId, OrganizationId, UserId, WorkspaceId};
+use crate::types::event::Event;
+use crate::types::id::{ApiKeyId, ApiKeyTransferId, UserId};
+use crate::types::refusal_code::RefusalCode;
+use crate::types::right::Right;
 use crate::types::state::{ApiKeyState, TransferState, UserKind};
 use crate::types::time::Timestamp;
 
@@ -26,137 +32,101 @@ pub struct ListedTransfer {
 }
 
 /// Offers the key. Runs behind the organization's lock.
-pub fn offer(
-    tx: &mut Tx,
-    config: &Config,
-    organization: OrganizationId,
-    by: &KeyCaller,
-    id: ApiKeyId,
-    to: UserId,
-) -> Result<ApiKeyTransfer, Refusal> {
-    let catalogue = config
-        .catalogue()
-        .map_err(|error| Refusal::Blocked(error.to_string()))?;
-    let (key, _, workspaces) = api_keys::find(tx, &catalogue, organization, by, MANAGE, id)?;
+pub fn offer(desk: &mut Desk, id: ApiKeyId, to: UserId) -> Result<ApiKeyTransfer, Refusal> {
+    let key = api_keys::find_managed(desk, id)?;
     let shared =
         "API keys belong to the organization or the workspace here: nobody else can own one.";
     ensure(
-        config.keys.owner == KeyOwner::User,
-        Refusal::Coded("not_transferable", shared.to_owned()),
+        desk.settings.keys.owner == KeyOwner::User,
+        Refusal::Coded(RefusalCode::NotTransferable, shared.to_owned()),
     )?;
-    ensure_movable(&key, tx.now)?;
+    ensure_movable(&key, desk.now())?;
     ensure(
         key.owner_id != to,
         Refusal::field("to", "owns the key already"),
     )?;
-    // strangers, service accounts and people without the role read the same
-    let nobody = || {
-        Refusal::field(
-            "to",
-            "must be a person who may manage the key: an admin of every workspace that it reaches",
-        )
-    };
-    let is_person = tx
-        .find_user(to)?
-        .is_some_and(|user| user.kind == UserKind::Person);
-    ensure(
-        is_person
-            && manages(
-                tx,
-                config,
-                organization,
-                &KeyCaller::person(to),
-                &key,
-                &workspaces,
-            )?,
-        nobody(),
-    )?;
+    ensure_can_take(desk, &key, to)?;
     let open = "The key is offered to somebody already: withdraw that first.";
     ensure(
-        tx.find_open_api_key_transfer(id)?.is_none(),
-        Refusal::Coded("transfer_open", open.to_owned()),
+        desk.tx.find_open_api_key_transfer(id)?.is_none(),
+        Refusal::Coded(RefusalCode::TransferOpen, open.to_owned()),
     )?;
     let transfer = ApiKeyTransfer {
-        id: ApiKeyTransferId::generate(tx.now),
-        organization_id: organization,
+        id: ApiKeyTransferId::generate(desk.now()),
+        organization_id: desk.organization,
         api_key_id: id,
         from_id: key.owner_id,
         to_id: to,
-        offered_by: by.user(),
+        offered_by: desk.asker.user,
         state: TransferState::Open,
-        created_at: tx.now,
+        created_at: desk.now(),
         decided_at: None,
     };
-    tx.insert_api_key_transfer(&transfer)?;
-    tx.record(
-        Some(organization),
-        Some(by.user()),
-        "api_key.transfer_offered",
-        id.as_str(),
-        to.as_str(),
-    )?;
+    desk.tx.insert_api_key_transfer(&transfer)?;
+    desk.record(Event::ApiKeyTransferOffered, id.as_str(), to.as_str())?;
     Ok(transfer)
 }
 
+/// Strangers, service accounts and people without the role read the same.
+fn ensure_can_take(desk: &mut Desk, key: &ApiKey, to: UserId) -> Result<(), Refusal> {
+    let is_person = desk
+        .tx
+        .find_user(to)?
+        .is_some_and(|user| user.kind == UserKind::Person);
+    let can_take = is_person && manages(&mut desk.view().by(&Asker::person(to)), key)?;
+    let nobody =
+        "must be a person who may manage the key: an admin of every workspace that it reaches";
+    ensure(can_take, Refusal::field("to", nobody))
+}
+
 /// Takes the key with a new secret, shown to its new owner alone. Runs behind the organization's lock.
-pub fn accept(
-    tx: &mut Tx,
-    config: &Config,
-    organization: OrganizationId,
-    by: &KeyCaller,
-    id: ApiKeyTransferId,
-    minted: Minted,
-) -> Result<ApiKey, Refusal> {
-    let transfer = offered_to(tx, organization, by, id)?;
-    let key = tx
-        .find_api_key(organization, transfer.api_key_id)?
+pub fn accept(desk: &mut Desk, id: ApiKeyTransferId, minted: &Minted) -> Result<ApiKey, Refusal> {
+    let transfer = offered_to(desk, id)?;
+    let key = desk
+        .tx
+        .find_api_key(desk.organization, transfer.api_key_id)?
         .ok_or(Refusal::NotFound)?;
-    ensure_movable(&key, tx.now)?;
+    ensure_movable(&key, desk.now())?;
     let stale = "The key has another owner since it was offered.";
     ensure(
         key.owner_id == transfer.from_id,
-        Refusal::Coded("transfer_outdated", stale.to_owned()),
+        Refusal::Coded(RefusalCode::TransferOutdated, stale.to_owned()),
     )?;
-    let workspaces: Vec<_> = tx
-        .list_api_key_workspaces(key.id)?
-        .into_iter()
-        .map(|(id, _)| id)
-        .collect();
     let less = "You do not manage every workspace of this key any more.";
-    ensure(
-        manages(tx, config, organization, by, &key, &workspaces)?,
-        Refusal::admin_only(less),
-    )?;
+    ensure(manages(&mut desk.view(), &key)?, Refusal::admin_only(less))?;
     // a demotion between offer and acceptance ends the offer
-    let giver = key_admins::caller_of(tx, transfer.offered_by)?;
+    let (catalogue, now) = (&desk.settings.catalogue, desk.now());
+    let giver = Asker::of_earlier(desk.tx, catalogue, transfer.offered_by, now)?;
     let gone = "Who offered the key does not manage it any more: ask for a new offer.";
     ensure(
-        manages(tx, config, organization, &giver, &key, &workspaces)?,
-        Refusal::Coded("transfer_outdated", gone.to_owned()),
+        manages(&mut desk.view().by(&giver), &key)?,
+        Refusal::Coded(RefusalCode::TransferOutdated, gone.to_owned()),
     )?;
-    tx.close_api_key_transfer(organization, id, TransferState::Accepted)?;
-    hand(tx, key, by.user(), minted)
+    desk.tx
+        .close_api_key_transfer(desk.organization, id, TransferState::Accepted)?;
+    hand(desk, key, minted)
 }
 
 /// The old secrets die, and the key begins anew with its new owner; a pause stays.
-fn hand(tx: &mut Tx, key: ApiKey, owner: UserId, minted: Minted) -> Result<ApiKey, Refusal> {
-    let (organization, now) = (key.organization_id, tx.now);
-    tx.revoke_api_key_secrets(organization, key.id)?;
-    tx.revoke_hand_overs(key.id)?;
-    let Minted { public_id, digest } = minted;
+fn hand(desk: &mut Desk, key: ApiKey, minted: &Minted) -> Result<ApiKey, Refusal> {
+    let (organization, owner, now) = (desk.organization, desk.asker.user, desk.now());
+    desk.tx.revoke_api_key_secrets(organization, key.id)?;
+    desk.tx.revoke_hand_overs(key.id)?;
+    let Minted { public_id, digest } = minted.clone();
     let secret = ApiKeySecret::first(key.id, public_id.clone(), digest, owner, now);
-    tx.insert_api_key_secret(organization, &secret)?;
-    tx.record_disclosure(secret.id.as_str(), owner)?;
-    tx.change_api_key_public_id(organization, key.id, &public_id)?;
+    desk.tx.insert_api_key_secret(organization, &secret)?;
+    desk.tx.record_disclosure(secret.id.as_str(), owner)?;
+    desk.tx
+        .change_api_key_public_id(organization, key.id, &public_id)?;
     let mut after = ApiKey {
         owner_id: owner,
         owned_since: now,
         public_id,
         ..key
     };
-    tx.change_api_key(&after, None)?;
+    desk.tx.change_api_key(&after, None)?;
     if after.state == ApiKeyState::Deactivated {
-        tx.change_api_key_state(
+        desk.tx.change_api_key_state(
             organization,
             after.id,
             ApiKeyState::Deactivated,
@@ -165,132 +135,83 @@ fn hand(tx: &mut Tx, key: ApiKey, owner: UserId, minted: Minted) -> Result<ApiKe
         )?;
         (after.state, after.state_reason) = (ApiKeyState::Active, None);
     }
-    tx.record(
-        Some(organization),
-        Some(owner),
-        "api_key.transferred",
-        after.id.as_str(),
-        owner.as_str(),
-    )?;
+    desk.record(Event::ApiKeyTransferred, after.id.as_str(), owner.as_str())?;
     Ok(after)
 }
 
 /// Only who it is offered to.
-pub fn decline(
-    tx: &mut Tx,
-    organization: OrganizationId,
-    by: &KeyCaller,
-    id: ApiKeyTransferId,
-) -> Result<ApiKeyTransfer, Refusal> {
-    let transfer = offered_to(tx, organization, by, id)?;
+pub fn decline(desk: &mut Desk, id: ApiKeyTransferId) -> Result<ApiKeyTransfer, Refusal> {
+    let transfer = offered_to(desk, id)?;
     close(
-        tx,
+        desk,
         transfer,
-        by,
         TransferState::Declined,
-        "api_key.transfer_declined",
+        Event::ApiKeyTransferDeclined,
     )
 }
 
 /// By who offered it, or by who manages the key.
-pub fn withdraw(
-    tx: &mut Tx,
-    config: &Config,
-    organization: OrganizationId,
-    by: &KeyCaller,
-    id: ApiKeyTransferId,
-) -> Result<ApiKeyTransfer, Refusal> {
-    let transfer = find(tx, config, organization, by, id)?.transfer;
+pub fn withdraw(desk: &mut Desk, id: ApiKeyTransferId) -> Result<ApiKeyTransfer, Refusal> {
+    let transfer = find(&mut desk.view(), id)?.transfer;
     ensure_open(&transfer)?;
-    if transfer.offered_by != by.user() {
-        let catalogue = config
-            .catalogue()
-            .map_err(|error| Refusal::Blocked(error.to_string()))?;
-        api_keys::find(
-            tx,
-            &catalogue,
-            organization,
-            by,
-            MANAGE,
-            transfer.api_key_id,
-        )?;
+    if transfer.offered_by != desk.asker.user {
+        api_keys::find_managed(desk, transfer.api_key_id)?;
     }
     close(
-        tx,
+        desk,
         transfer,
-        by,
         TransferState::Withdrawn,
-        "api_key.transfer_withdrawn",
+        Event::ApiKeyTransferWithdrawn,
     )
 }
 
 fn close(
-    tx: &mut Tx,
+    desk: &mut Desk,
     transfer: ApiKeyTransfer,
-    by: &KeyCaller,
     to: TransferState,
-    event: &str,
+    event: Event,
 ) -> Result<ApiKeyTransfer, Refusal> {
-    tx.close_api_key_transfer(transfer.organization_id, transfer.id, to)?;
-    tx.record(
-        Some(transfer.organization_id),
-        Some(by.user()),
-        event,
-        transfer.api_key_id.as_str(),
-        "",
-    )?;
+    desk.tx
+        .close_api_key_transfer(desk.organization, transfer.id, to)?;
+    desk.record(event, transfer.api_key_id.as_str(), "")?;
     Ok(ApiKeyTransfer {
         state: to,
-        decided_at: Some(tx.now),
+        decided_at: Some(desk.now()),
         ..transfer
     })
 }
 
-/// A page of the offers that the caller has to do with; an organization admin sees all.
+/// A page of the offers that the asker has to do with; an organization admin sees all.
 pub fn list(
-    snapshot: &mut Snapshot,
-    config: &Config,
-    organization: OrganizationId,
-    by: &KeyCaller,
+    view: &mut View,
     after: Option<(Timestamp, ApiKeyTransferId)>,
     most: i64,
 ) -> Result<Vec<ListedTransfer>, Refusal> {
-    let only = only(snapshot, config, organization, by)?;
-    let rows = snapshot.list_api_key_transfers_page(organization, only, after, most)?;
+    let only = only(view)?;
+    let rows = view
+        .snapshot
+        .list_api_key_transfers_page(view.organization, only, after, most)?;
     rows.into_iter()
-        .map(|transfer| listed(snapshot, transfer))
+        .map(|transfer| listed(view.snapshot, transfer))
         .collect()
 }
 
-pub fn find(
-    snapshot: &mut Snapshot,
-    config: &Config,
-    organization: OrganizationId,
-    by: &KeyCaller,
-    id: ApiKeyTransferId,
-) -> Result<ListedTransfer, Refusal> {
-    let only = only(snapshot, config, organization, by)?;
-    let transfer = snapshot
-        .find_api_key_transfer(organization, id)?
+pub fn find(view: &mut View, id: ApiKeyTransferId) -> Result<ListedTransfer, Refusal> {
+    let only = only(view)?;
+    let transfer = view
+        .snapshot
+        .find_api_key_transfer(view.organization, id)?
         .ok_or(Refusal::NotFound)?;
     let is_party =
         |user: UserId| [transfer.from_id, transfer.to_id, transfer.offered_by].contains(&user);
     ensure(only.is_none_or(is_party), Refusal::NotFound)?;
-    listed(snapshot, transfer)
+    listed(view.snapshot, transfer)
 }
 
-/// Whose offers the caller sees; none: everybody's.
-fn only(
-    snapshot: &mut Snapshot,
-    config: &Config,
-    organization: OrganizationId,
-    by: &KeyCaller,
-) -> Result<Option<UserId>, Refusal> {
-    let catalogue = config
-        .catalogue()
-        .map_err(|error| Refusal::Blocked(error.to_string()))?;
-    let admin = key_admins::find(snapshot, &catalogue, organization, by, MANAGE)?;
-    Ok((!admin.is_organization_admin()).then_some(by.user()))
+/// Whose offers the asker sees; none: everybody's.
+fn only(view: &mut View) -> Result<Option<UserId>, Refusal> {
+    let places = KeyPlaces::of(view, Right::ApiKeysManage)?;
+    Ok((!places.is_everywhere()).then_some(view.asker.user))
 }
 
 pub fn listed(
@@ -300,8 +221,8 @@ pub fn listed(
     let key = snapshot
         .find_api_key(transfer.organization_id, transfer.api_key_id)?
         .ok_or(Refusal::NotFound)?;
-    let from_name = api_keys::name_of(snapshot, transfer.from_id)?;
-    let to_name = api_keys::name_of(snapshot, transfer.to_id)?;
+    let from_name = lists::name_of(snapshot, transfer.from_id)?;
+    let to_name = lists::name_of(snapshot, transfer.to_id)?;
     Ok(ListedTransfer {
         key_name: key.title(),
         from_name,
@@ -311,19 +232,12 @@ pub fn listed(
 }
 
 /// The open offer, for whom it is meant; for others it is not there.
-fn offered_to(
-    snapshot: &mut Snapshot,
-    organization: OrganizationId,
-    by: &KeyCaller,
-    id: ApiKeyTransferId,
-) -> Result<ApiKeyTransfer, Refusal> {
-    let transfer = snapshot
-        .find_api_key_transfer(organization, id)?
+fn offered_to(desk: &mut Desk, id: ApiKeyTransferId) -> Result<ApiKeyTransfer, Refusal> {
+    let transfer = desk
+        .tx
+        .find_api_key_transfer(desk.organization, id)?
         .ok_or(Refusal::NotFound)?;
-    ensure(
-        transfer.to_id == by.user() && !by.caller.operator,
-        Refusal::NotFound,
-    )?;
+    ensure(desk.asker.is(transfer.to_id), Refusal::NotFound)?;
     ensure_open(&transfer)?;
     Ok(transfer)
 }
@@ -332,7 +246,7 @@ fn ensure_open(transfer: &ApiKeyTransfer) -> Result<(), Refusal> {
     let closed = format!("The offer is {}.", transfer.state);
     ensure(
         transfer.state == TransferState::Open,
-        Refusal::Coded("transfer_closed", closed),
+        Refusal::Coded(RefusalCode::TransferClosed, closed),
     )
 }
 
@@ -345,27 +259,8 @@ fn ensure_movable(key: &ApiKey, now: Timestamp) -> Result<(), Refusal> {
     ensure(
         lives,
         Refusal::Coded(
-            "wrong_state",
+            RefusalCode::WrongState,
             "A key that has ended, or waits to be collected, is not transferred.".to_owned(),
         ),
     )
-}
-
-/// As a creator of the same key.
-fn manages(
-    snapshot: &mut Snapshot,
-    config: &Config,
-    organization: OrganizationId,
-    by: &KeyCaller,
-    key: &ApiKey,
-    workspaces: &[WorkspaceId],
-) -> Result<bool, Refusal> {
-    let catalogue = config
-        .catalogue()
-        .map_err(|error| Refusal::Blocked(error.to_string()))?;
-    match key_admins::find(snapshot, &catalogue, organization, by, MANAGE) {
-        Ok(admin) => Ok(admin.reaches(key, workspaces)),
-        Err(Refusal::NotFound) => Ok(false),
-        Err(other) => Err(other),
-    }
 }

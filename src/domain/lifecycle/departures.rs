@@ -13,14 +13,16 @@ use crate::domain::people::members::{
     MANAGE, ensure_below, ensure_free_standing, keeping_an_owner,
 };
 use crate::domain::rights::caller::Caller;
-use crate::domain::rights::rights;
+use crate::domain::rights::old_rights as rights;
 use crate::store::api_keys::ApiKey;
 use crate::store::application_secrets::ApplicationSecret;
 use crate::store::applications::Application;
 use crate::store::members::Member;
 use crate::store::{Error, Snapshot, Tx};
 use crate::types::environment::Environment;
+use crate::types::event::Event;
 use crate::types::id::{ApiKeyId, OrganizationId, UserId, WorkspaceId};
+use crate::types::right::Right;
 use crate::types::state::{ApiKeyState, ReachKind};
 
 /// Why a key was deactivated, for its detail.
@@ -154,8 +156,14 @@ pub fn remove(
         rights::ensure_organization(tx, catalogue, organization, caller, MANAGE)?;
     }
     if shown != Shown::Keep {
-        rights::ensure_organization(tx, catalogue, organization, caller, "api_keys:manage")?;
-        rights::ensure_organization(tx, catalogue, organization, caller, "applications:manage")?;
+        rights::ensure_organization(tx, catalogue, organization, caller, Right::ApiKeysManage)?;
+        rights::ensure_organization(
+            tx,
+            catalogue,
+            organization,
+            caller,
+            Right::ApplicationsManage,
+        )?;
     }
     let member = tx.find_member(organization, id)?.ok_or(Refusal::NotFound)?;
     ensure_below(tx, organization, caller, member.role)?;
@@ -228,7 +236,7 @@ fn revoke_shown(
         tx.record(
             Some(organization),
             Some(caller.user),
-            "api_key.revoked",
+            Event::ApiKeyRevoked,
             key.id.as_str(),
             "its secret was shown to a member who left",
         )?;
@@ -236,7 +244,7 @@ fn revoke_shown(
     }
     for (application, secret) in &removed.departure.shown_application_secrets {
         tx.revoke_application_secret(application, secret.id)?;
-        let event = "application_secret.revoked";
+        let event = Event::ApplicationSecretRevoked;
         tx.record(
             Some(organization),
             Some(caller.user),
@@ -271,7 +279,7 @@ pub fn end(
         tx.record(
             Some(organization),
             by,
-            "api_key.deactivated",
+            Event::ApiKeyDeactivated,
             key.id.as_str(),
             because,
         )?;
@@ -292,7 +300,7 @@ pub fn end(
     tx.record(
         Some(organization),
         by,
-        "member.removed",
+        Event::MemberRemoved,
         id.as_str(),
         &detail,
     )
@@ -337,7 +345,7 @@ pub fn leave_workspace(
     tx.record(
         Some(organization),
         Some(by),
-        "workspace_member.removed",
+        Event::WorkspaceMemberRemoved,
         id.as_str(),
         workspace.as_str(),
     )?;
@@ -350,7 +358,7 @@ pub fn leave_workspace(
         tx.record(
             Some(organization),
             Some(by),
-            "api_key.workspace_lost",
+            Event::ApiKeyWorkspaceLost,
             key.id.as_str(),
             workspace.as_str(),
         )?;
@@ -365,7 +373,7 @@ pub fn leave_workspace(
             tx.record(
                 Some(organization),
                 Some(by),
-                "api_key.deactivated",
+                Event::ApiKeyDeactivated,
                 key.id.as_str(),
                 WORKSPACES_LOST,
             )?;

@@ -19,7 +19,9 @@ use crate::store::users::User;
 use crate::store::workspaces::Workspace;
 use crate::store::{Error, Tx};
 use crate::types::email::Mailbox;
+use crate::types::event::Event;
 use crate::types::id::{OrganizationId, UserId};
+use crate::types::refusal_code::RefusalCode;
 use crate::types::state::{Licence, OrganizationRole, OrganizationState, UserKind, UserState};
 
 /// What an upsert did.
@@ -129,7 +131,7 @@ fn create_organization(
     tx.record(
         Some(organization.id),
         Some(caller.user),
-        "organization.created",
+        Event::OrganizationCreated,
         organization.id.as_str(),
         &organization.name,
     )?;
@@ -164,7 +166,7 @@ pub fn put_workspace(
     let elsewhere = "Another organization's workspace has this external_id.";
     ensure(
         found.organization_id == organization,
-        Refusal::Coded("external_id_taken", elsewhere.to_owned()),
+        Refusal::Coded(RefusalCode::ExternalIdTaken, elsewhere.to_owned()),
     )?;
     match name {
         Some(name) if parse_name(name)? != found.name => {
@@ -226,7 +228,7 @@ fn find_user(tx: &mut Tx, external_id: &str, wanted: &WantedUser) -> Result<Opti
     match (tx.find_user_by_external_id(&external_id)?, by_email) {
         (Some(own), Some(other)) if own.id != other.id => Err(email_taken()),
         (Some(own), _) if own.operator => Err(Refusal::Coded(
-            "external_id_taken",
+            RefusalCode::ExternalIdTaken,
             "An operator has this external_id.".to_owned(),
         )),
         (Some(own), _) => Ok(Some(own)),
@@ -255,7 +257,7 @@ fn find_user(tx: &mut Tx, external_id: &str, wanted: &WantedUser) -> Result<Opti
 
 fn email_taken() -> Refusal {
     Refusal::Coded(
-        "email_taken",
+        RefusalCode::EmailTaken,
         "The address belongs to somebody else.".to_owned(),
     )
 }
@@ -290,7 +292,7 @@ fn create_user(
     tx.record(
         None,
         Some(caller.user),
-        "user.created",
+        Event::UserCreated,
         user.id.as_str(),
         "",
     )?;
@@ -321,7 +323,7 @@ fn change_user(
     tx.record(
         None,
         Some(caller.user),
-        "user.changed",
+        Event::UserChanged,
         after.id.as_str(),
         "",
     )?;
@@ -348,8 +350,8 @@ pub fn set_user_state(
         changed => changed?,
     }
     let event = match to {
-        UserState::Suspended => "user.suspended",
-        UserState::Active => "user.resumed",
+        UserState::Suspended => Event::UserSuspended,
+        UserState::Active => Event::UserResumed,
     };
     tx.record(None, Some(caller.user), event, id.as_str(), "")?;
     Ok(Outcome::Updated)
@@ -421,7 +423,7 @@ fn check_member(
         ensure(
             others,
             Refusal::Coded(
-                "last_owner",
+                RefusalCode::LastOwner,
                 "The last owner of an organization stays one.".to_owned(),
             ),
         )?;
@@ -449,7 +451,7 @@ fn put_member(
             tx.record(
                 Some(organization),
                 Some(caller.user),
-                "member.added",
+                Event::MemberAdded,
                 user.as_str(),
                 role.as_str(),
             )?;
@@ -484,7 +486,7 @@ fn change_member(
         tx.record(
             Some(organization),
             Some(caller.user),
-            "member.role_changed",
+            Event::MemberRoleChanged,
             user.as_str(),
             role.as_str(),
         )?;
@@ -495,7 +497,7 @@ fn change_member(
         tx.record(
             Some(organization),
             Some(caller.user),
-            "member.licence_changed",
+            Event::MemberLicenceChanged,
             user.as_str(),
             licence.as_str(),
         )?;
@@ -519,7 +521,7 @@ fn put_workspace_role(
         Some((_, held)) if held == role => return Ok(Outcome::Unchanged),
         Some((_, held)) => {
             tx.change_workspace_role(organization, found.id, user, held, role)?;
-            ("workspace_member.role_changed", Outcome::Updated)
+            (Event::WorkspaceMemberRoleChanged, Outcome::Updated)
         }
         None => {
             let member = WorkspaceMember {
@@ -529,7 +531,7 @@ fn put_workspace_role(
                 created_at: tx.now,
             };
             tx.insert_workspace_member(organization, &member)?;
-            ("workspace_member.added", Outcome::Created)
+            (Event::WorkspaceMemberAdded, Outcome::Created)
         }
     };
     tx.record(
@@ -556,7 +558,7 @@ fn check_workspace_role(
     )?;
     let unknown = || {
         Refusal::Coded(
-            "unknown_workspace",
+            RefusalCode::UnknownWorkspace,
             format!("The organization has no workspace with the external_id {workspace:?}."),
         )
     };
@@ -582,7 +584,7 @@ pub fn put_subscription(
     let organization = match (found, organization) {
         (Some(own), Some(other)) if own != other => {
             return Err(Refusal::Coded(
-                "external_id_taken",
+                RefusalCode::ExternalIdTaken,
                 "Another organization's subscription has this external_id.".to_owned(),
             ));
         }

@@ -2,20 +2,19 @@
 
 use crate::config::Catalogue;
 use crate::crypto::digest::Digest;
+use crate::domain::rights::granted::EVERYTHING;
 use crate::domain::{Refusal, ensure};
 use crate::store;
 use crate::store::operator_tokens::OperatorToken;
 use crate::store::users::User;
 use crate::store::{Snapshot, Tx};
+use crate::types::event::Event;
 use crate::types::id::{OperatorTokenId, UserId};
-use crate::types::permission::PermissionSet;
 use crate::types::state::{UserKind, UserState};
 use crate::types::text::parse_text;
 use crate::types::time::Timestamp;
 
 const MOST_NAME: usize = 100;
-/// In place of names: every permission there is, also those that come later.
-pub const EVERYTHING: &str = "*";
 /// What a page or a command lists.
 pub const MOST_LISTED: i64 = 1000;
 
@@ -34,7 +33,7 @@ pub struct NewOperatorToken {
 pub fn create(
     tx: &mut Tx,
     catalogue: &Catalogue,
-    new: NewOperatorToken,
+    new: &NewOperatorToken,
 ) -> Result<OperatorToken, Refusal> {
     let name = parse_text(&new.name, MOST_NAME)
         .map_err(|error| Refusal::Invalid(vec![("name", error.to_string())]))?;
@@ -68,8 +67,8 @@ pub fn create(
     tx.insert_user(&user)?;
     let token = OperatorToken {
         id: OperatorTokenId::generate(tx.now),
-        digest: new.digest,
-        hint: new.hint,
+        digest: new.digest.clone(),
+        hint: new.hint.clone(),
         name,
         permissions: if new.permissions.is_empty() {
             EVERYTHING.to_owned()
@@ -86,7 +85,7 @@ pub fn create(
     tx.record(
         None,
         Some(user.id),
-        "operator_token.created",
+        Event::OperatorTokenCreated,
         token.id.as_str(),
         &token.permissions,
     )?;
@@ -104,7 +103,7 @@ pub fn revoke(tx: &mut Tx, id: OperatorTokenId) -> Result<(), Refusal> {
         Ok(()) => Ok(tx.record(
             None,
             Some(token.user_id),
-            "operator_token.revoked",
+            Event::OperatorTokenRevoked,
             id.as_str(),
             "",
         )?),
@@ -128,16 +127,4 @@ pub fn find_live(
     Ok(holder
         .filter(|user| user.operator && user.state == UserState::Active)
         .map(|_| token))
-}
-
-/// What it may do. A permission that is not configured any more is none.
-pub fn permissions(catalogue: &Catalogue, token: &OperatorToken) -> PermissionSet {
-    if token.permissions == EVERYTHING {
-        return catalogue.all() | catalogue.operator();
-    }
-    token
-        .permissions
-        .split(' ')
-        .filter_map(|name| catalogue.permission(name))
-        .collect()
 }

@@ -8,6 +8,7 @@ use crate::store::users::User;
 use crate::store::workspaces::Workspace;
 use crate::store::{Error, Snapshot, Tx};
 use crate::types::email::Mailbox;
+use crate::types::event::Event;
 use crate::types::id::{DomainId, OrganizationId, UserId, WorkspaceId};
 use crate::types::state::{Licence, OrganizationRole, ProductionAccess, UserKind, UserState};
 use crate::types::text::parse_text;
@@ -98,7 +99,7 @@ pub(in crate::domain) fn insert_person(
     tx.record(
         None,
         None,
-        "user.created",
+        Event::UserCreated,
         user.id.as_str(),
         if user.operator { "operator" } else { "" },
     )?;
@@ -149,7 +150,7 @@ pub fn create_organization(
     tx.record(
         Some(organization.id),
         None,
-        "organization.created",
+        Event::OrganizationCreated,
         organization.id.as_str(),
         &organization.name,
     )?;
@@ -168,7 +169,7 @@ pub fn create_workspace(
     tx.record(
         Some(organization),
         None,
-        "workspace.created",
+        Event::WorkspaceCreated,
         workspace.id.as_str(),
         &workspace.name,
     )?;
@@ -186,7 +187,7 @@ pub fn add_member(
     tx.record(
         Some(organization),
         None,
-        "member.added",
+        Event::MemberAdded,
         user.as_str(),
         role.as_str(),
     )
@@ -209,7 +210,7 @@ pub fn add_workspace_member(
     tx.record(
         Some(organization),
         None,
-        "workspace_member.added",
+        Event::WorkspaceMemberAdded,
         user.as_str(),
         role,
     )
@@ -239,7 +240,7 @@ pub fn add_verified_domain(
     tx.record(
         Some(organization),
         None,
-        "domain.verified",
+        Event::DomainVerified,
         domain.id.as_str(),
         name.as_str(),
     )

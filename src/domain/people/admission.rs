@@ -3,17 +3,19 @@
 //! Invariant: whoever admits holds everything that is granted, at the moment of joining.
 
 use crate::config::Catalogue;
-use crate::domain::clients::applications;
 use crate::domain::people::accounts;
 use crate::domain::people::members::{MANAGE, ensure_below};
 use crate::domain::people::service_accounts::check_workspaces;
+use crate::domain::plans::open;
 use crate::domain::plans::seats;
 use crate::domain::rights::caller::Caller;
-use crate::domain::rights::rights;
+use crate::domain::rights::old_rights as rights;
 use crate::domain::{Refusal, ensure};
 use crate::store::members::Member;
 use crate::store::{Snapshot, Tx};
+use crate::types::event::Event;
 use crate::types::id::{OrganizationId, UserId, WorkspaceId};
+use crate::types::refusal_code::RefusalCode;
 use crate::types::state::{Licence, OrganizationRole};
 use crate::types::time::Timestamp;
 
@@ -47,7 +49,7 @@ pub fn check(
     now: Timestamp,
 ) -> Result<(), Refusal> {
     rights::ensure_organization(snapshot, catalogue, organization, caller, MANAGE)?;
-    applications::ensure_not_suspended(snapshot, organization)?;
+    open::ensure_not_suspended(snapshot, organization)?;
     ensure_below(snapshot, organization, caller, grant.role)?;
     let invalid =
         |field: &'static str, message: &str| Refusal::Invalid(vec![(field, message.to_owned())]);
@@ -84,7 +86,7 @@ pub fn admit(
     let there = "This person is a member of the organization already.";
     ensure(
         tx.find_member(organization, user)?.is_none(),
-        Refusal::Coded("already_member", there.to_owned()),
+        Refusal::Coded(RefusalCode::AlreadyMember, there.to_owned()),
     )?;
     seats::ensure_free(tx, catalogue, organization, grant.licence)?;
     let member = grant.member(organization, user, now);
@@ -92,7 +94,7 @@ pub fn admit(
     tx.record(
         Some(organization),
         Some(caller.user),
-        "member.added",
+        Event::MemberAdded,
         user.as_str(),
         &format!("{}, {}", grant.role, grant.licence),
     )?;

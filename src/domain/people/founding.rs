@@ -5,7 +5,9 @@ use crate::domain::people::accounts;
 use crate::domain::{Refusal, ensure};
 use crate::store::Tx;
 use crate::store::organizations::Organization;
+use crate::types::event::Event;
 use crate::types::id::UserId;
+use crate::types::refusal_code::RefusalCode;
 use crate::types::state::{OrganizationRole, ProductionAccess, UserKind, UserState};
 
 /// The workspace that every new organization starts with.
@@ -39,7 +41,7 @@ pub fn found(
     let full = format!("You own {most} organizations already.");
     ensure(
         tx.count_organizations_owned_by(user)? < most,
-        Refusal::Coded("organization_limit_reached", full),
+        Refusal::Coded(RefusalCode::OrganizationLimitReached, full),
     )?;
     let organization = accounts::create_organization(tx, name, ProductionAccess::None)?;
     accounts::add_member(tx, organization.id, user, OrganizationRole::Owner)?;
@@ -47,7 +49,7 @@ pub fn found(
     tx.record(
         Some(organization.id),
         Some(user),
-        "organization.founded",
+        Event::OrganizationFounded,
         organization.id.as_str(),
         &organization.name,
     )?;

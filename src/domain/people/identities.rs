@@ -23,6 +23,7 @@ use crate::store::sessions::Session;
 use crate::store::users::User;
 use crate::store::{self, Snapshot, Tx};
 use crate::types::email::{Domain, Mailbox};
+use crate::types::event::Event;
 use crate::types::id::{IdentityProviderId, OrganizationId, UserId};
 use crate::types::state::{Licence, MemberState, OrganizationRole, UserKind, UserState};
 use crate::types::text::parse_text;
@@ -175,7 +176,7 @@ pub fn unlink(
     Ok(tx.record(
         None,
         Some(user.id),
-        "identity.unlinked",
+        Event::IdentityUnlinked,
         user.id.as_str(),
         &config.issuer,
     )?)
@@ -257,7 +258,7 @@ fn insert(tx: &mut Tx, realm: &Realm, proven: &Proven, user: UserId) -> Result<(
     Ok(tx.record(
         realm.confines_to(),
         Some(user),
-        "identity.linked",
+        Event::IdentityLinked,
         user.as_str(),
         &proven.issuer,
     )?)
@@ -503,7 +504,7 @@ pub fn configure(
     tx.record(
         Some(organization),
         Some(user),
-        "single_sign_on.configured",
+        Event::SingleSignOnConfigured,
         provider.id.as_str(),
         detail,
     )?;
@@ -520,7 +521,7 @@ pub fn remove(tx: &mut Tx, organization: OrganizationId, user: UserId) -> Result
     Ok(tx.record(
         Some(organization),
         Some(user),
-        "single_sign_on.removed",
+        Event::SingleSignOnRemoved,
         provider.id.as_str(),
         "",
     )?)

@@ -10,14 +10,16 @@ use crate::domain::people::accounts::{self, NewPerson};
 use crate::domain::people::admission::{self, Grant};
 use crate::domain::people::members::{MANAGE, READ};
 use crate::domain::rights::caller::Caller;
-use crate::domain::rights::rights;
+use crate::domain::rights::old_rights as rights;
 use crate::domain::{Refusal, ensure};
 use crate::store::invitations::Invitation;
 use crate::store::organizations::Organization;
 use crate::store::users::User;
 use crate::store::{Error, Snapshot, Tx};
 use crate::types::email::Mailbox;
+use crate::types::event::Event;
 use crate::types::id::{InvitationId, OrganizationId, UserId, WorkspaceId};
+use crate::types::refusal_code::RefusalCode;
 use crate::types::state::{InvitationState, OrganizationState, UserKind, UserState};
 use crate::types::time::Timestamp;
 
@@ -96,7 +98,7 @@ pub fn create(
         let there = "This person is a member of the organization already.";
         ensure(
             tx.find_member(organization, user.id)?.is_none(),
-            Refusal::Coded("already_member", there.to_owned()),
+            Refusal::Coded(RefusalCode::AlreadyMember, there.to_owned()),
         )?;
     }
     if let Some(former) = tx.find_pending_invitation(organization, &email)? {
@@ -104,7 +106,7 @@ pub fn create(
             "This address is invited already. Send that invitation again, or revoke it first.";
         ensure(
             !former.is_open(now),
-            Refusal::Coded("already_invited", open.to_owned()),
+            Refusal::Coded(RefusalCode::AlreadyInvited, open.to_owned()),
         )?;
         // it has expired: the new one takes its place
         tx.decide_invitation(former.id, InvitationState::Revoked, None)?;
@@ -114,7 +116,7 @@ pub fn create(
         format!("{most} invitations of this organization wait for an answer. Revoke some first.");
     ensure(
         tx.count_pending_invitations(organization)? < most,
-        Refusal::Coded("invitation_limit_reached", full),
+        Refusal::Coded(RefusalCode::InvitationLimitReached, full),
     )?;
     let invitation = Invitation {
         id: InvitationId::generate(now),
@@ -135,7 +137,7 @@ pub fn create(
     tx.record(
         Some(organization),
         Some(caller.user),
-        "invitation.created",
+        Event::InvitationCreated,
         invitation.id.as_str(),
         &format!("{}, {}", invitation.role, invitation.licence),
     )?;
@@ -161,7 +163,7 @@ pub fn resend(
     ensure(
         found.invitation.state == InvitationState::Pending,
         Refusal::Coded(
-            "not_pending",
+            RefusalCode::NotPending,
             "This invitation was answered or revoked.".to_owned(),
         ),
     )?;
@@ -171,7 +173,7 @@ pub fn resend(
     tx.record(
         Some(organization),
         Some(caller.user),
-        "invitation.resent",
+        Event::InvitationResent,
         id.as_str(),
         "",
     )?;
@@ -197,7 +199,7 @@ pub fn revoke(
     Ok(tx.record(
         Some(organization),
         Some(caller.user),
-        "invitation.revoked",
+        Event::InvitationRevoked,
         id.as_str(),
         "",
     )?)
@@ -321,7 +323,7 @@ fn find_for(
     let other = "This invitation is for another address. Sign out, and sign in with the one that was invited.";
     ensure(
         own(&found),
-        Refusal::Coded("another_address", other.to_owned()),
+        Refusal::Coded(RefusalCode::AnotherAddress, other.to_owned()),
     )?;
     Ok(found)
 }
@@ -377,7 +379,7 @@ pub fn accept(
     tx.record(
         Some(organization),
         Some(user.id),
-        "invitation.accepted",
+        Event::InvitationAccepted,
         id.as_str(),
         "",
     )?;
@@ -386,7 +388,7 @@ pub fn accept(
 
 fn stale() -> Refusal {
     let message = "What this invitation grants cannot be granted any more by whoever made it. Ask the organization for a new one.";
-    Refusal::Coded("invitation_outdated", message.to_owned())
+    Refusal::Coded(RefusalCode::InvitationOutdated, message.to_owned())
 }
 
 /// The person wants none of it.
@@ -398,7 +400,7 @@ pub fn decline(tx: &mut Tx, user: UserId, by: &By) -> Result<(), Refusal> {
     Ok(tx.record(
         Some(invitation.organization_id),
         Some(user.id),
-        "invitation.declined",
+        Event::InvitationDeclined,
         invitation.id.as_str(),
         "",
     )?)
@@ -418,7 +420,7 @@ pub fn create_account(
     let known = "There is an account with this address already. Sign in instead.";
     ensure(
         tx.find_user_by_email(&email.account_key())?.is_none(),
-        Refusal::Coded("account_exists", known.to_owned()),
+        Refusal::Coded(RefusalCode::AccountExists, known.to_owned()),
     )?;
     accounts::create_unproven_person(
         tx,

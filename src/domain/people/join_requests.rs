@@ -5,13 +5,15 @@ use crate::domain::domains::domains;
 use crate::domain::people::admission::{self, Grant};
 use crate::domain::people::members::{MANAGE, READ};
 use crate::domain::rights::caller::Caller;
-use crate::domain::rights::rights;
+use crate::domain::rights::old_rights as rights;
 use crate::domain::{Refusal, ensure};
 use crate::store::join_requests::JoinRequest;
 use crate::store::users::User;
 use crate::store::{Snapshot, Tx};
 use crate::types::email::Mailbox;
+use crate::types::event::Event;
 use crate::types::id::{JoinRequestId, OrganizationId, UserId};
+use crate::types::refusal_code::RefusalCode;
 use crate::types::state::{JoinRequestState, OrganizationState, UserKind, UserState};
 use crate::types::text::{TextError, parse_text};
 use crate::types::time::Timestamp;
@@ -74,12 +76,12 @@ pub fn ask(
     ensure(
         open.iter()
             .all(|request| request.organization_id != organization),
-        Refusal::Coded("already_asked", again.to_owned()),
+        Refusal::Coded(RefusalCode::AlreadyAsked, again.to_owned()),
     )?;
     let many = format!("{MOST_OPEN} of your requests wait for an answer. Take one back first.");
     ensure(
         open.len() < MOST_OPEN,
-        Refusal::Coded("join_request_limit_reached", many),
+        Refusal::Coded(RefusalCode::JoinRequestLimitReached, many),
     )?;
     let request = JoinRequest {
         id: JoinRequestId::generate(tx.now),
@@ -96,7 +98,7 @@ pub fn ask(
     tx.record(
         Some(organization),
         Some(user.id),
-        "join_request.created",
+        Event::JoinRequestCreated,
         request.id.as_str(),
         "",
     )?;
@@ -114,7 +116,7 @@ pub fn withdraw(tx: &mut Tx, user: UserId, id: JoinRequestId) -> Result<(), Refu
     Ok(tx.record(
         Some(own.organization_id),
         Some(user),
-        "join_request.withdrawn",
+        Event::JoinRequestWithdrawn,
         id.as_str(),
         "",
     )?)
@@ -167,7 +169,7 @@ pub fn approve(
     let member = tx.find_member(organization, user.id)?.is_some();
     ensure(
         known || member,
-        Refusal::Coded("join_request_outdated", gone.to_owned()),
+        Refusal::Coded(RefusalCode::JoinRequestOutdated, gone.to_owned()),
     )?;
     admission::admit(tx, catalogue, organization, caller, user.id, grant)?;
     decide(
@@ -218,7 +220,7 @@ fn pending(
     let decided = "This request was decided or taken back.".to_owned();
     ensure(
         found.0.state == JoinRequestState::Pending,
-        Refusal::Coded("not_pending", decided),
+        Refusal::Coded(RefusalCode::NotPending, decided),
     )?;
     Ok(found)
 }
@@ -231,11 +233,17 @@ fn decide(
     to: JoinRequestState,
     reason: Option<&str>,
 ) -> Result<(JoinRequest, User), Refusal> {
+    let event = match to {
+        JoinRequestState::Approved => Event::JoinRequestApproved,
+        JoinRequestState::Pending | JoinRequestState::Refused | JoinRequestState::Withdrawn => {
+            Event::JoinRequestRefused
+        }
+    };
     tx.decide_join_request(id, to, caller.user, reason)?;
     tx.record(
         Some(organization),
         Some(caller.user),
-        &format!("join_request.{to}"),
+        event,
         id.as_str(),
         reason.unwrap_or_default(),
     )?;

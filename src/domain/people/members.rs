@@ -4,24 +4,27 @@
 //! they hold; nobody changes whoever stands above them; an organization always keeps an owner who can act.
 
 use crate::config::Catalogue;
-use crate::domain::clients::applications;
 use crate::domain::lifecycle::departures;
 use crate::domain::people::roles;
+use crate::domain::plans::open;
 use crate::domain::plans::seats;
 use crate::domain::rights::caller::Caller;
-use crate::domain::rights::rights::{self, Rights};
+use crate::domain::rights::old_rights::{self as rights, Rights};
 use crate::domain::{Refusal, ensure};
 use crate::store::members::{Member, MemberFilter, WorkspaceMember};
 use crate::store::users::User;
 use crate::store::{Snapshot, Tx};
+use crate::types::event::Event;
 use crate::types::id::{OrganizationId, UserId, WorkspaceId};
+use crate::types::refusal_code::RefusalCode;
+use crate::types::right::Right;
 use crate::types::state::{Licence, MemberState, OrganizationRole, UserKind};
 use crate::types::time::Timestamp;
 
 /// The right to see them.
-pub const READ: &str = "members:read";
+pub const READ: Right = Right::MembersRead;
 /// The right to change them.
-pub const MANAGE: &str = "members:manage";
+pub const MANAGE: Right = Right::MembersManage;
 /// What a suspended member reads.
 pub const SUSPENDED: &str = "Your membership in this organization is suspended.";
 
@@ -173,7 +176,7 @@ fn ensure_in_workspace(
     organization: OrganizationId,
     caller: &Caller,
     workspace: WorkspaceId,
-    needed: &str,
+    needed: Right,
 ) -> Result<(), Refusal> {
     let held = rights::rights(snapshot, catalogue, organization, caller)?;
     ensure(!held.in_workspace(workspace).is_empty(), Refusal::NotFound)?;
@@ -209,7 +212,7 @@ pub fn change(
         tx.record(
             Some(organization),
             Some(caller.user),
-            "member.changed",
+            Event::MemberChanged,
             id.as_str(),
             &changed.join(", "),
         )?;
@@ -248,7 +251,7 @@ fn check(
     }
     let begins = before.state == MemberState::Suspended && after.state == MemberState::Active;
     if begins || after.role > before.role {
-        applications::ensure_not_suspended(tx, organization)?;
+        open::ensure_not_suspended(tx, organization)?;
     }
     ensure(
         after.ends_at == before.ends_at || after.ends_at.is_none_or(|end| end > tx.now),
@@ -337,7 +340,7 @@ pub(in crate::domain) fn keeping_an_owner<T>(
     let message = "This is the organization's last owner. Make somebody else an owner first.";
     ensure(
         before == 0 || tx.count_owners(organization, now)? > 0,
-        Refusal::Coded("last_owner", message.to_owned()),
+        Refusal::Coded(RefusalCode::LastOwner, message.to_owned()),
     )?;
     Ok(done)
 }
@@ -351,7 +354,7 @@ pub(in crate::domain) fn ensure_free_standing(
         return Ok(());
     };
     Err(Refusal::Coded(
-        "built_in",
+        RefusalCode::BuiltIn,
         format!("This service account belongs to {of}, and changes with it."),
     ))
 }
@@ -367,7 +370,7 @@ pub fn put_workspace_role(
     role: &str,
 ) -> Result<(), Refusal> {
     ensure_in_workspace(tx, catalogue, organization, caller, workspace, MANAGE)?;
-    applications::ensure_not_suspended(tx, organization)?;
+    open::ensure_not_suspended(tx, organization)?;
     tx.find_member(organization, id)?.ok_or(Refusal::NotFound)?;
     ensure_free_standing(tx, id)?;
     roles::ensure_exists(tx, catalogue, organization, role)?;
@@ -400,7 +403,7 @@ pub fn put_workspace_role(
     Ok(tx.record(
         Some(organization),
         Some(caller.user),
-        "workspace_member.changed",
+        Event::WorkspaceMemberChanged,
         id.as_str(),
         &detail,
     )?)

@@ -3,19 +3,23 @@
 use crate::config::Catalogue;
 use crate::domain::lifecycle::provisioning::Outcome;
 use crate::domain::people::accounts;
+use crate::domain::plans::open;
 use crate::domain::plans::plans;
 use crate::domain::rights::caller::Caller;
-use crate::domain::rights::rights;
+use crate::domain::rights::old_rights as rights;
 use crate::domain::{Refusal, ensure};
 use crate::store::api_keys::ApiKeyFilter;
 use crate::store::organizations::Organization;
 use crate::store::subscriptions::Subscription;
 use crate::store::{Error, Tx};
+use crate::types::event::Event;
 use crate::types::id::OrganizationId;
+use crate::types::refusal_code::RefusalCode;
+use crate::types::right::Right;
 use crate::types::state::OrganizationState;
 use crate::types::text::parse_text;
 
-const MANAGE: &str = "organization:manage";
+const MANAGE: Right = Right::OrganizationManage;
 /// The longest name that a billing system gives things.
 pub const MOST_EXTERNAL_ID: usize = 100;
 const MOST_SEATS: i64 = 1_000_000;
@@ -52,7 +56,7 @@ pub fn change(
         .ok_or(Refusal::NotFound)?;
     ensure(
         caller.operator || before.state == OrganizationState::Active,
-        Refusal::Blocked(plans::SUSPENDED.to_owned()),
+        Refusal::Blocked(open::SUSPENDED.to_owned()),
     )?;
     Ok(apply(tx, caller, before, wanted)?.0)
 }
@@ -78,7 +82,7 @@ pub(in crate::domain) fn apply(
     tx.record(
         Some(after.id),
         Some(caller.user),
-        "organization.changed",
+        Event::OrganizationChanged,
         after.id.as_str(),
         &after.name,
     )?;
@@ -124,8 +128,8 @@ pub(in crate::domain) fn apply_state(
         changed => changed?,
     }
     let event = match to {
-        OrganizationState::Suspended => "organization.suspended",
-        OrganizationState::Active => "organization.resumed",
+        OrganizationState::Suspended => Event::OrganizationSuspended,
+        OrganizationState::Active => Event::OrganizationResumed,
     };
     tx.record(
         Some(before.id),
@@ -179,7 +183,7 @@ pub fn subscribe(
         ensure(
             !taken,
             Refusal::Coded(
-                "external_id_taken",
+                RefusalCode::ExternalIdTaken,
                 "Another organization's subscription has this external_id.".to_owned(),
             ),
         )?;
@@ -187,9 +191,9 @@ pub fn subscribe(
     after.updated_at = now;
     tx.put_subscription(&after)?;
     let event = if before.is_some() {
-        "subscription.changed"
+        Event::SubscriptionChanged
     } else {
-        "subscription.created"
+        Event::SubscriptionCreated
     };
     tx.record(
         Some(organization),

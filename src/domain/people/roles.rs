@@ -1,97 +1,28 @@
-//! Which permissions a member holds where, by role: as it is now. And the organization's own roles.
+//! The organization's own roles.
 //!
 //! Invariant: nobody puts into a role what they do not hold themselves, wherever somebody holds the role.
 
-use crate::config::{ADMIN_ROLE, AdminRoles, Catalogue};
-use crate::domain::clients::applications;
-use crate::domain::rights::caller::Caller;
-use crate::domain::rights::rights;
+use crate::config::Catalogue;
+use crate::domain::desk::{Desk, View};
+use crate::domain::plans::open;
+use crate::domain::rights::rights::BEYOND;
 use crate::domain::{Refusal, ensure};
-use crate::store::members::Member;
+use crate::store::Snapshot;
 use crate::store::roles::Role;
-use crate::store::{Error, Snapshot, Tx};
-use crate::types::id::{OrganizationId, RoleId, WorkspaceId};
+use crate::types::event::Event;
+use crate::types::id::{OrganizationId, RoleId};
 use crate::types::permission::PermissionSet;
+use crate::types::refusal_code::RefusalCode;
+use crate::types::right::Right;
 use crate::types::text::{TextError, parse_text};
 use crate::types::time::Timestamp;
 
-/// The right to make them, in the organization itself.
-const MANAGE: &str = "roles:manage";
-/// The right to see them, anywhere.
-const READ: &str = "members:read";
 const MOST_NAME: usize = 100;
 const MOST_DESCRIPTION: usize = 500;
 /// Own roles of one organization.
 const MOST_ROLES: usize = 100;
 /// Names that one request lists.
 const MOST_PERMISSIONS: usize = 200;
-
-/// What the member's roles grant.
-#[derive(Debug, Clone)]
-pub struct HeldRoles {
-    /// Done to the organization itself; none for members.
-    pub organization: PermissionSet,
-    /// Per workspace that the member has a role in, sorted by id.
-    pub workspaces: Vec<(WorkspaceId, PermissionSet)>,
-}
-
-/// The permissions of a role by its stored name: one of the configured ones, or the id of the organization's own.
-pub fn permissions(
-    snapshot: &mut Snapshot,
-    catalogue: &Catalogue,
-    organization: OrganizationId,
-    role: &str,
-) -> Result<PermissionSet, Error> {
-    let Ok(id) = role.parse::<RoleId>() else {
-        return Ok(catalogue.role(role));
-    };
-    let own = snapshot.find_role(organization, id)?;
-    Ok(own.map_or(PermissionSet::NONE, |role| {
-        catalogue.of_names(role.permissions.split(' ')) & catalogue.all()
-    }))
-}
-
-/// The roles the member holds now. No role in a workspace reaches beyond it.
-pub fn held(
-    snapshot: &mut Snapshot,
-    catalogue: &Catalogue,
-    member: &Member,
-) -> Result<HeldRoles, Error> {
-    let is_admin = member.role.is_admin();
-    let admin = catalogue.role(ADMIN_ROLE);
-    let organization = match (is_admin, catalogue.admin_roles) {
-        (false, _) => PermissionSet::NONE,
-        (true, AdminRoles::AdminEverywhere) => admin,
-        // who administers manages, whatever they may do with documents
-        (true, AdminRoles::OwnRoles) => admin & (catalogue.organization() | catalogue.management()),
-    };
-    let mut workspaces = Vec::new();
-    if is_admin && catalogue.admin_roles == AdminRoles::AdminEverywhere {
-        workspaces.extend(
-            snapshot
-                .list_workspaces(member.organization_id)?
-                .into_iter()
-                .map(|workspace| (workspace.id, admin)),
-        );
-    } else {
-        let beyond = if is_admin {
-            PermissionSet::NONE
-        } else {
-            catalogue.organization()
-        };
-        for (id, role) in snapshot.list_workspace_roles(member.organization_id, member.user_id)? {
-            workspaces.push((
-                id,
-                permissions(snapshot, catalogue, member.organization_id, &role)? & !beyond,
-            ));
-        }
-    }
-    workspaces.sort_unstable_by_key(|(id, _)| *id);
-    Ok(HeldRoles {
-        organization,
-        workspaces,
-    })
-}
 
 /// A role to be made, or how one is to be.
 #[derive(Debug, Clone)]
@@ -102,167 +33,140 @@ pub struct RoleSettings {
     pub permissions: Vec<String>,
 }
 
+/// What is to change of a role; what is left out stays.
+#[derive(Debug, Clone)]
+pub struct RoleChange {
+    pub name: Option<String>,
+    pub description: Option<String>,
+    pub permissions: Option<Vec<String>>,
+}
+
 /// A page of the organization's own.
 pub fn list(
-    snapshot: &mut Snapshot,
-    catalogue: &Catalogue,
-    organization: OrganizationId,
-    caller: &Caller,
+    view: &mut View,
     after: Option<(Timestamp, RoleId)>,
     most: i64,
 ) -> Result<Vec<Role>, Refusal> {
-    ensure_may_read(snapshot, catalogue, organization, caller)?;
-    Ok(snapshot.list_roles_page(organization, after, most)?)
+    view.some_places_of(Right::MembersRead)?;
+    Ok(view
+        .snapshot
+        .list_roles_page(view.organization, after, most)?)
 }
 
-pub fn get(
-    snapshot: &mut Snapshot,
-    catalogue: &Catalogue,
-    organization: OrganizationId,
-    caller: &Caller,
-    id: RoleId,
-) -> Result<Role, Refusal> {
-    ensure_may_read(snapshot, catalogue, organization, caller)?;
-    snapshot
-        .find_role(organization, id)?
+pub fn get(view: &mut View, id: RoleId) -> Result<Role, Refusal> {
+    view.some_places_of(Right::MembersRead)?;
+    view.snapshot
+        .find_role(view.organization, id)?
         .ok_or(Refusal::NotFound)
 }
 
-fn ensure_may_read(
-    snapshot: &mut Snapshot,
-    catalogue: &Catalogue,
-    organization: OrganizationId,
-    caller: &Caller,
-) -> Result<(), Refusal> {
-    let (whole, there) =
-        rights::rights(snapshot, catalogue, organization, caller)?.places_of(catalogue, READ);
-    ensure(
-        whole || !there.is_empty(),
-        Refusal::Forbidden("Your role does not allow this."),
-    )
-}
-
 /// Makes a role. Runs behind the organization's lock: names and the cap are counted.
-pub fn create(
-    tx: &mut Tx,
-    catalogue: &Catalogue,
-    organization: OrganizationId,
-    caller: &Caller,
-    wanted: RoleSettings,
-) -> Result<Role, Refusal> {
-    rights::ensure_organization(tx, catalogue, organization, caller, MANAGE)?;
-    applications::ensure_not_suspended(tx, organization)?;
+pub fn create(desk: &mut Desk, wanted: &RoleSettings) -> Result<Role, Refusal> {
+    desk.ensure(Right::RolesManage)?;
+    open::ensure_not_suspended(desk.tx, desk.organization)?;
     let full = format!(
         "This organization has reached its limit of {MOST_ROLES} roles of its own. Delete one that nobody holds."
     );
     ensure(
-        tx.list_roles(organization)?.len() < MOST_ROLES,
-        Refusal::Coded("role_limit_reached", full),
+        desk.tx.list_roles(desk.organization)?.len() < MOST_ROLES,
+        Refusal::Coded(RefusalCode::RoleLimitReached, full),
     )?;
-    let (name, description, permissions) = check(tx, catalogue, organization, &wanted, None)?;
-    let held = rights::rights(tx, catalogue, organization, caller)?.anywhere();
+    let checked = check(desk, wanted, None)?;
+    let held = desk.rights()?.anywhere();
     ensure(
-        permissions.is_subset_of(held),
-        Refusal::Forbidden(rights::BEYOND),
+        checked.permissions.is_subset_of(held),
+        Refusal::Forbidden(BEYOND),
     )?;
-    let id = RoleId::generate(tx.now);
+    let id = RoleId::generate(desk.now());
     let role = Role {
         id,
-        organization_id: organization,
-        name,
-        description,
-        permissions: catalogue.names(permissions).join(" "),
-        created_at: tx.now,
+        organization_id: desk.organization,
+        name: checked.name,
+        description: checked.description,
+        permissions: desk.settings.catalogue.names(checked.permissions).join(" "),
+        created_at: desk.now(),
     };
-    tx.insert_role(&role)?;
-    tx.record(
-        Some(organization),
-        Some(caller.user),
-        "role.created",
-        id.as_str(),
-        &role.permissions,
-    )?;
+    desk.tx.insert_role(&role)?;
+    desk.record(Event::RoleCreated, id.as_str(), &role.permissions)?;
     Ok(role)
 }
 
 /// Changes a role for everybody who holds it, at once. Runs behind the organization's lock.
-pub fn change(
-    tx: &mut Tx,
-    catalogue: &Catalogue,
-    organization: OrganizationId,
-    caller: &Caller,
-    id: RoleId,
-    wanted: RoleSettings,
-) -> Result<Role, Refusal> {
-    rights::ensure_organization(tx, catalogue, organization, caller, MANAGE)?;
-    applications::ensure_not_suspended(tx, organization)?;
-    let before = tx.find_role(organization, id)?.ok_or(Refusal::NotFound)?;
-    let (name, description, permissions) = check(tx, catalogue, organization, &wanted, Some(id))?;
-    let added = permissions & !catalogue.of_names(before.permissions.split(' '));
-    let held = rights::rights(tx, catalogue, organization, caller)?;
+pub fn change(desk: &mut Desk, id: RoleId, wanted: &RoleChange) -> Result<Role, Refusal> {
+    desk.ensure(Right::RolesManage)?;
+    open::ensure_not_suspended(desk.tx, desk.organization)?;
+    let before = desk
+        .tx
+        .find_role(desk.organization, id)?
+        .ok_or(Refusal::NotFound)?;
+    let checked = check(desk, &wanted.applied(&before), Some(id))?;
+    let added = checked.permissions
+        & !desk
+            .settings
+            .catalogue
+            .of_names(before.permissions.split(' '));
+    let held = desk.rights()?;
     ensure(
         added.is_subset_of(held.anywhere()),
-        Refusal::Forbidden(rights::BEYOND),
+        Refusal::Forbidden(BEYOND),
     )?;
-    for (workspace, _) in tx.list_workspaces_of_role(organization, id)? {
+    for (workspace, _) in desk.tx.list_workspaces_of_role(desk.organization, id)? {
         ensure(
             added.is_subset_of(held.in_workspace(workspace)),
-            Refusal::Forbidden(rights::BEYOND),
+            Refusal::Forbidden(BEYOND),
         )?;
     }
     let after = Role {
-        name,
-        description,
-        permissions: catalogue.names(permissions).join(" "),
+        name: checked.name,
+        description: checked.description,
+        permissions: desk.settings.catalogue.names(checked.permissions).join(" "),
         ..before.clone()
     };
     if after != before {
-        tx.change_role(&after)?;
-        tx.record(
-            Some(organization),
-            Some(caller.user),
-            "role.changed",
-            id.as_str(),
-            &after.permissions,
-        )?;
+        desk.tx.change_role(&after)?;
+        desk.record(Event::RoleChanged, id.as_str(), &after.permissions)?;
     }
     Ok(after)
 }
 
+impl RoleChange {
+    fn applied(&self, before: &Role) -> RoleSettings {
+        let permissions = || before.permissions.split(' ').map(str::to_owned).collect();
+        RoleSettings {
+            name: self.name.clone().unwrap_or_else(|| before.name.clone()),
+            description: self
+                .description
+                .clone()
+                .unwrap_or_else(|| before.description.clone()),
+            permissions: self.permissions.clone().unwrap_or_else(permissions),
+        }
+    }
+}
+
 /// Deletes a role that nobody holds. Runs behind the organization's lock.
-pub fn delete(
-    tx: &mut Tx,
-    catalogue: &Catalogue,
-    organization: OrganizationId,
-    caller: &Caller,
-    id: RoleId,
-) -> Result<(), Refusal> {
-    rights::ensure_organization(tx, catalogue, organization, caller, MANAGE)?;
-    let role = tx.find_role(organization, id)?.ok_or(Refusal::NotFound)?;
-    let places: Vec<String> = tx
-        .list_workspaces_of_role(organization, id)?
-        .into_iter()
-        .map(|(_, name)| name)
-        .collect();
-    let shown = places
+pub fn delete(desk: &mut Desk, id: RoleId) -> Result<(), Refusal> {
+    desk.ensure(Right::RolesManage)?;
+    let role = desk
+        .tx
+        .find_role(desk.organization, id)?
+        .ok_or(Refusal::NotFound)?;
+    let places = desk.tx.list_workspaces_of_role(desk.organization, id)?;
+    let shown: Vec<&str> = places
         .iter()
         .take(10)
-        .cloned()
-        .collect::<Vec<_>>()
-        .join(", ");
+        .map(|(_, name)| name.as_str())
+        .collect();
     let in_use = format!(
-        "Somebody still holds this role in {} workspace(s): {shown}. Give them another role first.",
-        places.len()
+        "Somebody still holds this role in {} workspace(s): {}. Give them another role first.",
+        places.len(),
+        shown.join(", ")
     );
-    ensure(places.is_empty(), Refusal::Coded("role_in_use", in_use))?;
-    tx.delete_role(organization, id)?;
-    Ok(tx.record(
-        Some(organization),
-        Some(caller.user),
-        "role.deleted",
-        id.as_str(),
-        &role.name,
-    )?)
+    ensure(
+        places.is_empty(),
+        Refusal::Coded(RefusalCode::RoleInUse, in_use),
+    )?;
+    desk.tx.delete_role(desk.organization, id)?;
+    Ok(desk.record(Event::RoleDeleted, id.as_str(), &role.name)?)
 }
 
 /// Whether it can be given: one of the configured ones, or the organization's own.
@@ -284,15 +188,15 @@ pub fn ensure_exists(
     ensure(own, Refusal::Invalid(vec![("role", message)]))
 }
 
-type Checked = (String, String, PermissionSet);
+/// What is stored of a role.
+struct Checked {
+    name: String,
+    description: String,
+    permissions: PermissionSet,
+}
 
-fn check(
-    tx: &mut Tx,
-    catalogue: &Catalogue,
-    organization: OrganizationId,
-    wanted: &RoleSettings,
-    own: Option<RoleId>,
-) -> Result<Checked, Refusal> {
+fn check(desk: &mut Desk, wanted: &RoleSettings, own: Option<RoleId>) -> Result<Checked, Refusal> {
+    let catalogue = &desk.settings.catalogue;
     let mut errors = Vec::new();
     let name = parse_text(&wanted.name, MOST_NAME).unwrap_or_else(|error| {
         errors.push(("name", error.to_string()));
@@ -311,8 +215,9 @@ fn check(
     let taken = catalogue
         .roles()
         .any(|known| known.eq_ignore_ascii_case(&name))
-        || tx
-            .find_role_by_name(organization, &name)?
+        || desk
+            .tx
+            .find_role_by_name(desk.organization, &name)?
             .is_some_and(|found| Some(found.id) != own);
     if taken {
         errors.push(("name", "is taken by another role".to_owned()));
@@ -320,7 +225,11 @@ fn check(
     let permissions = check_permissions(catalogue, &wanted.permissions)
         .map_err(|message| errors.push(("permissions", message)));
     match permissions {
-        Ok(permissions) if errors.is_empty() => Ok((name, description, permissions)),
+        Ok(permissions) if errors.is_empty() => Ok(Checked {
+            name,
+            description,
+            permissions,
+        }),
         _ => Err(Refusal::Invalid(errors)),
     }
 }

@@ -1,16 +1,18 @@
 //! Service accounts: members that nobody signs in as, for keys that outlive people (row 28).
 
 use crate::config::Catalogue;
-use crate::domain::clients::applications;
 use crate::domain::people::accounts::{self, MOST_NAME};
 use crate::domain::people::members::{self, Listed, MANAGE, ensure_below, ensure_free_standing};
 use crate::domain::people::roles;
+use crate::domain::plans::open;
 use crate::domain::rights::caller::Caller;
-use crate::domain::rights::rights;
+use crate::domain::rights::old_rights as rights;
 use crate::domain::{Refusal, ensure};
 use crate::store::members::MemberFilter;
 use crate::store::{Snapshot, Tx};
+use crate::types::event::Event;
 use crate::types::id::{OrganizationId, UserId, WorkspaceId};
+use crate::types::refusal_code::RefusalCode;
 use crate::types::state::{OrganizationRole, UserKind};
 use crate::types::text::parse_text;
 
@@ -53,7 +55,7 @@ pub fn create(
     new: &NewServiceAccount,
 ) -> Result<Listed, Refusal> {
     rights::ensure_organization(tx, catalogue, organization, caller, MANAGE)?;
-    applications::ensure_not_suspended(tx, organization)?;
+    open::ensure_not_suspended(tx, organization)?;
     let name = parse_text(&new.name, MOST_NAME)
         .map_err(|error| Refusal::Invalid(vec![("name", error.to_string())]))?;
     ensure(
@@ -77,7 +79,7 @@ pub fn create(
     );
     ensure(
         i64::try_from(count).is_ok_and(|count| count < MOST_ACCOUNTS),
-        Refusal::Coded("service_account_limit_reached", full),
+        Refusal::Coded(RefusalCode::ServiceAccountLimitReached, full),
     )?;
     let user = accounts::create_service_account(tx, organization, &name)?;
     rights::ensure_no_more(tx, catalogue, organization, caller, user.id, |tx| {
@@ -92,7 +94,7 @@ pub fn create(
     tx.record(
         Some(organization),
         Some(caller.user),
-        "service_account.created",
+        Event::ServiceAccountCreated,
         user.id.as_str(),
         &user.name,
     )?;
@@ -149,7 +151,7 @@ pub fn rename(
     tx.record(
         Some(organization),
         Some(caller.user),
-        "service_account.renamed",
+        Event::ServiceAccountRenamed,
         id.as_str(),
         &name,
     )?;

@@ -5,6 +5,7 @@ use crate::crypto::digest::Digest;
 use crate::store::sessions::Session;
 use crate::store::users::User;
 use crate::store::{Error, Snapshot, Tx};
+use crate::types::event::Event;
 use crate::types::id::{OrganizationId, SessionId, UserId};
 use crate::types::state::UserState;
 use crate::types::time::Timestamp;
@@ -67,7 +68,7 @@ pub fn start(
     tx.record(
         confined_to,
         Some(user),
-        "session.started",
+        Event::SessionStarted,
         session.id.as_str(),
         "",
     )?;
@@ -79,7 +80,7 @@ pub fn end(tx: &mut Tx, session: &Session) -> Result<(), Error> {
     tx.record(
         None,
         Some(session.user_id),
-        "session.ended",
+        Event::SessionEnded,
         session.id.as_str(),
         "",
     )

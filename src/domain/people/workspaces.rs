@@ -1,21 +1,24 @@
 //! Workspaces: who may see, create, change and delete them.
 
 use crate::config::{ADMIN_ROLE, AdminRoles, Catalogue};
-use crate::domain::clients::applications;
 use crate::domain::people::accounts;
 use crate::domain::people::accounts::MOST_NAME;
+use crate::domain::plans::open;
 use crate::domain::plans::plans;
 use crate::domain::rights::caller::Caller;
-use crate::domain::rights::rights;
+use crate::domain::rights::old_rights as rights;
 use crate::domain::{Refusal, ensure};
 use crate::store::workspaces::{Workspace, WorkspaceFilter};
 use crate::store::{Snapshot, Tx};
+use crate::types::event::Event;
 use crate::types::id::{OrganizationId, WorkspaceId};
+use crate::types::refusal_code::RefusalCode;
+use crate::types::right::Right;
 use crate::types::text::parse_text;
 use crate::types::time::Timestamp;
 
 /// The right to create, change and delete them, in the organization itself.
-const MANAGE: &str = "workspaces:manage";
+const MANAGE: Right = Right::WorkspacesManage;
 /// Workspaces of one organization.
 const MOST_WORKSPACES: i64 = 1000;
 
@@ -84,7 +87,7 @@ pub fn create(
     new: NewWorkspace,
 ) -> Result<Workspace, Refusal> {
     rights::ensure_organization(tx, catalogue, organization, caller, MANAGE)?;
-    applications::ensure_not_suspended(tx, organization)?;
+    open::ensure_not_suspended(tx, organization)?;
     let name = parse_name(&new.name)?;
     let external_id = new
         .external_id
@@ -102,7 +105,7 @@ pub fn create(
     let full = format!("This organization has reached its limit of {cap} workspaces.");
     ensure(
         tx.count_workspaces(organization)? < cap,
-        Refusal::Coded("workspace_limit_reached", full),
+        Refusal::Coded(RefusalCode::WorkspaceLimitReached, full),
     )?;
     let workspace = Workspace {
         external_id,
@@ -113,7 +116,7 @@ pub fn create(
     tx.record(
         Some(organization),
         Some(caller.user),
-        "workspace.created",
+        Event::WorkspaceCreated,
         workspace.id.as_str(),
         &workspace.name,
     )?;
@@ -134,7 +137,7 @@ pub fn change(
     wanted: WorkspaceChange,
 ) -> Result<Workspace, Refusal> {
     rights::ensure_organization(tx, catalogue, organization, caller, MANAGE)?;
-    applications::ensure_not_suspended(tx, organization)?;
+    open::ensure_not_suspended(tx, organization)?;
     let before = tx
         .find_workspace(organization, id)?
         .ok_or(Refusal::NotFound)?;
@@ -157,7 +160,7 @@ pub fn change(
         tx.record(
             Some(organization),
             Some(caller.user),
-            "workspace.changed",
+            Event::WorkspaceChanged,
             id.as_str(),
             &after.name,
         )?;
@@ -190,7 +193,7 @@ pub fn delete(
     Ok(tx.record(
         Some(organization),
         Some(caller.user),
-        "workspace.deleted",
+        Event::WorkspaceDeleted,
         id.as_str(),
         &workspace.name,
     )?)

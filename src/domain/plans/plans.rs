@@ -3,17 +3,15 @@
 //! Invariant: a lock is computed from the plan, the Dev Centre's switch, the approval and the trial as they are now: a
 //! downgrade takes effect at once, deletes nothing, and coming back revives.
 
-use serde::Serialize;
-
-use crate::config::{Catalogue, Config, DevCentre, Plan};
-use crate::domain::decision::check::Code;
-use crate::domain::decision::factors::Reason;
-use crate::domain::{Refusal, ensure};
+use crate::config::{Catalogue, DevCentre, Plan};
+use crate::domain::words::Unlock;
+use crate::domain::words::{Code, Reason};
 use crate::store::organizations::Organization;
 use crate::store::{Error, Snapshot, Tx};
 use crate::types::environment::Environment;
+use crate::types::event::Event;
 use crate::types::id::OrganizationId;
-use crate::types::state::{OrganizationState, ProductionAccess};
+use crate::types::state::ProductionAccess;
 use crate::types::time::Timestamp;
 
 /// Why an environment is shut.
@@ -82,21 +80,6 @@ impl Lock {
     }
 }
 
-/// What opens a lock.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Unlock {
-    /// [`Lock::reason`].
-    #[serde(skip)]
-    pub reason: &'static str,
-    /// Names of `[[plan]]`; none where no plan is missing.
-    pub plans: Vec<String>,
-    /// `plans.contact`.
-    pub contact: String,
-    /// For people.
-    #[serde(skip)]
-    pub detail: String,
-}
-
 /// `Sandbox is part of Business and Enterprise.`
 fn part_of(what: &str, plans: &[&Plan]) -> String {
     let titles: Vec<&str> = plans.iter().map(|plan| plan.entry.title.as_str()).collect();
@@ -119,34 +102,6 @@ pub fn plan_of<'c>(
             .as_ref()
             .map(|subscription| subscription.plan.as_str()),
     ))
-}
-
-/// What a suspended organization's people read.
-pub const SUSPENDED: &str =
-    "This organization is suspended: nothing new can be created. Ask the vendor.";
-
-/// Whether something new may be made in the environment; tells the plan.
-pub fn ensure_open(
-    snapshot: &mut Snapshot,
-    config: &Config,
-    organization: &Organization,
-    environment: Environment,
-    now: Timestamp,
-) -> Result<Plan, Refusal> {
-    ensure(
-        organization.state == OrganizationState::Active,
-        Refusal::Blocked(SUSPENDED.to_owned()),
-    )?;
-    let catalogue = config
-        .catalogue()
-        .map_err(|error| Refusal::Blocked(error.to_string()))?;
-    let plan = plan_of(snapshot, &catalogue, organization.id)?;
-    match lock(plan, organization, environment, now) {
-        Some(lock) => Err(Refusal::Locked(Box::new(
-            lock.unlock(&catalogue, environment),
-        ))),
-        None => Ok(plan.clone()),
-    }
 }
 
 /// What keeps the environment shut; none when it is open.
@@ -212,7 +167,7 @@ pub fn start_trial(tx: &mut Tx, plan: &Plan, organization: OrganizationId) -> Re
         Ok(()) => tx.record(
             Some(organization),
             None,
-            "trial.started",
+            Event::TrialStarted,
             organization.as_str(),
             &end.rfc3339(),
         ),

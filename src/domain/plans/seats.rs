@@ -8,6 +8,7 @@ use crate::domain::plans::plans;
 use crate::domain::{Refusal, ensure};
 use crate::store::{Error, Snapshot, Tx};
 use crate::types::id::OrganizationId;
+use crate::types::refusal_code::RefusalCode;
 use crate::types::state::Licence;
 use crate::types::time::Timestamp;
 
@@ -62,6 +63,6 @@ pub fn ensure_free(
     );
     ensure(
         seats.taken < most,
-        Refusal::Coded("seats_exhausted", message),
+        Refusal::Coded(RefusalCode::SeatsExhausted, message),
     )
 }

@@ -4,18 +4,19 @@
 //! which that person's role holds the permission, and which the credential that asks reaches, too.
 
 use crate::config::{ADMIN_ROLE, Catalogue};
-use crate::domain::people::roles;
 use crate::domain::rights::caller::Caller;
+use crate::domain::rights::roles_held;
 use crate::domain::{Refusal, ensure};
 use crate::store::Snapshot;
 use crate::store::api_keys::ApiKey;
 use crate::types::id::{OrganizationId, UserId, WorkspaceId};
 use crate::types::permission::PermissionSet;
+use crate::types::right::Right;
 use crate::types::state::{Licence, MemberState, OrganizationRole, ReachKind, UserKind, UserState};
 
 /// Sees keys, never secrets.
-pub const READ: &str = "api_keys:read";
-pub const MANAGE: &str = "api_keys:manage";
+pub const READ: Right = Right::ApiKeysRead;
+pub const MANAGE: Right = Right::ApiKeysManage;
 const CLOSED: &str = "Only owners and admins can open the Dev Centre.";
 
 /// Who asks, and how far the credential that carries the question reaches.
@@ -88,7 +89,7 @@ pub fn key_admin(
     catalogue: &Catalogue,
     organization: OrganizationId,
     by: &KeyCaller,
-    needed: &str,
+    needed: Right,
 ) -> Result<KeyAdmin, Refusal> {
     let admin = find(snapshot, catalogue, organization, by, needed)?;
     ensure(
@@ -104,7 +105,7 @@ pub fn find(
     catalogue: &Catalogue,
     organization: OrganizationId,
     by: &KeyCaller,
-    needed: &str,
+    needed: Right,
 ) -> Result<KeyAdmin, Refusal> {
     let all = |snapshot: &mut Snapshot| -> Result<Vec<WorkspaceId>, Refusal> {
         let mut ids: Vec<WorkspaceId> = snapshot
@@ -137,7 +138,7 @@ pub fn find(
         Licence::ReadOnly => catalogue.read_only(),
     };
     // a catalogue that does not name the permission leaves keys to the role `admin`
-    let holds = |role: PermissionSet| match catalogue.permission(needed) {
+    let holds = |role: PermissionSet| match catalogue.permission(needed.name()) {
         Some(permission) => (role & licence).contains(permission),
         None => role == catalogue.role(ADMIN_ROLE),
     };
@@ -145,7 +146,7 @@ pub fn find(
     let mut workspaces = if is_admin {
         all(snapshot)?
     } else {
-        let held = roles::held(snapshot, catalogue, &member)?.workspaces;
+        let held = roles_held::held(snapshot, catalogue, &member)?.workspaces;
         held.into_iter()
             .filter(|(_, role)| holds(*role))
             .map(|(id, _)| id)
@@ -177,7 +178,7 @@ pub fn held_in(
     } else {
         catalogue.read_only()
     };
-    let held = roles::held(snapshot, catalogue, &member)?;
+    let held = roles_held::held(snapshot, catalogue, &member)?;
     let own = held
         .workspaces
         .iter()

@@ -1,43 +1,59 @@
-//! What a person may do in an organization: licence ∩ the role held NOW. Asked inside the transaction that acts.
+//! What somebody may do in an organization: the only evaluation of it.
 //!
-//! Invariant: nobody grants more than they hold, so rights are sets that compare; an operator holds everything.
+//! ```text
+//! rights = (licence ∩ role held NOW, while the membership acts | the operator's granted set) ∩ the credential's bound and reach
+//! ```
+//!
+//! Asked inside the transaction that acts. Invariant: nobody grants more than they hold, so rights are sets that compare.
 
 use crate::config::Catalogue;
-use crate::domain::people::roles;
-use crate::domain::rights::caller::Caller;
-use crate::domain::{Refusal, ensure};
-use crate::store::members::Member;
-use crate::store::{Snapshot, Tx};
+use crate::domain::words::{Refusal, ensure};
+use crate::store::members::{Member, Membership};
+use crate::store::{Error, Snapshot};
 use crate::types::id::{OrganizationId, UserId, WorkspaceId};
 use crate::types::permission::PermissionSet;
-use crate::types::state::{Licence, MemberState, OrganizationRole, UserState};
+use crate::types::right::Right;
+use crate::types::state::{Licence, OrganizationRole, UserState};
+use crate::types::time::Timestamp;
 
-const MISSING: &str = "Your role does not allow this.";
+use super::asker::{Asker, Extent};
+use super::roles_held::{self, HeldRoles};
+
+/// Whoever lacks a right reads this.
+pub const MISSING: &str = "Your role does not allow this.";
 /// Whoever would grant more than they hold reads this.
 pub const BEYOND: &str = "This would grant more than you hold yourself.";
 
-/// The rights of one caller in one organization.
+/// What one asker may do in one organization.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rights {
     /// In the organization itself, and so in every workspace.
     pub organization: PermissionSet,
     /// In single workspaces.
     workspaces: Vec<(WorkspaceId, PermissionSet)>,
+    /// How far up the asker reaches: an operator as far as an owner.
+    pub role: OrganizationRole,
 }
 
 impl Rights {
     const NONE: Self = Self {
         organization: PermissionSet::NONE,
         workspaces: Vec::new(),
+        role: OrganizationRole::Member,
     };
 
+    fn new(roles: HeldRoles, bound: PermissionSet, role: OrganizationRole) -> Self {
+        let bounded = |(id, held): (WorkspaceId, PermissionSet)| (id, held & bound);
+        Self {
+            organization: roles.organization & bound,
+            workspaces: roles.workspaces.into_iter().map(bounded).collect(),
+            role,
+        }
+    }
+
     pub fn in_workspace(&self, workspace: WorkspaceId) -> PermissionSet {
-        let own = self
-            .workspaces
-            .iter()
-            .find(|(id, _)| *id == workspace)
-            .map_or(PermissionSet::NONE, |(_, held)| *held);
-        self.organization | own
+        let own = self.workspaces.iter().find(|(id, _)| *id == workspace);
+        self.organization | own.map_or(PermissionSet::NONE, |(_, held)| *held)
     }
 
     /// In the organization, or in any workspace.
@@ -47,8 +63,32 @@ impl Rights {
             .fold(self.organization, |all, (_, held)| all | *held)
     }
 
+    /// Whether the asker has a role in the workspace, whatever it grants.
+    pub fn reaches(&self, workspace: WorkspaceId) -> bool {
+        self.workspaces.iter().any(|(id, _)| *id == workspace)
+    }
+
+    /// The workspaces in which the asker holds something; none: all of them.
+    pub fn workspaces(&self) -> Option<Vec<WorkspaceId>> {
+        let single = || self.workspaces.iter().map(|(id, _)| *id).collect();
+        self.organization.is_empty().then(single)
+    }
+
+    /// Where the right is held.
+    pub fn places_of(&self, catalogue: &Catalogue, right: Right) -> Places {
+        let held = catalogue.right(right);
+        let there = self
+            .workspaces
+            .iter()
+            .filter(|(_, set)| held.is_held_in(*set));
+        Places {
+            organization: held.is_held_in(self.organization),
+            workspaces: there.map(|(id, _)| *id).collect(),
+        }
+    }
+
     /// Whether `granting` holds, at the same place, whatever `self` holds beyond `before`.
-    fn gains_only_what(&self, before: &Self, granting: &Self) -> bool {
+    pub fn gains_only_what(&self, before: &Self, granting: &Self) -> bool {
         let within = |after: PermissionSet, before: PermissionSet, held: PermissionSet| {
             (after & !before).is_subset_of(held)
         };
@@ -66,79 +106,124 @@ impl Rights {
         ) && self.workspaces.iter().all(there)
     }
 
-    /// Whether the user has a role in the workspace, whatever it grants.
-    pub fn reaches(&self, workspace: WorkspaceId) -> bool {
-        self.workspaces.iter().any(|(id, _)| *id == workspace)
-    }
-
-    /// Of the permission `name`: whether it is held in the organization, and where else.
-    pub fn places_of(&self, catalogue: &Catalogue, name: &str) -> (bool, Vec<WorkspaceId>) {
-        let Some(permission) = catalogue.permission(name) else {
-            return (false, Vec::new());
-        };
-        let there = self
-            .workspaces
-            .iter()
-            .filter(|(_, held)| held.contains(permission))
-            .map(|(id, _)| *id);
-        (self.organization.contains(permission), there.collect())
-    }
-
-    /// The workspaces in which the caller holds something; none: all of them.
-    pub fn workspaces(&self) -> Option<Vec<WorkspaceId>> {
-        self.organization
-            .is_empty()
-            .then(|| self.workspaces.iter().map(|(id, _)| *id).collect())
+    /// Whether all of it is held, at the same place, by `granting`.
+    pub fn is_within(&self, granting: &Self) -> bool {
+        self.gains_only_what(&Self::NONE, granting)
     }
 }
 
-/// `NotFound` when the organization is not there or the caller is no member of it: the two read the same.
-pub fn rights(
+/// Where somebody holds one right.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Places {
+    /// In the organization itself, and so everywhere.
+    pub organization: bool,
+    /// In these workspaces.
+    pub workspaces: Vec<WorkspaceId>,
+}
+
+impl Places {
+    pub fn is_nowhere(&self) -> bool {
+        !self.organization && self.workspaces.is_empty()
+    }
+
+    /// What lists show: none is everything.
+    pub fn only(self) -> Option<Vec<WorkspaceId>> {
+        (!self.organization).then_some(self.workspaces)
+    }
+}
+
+/// What the asker may do there now. `NotFound` when the organization is not there, the asker is no member of it who acts, or the
+/// credential was made for another one: they read the same.
+pub fn of(
+    snapshot: &mut Snapshot,
+    catalogue: &Catalogue,
+    asker: &Asker,
+    organization: OrganizationId,
+    now: Timestamp,
+) -> Result<Rights, Refusal> {
+    ensure(asker.is_for(organization), Refusal::NotFound)?;
+    if let Some(granted) = asker.operator_permissions(catalogue) {
+        return of_operator(snapshot, asker, organization, granted);
+    }
+    let held = held(snapshot, catalogue, organization, asker.user, now)?
+        .filter(|held| held.membership.is_acting())
+        .ok_or(Refusal::NotFound)?;
+    Ok(held.bounded(asker.extent(), asker.bound(), catalogue))
+}
+
+/// What a membership gives, before a credential bounds it. Rights and the access of a credential are made of it alike.
+pub struct Held {
+    pub membership: Membership,
+    pub licence: PermissionSet,
+    roles: HeldRoles,
+}
+
+/// None without a membership at `now`. Whether it is suspended, the membership tells.
+pub fn held(
     snapshot: &mut Snapshot,
     catalogue: &Catalogue,
     organization: OrganizationId,
-    caller: &Caller,
+    user: UserId,
+    now: Timestamp,
+) -> Result<Option<Held>, Error> {
+    let Some(membership) = snapshot.find_membership(organization, user, now)? else {
+        return Ok(None);
+    };
+    let roles = roles_held::held(snapshot, catalogue, &membership.member)?;
+    let licence = licensed(catalogue, &membership.member);
+    Ok(Some(Held {
+        membership,
+        licence,
+        roles,
+    }))
+}
+
+impl Held {
+    /// The roles as far as a credential of this extent reaches.
+    pub fn within(&self, extent: &Extent, catalogue: &Catalogue) -> HeldRoles {
+        self.roles.within(extent, catalogue)
+    }
+
+    fn bounded(&self, extent: &Extent, bound: PermissionSet, catalogue: &Catalogue) -> Rights {
+        let roles = self.within(extent, catalogue);
+        Rights::new(roles, self.licence & bound, self.membership.member.role)
+    }
+}
+
+fn of_operator(
+    snapshot: &mut Snapshot,
+    asker: &Asker,
+    organization: OrganizationId,
+    granted: PermissionSet,
 ) -> Result<Rights, Refusal> {
     snapshot
         .find_organization(organization)?
         .ok_or(Refusal::NotFound)?;
-    if caller.operator {
-        return Ok(Rights {
-            organization: catalogue.all() | catalogue.operator(),
-            workspaces: Vec::new(),
-        });
-    }
-    let active = snapshot
-        .find_user(caller.user)?
-        .is_some_and(|user| user.state == UserState::Active);
-    let stands = |member: &Member| active && member.state == MemberState::Active;
-    let member = snapshot
-        .find_member(organization, caller.user)?
-        .filter(stands)
-        .ok_or(Refusal::NotFound)?;
-    of_member(snapshot, catalogue, &member)
+    ensure(operates(snapshot, asker.user)?, Refusal::NotFound)?;
+    Ok(Rights {
+        organization: granted & asker.bound(),
+        workspaces: Vec::new(),
+        role: OrganizationRole::Owner,
+    })
 }
 
-/// What the membership gives while nothing is suspended.
-fn of_member(
-    snapshot: &mut Snapshot,
-    catalogue: &Catalogue,
-    member: &Member,
-) -> Result<Rights, Refusal> {
-    let licence = match member.licence {
+/// Whether the account is the vendor's, and not suspended.
+fn operates(snapshot: &mut Snapshot, user: UserId) -> Result<bool, Error> {
+    let account = snapshot.find_user(user)?;
+    Ok(account.is_some_and(|user| user.operator && user.state == UserState::Active))
+}
+
+/// Refuses everybody but a person who operates the installation: for what belongs to no organization. To others it is not there.
+pub fn ensure_operates(snapshot: &mut Snapshot, asker: &Asker) -> Result<(), Refusal> {
+    let acts = asker.operates_in_person() && operates(snapshot, asker.user)?;
+    ensure(acts, Refusal::NotFound)
+}
+
+fn licensed(catalogue: &Catalogue, member: &Member) -> PermissionSet {
+    match member.licence {
         Licence::Full => catalogue.all(),
         Licence::ReadOnly => catalogue.read_only(),
-    };
-    let held = roles::held(snapshot, catalogue, member)?;
-    let workspaces = held
-        .workspaces
-        .iter()
-        .map(|(id, role)| (*id, *role & licence))
-        .collect();
-    Ok(Rights {
-        organization: held.organization & licence,
-        workspaces,
-    })
+    }
 }
 
 /// What the user's membership gives while nothing is suspended; nothing without one.
@@ -147,11 +232,16 @@ pub fn of_user(
     catalogue: &Catalogue,
     organization: OrganizationId,
     user: UserId,
-) -> Result<Rights, Refusal> {
-    let member = snapshot.find_member(organization, user)?;
-    member.map_or(Ok(Rights::NONE), |member| {
-        of_member(snapshot, catalogue, &member)
-    })
+) -> Result<Rights, Error> {
+    let Some(member) = snapshot.find_member(organization, user)? else {
+        return Ok(Rights::NONE);
+    };
+    let roles = roles_held::held(snapshot, catalogue, &member)?;
+    Ok(Rights::new(
+        roles,
+        licensed(catalogue, &member),
+        member.role,
+    ))
 }
 
 /// What a membership that is not there yet would give.
@@ -160,99 +250,13 @@ pub fn of_grant(
     catalogue: &Catalogue,
     member: &Member,
     workspaces: &[(WorkspaceId, String)],
-) -> Result<Rights, Refusal> {
-    let mut granted = of_member(snapshot, catalogue, member)?;
-    let licence = match member.licence {
-        Licence::Full => catalogue.all(),
-        Licence::ReadOnly => catalogue.read_only(),
-    };
+) -> Result<Rights, Error> {
+    let mut roles = roles_held::held(snapshot, catalogue, member)?;
     for (workspace, role) in workspaces {
-        let role = roles::permissions(snapshot, catalogue, member.organization_id, role)?;
-        granted
+        let role = roles_held::permissions(snapshot, catalogue, member.organization_id, role)?;
+        roles
             .workspaces
-            .push((*workspace, role & licence & !catalogue.organization()));
+            .push((*workspace, role & !catalogue.organization()));
     }
-    Ok(granted)
-}
-
-/// Refuses a grant of more than the caller holds.
-pub fn ensure_holds(
-    snapshot: &mut Snapshot,
-    catalogue: &Catalogue,
-    organization: OrganizationId,
-    caller: &Caller,
-    granted: &Rights,
-) -> Result<(), Refusal> {
-    let granting = rights(snapshot, catalogue, organization, caller)?;
-    ensure(
-        granted.gains_only_what(&Rights::NONE, &granting),
-        Refusal::Forbidden(BEYOND),
-    )
-}
-
-/// How far up the caller reaches: an operator as far as an owner.
-pub fn rank(
-    snapshot: &mut Snapshot,
-    organization: OrganizationId,
-    caller: &Caller,
-) -> Result<OrganizationRole, Refusal> {
-    if caller.operator {
-        return Ok(OrganizationRole::Owner);
-    }
-    Ok(snapshot
-        .find_member(organization, caller.user)?
-        .ok_or(Refusal::NotFound)?
-        .role)
-}
-
-/// Changes the user's membership by `change`, and refuses it where the user then holds something new that the caller does not
-/// hold there. A refusal rolls the transaction back.
-pub fn ensure_no_more<T>(
-    tx: &mut Tx,
-    catalogue: &Catalogue,
-    organization: OrganizationId,
-    caller: &Caller,
-    user: UserId,
-    change: impl FnOnce(&mut Tx) -> Result<T, Refusal>,
-) -> Result<T, Refusal> {
-    let granting = rights(tx, catalogue, organization, caller)?;
-    let before = of_user(tx, catalogue, organization, user)?;
-    let changed = change(tx)?;
-    let after = of_user(tx, catalogue, organization, user)?;
-    ensure(
-        after.gains_only_what(&before, &granting),
-        Refusal::Forbidden(BEYOND),
-    )?;
-    Ok(changed)
-}
-
-/// Refuses a caller without the right `needed` in the organization itself. A right that is not configured is nobody's.
-pub fn ensure_organization(
-    snapshot: &mut Snapshot,
-    catalogue: &Catalogue,
-    organization: OrganizationId,
-    caller: &Caller,
-    needed: &str,
-) -> Result<(), Refusal> {
-    let held = rights(snapshot, catalogue, organization, caller)?.organization;
-    let holds = catalogue
-        .permission(needed)
-        .is_some_and(|permission| held.contains(permission));
-    ensure(holds, Refusal::Forbidden(MISSING))
-}
-
-/// The same in one workspace.
-pub fn ensure_workspace(
-    snapshot: &mut Snapshot,
-    catalogue: &Catalogue,
-    organization: OrganizationId,
-    workspace: WorkspaceId,
-    caller: &Caller,
-    needed: &str,
-) -> Result<(), Refusal> {
-    let held = rights(snapshot, catalogue, organization, caller)?.in_workspace(workspace);
-    let holds = catalogue
-        .permission(needed)
-        .is_some_and(|permission| held.contains(permission));
-    ensure(holds, Refusal::Forbidden(MISSING))
+    Ok(Rights::new(roles, licensed(catalogue, member), member.role))
 }

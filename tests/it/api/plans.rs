@@ -4,10 +4,12 @@ use countersign::config::{Config, DevCentre};
 use countersign::crypto::digest::Purpose;
 use countersign::crypto::format::mint_key;
 use countersign::domain::Refusal;
+use countersign::domain::desk::Desk;
 use countersign::domain::keys::api_keys;
 use countersign::domain::keys::expiry::Expiry;
 use countersign::domain::people::organizations::{self, Wanted};
 use countersign::domain::plans::plans;
+use countersign::domain::rights::asker::Asker;
 use countersign::domain::rights::caller::Caller;
 use countersign::store::Verdict;
 use countersign::types::environment::Environment;
@@ -19,6 +21,7 @@ use serde_json::{Value, json};
 
 use super::{Program, problem};
 use crate::databases::{TestDatabase, both_databases};
+use crate::people::at_desk;
 use crate::server::Server;
 use crate::tenants::{admin, management_token};
 
@@ -97,17 +100,8 @@ async fn new_key(server: &Server, environment: Environment) -> Result<String, Re
         self_rotation: false,
         secret: Some(api_keys::Minted { public_id, digest }),
     };
-    let create = move |tx: &mut countersign::store::Tx| {
-        let organization = tx
-            .find_organization(organization)?
-            .ok_or(Refusal::NotFound)?;
-        api_keys::create(tx, &config, &organization, creator, new).map(Verdict::Done)
-    };
-    server
-        .app
-        .store
-        .write_organization(organization, server.clock.now(), create)
-        .await?;
+    let create = move |desk: &mut Desk| api_keys::create(desk, &new);
+    at_desk(server, organization, Asker::person(creator), create).await?;
     Ok(plaintext.expose().to_owned())
 }
 

@@ -1,8 +1,10 @@
 //! `/dev-centre/{organization}/api-keys…`.
 
 use countersign::crypto::digest::Purpose;
+use countersign::domain::desk::Desk;
 use countersign::domain::keys::api_keys::{self, Minted, NewApiKey, Reach};
 use countersign::domain::keys::expiry::Expiry;
+use countersign::domain::rights::asker::Asker;
 use countersign::types::environment::Environment;
 use countersign::types::id::{ApiKeyId, OrganizationId, WorkspaceId};
 use countersign::types::state::{OrganizationState, PermissionLevel, ProductionAccess};
@@ -446,8 +448,7 @@ async fn the_cap_holds_against_fifty_at_once(db: TestDatabase) {
 async fn plant_keys(server: &Server, count: usize) {
     let (app, creator) = (server.app.clone(), people::admin(server).await.id);
     let (organization, workspace) = (server.planted.organization, server.planted.workspace);
-    let insert = move |tx: &mut countersign::store::Tx| {
-        let organization = tx.find_organization(organization)?.expect("planted");
+    let insert = move |desk: &mut Desk| {
         for number in 0..count {
             let new = NewApiKey {
                 owner: None,
@@ -463,11 +464,13 @@ async fn plant_keys(server: &Server, count: usize) {
                     digest: app.digester.digest(Purpose::ApiKey, &number.to_string()),
                 }),
             };
-            api_keys::create(tx, &app.config, &organization, creator, new)?;
+            api_keys::create(desk, &new)?;
         }
         Ok(())
     };
-    server.write(insert).await;
+    people::at_desk(server, organization, Asker::person(creator), insert)
+        .await
+        .expect("planted");
 }
 
 async fn a_workspace_admin_makes_keys_for_their_workspace_only(db: TestDatabase) {

@@ -3,6 +3,7 @@
 use std::sync::mpsc::channel;
 
 use countersign::store::{Conn, Database, Error, OpenError, Store, Subject, Tx, Verdict, migrate};
+use countersign::types::event::Event;
 use countersign::types::id::OrganizationId;
 use diesel::connection::SimpleConnection;
 use futures_util::future::join_all;
@@ -372,7 +373,7 @@ fn postgres_lists_the_newest_first_under_every_collation() {
         let instants: Vec<_> = (0..62).map(|step| NOW.plus_seconds(step * 7)).collect();
         for at in instants.clone() {
             super::write_at(&store, at, move |tx| {
-                tx.record(Some(organization), None, "event", "", "")
+                tx.record(Some(organization), None, Event::RoleCreated, "", "")
             })
             .await
             .expect("recorded");
@@ -412,14 +413,16 @@ async fn a_guest_changes_only_what_nobody_remembers(db: TestDatabase) {
         "it was rolled back"
     );
     write(&guest, |tx| {
-        tx.record(None, None, "a guest was here", "", "")
+        tx.record(None, None, Event::RoleCreated, "", "")
     })
     .await
     .expect("an audit event");
     // the server goes on meanwhile, and the guest's end leaves its lock alone
-    write(&serving, |tx| tx.record(None, None, "served", "", ""))
-        .await
-        .expect("served");
+    write(&serving, |tx| {
+        tx.record(None, None, Event::RoleCreated, "", "")
+    })
+    .await
+    .expect("served");
     drop(guest);
     assert!(matches!(
         Store::open(&db.database, 1),
@@ -449,33 +452,38 @@ async fn runs(
     (counted.try_iter().count(), answer)
 }
 
-fn record(tx: &mut Tx, event: &str) -> Result<(), Error> {
+fn record(tx: &mut Tx, event: Event) -> Result<(), Error> {
     tx.record(None, None, event, "1", "")
 }
 
 async fn a_rehearsed_write_runs_twice_and_counts_once(db: TestDatabase) {
     let store = open(&db);
-    let done = |tx: &mut Tx, run| record(tx, &format!("run_{run}")).map(Verdict::Done);
+    let count = |event: Event| db.count_events(event.as_str());
+    let [first, second] = [Event::RoleCreated, Event::RoleChanged];
+    let done = move |tx: &mut Tx, run| {
+        let event = if run == 1 { first } else { second };
+        record(tx, event).map(Verdict::Done)
+    };
     assert_eq!(runs(&store, done).await, (1, Ok(())));
-    assert_eq!(db.count_events("run_1"), 1, "only where it is switched on");
+    assert_eq!(count(first), 1, "only where it is switched on");
     store.rehearse_writes();
     assert_eq!(runs(&store, done).await, (2, Ok(())));
-    assert_eq!((db.count_events("run_1"), db.count_events("run_2")), (1, 1));
+    assert_eq!((count(first), count(second)), (1, 1));
     let refused =
-        |tx: &mut Tx, _| record(tx, "refused").map(|()| Verdict::Refused(Error::NotFound));
+        |tx: &mut Tx, _| record(tx, Event::RoleDeleted).map(|()| Verdict::Refused(Error::NotFound));
     assert_eq!(runs(&store, refused).await, (2, Err(Error::NotFound)));
-    assert_eq!(db.count_events("refused"), 1);
-    let undone = |tx: &mut Tx, _| record(tx, "undone").and(Err(Error::NotFound));
+    assert_eq!(count(Event::RoleDeleted), 1);
+    let undone = |tx: &mut Tx, _| record(tx, Event::WorkspaceCreated).and(Err(Error::NotFound));
     assert_eq!(runs(&store, undone).await, (2, Err(Error::NotFound)));
-    assert_eq!(db.count_events("undone"), 0);
+    assert_eq!(count(Event::WorkspaceCreated), 0);
     let acme = organization("Acme");
     let (id, twin) = (acme.id, acme.clone());
     write(&store, move |tx| tx.insert_organization(&acme))
         .await
         .expect("inserted");
     let violates = move |tx: &mut Tx, _| tx.insert_organization(&twin).map(Verdict::Done);
-    let (count, answer) = runs(&store, violates).await;
-    assert!(count == 2 && is_constraint(&answer), "{answer:?}");
+    let (attempts, answer) = runs(&store, violates).await;
+    assert!(attempts == 2 && is_constraint(&answer), "{answer:?}");
     let organization = read(&store, move |c| c.find_organization(id)).await;
     let generation = organization.expect("found").generation;
     store
