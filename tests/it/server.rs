@@ -388,6 +388,7 @@ fn run(
             let running = start(config, clock, program)
                 .await
                 .expect("the server starts");
+            running.app.store.rehearse_writes();
             let base = running.app.issuer.as_str().to_owned();
             sender
                 .send((running.app.clone(), running.handle.clone(), base))
