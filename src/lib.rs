@@ -1,5 +1,5 @@
 //! Countersign: the Dev Centre a SaaS vendor puts in front of its API. This page is the map; a file imports its own
-//! folder or what stands below it, and doors never import doors.
+//! folder or what stands below it, and doors never import doors (`tests/it/layers.rs`).
 //!
 //! | floor | room | owns |
 //! |---|---|---|
@@ -13,21 +13,45 @@
 //! | 3 | [`account`] | door: signing in and out, here and at providers, and what is connected |
 //! | 3 | [`jobs`] | door: what happens although nobody asks: last uses, limits, domains, signing keys, the sweep |
 //! | 4 | [`web`] | reading requests strictly, knowing who asks, answering pages and problems |
-//! | 4 | [`app`] | what every request shares |
+//! | 4 | [`app`] | what every request shares, one file for each of its jobs |
 //! | 5 | [`domain`] | rules and use cases: no HTTP, no SQL text, no network |
 //! | 6 | [`store`] | the only folder that says `diesel`; tells what changed |
 //! | 6 | [`outbound`] | other people's servers: the providers that people sign in at, name servers |
 //! | 6 | [`pdf`] | the stamp, in a child process |
 //! | 7 | [`crypto`] [`config`] | secrets and how they look · what the operator wrote |
-//! | 8 | [`types`] [`telemetry`] | ids, time, scopes, states · logs and metrics |
+//! | 8 | [`types`] [`telemetry`] | ids, time, scopes, states, events, rights, refusal codes · logs and metrics |
 //!
-//! A request is three calls in four files, one hop to a database thread, one transaction, one instant:
+//! Inside [`domain`], imports point down as well:
+//!
+//! | room | owns |
+//! |---|---|
+//! | [`domain::lifecycle`] | what crosses nouns: departures, provisioning, quickstart, the sweep |
+//! | [`domain::keys`] | static API keys |
+//! | [`domain::clients`] | OAuth applications, consents, authorizations, refresh |
+//! | [`domain::people`] | accounts, members, invitations, workspaces, organizations, roles |
+//! | [`domain::domains`] | proof of domains |
+//! | [`domain::decision`] | may it, and what then: all that the hot path imports |
+//! | [`domain::plans`] [`domain::operations`] | what is sold · the vendor's own |
+//! | [`domain::desk`] | `Desk` and `View`: transaction or snapshot, settings, organization, asker |
+//! | [`domain::rights`] | `Asker`, made once at the door; `rights::of`, the only evaluation of what somebody may do |
+//! | [`domain::settings`] [`domain::words`] | what rules read of the configuration · the words in which they answer |
+//!
+//! A request is one hop to a database thread, one transaction, one instant:
 //!
 //! ```text
-//! POST /oauth2/token   routes.rs -> oauth/token.rs::post -> oauth/grants/<grant>.rs -> domain/{refresh,authorizations}.rs -> store
-//! console form         routes.rs -> console/api_keys.rs::create -> domain/api_keys.rs::create -> store/{api_keys,audit}.rs
-//! verify               routes.rs -> gateway/verify.rs -> domain/check.rs -> access memory | one query
+//! POST /v1/verify      routes.rs -> gateway/verify.rs::post -> app/presented.rs -> access memory
+//!                                                                              | domain/decision/presented.rs -> access.rs -> rights/rights.rs -> store
+//!                                -> domain/decision/check.rs -> factors.rs, sandbox.rs, quotas.rs, limiter.rs
+//! POST /oauth2/token   routes.rs -> oauth/token.rs::post -> client_authentication.rs -> app/remembered.rs
+//!                                -> oauth/grants/<grant>.rs -> oauth/referee.rs -> domain/clients/{refresh,authorizations}.rs -> store/{authorizations,tokens,audit}.rs
+//!                                -> oauth/token_response.rs
+//! POST /v1/api-keys    routes.rs -> api/operation.rs::serve -> api/call.rs (Asker) -> api/api_keys.rs::create -> api/call.rs (Desk)
+//! console form         routes.rs -> web/visitor.rs (Asker) -> console/api_keys.rs::create -> console/shell.rs (Desk)
+//!                      both      -> domain/keys/api_keys.rs::create -> rights/rights.rs, plans/open.rs, keys/{places,owners,expiry}.rs -> store/{api_keys,api_key_secrets,audit}.rs
 //! ```
+//!
+//! The closure of a write may run twice (a deadlock on PostgreSQL): it borrows what it captured, mints nothing, and changes
+//! nothing but through its transaction.
 
 pub mod account;
 pub mod api;

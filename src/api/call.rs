@@ -14,9 +14,9 @@ use crate::domain::decision::limiter::{Quota, Standing, Taken};
 use crate::domain::decision::usage::Used;
 use crate::domain::desk::{Desk, View};
 use crate::domain::operations::idempotency::{Once, once};
-use crate::domain::operations::operator_tokens;
 use crate::domain::rights::asker::Asker;
 use crate::domain::rights::caller::Caller;
+use crate::domain::rights::granted;
 use crate::store::{Snapshot, Tx, Verdict};
 use crate::types::id::{ApiKeyId, ApiKeySecretId, OrganizationId, WorkspaceId};
 use crate::types::permission::PermissionSet;
@@ -119,7 +119,7 @@ async fn of_operator(app: web::Data<App>, facts: Facts, presented: &str) -> Resu
         return Err(expired());
     }
     app.usage.note(Used::OperatorToken(token.id), facts.now);
-    let granted = operator_tokens::permissions(&app.catalogue, &token);
+    let granted = granted::permissions(&app.catalogue, &token);
     let caller = Caller {
         user: token.user_id,
         operator: true,

@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 use super::answer::Answer;
 use super::call::Call;
 use super::input::{Input, NoBody, NoQuery};
-use super::organizations::{OrganizationPath, reached};
+use super::organizations::OrganizationPath;
 use super::plans;
+use crate::domain::desk::Desk;
 use crate::domain::plans::dev_centre::{self, Switch};
 use crate::types::environment::Environment;
 use crate::types::time::Timestamp;
@@ -64,15 +65,7 @@ pub async fn get(
     call: Call,
     input: Input<OrganizationPath, NoQuery, NoBody>,
 ) -> Result<Answer<DevCentreView>, Problem> {
-    let (id, caller, catalogue, now) = (
-        reached(&call, &input.path)?,
-        call.caller,
-        call.catalogue(),
-        call.facts.now,
-    );
-    let found = call
-        .read(move |snapshot| dev_centre::get(snapshot, &catalogue, id, &caller, now))
-        .await?;
+    let found = call.ask(input.path.id, dev_centre::get).await?;
     Ok(Answer::of(found.into()))
 }
 
@@ -80,12 +73,7 @@ pub async fn put(
     call: Call,
     input: Input<OrganizationPath, NoQuery, SwitchBody>,
 ) -> Result<Answer<DevCentreView>, Problem> {
-    let (id, caller, catalogue) = (reached(&call, &input.path)?, call.caller, call.catalogue());
     let SwitchBody { enabled, confirm } = input.body;
-    let switched = call
-        .write(id, move |tx| {
-            dev_centre::switch(tx, &catalogue, id, &caller, enabled, confirm)
-        })
-        .await?;
-    Ok(Answer::of(switched.into()))
+    let switch = move |desk: &mut Desk| dev_centre::switch(desk, enabled, confirm);
+    Ok(Answer::of(call.change(input.path.id, switch).await?.into()))
 }

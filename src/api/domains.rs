@@ -1,7 +1,5 @@
 //! `/v1/domains`: what an organization proves to be its own, by a DNS record.
 
-use std::sync::Arc;
-
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -9,10 +7,9 @@ use super::answer::{Answer, NoContent};
 use super::call::Call;
 use super::input::{Change, Input, NoBody, NoPath, NoQuery};
 use super::page::{Cursor, Limit, Page};
-use crate::config::Config;
 use crate::domain::Refusal;
-use crate::domain::domains::domains::{self, NewDomain, Shown};
-use crate::store::Tx;
+use crate::domain::desk::{Desk, View};
+use crate::domain::domains::domains::{self, DomainView, NewDomain};
 use crate::types::id::DomainId;
 use crate::web::problem::Problem;
 
@@ -52,28 +49,13 @@ pub struct DomainChangeBody {
     include_subdomains: Change<bool>,
 }
 
-fn config(call: &Call) -> Arc<Config> {
-    Arc::clone(&call.app.config)
-}
-
 pub async fn list(
     call: Call,
     input: Input<NoPath, DomainQuery, NoBody>,
-) -> Result<Answer<Page<Shown>>, Problem> {
-    let (organization, caller, config) = (call.organization()?, call.caller, config(&call));
+) -> Result<Answer<Page<DomainView>>, Problem> {
     let DomainQuery { limit, cursor } = input.query;
-    let rows = call
-        .read(move |snapshot| {
-            domains::list(
-                snapshot,
-                &config,
-                organization,
-                caller,
-                Cursor::place(cursor),
-                limit.rows(),
-            )
-        })
-        .await?;
+    let list = move |view: &mut View| domains::list(view, Cursor::place(cursor), limit.rows());
+    let rows = call.ask(call.organization()?, list).await?;
     Ok(Answer::of(Page::of(
         limit,
         rows,
@@ -85,50 +67,33 @@ pub async fn list(
 pub async fn get(
     call: Call,
     input: Input<DomainPath, NoQuery, NoBody>,
-) -> Result<Answer<Shown>, Problem> {
-    let (organization, caller, config, id) = (
-        call.organization()?,
-        call.caller,
-        config(&call),
-        input.path.id,
-    );
-    Ok(Answer::of(
-        call.read(move |snapshot| domains::get(snapshot, &config, organization, caller, id))
-            .await?,
-    ))
+) -> Result<Answer<DomainView>, Problem> {
+    let get = move |view: &mut View| domains::get(view, input.path.id);
+    Ok(Answer::of(call.ask(call.organization()?, get).await?))
 }
 
 pub async fn create(
     call: Call,
     input: Input<NoPath, NoQuery, NewDomainBody>,
-) -> Result<Answer<Shown>, Problem> {
-    let (organization, caller, config) = (call.organization()?, call.caller, config(&call));
+) -> Result<Answer<DomainView>, Problem> {
     let NewDomainBody {
         name,
         include_subdomains,
     } = input.body;
-    let settings = Arc::clone(&config);
-    let create = move |tx: &mut Tx| {
-        let owner = tx
-            .find_organization(organization)?
-            .ok_or(Refusal::NotFound)?;
-        let made = domains::add(
-            tx,
-            &settings,
-            &owner,
-            caller,
-            &NewDomain {
-                name,
-                include_subdomains,
-            },
-        )?;
+    let new = NewDomain {
+        name,
+        include_subdomains,
+        verification_token: domains::mint_verification_token(),
+    };
+    let create = move |desk: &mut Desk| {
+        let made = domains::add(desk, &new)?;
         Ok((made.id.to_string(), made))
     };
-    let again = move |tx: &mut Tx, id: &str| {
+    let again = |desk: &mut Desk, id: &str| {
         let id = id.parse().map_err(|_| Refusal::NotFound)?;
-        domains::get(tx, &config, organization, caller, id)
+        domains::get(&mut desk.view(), id)
     };
-    let made = call.create(organization, create, again).await?;
+    let made = call.make(call.organization()?, create, again).await?;
     Ok(Answer::made(
         made,
         |row| format!("/v1/domains/{}", row.id),
@@ -139,35 +104,21 @@ pub async fn create(
 pub async fn change(
     call: Call,
     input: Input<DomainPath, NoQuery, DomainChangeBody>,
-) -> Result<Answer<Shown>, Problem> {
-    let (organization, caller, config, id) = (
-        call.organization()?,
-        call.caller,
-        config(&call),
-        input.path.id,
-    );
-    let wanted = input.body.include_subdomains.into_option();
-    let change = move |tx: &mut Tx| match wanted {
-        Some(include) => domains::choose_subdomains(tx, &config, organization, caller, id, include),
-        None => domains::get(tx, &config, organization, caller, id),
+) -> Result<Answer<DomainView>, Problem> {
+    let (id, wanted) = (input.path.id, input.body.include_subdomains.into_option());
+    let change = move |desk: &mut Desk| match wanted {
+        Some(include) => domains::choose_subdomains(desk, id, include),
+        None => domains::get(&mut desk.view(), id),
     };
-    Ok(Answer::of(call.write(organization, change).await?))
+    Ok(Answer::of(call.change(call.organization()?, change).await?))
 }
 
 pub async fn delete(
     call: Call,
     input: Input<DomainPath, NoQuery, NoBody>,
 ) -> Result<Answer<NoContent>, Problem> {
-    let (organization, caller, config, id) = (
-        call.organization()?,
-        call.caller,
-        config(&call),
-        input.path.id,
-    );
-    call.write(organization, move |tx| {
-        domains::remove(tx, &config, organization, caller, id)
-    })
-    .await?;
+    let delete = move |desk: &mut Desk| domains::remove(desk, input.path.id);
+    call.change(call.organization()?, delete).await?;
     Ok(Answer::none())
 }
 
@@ -175,11 +126,11 @@ pub async fn delete(
 pub async fn check(
     call: Call,
     input: Input<DomainPath, NoQuery, NoBody>,
-) -> Result<Answer<Shown>, Problem> {
+) -> Result<Answer<DomainView>, Problem> {
     let organization = call.organization()?;
     Ok(Answer::of(
         call.app
-            .check_domain(organization, call.caller, input.path.id)
+            .check_domain(organization, &call.asker, input.path.id)
             .await?,
     ))
 }

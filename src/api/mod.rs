@@ -3,17 +3,17 @@
 //! How to add a noun, in this order:
 //!
 //! 1. `migrations/`, `store/schema.rs`, `store/<noun>.rs`: rows, and a `list_…_page` that takes `after` and `most` and orders by
-//!    `(created_at, id)`, newest first.
-//! 2. `domain/<noun>.rs`: use cases that take `(tx, catalogue, organization, &Caller, input)` and check rights with `rights.rs`.
-//! 3. `api/<noun>.rs`, as `workspaces.rs`: path, query and body derive `Deserialize` (`deny_unknown_fields`) and `JsonSchema`,
-//!    views `Serialize` and `JsonSchema`; handlers take `(Call, Input<Path, Query, Body>)`. A create goes through
-//!    [`call::Call::create`], so that it can be repeated.
-//! 4. `server/routes.rs`: one `operation!` line each: method, path, permissions (one of them suffices), status, handler,
-//!    summary. OpenAPI follows from it.
+//!    `(created_at, id)`, newest first. A writing function says `run_news(subject)` or `run_quiet`.
+//! 2. `domain/<room>/<noun>.rs`: use cases that take a `Desk` or a `View` and borrow their input; they ask `desk.ensure(Right::…)`.
+//!    Events, rights and refusal codes are lines in `types/`.
+//! 3. `api/<noun>.rs`, as `roles.rs`: path, query and body derive `Deserialize` (`deny_unknown_fields`) and `JsonSchema`, views
+//!    `Serialize` and `JsonSchema`; handlers take `(Call, Input<Path, Query, Body>)` and go through [`call::Call::ask`],
+//!    [`call::Call::change`] or, for a create that can be repeated, [`call::Call::make`].
+//! 4. `server/routes.rs`: one `operation!` line each: method, path, rights (one of them suffices), status, handler, summary.
+//!    OpenAPI follows from it.
 //! 5. `tests/it/api/<noun>.rs`, and a sample of each path in `tests/it/guards.rs`.
 //!
-//! The door checks what the *credential* may; the domain checks again what its *person* may. A handler that names a workspace
-//! also asks [`call::Call::ensure_in`], because a token may reach fewer workspaces than its person.
+//! The door refuses a credential that holds none of the operation's rights anywhere; the rule asks what its asker may do there.
 
 pub mod answer;
 pub mod api_key_life;

@@ -14,7 +14,7 @@ use crate::app::App;
 use crate::domain::ensure;
 use crate::types::right::Right;
 use crate::web::facts::Facts;
-use crate::web::problem::{Problem, unavailable};
+use crate::web::problem::{Problem, internal_error, unavailable};
 
 use super::answer::{Answer, NoContent};
 use super::call::{Call, authenticate};
@@ -106,7 +106,9 @@ where
     F: Fn(Call, Input<P, Q, B>) -> R,
     R: Future<Output = Result<Answer<A>, Problem>>,
 {
-    let facts = Facts::of(&request);
+    let Some(facts) = Facts::of(&request) else {
+        return internal_error().respond_without_facts();
+    };
     let answered = answer(rule, handler, &request, payload, facts).await;
     answered.unwrap_or_else(|problem| problem.respond(&facts))
 }

@@ -37,10 +37,10 @@ pub struct Plans {
 }
 
 pub async fn list(call: Call, _: Input<NoPath, NoQuery, NoBody>) -> Result<Answer<Plans>, Problem> {
-    let default = &call.app.catalogue.plan(None).entry.name;
-    let cap = call.app.config.keys.max_active_per_organization;
-    let data = call
-        .app
+    let settings = &call.app.settings;
+    let default = &settings.catalogue.plan(None).entry.name;
+    let cap = settings.keys.max_active_per_organization;
+    let data = settings
         .catalogue
         .plans()
         .map(|plan| view(plan, plan.entry.name == *default, cap))

@@ -6,9 +6,10 @@ use serde::{Deserialize, Serialize};
 use super::answer::Answer;
 use super::call::Call;
 use super::input::{Input, NoBody, NoQuery};
-use super::organizations::{OrganizationPath, reached};
+use super::organizations::OrganizationPath;
 use crate::config::Catalogue;
-use crate::domain::plans::production::{self, Standing};
+use crate::domain::desk::Desk;
+use crate::domain::plans::production::{self, ProductionStatus};
 use crate::domain::words::Unlock;
 use crate::types::environment::Environment;
 use crate::types::state::{ProductionAccess, ProductionStep};
@@ -70,9 +71,9 @@ pub struct DecisionBody {
     reason: String,
 }
 
-fn view(catalogue: &Catalogue, standing: Standing) -> ProductionAccessView {
-    let organization = standing.organization;
-    let locked = standing
+fn view(catalogue: &Catalogue, status: ProductionStatus) -> ProductionAccessView {
+    let organization = status.organization;
+    let locked = status
         .lock
         .map(|lock| lock.unlock(catalogue, Environment::Production));
     ProductionAccessView {
@@ -102,68 +103,39 @@ pub async fn get(
     call: Call,
     input: Input<OrganizationPath, NoQuery, NoBody>,
 ) -> Result<Answer<ProductionAccessView>, Problem> {
-    let (id, caller, catalogue, now) = (
-        reached(&call, &input.path)?,
-        call.caller,
-        call.catalogue(),
-        call.facts.now,
-    );
-    let found = call
-        .read(move |snapshot| production::get(snapshot, &catalogue, id, &caller, now))
-        .await?;
-    Ok(Answer::of(view(&call.app.catalogue, found)))
+    let found = call.ask(input.path.id, production::get).await?;
+    Ok(Answer::of(view(&call.app.settings.catalogue, found)))
 }
 
 pub async fn request(
     call: Call,
     input: Input<OrganizationPath, NoQuery, RequestBody>,
 ) -> Result<Answer<ProductionAccessView>, Problem> {
-    let (id, caller, catalogue, use_case) = (
-        reached(&call, &input.path)?,
-        call.caller,
-        call.catalogue(),
-        input.body.use_case,
-    );
-    let done = call
-        .write(id, move |tx| {
-            production::request(tx, &catalogue, id, &caller, &use_case)
-        })
-        .await?;
-    Ok(Answer::of(view(&call.app.catalogue, done)))
+    let use_case = input.body.use_case;
+    let request = move |desk: &mut Desk| production::request(desk, &use_case);
+    let done = call.change(input.path.id, request).await?;
+    Ok(Answer::of(view(&call.app.settings.catalogue, done)))
 }
 
 pub async fn cancel(
     call: Call,
     input: Input<OrganizationPath, NoQuery, NoBody>,
 ) -> Result<Answer<ProductionAccessView>, Problem> {
-    let (id, caller, catalogue) = (reached(&call, &input.path)?, call.caller, call.catalogue());
-    let done = call
-        .write(id, move |tx| {
-            production::cancel(tx, &catalogue, id, &caller)
-        })
-        .await?;
-    Ok(Answer::of(view(&call.app.catalogue, done)))
+    let done = call.change(input.path.id, production::cancel).await?;
+    Ok(Answer::of(view(&call.app.settings.catalogue, done)))
 }
 
 pub async fn decide(
     call: Call,
     input: Input<OrganizationPath, NoQuery, DecisionBody>,
 ) -> Result<Answer<ProductionAccessView>, Problem> {
-    let (id, caller, catalogue, reason) = (
-        reached(&call, &input.path)?,
-        call.caller,
-        call.catalogue(),
-        input.body.reason,
-    );
-    let step = match input.body.decision {
+    let DecisionBody { decision, reason } = input.body;
+    let step = match decision {
         Decision::Approve => ProductionStep::Approve,
         Decision::Refuse => ProductionStep::Refuse,
         Decision::Withdraw => ProductionStep::Withdraw,
     };
-    let done = call
-        .write(id, move |tx| {
-            production::decide(tx, &catalogue, id, &caller, step, &reason)
-        })
-        .await?;
-    Ok(Answer::of(view(&call.app.catalogue, done)))
+    let decide = move |desk: &mut Desk| production::decide(desk, step, &reason);
+    let done = call.change(input.path.id, decide).await?;
+    Ok(Answer::of(view(&call.app.settings.catalogue, done)))
 }

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use super::App;
 use crate::domain::Refusal;
-use crate::domain::domains::domain_checks::{self, Question};
-use crate::domain::domains::domains::{self, Shown};
-use crate::domain::rights::caller::Caller;
+use crate::domain::desk::Desk;
+use crate::domain::domains::domain_checks::{self, DomainCheck};
+use crate::domain::domains::domains::{self, DomainView};
+use crate::domain::rights::asker::Asker;
 use crate::store::domains::Domain;
-use crate::store::{self, Verdict};
+use crate::store::{self, Tx, Verdict};
 use crate::types::id::{DomainId, OrganizationId};
 
 impl App {
@@ -16,25 +17,31 @@ impl App {
     pub async fn check_domain(
         &self,
         organization: OrganizationId,
-        caller: impl Into<Caller>,
+        asker: &Asker,
         id: DomainId,
-    ) -> Result<Shown, Refusal> {
-        let (config, caller) = (Arc::clone(&self.config), caller.into());
-        let begin = move |tx: &mut store::Tx| {
-            domain_checks::begin_check(tx, &config, organization, caller, id).map(Verdict::Done)
+    ) -> Result<DomainView, Refusal> {
+        let (settings, asker) = (Arc::clone(&self.settings), asker.clone());
+        let begin = move |tx: &mut Tx| {
+            let mut desk = Desk {
+                tx,
+                settings: &settings,
+                organization,
+                asker: &asker,
+            };
+            domain_checks::begin_check(&mut desk, id).map(Verdict::Done)
         };
-        let question = self
+        let check = self
             .store
             .write_organization(organization, self.clock.now(), begin)
             .await?;
-        let domain = self.look_up_domain(&question).await?;
-        Ok(domains::show(&self.config, &domain))
+        let domain = self.look_up_domain(&check).await?;
+        Ok(domains::show(&self.settings, &domain))
     }
 
     /// A look-up is due. None: it is not, any more.
     pub async fn recheck_domain(&self, due: &Domain) -> Result<Option<Domain>, Refusal> {
         let (organization, id) = (due.organization_id, due.id);
-        let begin = move |tx: &mut store::Tx| {
+        let begin = move |tx: &mut Tx| {
             domain_checks::begin_recheck(tx, organization, id).map(Verdict::Done)
         };
         match self
@@ -42,23 +49,22 @@ impl App {
             .write_organization(organization, self.clock.now(), begin)
             .await?
         {
-            Some(question) => self.look_up_domain(&question).await.map(Some),
+            Some(check) => self.look_up_domain(&check).await.map(Some),
             None => Ok(None),
         }
     }
 
-    async fn look_up_domain(&self, question: &Question) -> Result<Domain, Refusal> {
-        let answer = self.dns.look_up_txt(&question.record_name).await;
+    async fn look_up_domain(&self, check: &DomainCheck) -> Result<Domain, Refusal> {
+        let answer = self.dns.look_up_txt(&check.record_name).await;
         if let Err(unanswered) = &answer {
-            tracing::warn!(domain.id = %question.domain, "A domain could not be looked up: {unanswered}");
+            tracing::warn!(domain.id = %check.domain, "A domain could not be looked up: {unanswered}");
         }
-        let organization = question.organization;
+        let organization = check.organization;
         let conclude = || {
-            let (config, question, answer) =
-                (Arc::clone(&self.config), question.clone(), answer.clone());
-            let rule = move |tx: &mut store::Tx| {
-                domain_checks::conclude(tx, &config.domains, &question, &answer)
-            };
+            let (settings, check, answer) =
+                (Arc::clone(&self.settings), check.clone(), answer.clone());
+            let rule =
+                move |tx: &mut Tx| domain_checks::conclude(tx, &settings.domains, &check, &answer);
             self.store
                 .write_organization(organization, self.clock.now(), rule)
         };

@@ -96,7 +96,7 @@ async fn create(
         digest: digester.digest(Purpose::OperatorToken, token.expose()),
         hint: format::hint(&token),
     };
-    let write = move |tx: &mut Tx| operator_tokens::create(tx, &catalogue, new).map(Verdict::Done);
+    let write = move |tx: &mut Tx| operator_tokens::create(tx, &catalogue, &new).map(Verdict::Done);
     let made: Result<OperatorToken, Refusal> = store.write(now, write).await;
     let made = made.map_err(|refusal| words(&refusal))?;
     let until = made.expires_at.map_or_else(

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use super::{ConfigArguments, Failure};
-use crate::app::{existing_secret_keys, open_signing_keys, signing_algorithm};
+use crate::app::existing_secret_keys;
 use crate::config::Config;
 use crate::crypto::seal::Sealer;
 use crate::domain::operations::signing_keys::{
@@ -110,13 +110,13 @@ async fn rotate(store: &Store, config: &Config, urgent: bool) -> Result<String, 
         return Err(NONE_YET.into());
     };
     // a key that the server cannot open would stop it from starting
-    open_signing_keys(&keys, &sealer).map_err(|error| {
+    signing_keys::open(&keys, &sealer).map_err(|error| {
         format!("{error}. Is this the secret key that belongs to this database?")
     })?;
-    let fresh = Fresh::generate(signing_algorithm(&config.oauth)?, &sealer)?;
+    let fresh = Fresh::generate(signing_keys::algorithm(&config.oauth)?, &sealer)?;
     let schedule = Schedule::of(&config.oauth);
     let write = move |tx: &mut Tx| {
-        signing_keys::rotate(tx, schedule, fresh, &seen, urgent).map(Verdict::Done)
+        signing_keys::rotate(tx, schedule, &fresh, &seen, urgent).map(Verdict::Done)
     };
     let rotation = match store.write(Clock::System.now(), write).await {
         // the database let only one of two through

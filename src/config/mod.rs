@@ -35,7 +35,7 @@ use crate::types::id::{ApplicationId, OrganizationId};
 use crate::types::state::SigningAlgorithm;
 
 pub use access::{
-    ADMIN_ROLE, Access, AdminRoles, Catalogue, CatalogueError, PermissionEntry, Risk, RoleEntry,
+    ADMIN_ROLE, Access, AccessKind, AdminRoles, Catalogue, CatalogueError, PermissionEntry, Risk, RoleEntry,
     ScopeEntry,
 };
 pub use database::Database;

@@ -6,21 +6,17 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use super::pages::plan::{DevCentreState, PlanPage};
 use super::shell;
 use crate::app::App;
-use crate::config::{Catalogue, DevCentre};
+use crate::config::DevCentre;
 use crate::domain::Refusal;
+use crate::domain::desk::{Desk, View};
 use crate::domain::plans::dev_centre;
 use crate::domain::plans::dev_centre::Switch;
 use crate::domain::plans::plans;
 use crate::domain::plans::plans::Lock;
 use crate::domain::plans::production;
-use crate::domain::rights::caller::Caller;
-use crate::domain::rights::old_rights as rights;
-use crate::store::{Snapshot, Tx, Verdict};
 use crate::types::environment::Environment;
-use crate::types::id::OrganizationId;
 use crate::types::right::Right;
 use crate::types::state::{ProductionAccess, ProductionStep};
-use crate::web::facts::Facts;
 use crate::web::form::Form;
 use crate::web::html::{self, PageError};
 use crate::web::page::{FieldErrors, Section};
@@ -31,12 +27,11 @@ use crate::web::visitor::Visitor;
 pub async fn show(
     app: web::Data<App>,
     visitor: Visitor,
-    facts: Facts,
     path: web::Path<String>,
 ) -> Result<HttpResponse, PageError> {
     Ok(html::page(
         StatusCode::OK,
-        &page(&app, &visitor, &facts, &path).await?,
+        &page(&app, &visitor, &path).await?,
         None,
     ))
 }
@@ -45,7 +40,6 @@ pub async fn show(
 pub async fn change(
     app: web::Data<App>,
     visitor: Visitor,
-    facts: Facts,
     request: HttpRequest,
     path: web::Path<String>,
     payload: web::Payload,
@@ -53,41 +47,20 @@ pub async fn change(
     let form = Form::read(&request, payload, app.config.server.max_body_bytes).await?;
     visitor.check_csrf(&form)?;
     form.refuse_repeated(&["action", "use_case", "confirm"])?;
-    let catalogue = app.catalogue.clone();
-    let may = move |snapshot: &mut Snapshot, organization, person| {
-        rights::ensure_organization(
-            snapshot,
-            &catalogue,
-            organization,
-            &Caller::person(person),
-            Right::OrganizationManage,
-        )
-    };
     // who may not learns nothing of the form
-    let (place, ()) = shell::ask(&app, &visitor, &path, may).await?;
-    let (person, organization) = (place.person, place.organization.id);
-    let (action, catalogue, caller) = (
-        Action::read(&form)?,
-        app.catalogue.clone(),
-        Caller::person(person),
-    );
-    let write = move |tx: &mut Tx| {
-        action
-            .carry_out(tx, &catalogue, organization, &caller)
-            .map(Verdict::Done)
-    };
-    match app
-        .store
-        .write_organization(organization, facts.now, write)
-        .await
-    {
+    let may = |view: &mut View| view.ensure(Right::OrganizationManage);
+    let (place, ()) = shell::look(&app, &visitor, &path, may).await?;
+    let organization = place.organization.id;
+    let action = Action::read(&form)?;
+    let change = move |desk: &mut Desk| action.carry_out(desk);
+    match shell::change(&app, &visitor, organization, change).await {
         Ok(()) => Ok(html::see_other(&format!("/dev-centre/{organization}/plan"))),
         Err(refusal) => {
             let (errors, use_case) = (field_errors(refusal)?, form.field("use_case").to_owned());
             let template = PlanPage {
                 errors,
                 use_case,
-                ..page(&app, &visitor, &facts, &path).await?
+                ..page(&app, &visitor, &path).await?
             };
             Ok(html::page(
                 StatusCode::UNPROCESSABLE_ENTITY,
@@ -128,48 +101,33 @@ impl Action {
         }
     }
 
-    fn carry_out(
-        self,
-        tx: &mut Tx,
-        catalogue: &Catalogue,
-        organization: OrganizationId,
-        caller: &Caller,
-    ) -> Result<(), Refusal> {
+    fn carry_out(&self, desk: &mut Desk) -> Result<(), Refusal> {
         match self {
             Self::Switch { enabled, confirm } => {
-                dev_centre::switch(tx, catalogue, organization, caller, enabled, confirm)
-                    .map(|_| ())
+                dev_centre::switch(desk, *enabled, *confirm).map(|_| ())
             }
-            Self::Request(use_case) => {
-                production::request(tx, catalogue, organization, caller, &use_case).map(|_| ())
-            }
-            Self::Cancel => production::cancel(tx, catalogue, organization, caller).map(|_| ()),
+            Self::Request(use_case) => production::request(desk, use_case).map(|_| ()),
+            Self::Cancel => production::cancel(desk).map(|_| ()),
         }
     }
 }
 
-async fn page(
-    app: &App,
-    visitor: &Visitor,
-    facts: &Facts,
-    path: &str,
-) -> Result<PlanPage, PageError> {
-    let (catalogue, now) = (app.catalogue.clone(), facts.now);
-    let question = move |snapshot: &mut Snapshot, organization, person| -> Result<_, Refusal> {
-        let caller = Caller::person(person);
-        let standing = production::get(snapshot, &catalogue, organization, &caller, now)?;
-        let switch = dev_centre::get(snapshot, &catalogue, organization, &caller, now)?;
-        let plan = plans::plan_of(snapshot, &catalogue, organization)?;
-        let trial_end = plans::trial_end(plan, &standing.organization);
-        Ok((standing, switch, plan.entry.title.clone(), trial_end))
+async fn page(app: &App, visitor: &Visitor, path: &str) -> Result<PlanPage, PageError> {
+    let now = visitor.now();
+    let question = |view: &mut View| {
+        let status = production::get(view)?;
+        let switch = dev_centre::get(view)?;
+        let plan = plans::plan_of(view.snapshot, &view.settings.catalogue, view.organization)?;
+        let trial_end = plans::trial_end(plan, &status.organization);
+        Ok((status, switch, plan.entry.title.clone(), trial_end))
     };
-    let (place, (standing, switch, plan, trial_end)) =
-        shell::ask(app, visitor, path, question).await?;
-    let organization = standing.organization;
+    let (place, (status, switch, plan, trial_end)) =
+        shell::look(app, visitor, path, question).await?;
+    let organization = status.organization;
     let access = organization.production_access;
     // an approval that is missing is what the form below asks for
-    let shown = standing.lock.filter(|lock| {
-        *lock != Lock::Approval || !standing.can_request && access != ProductionAccess::Requested
+    let shown = status.lock.filter(|lock| {
+        *lock != Lock::Approval || !status.can_request && access != ProductionAccess::Requested
     });
     Ok(PlanPage {
         shell: place.shell("Plan", Section::Plan),
@@ -178,13 +136,16 @@ async fn page(
         plan,
         trial_end: trial_end.map(|end| end.date()),
         trial_over: trial_end.is_some_and(|end| end <= now),
-        contact: app.catalogue.contact.clone(),
+        contact: app.settings.catalogue.contact.clone(),
         dev_centre: state_of(&switch),
         stops: switch.stops_something().then(|| switch.warning()),
         production: access,
-        open: standing.lock.is_none(),
-        locked: shown.map(|lock| lock.unlock(&app.catalogue, Environment::Production).detail),
-        can_request: standing.can_request,
+        open: status.lock.is_none(),
+        locked: shown.map(|lock| {
+            lock.unlock(&app.settings.catalogue, Environment::Production)
+                .detail
+        }),
+        can_request: status.can_request,
         can_cancel: access.after(ProductionStep::Cancel).is_some(),
         requested: organization.production_requested_at.map(|at| at.date()),
         reason: organization.production_reason.unwrap_or_default(),

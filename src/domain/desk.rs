@@ -6,7 +6,7 @@ use super::settings::Settings;
 use super::words::{Refusal, ensure};
 use crate::store::{Error, Snapshot, Tx};
 use crate::types::event::Event;
-use crate::types::id::{OrganizationId, WorkspaceId};
+use crate::types::id::{OrganizationId, UserId, WorkspaceId};
 use crate::types::right::Right;
 use crate::types::time::Timestamp;
 
@@ -65,6 +65,24 @@ impl<'c> Desk<'_, 'c> {
     /// Refuses a grant of more than the asker holds.
     pub fn ensure_holds(&mut self, granted: &Rights) -> Result<(), Refusal> {
         self.view().ensure_holds(granted)
+    }
+
+    /// Changes the user's membership by `change`, and refuses it where the user then holds something new that the asker does not
+    /// hold there. A refusal rolls the transaction back.
+    pub fn ensure_no_more<T>(
+        &mut self,
+        user: UserId,
+        change: impl FnOnce(&mut Self) -> Result<T, Refusal>,
+    ) -> Result<T, Refusal> {
+        let granting = self.rights()?;
+        let before = rights::of_user(self.tx, &self.settings.catalogue, self.organization, user)?;
+        let changed = change(self)?;
+        let after = rights::of_user(self.tx, &self.settings.catalogue, self.organization, user)?;
+        ensure(
+            after.gains_only_what(&before, &granting),
+            Refusal::Forbidden(BEYOND),
+        )?;
+        Ok(changed)
     }
 
     /// Records what the asker did to `subject` in this organization, now.

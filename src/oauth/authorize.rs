@@ -7,13 +7,12 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::error::{Code, Error};
-use super::{authorization_response, consent, oxide, pkce, resource};
+use super::{authorization_response, consent, pkce, referee, resource, scope};
 use crate::app::App;
 use crate::config::OAuth;
 use crate::crypto::Plaintext;
 use crate::crypto::digest::Purpose;
 use crate::crypto::format::{TokenKind, mint_token};
-use crate::domain::clients::authorizations::negotiate_scopes;
 use crate::domain::clients::clients::Client;
 use crate::domain::clients::consents;
 use crate::domain::ensure;
@@ -52,7 +51,7 @@ pub async fn get(
 ) -> Result<HttpResponse, PageError> {
     let query = Form::of_query(&request)?;
     // nothing is redirected before the client and its redirect URI are known to be right (9700-5)
-    let (client, redirect_uri) = match destination(&app, &query).await? {
+    let (client, redirect_uri) = match destination(&app, &facts, &query).await? {
         Ok(destination) => destination,
         Err(reason) => {
             return Ok(error_page(
@@ -108,6 +107,7 @@ fn refuse(
     query: &Form,
     error: &Error,
 ) -> HttpResponse {
+    referee::note_difference(&app.metrics, facts.id, error);
     tracing::warn!(request.id = %facts.id, client.id = %client.application.id, "Rejected authorization request: {error}");
     // a state that stands twice or is too long is not carried on
     let state = query
@@ -136,6 +136,7 @@ enum Accepted {
 /// The client and where it may be answered; otherwise the reason, for a person.
 async fn destination(
     app: &App,
+    facts: &Facts,
     query: &Form,
 ) -> Result<Result<(Arc<Client>, RedirectUri), &'static str>, PageError> {
     let (Ok(client_id), Ok(asked)) = (query.one("client_id"), query.one("redirect_uri")) else {
@@ -156,11 +157,20 @@ async fn destination(
     if !client.application.is_live() {
         return Ok(Err(STOPPED));
     }
-    let redirect_uri = match asked.map(str::parse::<RedirectUri>).transpose() {
+    let ours = match asked.map(str::parse::<RedirectUri>).transpose() {
         Ok(asked) => client.redirect_uri(asked.as_ref()),
         Err(_) => None,
     };
-    Ok(redirect_uri.map(|uri| (client, uri)).ok_or("The application's link names an address that is not registered for it. You were not sent there."))
+    let ours = ours.ok_or_else(|| Error::from(Code::InvalidRequest));
+    match referee::redirect_uri(&client, asked, ours) {
+        Ok(redirect_uri) => Ok(Ok((client, redirect_uri))),
+        Err(error) => {
+            referee::note_difference(&app.metrics, facts.id, &error);
+            Ok(Err(
+                "The application's link names an address that is not registered for it. You were not sent there.",
+            ))
+        }
+    }
 }
 
 /// A page, not an answer to the client, when the person could authorize it after another sign-in.
@@ -234,15 +244,13 @@ async fn accept(
     let prompt = prompt(query)?;
     let resources = resource::asked(query)?;
     resource::ensure_known(app, &resources, client.application.environment).await?;
-    let allowed = &client.application.scopes;
-    let negotiate = |asked: Option<&_>| negotiate_scopes(&app.catalogue, allowed, asked);
-    let scopes = oxide::referee_authorization(
-        client,
-        redirect_uri,
-        response_type,
-        query.one("scope")?,
-        negotiate,
-    )?;
+    let asked = query.one("scope")?;
+    let ours = ensure(
+        response_type == Some("code"),
+        Code::UnsupportedResponseType.because("response_type must be code."),
+    )
+    .and_then(|()| scope::negotiate(&app.catalogue, &client.application.scopes, asked));
+    let scopes = referee::authorization_request(client, redirect_uri, response_type, asked, ours)?;
     let request = AuthorizationRequest {
         id: AuthorizationRequestId::generate(facts.now),
         session_id: person.session.id,

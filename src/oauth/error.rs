@@ -9,6 +9,7 @@ use serde_json::json;
 
 use crate::domain::Refusal;
 use crate::store;
+use crate::types::id::{ApplicationId, AuthorizationId};
 use crate::types::state::vocabulary;
 use crate::web::basic::BasicError;
 use crate::web::body::BodyError;
@@ -54,6 +55,19 @@ pub struct Error {
     retry_after_seconds: Option<i64>,
     /// Where the status says more than the code does.
     status: Option<StatusCode>,
+    /// Why it was refused although one of two judges allowed it.
+    pub(super) difference: Option<Box<Difference>>,
+}
+
+/// Two verdicts on one request, ours and oxide-auth's, that differ (`referee.rs`). For the log: ids and scopes, no secrets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    pub grant: &'static str,
+    pub client: ApplicationId,
+    /// None where nothing is authorized yet.
+    pub authorization: Option<AuthorizationId>,
+    pub ours: String,
+    pub theirs: String,
 }
 
 impl Code {
@@ -64,6 +78,7 @@ impl Code {
             cause: None,
             retry_after_seconds: None,
             status: None,
+            difference: None,
         }
     }
 }
@@ -100,6 +115,13 @@ impl Error {
     pub fn with_status(self, status: StatusCode) -> Self {
         Self {
             status: Some(status),
+            ..self
+        }
+    }
+
+    pub(super) fn with_difference(self, difference: Difference) -> Self {
+        Self {
+            difference: Some(Box::new(difference)),
             ..self
         }
     }
@@ -202,4 +224,9 @@ impl From<BasicError> for Error {
             BasicError::Malformed => Code::InvalidClient.because(error.to_string()),
         }
     }
+}
+
+/// A fault of this program: a request came around the middleware.
+pub fn without_facts() -> Error {
+    Code::ServerError.because("The request could not be answered.")
 }

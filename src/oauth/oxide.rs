@@ -1,7 +1,16 @@
-//! oxide-auth at arm's length: its state machines give the order of steps, the client match and the scope verdict.
+//! oxide-auth's judgement. Its state machines are told what was sent and what is stored: the client as authenticated, redirect
+//! URI, scope, expiry. [`super::referee`] compares their verdict with ours.
 //!
-//! They get canonical requests: the client is authenticated, code and refresh token are resolved, the expiry is far away.
-//! Their clock, error text, JSON and HTTP layers stay unused; possession, time, replay and PKCE are ours.
+//! These are judged by us alone, because the machines do not know them or read them otherwise:
+//! - possession, PKCE, replay, sessions, resources, and which grant types a client may use;
+//! - at the token endpoint, client and redirect URI come first, the URI by the byte: what fails there is refused before a
+//!   machine is asked. The machine compares parsed URLs, where `https://a.example:443/` equals `https://a.example/`;
+//! - that the redirect URI may be left out there (OAuth 2.1 §4.1.3): the machine demands one and is given the stored one;
+//! - the port of a loopback address (RFC 8252 §7.3): the machine is given both URIs without it;
+//! - which scopes a request gets that names none, where blank is none. The machine only checks that the client may have them;
+//! - the very instant of expiry: one machine compares by `<`, the other by `<=`, on a clock that runs on (see `Stored::until`).
+//!
+//! The machines' error texts, JSON and HTTP layers stay unused.
 
 use std::borrow::Cow;
 
@@ -9,165 +18,73 @@ use chrono::{DateTime, Utc};
 use oxide_auth::code_grant::accesstoken::{self, AccessToken};
 use oxide_auth::code_grant::authorization::{self, Authorization as AuthorizationFlow};
 use oxide_auth::code_grant::client_credentials::{self, ClientCredentials};
+use oxide_auth::code_grant::error::{AccessTokenErrorType, AuthorizationErrorType};
 use oxide_auth::code_grant::refresh::{self, Refresh};
 use oxide_auth::primitives::grant::{Extensions, Grant};
-use oxide_auth::primitives::registrar::{BoundClient, ExactUrl, PreGrant, RegisteredUrl};
+use oxide_auth::primitives::registrar::{
+    BoundClient, Client as Registration, ClientMap, ClientUrl, ExactUrl, PreGrant, RegisteredUrl,
+    Registrar,
+};
 use oxide_auth::primitives::scope::Scope;
 use url::Url;
 
-use super::error::{Code, Error};
+use super::error::Code;
 use crate::domain::clients::clients::Client;
 use crate::store::authorizations::Authorization;
+use crate::types::id::ApplicationId;
 use crate::types::redirect_uri::RedirectUri;
 use crate::types::scope::Scopes;
 
-/// Stands for what is resolved already: the machines want to see something.
-const RESOLVED: &str = "resolved";
-/// Where a client without a redirect URI would be redirected; nobody is.
+/// Stands for the code, token or secret whose possession is proven: the machines want to see one.
+const PROVEN: &str = "proven";
+/// Stands for the redirect URI where nothing is redirected: the machines want to see one.
 const NOWHERE: &str = "https://nowhere.invalid/";
 
-/// What a machine may read of the request at hand.
-struct Canonical<'r> {
-    client_id: &'r str,
-    redirect_uri: Option<&'r str>,
-    scope: Option<&'r str>,
-    grant_type: &'r str,
-    response_type: Option<&'r str>,
-}
-
-impl Canonical<'_> {
-    fn text<'s>(value: Option<&'s str>) -> Option<Cow<'s, str>> {
-        value.map(Cow::Borrowed)
-    }
-}
-
-impl accesstoken::Request for Canonical<'_> {
-    fn valid(&self) -> bool {
-        true
-    }
-    fn code(&self) -> Option<Cow<'_, str>> {
-        Some(RESOLVED.into())
-    }
-    fn authorization(&self) -> accesstoken::Authorization<'_> {
-        accesstoken::Authorization::Username(self.client_id.into())
-    }
-    fn client_id(&self) -> Option<Cow<'_, str>> {
-        None
-    }
-    fn redirect_uri(&self) -> Option<Cow<'_, str>> {
-        Self::text(self.redirect_uri)
-    }
-    fn grant_type(&self) -> Option<Cow<'_, str>> {
-        Some(self.grant_type.into())
-    }
-    fn extension(&self, _: &str) -> Option<Cow<'_, str>> {
-        None
-    }
-}
-
-impl refresh::Request for Canonical<'_> {
-    fn valid(&self) -> bool {
-        true
-    }
-    fn refresh_token(&self) -> Option<Cow<'_, str>> {
-        Some(RESOLVED.into())
-    }
-    fn scope(&self) -> Option<Cow<'_, str>> {
-        Self::text(self.scope)
-    }
-    fn grant_type(&self) -> Option<Cow<'_, str>> {
-        Some(self.grant_type.into())
-    }
-    fn authorization(&self) -> Option<(Cow<'_, str>, Cow<'_, [u8]>)> {
-        Some((self.client_id.into(), RESOLVED.as_bytes().into()))
-    }
-    fn extension(&self, _: &str) -> Option<Cow<'_, str>> {
-        None
-    }
-}
-
-impl client_credentials::Request for Canonical<'_> {
-    fn valid(&self) -> bool {
-        true
-    }
-    fn authorization(&self) -> Option<(Cow<'_, str>, Cow<'_, [u8]>)> {
-        Some((self.client_id.into(), RESOLVED.as_bytes().into()))
-    }
-    fn scope(&self) -> Option<Cow<'_, str>> {
-        Self::text(self.scope)
-    }
-    fn grant_type(&self) -> Option<Cow<'_, str>> {
-        Some(self.grant_type.into())
-    }
-    fn extension(&self, _: &str) -> Option<Cow<'_, str>> {
-        None
-    }
-}
-
-impl authorization::Request for Canonical<'_> {
-    fn valid(&self) -> bool {
-        true
-    }
-    fn client_id(&self) -> Option<Cow<'_, str>> {
-        Some(self.client_id.into())
-    }
-    fn scope(&self) -> Option<Cow<'_, str>> {
-        Self::text(self.scope)
-    }
-    fn redirect_uri(&self) -> Option<Cow<'_, str>> {
-        Self::text(self.redirect_uri)
-    }
-    fn state(&self) -> Option<Cow<'_, str>> {
-        None
-    }
-    fn response_type(&self) -> Option<Cow<'_, str>> {
-        Self::text(self.response_type)
-    }
-    fn extension(&self, _: &str) -> Option<Cow<'_, str>> {
-        None
-    }
-}
-
-/// RFC 6749 §4.1.3: the code was issued to this client, for this redirect URI.
-pub fn referee_code(
+/// RFC 6749 §4.1.3: the code was issued to this client, for this redirect URI, and has not expired.
+pub fn authorization_code(
     client: &Client,
-    authorization: &Authorization,
     redirect_uri: Option<&str>,
-) -> Result<(), Error> {
-    let stored = authorization.redirect_uri.as_ref().map(RedirectUri::as_str);
-    // OAuth 2.1 §4.1.3: the parameter may be left out; what is there is compared by the byte, which the machine's URL type does not do
-    if redirect_uri.is_some() && redirect_uri != stored {
-        return Err(Code::InvalidGrant
-            .because("redirect_uri differs from the one of the authorization request."));
-    }
-    let request = canonical(client, stored.or(Some(NOWHERE)), None, "authorization_code");
-    let mut machine = AccessToken::new(&request);
+    authorization: &Authorization,
+    until: DateTime<Utc>,
+) -> Result<Scopes, Code> {
+    let issued_for = authorization.redirect_uri.as_ref();
+    let sent = Sent {
+        redirect_uri: redirect_uri
+            .or(issued_for.map(RedirectUri::as_str))
+            .or(Some(NOWHERE)),
+        ..Sent::by(client)
+    };
+    let mut machine = AccessToken::new(&sent);
     let mut input = accesstoken::Input::None;
     loop {
         input = match machine.advance(input) {
             accesstoken::Output::Authenticate { .. } => accesstoken::Input::Authenticated,
             accesstoken::Output::Recover { .. } => {
-                accesstoken::Input::Recovered(Some(Box::new(grant(authorization)?)))
+                accesstoken::Input::Recovered(Some(Box::new(grant(authorization, until)?)))
             }
             accesstoken::Output::Extend { .. } => accesstoken::Input::Extended {
                 access_extensions: Extensions::new(),
             },
-            accesstoken::Output::Issue { .. } => return Ok(()),
+            accesstoken::Output::Issue { grant } => return scopes(&grant.scope),
             accesstoken::Output::Ok(_) | accesstoken::Output::Err(_) => {
-                return Err(Code::InvalidGrant.into());
+                return Err(Code::InvalidGrant);
             }
         };
     }
 }
 
-/// RFC 6749 §6: the refresh token was issued to this client; the scopes of the new access token, never wider.
-pub fn referee_refresh(
+/// RFC 6749 §6: the refresh token was issued to this client and has not expired; the new scopes are never wider.
+pub fn refresh_token(
     client: &Client,
-    authorization: &Authorization,
     asked: Option<&str>,
-) -> Result<Scopes, Error> {
-    let request = canonical(client, None, asked, "refresh_token");
-    let mut machine = Refresh::new(&request);
+    authorization: &Authorization,
+    until: DateTime<Utc>,
+) -> Result<Scopes, Code> {
+    let sent = Sent {
+        scope: asked,
+        ..Sent::by(client)
+    };
+    let mut machine = Refresh::new(&sent);
     let mut input = refresh::Input::None;
     loop {
         input = match machine.advance(input) {
@@ -176,121 +93,245 @@ pub fn referee_refresh(
             },
             refresh::Output::RecoverRefresh { .. } => refresh::Input::Recovered {
                 scope: asked.map(Cow::Borrowed),
-                grant: Some(Box::new(grant(authorization)?)),
+                grant: Some(Box::new(grant(authorization, until)?)),
             },
             refresh::Output::Refresh { grant, .. } => return scopes(&grant.scope),
-            refresh::Output::Ok(_) => return Err(Code::InvalidGrant.into()),
-            refresh::Output::Err(_) if client.application.id != authorization.application_id => {
-                return Err(Code::InvalidGrant.into());
-            }
-            refresh::Output::Err(_) => {
-                return Err(Code::InvalidScope
-                    .because("scope is malformed, or wider than what was granted."));
+            refresh::Output::Ok(_) => return Err(Code::InvalidGrant),
+            refresh::Output::Err(mut error) => {
+                let kind = error.description().map(|description| description.kind());
+                return Err(match kind {
+                    Some(AccessTokenErrorType::InvalidScope) => Code::InvalidScope,
+                    _ => Code::InvalidGrant,
+                });
             }
         };
     }
 }
 
-/// RFC 6749 §4.4.2: which scopes the client gets for itself, as `negotiate` grants them.
-pub fn referee_client_credentials(
+/// RFC 6749 §4.4.2: the scopes that the client gets for itself; `default` where it asks for none.
+pub fn client_credentials(
     client: &Client,
     asked: Option<&str>,
-    negotiate: impl Fn(Option<&Scopes>) -> Option<Scopes>,
-) -> Result<Scopes, Error> {
-    let request = canonical(client, None, asked, "client_credentials");
-    let mut machine = ClientCredentials::new(&request);
+    default: Option<&Scopes>,
+) -> Result<Scopes, Code> {
+    let sent = Sent {
+        scope: asked,
+        ..Sent::by(client)
+    };
+    let allowed = oxide_scope(&client.application.scopes)?;
+    let registrar = registrar(client, [registered(NOWHERE)?].into(), &allowed)?;
+    let mut machine = ClientCredentials::new(&sent);
     let mut input = client_credentials::Input::None;
     loop {
         input = match machine.advance(input) {
             client_credentials::Output::Authenticate { .. } => {
                 client_credentials::Input::Authenticated
             }
-            client_credentials::Output::Binding { .. } => client_credentials::Input::Bound {
-                bound_client: bound(client, NOWHERE)?,
-            },
+            client_credentials::Output::Binding { client_id } => {
+                let bound = bind(&registrar, client_id, None).ok_or(Code::InvalidClient)?;
+                client_credentials::Input::Bound {
+                    bound_client: bound,
+                }
+            }
             client_credentials::Output::Extend => client_credentials::Input::Extended {
                 extensions: Extensions::new(),
             },
-            client_credentials::Output::Negotiate { scope, .. } => {
-                let granted = negotiated(scope.as_ref(), &negotiate)?;
-                client_credentials::Input::Negotiated {
-                    pre_grant: pre_grant(client, NOWHERE, &granted)?,
-                }
-            }
+            client_credentials::Output::Negotiate {
+                bound_client,
+                scope,
+            } => client_credentials::Input::Negotiated {
+                pre_grant: negotiate(bound_client, &allowed, scope, default)?,
+            },
             client_credentials::Output::Ok { pre_grant, .. } => return scopes(&pre_grant.scope),
-            client_credentials::Output::Err(_) => {
-                return Err(Code::InvalidScope.because("scope is malformed."));
-            }
+            // it judges nothing else by itself
+            client_credentials::Output::Err(_) => return Err(Code::InvalidScope),
         };
     }
 }
 
-/// RFC 6749 §4.1.1: the response type, and which scopes the request is about, as `negotiate` grants them.
-pub fn referee_authorization(
+/// RFC 6749 §3.1.2.3: the redirect URI is registered for the client.
+pub fn redirect_uri(client: &Client, sent: &str) -> Result<RedirectUri, Code> {
+    let comparable = without_loopback_port(sent);
+    let request = Sent {
+        redirect_uri: Some(&comparable),
+        ..Sent::by(client)
+    };
+    let allowed = oxide_scope(&client.application.scopes)?;
+    match AuthorizationFlow::new(&request).advance(authorization::Input::None) {
+        authorization::Output::Bind {
+            client_id,
+            redirect_uri,
+        } => {
+            let registrar = registrar(client, registered_redirect_uris(client)?, &allowed)?;
+            bind(&registrar, &client_id, redirect_uri).ok_or(Code::InvalidRequest)?;
+            sent.parse().map_err(|_| Code::InvalidRequest)
+        }
+        _ => Err(Code::InvalidRequest),
+    }
+}
+
+/// RFC 6749 §4.1.1: the response type, and the scopes that the request is about; `default` where it names none.
+pub fn authorization_request(
     client: &Client,
-    redirect_uri: &RedirectUri,
+    redirect_uri: &str,
     response_type: Option<&str>,
     asked: Option<&str>,
-    negotiate: impl Fn(Option<&Scopes>) -> Option<Scopes>,
-) -> Result<Scopes, Error> {
-    let request = Canonical {
+    default: Option<&Scopes>,
+) -> Result<Scopes, Code> {
+    let comparable = without_loopback_port(redirect_uri);
+    let request = Sent {
+        redirect_uri: Some(&comparable),
+        scope: asked,
         response_type,
-        ..canonical(client, Some(redirect_uri.as_str()), asked, "")
+        ..Sent::by(client)
     };
+    let allowed = oxide_scope(&client.application.scopes)?;
+    let registrar = registrar(client, registered_redirect_uris(client)?, &allowed)?;
     let mut machine = AuthorizationFlow::new(&request);
     let mut input = authorization::Input::None;
     loop {
         input = match machine.advance(input) {
-            authorization::Output::Bind { .. } => authorization::Input::Bound {
+            authorization::Output::Bind {
+                client_id,
+                redirect_uri,
+            } => authorization::Input::Bound {
                 request: &request,
-                bound_client: bound(client, redirect_uri.as_str())?,
+                bound_client: bind(&registrar, &client_id, redirect_uri)
+                    .ok_or(Code::InvalidRequest)?,
             },
             authorization::Output::Extend => authorization::Input::Extended(Extensions::new()),
-            authorization::Output::Negotiate { scope, .. } => {
-                let granted = negotiated(scope.as_ref(), &negotiate)?;
-                authorization::Input::Negotiated {
-                    pre_grant: pre_grant(client, redirect_uri.as_str(), &granted)?,
-                    state: None,
-                }
-            }
+            authorization::Output::Negotiate {
+                bound_client,
+                scope,
+            } => authorization::Input::Negotiated {
+                pre_grant: negotiate(bound_client, &allowed, scope, default)?,
+                state: None,
+            },
             authorization::Output::Ok { pre_grant, .. } => return scopes(&pre_grant.scope),
-            authorization::Output::Err(_) if response_type != Some("code") => {
-                return Err(Code::UnsupportedResponseType.because("response_type must be code."));
-            }
-            authorization::Output::Err(_) => {
-                return Err(Code::InvalidScope.because("scope is malformed."));
+            authorization::Output::Err(mut error) => {
+                let kind = error.description().map(|description| description.kind());
+                return Err(match kind {
+                    Some(AuthorizationErrorType::InvalidScope) => Code::InvalidScope,
+                    Some(AuthorizationErrorType::UnsupportedResponseType) => {
+                        Code::UnsupportedResponseType
+                    }
+                    _ => Code::InvalidRequest,
+                });
             }
         };
     }
 }
 
-fn canonical<'r>(
-    client: &'r Client,
+/// What the machines read of the request.
+#[derive(Debug, Clone, Copy)]
+struct Sent<'r> {
+    client: &'r ApplicationId,
     redirect_uri: Option<&'r str>,
     scope: Option<&'r str>,
-    grant_type: &'r str,
-) -> Canonical<'r> {
-    Canonical {
-        client_id: client.application.id.as_str(),
-        redirect_uri,
-        scope,
-        grant_type,
-        response_type: None,
+    response_type: Option<&'r str>,
+}
+
+impl<'r> Sent<'r> {
+    /// The client as authenticated; a public one by its id alone.
+    fn by(client: &'r Client) -> Self {
+        Self {
+            client: &client.application.id,
+            redirect_uri: None,
+            scope: None,
+            response_type: None,
+        }
     }
 }
 
-fn negotiated(
-    asked: Option<&Scope>,
-    negotiate: impl Fn(Option<&Scopes>) -> Option<Scopes>,
-) -> Result<Scopes, Error> {
-    let asked = asked.map(scopes).transpose()?;
-    negotiate(asked.as_ref()).ok_or_else(|| {
-        Code::InvalidScope
-            .because("scope names one that is unknown or not allowed for this client.")
-    })
+impl accesstoken::Request for Sent<'_> {
+    fn valid(&self) -> bool {
+        true
+    }
+    fn code(&self) -> Option<Cow<'_, str>> {
+        Some(PROVEN.into())
+    }
+    fn authorization(&self) -> accesstoken::Authorization<'_> {
+        accesstoken::Authorization::Username(self.client.as_str().into())
+    }
+    fn client_id(&self) -> Option<Cow<'_, str>> {
+        None
+    }
+    fn redirect_uri(&self) -> Option<Cow<'_, str>> {
+        self.redirect_uri.map(Cow::Borrowed)
+    }
+    fn grant_type(&self) -> Option<Cow<'_, str>> {
+        Some("authorization_code".into())
+    }
+    fn extension(&self, _: &str) -> Option<Cow<'_, str>> {
+        None
+    }
 }
 
-fn grant(authorization: &Authorization) -> Result<Grant, Error> {
+impl refresh::Request for Sent<'_> {
+    fn valid(&self) -> bool {
+        true
+    }
+    fn refresh_token(&self) -> Option<Cow<'_, str>> {
+        Some(PROVEN.into())
+    }
+    fn scope(&self) -> Option<Cow<'_, str>> {
+        self.scope.map(Cow::Borrowed)
+    }
+    fn grant_type(&self) -> Option<Cow<'_, str>> {
+        Some("refresh_token".into())
+    }
+    fn authorization(&self) -> Option<(Cow<'_, str>, Cow<'_, [u8]>)> {
+        Some((self.client.as_str().into(), PROVEN.as_bytes().into()))
+    }
+    fn extension(&self, _: &str) -> Option<Cow<'_, str>> {
+        None
+    }
+}
+
+impl client_credentials::Request for Sent<'_> {
+    fn valid(&self) -> bool {
+        true
+    }
+    fn authorization(&self) -> Option<(Cow<'_, str>, Cow<'_, [u8]>)> {
+        Some((self.client.as_str().into(), PROVEN.as_bytes().into()))
+    }
+    fn scope(&self) -> Option<Cow<'_, str>> {
+        self.scope.map(Cow::Borrowed)
+    }
+    fn grant_type(&self) -> Option<Cow<'_, str>> {
+        Some("client_credentials".into())
+    }
+    fn extension(&self, _: &str) -> Option<Cow<'_, str>> {
+        None
+    }
+}
+
+impl authorization::Request for Sent<'_> {
+    fn valid(&self) -> bool {
+        true
+    }
+    fn client_id(&self) -> Option<Cow<'_, str>> {
+        Some(self.client.as_str().into())
+    }
+    fn scope(&self) -> Option<Cow<'_, str>> {
+        self.scope.map(Cow::Borrowed)
+    }
+    fn redirect_uri(&self) -> Option<Cow<'_, str>> {
+        self.redirect_uri.map(Cow::Borrowed)
+    }
+    fn state(&self) -> Option<Cow<'_, str>> {
+        None
+    }
+    fn response_type(&self) -> Option<Cow<'_, str>> {
+        self.response_type.map(Cow::Borrowed)
+    }
+    fn extension(&self, _: &str) -> Option<Cow<'_, str>> {
+        None
+    }
+}
+
+/// The stored grant as a machine reads it.
+fn grant(authorization: &Authorization, until: DateTime<Utc>) -> Result<Grant, Code> {
     let redirect_uri = authorization
         .redirect_uri
         .as_ref()
@@ -301,44 +342,82 @@ fn grant(authorization: &Authorization) -> Result<Grant, Error> {
         scope: oxide_scope(&authorization.scopes)?,
         redirect_uri: redirect_uri
             .parse::<Url>()
-            .map_err(|error| Error::from(Code::ServerError).caused_by(error))?,
-        until: DateTime::<Utc>::MAX_UTC,
+            .map_err(|_| Code::InvalidGrant)?,
+        until,
         extensions: Extensions::new(),
     })
 }
 
-fn bound(client: &Client, redirect_uri: &str) -> Result<BoundClient<'static>, Error> {
-    Ok(BoundClient {
-        client_id: client.application.id.to_string().into(),
-        redirect_uri: Cow::Owned(registered(redirect_uri)?),
-    })
+/// What oxide-auth compares a client with.
+fn registrar(
+    client: &Client,
+    redirect_uris: Vec<RegisteredUrl>,
+    allowed: &Scope,
+) -> Result<ClientMap, Code> {
+    let mut redirect_uris = redirect_uris.into_iter();
+    let first = redirect_uris.next().ok_or(Code::InvalidRequest)?;
+    // authentication is ours: to oxide-auth every client is public
+    let registration = Registration::public(client.application.id.as_str(), first, allowed.clone())
+        .with_additional_redirect_uris(redirect_uris.collect());
+    Ok(ClientMap::from_iter([registration]))
 }
 
-fn pre_grant(client: &Client, redirect_uri: &str, granted: &Scopes) -> Result<PreGrant, Error> {
+fn bind(
+    registrar: &ClientMap,
+    client_id: &str,
+    redirect_uri: Option<ExactUrl>,
+) -> Option<BoundClient<'static>> {
+    registrar
+        .bound_redirect(ClientUrl {
+            client_id: Cow::Owned(client_id.to_owned()),
+            redirect_uri: redirect_uri.map(Cow::Owned),
+        })
+        .ok()
+}
+
+/// What was asked for, by oxide-auth's order of scopes; `default` where nothing was. Never more than the client may have.
+fn negotiate(
+    client: &BoundClient<'_>,
+    allowed: &Scope,
+    asked: Option<Scope>,
+    default: Option<&Scopes>,
+) -> Result<PreGrant, Code> {
+    let scope = match asked.filter(|asked| asked.iter().next().is_some()) {
+        Some(asked) => asked,
+        None => oxide_scope(default.ok_or(Code::InvalidScope)?)?,
+    };
+    if !allowed.priviledged_to(&scope) {
+        return Err(Code::InvalidScope);
+    }
     Ok(PreGrant {
-        client_id: client.application.id.to_string(),
-        redirect_uri: registered(redirect_uri)?,
-        scope: oxide_scope(granted)?,
+        client_id: client.client_id.to_string(),
+        redirect_uri: client.redirect_uri.as_ref().clone(),
+        scope,
     })
 }
 
-fn registered(redirect_uri: &str) -> Result<RegisteredUrl, Error> {
-    let exact: ExactUrl = redirect_uri
-        .parse()
-        .map_err(|error| Error::from(Code::ServerError).caused_by(error))?;
+fn registered_redirect_uris(client: &Client) -> Result<Vec<RegisteredUrl>, Code> {
+    let comparable = client.redirect_uris.iter();
+    comparable
+        .map(|uri| registered(&uri.without_loopback_port()))
+        .collect()
+}
+
+fn registered(redirect_uri: &str) -> Result<RegisteredUrl, Code> {
+    let exact: ExactUrl = redirect_uri.parse().map_err(|_| Code::InvalidRequest)?;
     Ok(RegisteredUrl::Exact(exact))
 }
 
-fn oxide_scope(scopes: &Scopes) -> Result<Scope, Error> {
-    scopes
-        .as_str()
-        .parse()
-        .map_err(|error| Error::from(Code::ServerError).caused_by(error))
+/// What is no redirect URI stays as it was sent, and is not registered.
+fn without_loopback_port(sent: &str) -> String {
+    sent.parse::<RedirectUri>()
+        .map_or_else(|_| sent.to_owned(), |uri| uri.without_loopback_port())
 }
 
-fn scopes(scope: &Scope) -> Result<Scopes, Error> {
-    scope
-        .to_string()
-        .parse()
-        .map_err(|_| Code::InvalidScope.because("scope is malformed."))
+fn oxide_scope(scopes: &Scopes) -> Result<Scope, Code> {
+    scopes.as_str().parse().map_err(|_| Code::InvalidScope)
+}
+
+fn scopes(scope: &Scope) -> Result<Scopes, Code> {
+    scope.to_string().parse().map_err(|_| Code::InvalidScope)
 }

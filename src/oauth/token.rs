@@ -4,7 +4,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::client_authentication::authenticate;
 use super::error::{Code, Error};
-use super::{grants, token_response};
+use super::{grants, referee, token_response};
 use crate::app::App;
 use crate::domain::ensure;
 use crate::types::grant_types::GrantType;
@@ -32,6 +32,7 @@ pub async fn post(
     match exchange(&app, &facts, &request, payload).await {
         Ok(response) => response,
         Err(error) => {
+            referee::note_difference(&app.metrics, facts.id, &error);
             tracing::warn!(request.id = %facts.id, "Rejected token request: {error}");
             error.respond()
         }

@@ -6,9 +6,9 @@ use actix_web::{HttpResponse, web};
 use super::pages::HomePage;
 use super::shell;
 use crate::app::App;
-use crate::domain::Refusal;
 use crate::domain::clients::approval;
-use crate::domain::decision::resource_servers;
+use crate::domain::operations::resource_servers;
+use crate::domain::rights::asker::Asker;
 use crate::store::Snapshot;
 use crate::store::organizations::OrganizationFilter;
 use crate::types::state::ProductionAccess;
@@ -21,8 +21,7 @@ const MOST_COUNTED: i64 = 200;
 /// `GET /operator`.
 pub async fn show(app: web::Data<App>, visitor: Visitor) -> Result<HttpResponse, PageError> {
     let operator = shell::enter(&visitor)?;
-    let id = operator.id;
-    let count = move |snapshot: &mut Snapshot| -> Result<_, Refusal> {
+    let count = |snapshot: &mut Snapshot, asker: &Asker| {
         let asking = OrganizationFilter {
             production_access: Some(ProductionAccess::Requested),
             ..OrganizationFilter::default()
@@ -31,12 +30,13 @@ pub async fn show(app: web::Data<App>, visitor: Visitor) -> Result<HttpResponse,
             .list_organizations_page(&asking, None, MOST_COUNTED)?
             .len();
         Ok((
-            approval::list_waiting(snapshot, id)?.len(),
+            approval::list_waiting(snapshot, asker.user)?.len(),
             production,
-            resource_servers::list(snapshot, id)?.len(),
+            resource_servers::list(snapshot, asker)?.len(),
         ))
     };
-    let (waiting, production, resource_servers) = app.store.read(count).await?;
+    let (waiting, production, resource_servers) =
+        shell::look_everywhere(&app, &operator, count).await?;
     Ok(html::page(
         StatusCode::OK,
         &HomePage {

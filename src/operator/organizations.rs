@@ -10,18 +10,20 @@ use super::shell::{self, Operator};
 use crate::app::App;
 use crate::config::{Catalogue, DevCentre};
 use crate::domain::Refusal;
-use crate::domain::clients::approval;
+use crate::domain::desk::{Desk, View};
 use crate::domain::people::organizations::{self, Wanted};
 use crate::domain::plans::dev_centre;
 use crate::domain::plans::plans;
 use crate::domain::plans::production;
+use crate::domain::rights::asker::Asker;
 use crate::domain::rights::caller::Caller;
+use crate::domain::rights::rights;
+use crate::store::Snapshot;
 use crate::store::organizations::{Organization, OrganizationFilter};
-use crate::store::{Snapshot, Tx, Verdict};
-use crate::types::id::{OrganizationId, UserId};
+use crate::types::environment::Environment;
+use crate::types::id::OrganizationId;
 use crate::types::state::{OrganizationState, ProductionAccess, ProductionStep};
 use crate::types::text::parse_text;
-use crate::web::facts::Facts;
 use crate::web::form::Form;
 use crate::web::html::{self, PageError};
 use crate::web::page::FieldErrors;
@@ -42,9 +44,8 @@ pub async fn list(
     let query = Form::of_query(&request)?;
     let (search, after) = (search_of(&query)?, query.field("after").parse().ok());
     let production: Option<ProductionAccess> = query.field("production").parse().ok();
-    let (id, catalogue, is_filtered) = (
-        operator.id,
-        app.catalogue.clone(),
+    let (settings, is_filtered) = (
+        app.settings.clone(),
         !search.is_empty() || production.is_some(),
     );
     let filter = OrganizationFilter {
@@ -52,8 +53,9 @@ pub async fn list(
         production_access: production,
         ..Default::default()
     };
-    let question = move |snapshot: &mut Snapshot| -> Result<_, Refusal> {
-        approval::ensure_operator(snapshot, id)?;
+    let question = move |snapshot: &mut Snapshot, asker: &Asker| {
+        rights::ensure_operates(snapshot, asker)?;
+        let catalogue = &settings.catalogue;
         let waiting = OrganizationFilter {
             production_access: Some(ProductionAccess::Requested),
             ..Default::default()
@@ -61,11 +63,11 @@ pub async fn list(
         let waiting = if is_filtered || after.is_some() {
             Vec::new()
         } else {
-            rows(snapshot, &catalogue, &waiting, None)?.0
+            rows(snapshot, catalogue, &waiting, None)?.0
         };
-        Ok((waiting, rows(snapshot, &catalogue, &filter, after)?))
+        Ok((waiting, rows(snapshot, catalogue, &filter, after)?))
     };
-    let (waiting, (found, next)) = app.store.read(question).await?;
+    let (waiting, (found, next)) = shell::look_everywhere(&app, &operator, question).await?;
     let next_href = next.map(|after| list_path(&search, production, after));
     let template = OrganizationsPage {
         shell: operator.shell("Organizations"),
@@ -82,13 +84,12 @@ pub async fn list(
 pub async fn show(
     app: web::Data<App>,
     visitor: Visitor,
-    facts: Facts,
     path: web::Path<String>,
 ) -> Result<HttpResponse, PageError> {
     let operator = shell::enter(&visitor)?;
     Ok(html::page(
         StatusCode::OK,
-        &page(&app, &operator, &facts, parse_id(&path)?).await?,
+        &page(&app, &operator, parse_id(&path)?).await?,
         None,
     ))
 }
@@ -97,7 +98,6 @@ pub async fn show(
 pub async fn decide(
     app: web::Data<App>,
     visitor: Visitor,
-    facts: Facts,
     request: HttpRequest,
     path: web::Path<String>,
     payload: web::Payload,
@@ -105,21 +105,16 @@ pub async fn decide(
     let (operator, form) = shell::submitted(&app, &visitor, &request, payload).await?;
     form.refuse_repeated(&["decision", "reason", "plan"])?;
     let id: OrganizationId = parse_id(&path)?;
-    let (decision, person, catalogue) =
-        (Decision::read(&form)?, operator.id, app.catalogue.clone());
-    let write = move |tx: &mut Tx| {
-        decision
-            .carry_out(tx, &catalogue, person, id)
-            .map(Verdict::Done)
-    };
-    match app.store.write_organization(id, facts.now, write).await {
+    let decision = Decision::read(&form)?;
+    let change = move |desk: &mut Desk| decision.carry_out(desk);
+    match shell::change(&app, &operator, id, change).await {
         Ok(()) => Ok(html::see_other(&format!("/operator/organizations/{id}"))),
         Err(refusal) => {
             let (errors, reason) = (field_errors(refusal)?, form.field("reason").to_owned());
             let template = OrganizationPage {
                 errors,
                 reason,
-                ..page(&app, &operator, &facts, id).await?
+                ..page(&app, &operator, id).await?
             };
             Ok(html::page(
                 StatusCode::UNPROCESSABLE_ENTITY,
@@ -153,31 +148,23 @@ impl Decision {
         }
     }
 
-    fn carry_out(
-        self,
-        tx: &mut Tx,
-        catalogue: &Catalogue,
-        person: UserId,
-        id: OrganizationId,
-    ) -> Result<(), Refusal> {
-        approval::ensure_operator(tx, person)?;
+    fn carry_out(&self, desk: &mut Desk) -> Result<(), Refusal> {
         let caller = Caller {
-            user: person,
+            user: desk.asker.user,
             operator: true,
         };
+        let (catalogue, id) = (&desk.settings.catalogue, desk.organization);
         match self {
-            Self::Production(step, reason) => {
-                production::decide(tx, catalogue, id, &caller, step, &reason).map(|_| ())
-            }
+            Self::Production(step, reason) => production::decide(desk, *step, reason).map(|_| ()),
             Self::State(state) => {
-                organizations::set_state(tx, catalogue, id, &caller, state).map(|_| ())
+                organizations::set_state(desk.tx, catalogue, id, &caller, *state).map(|_| ())
             }
             Self::Subscribe(plan) => {
                 let wanted = Wanted {
-                    plan: Some(plan),
+                    plan: Some(plan.clone()),
                     ..Wanted::default()
                 };
-                organizations::subscribe(tx, catalogue, id, &caller, &wanted).map(|_| ())
+                organizations::subscribe(desk.tx, catalogue, id, &caller, &wanted).map(|_| ())
             }
         }
     }
@@ -239,26 +226,16 @@ fn rows(
 async fn page(
     app: &App,
     operator: &Operator,
-    facts: &Facts,
     id: OrganizationId,
 ) -> Result<OrganizationPage, PageError> {
-    let (person, catalogue, now) = (operator.id, app.catalogue.clone(), facts.now);
-    let question = move |snapshot: &mut Snapshot| -> Result<_, Refusal> {
-        approval::ensure_operator(snapshot, person)?;
-        let caller = Caller {
-            user: person,
-            operator: true,
-        };
-        let standing = production::get(snapshot, &catalogue, id, &caller, now)?;
-        let switch = dev_centre::get(snapshot, &catalogue, id, &caller, now)?;
-        Ok((
-            standing,
-            switch,
-            plans::plan_of(snapshot, &catalogue, id)?.entry.clone(),
-        ))
+    let question = |view: &mut View| {
+        let status = production::get(view)?;
+        let switch = dev_centre::get(view)?;
+        let plan = plans::plan_of(view.snapshot, &view.settings.catalogue, view.organization)?;
+        Ok((status, switch, plan.entry.clone()))
     };
-    let (standing, switch, plan) = app.store.read(question).await?;
-    let organization = standing.organization;
+    let (status, switch, plan) = shell::look(app, operator, id, question).await?;
+    let organization = status.organization;
     let working = |count: fn(&dev_centre::Suspends) -> i64| switch.suspends.iter().map(count).sum();
     let choice = |entry: &crate::config::Plan| PlanChoice {
         name: entry.entry.name.clone(),
@@ -272,7 +249,7 @@ async fn page(
         can_approve: access.after(ProductionStep::Approve).is_some(),
         can_refuse: access.after(ProductionStep::Refuse).is_some(),
         can_withdraw: access.after(ProductionStep::Withdraw).is_some(),
-        plans: app.catalogue.plans().map(choice).collect(),
+        plans: app.settings.catalogue.plans().map(choice).collect(),
         organization: OrganizationDetail {
             id: organization.id.to_string(),
             name: organization.name,
@@ -289,12 +266,9 @@ async fn page(
             requested: organization.production_requested_at.map(|at| at.date()),
             decided: organization.production_decided_at.map(|at| at.date()),
             reason: organization.production_reason.unwrap_or_default(),
-            locked: standing.lock.map(|lock| {
-                lock.unlock(
-                    &app.catalogue,
-                    crate::types::environment::Environment::Production,
-                )
-                .detail
+            locked: status.lock.map(|lock| {
+                lock.unlock(&app.settings.catalogue, Environment::Production)
+                    .detail
             }),
         },
         reason: String::new(),

@@ -2,43 +2,15 @@
 
 use super::pages::resource_servers::ResourceServerForm;
 use crate::domain::Refusal;
-use crate::domain::decision::resource_servers::NewServer;
-use crate::domain::decision::sandbox::ObligationKind;
+use crate::domain::operations::resource_servers::NewResourceServer;
 use crate::store::application_secrets::NewSecret;
-use crate::types::environment::Environment;
+use crate::types::state::ObligationKind;
 use crate::web::form::Form;
 
 /// Everything but `obligation` stands once.
 pub const SINGLE_FIELDS: [&str; 3] = ["name", "environment", "default_audience"];
 /// Sandbox and Production.
 const BOTH: &str = "both";
-
-/// A resource server as it is asked for, before its secret is made.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Wanted {
-    name: String,
-    environment: Option<Environment>,
-    obligations: Vec<ObligationKind>,
-    default_audience: bool,
-}
-
-impl Wanted {
-    pub fn with_secret(self, secret: NewSecret) -> NewServer {
-        let Self {
-            name,
-            environment,
-            obligations,
-            default_audience,
-        } = self;
-        NewServer {
-            name,
-            environment,
-            obligations,
-            default_audience,
-            secret,
-        }
-    }
-}
 
 /// The fields as they were typed.
 pub fn typed(form: &Form) -> ResourceServerForm {
@@ -53,7 +25,8 @@ pub fn typed(form: &Form) -> ResourceServerForm {
     }
 }
 
-pub fn parse(form: &Form) -> Result<Wanted, Refusal> {
+/// The resource server that is asked for, and the secret that was made for it.
+pub fn parse(form: &Form, secret: NewSecret) -> Result<NewResourceServer, Refusal> {
     let mut errors = Vec::new();
     let environment = match form.field("environment") {
         BOTH => Some(None),
@@ -77,11 +50,12 @@ pub fn parse(form: &Form) -> Result<Wanted, Refusal> {
                 form.field("name").to_owned(),
                 form.field("default_audience") == "true",
             );
-            Ok(Wanted {
+            Ok(NewResourceServer {
                 name,
                 environment,
                 obligations,
                 default_audience,
+                secret,
             })
         }
         _ => Err(Refusal::Invalid(errors)),
@@ -91,9 +65,15 @@ pub fn parse(form: &Form) -> Result<Wanted, Refusal> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::crypto::digest::Digest;
+    use crate::types::environment::Environment;
 
-    fn parse_text(text: &str) -> Result<Wanted, Vec<&'static str>> {
-        parse(&Form::parse(text).expect("parses")).map_err(|refusal| match refusal {
+    fn parse_text(text: &str) -> Result<NewResourceServer, Vec<&'static str>> {
+        let secret = NewSecret {
+            digest: Digest(String::new()),
+            hint: String::new(),
+        };
+        parse(&Form::parse(text).expect("parses"), secret).map_err(|refusal| match refusal {
             Refusal::Invalid(errors) => errors.into_iter().map(|(field, _)| field).collect(),
             other => unreachable!("{other:?}"),
         })

@@ -13,14 +13,14 @@ use super::shell::{self, Operator};
 use crate::app::App;
 use crate::crypto::Plaintext;
 use crate::domain::Refusal;
-use crate::domain::decision::resource_servers::{self, Detail};
-use crate::domain::decision::sandbox::ObligationKind;
+use crate::domain::decision::resource_servers::enforced;
+use crate::domain::operations::resource_servers::{self, RegisteredServer};
+use crate::domain::rights::asker::Asker;
 use crate::store::resource_servers::{ResourceServer, ResourceServerSecret};
-use crate::store::{Tx, Verdict};
-use crate::types::id::{ClientSecretId, ResourceServerId, UserId};
+use crate::store::{Snapshot, Tx};
+use crate::types::id::{ClientSecretId, ResourceServerId};
 use crate::types::resource::ResourceUri;
-use crate::types::time::Timestamp;
-use crate::web::facts::Facts;
+use crate::types::state::ObligationKind;
 use crate::web::form::Form;
 use crate::web::html::{self, PageError};
 use crate::web::page::FieldErrors;
@@ -32,11 +32,7 @@ const LIST: &str = "/operator/resource-servers";
 /// `GET /operator/resource-servers`.
 pub async fn list(app: web::Data<App>, visitor: Visitor) -> Result<HttpResponse, PageError> {
     let operator = shell::enter(&visitor)?;
-    let id = operator.id;
-    let all = app
-        .store
-        .read(move |snapshot| resource_servers::list(snapshot, id))
-        .await?;
+    let all = shell::look_everywhere(&app, &operator, resource_servers::list).await?;
     let template = ResourceServerListPage {
         shell: operator.shell("Resource servers"),
         servers: all.iter().map(row).collect(),
@@ -62,13 +58,12 @@ pub async fn new(visitor: Visitor) -> Result<HttpResponse, PageError> {
 pub async fn create(
     app: web::Data<App>,
     visitor: Visitor,
-    facts: Facts,
     request: HttpRequest,
     payload: web::Payload,
 ) -> Result<HttpResponse, PageError> {
     let (operator, form) = shell::submitted(&app, &visitor, &request, payload).await?;
     form.refuse_repeated(&resource_server_form::SINGLE_FIELDS)?;
-    match make(&app, operator.id, &form, facts.now).await {
+    match make(&app, &operator, &form).await {
         Ok((server, secret)) => Ok(html::page(
             StatusCode::OK,
             &created_page(&operator, &server, &secret, true),
@@ -108,7 +103,6 @@ pub async fn show(
 pub async fn change(
     app: web::Data<App>,
     visitor: Visitor,
-    facts: Facts,
     request: HttpRequest,
     path: web::Path<String>,
     payload: web::Payload,
@@ -116,14 +110,9 @@ pub async fn change(
     let (operator, form) = shell::submitted(&app, &visitor, &request, payload).await?;
     form.refuse_repeated(&["change", "uri", "secret"])?;
     let id: ResourceServerId = parse_id(&path)?;
-    let (change, person) = (Change::read(&app, &form)?, operator.id);
-    match app
-        .store
-        .write(facts.now, move |tx| {
-            change.carry_out(tx, person, id).map(Verdict::Done)
-        })
-        .await
-    {
+    let change = Change::read(&app, &form)?;
+    let change = move |tx: &mut Tx, asker: &Asker| change.carry_out(tx, asker, id);
+    match shell::change_everywhere(&app, &operator, change).await {
         Ok(()) => Ok(html::see_other(&server_path(id))),
         Err(refusal) => refused(&app, &operator, &path, &form, refusal).await,
     }
@@ -133,21 +122,15 @@ pub async fn change(
 pub async fn add_secret(
     app: web::Data<App>,
     visitor: Visitor,
-    facts: Facts,
     request: HttpRequest,
     path: web::Path<String>,
     payload: web::Payload,
 ) -> Result<HttpResponse, PageError> {
     let (operator, form) = shell::submitted(&app, &visitor, &request, payload).await?;
     let id: ResourceServerId = parse_id(&path)?;
-    let (person, (secret, new)) = (operator.id, app.mint_client_secret());
-    match app
-        .store
-        .write(facts.now, move |tx| {
-            resource_servers::add_secret(tx, person, id, &new).map(Verdict::Done)
-        })
-        .await
-    {
+    let (secret, new) = app.mint_client_secret();
+    let add = move |tx: &mut Tx, asker: &Asker| resource_servers::add_secret(tx, asker, id, &new);
+    match shell::change_everywhere(&app, &operator, add).await {
         Ok(server) => Ok(html::page(
             StatusCode::OK,
             &created_page(&operator, &server, &secret, false),
@@ -177,18 +160,14 @@ pub async fn confirm_delete(
 pub async fn delete(
     app: web::Data<App>,
     visitor: Visitor,
-    facts: Facts,
     request: HttpRequest,
     path: web::Path<String>,
     payload: web::Payload,
 ) -> Result<HttpResponse, PageError> {
     let (operator, _) = shell::submitted(&app, &visitor, &request, payload).await?;
-    let (person, id) = (operator.id, parse_id(&path)?);
-    app.store
-        .write(facts.now, move |tx| {
-            resource_servers::delete(tx, person, id).map(Verdict::Done)
-        })
-        .await?;
+    let id = parse_id(&path)?;
+    let delete = move |tx: &mut Tx, asker: &Asker| resource_servers::delete(tx, asker, id);
+    shell::change_everywhere(&app, &operator, delete).await?;
     Ok(html::see_other(LIST))
 }
 
@@ -219,16 +198,16 @@ impl Change {
         }
     }
 
-    fn carry_out(self, tx: &mut Tx, operator: UserId, id: ResourceServerId) -> Result<(), Refusal> {
+    fn carry_out(&self, tx: &mut Tx, asker: &Asker, id: ResourceServerId) -> Result<(), Refusal> {
         match self {
             Self::AddResource { uri, issuer } => {
-                resource_servers::add_resource(tx, operator, id, &uri, &issuer)
+                resource_servers::add_resource(tx, asker, id, uri, issuer)
             }
-            Self::RemoveResource(uri) => resource_servers::remove_resource(tx, operator, id, &uri),
+            Self::RemoveResource(uri) => resource_servers::remove_resource(tx, asker, id, uri),
             Self::SetDefaultAudience(default) => {
-                resource_servers::set_default_audience(tx, operator, id, default)
+                resource_servers::set_default_audience(tx, asker, id, *default)
             }
-            Self::RevokeSecret(secret) => resource_servers::revoke_secret(tx, operator, id, secret),
+            Self::RevokeSecret(secret) => resource_servers::revoke_secret(tx, asker, id, *secret),
         }
     }
 }
@@ -237,12 +216,11 @@ fn server_path(id: ResourceServerId) -> String {
     format!("{LIST}/{id}")
 }
 
-async fn get(app: &App, operator: &Operator, path: &str) -> Result<Detail, PageError> {
-    let (person, id) = (operator.id, parse_id(path)?);
-    Ok(app
-        .store
-        .read(move |snapshot| resource_servers::get(snapshot, person, id))
-        .await?)
+async fn get(app: &App, operator: &Operator, path: &str) -> Result<RegisteredServer, PageError> {
+    let id = parse_id(path)?;
+    let get =
+        move |snapshot: &mut Snapshot, asker: &Asker| resource_servers::get(snapshot, asker, id);
+    Ok(shell::look_everywhere(app, operator, get).await?)
 }
 
 /// The page again, with what is wrong and what was typed.
@@ -270,23 +248,17 @@ async fn refused(
 /// Mints the secret and stores its digest.
 async fn make(
     app: &App,
-    operator: UserId,
+    operator: &Operator,
     form: &Form,
-    now: Timestamp,
 ) -> Result<(ResourceServer, Plaintext), Refusal> {
-    let wanted = resource_server_form::parse(form)?;
-    let (secret, new) = app.mint_client_secret();
-    let new = wanted.with_secret(new);
-    let server = app
-        .store
-        .write(now, move |tx| {
-            resource_servers::register(tx, operator, new).map(Verdict::<_, Refusal>::Done)
-        })
-        .await?;
+    let (secret, stored) = app.mint_client_secret();
+    let new = resource_server_form::parse(form, stored)?;
+    let register = move |tx: &mut Tx, asker: &Asker| resource_servers::register(tx, asker, &new);
+    let server = shell::change_everywhere(app, operator, register).await?;
     Ok((server, secret))
 }
 
-fn row(found: &Detail) -> ResourceServerRow {
+fn row(found: &RegisteredServer) -> ResourceServerRow {
     ResourceServerRow {
         id: found.server.id.to_string(),
         name: found.server.name.clone(),
@@ -297,8 +269,8 @@ fn row(found: &Detail) -> ResourceServerRow {
     }
 }
 
-fn page(app: &App, operator: &Operator, found: &Detail) -> ResourceServerPage {
-    let obligations = resource_servers::enforced(&found.server);
+fn page(app: &App, operator: &Operator, found: &RegisteredServer) -> ResourceServerPage {
+    let obligations = enforced(&found.server);
     ResourceServerPage {
         shell: operator.shell("Resource server"),
         csrf: operator.csrf(),

@@ -1,9 +1,16 @@
-//! What surrounds every page of the operator, and the way in.
+//! What surrounds every page of the operator, the way in, and the way to the rules.
+
+use std::sync::Arc;
 
 use actix_web::{HttpRequest, web};
 
 use crate::app::App;
-use crate::types::id::UserId;
+use crate::domain::Refusal;
+use crate::domain::desk::{Desk, View};
+use crate::domain::rights::asker::Asker;
+use crate::store::{Snapshot, Tx, Verdict};
+use crate::types::id::{OrganizationId, UserId};
+use crate::types::time::Timestamp;
 use crate::web::form::Form;
 use crate::web::html::{PRODUCT, PageError};
 use crate::web::page::{Shell, SignedIn};
@@ -12,6 +19,9 @@ use crate::web::visitor::Visitor;
 /// An operator, and what the pages have around them.
 pub struct Operator {
     pub id: UserId,
+    pub asker: Asker,
+    /// The instant of the request.
+    pub now: Timestamp,
     signed_in: SignedIn,
 }
 
@@ -36,6 +46,8 @@ pub fn enter(visitor: &Visitor) -> Result<Operator, PageError> {
     let email = user.email.clone().unwrap_or_default();
     Ok(Operator {
         id: user.id,
+        asker: visitor.operator()?,
+        now: visitor.now(),
         signed_in: SignedIn {
             email,
             csrf: visitor.csrf(),
@@ -56,4 +68,73 @@ pub async fn submitted(
     let form = Form::read(request, payload, app.config.server.max_body_bytes).await?;
     visitor.check_csrf(&form)?;
     Ok((operator, form))
+}
+
+/// Asks one question about the organization, in one snapshot.
+pub async fn look<T: Send + 'static>(
+    app: &App,
+    operator: &Operator,
+    organization: OrganizationId,
+    question: impl FnOnce(&mut View<'_, '_>) -> Result<T, Refusal> + Send + 'static,
+) -> Result<T, Refusal> {
+    let (settings, asker, now) = (
+        Arc::clone(&app.settings),
+        operator.asker.clone(),
+        operator.now,
+    );
+    let read = move |snapshot: &mut Snapshot| {
+        question(&mut View {
+            snapshot,
+            settings: &settings,
+            organization,
+            asker: &asker,
+            now,
+        })
+    };
+    app.store.read(read).await
+}
+
+/// Changes something in the organization, behind its lock. The closure may run twice: it borrows what it captured.
+pub async fn change<T: Send + 'static>(
+    app: &App,
+    operator: &Operator,
+    organization: OrganizationId,
+    mut change: impl FnMut(&mut Desk<'_, '_>) -> Result<T, Refusal> + Send + 'static,
+) -> Result<T, Refusal> {
+    let (settings, asker) = (Arc::clone(&app.settings), operator.asker.clone());
+    let write = move |tx: &mut Tx| {
+        let mut desk = Desk {
+            tx,
+            settings: &settings,
+            organization,
+            asker: &asker,
+        };
+        change(&mut desk).map(Verdict::Done)
+    };
+    app.store
+        .write_organization(organization, operator.now, write)
+        .await
+}
+
+/// Asks about what belongs to no organization, in one snapshot.
+pub async fn look_everywhere<T: Send + 'static>(
+    app: &App,
+    operator: &Operator,
+    question: impl FnOnce(&mut Snapshot<'_>, &Asker) -> Result<T, Refusal> + Send + 'static,
+) -> Result<T, Refusal> {
+    let asker = operator.asker.clone();
+    app.store
+        .read(move |snapshot| question(snapshot, &asker))
+        .await
+}
+
+/// Changes what belongs to no organization. The closure may run twice: it borrows what it captured.
+pub async fn change_everywhere<T: Send + 'static>(
+    app: &App,
+    operator: &Operator,
+    mut change: impl FnMut(&mut Tx<'_>, &Asker) -> Result<T, Refusal> + Send + 'static,
+) -> Result<T, Refusal> {
+    let asker = operator.asker.clone();
+    let write = move |tx: &mut Tx| change(tx, &asker).map(Verdict::Done);
+    app.store.write(operator.now, write).await
 }

@@ -18,7 +18,7 @@ use crate::telemetry::metrics::RequestLabels;
 use crate::types::id::RequestId;
 use crate::types::time::Stopwatch;
 use crate::web::address::client_address;
-use crate::web::facts::Facts;
+use crate::web::facts::{Facts, without_facts};
 use crate::web::html::{PageError, error_page};
 use crate::web::problem::Problem;
 
@@ -195,7 +195,9 @@ fn known_method(method: &str) -> &'static str {
 
 /// What answers where no route does: JSON for programs, a page for people.
 pub async fn not_found(request: HttpRequest) -> HttpResponse {
-    let facts = Facts::of(&request);
+    let Some(facts) = Facts::of(&request) else {
+        return without_facts(&request);
+    };
     if is_for_programs(request.path()) {
         return Problem::new(
             StatusCode::NOT_FOUND,
@@ -215,7 +217,9 @@ pub async fn not_found(request: HttpRequest) -> HttpResponse {
 
 /// What answers where a route has another method (RFC 9110 §15.5.6).
 pub async fn method_not_allowed(request: HttpRequest, allow: String) -> HttpResponse {
-    let facts = Facts::of(&request);
+    let Some(facts) = Facts::of(&request) else {
+        return without_facts(&request);
+    };
     let mut response = if is_for_programs(request.path()) {
         Problem::new(
             StatusCode::METHOD_NOT_ALLOWED,

@@ -12,6 +12,9 @@ use crate::api::operation::{self, Operation, Or, Rule};
 use crate::config::{Alias, AliasError};
 use crate::domain::ensure;
 use crate::types::right::Right;
+use crate::web::facts::WithoutFacts;
+use crate::web::html::without_facts_page;
+use crate::web::problem::internal_error;
 use crate::{account, api, console, gateway, oauth, operator};
 
 /// Who may come in. The `guards` test tries every route as everybody and fails for one that is not in the table.
@@ -365,7 +368,9 @@ pub fn configure(config: &mut web::ServiceConfig, aliases: &[Alias]) {
         let resource = routes
             .iter()
             .fold(web::resource(path), |resource, route| {
-                resource.route((route.handler)())
+                resource
+                    .app_data(without_facts(route.path))
+                    .route((route.handler)())
             })
             .default_service(other);
         if any_origin {
@@ -376,5 +381,22 @@ pub fn configure(config: &mut web::ServiceConfig, aliases: &[Alias]) {
             config.service(resource);
         }
     }
-    config.default_service(web::to(not_found));
+    config
+        .app_data(WithoutFacts(without_facts_page))
+        .default_service(web::to(not_found));
+}
+
+/// How the door behind a path says that a request cannot be answered.
+fn without_facts(path: &str) -> WithoutFacts {
+    let starts_with = |starts: &[&str]| starts.iter().any(|start| path.starts_with(start));
+    if starts_with(&["/oauth2/authorize", "/v1/docs"]) {
+        return WithoutFacts(without_facts_page);
+    }
+    if starts_with(&["/oauth2/"]) {
+        return WithoutFacts(|| oauth::error::without_facts().respond());
+    }
+    if starts_with(&["/v1/", "/.well-known/", "/healthz", "/readyz", "/metrics"]) {
+        return WithoutFacts(|| internal_error().respond_without_facts());
+    }
+    WithoutFacts(without_facts_page)
 }

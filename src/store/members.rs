@@ -72,6 +72,11 @@ pub struct Membership {
 }
 
 impl Membership {
+    /// Neither the user nor the member is suspended, whatever the organization is.
+    pub fn is_acting(&self) -> bool {
+        self.user.state == UserState::Active && self.member.state == MemberState::Active
+    }
+
     fn new((member, user, organization): (Member, User, Organization)) -> Self {
         let suspended = if organization.state == OrganizationState::Suspended {
             Some(Suspension::Organization)

@@ -28,6 +28,20 @@ pub struct MemoryLabels {
     pub result: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct GrantLabels {
+    /// One of [`REFEREED`].
+    pub grant: &'static str,
+}
+
+/// What oxide-auth judges beside us.
+pub const REFEREED: [&str; 4] = [
+    "authorization_request",
+    "authorization_code",
+    "refresh_token",
+    "client_credentials",
+];
+
 /// All metrics of one process.
 pub struct Metrics {
     registry: Registry,
@@ -35,6 +49,7 @@ pub struct Metrics {
     pub request_seconds: Histogram,
     pub decisions: Family<DecisionLabels, Counter<u64, AtomicU64>>,
     pub access_memory: Family<MemoryLabels, Counter<u64, AtomicU64>>,
+    pub oauth_verdicts_differ: Family<GrantLabels, Counter<u64, AtomicU64>>,
     pub sweep_backlog: Gauge,
     pub swept_rows: Counter<u64, AtomicU64>,
 }
@@ -47,6 +62,7 @@ impl Default for Metrics {
             request_seconds: Histogram::new(exponential_buckets(0.0001, 4.0, 9)),
             decisions: Family::default(),
             access_memory: Family::default(),
+            oauth_verdicts_differ: Family::default(),
             sweep_backlog: Gauge::default(),
             swept_rows: Counter::default(),
         };
@@ -76,6 +92,17 @@ impl Metrics {
             "Look-ups of credentials answered from memory or not",
             self.access_memory.clone(),
         );
+        self.registry.register(
+            "oauth_verdicts_differ",
+            "Grants refused because oxide-auth judged otherwise than this server",
+            self.oauth_verdicts_differ.clone(),
+        );
+        // an alert sees a step from 0 to 1, not a series that begins with 1
+        for grant in REFEREED {
+            self.oauth_verdicts_differ
+                .get_or_create(&GrantLabels { grant })
+                .inc_by(0);
+        }
         self.registry.register(
             "sweep_backlog_rows",
             "Expired rows that wait for the sweep",
@@ -119,5 +146,14 @@ mod tests {
             ),
             "{text}"
         );
+    }
+
+    #[test]
+    fn differing_verdicts_are_counted_from_zero() {
+        let text = Metrics::default().text().expect("text");
+        for grant in REFEREED {
+            let line = format!(r#"countersign_oauth_verdicts_differ_total{{grant="{grant}"}} 0"#);
+            assert!(text.contains(&line), "{text}");
+        }
     }
 }

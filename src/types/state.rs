@@ -218,6 +218,21 @@ impl OrganizationRole {
     }
 }
 
+vocabulary! {
+    /// What a resource server declares that it enforces.
+    #[derive(Hash)]
+    pub enum ObligationKind {
+        /// `document_name` or `document_name_prefix`.
+        DocumentName = "document_name",
+        Watermark = "watermark",
+        Recipients = "recipients",
+    }
+}
+
+impl ObligationKind {
+    pub const ALL: [Self; 3] = [Self::DocumentName, Self::Watermark, Self::Recipients];
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

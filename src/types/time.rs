@@ -44,6 +44,19 @@ impl Timestamp {
         }
     }
 
+    /// An instant on the system's clock, as far from its present as `self` is from `now`: for a library that reads the
+    /// system's clock by itself. What no calendar holds becomes the calendar's first or last instant.
+    pub fn on_the_system_clock(self, now: Self) -> DateTime<Utc> {
+        let left = self.0.saturating_sub(now.0);
+        TimeDelta::try_milliseconds(left)
+            .and_then(|left| Utc::now().checked_add_signed(left))
+            .unwrap_or(if left < 0 {
+                DateTime::<Utc>::MIN_UTC
+            } else {
+                DateTime::<Utc>::MAX_UTC
+            })
+    }
+
     /// RFC 3339 UTC with milliseconds: `2026-01-31T09:00:00.000Z`.
     pub fn rfc3339(self) -> String {
         match DateTime::<Utc>::from_timestamp_millis(self.0) {
@@ -243,6 +256,23 @@ mod tests {
         ] {
             assert_eq!(now.plus_seconds(-seconds).ago(now), words, "{seconds}");
         }
+    }
+
+    #[test]
+    fn time_left_is_carried_to_the_system_clock() {
+        let now = Timestamp::from_seconds(1_769_850_000);
+        let shown = now.plus_seconds(90).on_the_system_clock(now);
+        let left = shown - Utc::now();
+        assert!(
+            left > TimeDelta::seconds(80) && left <= TimeDelta::seconds(90),
+            "{left}"
+        );
+        let (first, last) = (
+            Timestamp::from_millis(i64::MIN),
+            Timestamp::from_millis(i64::MAX),
+        );
+        assert_eq!(first.on_the_system_clock(now), DateTime::<Utc>::MIN_UTC);
+        assert_eq!(last.on_the_system_clock(now), DateTime::<Utc>::MAX_UTC);
     }
 
     #[test]

@@ -1,10 +1,15 @@
 //! What is known of a request before any handler runs: its id, its instant, and the client's address.
+//!
+//! Invariant: a request that the outermost middleware has not seen has none, and is answered 500. Nothing is made up for it: an
+//! instant of 0 would revive what has expired.
 
 use std::future::{Ready, ready};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use actix_web::dev::Payload;
-use actix_web::{FromRequest, HttpMessage, HttpRequest};
+use actix_web::error::InternalError;
+use actix_web::http::StatusCode;
+use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse};
 
 use crate::types::id::RequestId;
 use crate::types::time::Timestamp;
@@ -18,15 +23,18 @@ pub struct Facts {
     pub address: IpAddr,
 }
 
+/// The 500 of a door, in its own form. The route table gives each route that of its door.
+#[derive(Debug, Clone, Copy)]
+pub struct WithoutFacts(pub fn() -> HttpResponse);
+
 impl Facts {
     /// The facts that the outermost middleware noted.
-    pub fn of(request: &HttpRequest) -> Self {
+    pub fn of(request: &HttpRequest) -> Option<Self> {
         let noted = request.extensions().get::<Self>().copied();
-        noted.unwrap_or_else(|| Self {
-            id: RequestId::generate(Timestamp::from_millis(0)),
-            now: Timestamp::from_millis(0),
-            address: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-        })
+        if noted.is_none() {
+            tracing::error!("A request came around the middleware, and is answered 500");
+        }
+        noted
     }
 }
 
@@ -35,6 +43,16 @@ impl FromRequest for Facts {
     type Future = Ready<Result<Self, Self::Error>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(Ok(Self::of(request)))
+        ready(Self::of(request).ok_or_else(|| {
+            InternalError::from_response("the request has no facts", without_facts(request)).into()
+        }))
+    }
+}
+
+/// What the route's door answers to a request without facts.
+pub fn without_facts(request: &HttpRequest) -> HttpResponse {
+    match request.app_data::<WithoutFacts>() {
+        Some(WithoutFacts(answer)) => answer(),
+        None => HttpResponse::new(StatusCode::INTERNAL_SERVER_ERROR),
     }
 }

@@ -75,6 +75,9 @@ pub enum PageError {
     AskedElsewhere { name: String, realm: String },
     #[error("the store failed: {0}")]
     Unavailable(String),
+    /// The request came around the middleware: a fault of this program.
+    #[error("the request has no facts")]
+    WithoutFacts,
 }
 
 impl From<store::Error> for PageError {
@@ -153,6 +156,7 @@ impl PageError {
                 "Another sign-in is needed",
                 format!("This organization asks you to sign in with {name}."),
             ),
+            Self::WithoutFacts => (StatusCode::INTERNAL_SERVER_ERROR, FAILED, BROKEN.to_owned()),
             Self::Unavailable(_) => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "Back in a moment",
@@ -182,7 +186,9 @@ impl PageError {
         if let Self::Unavailable(reason) = self {
             tracing::error!("A page could not be shown: {reason}");
         }
-        let facts = Facts::of(request);
+        let Some(facts) = Facts::of(request) else {
+            return without_facts_page();
+        };
         let (status, heading, message) = self.words();
         let signed_in = request.extensions().get::<SignedIn>().cloned();
         page_of_error(
@@ -191,7 +197,7 @@ impl PageError {
             &message,
             self.retry_after(),
             self.way_out(request),
-            &facts,
+            facts.id.to_string(),
             signed_in,
         )
     }
@@ -218,6 +224,7 @@ impl PageError {
 }
 
 const FAILED: &str = "That did not work";
+const BROKEN: &str = "The request could not be answered.";
 
 /// As for programs, see `problem.rs`.
 fn body_status(error: BodyError) -> StatusCode {
@@ -250,7 +257,21 @@ pub fn error_page(
         message,
         retry_after_seconds,
         start_page(status),
-        facts,
+        facts.id.to_string(),
+        None,
+    )
+}
+
+/// A fault of this program, for a request that has no id.
+pub fn without_facts_page() -> HttpResponse {
+    let status = StatusCode::INTERNAL_SERVER_ERROR;
+    page_of_error(
+        status,
+        FAILED,
+        BROKEN,
+        None,
+        start_page(status),
+        String::new(),
         None,
     )
 }
@@ -269,7 +290,7 @@ fn page_of_error(
     message: &str,
     retry_after_seconds: Option<i64>,
     way_out: Option<Link>,
-    facts: &Facts,
+    request_id: String,
     signed_in: Option<SignedIn>,
 ) -> HttpResponse {
     let template = ErrorPage {
@@ -283,7 +304,7 @@ fn page_of_error(
         heading: heading.to_owned(),
         message: message.to_owned(),
         way_out,
-        request_id: facts.id.to_string(),
+        request_id,
     };
     let mut response = page(status, &template, None);
     if let Some(seconds) = retry_after_seconds {
@@ -300,6 +321,10 @@ impl ResponseError for PageError {
     }
 
     fn error_response(&self) -> HttpResponse {
+        // no middleware is there to turn it into a page
+        if matches!(self, Self::WithoutFacts) {
+            return without_facts_page();
+        }
         HttpResponse::build(self.status_code()).finish()
     }
 }

@@ -12,6 +12,7 @@ use super::facts::Facts;
 use crate::domain::Refusal;
 use crate::domain::words::Unlock;
 use crate::store;
+use crate::types::id::RequestId;
 
 /// Seconds after which a client may try again when the database is away.
 pub const RETRY_SECONDS: i64 = 2;
@@ -98,7 +99,12 @@ impl Problem {
     }
 
     pub fn respond(&self, facts: &Facts) -> HttpResponse {
-        self.builder().body(self.body(facts))
+        self.builder().body(self.body(Some(facts.id)))
+    }
+
+    /// For a request that has no id.
+    pub fn respond_without_facts(&self) -> HttpResponse {
+        self.builder().body(self.body(None))
     }
 
     fn builder(&self) -> HttpResponseBuilder {
@@ -128,16 +134,16 @@ impl Problem {
         builder
     }
 
-    fn body(&self, facts: &Facts) -> String {
+    fn body(&self, request_id: Option<RequestId>) -> String {
         let mut body = json!({
             "type": "about:blank",
             "title": self.status.canonical_reason().unwrap_or("Error"),
             "status": self.status.as_u16(),
             "detail": self.detail,
             "code": self.code,
-            "request_id": facts.id,
         });
         if let Value::Object(members) = &mut body {
+            members.extend(request_id.map(|id| ("request_id".to_owned(), json!(id))));
             members.extend(
                 self.extensions
                     .iter()
@@ -195,6 +201,15 @@ impl From<Refusal> for Problem {
             Refusal::Store(error) => error.into(),
         }
     }
+}
+
+/// A fault of this program.
+pub fn internal_error() -> Problem {
+    Problem::new(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "internal_error",
+        "The request could not be answered.",
+    )
 }
 
 /// The database is gone: the request may be sent again.

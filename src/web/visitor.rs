@@ -231,7 +231,7 @@ async fn recognize(request: &HttpRequest) -> Result<Visitor, PageError> {
         .map(|data| Arc::clone(data))
         .ok_or(PageError::NotFound)?;
     refuse_foreign_origin(request.headers(), app.issuer.as_str())?;
-    let facts = Facts::of(request);
+    let facts = Facts::of(request).ok_or(PageError::WithoutFacts)?;
     let secure = app.issuer.is_secure();
     let presented = Presented::of(request, secure);
     let in_operations = app.config.operations.allows(facts.address);

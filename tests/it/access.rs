@@ -1,5 +1,6 @@
 //! The intersection (DESIGN §3): licence ∩ role held now ∩ scopes ∩ level, evaluated at every check, never copied.
 
+mod askers;
 mod factors;
 mod walk;
 

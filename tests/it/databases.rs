@@ -185,18 +185,39 @@ impl TestDatabase {
         }
     }
 
+    /// Another one on the same kind of database.
+    pub fn another(&self) -> Self {
+        match &self.database {
+            Database::Sqlite(_) => Self::sqlite(),
+            Database::Postgres(_) => {
+                Self::postgres(&offered("POSTGRES", "POSTGRES").expect("this one is there"))
+            }
+        }
+    }
+
+    /// How many audit events there are.
+    pub fn count_all_events(&self) -> i64 {
+        self.count("SELECT count(*) AS count FROM audit_events")
+    }
+
     /// How many audit events of this name there are.
     pub fn count_events(&self, event: &str) -> i64 {
+        self.count(&format!(
+            "SELECT count(*) AS count FROM audit_events WHERE event = '{event}'"
+        ))
+    }
+
+    fn count(&self, query: &str) -> i64 {
         #[derive(QueryableByName)]
         struct Row {
             #[diesel(sql_type = BigInt)]
             count: i64,
         }
         let mut conn = Conn::open(&self.database).expect("a connection");
-        let query = diesel::sql_query(format!(
-            "SELECT count(*) AS count FROM audit_events WHERE event = '{event}'"
-        ));
-        query.get_result::<Row>(&mut conn).expect("a count").count
+        diesel::sql_query(query)
+            .get_result::<Row>(&mut conn)
+            .expect("a count")
+            .count
     }
 
     /// What somebody reads who steals the table: on PostgreSQL its rows, on SQLite the files.

@@ -3,6 +3,7 @@
 #![expect(clippy::panic, reason = "a test fails by it")]
 
 use actix_web::http::Method;
+use countersign::api::operation::Or;
 use countersign::config::{Config, Rate};
 use countersign::crypto::digest::Purpose;
 use countersign::crypto::format::{TokenKind, mint_token};
@@ -29,6 +30,7 @@ use countersign::types::id::{
     ConsentId, DomainId, HandOverId, RegistrationTokenId, UserId, WorkspaceId,
 };
 use countersign::types::resource::ResourceUri;
+use countersign::types::right::Right;
 use countersign::types::state::{
     ConsentState, HandOverState, KeyRequestState, Licence, OrganizationRole, PermissionLevel,
     ProductionAccess, ReachKind, TransferState,
@@ -192,12 +194,12 @@ fn expected(route: &Route, who: Who) -> Door {
             Who::FirstPartyToken
                 if !needs(route)
                     .iter()
-                    .all(|name| name.starts_with("operator:")) =>
+                    .all(|right| right.name().starts_with("operator:")) =>
             {
                 Door::In
             }
             // what a key does to itself; to others it is not there
-            SandboxKey if needs(route).contains(&"itself") => {
+            SandboxKey if or(route) == Some(Or::Itself) => {
                 if route.method == Method::DELETE {
                     Door::NotFound
                 } else {
@@ -211,10 +213,14 @@ fn expected(route: &Route, who: Who) -> Door {
 }
 
 /// The permissions of which one suffices.
-fn needs(route: &Route) -> &'static [&'static str] {
+fn needs(route: &Route) -> &'static [Right] {
     route
         .operation
         .map_or(&[], |operation| operation().rule.needs)
+}
+
+fn or(route: &Route) -> Option<Or> {
+    route.operation.and_then(|operation| operation().rule.or)
 }
 
 fn seen(response: &Response) -> Door {
@@ -237,7 +243,7 @@ fn seen(response: &Response) -> Door {
 
 /// What a request to this route is made of, so that whoever is let in is seen to be. Forms are incomplete on purpose where
 /// a complete one would change what the next caller finds.
-enum Body {
+pub enum Body {
     None,
     /// With the form's token.
     Form,
@@ -251,7 +257,7 @@ enum Body {
 }
 
 /// The path with its parameters, and the body. Panics for what is not listed.
-async fn sample(server: &Server, route: &Route, registered: &str) -> (String, Body) {
+pub async fn sample(server: &Server, route: &Route, registered: &str) -> (String, Body) {
     let organization = server.planted.organization;
     let path = match (&route.method, route.path) {
         (_, "/dev-centre/{organization}/api-keys/{id}/revoke") => {
@@ -640,7 +646,7 @@ async fn fresh(server: &Server, what: Fresh) -> String {
                         description: String::new(),
                         permissions: vec!["documents:read".to_owned()],
                     };
-                    roles::create(tx, &catalogue, organization, &by, wanted)?
+                    roles::create(&mut Desk { tx, settings: &settings, organization, asker: &asker }, &wanted)?
                         .id
                         .to_string()
                 }

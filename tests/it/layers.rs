@@ -2,6 +2,7 @@
 //! (DESIGN §2), where diesel, actix and the clock may be named, how a file opens, and what only
 //! tests may write.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
@@ -22,6 +23,24 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("7", &["crypto", "config"]),
     ("8", &["types", "telemetry"]),
 ];
+
+/// The rooms inside domain/ (DESIGN §2), top down: a file imports its own room or lower ones, no neighbour.
+const ROOMS: &[&[&str]] = &[
+    &["lifecycle"],
+    &["news"],
+    &["keys"],
+    &["clients"],
+    &["people"],
+    &["domains"],
+    &["decision"],
+    &["plans", "operations"],
+    &["desk"],
+    &["rights"],
+    &["settings", "words"],
+];
+
+/// The hot path: of domain/ it imports this room and nothing else.
+const HOT_PATH: (&[&str], &str) = (&["gateway/", "oauth/introspect.rs"], "decision");
 
 /// (importing folder, imported folder, reason)
 const ALLOWED_IMPORTS: &[(&str, &str, &str)] = &[(
@@ -56,6 +75,7 @@ fn the_sources_keep_the_house_rules() {
         .iter()
         .flat_map(|(path, text)| offences(path, text))
         .collect();
+    let found = [found, circles(&files)].concat();
     let count = found.len();
     assert!(
         found.is_empty(),
@@ -86,6 +106,7 @@ fn offences(path: &str, text: &str) -> Vec<String> {
         found.push((0, "a file opens with `//!` and what it owns".to_owned()));
     }
     found.extend(wrong_imports(path, &code));
+    found.extend(wrong_rooms(path, &code));
     found.extend(wrong_crates(path, &code));
     found.extend(wrong_clocks(path, &code));
     found.extend(test_only_words(&shipped));
@@ -123,6 +144,177 @@ fn wrong_imports(path: &str, code: &str) -> Vec<Offence> {
         Some((offset, rule))
     };
     imports(path, code).into_iter().filter_map(judge).collect()
+}
+
+fn wrong_rooms(path: &str, code: &str) -> Vec<Offence> {
+    let own = room_of(path);
+    let is_hot = HOT_PATH.0.iter().any(|hot| path.starts_with(hot));
+    let judge = |(offset, names): (usize, Vec<&str>)| {
+        let to = room(names.first()?);
+        let rule = if is_hot {
+            (to != HOT_PATH.1).then(|| format!("the hot path imports domain/{} only", HOT_PATH.1))
+        } else {
+            let own = own.filter(|own| *own != to)?;
+            (rank_of_room(to)? <= rank_of_room(own)?)
+                .then(|| format!("domain/{own} must not import domain/{to}"))
+        };
+        Some((offset, rule?))
+    };
+    let is_known = |room: &str| rank_of_room(room).is_some();
+    let mut found: Vec<Offence> = domain_paths(code).into_iter().filter_map(judge).collect();
+    found.dedup_by(|one, other| one.1 == other.1);
+    if let Some(own) = own.filter(|own| !is_known(own)) {
+        found.push((
+            0,
+            format!("`domain/{own}` is no room: see ROOMS in tests/it/layers.rs"),
+        ));
+    }
+    found
+}
+
+/// `domain/keys/api_keys.rs` -> `keys`, `domain/desk.rs` -> `desk`; none for `domain/mod.rs`.
+fn room_of(path: &str) -> Option<&str> {
+    let room = path
+        .strip_prefix("domain/")?
+        .split('/')
+        .next()?
+        .trim_end_matches(".rs");
+    (room != "mod").then_some(room)
+}
+
+/// What `crate::domain` itself hands on (`Refusal`, `ensure`) is of words.rs.
+fn room(name: &str) -> &str {
+    if rank_of_room(name).is_some() {
+        name
+    } else {
+        "words"
+    }
+}
+
+fn rank_of_room(room: &str) -> Option<usize> {
+    ROOMS.iter().position(|rooms| rooms.contains(&room))
+}
+
+/// The names behind `crate::domain::`, one path for each leaf of a group.
+fn domain_paths(code: &str) -> Vec<(usize, Vec<&str>)> {
+    let starts = code
+        .match_indices("crate::domain::")
+        .map(|(at, whole)| at + whole.len());
+    starts.flat_map(|start| leaves(code, start)).collect()
+}
+
+/// The leaves of the path, or of the group of paths, that begins at `start`.
+fn leaves(code: &str, start: usize) -> Vec<(usize, Vec<&str>)> {
+    let (mut found, mut at) = (Vec::new(), start);
+    // what stands before each open brace, and what stands before the name that is read
+    let (mut outer, mut before): (Vec<Vec<&str>>, Vec<&str>) = (Vec::new(), Vec::new());
+    while let Some(c) = code[at..].chars().next() {
+        let word = code[at..]
+            .find(|c: char| !is_word(c))
+            .map_or(code.len(), |end| at + end);
+        if word > at {
+            let mut path = before.clone();
+            path.push(&code[at..word]);
+            if code[word..].starts_with("::") {
+                (before, at) = (path, word + 2);
+                continue;
+            }
+            found.push((at, path));
+            at = word;
+        } else {
+            match c {
+                '{' => outer.push(before.clone()),
+                ',' if !outer.is_empty() => before = outer.last().cloned().unwrap_or_default(),
+                '}' => drop(outer.pop()),
+                _ if c.is_whitespace() && !outer.is_empty() => {}
+                _ => break,
+            }
+            at += c.len_utf8();
+        }
+        if outer.is_empty() {
+            break;
+        }
+    }
+    found
+}
+
+/// Files of domain/ that import each other in a circle, each with the imports that make it.
+fn circles(files: &[(String, String)]) -> Vec<String> {
+    let of_domain = files.iter().filter(|(path, _)| room_of(path).is_some());
+    let texts: BTreeMap<&str, String> = of_domain
+        .map(|(path, text)| (path.as_str(), without_tests(path, &code_only(text))))
+        .collect();
+    let imports: BTreeMap<&str, Vec<&str>> = texts
+        .iter()
+        .map(|(path, code)| (*path, imported_files(path, code, &texts)))
+        .collect();
+    let mut found = Vec::new();
+    for from in imports.keys() {
+        // the shortest way back, told once: by the first of its files
+        if let Some(way) = way_back(from, &imports)
+            && way.iter().all(|file| from <= file)
+        {
+            let arrows: Vec<String> = way
+                .iter()
+                .zip(way.iter().cycle().skip(1))
+                .map(|(a, b)| format!("src/{a} imports src/{b}"))
+                .collect();
+            found.push(format!("a circle: {}", arrows.join(", ")));
+        }
+    }
+    found
+}
+
+/// The files of domain/ that a file names.
+fn imported_files<'t>(path: &str, code: &str, texts: &BTreeMap<&'t str, String>) -> Vec<&'t str> {
+    let room = path.rsplit_once('/').map_or("", |(room, _)| room);
+    let from_crate = domain_paths(code)
+        .into_iter()
+        .map(|(_, names)| format!("domain/{}", names.join("/")));
+    let siblings = code
+        .match_indices("super::")
+        .filter(|(at, _)| !code[..*at].ends_with("::"));
+    let siblings = siblings.flat_map(|(at, word)| leaves(code, at + word.len()));
+    let siblings = siblings.map(|(_, names)| format!("{room}/{}", names.join("/")));
+    let mut found: Vec<&str> = from_crate
+        .chain(siblings)
+        .filter_map(|named| {
+            let holds = |file: &&&str| {
+                let file = file.trim_end_matches(".rs");
+                named == file || named.starts_with(&format!("{file}/"))
+            };
+            texts
+                .keys()
+                .filter(holds)
+                .max_by_key(|file| file.len())
+                .copied()
+        })
+        .filter(|file| *file != path)
+        .collect();
+    found.sort_unstable();
+    found.dedup();
+    found
+}
+
+/// The shortest circle through `from`: its files in order, from the first.
+fn way_back<'p>(from: &'p str, imports: &BTreeMap<&'p str, Vec<&'p str>>) -> Option<Vec<&'p str>> {
+    let mut ways: Vec<Vec<&str>> = vec![vec![from]];
+    let mut seen = BTreeSet::new();
+    while !ways.is_empty() {
+        let mut longer = Vec::new();
+        for way in ways {
+            for to in imports.get(way.last()?).into_iter().flatten() {
+                if *to == from {
+                    return Some(way);
+                }
+                if seen.insert(*to) {
+                    longer.push([way.as_slice(), &[*to]].concat());
+                }
+            }
+        }
+        ways = longer;
+    }
+    None
 }
 
 fn wrong_crates(path: &str, code: &str) -> Vec<Offence> {
@@ -378,10 +570,10 @@ mod tests {
     #[test]
     fn an_offence_names_file_line_rule_and_text() {
         let found = offences(
-            "domain/plans.rs",
+            "domain/keys/plans.rs",
             "//! Plans.\n\n    use crate::api::plans;\n",
         );
-        let expected = "src/domain/plans.rs:3: domain (floor 5) must not import api (floor 3)\n    \
+        let expected = "src/domain/keys/plans.rs:3: domain (floor 5) must not import api (floor 3)\n    \
                         use crate::api::plans;";
         assert_eq!(found, [expected]);
     }
@@ -445,10 +637,67 @@ mod tests {
     }
 
     #[test]
+    fn rooms_of_the_domain_point_down() {
+        assert_clean(
+            "domain/keys/changes.rs",
+            "use crate::domain::people::members;\nuse crate::domain::keys::api_keys;",
+        );
+        assert_clean(
+            "domain/people/x.rs",
+            "use crate::domain::{Refusal, ensure, desk::Desk, rights::{asker::Asker, rights}};",
+        );
+        assert_offence(
+            "domain/people/x.rs",
+            "use crate::domain::{Refusal, keys::{api_keys, changes::{self}}};",
+            "2: domain/people must not import domain/keys",
+        );
+        assert_offence(
+            "domain/plans/x.rs",
+            "use crate::domain::operations::idempotency;",
+            "2: domain/plans must not import domain/operations",
+        );
+        assert_offence(
+            "domain/helpers/x.rs",
+            "",
+            "1: `domain/helpers` is no room: see ROOMS in tests/it/layers.rs",
+        );
+        assert_clean(
+            "gateway/verify.rs",
+            "use crate::domain::decision::check::{Code, check};",
+        );
+        assert_offence(
+            "gateway/verify.rs",
+            "use crate::domain::plans::plans;",
+            "2: the hot path imports domain/decision only",
+        );
+    }
+
+    #[test]
+    fn a_circle_is_named_by_its_imports() {
+        let file = |path: &str, code: &str| (path.to_owned(), format!("//! What.\n{code}"));
+        let files = [
+            file(
+                "domain/keys/a.rs",
+                "use crate::domain::keys::{b::{self, X}};",
+            ),
+            file("domain/keys/b.rs", "use super::c::Y;"),
+            file(
+                "domain/keys/c.rs",
+                "use crate::domain::keys::a;\nuse crate::domain::desk::Desk;",
+            ),
+            file("domain/desk.rs", ""),
+        ];
+        let circle = "a circle: src/domain/keys/a.rs imports src/domain/keys/b.rs, \
+                      src/domain/keys/b.rs imports src/domain/keys/c.rs, src/domain/keys/c.rs imports src/domain/keys/a.rs";
+        assert_eq!(circles(&files), [circle]);
+        assert_eq!(circles(&files[1..]), Vec::<String>::new());
+    }
+
+    #[test]
     fn every_way_to_write_an_import_is_read() {
         let rule = "domain (floor 5) must not import web (floor 4b)";
         let line = |line: usize| format!("{line}: {rule}");
-        let path = "domain/keys.rs";
+        let path = "domain/keys/keys.rs";
         assert_offence(path, "use crate::{store::{self, Tx}, web};", &line(2));
         assert_offence(
             path,
@@ -456,7 +705,7 @@ mod tests {
             &line(4),
         );
         assert_offence(path, "fn f() { let page = crate::web::page(); }", &line(2));
-        assert_offence(path, "use super::super::web;", &line(2));
+        assert_offence(path, "use super::super::super::web;", &line(2));
         assert_offence("domain/mod.rs", "use super::web;", &line(2));
         assert_clean(
             path,
@@ -479,18 +728,18 @@ mod tests {
     #[test]
     fn comments_and_literals_are_not_code() {
         assert_clean(
-            "domain/a.rs",
+            "domain/keys/a.rs",
             "// crate::api::x\n/* /* crate::api */ Utc::now() */\n/// diesel",
         );
-        assert_clean("domain/a.rs", "const A: &str = \"\\\"crate::api::x\";");
+        assert_clean("domain/keys/a.rs", "const A: &str = \"\\\"crate::api::x\";");
         assert_clean(
-            "domain/a.rs",
+            "domain/keys/a.rs",
             "const A: &str = r#\"\"crate::api\" .unwrap()\"#;",
         );
         let after = "fn f<'a>(x: &'a str) -> char { '\"' }\nuse diesel::x; // \"";
-        assert_offence("domain/a.rs", after, "3: `diesel` outside store/");
+        assert_offence("domain/keys/a.rs", after, "3: `diesel` outside store/");
         assert_offence(
-            "domain/a.rs",
+            "domain/keys/a.rs",
             "const A: &[char] = &['\\'', '\"'];use diesel::x;",
             "2: `diesel` outside store/",
         );
@@ -509,7 +758,7 @@ mod tests {
         );
         assert_clean("app.rs", "use actix_web::web::Data;");
         assert_offence(
-            "domain/check.rs",
+            "domain/keys/check.rs",
             "fn f(x: actix_web::Y) {}",
             "2: `actix_web` below floor 4",
         );

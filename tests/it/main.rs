@@ -32,3 +32,4 @@ mod store_faults;
 mod tenants;
 mod upgrade;
 mod webdriver;
+mod without_middleware;

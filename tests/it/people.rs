@@ -1,9 +1,14 @@
 //! People beside the planted admin, and a second organization. Everybody signs in with the admin's password.
 
+use std::sync::Arc;
+
+use countersign::domain::Refusal;
+use countersign::domain::desk::{Desk, View};
 use countersign::domain::lifecycle::quickstart::ADMIN;
 use countersign::domain::people::accounts::{self, NewPerson};
-use countersign::store;
+use countersign::domain::rights::asker::Asker;
 use countersign::store::users::User;
+use countersign::store::{self, Verdict};
 use countersign::types::email::Mailbox;
 use countersign::types::id::{OrganizationId, UserId, WorkspaceId};
 use countersign::types::state::{OrganizationRole, ProductionAccess};
@@ -81,4 +86,48 @@ pub async fn browser<'s>(server: &'s Server, email: &str) -> Browser<'s> {
     let response = browser.sign_in(email, &server.secrets.password).await;
     assert_eq!(response.status(), 303, "{email} signs in");
     browser
+}
+
+/// What the asker changes in the organization.
+pub async fn at_desk<T: Send + 'static>(
+    server: &Server,
+    organization: OrganizationId,
+    asker: Asker,
+    mut rule: impl FnMut(&mut Desk<'_, '_>) -> Result<T, Refusal> + Send + 'static,
+) -> Result<T, Refusal> {
+    let settings = Arc::clone(&server.app.settings);
+    let write = move |tx: &mut store::Tx| {
+        let mut desk = Desk {
+            tx,
+            settings: &settings,
+            organization,
+            asker: &asker,
+        };
+        rule(&mut desk).map(Verdict::Done)
+    };
+    server
+        .app
+        .store
+        .write_organization(organization, server.clock.now(), write)
+        .await
+}
+
+/// What the asker is told of the organization.
+pub async fn at_view<T: Send + 'static>(
+    server: &Server,
+    organization: OrganizationId,
+    asker: Asker,
+    rule: impl FnOnce(&mut View<'_, '_>) -> Result<T, Refusal> + Send + 'static,
+) -> Result<T, Refusal> {
+    let (settings, now) = (Arc::clone(&server.app.settings), server.clock.now());
+    let read = move |snapshot: &mut store::Snapshot| {
+        rule(&mut View {
+            snapshot,
+            settings: &settings,
+            organization,
+            asker: &asker,
+            now,
+        })
+    };
+    server.app.store.read(read).await
 }

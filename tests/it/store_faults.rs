@@ -12,6 +12,7 @@ use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use countersign::types::event::Event;
 use countersign::store::{
     Conn, Database, Error, ExclusiveError, OpenError, Store, Subject, Verdict, migrate,
 };
@@ -61,7 +62,7 @@ impl Ledger {
         let rule = [Rule::Done, Rule::Refused, Rule::RollsBack, Rule::Swallows][number % 4];
         let (failed, inserted) = channel();
         let answer = store.write(NOW, move |tx| {
-            let recorded = tx.record(None, None, "event", &number.to_string(), &"x".repeat(bytes));
+            let recorded = tx.record(None, None, Event::RoleCreated, &number.to_string(), &"x".repeat(bytes));
             if recorded.is_err() {
                 failed.send(()).expect("the test listens");
             }
@@ -650,7 +651,7 @@ fn writes_until_it_is_killed() {
         let writer = async || loop {
             let number = next.fetch_add(1, Ordering::SeqCst);
             write(&store, move |tx| {
-                tx.record(None, None, "event", &number.to_string(), "")
+                tx.record(None, None, Event::RoleCreated, &number.to_string(), "")
             })
             .await
             .expect("written");

@@ -7,13 +7,13 @@ use countersign::crypto::format::{TokenKind, mint_key, mint_token};
 use countersign::crypto::password;
 use countersign::domain::Refusal;
 use countersign::domain::clients::applications::{self, NewApplication, RefreshPolicy};
-use countersign::domain::decision::resource_servers;
-use countersign::domain::decision::sandbox::ObligationKind;
 use countersign::domain::lifecycle::quickstart::ADMIN;
+use countersign::domain::operations::resource_servers::{self, NewResourceServer};
 use countersign::domain::people::accounts::{self, NewPerson};
 use countersign::store::Tx;
 use countersign::store::api_key_secrets::ApiKeySecret;
 use countersign::store::api_keys::ApiKey;
+use countersign::store::application_secrets::NewSecret;
 use countersign::store::applications::Application;
 use countersign::store::authorizations::Authorization;
 use countersign::store::tokens::AccessToken;
@@ -26,6 +26,7 @@ use countersign::types::id::{
 };
 use countersign::types::resource::Resources;
 use countersign::types::scope::Scopes;
+use countersign::types::state::ObligationKind;
 use countersign::types::state::{
     AccessTokenFormat, ApiKeyState, Approval, AuthorizationState, ClientType, GrantKind,
     OrganizationRole, PermissionLevel, ProductionAccess, ReachKind,
@@ -245,16 +246,18 @@ pub async fn resource_server(
         .expose()
         .to_owned();
     let digest = server.app.digester.digest(Purpose::ClientSecret, &secret);
+    let new = NewResourceServer {
+        name: "Another API".to_owned(),
+        environment,
+        obligations: obligations.to_vec(),
+        default_audience: true,
+        secret: NewSecret {
+            digest,
+            hint: String::new(),
+        },
+    };
     let made = server
-        .write(move |tx| {
-            Ok(resource_servers::create(
-                tx,
-                "Another API",
-                environment,
-                obligations,
-                &digest,
-            )?)
-        })
+        .write(move |tx| Ok(resource_servers::create(tx, &new)?))
         .await;
     (made.id, secret)
 }

@@ -3,11 +3,11 @@
 use std::os::unix::fs::MetadataExt;
 
 use super::Finding;
-use crate::app::{existing_secret_keys, open_signing_keys};
+use crate::app::existing_secret_keys;
 use crate::config::Config;
 use crate::crypto::seal::Sealer;
 use crate::crypto::secret_key::{SecretKeyError, SecretKeys};
-use crate::domain::operations::signing_keys::{Schedule, Turn, turns};
+use crate::domain::operations::signing_keys::{self, Schedule, Turn, turns};
 use crate::store::signing_keys::StoredSigningKey;
 use crate::store::{Database, Health};
 use crate::types::time::Timestamp;
@@ -103,7 +103,7 @@ fn keys(
             "none yet: the server makes the first when it starts",
         )];
     };
-    if let Err(error) = open_signing_keys(stored, sealer) {
+    if let Err(error) = signing_keys::open(stored, sealer) {
         return vec![Finding::problem(
             KEYS,
             error.to_string(),

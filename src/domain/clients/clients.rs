@@ -1,12 +1,13 @@
 //! OAuth clients as the doors know them: the application, its redirect URIs and its live secrets.
 
 use crate::config::Catalogue;
+use crate::domain::clients::registration::NOTED_SECONDS;
 use crate::domain::decision::access;
 use crate::domain::decision::memory::Depends;
 use crate::store::application_secrets::ApplicationSecret;
 use crate::store::applications::Application;
 use crate::store::authorizations::Authorization;
-use crate::store::{Error, Snapshot, Subject};
+use crate::store::{Error, Snapshot, Subject, Tx};
 use crate::types::id::{ApplicationId, OrganizationId};
 use crate::types::redirect_uri::RedirectUri;
 use crate::types::state::{ApplicationState, ClientType, OrganizationState};
@@ -34,6 +35,12 @@ impl Client {
     /// Whether these people's own organization made it. Where it belongs says nothing when anybody could register it there.
     pub fn is_made_by(&self, organization: OrganizationId) -> bool {
         self.vouched_for && self.application.organization_id == organization
+    }
+
+    /// Whether its use is to be written down again: once a day, for one that registered by itself.
+    pub fn is_use_due(&self, now: Timestamp) -> bool {
+        self.registration_used_at
+            .is_some_and(|at| at.plus_seconds(NOTED_SECONDS) <= now)
     }
 
     /// The registered redirect URI that `asked` matches; a single registered one may be left out (RFC 6749 §3.1.2.3).
@@ -64,6 +71,15 @@ pub fn made_by(application: &Application, organization_name: &str, vouched_for: 
         organization_name.to_owned()
     } else {
         "Nobody known: it registered by itself".to_owned()
+    }
+}
+
+/// Writes down that an application which registered by itself is used: what nobody uses ends.
+pub fn note_use(tx: &mut Tx, organization: OrganizationId, id: ApplicationId) -> Result<(), Error> {
+    match tx.record_registration_use(organization, id) {
+        // it has ended meanwhile: whoever asks next finds out
+        Err(Error::NotFound) => Ok(()),
+        noted => noted,
     }
 }
 

@@ -17,13 +17,12 @@ use crate::domain::decision::resource_servers::Server;
 use crate::domain::decision::sandbox::{Own, OwnDomain};
 use crate::domain::plans::plans::{self, Lock};
 use crate::domain::rights::asker::{Asker, Extent};
-use crate::domain::rights::roles_held::{self, HeldRoles};
+use crate::domain::rights::rights;
 use crate::store::api_key_secrets::ApiKeySecret;
 use crate::store::api_keys::ApiKey;
 use crate::store::applications::Application;
 use crate::store::authorizations::Authorization;
-use crate::store::members::Member;
-use crate::store::organizations::Organization;
+use crate::store::members::{Member, Membership};
 use crate::store::users::User;
 use crate::store::{Error, Snapshot, Subject};
 use crate::types::email::{Domain, Mailbox};
@@ -37,8 +36,8 @@ use crate::types::resource::Resources;
 use crate::types::scope::Scopes;
 pub use crate::types::state::Suspension;
 use crate::types::state::{
-    ApiKeySecretState, ApiKeyState, AuthorizationState, GrantKind, Licence, MemberState,
-    OrganizationState, PermissionLevel, ReachKind, Simulation, UserKind, UserState,
+    ApiKeySecretState, ApiKeyState, AuthorizationState, GrantKind, OrganizationState,
+    PermissionLevel, ReachKind, Simulation, UserKind,
 };
 use crate::types::time::Timestamp;
 
@@ -483,38 +482,39 @@ fn assemble(
     own: OwnBound,
     application: Option<&Application>,
 ) -> Result<Option<Access>, Error> {
-    let Some(organization) = snapshot.find_organization(stand.organization)? else {
-        return Ok(None);
-    };
-    let Some(user) = snapshot.find_user(stand.actor)? else {
-        return Ok(None);
-    };
-    // what a removed owner left was ended by the removal (domain/departures.rs): coming back does not revive it
-    let current = |member: &Member| !member.has_ended(stand.now);
-    let Some(member) = snapshot
-        .find_member(stand.organization, stand.actor)?
-        .filter(current)
+    // what a removed owner left was ended by the removal (people/endings.rs): coming back does not revive it
+    let Some(held) = rights::held(
+        snapshot,
+        catalogue,
+        stand.organization,
+        stand.actor,
+        stand.now,
+    )?
     else {
         return Ok(None);
     };
-    let held = roles_held::held(snapshot, catalogue, &member)?;
-    let may_operate = application.is_none() && may_operate(snapshot, catalogue, stand, &member)?;
-    let roles = reached(&held, stand);
-    let organization_role = if stand.reach == ReachKind::Organization || may_operate {
-        held.organization
-    } else {
-        PermissionSet::NONE
+    let Membership {
+        member,
+        user,
+        organization,
+        ..
+    } = &held.membership;
+    let may_operate = application.is_none() && may_operate(snapshot, catalogue, stand, member)?;
+    let extent = match stand.reach {
+        ReachKind::Organization => Extent::Whole,
+        ReachKind::Workspaces => Extent::Workspaces {
+            only: stand.workspaces.clone(),
+            organization: may_operate,
+        },
     };
-    if roles.is_empty() && organization_role.is_empty() {
+    let roles = held.within(&extent, catalogue);
+    if roles.workspaces.is_empty() && roles.organization.is_empty() {
         return Ok(None);
     }
     let plan = plans::plan_of(snapshot, catalogue, stand.organization)?;
     let home = home(snapshot, catalogue, stand, application)?;
     let factors = Factors {
-        licence: match member.licence {
-            Licence::Full => catalogue.all(),
-            Licence::ReadOnly => catalogue.read_only(),
-        },
+        licence: held.licence,
         scopes: own.scopes,
         level: own.level,
         // row 24: a key does nothing to the organization itself, but for the one exception (row 25)
@@ -531,17 +531,17 @@ fn assemble(
     } else {
         plans::lock
     };
-    let trial_end = plans::trial_end(plan, &organization).filter(|end| *end > stand.now);
+    let trial_end = plans::trial_end(plan, organization).filter(|end| *end > stand.now);
     Ok(Some(Access {
         credential,
-        actor: actor(&user),
+        actor: actor(user),
         organization: organization.id,
         environment: stand.environment,
-        suspended: suspension(&organization, &user, &member, home.as_ref(), stand),
+        suspended: suspension(&held.membership, home.as_ref(), stand),
         // the vendor's own applications manage an organization whatever it has bought
         lock: match application.is_some_and(|application| application.first_party) {
             true => None,
-            false => lock(plan, &organization, stand.environment, stand.now)
+            false => lock(plan, organization, stand.environment, stand.now)
                 .or(home.as_ref().and_then(|home| home.lock)),
         },
         plan: plan.entry.name.clone(),
@@ -555,8 +555,8 @@ fn assemble(
         factors,
         bound: factors.bound(),
         reach: stand.reach,
-        roles,
-        organization_role,
+        roles: roles.workspaces,
+        organization_role: roles.organization,
         own: own_addresses(snapshot, stand)?,
         application_organization: home.map(|home| home.id),
     }))
@@ -608,24 +608,13 @@ fn home(
     }))
 }
 
-fn suspension(
-    organization: &Organization,
-    user: &User,
-    member: &Member,
-    home: Option<&Home>,
-    stand: &Stand,
-) -> Option<Suspension> {
-    if organization.state == OrganizationState::Suspended || home.is_some_and(|home| home.suspended)
-    {
+fn suspension(membership: &Membership, home: Option<&Home>, stand: &Stand) -> Option<Suspension> {
+    if home.is_some_and(|home| home.suspended) {
         return Some(Suspension::Organization);
     }
-    if user.state == UserState::Suspended {
-        return Some(Suspension::User);
-    }
-    if member.state == MemberState::Suspended {
-        return Some(Suspension::Member);
-    }
-    stand.paused.then_some(Suspension::Key)
+    membership
+        .suspended
+        .or(stand.paused.then_some(Suspension::Key))
 }
 
 /// Row 25: only an organization admin's key, and only the way that the profile allows it (C4).
@@ -666,17 +655,6 @@ fn actor(user: &User) -> Actor {
         kind: user.kind,
         name: user.name.clone(),
     }
-}
-
-/// The workspaces that the credential was given *and* the actor has a role in now.
-fn reached(held: &HeldRoles, stand: &Stand) -> Vec<(WorkspaceId, PermissionSet)> {
-    let given =
-        |id: &WorkspaceId| stand.reach == ReachKind::Organization || stand.workspaces.contains(id);
-    held.workspaces
-        .iter()
-        .filter(|(id, _)| given(id))
-        .copied()
-        .collect()
 }
 
 /// Until a domain is verified, own addresses are the verified ones of active members.

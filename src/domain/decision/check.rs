@@ -4,52 +4,17 @@
 
 use crate::config::Catalogue;
 use crate::domain::decision::access::Access;
-use crate::domain::decision::factors::{
-    Asked, Cause, Factor, INTERSECTION, Reason, STANDING, climb,
-};
+use crate::domain::decision::factors::{Asked, INTERSECTION, STANDING, climb};
 use crate::domain::decision::limiter::{Limiter, Policy, Quota, Standing, Taken};
+pub use crate::domain::decision::question::Question;
 use crate::domain::decision::quotas::{Facts, Quotas};
 use crate::domain::decision::resource_servers::Server;
 use crate::domain::decision::sandbox::{self, Obligations, RefusedRecipient};
+pub use crate::domain::words::{Cause, Code};
+use crate::domain::words::{Factor, Reason};
 use crate::types::environment::Environment;
-use crate::types::id::WorkspaceId;
-use crate::types::permission::{Permission, PermissionSet};
-use crate::types::state::vocabulary;
+use crate::types::permission::PermissionSet;
 use crate::types::time::Timestamp;
-
-vocabulary! {
-    /// Why, in one word. `Valid` is the only one that allows.
-    #[derive(serde::Serialize)]
-    #[serde(rename_all = "snake_case")]
-    pub enum Code {
-        Valid = "valid",
-        NotFound = "not_found",
-        Expired = "expired",
-        Forbidden = "forbidden",
-        PlanRequired = "plan_required",
-        WrongEnvironment = "wrong_environment",
-        RecipientsRequired = "recipients_required",
-        RecipientNotAllowed = "recipient_not_allowed",
-        ObligationNotSupported = "obligation_not_supported",
-        RateLimited = "rate_limited",
-        /// No waiting helps: it costs more than a limit ever admits.
-        CostAboveLimit = "cost_above_limit",
-        Suspended = "suspended",
-    }
-}
-
-/// What is asked. Every part but the credential is optional.
-#[derive(Debug, Clone, Default)]
-pub struct Question {
-    /// None asks for liveness.
-    pub permission: Option<Permission>,
-    /// None: it must hold in all of the credential's workspaces.
-    pub workspace: Option<WorkspaceId>,
-    /// None: the resource server's.
-    pub environment: Option<Environment>,
-    pub document_name: Option<String>,
-    pub recipients: Option<Vec<String>>,
-}
 
 /// The answer. What the credential is, is told by its `Access`, and only if it was found.
 #[derive(Debug, Clone)]

@@ -2,96 +2,16 @@
 //!
 //! Invariant: the decision and its explanation walk the same ladder, so that they cannot disagree.
 
-use serde::Serialize;
-
 use crate::config::Catalogue;
 use crate::domain::decision::access::{Access, Suspension};
-use crate::domain::decision::check::{Code, Question};
+use crate::domain::decision::question::Question;
 use crate::domain::decision::resource_servers::Server;
 use crate::domain::ensure;
+use crate::domain::words::Code;
+pub use crate::domain::words::{Cause, Factor, Reason};
 use crate::types::permission::{Permission, PermissionSet};
-use crate::types::state::{Simulation, vocabulary};
+use crate::types::state::Simulation;
 use crate::types::time::Timestamp;
-
-vocabulary! {
-    /// What a decision is made of.
-    #[derive(Serialize)]
-    #[serde(rename_all = "snake_case")]
-    pub enum Factor {
-        Credential = "credential",
-        Suspension = "suspension",
-        Environment = "environment",
-        /// Whether it opens the environment, and sells the permission.
-        Plan = "plan",
-        /// What a Sandbox key plays for some minutes.
-        Simulation = "simulation",
-        /// Whether the credential reaches it.
-        Workspace = "workspace",
-        Licence = "licence",
-        Role = "role",
-        PermissionLevel = "permission_level",
-        Scopes = "scopes",
-        /// What a credential of its kind can ever do.
-        Kind = "kind",
-        SandboxPolicy = "sandbox_policy",
-        Limits = "limits",
-    }
-}
-
-vocabulary! {
-    /// Why, more exactly than the code says.
-    #[derive(Serialize)]
-    #[serde(rename_all = "snake_case")]
-    pub enum Reason {
-        InvalidCredential = "invalid_credential",
-        CredentialExpired = "credential_expired",
-        OrganizationSuspended = "organization_suspended",
-        UserSuspended = "user_suspended",
-        MemberSuspended = "member_suspended",
-        KeyPaused = "key_paused",
-        WrongEnvironment = "wrong_environment",
-        PlanFeature = "plan_feature",
-        DevCentreOff = "dev_centre_off",
-        ProductionApproval = "production_approval",
-        TrialEnded = "trial_ended",
-        ForeignWorkspace = "foreign_workspace",
-        InsufficientPermission = "insufficient_permission",
-        /// Only an administrator does this, and in person or through the vendor's own application.
-        AdminOnly = "admin_only",
-        RecipientsRequired = "recipients_required",
-        RecipientNotAllowed = "recipient_not_allowed",
-        ObligationNotSupported = "obligation_not_supported",
-        RateLimited = "rate_limited",
-        CostAboveLimit = "cost_above_limit",
-    }
-}
-
-/// What refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Cause {
-    pub factor: Factor,
-    pub code: Code,
-    pub reason: Reason,
-}
-
-impl Cause {
-    /// Unknown, mistyped, revoked, or not for this resource server: they read the same.
-    pub const UNKNOWN: Self = Self::new(
-        Factor::Credential,
-        Code::NotFound,
-        Reason::InvalidCredential,
-    );
-    /// Too many unknown credentials from one address.
-    pub const THROTTLED: Self = Self::new(Factor::Limits, Code::RateLimited, Reason::RateLimited);
-
-    pub const fn new(factor: Factor, code: Code, reason: Reason) -> Self {
-        Self {
-            factor,
-            code,
-            reason,
-        }
-    }
-}
 
 /// One question about one credential.
 #[derive(Clone, Copy)]

@@ -8,7 +8,10 @@ pub mod factors;
 pub mod limiter;
 pub mod memory;
 pub mod presented;
+pub mod question;
 pub mod quotas;
 pub mod resource_servers;
 pub mod sandbox;
 pub mod usage;
+
+pub use crate::domain::words::{Unlock, ensure};

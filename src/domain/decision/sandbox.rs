@@ -5,7 +5,7 @@ use serde::{Serialize, Serializer};
 
 pub use crate::config::Sandbox as Policy;
 use crate::types::email::{Domain, Mailbox, MailboxError, is_invisible};
-use crate::types::state::vocabulary;
+use crate::types::state::ObligationKind;
 
 /// Characters of a refused recipient that are repeated to the caller.
 const MAX_ECHO_CHARACTERS: usize = 128;
@@ -91,17 +91,6 @@ pub enum RecipientRule {
     Addresses {
         addresses: Vec<Mailbox>,
     },
-}
-
-vocabulary! {
-    /// What a resource server declares that it enforces.
-    #[derive(Hash)]
-    pub enum ObligationKind {
-        /// `document_name` or `document_name_prefix`.
-        DocumentName = "document_name",
-        Watermark = "watermark",
-        Recipients = "recipients",
-    }
 }
 
 /// The name under which a Sandbox document is kept.

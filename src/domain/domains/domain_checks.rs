@@ -3,9 +3,9 @@
 //! Invariant: only a definite answer changes anything. A verified domain is lost when `[domains] lost_after_checks` *scheduled*
 //! look-ups in a row definitely did not find its record; one without an answer, or by hand, never counts against it.
 
-use crate::config::{self, Config};
+use crate::config;
+use crate::domain::desk::Desk;
 use crate::domain::domains::domains;
-use crate::domain::rights::caller::Caller;
 use crate::domain::{Refusal, ensure};
 use crate::outbound::dns::{Answer, Unanswered};
 use crate::store::domains::{Checked, Domain};
@@ -17,8 +17,6 @@ use crate::types::time::Timestamp;
 
 /// A domain is looked up at most once in so many seconds, whoever asks.
 const THROTTLE_SECONDS: i64 = 10;
-/// How soon is looked again for what is not proven yet, and when nobody answered.
-const SOON_SECONDS: i64 = 60 * 60;
 /// For how long is looked for what was never proven, and for what was lost. Afterwards only when somebody asks.
 const PENDING_SECONDS: i64 = 7 * 24 * 60 * 60;
 const LOST_SECONDS: i64 = 30 * 24 * 60 * 60;
@@ -28,7 +26,7 @@ const TAKEN: &str = "The record is there, but another organization has proven th
 
 /// A look-up that has begun.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Question {
+pub struct DomainCheck {
     pub organization: OrganizationId,
     pub domain: DomainId,
     pub record_name: String,
@@ -39,15 +37,8 @@ pub struct Question {
 }
 
 /// Somebody wants to know now.
-pub fn begin_check(
-    tx: &mut Tx,
-    config: &Config,
-    organization: OrganizationId,
-    caller: impl Into<Caller>,
-    id: DomainId,
-) -> Result<Question, Refusal> {
-    let caller = caller.into();
-    let domain = domains::find(tx, config, organization, &caller, id)?;
+pub fn begin_check(desk: &mut Desk, id: DomainId) -> Result<DomainCheck, Refusal> {
+    let domain = domains::find_to_manage(desk, id)?;
     let vouched =
         "Whoever runs this service vouches for this domain: there is no record to look for.";
     ensure(
@@ -56,7 +47,7 @@ pub fn begin_check(
     )?;
     let early =
         format!("This domain was looked up a moment ago. Ask again in {THROTTLE_SECONDS} seconds.");
-    begin(tx, domain, Some(caller.user))?.ok_or(Refusal::Blocked(early))
+    begin(desk.tx, domain, Some(desk.asker.user))?.ok_or(Refusal::Blocked(early))
 }
 
 /// The look-up was due. None: it is not there any more, or was looked up a moment ago.
@@ -64,7 +55,7 @@ pub fn begin_recheck(
     tx: &mut Tx,
     organization: OrganizationId,
     id: DomainId,
-) -> Result<Option<Question>, Refusal> {
+) -> Result<Option<DomainCheck>, Refusal> {
     match tx.find_domain(organization, id)? {
         Some(domain) if domain.next_check_at.is_some_and(|at| at <= tx.now) => {
             Ok(begin(tx, domain, None)?)
@@ -77,7 +68,7 @@ fn begin(
     tx: &mut Tx,
     domain: Domain,
     asked_by: Option<UserId>,
-) -> Result<Option<Question>, store::Error> {
+) -> Result<Option<DomainCheck>, store::Error> {
     let (organization, Some(record)) = (domain.organization_id, domains::record(&domain)) else {
         return Ok(None);
     };
@@ -86,7 +77,7 @@ fn begin(
         domain.id,
         tx.now.plus_seconds(-THROTTLE_SECONDS),
     )?;
-    let question = Question {
+    let check = DomainCheck {
         organization,
         domain: domain.id,
         record_name: record.name,
@@ -94,7 +85,7 @@ fn begin(
         begun_at: tx.now,
         asked_by,
     };
-    Ok(begun.then_some(question))
+    Ok(begun.then_some(check))
 }
 
 /// What follows from the answer. Runs behind the organization's lock. `Constraint`: another organization has proven the domain
@@ -102,23 +93,23 @@ fn begin(
 pub fn conclude(
     tx: &mut Tx,
     config: &config::Domains,
-    question: &Question,
+    check: &DomainCheck,
     answer: &Result<Answer, Unanswered>,
 ) -> Result<Verdict<Domain, Refusal>, Refusal> {
-    let (organization, id) = (question.organization, question.domain);
+    let (organization, id) = (check.organization, check.domain);
     let domain = tx.find_domain(organization, id)?.ok_or(Refusal::NotFound)?;
-    if domain.checked_at != Some(question.begun_at) {
+    if domain.checked_at != Some(check.begun_at) {
         return Ok(Verdict::Done(domain)); // a later look-up has begun: its answer counts
     }
-    let mut finding = read(answer, &question.value);
+    let mut finding = read(answer, &check.value);
     let is_verified = domain.verified_at.is_some();
     if finding == DomainFinding::Found && !is_verified {
-        finding = prove(tx, &domain, question.asked_by)?;
+        finding = prove(tx, &domain, check.asked_by)?;
     }
     let failed_checks = match finding {
         DomainFinding::Found => 0,
         DomainFinding::Absent | DomainFinding::Different
-            if is_verified && question.asked_by.is_none() =>
+            if is_verified && check.asked_by.is_none() =>
         {
             domain.failed_checks.saturating_add(1)
         }
@@ -137,7 +128,7 @@ pub fn conclude(
         )?;
     }
     if let (Some(user), false) = (
-        question.asked_by,
+        check.asked_by,
         finding == DomainFinding::Found && !is_verified,
     ) {
         tx.record(
@@ -150,7 +141,7 @@ pub fn conclude(
     }
     let after = tx.find_domain(organization, id)?.ok_or(Refusal::NotFound)?;
     // who asks by hand and finds nothing does not put off what is due
-    let next_check_at = match question.asked_by {
+    let next_check_at = match check.asked_by {
         Some(_) if finding != DomainFinding::Found => after.next_check_at,
         _ => next_check(config, &after, finding, tx.now),
     };
@@ -217,18 +208,14 @@ fn next_check(
     let is_unanswered = finding == DomainFinding::Unanswered;
     let in_seconds = match (domain.state(), domain.lost_at) {
         (DomainState::Verified, _) if !is_unanswered => config.recheck_seconds,
-        (DomainState::Verified, _) => soon(config),
+        (DomainState::Verified, _) => domains::soon(config),
         (DomainState::Lost, Some(at)) if now < at.plus_seconds(LOST_SECONDS) => {
             config.recheck_seconds
         }
         (DomainState::Pending, _) if now < domain.created_at.plus_seconds(PENDING_SECONDS) => {
-            soon(config)
+            domains::soon(config)
         }
         _ => return None,
     };
     Some(now.plus_seconds(in_seconds))
-}
-
-pub(in crate::domain) fn soon(config: &config::Domains) -> i64 {
-    config.recheck_seconds.min(SOON_SECONDS)
 }

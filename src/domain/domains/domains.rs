@@ -9,23 +9,23 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::config::Config;
-use crate::domain::domains::domain_checks;
+use crate::config;
+use crate::domain::desk::{Desk, View};
 use crate::domain::plans::open;
-use crate::domain::rights::caller::Caller;
-use crate::domain::rights::old_rights as rights;
+use crate::domain::settings::Settings;
 use crate::domain::{Refusal, ensure};
 use crate::store::domains::Domain;
-use crate::store::organizations::Organization;
-use crate::store::{self, Snapshot, Tx};
+use crate::store::{self, Snapshot};
 use crate::types::email::{self, Mailbox};
 use crate::types::event::Event;
 use crate::types::id::{DomainId, OrganizationId};
 use crate::types::right::Right;
-use crate::types::state::{DomainFinding, DomainState, OrganizationState};
+use crate::types::state::{DomainFinding, DomainState};
 use crate::types::text::random_base62;
 use crate::types::time::Timestamp;
 
+/// How soon is looked again for what is not proven yet, and when nobody answered.
+const SOON_SECONDS: i64 = 60 * 60;
 /// The label below which the record stands.
 const LABEL: &str = "_countersign.";
 /// What the record starts with, so that who finds it there knows what it is for.
@@ -33,6 +33,7 @@ const PREFIX: &str = "countersign-verification=";
 const TOKEN_CHARACTERS: usize = 32;
 /// RFC 1035 §2.3.4, less the length octets.
 const MOST_NAME_BYTES: usize = 253;
+
 /// What an admin asks for.
 #[derive(Debug, Clone)]
 pub struct NewDomain {
@@ -40,12 +41,19 @@ pub struct NewDomain {
     pub name: String,
     /// None: as the installation says.
     pub include_subdomains: Option<bool>,
+    /// What its record will say ([`mint_verification_token`]).
+    pub verification_token: String,
+}
+
+/// Minted before the transaction, which may run twice.
+pub fn mint_verification_token() -> String {
+    random_base62(TOKEN_CHARACTERS)
 }
 
 /// A domain of an organization.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[schemars(rename = "Domain")]
-pub struct Shown {
+pub struct DomainView {
     pub id: DomainId,
     /// ASCII, with `xn--` labels: no two names look alike.
     pub name: String,
@@ -82,67 +90,31 @@ pub struct Record {
 const READ: Right = Right::DomainsRead;
 const MANAGE: Right = Right::DomainsManage;
 
-/// Who sees and changes domains: rights in the organization itself.
-fn ensure_may(
-    snapshot: &mut Snapshot,
-    config: &Config,
-    organization: OrganizationId,
-    caller: &Caller,
-    needed: Right,
-) -> Result<(), Refusal> {
-    let catalogue = config
-        .catalogue()
-        .map_err(|error| Refusal::Blocked(error.to_string()))?;
-    rights::ensure_organization(snapshot, &catalogue, organization, caller, needed)
-}
-
 /// The newest first, at most `most`, from behind `after` on.
 pub fn list(
-    snapshot: &mut Snapshot,
-    config: &Config,
-    organization: OrganizationId,
-    caller: impl Into<Caller>,
+    view: &mut View,
     after: Option<(Timestamp, DomainId)>,
     most: i64,
-) -> Result<Vec<Shown>, Refusal> {
-    ensure_may(snapshot, config, organization, &caller.into(), READ)?;
-    Ok(snapshot
-        .list_domains(organization, after, most)?
-        .iter()
-        .map(|domain| show(config, domain))
-        .collect())
+) -> Result<Vec<DomainView>, Refusal> {
+    view.ensure(READ)?;
+    let domains = view.snapshot.list_domains(view.organization, after, most)?;
+    let show = |domain| show(view.settings, domain);
+    Ok(domains.iter().map(show).collect())
 }
 
-pub fn get(
-    snapshot: &mut Snapshot,
-    config: &Config,
-    organization: OrganizationId,
-    caller: impl Into<Caller>,
-    id: DomainId,
-) -> Result<Shown, Refusal> {
-    ensure_may(snapshot, config, organization, &caller.into(), READ)?;
-    Ok(show(
-        config,
-        &snapshot
-            .find_domain(organization, id)?
-            .ok_or(Refusal::NotFound)?,
-    ))
+pub fn get(view: &mut View, id: DomainId) -> Result<DomainView, Refusal> {
+    view.ensure(READ)?;
+    let domain = view
+        .snapshot
+        .find_domain(view.organization, id)?
+        .ok_or(Refusal::NotFound)?;
+    Ok(show(view.settings, &domain))
 }
 
 /// Claims a domain: it counts when its record is found. Runs behind the organization's lock: the cap is counted.
-pub fn add(
-    tx: &mut Tx,
-    config: &Config,
-    organization: &Organization,
-    caller: impl Into<Caller>,
-    new: &NewDomain,
-) -> Result<Shown, Refusal> {
-    let caller = caller.into();
-    ensure_may(tx, config, organization.id, &caller, MANAGE)?;
-    ensure(
-        organization.state == OrganizationState::Active,
-        Refusal::Blocked(open::SUSPENDED.to_owned()),
-    )?;
+pub fn add(desk: &mut Desk, new: &NewDomain) -> Result<DomainView, Refusal> {
+    desk.ensure(MANAGE)?;
+    open::ensure_not_suspended(desk.tx, desk.organization)?;
     let name =
         parse_name(&new.name).map_err(|message| Refusal::Invalid(vec![("name", message)]))?;
     let known = Refusal::Invalid(vec![(
@@ -150,71 +122,58 @@ pub fn add(
         "This domain is on the organization's list already.".to_owned(),
     )]);
     ensure(
-        tx.find_domain_by_name(organization.id, name.as_str())?
+        desk.tx
+            .find_domain_by_name(desk.organization, name.as_str())?
             .is_none(),
         known,
     )?;
-    let most = config.domains.max_per_organization;
+    let most = desk.settings.domains.max_per_organization;
     let full = format!(
         "This organization has reached its limit of {most} domains. Remove one that is not needed any more."
     );
     ensure(
-        tx.count_domains(organization.id)? < most,
+        desk.tx.count_domains(desk.organization)? < most,
         Refusal::Blocked(full),
     )?;
+    let first_check = soon(&desk.settings.domains);
     let domain = Domain {
-        id: DomainId::generate(tx.now),
-        organization_id: organization.id,
+        id: DomainId::generate(desk.now()),
+        organization_id: desk.organization,
         name: name.as_str().to_owned(),
         verified_at: None,
-        created_at: tx.now,
-        verification_token: Some(random_base62(TOKEN_CHARACTERS)),
+        created_at: desk.now(),
+        verification_token: Some(new.verification_token.clone()),
         include_subdomains: new.include_subdomains,
         lost_at: None,
         checked_at: None,
         last_finding: None,
         failed_checks: 0,
-        next_check_at: Some(tx.now.plus_seconds(domain_checks::soon(&config.domains))),
+        next_check_at: Some(desk.now().plus_seconds(first_check)),
     };
-    tx.insert_domain(&domain)?;
-    tx.record(
-        Some(organization.id),
-        Some(caller.user),
-        Event::DomainAdded,
-        domain.id.as_str(),
-        &domain.name,
-    )?;
-    Ok(show(config, &domain))
+    desk.tx.insert_domain(&domain)?;
+    desk.record(Event::DomainAdded, domain.id.as_str(), &domain.name)?;
+    Ok(show(desk.settings, &domain))
 }
 
 /// None: as the installation says.
 pub fn choose_subdomains(
-    tx: &mut Tx,
-    config: &Config,
-    organization: OrganizationId,
-    caller: impl Into<Caller>,
+    desk: &mut Desk,
     id: DomainId,
     include: Option<bool>,
-) -> Result<Shown, Refusal> {
-    let caller = caller.into();
-    let domain = find(tx, config, organization, &caller, id)?;
+) -> Result<DomainView, Refusal> {
+    let domain = find_to_manage(desk, id)?;
     if domain.include_subdomains != include {
-        tx.change_domain_subdomains(organization, id, include)?;
+        desk.tx
+            .change_domain_subdomains(desk.organization, id, include)?;
         let detail = match include {
             Some(true) => "included",
             Some(false) => "excluded",
             None => "as the installation says",
         };
-        tx.record(
-            Some(organization),
-            Some(caller.user),
-            Event::DomainSubdomainsChosen,
-            id.as_str(),
-            detail,
-        )?;
+        desk.record(Event::DomainSubdomainsChosen, id.as_str(), detail)?;
     }
     Ok(show(
-        config,
+        desk.settings,
         &Domain {
             include_subdomains: include,
             ..domain
@@ -223,30 +182,19 @@ pub fn choose_subdomains(
 }
 
 /// The domain counts no more, from the next decision on. Runs behind the organization's lock.
-pub fn remove(
-    tx: &mut Tx,
-    config: &Config,
-    organization: OrganizationId,
-    caller: impl Into<Caller>,
-    id: DomainId,
-) -> Result<(), Refusal> {
-    let caller = caller.into();
-    let domain = find(tx, config, organization, &caller, id)?;
-    let needed = tx
-        .find_identity_provider_of(organization)?
+pub fn remove(desk: &mut Desk, id: DomainId) -> Result<(), Refusal> {
+    let domain = find_to_manage(desk, id)?;
+    let needed = desk
+        .tx
+        .find_identity_provider_of(desk.organization)?
         .is_some_and(|provider| provider.enforced);
-    let last = domain.verified_at.is_some() && tx.list_verified_domains(organization)?.len() == 1;
+    let last = domain.verified_at.is_some()
+        && desk.tx.list_verified_domains(desk.organization)?.len() == 1;
     // nobody new could come in
     let reason = "Single sign-on is required here, and recognizes people by this domain. Stop requiring it first.";
     ensure(!needed || !last, Refusal::Blocked(reason.to_owned()))?;
-    tx.delete_domain(organization, id)?;
-    Ok(tx.record(
-        Some(organization),
-        Some(caller.user),
-        Event::DomainRemoved,
-        id.as_str(),
-        &domain.name,
-    )?)
+    desk.tx.delete_domain(desk.organization, id)?;
+    Ok(desk.record(Event::DomainRemoved, id.as_str(), &domain.name)?)
 }
 
 /// The organization to which people with this address belong, for joining: it has proven the domain, or one above that says so
@@ -295,22 +243,16 @@ fn sentence(message: &str) -> String {
     })
 }
 
-/// One that the caller may change.
-pub(in crate::domain) fn find(
-    snapshot: &mut Snapshot,
-    config: &Config,
-    organization: OrganizationId,
-    caller: &Caller,
-    id: DomainId,
-) -> Result<Domain, Refusal> {
-    ensure_may(snapshot, config, organization, caller, MANAGE)?;
-    snapshot
-        .find_domain(organization, id)?
+/// One that the asker may change.
+pub(super) fn find_to_manage(desk: &mut Desk, id: DomainId) -> Result<Domain, Refusal> {
+    desk.ensure(MANAGE)?;
+    desk.tx
+        .find_domain(desk.organization, id)?
         .ok_or(Refusal::NotFound)
 }
 
-pub fn show(config: &Config, domain: &Domain) -> Shown {
-    Shown {
+pub fn show(settings: &Settings, domain: &Domain) -> DomainView {
+    DomainView {
         id: domain.id,
         name: domain.name.clone(),
         unicode_name: email::Domain::parse(&domain.name)
@@ -320,24 +262,29 @@ pub fn show(config: &Config, domain: &Domain) -> Shown {
         record: record(domain),
         include_subdomains: domain
             .include_subdomains
-            .unwrap_or(config.sandbox.include_subdomains),
+            .unwrap_or(settings.sandbox.include_subdomains),
         include_subdomains_chosen: domain.include_subdomains.is_some(),
         verified_at: domain.verified_at,
         lost_at: domain.lost_at,
         last_checked_at: domain.checked_at,
         last_finding: domain.last_finding,
         failed_checks: domain.failed_checks,
-        lost_after_checks: config.domains.lost_after_checks,
+        lost_after_checks: settings.domains.lost_after_checks,
         next_check_at: domain.next_check_at,
         created_at: domain.created_at,
     }
 }
 
-pub(in crate::domain) fn record(domain: &Domain) -> Option<Record> {
+pub(super) fn record(domain: &Domain) -> Option<Record> {
     let token = domain.verification_token.as_ref()?;
     Some(Record {
         kind: "TXT",
         name: format!("{LABEL}{}", domain.name),
         value: format!("{PREFIX}{token}"),
     })
+}
+
+/// The first look, and those after a miss: seconds.
+pub(super) fn soon(config: &config::Domains) -> i64 {
+    config.recheck_seconds.min(SOON_SECONDS)
 }

@@ -5,12 +5,11 @@ use crate::crypto::digest::Digest;
 use crate::domain::Refusal;
 use crate::domain::clients::applications::{self, MOST_LISTED, NewApplication, RefreshPolicy};
 use crate::domain::clients::registration_tokens::{self, NewRegistrationToken};
-use crate::domain::decision::resource_servers;
-use crate::domain::decision::sandbox::ObligationKind;
 use crate::domain::desk::Desk;
 use crate::domain::keys::api_keys::{self, Minted, NewApiKey, Reach};
 use crate::domain::keys::expiry::Expiry;
 use crate::domain::operations::operator_tokens::{self, NewOperatorToken};
+use crate::domain::operations::resource_servers::{self, NewResourceServer};
 use crate::domain::people::accounts::{self, NewPerson};
 use crate::domain::rights::asker::Asker;
 use crate::domain::settings::Settings;
@@ -23,6 +22,7 @@ use crate::types::environment::Environment;
 use crate::types::grant_types::GrantTypes;
 use crate::types::id::{ApplicationId, OrganizationId, ResourceServerId, UserId, WorkspaceId};
 use crate::types::redirect_uri::RedirectUri;
+use crate::types::state::ObligationKind;
 use crate::types::state::{
     AccessTokenFormat, ClientType, OrganizationRole, PermissionLevel, ProductionAccess,
 };
@@ -194,18 +194,17 @@ pub fn plant(tx: &mut Tx, config: &Config, seed: Seed) -> Result<Planted, Refusa
         new_token(config, environment, seed.registration_token),
     )?;
     create_operator_token(tx, config, seed.operator_token)?;
-    let enforces = [
-        ObligationKind::DocumentName,
-        ObligationKind::Watermark,
-        ObligationKind::Recipients,
-    ];
-    let server = resource_servers::create(
-        tx,
-        RESOURCE_SERVER,
-        None,
-        &enforces,
-        &seed.resource_server_secret,
-    )?;
+    let new = NewResourceServer {
+        name: RESOURCE_SERVER.to_owned(),
+        environment: None,
+        obligations: ObligationKind::ALL.to_vec(),
+        default_audience: true,
+        secret: NewSecret {
+            digest: seed.resource_server_secret,
+            hint: String::new(),
+        },
+    };
+    let server = resource_servers::create(tx, &new)?;
     Ok(Planted {
         organization: organization.id,
         workspace: workspace.id,
@@ -284,7 +283,7 @@ fn create_operator_token(
         digest,
         hint,
     };
-    operator_tokens::create(tx, &catalogue, new).map(drop)
+    operator_tokens::create(tx, &catalogue, &new).map(drop)
 }
 
 fn new_key(

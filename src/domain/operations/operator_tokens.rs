@@ -2,6 +2,7 @@
 
 use crate::config::Catalogue;
 use crate::crypto::digest::Digest;
+use crate::domain::rights::granted::EVERYTHING;
 use crate::domain::{Refusal, ensure};
 use crate::store;
 use crate::store::operator_tokens::OperatorToken;
@@ -9,14 +10,11 @@ use crate::store::users::User;
 use crate::store::{Snapshot, Tx};
 use crate::types::event::Event;
 use crate::types::id::{OperatorTokenId, UserId};
-use crate::types::permission::PermissionSet;
 use crate::types::state::{UserKind, UserState};
 use crate::types::text::parse_text;
 use crate::types::time::Timestamp;
 
 const MOST_NAME: usize = 100;
-/// In place of names: every permission there is, also those that come later.
-pub const EVERYTHING: &str = "*";
 /// What a page or a command lists.
 pub const MOST_LISTED: i64 = 1000;
 
@@ -35,7 +33,7 @@ pub struct NewOperatorToken {
 pub fn create(
     tx: &mut Tx,
     catalogue: &Catalogue,
-    new: NewOperatorToken,
+    new: &NewOperatorToken,
 ) -> Result<OperatorToken, Refusal> {
     let name = parse_text(&new.name, MOST_NAME)
         .map_err(|error| Refusal::Invalid(vec![("name", error.to_string())]))?;
@@ -69,8 +67,8 @@ pub fn create(
     tx.insert_user(&user)?;
     let token = OperatorToken {
         id: OperatorTokenId::generate(tx.now),
-        digest: new.digest,
-        hint: new.hint,
+        digest: new.digest.clone(),
+        hint: new.hint.clone(),
         name,
         permissions: if new.permissions.is_empty() {
             EVERYTHING.to_owned()
@@ -129,29 +127,4 @@ pub fn find_live(
     Ok(holder
         .filter(|user| user.operator && user.state == UserState::Active)
         .map(|_| token))
-}
-
-/// What the live token of this account may do now; nothing without one.
-pub fn held_by(
-    snapshot: &mut Snapshot,
-    catalogue: &Catalogue,
-    user: UserId,
-    now: Timestamp,
-) -> Result<PermissionSet, store::Error> {
-    let token = snapshot
-        .find_operator_token_of(user)?
-        .filter(|token| token.revoked_at.is_none() && token.expires_at.is_none_or(|end| end > now));
-    Ok(token.map_or(PermissionSet::NONE, |token| permissions(catalogue, &token)))
-}
-
-/// What it may do. A permission that is not configured any more is none.
-pub fn permissions(catalogue: &Catalogue, token: &OperatorToken) -> PermissionSet {
-    if token.permissions == EVERYTHING {
-        return catalogue.all() | catalogue.operator();
-    }
-    token
-        .permissions
-        .split(' ')
-        .filter_map(|name| catalogue.permission(name))
-        .collect()
 }

@@ -8,13 +8,13 @@
 //! - Two rotations at once make one key: both name the key they replace, which the database lets only one of them do.
 //! - A clock that steps back gives the turn back to the key before, which is still there unless its tokens had expired.
 
-use crate::config::OAuth;
-use crate::crypto::seal::Sealer;
-use crate::crypto::signer::{PrivateKey, SignerError, due};
+use crate::config::{ConfigError, OAuth};
+use crate::crypto::seal::{CannotOpen, Sealer};
+use crate::crypto::signer::{PrivateKey, ScheduledKey, SignerError, due};
 use crate::store::signing_keys::StoredSigningKey;
 use crate::store::{Error, Tx};
 use crate::types::event::Event;
-use crate::types::state::SigningAlgorithm;
+use crate::types::state::{SigningAlgorithm, UnknownWord};
 use crate::types::time::Timestamp;
 
 /// For servers that learn of a rotation late, and clocks that differ.
@@ -40,6 +40,30 @@ impl Schedule {
     }
 }
 
+/// What new keys sign with.
+pub fn algorithm(oauth: &OAuth) -> Result<SigningAlgorithm, ConfigError> {
+    let unknown = |error: UnknownWord| {
+        ConfigError::Value("[oauth] signing_algorithm".to_owned(), error.to_string())
+    };
+    oauth.signing_algorithm.parse().map_err(unknown)
+}
+
+/// Opens what is stored under the key outside the database.
+pub fn open(keys: &[StoredSigningKey], sealer: &Sealer) -> Result<Vec<ScheduledKey>, CannotOpen> {
+    let open = |row: &StoredSigningKey| {
+        let pkcs8 = sealer.open(&row.kid, &row.sealed_private_key)?;
+        Ok((
+            PrivateKey {
+                kid: row.kid.clone(),
+                algorithm: row.algorithm,
+                pkcs8,
+            },
+            row.signs_from,
+        ))
+    };
+    keys.iter().map(open).collect()
+}
+
 /// A new key, sealed: made before the transaction that may need it.
 pub struct Fresh {
     pub kid: String,
@@ -58,16 +82,16 @@ impl Fresh {
     }
 
     fn stored(
-        self,
+        &self,
         schedule: Schedule,
         now: Timestamp,
         signs_from: Timestamp,
         replaces: &str,
     ) -> StoredSigningKey {
         StoredSigningKey {
-            kid: self.kid,
+            kid: self.kid.clone(),
             algorithm: self.algorithm,
-            sealed_private_key: self.sealed_private_key,
+            sealed_private_key: self.sealed_private_key.clone(),
             created_at: now,
             signs_from,
             replaces: replaces.to_owned(),
@@ -119,7 +143,7 @@ fn current(keys: &[StoredSigningKey], now: Timestamp) -> Option<usize> {
 
 /// What is to be done for the schedule.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Plan {
+struct Chores {
     publish: Vec<(String, Timestamp)>,
     lengthen: Vec<String>,
     prepare: Option<Timestamp>,
@@ -127,8 +151,8 @@ struct Plan {
 }
 
 /// `keys`: as they are listed.
-fn plan(mut keys: Vec<StoredSigningKey>, schedule: Schedule, now: Timestamp) -> Plan {
-    let mut plan = Plan::default();
+fn due_chores(mut keys: Vec<StoredSigningKey>, schedule: Schedule, now: Timestamp) -> Chores {
+    let mut chores = Chores::default();
     let ready = now.plus_seconds(schedule.publish_seconds);
     for key in keys.iter_mut().filter(|key| key.published_at.is_none()) {
         // the clock of whoever made it may be ahead
@@ -137,7 +161,7 @@ fn plan(mut keys: Vec<StoredSigningKey>, schedule: Schedule, now: Timestamp) -> 
         } else {
             key.signs_from.max(ready)
         };
-        plan.publish.push((key.kid.clone(), key.signs_from));
+        chores.publish.push((key.kid.clone(), key.signs_from));
     }
     keys.sort_by(|one, other| {
         other
@@ -146,25 +170,25 @@ fn plan(mut keys: Vec<StoredSigningKey>, schedule: Schedule, now: Timestamp) -> 
             .then_with(|| one.kid.cmp(&other.kid))
     });
     let (Some(newest), Some(current)) = (keys.first(), current(&keys, now)) else {
-        return Plan {
+        return Chores {
             prepare: Some(now),
-            ..plan
+            ..chores
         };
     };
     if schedule.seconds > 0 && newest.signs_from.plus_seconds(schedule.seconds) <= ready {
-        plan.prepare = Some(ready);
+        chores.prepare = Some(ready);
     }
     let may_sign = keys[..=current].iter();
-    plan.lengthen = may_sign
+    chores.lengthen = may_sign
         .filter(|key| key.longest_token_seconds < schedule.longest_token_seconds)
         .map(|key| key.kid.clone())
         .collect();
     let superseded = keys[current..].iter().zip(&keys[current + 1..]);
-    plan.retire = superseded
+    chores.retire = superseded
         .filter(|(next, key)| now > last_token_ends(key, next))
         .map(|(_, key)| key.kid.clone())
         .collect();
-    plan
+    chores
 }
 
 /// It was to sign as soon as it was made: the first of a database, or an emergency.
@@ -181,29 +205,29 @@ pub fn last_token_ends(key: &StoredSigningKey, next: &StoredSigningKey) -> Times
 
 /// Whether nothing is to be done.
 pub fn is_on_schedule(keys: &[StoredSigningKey], schedule: Schedule, now: Timestamp) -> bool {
-    plan(keys.to_vec(), schedule, now) == Plan::default()
+    due_chores(keys.to_vec(), schedule, now) == Chores::default()
 }
 
 /// What the server does: publishes what was made elsewhere, prepares the next key, lets old ones go. `Constraint`: another
 /// rotation was first.
-pub fn tend(tx: &mut Tx, schedule: Schedule, fresh: Fresh) -> Result<(), Error> {
+pub fn tend(tx: &mut Tx, schedule: Schedule, fresh: &Fresh) -> Result<(), Error> {
     let (keys, now) = (tx.list_signing_keys()?, tx.now);
     let newest = keys.first().map_or_else(String::new, |key| key.kid.clone());
-    let plan = plan(keys, schedule, now);
-    for (kid, signs_from) in &plan.publish {
+    let chores = due_chores(keys, schedule, now);
+    for (kid, signs_from) in &chores.publish {
         tx.schedule_signing_key(kid, *signs_from, Some(now))?;
     }
-    for kid in &plan.lengthen {
+    for kid in &chores.lengthen {
         tx.lengthen_signing_key(kid, schedule.longest_token_seconds)?;
     }
-    if let Some(signs_from) = plan.prepare {
+    if let Some(signs_from) = chores.prepare {
         let key = StoredSigningKey {
             published_at: Some(now),
             ..fresh.stored(schedule, now, signs_from, &newest)
         };
         insert(tx, &key)?;
     }
-    for kid in &plan.retire {
+    for kid in &chores.retire {
         tx.delete_signing_key(kid)?;
         tx.record(
             None,
@@ -240,7 +264,7 @@ pub enum Rotation {
 pub fn rotate(
     tx: &mut Tx,
     schedule: Schedule,
-    fresh: Fresh,
+    fresh: &Fresh,
     seen: &str,
     urgent: bool,
 ) -> Result<Rotation, Error> {

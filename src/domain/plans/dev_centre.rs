@@ -3,17 +3,14 @@
 //! Invariant: switching off suspends what works and deletes nothing; switching on again revives it. Which credentials stop is
 //! decided by the lock (`domain/plans.rs`), not written anywhere.
 
-use crate::config::{Catalogue, DevCentre};
+use crate::config::DevCentre;
+use crate::domain::desk::{Desk, View};
 use crate::domain::plans::open;
 use crate::domain::plans::plans::{self, Lock};
-use crate::domain::rights::caller::Caller;
-use crate::domain::rights::old_rights as rights;
 use crate::domain::{Refusal, ensure};
 use crate::store::organizations::Organization;
-use crate::store::{Snapshot, Tx};
 use crate::types::environment::Environment;
 use crate::types::event::Event;
-use crate::types::id::OrganizationId;
 use crate::types::refusal_code::RefusalCode;
 use crate::types::right::Right;
 use crate::types::state::OrganizationState;
@@ -41,33 +38,31 @@ pub struct Suspends {
     pub applications: i64,
 }
 
-pub fn get(
-    snapshot: &mut Snapshot,
-    catalogue: &Catalogue,
-    organization: OrganizationId,
-    caller: &Caller,
-    now: Timestamp,
-) -> Result<Switch, Refusal> {
-    rights::ensure_organization(snapshot, catalogue, organization, caller, READ)?;
-    let organization = snapshot
-        .find_organization(organization)?
-        .ok_or(Refusal::NotFound)?;
-    see(snapshot, catalogue, &organization, now)
+pub fn get(view: &mut View) -> Result<Switch, Refusal> {
+    view.ensure(READ)?;
+    let organization = find(view)?;
+    see(view, &organization)
 }
 
-fn see(
-    snapshot: &mut Snapshot,
-    catalogue: &Catalogue,
-    organization: &Organization,
-    now: Timestamp,
-) -> Result<Switch, Refusal> {
-    let offered = plans::plan_of(snapshot, catalogue, organization.id)?
+fn find(view: &mut View) -> Result<Organization, Refusal> {
+    view.snapshot
+        .find_organization(view.organization)?
+        .ok_or(Refusal::NotFound)
+}
+
+fn see(view: &mut View, organization: &Organization) -> Result<Switch, Refusal> {
+    let (catalogue, now) = (&view.settings.catalogue, view.now);
+    let offered = plans::plan_of(view.snapshot, catalogue, organization.id)?
         .entry
         .dev_centre;
     let mut suspends = Vec::new();
     for environment in Environment::ALL {
-        let api_keys = snapshot.count_working_api_keys(organization.id, environment, now)?;
-        let applications = snapshot.count_working_applications(organization.id, environment)?;
+        let api_keys = view
+            .snapshot
+            .count_working_api_keys(organization.id, environment, now)?;
+        let applications = view
+            .snapshot
+            .count_working_applications(organization.id, environment)?;
         suspends.push(Suspends {
             environment,
             api_keys,
@@ -88,28 +83,18 @@ fn see(
 }
 
 /// Switches it. Off needs `confirm` while something works. Runs behind the organization's lock.
-pub fn switch(
-    tx: &mut Tx,
-    catalogue: &Catalogue,
-    organization: OrganizationId,
-    caller: &Caller,
-    enabled: bool,
-    confirm: bool,
-) -> Result<Switch, Refusal> {
-    rights::ensure_organization(tx, catalogue, organization, caller, MANAGE)?;
-    let mut organization = tx
-        .find_organization(organization)?
-        .ok_or(Refusal::NotFound)?;
+pub fn switch(desk: &mut Desk, enabled: bool, confirm: bool) -> Result<Switch, Refusal> {
+    desk.ensure(MANAGE)?;
+    let mut organization = find(&mut desk.view())?;
     ensure(
         organization.state == OrganizationState::Active,
         Refusal::Blocked(open::SUSPENDED.to_owned()),
     )?;
-    let now = tx.now;
-    let before = see(tx, catalogue, &organization, now)?;
+    let before = see(&mut desk.view(), &organization)?;
     match before.offered {
         DevCentre::None => {
             return Err(Refusal::Locked(Box::new(
-                Lock::Plan.unlock(catalogue, Environment::Sandbox),
+                Lock::Plan.unlock(&desk.settings.catalogue, Environment::Sandbox),
             )));
         }
         DevCentre::Included if !enabled => {
@@ -130,21 +115,16 @@ pub fn switch(
             Refusal::Coded(RefusalCode::ConfirmationRequired, before.warning()),
         )?;
     }
-    organization.dev_centre_enabled_at = enabled.then_some(now);
-    tx.change_dev_centre(organization.id, organization.dev_centre_enabled_at)?;
+    organization.dev_centre_enabled_at = enabled.then_some(desk.now());
+    desk.tx
+        .change_dev_centre(organization.id, organization.dev_centre_enabled_at)?;
     let event = if enabled {
         Event::DevCentreEnabled
     } else {
         Event::DevCentreDisabled
     };
-    tx.record(
-        Some(organization.id),
-        Some(caller.user),
-        event,
-        organization.id.as_str(),
-        "",
-    )?;
-    see(tx, catalogue, &organization, now)
+    desk.record(event, organization.id.as_str(), "")?;
+    see(&mut desk.view(), &organization)
 }
 
 impl Switch {

@@ -4,9 +4,8 @@
 //! downgrade takes effect at once, deletes nothing, and coming back revives.
 
 use crate::config::{Catalogue, DevCentre, Plan};
-use crate::domain::decision::check::Code;
-use crate::domain::decision::factors::Reason;
 use crate::domain::words::Unlock;
+use crate::domain::words::{Code, Reason};
 use crate::store::organizations::Organization;
 use crate::store::{Error, Snapshot, Tx};
 use crate::types::environment::Environment;

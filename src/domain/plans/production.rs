@@ -4,22 +4,18 @@
 //! Invariant: the transitions are those of `ProductionAccess::after`; each is persisted by compare-and-swap, with its event,
 //! and takes effect with its commit.
 
-use crate::config::Catalogue;
+use crate::domain::desk::{Desk, View};
 use crate::domain::plans::open;
 use crate::domain::plans::plans::{self, Lock};
-use crate::domain::rights::caller::Caller;
-use crate::domain::rights::old_rights as rights;
 use crate::domain::{Refusal, ensure};
+use crate::store::Error;
 use crate::store::organizations::Organization;
-use crate::store::{Error, Snapshot, Tx};
 use crate::types::environment::Environment;
 use crate::types::event::Event;
-use crate::types::id::OrganizationId;
 use crate::types::refusal_code::RefusalCode;
 use crate::types::right::Right;
 use crate::types::state::{OrganizationState, ProductionAccess, ProductionStep};
 use crate::types::text::parse_text;
-use crate::types::time::Timestamp;
 
 const READ: Right = Right::OrganizationRead;
 const MANAGE: Right = Right::OrganizationManage;
@@ -28,62 +24,48 @@ pub const MOST_USE_CASE: usize = 2000;
 pub const MOST_REASON: usize = 500;
 const OVERTAKEN: &str = "Somebody else has just decided about it. Look again.";
 
-/// Where the organization stands, and what keeps Production shut.
+/// Whether Production is open to the organization, and what keeps it shut.
 #[derive(Debug, Clone)]
-pub struct Standing {
+pub struct ProductionStatus {
     pub organization: Organization,
     pub lock: Option<Lock>,
     /// Whether the organization can request access now.
     pub can_request: bool,
 }
 
-pub fn get(
-    snapshot: &mut Snapshot,
-    catalogue: &Catalogue,
-    organization: OrganizationId,
-    caller: &Caller,
-    now: Timestamp,
-) -> Result<Standing, Refusal> {
-    rights::ensure_organization(snapshot, catalogue, organization, caller, READ)?;
-    see(snapshot, catalogue, organization, now)
+pub fn get(view: &mut View) -> Result<ProductionStatus, Refusal> {
+    view.ensure(READ)?;
+    see(view)
 }
 
-fn see(
-    snapshot: &mut Snapshot,
-    catalogue: &Catalogue,
-    organization: OrganizationId,
-    now: Timestamp,
-) -> Result<Standing, Refusal> {
-    let organization = snapshot
-        .find_organization(organization)?
-        .ok_or(Refusal::NotFound)?;
-    let plan = plans::plan_of(snapshot, catalogue, organization.id)?;
-    let lock = plans::lock(plan, &organization, Environment::Production, now);
+fn see(view: &mut View) -> Result<ProductionStatus, Refusal> {
+    let organization = find(view)?;
+    let plan = plans::plan_of(view.snapshot, &view.settings.catalogue, organization.id)?;
+    let lock = plans::lock(plan, &organization, Environment::Production, view.now);
     let can_request = lock == Some(Lock::Approval)
         && organization
             .production_access
             .after(ProductionStep::Request)
             .is_some();
-    Ok(Standing {
+    Ok(ProductionStatus {
         organization,
         lock,
         can_request,
     })
 }
 
+fn find(view: &mut View) -> Result<Organization, Refusal> {
+    view.snapshot
+        .find_organization(view.organization)?
+        .ok_or(Refusal::NotFound)
+}
+
 /// An admin asks for Production, telling what for. Needs a plan that has it.
-pub fn request(
-    tx: &mut Tx,
-    catalogue: &Catalogue,
-    organization: OrganizationId,
-    caller: &Caller,
-    use_case: &str,
-) -> Result<Standing, Refusal> {
-    rights::ensure_organization(tx, catalogue, organization, caller, MANAGE)?;
+pub fn request(desk: &mut Desk, use_case: &str) -> Result<ProductionStatus, Refusal> {
+    desk.ensure(MANAGE)?;
     let use_case = parse_text(use_case, MOST_USE_CASE)
         .map_err(|error| Refusal::field("use_case", error.to_string()))?;
-    let now = tx.now;
-    let before = see(tx, catalogue, organization, now)?;
+    let before = see(&mut desk.view())?;
     ensure(
         before.organization.state == OrganizationState::Active,
         Refusal::Blocked(open::SUSPENDED.to_owned()),
@@ -98,65 +80,46 @@ pub fn request(
         Some(Lock::Approval) => {}
         Some(lock) => {
             return Err(Refusal::Locked(Box::new(
-                lock.unlock(catalogue, Environment::Production),
+                lock.unlock(&desk.settings.catalogue, Environment::Production),
             )));
         }
     }
     let mut after = before.organization.clone();
     after.production_use_case = Some(use_case);
-    after.production_requested_at = Some(now);
+    after.production_requested_at = Some(desk.now());
     // once decided, decided: a request alone opens nothing
     if matches!(
         after.production_access,
         ProductionAccess::Refused | ProductionAccess::Withdrawn
     ) {
-        after.production_decided_at = after.production_decided_at.or(Some(now));
+        after.production_decided_at = after.production_decided_at.or(Some(desk.now()));
     }
     take(
-        tx,
-        caller,
+        desk,
         &before.organization,
         after,
         ProductionStep::Request,
         "",
     )?;
-    see(tx, catalogue, organization, now)
+    see(&mut desk.view())
 }
 
 /// An admin takes the request back.
-pub fn cancel(
-    tx: &mut Tx,
-    catalogue: &Catalogue,
-    organization: OrganizationId,
-    caller: &Caller,
-) -> Result<Standing, Refusal> {
-    rights::ensure_organization(tx, catalogue, organization, caller, MANAGE)?;
-    let before = tx
-        .find_organization(organization)?
-        .ok_or(Refusal::NotFound)?;
-    take(
-        tx,
-        caller,
-        &before,
-        before.clone(),
-        ProductionStep::Cancel,
-        "",
-    )?;
-    let now = tx.now;
-    see(tx, catalogue, organization, now)
+pub fn cancel(desk: &mut Desk) -> Result<ProductionStatus, Refusal> {
+    desk.ensure(MANAGE)?;
+    let before = find(&mut desk.view())?;
+    take(desk, &before, before.clone(), ProductionStep::Cancel, "")?;
+    see(&mut desk.view())
 }
 
 /// The operator approves, refuses or withdraws; the latter two with a reason, which the organization reads.
 pub fn decide(
-    tx: &mut Tx,
-    catalogue: &Catalogue,
-    organization: OrganizationId,
-    caller: &Caller,
+    desk: &mut Desk,
     decision: ProductionStep,
     reason: &str,
-) -> Result<Standing, Refusal> {
-    ensure(caller.operator, Refusal::NotFound)?;
-    rights::ensure_organization(tx, catalogue, organization, caller, DECIDE)?;
+) -> Result<ProductionStatus, Refusal> {
+    ensure(desk.asker.is_operator(), Refusal::NotFound)?;
+    desk.ensure(DECIDE)?;
     let needs_reason = match decision {
         ProductionStep::Approve => false,
         ProductionStep::Refuse | ProductionStep::Withdraw => true,
@@ -175,27 +138,22 @@ pub fn decide(
     } else {
         None
     };
-    let before = tx
-        .find_organization(organization)?
-        .ok_or(Refusal::NotFound)?;
+    let before = find(&mut desk.view())?;
     let mut after = before.clone();
-    after.production_decided_at = Some(tx.now);
+    after.production_decided_at = Some(desk.now());
     after.production_reason.clone_from(&reason);
     take(
-        tx,
-        caller,
+        desk,
         &before,
         after,
         decision,
         reason.as_deref().unwrap_or_default(),
     )?;
-    let now = tx.now;
-    see(tx, catalogue, organization, now)
+    see(&mut desk.view())
 }
 
 fn take(
-    tx: &mut Tx,
-    caller: &Caller,
+    desk: &mut Desk,
     before: &Organization,
     mut after: Organization,
     step: ProductionStep,
@@ -210,7 +168,7 @@ fn take(
     after.production_access = from
         .after(step)
         .ok_or(Refusal::Coded(RefusalCode::WrongState, words))?;
-    match tx.change_production(from, &after) {
+    match desk.tx.change_production(from, &after) {
         Err(Error::NotFound) => {
             return Err(Refusal::Coded(
                 RefusalCode::WrongState,
@@ -226,13 +184,7 @@ fn take(
         ProductionStep::Refuse => Event::ProductionAccessRefused,
         ProductionStep::Withdraw => Event::ProductionAccessWithdrawn,
     };
-    Ok(tx.record(
-        Some(before.id),
-        Some(caller.user),
-        event,
-        before.id.as_str(),
-        detail,
-    )?)
+    Ok(desk.record(event, before.id.as_str(), detail)?)
 }
 
 /// Where a decision leads, from wherever.

@@ -3,8 +3,8 @@
 //! Made once, at the door, for sessions, access tokens, API keys and operator tokens alike. It says who somebody is, never
 //! what they hold: that is asked in the transaction that acts ([`super::rights::of`]).
 
+use super::granted;
 use crate::config::Catalogue;
-use crate::domain::operations::operator_tokens;
 use crate::store::{Error, Snapshot};
 use crate::types::id::{OrganizationId, UserId, WorkspaceId};
 use crate::types::permission::PermissionSet;
@@ -107,7 +107,7 @@ impl Asker {
         if account.is_none_or(|user| !user.operator || user.kind != UserKind::ServiceAccount) {
             return Ok(Self::person(user));
         }
-        let permissions = operator_tokens::held_by(snapshot, catalogue, user, now)?;
+        let permissions = granted::held_by(snapshot, catalogue, user, now)?;
         Ok(Self::operator_token(user, permissions))
     }
 
@@ -124,6 +124,11 @@ impl Asker {
     /// Whether the asker acts for the vendor, across organizations.
     pub fn is_operator(&self) -> bool {
         self.authority != Authority::Member
+    }
+
+    /// Whether a person asks who operates the installation, on the operator's pages.
+    pub(super) fn operates_in_person(&self) -> bool {
+        self.authority == Authority::Operator
     }
 
     /// Whether it is this very user, and not the vendor.

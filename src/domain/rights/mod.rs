@@ -2,6 +2,7 @@
 
 pub mod asker;
 pub mod caller;
+pub mod granted;
 pub mod key_admins;
 pub mod old_rights;
 pub mod rights;

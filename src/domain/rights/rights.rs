@@ -7,19 +7,19 @@
 //! Asked inside the transaction that acts. Invariant: nobody grants more than they hold, so rights are sets that compare.
 
 use crate::config::Catalogue;
-use crate::domain::desk::Desk;
 use crate::domain::words::{Refusal, ensure};
-use crate::store::members::Member;
+use crate::store::members::{Member, Membership};
 use crate::store::{Error, Snapshot};
 use crate::types::id::{OrganizationId, UserId, WorkspaceId};
 use crate::types::permission::PermissionSet;
 use crate::types::right::Right;
-use crate::types::state::{Licence, OrganizationRole, Suspension, UserState};
+use crate::types::state::{Licence, OrganizationRole, UserState};
 use crate::types::time::Timestamp;
 
 use super::asker::{Asker, Extent};
 use super::roles_held::{self, HeldRoles};
 
+/// Whoever lacks a right reads this.
 pub const MISSING: &str = "Your role does not allow this.";
 /// Whoever would grant more than they hold reads this.
 pub const BEYOND: &str = "This would grant more than you hold yourself.";
@@ -41,6 +41,15 @@ impl Rights {
         workspaces: Vec::new(),
         role: OrganizationRole::Member,
     };
+
+    fn new(roles: HeldRoles, bound: PermissionSet, role: OrganizationRole) -> Self {
+        let bounded = |(id, held): (WorkspaceId, PermissionSet)| (id, held & bound);
+        Self {
+            organization: roles.organization & bound,
+            workspaces: roles.workspaces.into_iter().map(bounded).collect(),
+            role,
+        }
+    }
 
     pub fn in_workspace(&self, workspace: WorkspaceId) -> PermissionSet {
         let own = self.workspaces.iter().find(|(id, _)| *id == workspace);
@@ -136,15 +145,49 @@ pub fn of(
     if let Some(granted) = asker.operator_permissions(catalogue) {
         return of_operator(snapshot, asker, organization, granted);
     }
-    let acts = |suspended: &Option<Suspension>| {
-        !matches!(suspended, Some(Suspension::User | Suspension::Member))
-    };
-    let membership = snapshot
-        .find_membership(organization, asker.user, now)?
-        .filter(|membership| acts(&membership.suspended))
+    let held = held(snapshot, catalogue, organization, asker.user, now)?
+        .filter(|held| held.membership.is_acting())
         .ok_or(Refusal::NotFound)?;
-    let held = roles_held::held(snapshot, catalogue, &membership.member)?;
-    Ok(bounded(catalogue, &membership.member, held, asker))
+    Ok(held.bounded(asker.extent(), asker.bound(), catalogue))
+}
+
+/// What a membership gives, before a credential bounds it. Rights and the access of a credential are made of it alike.
+pub struct Held {
+    pub membership: Membership,
+    pub licence: PermissionSet,
+    roles: HeldRoles,
+}
+
+/// None without a membership at `now`. Whether it is suspended, the membership tells.
+pub fn held(
+    snapshot: &mut Snapshot,
+    catalogue: &Catalogue,
+    organization: OrganizationId,
+    user: UserId,
+    now: Timestamp,
+) -> Result<Option<Held>, Error> {
+    let Some(membership) = snapshot.find_membership(organization, user, now)? else {
+        return Ok(None);
+    };
+    let roles = roles_held::held(snapshot, catalogue, &membership.member)?;
+    let licence = licensed(catalogue, &membership.member);
+    Ok(Some(Held {
+        membership,
+        licence,
+        roles,
+    }))
+}
+
+impl Held {
+    /// The roles as far as a credential of this extent reaches.
+    pub fn within(&self, extent: &Extent, catalogue: &Catalogue) -> HeldRoles {
+        self.roles.within(extent, catalogue)
+    }
+
+    fn bounded(&self, extent: &Extent, bound: PermissionSet, catalogue: &Catalogue) -> Rights {
+        let roles = self.within(extent, catalogue);
+        Rights::new(roles, self.licence & bound, self.membership.member.role)
+    }
 }
 
 fn of_operator(
@@ -156,9 +199,7 @@ fn of_operator(
     snapshot
         .find_organization(organization)?
         .ok_or(Refusal::NotFound)?;
-    let account = snapshot.find_user(asker.user)?;
-    let acts = account.is_some_and(|user| user.operator && user.state == UserState::Active);
-    ensure(acts, Refusal::NotFound)?;
+    ensure(operates(snapshot, asker.user)?, Refusal::NotFound)?;
     Ok(Rights {
         organization: granted & asker.bound(),
         workspaces: Vec::new(),
@@ -166,43 +207,22 @@ fn of_operator(
     })
 }
 
+/// Whether the account is the vendor's, and not suspended.
+fn operates(snapshot: &mut Snapshot, user: UserId) -> Result<bool, Error> {
+    let account = snapshot.find_user(user)?;
+    Ok(account.is_some_and(|user| user.operator && user.state == UserState::Active))
+}
+
+/// Refuses everybody but a person who operates the installation: for what belongs to no organization. To others it is not there.
+pub fn ensure_operates(snapshot: &mut Snapshot, asker: &Asker) -> Result<(), Refusal> {
+    let acts = asker.operates_in_person() && operates(snapshot, asker.user)?;
+    ensure(acts, Refusal::NotFound)
+}
+
 fn licensed(catalogue: &Catalogue, member: &Member) -> PermissionSet {
     match member.licence {
         Licence::Full => catalogue.all(),
         Licence::ReadOnly => catalogue.read_only(),
-    }
-}
-
-/// What the roles grant, as far as the licence and the credential let it through.
-fn bounded(catalogue: &Catalogue, member: &Member, held: HeldRoles, asker: &Asker) -> Rights {
-    let bound = licensed(catalogue, member) & asker.bound();
-    let (organization, workspaces) = match asker.extent() {
-        Extent::Whole => (held.organization, held.workspaces),
-        Extent::Workspaces { only, organization } => {
-            // whatever is done to the organization itself, no single workspace gives it
-            let admin = held.organization & !catalogue.organization();
-            let of_workspace = |id: WorkspaceId| {
-                let role = held.workspaces.iter().find(|(other, _)| *other == id);
-                role.map_or(admin, |(_, role)| *role | admin)
-            };
-            let itself = if *organization {
-                held.organization & catalogue.organization()
-            } else {
-                PermissionSet::NONE
-            };
-            (
-                itself,
-                only.iter().map(|id| (*id, of_workspace(*id))).collect(),
-            )
-        }
-    };
-    Rights {
-        organization: organization & bound,
-        workspaces: workspaces
-            .into_iter()
-            .map(|(id, role)| (id, role & bound))
-            .collect(),
-        role: member.role,
     }
 }
 
@@ -216,8 +236,12 @@ pub fn of_user(
     let Some(member) = snapshot.find_member(organization, user)? else {
         return Ok(Rights::NONE);
     };
-    let held = roles_held::held(snapshot, catalogue, &member)?;
-    Ok(bounded(catalogue, &member, held, &Asker::person(user)))
+    let roles = roles_held::held(snapshot, catalogue, &member)?;
+    Ok(Rights::new(
+        roles,
+        licensed(catalogue, &member),
+        member.role,
+    ))
 }
 
 /// What a membership that is not there yet would give.
@@ -227,34 +251,12 @@ pub fn of_grant(
     member: &Member,
     workspaces: &[(WorkspaceId, String)],
 ) -> Result<Rights, Error> {
-    let mut held = roles_held::held(snapshot, catalogue, member)?;
+    let mut roles = roles_held::held(snapshot, catalogue, member)?;
     for (workspace, role) in workspaces {
         let role = roles_held::permissions(snapshot, catalogue, member.organization_id, role)?;
-        held.workspaces
+        roles
+            .workspaces
             .push((*workspace, role & !catalogue.organization()));
     }
-    Ok(bounded(
-        catalogue,
-        member,
-        held,
-        &Asker::person(member.user_id),
-    ))
-}
-
-/// Changes the user's membership by `change`, and refuses it where the user then holds something new that the asker does not
-/// hold there. A refusal rolls the transaction back.
-pub fn ensure_no_more<T>(
-    desk: &mut Desk,
-    user: UserId,
-    change: impl FnOnce(&mut Desk) -> Result<T, Refusal>,
-) -> Result<T, Refusal> {
-    let granting = desk.rights()?;
-    let before = of_user(desk.tx, &desk.settings.catalogue, desk.organization, user)?;
-    let changed = change(desk)?;
-    let after = of_user(desk.tx, &desk.settings.catalogue, desk.organization, user)?;
-    ensure(
-        after.gains_only_what(&before, &granting),
-        Refusal::Forbidden(BEYOND),
-    )?;
-    Ok(changed)
+    Ok(Rights::new(roles, licensed(catalogue, member), member.role))
 }

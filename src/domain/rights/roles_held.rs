@@ -1,5 +1,6 @@
 //! Which permissions the roles of a member grant, and where: as they are now.
 
+use super::asker::Extent;
 use crate::config::{ADMIN_ROLE, AdminRoles, Catalogue};
 use crate::store::members::Member;
 use crate::store::{Error, Snapshot};
@@ -13,6 +14,28 @@ pub struct HeldRoles {
     pub organization: PermissionSet,
     /// Per workspace that the member has a role in, sorted by id.
     pub workspaces: Vec<(WorkspaceId, PermissionSet)>,
+}
+
+impl HeldRoles {
+    /// As far as a credential of this extent reaches: a workspace without a role in it is not reached.
+    pub fn within(&self, extent: &Extent, catalogue: &Catalogue) -> Self {
+        match extent {
+            Extent::Whole => self.clone(),
+            Extent::Workspaces { only, organization } => Self {
+                organization: if *organization {
+                    self.organization & catalogue.organization()
+                } else {
+                    PermissionSet::NONE
+                },
+                workspaces: self
+                    .workspaces
+                    .iter()
+                    .filter(|(id, _)| only.contains(id))
+                    .copied()
+                    .collect(),
+            },
+        }
+    }
 }
 
 /// The permissions of a role by its stored name: one of the configured ones, or the id of the organization's own.

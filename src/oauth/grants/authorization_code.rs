@@ -11,11 +11,13 @@ use crate::domain::clients::clients::Client;
 use crate::domain::clients::consents;
 use crate::domain::ensure;
 use crate::oauth::error::{Code, Error};
-use crate::oauth::{oxide, pkce, resource, token_response};
+use crate::oauth::referee::Stored;
+use crate::oauth::{pkce, referee, resource, token_response};
 use crate::store::authorizations::Authorization;
 use crate::store::{self, Tx, Verdict};
 use crate::types::grant_types::GrantType;
 use crate::types::id::ConsentId;
+use crate::types::redirect_uri::RedirectUri;
 use crate::types::resource::Resources;
 use crate::types::state::AuthorizationState;
 use crate::web::facts::Facts;
@@ -73,12 +75,8 @@ fn redeem(
     let authorization = tx
         .find_authorization_by_code(&request.candidates)?
         .ok_or(Code::InvalidGrant)?;
-    // 9700-21: another client's code reads like an unknown one, and stays good for its owner
-    ensure(
-        authorization.application_id == client.application.id,
-        Code::InvalidGrant,
-    )?;
-    oxide::referee_code(client, &authorization, request.redirect_uri.as_deref())?;
+    let redirect_uri = request.redirect_uri.as_deref();
+    ensure_issued_for(&authorization, client, redirect_uri)?;
     // RFC 6749 §4.1.3: only PKCE lets it be left out (OAuth 2.1 §4.1.3)
     let bound = authorization.code_challenge.is_some() || request.redirect_uri.is_some();
     ensure(
@@ -100,8 +98,16 @@ fn redeem(
         ));
     }
     let now = tx.now;
-    let in_time = authorization.code_expires_at.is_some_and(|end| end > now);
-    ensure(in_time, Code::InvalidGrant.because("The code has expired."))?;
+    let stored = Stored {
+        authorization: &authorization,
+        expires_at: authorization.code_expires_at,
+        now,
+    };
+    let ours = ensure(
+        stored.is_in_time(),
+        Code::InvalidGrant.because("The code has expired."),
+    );
+    referee::authorization_code(client, redirect_uri, &stored, ours)?;
     // 9700-18: bound to the session it was allowed in
     let session = authorization
         .session_id
@@ -141,6 +147,26 @@ fn redeem(
         0,
         minted,
     )?))
+}
+
+/// RFC 6749 §4.1.3: the code was issued to this client, for this redirect URI.
+pub(in crate::oauth) fn ensure_issued_for(
+    authorization: &Authorization,
+    client: &Client,
+    redirect_uri: Option<&str>,
+) -> Result<(), Error> {
+    // 9700-21: another client's code reads like an unknown one, and stays good for its owner
+    ensure(
+        authorization.application_id == client.application.id,
+        Code::InvalidGrant,
+    )?;
+    // OAuth 2.1 §4.1.3: the parameter may be left out; what is there is compared by the byte
+    let stored = authorization.redirect_uri.as_ref().map(RedirectUri::as_str);
+    ensure(
+        redirect_uri.is_none() || redirect_uri == stored,
+        Code::InvalidGrant
+            .because("redirect_uri differs from the one of the authorization request."),
+    )
 }
 
 fn connect(tx: &mut Tx, consent: ConsentId) -> Result<(), Error> {

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use crate::app::App;
-use crate::domain::clients::authorizations::{self, Extent, Issuance, Terms, negotiate_scopes};
+use crate::domain::clients::authorizations::{self, Extent, Issuance, Terms};
 use crate::domain::clients::clients::Client;
 use crate::domain::ensure;
 use crate::oauth::error::{Code, Error};
-use crate::oauth::{oxide, resource, token_response};
+use crate::oauth::{referee, resource, scope, token_response};
 use crate::store::Verdict;
 use crate::web::facts::Facts;
 use crate::web::form::Form;
@@ -28,9 +28,9 @@ pub async fn exchange(
     };
     let authorization = client.own_authorization.clone().ok_or_else(lost)?;
     let allowed = &client.application.scopes;
-    let scopes = oxide::referee_client_credentials(&client, form.one("scope")?, |asked| {
-        negotiate_scopes(&app.catalogue, allowed, asked)
-    })?;
+    let asked = form.one("scope")?;
+    let ours = scope::negotiate(&app.catalogue, allowed, asked);
+    let scopes = referee::client_credentials(&client, asked, ours)?;
     let resources = resource::asked(form)?;
     resource::ensure_known(app, &resources, client.application.environment).await?;
     let (extent, terms) = (

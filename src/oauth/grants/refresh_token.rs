@@ -11,7 +11,8 @@ use crate::domain::clients::clients::Client;
 use crate::domain::clients::refresh::{self, Standing};
 use crate::domain::ensure;
 use crate::oauth::error::{Code, Error};
-use crate::oauth::{oxide, resource, token_response};
+use crate::oauth::referee::Stored;
+use crate::oauth::{referee, resource, scope, token_response};
 use crate::store::authorizations::Authorization;
 use crate::store::{self, Tx, Verdict};
 use crate::types::resource::Resources;
@@ -101,13 +102,21 @@ fn exchange_once(
         .as_ref()
         .filter(|_| standing == Standing::Lost)
         .unwrap_or(&refresh_token);
-    let in_time = lives_as.expires_at > now && authorization.expires_at.is_none_or(|end| end > now);
-    ensure(
-        in_time,
+    // no token outlives its family
+    let family_end = authorization.expires_at.unwrap_or(lives_as.expires_at);
+    let stored = Stored {
+        authorization: &authorization,
+        expires_at: Some(lives_as.expires_at.min(family_end)),
+        now,
+    };
+    let asked = request.scope.as_deref();
+    let ours = ensure(
+        stored.is_in_time(),
         Code::InvalidGrant.because("The refresh token has expired."),
-    )?;
+    )
+    .and_then(|()| scope::narrow(&authorization.scopes, asked));
     // what was taken away from the application is not issued any more
-    let scopes = oxide::referee_refresh(client, &authorization, request.scope.as_deref())?
+    let scopes = referee::refresh_token(client, asked, &stored, ours)?
         .intersection(&client.application.scopes);
     ensure(
         !scopes.is_empty() || authorization.scopes.is_empty(),

@@ -1,5 +1,6 @@
 //! `/v1/invitations` and `/v1/join-requests`.
 
+use countersign::types::refusal_code::RefusalCode;
 use countersign::crypto::digest::Purpose;
 use countersign::domain::Refusal;
 use countersign::domain::people::invitations::{self, By};
@@ -54,7 +55,7 @@ async fn accept(server: &Server, user: UserId, by: By) -> Result<OrganizationId,
 
 fn coded(answer: Result<OrganizationId, Refusal>) -> &'static str {
     match answer {
-        Err(Refusal::Coded(code, _)) => code,
+        Err(Refusal::Coded(code, _)) => code.as_str(),
         Err(Refusal::NotFound) => "not_found",
         other => unreachable!("{other:?}"),
     }
@@ -469,7 +470,7 @@ async fn a_request_to_join_is_approved_or_refused_with_words(db: TestDatabase) {
         .expect("asked");
     assert!(matches!(
         ask(&server, mia, organization, "").await,
-        Err(Refusal::Coded("already_asked", _))
+        Err(Refusal::Coded(RefusalCode::AlreadyAsked, _))
     ));
     let second = ask(&server, cole, organization, "").await.expect("asked");
     let pending = owner.get("/v1/join-requests?state=pending").await.1;

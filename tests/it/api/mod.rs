@@ -12,7 +12,7 @@ mod idempotency;
 mod invitations;
 mod members;
 mod openapi;
-mod operator_tokens;
+pub mod operator_tokens;
 mod own_catalogue;
 mod plans;
 mod provisioning;

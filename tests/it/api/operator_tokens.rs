@@ -21,7 +21,7 @@ both_databases!(
     what_no_token_can_be_is_refused,
 );
 
-async fn make(
+pub async fn make(
     server: &Server,
     permissions: &[&str],
     expires_at: Option<Timestamp>,
@@ -39,7 +39,7 @@ async fn make(
     };
     let catalogue = std::sync::Arc::clone(&server.app.catalogue);
     let made = server
-        .write(move |tx| operator_tokens::create(tx, &catalogue, new))
+        .write(move |tx| operator_tokens::create(tx, &catalogue, &new))
         .await;
     (made, token.expose().to_owned())
 }
@@ -184,7 +184,7 @@ async fn what_no_token_can_be_is_refused(db: TestDatabase) {
             .app
             .store
             .write(NOON, move |tx| {
-                operator_tokens::create(tx, &catalogue, wrong)
+                operator_tokens::create(tx, &catalogue, &wrong)
                     .map(countersign::store::Verdict::Done)
             })
             .await;

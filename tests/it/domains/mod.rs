@@ -7,12 +7,12 @@ mod ownership;
 mod prove;
 mod recheck;
 
-use std::sync::Arc;
-
 use countersign::config::Config;
 use countersign::domain::Refusal;
-use countersign::domain::domains::domains::{self, NewDomain, Shown};
-use countersign::store::{self, Tx, Verdict};
+use countersign::domain::desk::{Desk, View};
+use countersign::domain::domains::domains::{self, DomainView, NewDomain};
+use countersign::domain::rights::asker::Asker;
+use countersign::store;
 use countersign::types::id::{DomainId, OrganizationId, UserId};
 use serde_json::{Value, json};
 
@@ -44,6 +44,12 @@ struct Party {
     admin: UserId,
 }
 
+impl Party {
+    fn asker(self) -> Asker {
+        Asker::person(self.admin)
+    }
+}
+
 async fn acme(server: &Server) -> Party {
     Party {
         organization: server.planted.organization,
@@ -64,58 +70,40 @@ async fn try_add(
     party: Party,
     name: &str,
     include_subdomains: Option<bool>,
-) -> Result<Shown, Refusal> {
-    let (config, new) = (
-        Arc::clone(&server.app.config),
-        NewDomain {
-            name: name.to_owned(),
-            include_subdomains,
-        },
-    );
-    let rule = move |tx: &mut Tx| {
-        let organization = tx
-            .find_organization(party.organization)?
-            .ok_or(Refusal::NotFound)?;
-        domains::add(tx, &config, &organization, party.admin, &new).map(Verdict::Done)
+) -> Result<DomainView, Refusal> {
+    let new = NewDomain {
+        name: name.to_owned(),
+        include_subdomains,
+        verification_token: domains::mint_verification_token(),
     };
-    server
-        .app
-        .store
-        .write_organization(party.organization, server.clock.now(), rule)
-        .await
+    let rule = move |desk: &mut Desk| domains::add(desk, &new);
+    people::at_desk(server, party.organization, party.asker(), rule).await
 }
 
-async fn add(server: &Server, party: Party, name: &str) -> Shown {
+async fn add(server: &Server, party: Party, name: &str) -> DomainView {
     try_add(server, party, name, None).await.expect(name)
 }
 
-async fn get(server: &Server, party: Party, id: DomainId) -> Result<Shown, Refusal> {
-    let config = Arc::clone(&server.app.config);
-    server
-        .app
-        .store
-        .read(move |snapshot| domains::get(snapshot, &config, party.organization, party.admin, id))
-        .await
+async fn get(server: &Server, party: Party, id: DomainId) -> Result<DomainView, Refusal> {
+    let rule = move |view: &mut View| domains::get(view, id);
+    people::at_view(server, party.organization, party.asker(), rule).await
 }
 
-async fn check(server: &Server, party: Party, id: DomainId) -> Result<Shown, Refusal> {
+async fn check(server: &Server, party: Party, id: DomainId) -> Result<DomainView, Refusal> {
     server.clock.step_seconds(10);
+    check_now(server, party, id).await
+}
+
+async fn check_now(server: &Server, party: Party, id: DomainId) -> Result<DomainView, Refusal> {
     server
         .app
-        .check_domain(party.organization, party.admin, id)
+        .check_domain(party.organization, &party.asker(), id)
         .await
 }
 
 async fn remove(server: &Server, party: Party, id: DomainId) -> Result<(), Refusal> {
-    let config = Arc::clone(&server.app.config);
-    let rule = move |tx: &mut Tx| {
-        domains::remove(tx, &config, party.organization, party.admin, id).map(Verdict::Done)
-    };
-    server
-        .app
-        .store
-        .write_organization(party.organization, server.clock.now(), rule)
-        .await
+    let rule = move |desk: &mut Desk| domains::remove(desk, id);
+    people::at_desk(server, party.organization, party.asker(), rule).await
 }
 
 async fn choose_subdomains(
@@ -123,26 +111,22 @@ async fn choose_subdomains(
     party: Party,
     id: DomainId,
     include: Option<bool>,
-) -> Result<Shown, Refusal> {
-    let config = Arc::clone(&server.app.config);
-    let rule = move |tx: &mut Tx| {
-        domains::choose_subdomains(tx, &config, party.organization, party.admin, id, include)
-            .map(Verdict::Done)
-    };
-    server.app.store.write(server.clock.now(), rule).await
+) -> Result<DomainView, Refusal> {
+    let rule = move |desk: &mut Desk| domains::choose_subdomains(desk, id, include);
+    people::at_desk(server, party.organization, party.asker(), rule).await
 }
 
-fn publish(names: &NameServer, domain: &Shown) {
+fn publish(names: &NameServer, domain: &DomainView) {
     let record = domain.record.as_ref().expect("a record");
     names.publish(&record.name, &record.value);
 }
 
-fn unpublish(names: &NameServer, domain: &Shown) {
+fn unpublish(names: &NameServer, domain: &DomainView) {
     names.forget(&domain.record.as_ref().expect("a record").name);
 }
 
 /// A domain that the party has proven.
-async fn proven(server: &Server, names: &NameServer, party: Party, name: &str) -> Shown {
+async fn proven(server: &Server, names: &NameServer, party: Party, name: &str) -> DomainView {
     let domain = add(server, party, name).await;
     publish(names, &domain);
     check(server, party, domain.id)

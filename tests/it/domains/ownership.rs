@@ -3,15 +3,15 @@
 use countersign::domain::Refusal;
 use countersign::domain::domains::domains::find_verified_owner;
 use countersign::domain::people::identities::{self, Settings};
-use countersign::store::{self, Tx, Verdict};
+use countersign::store;
 use countersign::types::email::Mailbox;
 use countersign::types::id::OrganizationId;
 use countersign::types::state::{DomainFinding, DomainState};
 use serde_json::json;
 
 use super::{
-    acme, add, check, choose_subdomains, get, may_send_to, other, proven, publish, remove, send_to,
-    start, start_with, verified_domains,
+    acme, add, check, check_now, choose_subdomains, get, may_send_to, other, proven, publish,
+    remove, send_to, start, start_with, verified_domains,
 };
 use crate::databases::{TestDatabase, both_databases};
 use crate::server::Server;
@@ -74,12 +74,8 @@ async fn of_two_organizations_that_prove_at_once_one_has_it(db: TestDatabase) {
             super::name_server::Reply::Texts(values.to_vec()),
         );
         let (a, b) = tokio::join!(
-            server
-                .app
-                .check_domain(first.organization, first.admin, one.id),
-            server
-                .app
-                .check_domain(second.organization, second.admin, two.id)
+            check_now(&server, first, one.id),
+            check_now(&server, second, two.id)
         );
         let refused = [a, b]
             .into_iter()
@@ -249,11 +245,7 @@ async fn the_last_domain_of_required_single_sign_on_stays(db: TestDatabase) {
         .await
         .expect("it recognizes nobody");
     configure(false).await;
-    let config = std::sync::Arc::clone(&server.app.config);
-    let rule = move |tx: &mut Tx| {
-        countersign::domain::domains::domains::remove(tx, &config, organization, admin, second.id)
-            .map(Verdict::Done)
-    };
-    let removed: Result<(), Refusal> = server.app.store.write(server.clock.now(), rule).await;
-    removed.expect("nobody needs it");
+    remove(&server, party, second.id)
+        .await
+        .expect("nobody needs it");
 }

@@ -1,20 +1,20 @@
 //! Adding a domain and proving it.
 
 use countersign::domain::Refusal;
-use countersign::domain::domains::domains::{self, Shown};
-use countersign::store::Snapshot;
+use countersign::domain::desk::{Desk, View};
+use countersign::domain::domains::domains::{self, DomainView};
 use countersign::types::state::{DomainFinding, DomainState, OrganizationRole};
 use hickory_proto::op::ResponseCode;
 use serde_json::json;
 
 use super::name_server::Reply;
 use super::{
-    Party, acme, add, check, get, may_send_to, other, proven, publish, remove, send_to, start,
-    start_with, try_add, verified_domains,
+    Party, acme, add, check, check_now, get, may_send_to, other, proven, publish, remove, send_to,
+    start, start_with, try_add, verified_domains,
 };
 use crate::databases::{TestDatabase, both_databases};
 use crate::server::Server;
-use crate::tenants;
+use crate::{people, tenants};
 
 both_databases!(
     a_domain_is_shown_with_the_record_to_publish,
@@ -261,20 +261,9 @@ async fn a_domain_added_again_needs_a_new_record(db: TestDatabase) {
 
 async fn a_domain_is_looked_up_at_most_every_ten_seconds(db: TestDatabase) {
     let (server, names) = start(db).await;
-    let Party {
-        organization,
-        admin,
-    } = acme(&server).await;
-    let domain = add(
-        &server,
-        Party {
-            organization,
-            admin,
-        },
-        "brand.example",
-    )
-    .await;
-    let ask = || server.app.check_domain(organization, admin, domain.id);
+    let party = acme(&server).await;
+    let domain = add(&server, party, "brand.example").await;
+    let ask = || check_now(&server, party, domain.id);
     assert!(ask().await.is_ok());
     for seconds in [0, 1, 8] {
         server.clock.step_seconds(seconds);
@@ -299,16 +288,15 @@ async fn a_removal_during_the_look_up_wins(db: TestDatabase) {
     use countersign::store::Tx;
     let (server, _names) = start(db).await;
     let party = acme(&server).await;
-    let Party {
-        organization,
-        admin,
-    } = party;
+    let begin = async |id| {
+        let rule = move |desk: &mut Desk| begin_check(desk, id);
+        people::at_desk(&server, party.organization, party.asker(), rule)
+            .await
+            .expect("begun")
+    };
     let domain = add(&server, party, "brand.example").await;
     let id = domain.id;
-    let whole = std::sync::Arc::clone(&server.app.config);
-    let question = server
-        .write(move |tx| begin_check(tx, &whole, organization, admin, id))
-        .await;
+    let question = begin(id).await;
     remove(&server, party, id).await.expect("removed");
     let again = add(&server, party, "brand.example").await;
     let (config, value) = (
@@ -325,10 +313,7 @@ async fn a_removal_during_the_look_up_wins(db: TestDatabase) {
     );
     // and a look-up that was overtaken by another says nothing any more
     let (config, next) = (server.app.config.domains.clone(), again.id);
-    let whole = std::sync::Arc::clone(&server.app.config);
-    let slow = server
-        .write(move |tx| begin_check(tx, &whole, organization, admin, next))
-        .await;
+    let slow = begin(next).await;
     assert_eq!(
         check(&server, party, next)
             .await
@@ -373,15 +358,14 @@ async fn what_the_operator_vouches_for_has_no_record(db: TestDatabase) {
 }
 
 /// Two of a party's domains, from behind one of them on.
-async fn list(server: &Server, party: Party, after: Option<&Shown>) -> Result<Vec<Shown>, Refusal> {
-    let (config, after) = (
-        std::sync::Arc::clone(&server.app.config),
-        after.map(|shown| (shown.created_at, shown.id)),
-    );
-    let page = move |snapshot: &mut Snapshot| {
-        domains::list(snapshot, &config, party.organization, party.admin, after, 2)
-    };
-    server.app.store.read(page).await
+async fn list(
+    server: &Server,
+    party: Party,
+    after: Option<&DomainView>,
+) -> Result<Vec<DomainView>, Refusal> {
+    let after = after.map(|shown| (shown.created_at, shown.id));
+    let rule = move |view: &mut View| domains::list(view, after, 2);
+    people::at_view(server, party.organization, party.asker(), rule).await
 }
 
 async fn only_admins_see_and_change_domains_and_foreign_ones_are_not_found(db: TestDatabase) {

@@ -1,9 +1,9 @@
 //! `POST /v1/verify` (DESIGN §5): one answer to every authenticated resource server, and the right error to everybody else.
 
 use countersign::crypto::format::mint_key;
-use countersign::domain::decision::sandbox::ObligationKind;
 use countersign::domain::people::accounts;
 use countersign::types::environment::Environment;
+use countersign::types::state::ObligationKind;
 use countersign::types::state::{OrganizationRole, OrganizationState, ProductionAccess, UserState};
 use reqwest::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
 use reqwest::{Response, StatusCode};

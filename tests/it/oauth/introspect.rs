@@ -2,9 +2,10 @@
 
 use countersign::crypto::digest::Purpose;
 use countersign::crypto::format::{TokenKind, mint_token};
-use countersign::domain::decision::resource_servers;
-use countersign::domain::decision::sandbox::ObligationKind;
+use countersign::domain::operations::resource_servers::{self, NewResourceServer};
+use countersign::store::application_secrets::NewSecret;
 use countersign::types::environment::Environment;
+use countersign::types::state::ObligationKind;
 use countersign::types::state::{
     AccessTokenFormat, Licence, OrganizationRole, OrganizationState, ProductionAccess, UserState,
 };
@@ -193,18 +194,17 @@ async fn a_resource_server_of_another_environment_sees_nothing(db: TestDatabase)
         .to_owned();
     let digest = server.app.digester.digest(Purpose::ClientSecret, &secret);
     let create = move |tx: &mut countersign::store::Tx| {
-        let all = [
-            ObligationKind::DocumentName,
-            ObligationKind::Watermark,
-            ObligationKind::Recipients,
-        ];
-        Ok(resource_servers::create(
-            tx,
-            "Production API",
-            Some(Environment::Production),
-            &all,
-            &digest,
-        )?)
+        let new = NewResourceServer {
+            name: "Production API".to_owned(),
+            environment: Some(Environment::Production),
+            obligations: ObligationKind::ALL.to_vec(),
+            default_audience: true,
+            secret: NewSecret {
+                digest: digest.clone(),
+                hint: String::new(),
+            },
+        };
+        Ok(resource_servers::create(tx, &new)?)
     };
     let id = server.write(create).await.id;
     let form = [("token", text(&tokens, "access_token"))];

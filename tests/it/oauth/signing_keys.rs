@@ -98,7 +98,7 @@ async fn rotate_at(
     let (schedule, seen) = (Schedule::of(&config.oauth), seen.to_owned());
     guest
         .write(now, move |tx| {
-            signing_keys::rotate(tx, schedule, fresh, &seen, urgent).map(Verdict::Done)
+            signing_keys::rotate(tx, schedule, &fresh, &seen, urgent).map(Verdict::Done)
         })
         .await
 }
@@ -384,7 +384,7 @@ async fn another_algorithm_starts_with_the_next_key(db: TestDatabase) {
         .app
         .store
         .write(server.clock.now(), move |tx| {
-            signing_keys::rotate(tx, schedule, fresh, &seen, true).map(Verdict::Done)
+            signing_keys::rotate(tx, schedule, &fresh, &seen, true).map(Verdict::Done)
         })
         .await;
     made(rotation.expect("a rotation"));

@@ -1,6 +1,7 @@
 //! Audit events.
 
 use countersign::store::{Error, Verdict};
+use countersign::types::event::Event;
 
 use super::{Acme, EARLIER, LATER, NOW, open, organization, read, write, write_at};
 use crate::databases::{TestDatabase, both_databases};
@@ -14,7 +15,7 @@ async fn the_newest_events_are_listed_up_to_the_limit(db: TestDatabase) {
     let store = open(&db);
     let (acme, other) = (Acme::insert(&store).await, Acme::insert(&store).await);
     let (organization, actor) = (acme.organization, acme.person);
-    for (event, at) in [("second", NOW), ("first", EARLIER), ("third", LATER)] {
+    for (event, at) in [(Event::RoleChanged, NOW), (Event::RoleCreated, EARLIER), (Event::RoleDeleted, LATER)] {
         write_at(&store, at, move |tx| {
             tx.record(Some(organization), Some(actor), event, "key_1", "a detail")
         })
@@ -22,22 +23,22 @@ async fn the_newest_events_are_listed_up_to_the_limit(db: TestDatabase) {
         .expect("recorded");
     }
     write(&store, move |tx| {
-        tx.record(Some(other.organization), None, "other", "", "")
+        tx.record(Some(other.organization), None, Event::RoleCreated, "", "")
     })
     .await
     .expect("another organization's");
-    write(&store, |tx| tx.record(None, None, "installation", "", ""))
+    write(&store, |tx| tx.record(None, None, Event::SigningKeyCreated, "", ""))
         .await
         .expect("nobody's");
     write_at(&store, LATER.plus_seconds(1), move |tx| {
         tx.act_by("key_1");
-        tx.record(Some(organization), Some(actor), "fourth", "", "")
+        tx.record(Some(organization), Some(actor), Event::MemberAdded, "", "")
     })
     .await
     .expect("by a key");
     let events = read(&store, move |c| c.list_audit_events(organization, 9)).await;
     let names: Vec<&str> = events.iter().map(|event| event.event.as_str()).collect();
-    assert_eq!(names, ["fourth", "third", "second", "first"]);
+    assert_eq!(names, ["member.added", "role.deleted", "role.changed", "role.created"]);
     assert!(
         events[0].credential_id.as_deref() == Some("key_1") && events[0].actor_id == Some(actor),
         "the key and its owner"
@@ -65,7 +66,7 @@ async fn an_event_commits_with_its_change_or_not_at_all(db: TestDatabase) {
     let refused: Result<(), Error> = store
         .write(NOW, move |tx| {
             tx.insert_organization(&copy)?;
-            tx.record(Some(id), None, "organization.created", id.as_str(), "")?;
+            tx.record(Some(id), None, Event::OrganizationCreated, id.as_str(), "")?;
             tx.insert_organization(&copy)?;
             Ok(Verdict::Done(()))
         })

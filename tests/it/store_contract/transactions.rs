@@ -2,6 +2,7 @@
 
 use std::sync::mpsc::channel;
 
+use countersign::types::event::Event;
 use countersign::store::{Conn, Database, Error, OpenError, Store, Subject, Verdict, migrate};
 use countersign::types::id::OrganizationId;
 use diesel::connection::SimpleConnection;
@@ -371,7 +372,7 @@ fn postgres_lists_the_newest_first_under_every_collation() {
         let instants: Vec<_> = (0..62).map(|step| NOW.plus_seconds(step * 7)).collect();
         for at in instants.clone() {
             super::write_at(&store, at, move |tx| {
-                tx.record(Some(organization), None, "event", "", "")
+                tx.record(Some(organization), None, Event::RoleCreated, "", "")
             })
             .await
             .expect("recorded");
@@ -411,12 +412,12 @@ async fn a_guest_changes_only_what_nobody_remembers(db: TestDatabase) {
         "it was rolled back"
     );
     write(&guest, |tx| {
-        tx.record(None, None, "a guest was here", "", "")
+        tx.record(None, None, Event::RoleCreated, "", "")
     })
     .await
     .expect("an audit event");
     // the server goes on meanwhile, and the guest's end leaves its lock alone
-    write(&serving, |tx| tx.record(None, None, "served", "", ""))
+    write(&serving, |tx| tx.record(None, None, Event::RoleCreated, "", ""))
         .await
         .expect("served");
     drop(guest);
