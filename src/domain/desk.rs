@@ -1,4 +1,6 @@
 //! What a use case gets: the transaction, the settings, and who asks about which organization.
+//!
+//! A use case of the vendor's that is about no organization, or finds one itself, gets a [`VendorDesk`].
 
 use super::rights::asker::Asker;
 use super::rights::rights::{self, BEYOND, MISSING, Places, Rights};
@@ -47,6 +49,11 @@ impl<'c> Desk<'_, 'c> {
         self.view().rights()
     }
 
+    /// What the asker holds themselves, whatever their credential lets through: nobody grants more.
+    pub fn own_rights(&mut self) -> Result<Rights, Refusal> {
+        self.view().own_rights()
+    }
+
     /// Refuses an asker without the right in the organization itself.
     pub fn ensure(&mut self, needed: Right) -> Result<(), Refusal> {
         self.view().ensure(needed)
@@ -85,6 +92,17 @@ impl View<'_, '_> {
         )
     }
 
+    /// What the asker holds themselves, whatever their credential lets through: nobody grants more.
+    pub fn own_rights(&mut self) -> Result<Rights, Refusal> {
+        rights::of(
+            self.snapshot,
+            &self.settings.catalogue,
+            &self.asker.themselves(),
+            self.organization,
+            self.now,
+        )
+    }
+
     /// Refuses an asker without the right in the organization itself.
     pub fn ensure(&mut self, needed: Right) -> Result<(), Refusal> {
         let held = self.rights()?.organization;
@@ -102,7 +120,7 @@ impl View<'_, '_> {
     /// Refuses a grant of more than the asker holds.
     pub fn ensure_holds(&mut self, granted: &Rights) -> Result<(), Refusal> {
         ensure(
-            granted.is_within(&self.rights()?),
+            granted.is_within(&self.own_rights()?),
             Refusal::Forbidden(BEYOND),
         )
     }
@@ -117,5 +135,49 @@ impl View<'_, '_> {
         let places = self.places_of(right)?;
         ensure(!places.is_nowhere(), Refusal::Forbidden(MISSING))?;
         Ok(places)
+    }
+}
+
+/// For a change by the vendor.
+pub struct VendorDesk<'d, 'c> {
+    pub tx: &'d mut Tx<'c>,
+    pub settings: &'d Settings,
+    pub asker: &'d Asker,
+}
+
+/// For a question by the vendor.
+pub struct VendorView<'d, 'c> {
+    pub snapshot: &'d mut Snapshot<'c>,
+    pub settings: &'d Settings,
+    pub asker: &'d Asker,
+}
+
+impl<'c> VendorDesk<'_, 'c> {
+    /// The same about one organization.
+    pub fn at(&mut self, organization: OrganizationId) -> Desk<'_, 'c> {
+        Desk {
+            tx: self.tx,
+            settings: self.settings,
+            organization,
+            asker: self.asker,
+        }
+    }
+
+    /// Refuses whoever does not hold the right for the vendor.
+    pub fn ensure(&mut self, needed: Right) -> Result<(), Refusal> {
+        rights::ensure_vendor(self.tx, &self.settings.catalogue, self.asker, needed)
+    }
+
+    /// Records what the asker did to `subject`, which belongs to no organization.
+    pub fn record(&mut self, event: Event, subject: &str, detail: &str) -> Result<(), Error> {
+        self.tx
+            .record(None, Some(self.asker.user), event, subject, detail)
+    }
+}
+
+impl VendorView<'_, '_> {
+    /// Refuses whoever does not hold the right for the vendor.
+    pub fn ensure(&mut self, needed: Right) -> Result<(), Refusal> {
+        rights::ensure_vendor(self.snapshot, &self.settings.catalogue, self.asker, needed)
     }
 }

@@ -71,6 +71,11 @@ pub struct Membership {
 }
 
 impl Membership {
+    /// Whether neither the person nor their membership is suspended. What a suspended organization may still do, each rule says.
+    pub fn acts(&self) -> bool {
+        self.user.state == UserState::Active && self.member.state == MemberState::Active
+    }
+
     fn new((member, user, organization): (Member, User, Organization)) -> Self {
         let suspended = if organization.state == OrganizationState::Suspended {
             Some(Suspension::Organization)

@@ -111,6 +111,16 @@ impl Asker {
         Ok(Self::operator_token(user, permissions))
     }
 
+    /// The same, as if by no credential at all. What somebody may grant is measured by what they hold themselves: a token that
+    /// manages members has no scope for what the roles of those members allow.
+    pub fn themselves(&self) -> Self {
+        Self {
+            bound: PermissionSet::ALL,
+            extent: Extent::Whole,
+            ..self.clone()
+        }
+    }
+
     /// Whether the asker acts for the vendor, across organizations.
     pub fn is_operator(&self) -> bool {
         self.authority != Authority::Member

@@ -9,18 +9,19 @@
 use crate::config::Catalogue;
 use crate::domain::desk::Desk;
 use crate::domain::words::{Refusal, ensure};
-use crate::store::members::Member;
+use crate::store::members::{Member, Membership};
 use crate::store::{Error, Snapshot};
 use crate::types::id::{OrganizationId, UserId, WorkspaceId};
 use crate::types::permission::PermissionSet;
 use crate::types::right::Right;
-use crate::types::state::{Licence, OrganizationRole, Suspension, UserState};
+use crate::types::state::{Licence, OrganizationRole, UserState};
 use crate::types::time::Timestamp;
 
 use super::asker::{Asker, Extent};
 use super::roles_held::{self, HeldRoles};
 
 pub const MISSING: &str = "Your role does not allow this.";
+const VENDOR_ONLY: &str = "Only an operator token that was made for it does this.";
 /// Whoever would grant more than they hold reads this.
 pub const BEYOND: &str = "This would grant more than you hold yourself.";
 
@@ -31,6 +32,8 @@ pub struct Rights {
     pub organization: PermissionSet,
     /// In single workspaces.
     workspaces: Vec<(WorkspaceId, PermissionSet)>,
+    /// Whether the asker reaches every workspace: an operator has no roles.
+    everywhere: bool,
     /// How far up the asker reaches: an operator as far as an owner.
     pub role: OrganizationRole,
 }
@@ -39,6 +42,7 @@ impl Rights {
     const NONE: Self = Self {
         organization: PermissionSet::NONE,
         workspaces: Vec::new(),
+        everywhere: false,
         role: OrganizationRole::Member,
     };
 
@@ -56,13 +60,13 @@ impl Rights {
 
     /// Whether the asker has a role in the workspace, whatever it grants.
     pub fn reaches(&self, workspace: WorkspaceId) -> bool {
-        self.workspaces.iter().any(|(id, _)| *id == workspace)
+        self.everywhere || self.workspaces.iter().any(|(id, _)| *id == workspace)
     }
 
-    /// The workspaces in which the asker holds something; none: all of them.
-    pub fn workspaces(&self) -> Option<Vec<WorkspaceId>> {
+    /// The workspaces that the asker reaches; none: all of them.
+    pub fn reached(&self) -> Option<Vec<WorkspaceId>> {
         let single = || self.workspaces.iter().map(|(id, _)| *id).collect();
-        self.organization.is_empty().then(single)
+        (!self.everywhere).then(single)
     }
 
     /// Where the right is held.
@@ -136,12 +140,9 @@ pub fn of(
     if let Some(granted) = asker.operator_permissions(catalogue) {
         return of_operator(snapshot, asker, organization, granted);
     }
-    let acts = |suspended: &Option<Suspension>| {
-        !matches!(suspended, Some(Suspension::User | Suspension::Member))
-    };
     let membership = snapshot
         .find_membership(organization, asker.user, now)?
-        .filter(|membership| acts(&membership.suspended))
+        .filter(Membership::acts)
         .ok_or(Refusal::NotFound)?;
     let held = roles_held::held(snapshot, catalogue, &membership.member)?;
     Ok(bounded(catalogue, &membership.member, held, asker))
@@ -156,14 +157,35 @@ fn of_operator(
     snapshot
         .find_organization(organization)?
         .ok_or(Refusal::NotFound)?;
-    let account = snapshot.find_user(asker.user)?;
-    let acts = account.is_some_and(|user| user.operator && user.state == UserState::Active);
-    ensure(acts, Refusal::NotFound)?;
+    ensure(operates(snapshot, asker)?, Refusal::NotFound)?;
     Ok(Rights {
         organization: granted & asker.bound(),
         workspaces: Vec::new(),
+        everywhere: true,
         role: OrganizationRole::Owner,
     })
+}
+
+fn operates(snapshot: &mut Snapshot, asker: &Asker) -> Result<bool, Error> {
+    let account = snapshot.find_user(asker.user)?;
+    Ok(account.is_some_and(|user| user.operator && user.state == UserState::Active))
+}
+
+/// Refuses whoever does not hold the right for the vendor: what is asked is about no organization, or about all of them.
+pub fn ensure_vendor(
+    snapshot: &mut Snapshot,
+    catalogue: &Catalogue,
+    asker: &Asker,
+    needed: Right,
+) -> Result<(), Refusal> {
+    let granted = match asker.operator_permissions(catalogue) {
+        Some(granted) if operates(snapshot, asker)? => granted & asker.bound(),
+        _ => PermissionSet::NONE,
+    };
+    ensure(
+        catalogue.right(needed).is_held_in(granted),
+        Refusal::Forbidden(VENDOR_ONLY),
+    )
 }
 
 fn licensed(catalogue: &Catalogue, member: &Member) -> PermissionSet {
@@ -202,6 +224,7 @@ fn bounded(catalogue: &Catalogue, member: &Member, held: HeldRoles, asker: &Aske
             .into_iter()
             .map(|(id, role)| (id, role & bound))
             .collect(),
+        everywhere: false,
         role: member.role,
     }
 }
@@ -248,7 +271,7 @@ pub fn ensure_no_more<T>(
     user: UserId,
     change: impl FnOnce(&mut Desk) -> Result<T, Refusal>,
 ) -> Result<T, Refusal> {
-    let granting = desk.rights()?;
+    let granting = desk.own_rights()?;
     let before = of_user(desk.tx, &desk.settings.catalogue, desk.organization, user)?;
     let changed = change(desk)?;
     let after = of_user(desk.tx, &desk.settings.catalogue, desk.organization, user)?;
