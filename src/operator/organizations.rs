@@ -11,11 +11,14 @@ use crate::app::App;
 use crate::config::{Catalogue, DevCentre};
 use crate::domain::Refusal;
 use crate::domain::clients::approval;
-use crate::domain::people::organizations::{self, Wanted};
+use crate::domain::desk::Desk;
+use crate::domain::people::organizations::{self, SubscriptionChange};
 use crate::domain::plans::dev_centre;
 use crate::domain::plans::plans;
 use crate::domain::plans::production;
+use crate::domain::rights::asker::Asker;
 use crate::domain::rights::caller::Caller;
+use crate::domain::settings::Settings;
 use crate::store::organizations::{Organization, OrganizationFilter};
 use crate::store::{Snapshot, Tx, Verdict};
 use crate::types::id::{OrganizationId, UserId};
@@ -105,11 +108,10 @@ pub async fn decide(
     let (operator, form) = shell::submitted(&app, &visitor, &request, payload).await?;
     form.refuse_repeated(&["decision", "reason", "plan"])?;
     let id: OrganizationId = parse_id(&path)?;
-    let (decision, person, catalogue) =
-        (Decision::read(&form)?, operator.id, app.catalogue.clone());
+    let (decision, person, settings) = (Decision::read(&form)?, operator.id, app.settings.clone());
     let write = move |tx: &mut Tx| {
         decision
-            .carry_out(tx, &catalogue, person, id)
+            .carry_out(tx, &settings, person, id)
             .map(Verdict::Done)
     };
     match app.store.write_organization(id, facts.now, write).await {
@@ -154,9 +156,9 @@ impl Decision {
     }
 
     fn carry_out(
-        self,
+        &self,
         tx: &mut Tx,
-        catalogue: &Catalogue,
+        settings: &Settings,
         person: UserId,
         id: OrganizationId,
     ) -> Result<(), Refusal> {
@@ -165,19 +167,25 @@ impl Decision {
             user: person,
             operator: true,
         };
+        let asker = Asker::operator(person);
+        let mut desk = Desk {
+            tx,
+            settings,
+            organization: id,
+            asker: &asker,
+        };
         match self {
             Self::Production(step, reason) => {
-                production::decide(tx, catalogue, id, &caller, step, &reason).map(|_| ())
+                let catalogue = &settings.catalogue;
+                production::decide(desk.tx, catalogue, id, &caller, *step, reason).map(|_| ())
             }
-            Self::State(state) => {
-                organizations::set_state(tx, catalogue, id, &caller, state).map(|_| ())
-            }
+            Self::State(state) => organizations::set_state(&mut desk, *state).map(|_| ()),
             Self::Subscribe(plan) => {
-                let wanted = Wanted {
-                    plan: Some(plan),
-                    ..Wanted::default()
+                let wanted = SubscriptionChange {
+                    plan: Some(plan.clone()),
+                    ..SubscriptionChange::default()
                 };
-                organizations::subscribe(tx, catalogue, id, &caller, &wanted).map(|_| ())
+                organizations::subscribe(&mut desk, &wanted).map(|_| ())
             }
         }
     }

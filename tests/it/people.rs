@@ -1,9 +1,15 @@
 //! People beside the planted admin, and a second organization. Everybody signs in with the admin's password.
 
+use std::sync::Arc;
+
+use countersign::domain::Refusal;
+use countersign::domain::desk::Desk;
 use countersign::domain::lifecycle::quickstart::ADMIN;
 use countersign::domain::people::accounts::{self, NewPerson};
+use countersign::domain::rights::asker::Asker;
 use countersign::store;
 use countersign::store::users::User;
+use countersign::store::{Tx, Verdict};
 use countersign::types::email::Mailbox;
 use countersign::types::id::{OrganizationId, UserId, WorkspaceId};
 use countersign::types::state::{OrganizationRole, ProductionAccess};
@@ -37,7 +43,7 @@ pub async fn person(server: &Server, email: &str) -> UserId {
         operator: false,
     };
     server
-        .write(move |tx| accounts::create_person(tx, new))
+        .write(move |tx| accounts::create_person(tx, &new))
         .await
         .id
 }
@@ -81,4 +87,28 @@ pub async fn browser<'s>(server: &'s Server, email: &str) -> Browser<'s> {
     let response = browser.sign_in(email, &server.secrets.password).await;
     assert_eq!(response.status(), 303, "{email} signs in");
     browser
+}
+
+/// What a rule answers the person, behind the organization's lock.
+pub async fn at_desk<T: Send + 'static>(
+    server: &Server,
+    organization: OrganizationId,
+    person: UserId,
+    mut rule: impl FnMut(&mut Desk<'_, '_>) -> Result<T, Refusal> + Send + 'static,
+) -> Result<T, Refusal> {
+    let settings = Arc::clone(&server.app.settings);
+    let write = move |tx: &mut Tx| {
+        let mut desk = Desk {
+            tx,
+            settings: &settings,
+            organization,
+            asker: &Asker::person(person),
+        };
+        rule(&mut desk).map(Verdict::Done)
+    };
+    server
+        .app
+        .store
+        .write_organization(organization, server.clock.now(), write)
+        .await
 }
