@@ -35,8 +35,8 @@ use crate::types::id::{ApplicationId, OrganizationId};
 use crate::types::state::SigningAlgorithm;
 
 pub use access::{
-    ADMIN_ROLE, Access, AccessKind, AdminRoles, Catalogue, CatalogueError, PermissionEntry, Risk, RoleEntry,
-    ScopeEntry,
+    ADMIN_ROLE, Access, AccessKind, AdminRoles, Catalogue, CatalogueError, PermissionEntry, Risk,
+    RoleEntry, ScopeEntry,
 };
 pub use database::Database;
 pub use domains::Domains;

@@ -223,7 +223,7 @@ async fn a_removed_owners_keys_stop_and_coming_back_does_not_revive_them(db: Tes
     );
     server
         .write(move |tx| {
-            Ok(countersign::domain::lifecycle::departures::end(
+            Ok(countersign::domain::people::endings::end(
                 tx,
                 organization,
                 user,

@@ -2,7 +2,7 @@
 
 use crate::config::{ADMIN_ROLE, Config};
 use crate::domain::clients::settings::{self, Settings};
-use crate::domain::lifecycle::departures;
+use crate::domain::people::endings;
 use crate::domain::plans::open;
 use crate::domain::rights::caller::Caller;
 use crate::domain::{Refusal, ensure};
@@ -337,7 +337,7 @@ pub fn delete(
         match tx.delete_application(organization, id) {
             Ok(()) => {
                 if let Some(account) = application.service_account_id {
-                    departures::end_service_account(tx, organization, account, caller.user)?;
+                    endings::end_service_account(tx, organization, account, caller.user)?;
                 }
                 tx.record(
                     Some(organization),

@@ -5,8 +5,9 @@
 use countersign::app::Lookup;
 use countersign::config::{Config, PermissionEntry};
 use countersign::domain::Refusal;
-use countersign::domain::lifecycle::departures;
+use countersign::domain::desk::Desk;
 use countersign::domain::people::accounts;
+use countersign::domain::people::endings;
 use countersign::domain::rights::asker::Asker;
 use countersign::domain::rights::rights::{self, Rights};
 use countersign::store::members::Member;
@@ -141,7 +142,7 @@ impl<'s> Walk<'s> {
                     .clock
                     .step_seconds(self.random.random_range(-5..5));
                 if self
-                    .attempt(move |tx| Ok(departures::end(tx, organization, user, None, "a test")?))
+                    .attempt(move |tx| Ok(endings::end(tx, organization, user, None, "a test")?))
                     .await
                 {
                     self.credentials
@@ -203,7 +204,7 @@ impl<'s> Walk<'s> {
                 "a workspace is joined"
             }
             5 => {
-                let catalogue = std::sync::Arc::clone(&self.server.app.catalogue);
+                let settings = std::sync::Arc::clone(&self.server.app.settings);
                 let is_admin = self
                     .server
                     .app
@@ -214,7 +215,13 @@ impl<'s> Walk<'s> {
                     member.is_some_and(|member: Member| member.role.is_admin())
                 });
                 let leave = move |tx: &mut Tx<'_>| {
-                    departures::leave_workspace(tx, &catalogue, organization, workspace, user, user)
+                    let mut desk = Desk {
+                        tx,
+                        settings: &settings,
+                        organization,
+                        asker: &Asker::person(user),
+                    };
+                    endings::leave_workspace(&mut desk, workspace, user)
                 };
                 if self.attempt(leave).await && !is_admin {
                     self.credentials

@@ -15,7 +15,11 @@ async fn the_newest_events_are_listed_up_to_the_limit(db: TestDatabase) {
     let store = open(&db);
     let (acme, other) = (Acme::insert(&store).await, Acme::insert(&store).await);
     let (organization, actor) = (acme.organization, acme.person);
-    for (event, at) in [(Event::RoleChanged, NOW), (Event::RoleCreated, EARLIER), (Event::RoleDeleted, LATER)] {
+    for (event, at) in [
+        (Event::RoleChanged, NOW),
+        (Event::RoleCreated, EARLIER),
+        (Event::RoleDeleted, LATER),
+    ] {
         write_at(&store, at, move |tx| {
             tx.record(Some(organization), Some(actor), event, "key_1", "a detail")
         })
@@ -27,9 +31,11 @@ async fn the_newest_events_are_listed_up_to_the_limit(db: TestDatabase) {
     })
     .await
     .expect("another organization's");
-    write(&store, |tx| tx.record(None, None, Event::SigningKeyCreated, "", ""))
-        .await
-        .expect("nobody's");
+    write(&store, |tx| {
+        tx.record(None, None, Event::SigningKeyCreated, "", "")
+    })
+    .await
+    .expect("nobody's");
     write_at(&store, LATER.plus_seconds(1), move |tx| {
         tx.act_by("key_1");
         tx.record(Some(organization), Some(actor), Event::MemberAdded, "", "")
@@ -38,7 +44,15 @@ async fn the_newest_events_are_listed_up_to_the_limit(db: TestDatabase) {
     .expect("by a key");
     let events = read(&store, move |c| c.list_audit_events(organization, 9)).await;
     let names: Vec<&str> = events.iter().map(|event| event.event.as_str()).collect();
-    assert_eq!(names, ["member.added", "role.deleted", "role.changed", "role.created"]);
+    assert_eq!(
+        names,
+        [
+            "member.added",
+            "role.deleted",
+            "role.changed",
+            "role.created"
+        ]
+    );
     assert!(
         events[0].credential_id.as_deref() == Some("key_1") && events[0].actor_id == Some(actor),
         "the key and its owner"
