@@ -98,14 +98,14 @@ pub async fn unlink(
     if app.config.identity.issuer.is_empty() {
         return Err(PageError::BadRequest(NO_PROVIDER.to_owned()));
     }
-    let (config, session, user) = (
-        Arc::clone(&app.config),
+    let (settings, session, user) = (
+        Arc::clone(&app.settings),
         person.session.clone(),
         person.user.clone(),
     );
     app.store
         .write(facts.now, move |tx| {
-            identities::unlink(tx, &config.identity, &session, &user).map(Verdict::Done)
+            identities::unlink(tx, &settings.identity, &session, &user).map(Verdict::Done)
         })
         .await?;
     Ok(html::see_other(PATH))

@@ -1,8 +1,6 @@
 //! An invitation's link: what it offers, an account for who has none, and the answer. The token is the path's; whoever is
 //! signed in with another address reads so.
 
-use std::sync::Arc;
-
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 
@@ -10,14 +8,15 @@ use super::people_pages::{InvitationPage, OfferView, Visitors};
 use super::{sign_in, with_cookies};
 use crate::app::App;
 use crate::crypto::digest::{Digest, Purpose};
+use crate::domain::desk::Desk;
 use crate::domain::people::accounts::{MOST_PASSWORD, check_password};
 use crate::domain::people::invitations::{self, By, Offer};
 use crate::domain::{Refusal, ensure};
 use crate::store::{Snapshot, Tx, Verdict};
-use crate::types::id::OrganizationId;
 use crate::types::refusal_code::RefusalCode;
 use crate::types::state::{Licence, OrganizationRole};
 use crate::types::time::Timestamp;
+use crate::web::desk;
 use crate::web::facts::Facts;
 use crate::web::form::Form;
 use crate::web::html::{self, PageError};
@@ -202,7 +201,8 @@ async fn sign_up(
         .map_err(busy)?;
     let name = name.to_owned();
     let create = move |tx: &mut Tx| {
-        invitations::create_account(tx, &candidates, name, hash).map(|user| Verdict::Done(user.id))
+        invitations::create_account(tx, &candidates, &name, &hash)
+            .map(|user| Verdict::Done(user.id))
     };
     let made: Result<_, Refusal> = app.store.write(facts.now, create).await;
     Ok(made?)
@@ -222,7 +222,7 @@ pub async fn accept(
     visitor.require()?;
     let offer = find(&app, &facts, &path).await?;
     match accept_by(&app, &visitor, &facts, By::Link(candidates(&app, &path)?)).await {
-        Ok(_) => Ok(html::see_other(ORGANIZATIONS)),
+        Ok(()) => Ok(html::see_other(ORGANIZATIONS)),
         Err(refusal) => page(&app, &visitor, &path, offer, "", field_errors(refusal)?),
     }
 }
@@ -233,7 +233,7 @@ pub(super) async fn accept_by(
     visitor: &Visitor,
     facts: &Facts,
     by: By,
-) -> Result<OrganizationId, Refusal> {
+) -> Result<(), Refusal> {
     let Some(person) = visitor.signed_in() else {
         return Err(Refusal::NotFound);
     };
@@ -249,9 +249,8 @@ pub(super) async fn accept_by(
         confined.is_none_or(|only| only == organization),
         Refusal::Coded(RefusalCode::Confined, CONFINED.to_owned()),
     )?;
-    let catalogue = Arc::clone(&app.catalogue);
-    let rule = move |tx: &mut Tx| invitations::accept(tx, &catalogue, user, &by).map(Verdict::Done);
-    app.store.write_organization(organization, now, rule).await
+    let accept = move |desk: &mut Desk| invitations::accept(desk, &by);
+    desk::change(app, visitor, organization, accept).await
 }
 
 pub(super) const CONFINED: &str = "You signed in with an organization's login, which opens that organization only. Sign in as usual for others.";

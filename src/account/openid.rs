@@ -3,6 +3,8 @@
 //! Invariants: what comes back counts in the browser that left only, once, and for a few minutes; it is judged by the provider
 //! that the browser left for, whatever it says (mix-up, RFC 9700 §4.4); a link is made for the session that asked for it.
 
+use std::sync::Arc;
+
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
@@ -315,15 +317,10 @@ async fn recognize(
     realm: &Realm,
     proven: &Proven,
 ) -> Result<User, Denial> {
-    let (shared, proven, create) = (
-        realm.clone(),
-        proven.clone(),
-        app.config.identity.create_users,
-    );
-    let catalogue = std::sync::Arc::clone(&app.catalogue);
-    let rule = move |tx: &mut Tx| {
-        identities::sign_in(tx, &catalogue, &shared, &proven, create).map(Verdict::Done)
-    };
+    let (shared, proven) = (realm.clone(), proven.clone());
+    let settings = Arc::clone(&app.settings);
+    let rule =
+        move |tx: &mut Tx| identities::sign_in(tx, &settings, &shared, &proven).map(Verdict::Done);
     match realm.confines_to() {
         Some(organization) => {
             app.store

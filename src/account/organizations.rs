@@ -1,22 +1,25 @@
 //! A person's organizations: those they are in and may leave, those that invite them, those they may ask, and a new one (A5).
 
+use std::sync::Arc;
+
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::invitations::{CONFINED, ORGANIZATIONS, accept_by, role_name};
 use super::people_pages::{LeavePage, OfferView, OrganizationRow, OrganizationsPage};
 use crate::app::App;
+use crate::domain::desk::{Desk, View};
 use crate::domain::lifecycle::departures;
 use crate::domain::people::founding;
 use crate::domain::people::invitations::{self, By, Offer};
 use crate::domain::people::join_requests;
-use crate::domain::rights::caller::Caller;
 use crate::domain::{Refusal, ensure};
 use crate::store::members::Member;
 use crate::store::users::User;
 use crate::store::{Snapshot, Tx, Verdict};
 use crate::types::id::{JoinRequestId, OrganizationId};
 use crate::types::time::Timestamp;
+use crate::web::desk;
 use crate::web::facts::Facts;
 use crate::web::form::Form;
 use crate::web::html::{self, PageError};
@@ -184,12 +187,9 @@ pub async fn create(
 ) -> Result<HttpResponse, PageError> {
     let (form, user) = form_of_free(&app, &visitor, &request, payload).await?;
     form.refuse_repeated(&["name"])?;
-    let (config, wanted) = (
-        std::sync::Arc::clone(&app.config),
-        form.field("name").to_owned(),
-    );
+    let (settings, wanted) = (Arc::clone(&app.settings), form.field("name").to_owned());
     let found = move |tx: &mut Tx| {
-        founding::found(tx, &config.accounts, user.id, &wanted).map(|_| Verdict::Done(()))
+        founding::found(tx, &settings, user.id, &wanted).map(|_| Verdict::Done(()))
     };
     let answer = app.store.write(facts.now, found).await;
     done(&app, &visitor, &facts, form.field("name"), answer).await
@@ -203,19 +203,14 @@ pub async fn ask(
     request: HttpRequest,
     payload: web::Payload,
 ) -> Result<HttpResponse, PageError> {
-    let (form, user) = form_of_free(&app, &visitor, &request, payload).await?;
+    let (form, _) = form_of_free(&app, &visitor, &request, payload).await?;
     form.refuse_repeated(&["message"])?;
     let (organization, message): (OrganizationId, _) = (
         id_in(&form, "organization")?,
         form.field("message").to_owned(),
     );
-    let rule = move |tx: &mut Tx| {
-        join_requests::ask(tx, user.id, organization, &message).map(|_| Verdict::Done(()))
-    };
-    let answer = app
-        .store
-        .write_organization(organization, facts.now, rule)
-        .await;
+    let ask = move |desk: &mut Desk| join_requests::ask(desk, &message).map(drop);
+    let answer = desk::change(&app, &visitor, organization, ask).await;
     done(&app, &visitor, &facts, "", answer).await
 }
 
@@ -248,7 +243,7 @@ pub async fn accept(
 ) -> Result<HttpResponse, PageError> {
     let (form, _) = form_of_free(&app, &visitor, &request, payload).await?;
     let by = By::Id(id_in(&form, "invitation")?);
-    let answer = accept_by(&app, &visitor, &facts, by).await.map(drop);
+    let answer = accept_by(&app, &visitor, &facts, by).await;
     done(&app, &visitor, &facts, "", answer).await
 }
 
@@ -291,18 +286,12 @@ async fn leave_page(
         person.session.confined_to.is_none(),
         PageError::Forbidden(CONFINED.to_owned()),
     )?;
-    let (caller, catalogue) = (
-        Caller::person(person.user.id),
-        std::sync::Arc::clone(&app.catalogue),
-    );
-    let found = app.store.read(move |snapshot| {
-        let organization = snapshot.find_organization(id)?.ok_or(Refusal::NotFound)?;
-        Ok::<_, Refusal>((
-            organization.name,
-            departures::preview(snapshot, &catalogue, id, &caller, caller.user)?,
-        ))
-    });
-    let (name, departure) = found.await?;
+    let question = move |view: &mut View| {
+        let organization = view.snapshot.find_organization(id)?;
+        let name = organization.ok_or(Refusal::NotFound)?.name;
+        Ok((name, departures::preview_own(view)?))
+    };
+    let (name, departure) = desk::ask(app, visitor, id, question).await?;
     let status = if errors.is_empty() {
         StatusCode::OK
     } else {
@@ -322,20 +311,13 @@ async fn leave_page(
 pub async fn leave(
     app: web::Data<App>,
     visitor: Visitor,
-    facts: Facts,
     request: HttpRequest,
     path: web::Path<String>,
     payload: web::Payload,
 ) -> Result<HttpResponse, PageError> {
-    let (_, user) = form_of_free(&app, &visitor, &request, payload).await?;
+    form_of_free(&app, &visitor, &request, payload).await?;
     let id: OrganizationId = parse_id(&path)?;
-    let answer: Result<(), Refusal> = app
-        .store
-        .write_organization(id, facts.now, move |tx: &mut Tx| {
-            departures::leave(tx, id, user.id).map(Verdict::Done)
-        })
-        .await;
-    match answer {
+    match desk::change(&app, &visitor, id, departures::leave).await {
         Ok(()) => Ok(html::see_other(ORGANIZATIONS)),
         Err(refusal) => leave_page(&app, &visitor, id, field_errors(refusal)?).await,
     }

@@ -177,8 +177,8 @@ pub(super) async fn start(
 ) -> Result<HttpResponse, PageError> {
     let token = mint_session_token();
     let digest = app.digester.digest(Purpose::Session, &token);
-    let (config, former) = (
-        Arc::clone(&app.config),
+    let (settings, former) = (
+        Arc::clone(&app.settings),
         visitor
             .signed_in()
             .map(|signed_in| signed_in.session.clone()),
@@ -187,7 +187,7 @@ pub(super) async fn start(
         if let Some(former) = &former {
             sessions::end(tx, former)?;
         }
-        sessions::start(tx, &config.sessions, person, digest, confined_to)
+        sessions::start(tx, &settings.sessions, person, &digest, confined_to)
             .map(Verdict::<_, store::Error>::Done)
     };
     app.store.write(now, begin).await?;

@@ -7,7 +7,8 @@ use serde::{Serialize, Serializer};
 
 use crate::crypto::Plaintext;
 use crate::crypto::format::key_start;
-use crate::domain::keys::lists::{KeyDetail, KeyStatus, ListedKey, SecretDetail};
+use crate::domain::keys::lists::{KeyDetail, ListedKey, SecretDetail};
+use crate::store::api_keys::KeyStatus;
 use crate::types::environment::Environment;
 use crate::types::id::{ApiKeyId, ApiKeySecretId, OrganizationId, UserId, WorkspaceId};
 use crate::types::state::{ApiKeySecretState, PermissionLevel, ReachKind, Simulation};

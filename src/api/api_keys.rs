@@ -15,9 +15,9 @@ use crate::domain::desk::{Desk, View};
 use crate::domain::keys::api_keys::{self, Minted, NewApiKey, Reach};
 use crate::domain::keys::changes::{self, KeyChange};
 use crate::domain::keys::expiry::Expiry;
-use crate::domain::keys::lists::{self, KeyStatus, ListFilter, ListedKey};
+use crate::domain::keys::lists::{self, ListedKey};
 use crate::domain::{Refusal, ensure};
-use crate::store::api_keys::{ApiKey, ApiKeyFilter};
+use crate::store::api_keys::{ApiKey, ApiKeyFilter, KeyStatus};
 use crate::types::environment::Environment;
 use crate::types::id::{ApiKeyId, UserId, WorkspaceId};
 use crate::types::state::{ApiKeyState, PermissionLevel, ReachKind};
@@ -37,7 +37,8 @@ pub struct KeyQuery {
     limit: Limit,
     cursor: Option<Cursor<ApiKeyId>>,
     environment: Option<Environment>,
-    /// pending, active, paused, deactivated, expired or revoked.
+    /// pending, active, paused, deactivated, expired or revoked. Without it, revoked keys are left out, and keys that expired
+    /// more than 30 days ago.
     state: Option<StateWord>,
     owner: Option<UserId>,
     /// Keys that name this workspace.
@@ -194,19 +195,16 @@ pub async fn list(
     input: Input<NoPath, KeyQuery, NoBody>,
 ) -> Result<Answer<Page<KeyView>>, Problem> {
     let query = input.query;
-    let rows = ApiKeyFilter {
+    let filter = ApiKeyFilter {
         environment: query.environment,
+        status: query.state.map(|state| (state.into(), call.facts.now)),
+        name: query.name,
+        unused_since: query.unused_since,
         owner: query.owner,
         permission_level: query.permission_level,
         reach: query.scope.map(ReachKind::from),
         workspace: query.workspace,
         ..ApiKeyFilter::default()
-    };
-    let filter = ListFilter {
-        rows,
-        status: query.state.map(KeyStatus::from),
-        name: query.name,
-        unused_since: query.unused_since,
     };
     let (after, limit) = (Cursor::place(query.cursor), query.limit);
     let list = move |view: &mut View| lists::list(view, &filter, after, limit.rows());

@@ -12,7 +12,7 @@ use crate::domain::Refusal;
 use crate::domain::decision::access::Access;
 use crate::domain::decision::limiter::{Quota, Standing, Taken};
 use crate::domain::decision::usage::Used;
-use crate::domain::desk::{Desk, View};
+use crate::domain::desk::{Desk, VendorDesk, VendorView, View};
 use crate::domain::operations::idempotency::{Once, once};
 use crate::domain::rights::asker::Asker;
 use crate::domain::rights::caller::Caller;
@@ -367,6 +367,42 @@ impl Call {
             .store
             .write_organization(organization, self.facts.now, write)
             .await?)
+    }
+
+    /// A question about no organization, or about all of them.
+    pub async fn ask_vendor<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&mut VendorView<'_, '_>) -> Result<T, Refusal> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let (settings, asker) = (Arc::clone(&self.app.settings), self.asker.clone());
+        let read = move |snapshot: &mut Snapshot| {
+            question(&mut VendorView {
+                snapshot,
+                settings: &settings,
+                asker: &asker,
+            })
+        };
+        Ok(self.app.store.read(read).await?)
+    }
+
+    /// A change about no organization, or one that the rule finds and locks. The closure may run twice: it borrows what it
+    /// captured.
+    pub async fn change_vendor<T: Send + 'static>(
+        &self,
+        mut change: impl FnMut(&mut VendorDesk<'_, '_>) -> Result<T, Refusal> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let (settings, asker) = (Arc::clone(&self.app.settings), self.asker.clone());
+        let credential = self.credential.clone();
+        let write = move |tx: &mut Tx| {
+            tx.act_by(&credential);
+            let mut desk = VendorDesk {
+                tx,
+                settings: &settings,
+                asker: &asker,
+            };
+            change(&mut desk).map(Verdict::Done)
+        };
+        self.app.store.write(self.facts.now, write).await
     }
 
     /// A create that may be repeated with its `Idempotency-Key`, behind the organization's lock. `make` also returns the new id;

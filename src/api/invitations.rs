@@ -12,10 +12,9 @@ use crate::crypto::Plaintext;
 use crate::crypto::digest::{Digest, Purpose};
 use crate::crypto::format::{TokenKind, mint_token};
 use crate::domain::Refusal;
+use crate::domain::desk::{Desk, View};
 use crate::domain::people::admission::Grant;
-use crate::domain::people::invitations::{self, Listed, NewInvitation};
-use crate::domain::people::members::{MANAGE, READ};
-use crate::store::Tx;
+use crate::domain::people::invitations::{self, ListedInvitation, NewInvitation};
 use crate::types::id::{InvitationId, OrganizationId, UserId};
 use crate::types::state::{InvitationState, Licence, OrganizationRole};
 use crate::types::time::Timestamp;
@@ -41,8 +40,8 @@ pub struct InvitationView {
     pub link: Option<String>,
 }
 
-impl From<Listed> for InvitationView {
-    fn from(listed: Listed) -> Self {
+impl From<ListedInvitation> for InvitationView {
+    fn from(listed: ListedInvitation) -> Self {
         let row = listed.invitation;
         Self {
             id: row.id,
@@ -124,26 +123,14 @@ pub async fn list(
     call: Call,
     input: Input<NoPath, InvitationQuery, NoBody>,
 ) -> Result<Answer<Page<InvitationView>>, Problem> {
-    let (organization, caller, catalogue) = (call.organization()?, call.caller, call.catalogue());
-    call.ensure_in_organization(READ)?;
     let InvitationQuery {
         limit,
         cursor,
         state,
     } = input.query;
-    let rows = call
-        .read(move |snapshot| {
-            invitations::list(
-                snapshot,
-                &catalogue,
-                organization,
-                &caller,
-                state,
-                Cursor::place(cursor),
-                limit.rows(),
-            )
-        })
-        .await?;
+    let list =
+        move |view: &mut View| invitations::list(view, state, Cursor::place(cursor), limit.rows());
+    let rows = call.ask(call.organization()?, list).await?;
     Ok(Answer::of(Page::of(
         limit,
         rows,
@@ -156,27 +143,16 @@ pub async fn get(
     call: Call,
     input: Input<InvitationPath, NoQuery, NoBody>,
 ) -> Result<Answer<InvitationView>, Problem> {
-    let (organization, caller, catalogue) = (call.organization()?, call.caller, call.catalogue());
-    call.ensure_in_organization(READ)?;
-    let found = call
-        .read(move |snapshot| {
-            invitations::get(snapshot, &catalogue, organization, &caller, input.path.id)
-        })
-        .await?;
-    Ok(Answer::of(found.into()))
+    let get = move |view: &mut View| invitations::get(view, input.path.id);
+    Ok(Answer::of(
+        call.ask(call.organization()?, get).await?.into(),
+    ))
 }
 
 pub async fn create(
     call: Call,
     input: Input<NoPath, NoQuery, NewInvitationBody>,
 ) -> Result<Answer<InvitationView>, Problem> {
-    let (organization, caller, catalogue, config) = (
-        call.organization()?,
-        call.caller,
-        call.catalogue(),
-        call.app.config.clone(),
-    );
-    call.ensure_in_organization(MANAGE)?;
     let NewInvitationBody {
         email,
         role,
@@ -191,27 +167,19 @@ pub async fn create(
         ends_at: member_ends_at,
         workspaces: WorkspaceRole::pairs(workspaces),
     };
-    let shared = call.catalogue();
-    let create = move |tx: &mut Tx| {
-        let made = invitations::create(
-            tx,
-            &catalogue,
-            &config.invitations,
-            organization,
-            &caller,
-            NewInvitation {
-                email,
-                grant,
-                digest,
-            },
-        )?;
+    let new = NewInvitation {
+        email,
+        grant,
+        digest,
+    };
+    let create = move |desk: &mut Desk| {
+        let made = invitations::create(desk, &new)?;
         Ok((made.invitation.id.to_string(), made))
     };
-    let again = move |tx: &mut Tx, id: &str| {
-        let id = id.parse().map_err(|_| Refusal::NotFound)?;
-        invitations::get(tx, &shared, organization, &caller, id)
+    let again = move |desk: &mut Desk, id: &str| {
+        invitations::made(desk, id.parse().map_err(|_| Refusal::NotFound)?)
     };
-    let made = call.create(organization, create, again).await?;
+    let made = call.make(call.organization()?, create, again).await?;
     // the answer to a repetition does not show it again
     let link = (!made.replayed).then(|| link(&call, &token));
     Ok(Answer::made(
@@ -225,27 +193,9 @@ pub async fn resend(
     call: Call,
     input: Input<InvitationPath, NoQuery, NoBody>,
 ) -> Result<Answer<InvitationView>, Problem> {
-    let (organization, caller, catalogue, config) = (
-        call.organization()?,
-        call.caller,
-        call.catalogue(),
-        call.app.config.clone(),
-    );
-    call.ensure_in_organization(MANAGE)?;
     let (token, digest) = mint(&call);
-    let sent = call
-        .write(organization, move |tx| {
-            invitations::resend(
-                tx,
-                &catalogue,
-                &config.invitations,
-                organization,
-                &caller,
-                input.path.id,
-                &digest,
-            )
-        })
-        .await?;
+    let resend = move |desk: &mut Desk| invitations::resend(desk, input.path.id, &digest);
+    let sent = call.change(call.organization()?, resend).await?;
     Ok(Answer::of(InvitationView {
         link: Some(link(&call, &token)),
         ..sent.into()
@@ -256,11 +206,7 @@ pub async fn delete(
     call: Call,
     input: Input<InvitationPath, NoQuery, NoBody>,
 ) -> Result<Answer<NoContent>, Problem> {
-    let (organization, caller, catalogue) = (call.organization()?, call.caller, call.catalogue());
-    call.ensure_in_organization(MANAGE)?;
-    call.write(organization, move |tx| {
-        invitations::revoke(tx, &catalogue, organization, &caller, input.path.id)
-    })
-    .await?;
+    let revoke = move |desk: &mut Desk| invitations::revoke(desk, input.path.id);
+    call.change(call.organization()?, revoke).await?;
     Ok(Answer::none())
 }

@@ -9,9 +9,9 @@ use super::input::{Input, NoBody, NoPath, NoQuery};
 use super::invitations::{full, member};
 use super::members::WorkspaceRole;
 use super::page::{Cursor, Limit, Page};
+use crate::domain::desk::{Desk, View};
 use crate::domain::people::admission::Grant;
 use crate::domain::people::join_requests;
-use crate::domain::people::members::{MANAGE, READ};
 use crate::store::join_requests::JoinRequest;
 use crate::store::users::User;
 use crate::types::id::{JoinRequestId, OrganizationId, UserId};
@@ -101,26 +101,15 @@ pub async fn list(
     call: Call,
     input: Input<NoPath, JoinRequestQuery, NoBody>,
 ) -> Result<Answer<Page<JoinRequestView>>, Problem> {
-    let (organization, caller, catalogue) = (call.organization()?, call.caller, call.catalogue());
-    call.ensure_in_organization(READ)?;
     let JoinRequestQuery {
         limit,
         cursor,
         state,
     } = input.query;
-    let rows = call
-        .read(move |snapshot| {
-            join_requests::list(
-                snapshot,
-                &catalogue,
-                organization,
-                &caller,
-                state,
-                Cursor::place(cursor),
-                limit.rows(),
-            )
-        })
-        .await?;
+    let list = move |view: &mut View| {
+        join_requests::list(view, state, Cursor::place(cursor), limit.rows())
+    };
+    let rows = call.ask(call.organization()?, list).await?;
     Ok(Answer::of(Page::of(
         limit,
         rows,
@@ -133,27 +122,16 @@ pub async fn get(
     call: Call,
     input: Input<JoinRequestPath, NoQuery, NoBody>,
 ) -> Result<Answer<JoinRequestView>, Problem> {
-    let (organization, caller, catalogue) = (call.organization()?, call.caller, call.catalogue());
-    call.ensure_in_organization(READ)?;
-    let found = call
-        .read(move |snapshot| {
-            join_requests::get(snapshot, &catalogue, organization, &caller, input.path.id)
-        })
-        .await?;
-    Ok(Answer::of(found.into()))
+    let get = move |view: &mut View| join_requests::get(view, input.path.id);
+    Ok(Answer::of(
+        call.ask(call.organization()?, get).await?.into(),
+    ))
 }
 
 pub async fn approve(
     call: Call,
     input: Input<JoinRequestPath, NoQuery, ApprovalBody>,
 ) -> Result<Answer<JoinRequestView>, Problem> {
-    let (organization, caller, catalogue, id) = (
-        call.organization()?,
-        call.caller,
-        call.catalogue(),
-        input.path.id,
-    );
-    call.ensure_in_organization(MANAGE)?;
     let ApprovalBody {
         role,
         licence,
@@ -166,36 +144,19 @@ pub async fn approve(
         ends_at: member_ends_at,
         workspaces: WorkspaceRole::pairs(workspaces),
     };
-    let decided = call
-        .write(organization, move |tx| {
-            join_requests::approve(tx, &catalogue, organization, &caller, id, &grant)
-        })
-        .await?;
-    Ok(Answer::of(decided.into()))
+    let approve = move |desk: &mut Desk| join_requests::approve(desk, input.path.id, &grant);
+    Ok(Answer::of(
+        call.change(call.organization()?, approve).await?.into(),
+    ))
 }
 
 pub async fn refuse(
     call: Call,
     input: Input<JoinRequestPath, NoQuery, RefusalBody>,
 ) -> Result<Answer<JoinRequestView>, Problem> {
-    let (organization, caller, catalogue, id) = (
-        call.organization()?,
-        call.caller,
-        call.catalogue(),
-        input.path.id,
-    );
-    call.ensure_in_organization(MANAGE)?;
-    let decided = call
-        .write(organization, move |tx| {
-            join_requests::refuse(
-                tx,
-                &catalogue,
-                organization,
-                &caller,
-                id,
-                &input.body.reason,
-            )
-        })
-        .await?;
-    Ok(Answer::of(decided.into()))
+    let (id, reason) = (input.path.id, input.body.reason);
+    let refuse = move |desk: &mut Desk| join_requests::refuse(desk, id, &reason);
+    Ok(Answer::of(
+        call.change(call.organization()?, refuse).await?.into(),
+    ))
 }

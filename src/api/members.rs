@@ -1,7 +1,5 @@
 //! `/v1/members` and `/v1/workspaces/{id}/members`: who belongs to the organization, and where with which role.
 
-use std::sync::Arc;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -10,12 +8,14 @@ use super::call::Call;
 use super::input::NoPath;
 use super::input::{Change, Input, NoBody, NoQuery, present};
 use super::page::{Cursor, Limit, Page};
-use crate::app::App;
+use crate::crypto::Plaintext;
 use crate::crypto::digest::Purpose;
 use crate::crypto::format::mint_key;
 use crate::domain::Refusal;
-use crate::domain::lifecycle::departures::{self, Departure, Minted, Removed, Shown};
-use crate::domain::people::members::{self, Listed, MANAGE, MemberChange, READ};
+use crate::domain::desk::{Desk, View};
+use crate::domain::keys::api_keys::Minted;
+use crate::domain::lifecycle::departures::{self, Departure, Removed, ShownSecrets};
+use crate::domain::people::members::{self, ListedMember, MemberChange};
 use crate::store::api_keys::ApiKey;
 use crate::store::members::{MemberFilter, WorkspaceMember};
 use crate::store::users::User;
@@ -24,7 +24,6 @@ use crate::types::environment::Environment;
 use crate::types::id::{
     ApiKeyId, ApplicationId, ClientSecretId, OrganizationId, UserId, WorkspaceId,
 };
-use crate::types::right::Right;
 use crate::types::state::{Licence, MemberState, OrganizationRole, UserKind};
 use crate::types::time::Timestamp;
 use crate::web::problem::Problem;
@@ -76,8 +75,8 @@ impl WorkspaceRole {
     }
 }
 
-impl From<Listed> for MemberView {
-    fn from(listed: Listed) -> Self {
+impl From<ListedMember> for MemberView {
+    fn from(listed: ListedMember) -> Self {
         let (member, user) = (listed.member, listed.user);
         Self {
             id: member.user_id,
@@ -161,7 +160,8 @@ pub struct RemovalQuery {
 }
 
 impl RemovalQuery {
-    pub(super) fn shown(&self) -> Result<Shown, Problem> {
+    /// The grace of a rotation; none for everything else.
+    fn grace_seconds(&self) -> Result<Option<i64>, Problem> {
         let wrong = || Problem::bad_request("invalid_query", "grace_seconds: a whole number");
         let grace_seconds = self
             .grace_seconds
@@ -169,14 +169,11 @@ impl RemovalQuery {
             .map(|text| text.parse().map_err(|_| wrong()))
             .transpose()?;
         match (self.secrets, grace_seconds) {
-            (Secrets::Rotate, grace) => Ok(Shown::Rotate {
-                grace_seconds: grace.unwrap_or(0),
-            }),
+            (Secrets::Rotate, grace) => Ok(Some(grace.unwrap_or(0))),
             (_, Some(_)) => {
                 Err(Refusal::field("grace_seconds", "goes with secrets=rotate only").into())
             }
-            (Secrets::Keep, None) => Ok(Shown::Keep),
-            (Secrets::Revoke, None) => Ok(Shown::Revoke),
+            (Secrets::Keep | Secrets::Revoke, None) => Ok(None),
         }
     }
 }
@@ -284,17 +281,19 @@ pub struct RemovalView {
     pub revoked_application_secrets: Vec<ClientSecretId>,
 }
 
-impl From<Removed> for RemovalView {
-    fn from(removed: Removed) -> Self {
+impl RemovalView {
+    /// `secrets`: the new ones, of which some keys may have needed none.
+    fn of(removed: Removed, secrets: &[(ApiKeyId, Plaintext)]) -> Self {
+        let rotated = |(id, secret): &(ApiKeyId, Plaintext)| RotatedView {
+            id: *id,
+            secret: secret.expose().to_owned(),
+        };
         Self {
             removed: DepartureView::from(&removed.departure),
-            rotated: removed
-                .rotated
+            rotated: secrets
                 .iter()
-                .map(|(id, minted)| RotatedView {
-                    id: *id,
-                    secret: minted.secret.expose().to_owned(),
-                })
+                .filter(|(id, _)| removed.rotated.contains(id))
+                .map(rotated)
                 .collect(),
             revoked_keys: removed.revoked_keys,
             revoked_application_secrets: removed
@@ -319,7 +318,6 @@ pub(super) async fn page(
     query: MemberQuery,
     kind: Option<UserKind>,
 ) -> Result<Answer<Page<MemberView>>, Problem> {
-    let (organization, caller, catalogue) = (call.organization()?, call.caller, call.catalogue());
     let MemberQuery {
         limit,
         cursor,
@@ -339,22 +337,12 @@ pub(super) async fn page(
         licence,
         kind,
         workspace,
-        only: call.places_of(READ),
+        only: None,
         email,
     };
-    let rows = call
-        .read(move |snapshot| {
-            members::list(
-                snapshot,
-                &catalogue,
-                organization,
-                &caller,
-                filter,
-                Cursor::place(cursor),
-                limit.rows(),
-            )
-        })
-        .await?;
+    let list =
+        move |view: &mut View| members::list(view, &filter, Cursor::place(cursor), limit.rows());
+    let rows = call.ask(call.organization()?, list).await?;
     Ok(Answer::of(Page::of(
         limit,
         rows,
@@ -367,33 +355,16 @@ pub async fn get(
     call: Call,
     input: Input<MemberPath, NoQuery, NoBody>,
 ) -> Result<Answer<MemberView>, Problem> {
-    let (organization, caller, catalogue, within) = (
-        call.organization()?,
-        call.caller,
-        call.catalogue(),
-        call.places_of(READ),
-    );
-    let found = call
-        .read(move |snapshot| {
-            members::get(
-                snapshot,
-                &catalogue,
-                organization,
-                &caller,
-                input.path.id,
-                within,
-            )
-        })
-        .await?;
-    Ok(Answer::of(found.into()))
+    let get = move |view: &mut View| members::get(view, input.path.id);
+    Ok(Answer::of(
+        call.ask(call.organization()?, get).await?.into(),
+    ))
 }
 
 pub async fn change(
     call: Call,
     input: Input<MemberPath, NoQuery, MemberChangeBody>,
 ) -> Result<Answer<MemberView>, Problem> {
-    let (organization, caller, catalogue) = (call.organization()?, call.caller, call.catalogue());
-    call.ensure_in_organization(MANAGE)?;
     let MemberChangeBody {
         role,
         licence,
@@ -406,32 +377,18 @@ pub async fn change(
         state,
         ends_at: ends_at.into_option(),
     };
-    let changed = call
-        .write(organization, move |tx| {
-            members::change(
-                tx,
-                &catalogue,
-                organization,
-                &caller,
-                input.path.id,
-                &wanted,
-            )
-        })
-        .await?;
-    Ok(Answer::of(changed.into()))
+    let change = move |desk: &mut Desk| members::change(desk, input.path.id, &wanted);
+    Ok(Answer::of(
+        call.change(call.organization()?, change).await?.into(),
+    ))
 }
 
 pub async fn departure(
     call: Call,
     input: Input<MemberPath, NoQuery, NoBody>,
 ) -> Result<Answer<DepartureView>, Problem> {
-    let (organization, caller, catalogue) = (call.organization()?, call.caller, call.catalogue());
-    call.ensure_in_organization(MANAGE)?;
-    let found = call
-        .read(move |snapshot| {
-            departures::preview(snapshot, &catalogue, organization, &caller, input.path.id)
-        })
-        .await?;
+    let preview = move |view: &mut View| departures::preview(view, input.path.id);
+    let found = call.ask(call.organization()?, preview).await?;
     Ok(Answer::of(DepartureView::from(&found)))
 }
 
@@ -439,41 +396,43 @@ pub async fn delete(
     call: Call,
     input: Input<MemberPath, RemovalQuery, NoBody>,
 ) -> Result<Answer<RemovalView>, Problem> {
-    remove(call, input.path.id, input.query.shown()?, None).await
+    remove(call, input.path.id, input.query, departures::remove).await
 }
 
+/// By the rule for members, or by the one for service accounts.
 pub(super) async fn remove(
     call: Call,
     id: UserId,
-    shown: Shown,
-    kind: Option<UserKind>,
+    query: RemovalQuery,
+    rule: fn(&mut Desk, UserId, &ShownSecrets) -> Result<Removed, Refusal>,
 ) -> Result<Answer<RemovalView>, Problem> {
-    let (organization, caller, catalogue) = (call.organization()?, call.caller, call.catalogue());
-    call.ensure_in_organization(MANAGE)?;
-    if shown != Shown::Keep {
-        call.ensure_in_organization(Right::ApiKeysManage)?;
-        call.ensure_in_organization(Right::ApplicationsManage)?;
-    }
-    let app = call.app.clone().into_inner();
-    let removed = call
-        .write(organization, move |tx| {
-            let known = kind.is_none() || tx.find_user(id)?.map(|user| user.kind) == kind;
-            crate::domain::ensure(known, Refusal::NotFound)?;
-            departures::remove(tx, &catalogue, organization, &caller, id, shown, |key| {
-                mint(&app, key)
-            })
-        })
-        .await?;
-    Ok(Answer::of(removed.into()))
+    let organization = call.organization()?;
+    let grace_seconds = query.grace_seconds()?;
+    let mut secrets = Vec::new();
+    let shown = match (query.secrets, grace_seconds) {
+        (Secrets::Rotate, grace) => {
+            let preview = move |view: &mut View| departures::preview(view, id);
+            let keys = call.ask(organization, preview).await?.shown_keys;
+            let (plain, minted) = keys.iter().map(|key| mint(&call, key)).unzip();
+            secrets = plain;
+            ShownSecrets::Rotate {
+                grace_seconds: grace.unwrap_or(0),
+                minted,
+            }
+        }
+        (Secrets::Keep, _) => ShownSecrets::Keep,
+        (Secrets::Revoke, _) => ShownSecrets::Revoke,
+    };
+    let remove = move |desk: &mut Desk| rule(desk, id, &shown);
+    let removed = call.change(organization, remove).await?;
+    Ok(Answer::of(RemovalView::of(removed, &secrets)))
 }
 
-fn mint(app: &Arc<App>, key: &ApiKey) -> Minted {
+/// A new secret of the key, and what is stored of it.
+fn mint(call: &Call, key: &ApiKey) -> ((ApiKeyId, Plaintext), (ApiKeyId, Minted)) {
     let (public_id, secret) = mint_key(&key.prefix, &key.marker);
-    Minted {
-        public_id,
-        digest: app.digester.digest(Purpose::ApiKey, secret.expose()),
-        secret,
-    }
+    let digest = call.app.digester.digest(Purpose::ApiKey, secret.expose());
+    ((key.id, secret), (key.id, Minted { public_id, digest }))
 }
 
 /// A member of a workspace.
@@ -539,27 +498,11 @@ pub async fn list_of_workspace(
     call: Call,
     input: Input<WorkspaceMembersPath, WorkspaceMembersQuery, NoBody>,
 ) -> Result<Answer<Page<WorkspaceMemberView>>, Problem> {
-    let (organization, caller, catalogue, workspace) = (
-        call.organization()?,
-        call.caller,
-        call.catalogue(),
-        input.path.id,
-    );
-    call.ensure_in(READ, workspace)?;
-    let WorkspaceMembersQuery { limit, cursor } = input.query;
-    let rows = call
-        .read(move |snapshot| {
-            members::list_of_workspace(
-                snapshot,
-                &catalogue,
-                organization,
-                &caller,
-                workspace,
-                Cursor::place(cursor),
-                limit.rows(),
-            )
-        })
-        .await?;
+    let (workspace, WorkspaceMembersQuery { limit, cursor }) = (input.path.id, input.query);
+    let list = move |view: &mut View| {
+        members::list_of_workspace(view, workspace, Cursor::place(cursor), limit.rows())
+    };
+    let rows = call.ask(call.organization()?, list).await?;
     Ok(Answer::of(Page::of(
         limit,
         rows,
@@ -572,21 +515,9 @@ pub async fn put_role(
     call: Call,
     input: Input<WorkspaceMemberPath, NoQuery, WorkspaceMemberBody>,
 ) -> Result<Answer<NoContent>, Problem> {
-    let (organization, caller, catalogue) = (call.organization()?, call.caller, call.catalogue());
-    let (workspace, user, role) = (input.path.id, input.path.user, input.body.role);
-    call.ensure_in(MANAGE, workspace)?;
-    call.write(organization, move |tx| {
-        members::put_workspace_role(
-            tx,
-            &catalogue,
-            organization,
-            &caller,
-            workspace,
-            user,
-            &role,
-        )
-    })
-    .await?;
+    let (WorkspaceMemberPath { id, user }, role) = (input.path, input.body.role);
+    let put = move |desk: &mut Desk| members::put_workspace_role(desk, id, user, &role);
+    call.change(call.organization()?, put).await?;
     Ok(Answer::none())
 }
 
@@ -594,12 +525,8 @@ pub async fn leave_workspace(
     call: Call,
     input: Input<WorkspaceMemberPath, NoQuery, NoBody>,
 ) -> Result<Answer<NoContent>, Problem> {
-    let (organization, caller, catalogue) = (call.organization()?, call.caller, call.catalogue());
-    let (workspace, user) = (input.path.id, input.path.user);
-    call.ensure_in(MANAGE, workspace)?;
-    call.write(organization, move |tx| {
-        members::remove_from_workspace(tx, &catalogue, organization, &caller, workspace, user)
-    })
-    .await?;
+    let WorkspaceMemberPath { id, user } = input.path;
+    let remove = move |desk: &mut Desk| members::remove_from_workspace(desk, id, user);
+    call.change(call.organization()?, remove).await?;
     Ok(Answer::none())
 }

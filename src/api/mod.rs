@@ -46,5 +46,6 @@ pub mod roles;
 pub mod samples;
 pub mod service_accounts;
 pub mod subscriptions;
+pub mod upsert;
 pub mod users;
 pub mod workspaces;

@@ -7,6 +7,7 @@ use super::answer::Answer;
 use super::call::Call;
 use super::input::{Input, NoBody, NoPath, NoQuery, present};
 use super::page::{Cursor, Limit, Page};
+use crate::domain::desk::{Desk, VendorView, View};
 use crate::domain::people::organizations::{self, OrganizationChange};
 use crate::domain::{Refusal, ensure};
 use crate::store::organizations::{Organization, OrganizationFilter};
@@ -102,54 +103,26 @@ pub async fn list(
         production_access,
         plan,
     } = input.query;
-    let plan_is_default =
-        plan.as_deref() == Some(call.app.catalogue.plan(None).entry.name.as_str());
     let filter = OrganizationFilter {
         external_id,
         name,
         state,
         production_access,
         plan,
-        plan_is_default,
-        search: None,
+        ..OrganizationFilter::default()
     };
-    let own = call.organization;
-    let rows = call
-        .read(move |snapshot| {
-            let Some(own) = own else {
-                return Ok(snapshot.list_organizations_page(
-                    &filter,
-                    Cursor::place(cursor),
-                    limit.rows(),
-                )?);
-            };
-            // one is a page
-            if cursor.is_some() {
-                return Ok(Vec::new());
-            }
-            let subscription = snapshot.find_subscription(own)?;
-            let on_plan = filter.plan.is_none()
-                || subscription.map_or(filter.plan_is_default, |subscription| {
-                    Some(subscription.plan) == filter.plan
-                });
-            let wanted = |row: &Organization| {
-                on_plan
-                    && (filter.external_id.is_none() || row.external_id == filter.external_id)
-                    && filter.name.as_ref().is_none_or(|name| row.name == *name)
-                    && filter.state.is_none_or(|state| row.state == state)
-                    && filter
-                        .production_access
-                        .is_none_or(|access| row.production_access == access)
-            };
-            Ok::<_, Refusal>(
-                snapshot
-                    .find_organization(own)?
-                    .filter(wanted)
-                    .into_iter()
-                    .collect(),
-            )
-        })
-        .await?;
+    let (after, most) = (Cursor::place(cursor), limit.rows());
+    let rows = match call.organization {
+        Some(own) => {
+            let list = move |view: &mut View| organizations::list(view, &filter, after, most);
+            call.ask(own, list).await?
+        }
+        None => {
+            let list =
+                move |view: &mut VendorView| organizations::list_all(view, &filter, after, most);
+            call.ask_vendor(list).await?
+        }
+    };
     Ok(Answer::of(Page::of(
         limit,
         rows,
@@ -158,7 +131,7 @@ pub async fn list(
     )))
 }
 
-/// The organization of the path, if it is the credential's own.
+/// The organization of the path, if it is the credential's own: nobody takes another one's lock.
 pub(super) fn reached(call: &Call, path: &OrganizationPath) -> Result<OrganizationId, Problem> {
     ensure(
         call.organization.is_none_or(|own| own == path.id),
@@ -171,10 +144,7 @@ pub async fn get(
     call: Call,
     input: Input<OrganizationPath, NoQuery, NoBody>,
 ) -> Result<Answer<OrganizationView>, Problem> {
-    let id = reached(&call, &input.path)?;
-    let found = call
-        .read(move |snapshot| snapshot.find_organization(id)?.ok_or(Refusal::NotFound))
-        .await?;
+    let found = call.ask(input.path.id, organizations::get).await?;
     Ok(Answer::of(found.into()))
 }
 
@@ -182,17 +152,13 @@ pub async fn change(
     call: Call,
     input: Input<OrganizationPath, NoQuery, OrganizationChangeBody>,
 ) -> Result<Answer<OrganizationView>, Problem> {
-    let (id, caller, catalogue) = (reached(&call, &input.path)?, call.caller, call.catalogue());
+    let id = reached(&call, &input.path)?;
     let wanted = OrganizationChange {
         name: input.body.name,
         time_zone: input.body.time_zone,
     };
-    let changed = call
-        .write(id, move |tx| {
-            organizations::change(tx, &catalogue, id, &caller, &wanted)
-        })
-        .await?;
-    Ok(Answer::of(changed.into()))
+    let change = move |desk: &mut Desk| organizations::change(desk, &wanted);
+    Ok(Answer::of(call.change(id, change).await?.into()))
 }
 
 pub async fn suspend(
@@ -214,11 +180,7 @@ async fn set_state(
     path: &OrganizationPath,
     to: OrganizationState,
 ) -> Result<Answer<OrganizationView>, Problem> {
-    let (id, caller, catalogue) = (reached(&call, path)?, call.caller, call.catalogue());
-    let changed = call
-        .write(id, move |tx| {
-            organizations::set_state(tx, &catalogue, id, &caller, to)
-        })
-        .await?;
-    Ok(Answer::of(changed.into()))
+    let id = reached(&call, path)?;
+    let set = move |desk: &mut Desk| organizations::set_state(desk, to);
+    Ok(Answer::of(call.change(id, set).await?.into()))
 }

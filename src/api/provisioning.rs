@@ -8,75 +8,19 @@ use super::call::Call;
 use super::input::{Input, NoPath, NoQuery, present};
 use super::organizations::OrganizationView;
 use super::subscriptions::SubscriptionBody;
+use super::upsert::{ExternalPath, Put, upsert};
 use super::workspaces::WorkspaceView;
-use crate::config::Catalogue;
-use crate::domain::lifecycle::provisioning::{
-    self, Outcome, WantedMember, WantedOrganization, WantedUser,
-};
-use crate::domain::rights::caller::Caller;
+use crate::domain::desk::{Desk, VendorDesk, VendorView};
+use crate::domain::lifecycle::provisioning::{self, WantedMember, WantedOrganization, WantedUser};
+use crate::domain::people::organizations::Effect;
 use crate::domain::{Refusal, ensure};
-use crate::store::{self, Tx, Verdict};
-use crate::types::id::OrganizationId;
+use crate::store;
 use crate::types::right::Right;
 use crate::types::state::{Licence, OrganizationRole, OrganizationState};
 use crate::web::problem::Problem;
 
 /// Organizations, workspaces and users of one bulk request, together.
 pub const MOST_ITEMS: usize = 500;
-
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ExternalPath {
-    pub(super) external_id: String,
-}
-
-/// What an upsert did, and what is there now.
-#[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "{T}Put")]
-pub struct Put<T> {
-    /// `created`, `updated` or `unchanged`.
-    outcome: &'static str,
-    #[serde(flatten)]
-    it: T,
-}
-
-impl<T> Put<T> {
-    pub(super) fn of(outcome: Outcome, it: T) -> Self {
-        Self {
-            outcome: outcome.as_str(),
-            it,
-        }
-    }
-}
-
-/// A change that may meet its twin: who loses the race for a unique name finds what the winner made.
-pub(super) async fn upsert<T: Send + 'static>(
-    call: &Call,
-    change: impl Fn(&mut Tx) -> Result<T, Refusal> + Clone + Send + 'static,
-) -> Result<T, Problem> {
-    Ok(attempt_twice(call, change).await?)
-}
-
-async fn attempt_twice<T: Send + 'static>(
-    call: &Call,
-    change: impl Fn(&mut Tx) -> Result<T, Refusal> + Clone + Send + 'static,
-) -> Result<T, Refusal> {
-    let first = change.clone();
-    match call
-        .app
-        .store
-        .write(call.facts.now, move |tx| first(tx).map(Verdict::Done))
-        .await
-    {
-        Err(Refusal::Store(store::Error::Constraint(_))) => {
-            call.app
-                .store
-                .write(call.facts.now, move |tx| change(tx).map(Verdict::Done))
-                .await
-        }
-        answer => answer,
-    }
-}
 
 /// An organization as it is to be; what is left out stays. A new one needs a name.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -108,7 +52,7 @@ pub async fn put_organization(
     call: Call,
     input: Input<ExternalPath, NoQuery, OrganizationUpsert>,
 ) -> Result<Answer<Put<OrganizationView>>, Problem> {
-    let (caller, catalogue, external_id) = (call.caller, call.catalogue(), input.path.external_id);
+    let external_id = input.path.external_id;
     let OrganizationUpsert {
         name,
         time_zone,
@@ -120,11 +64,10 @@ pub async fn put_organization(
         state,
         subscription: None,
     };
-    let (row, outcome) = upsert(&call, move |tx| {
-        provisioning::put_organization(tx, &catalogue, &caller, &external_id, &wanted)
-    })
-    .await?;
-    Ok(Answer::of(Put::of(outcome, row.into())))
+    let put =
+        move |desk: &mut VendorDesk| provisioning::put_organization(desk, &external_id, &wanted);
+    let (row, effect) = upsert(&call, put).await?;
+    Ok(Answer::of(Put::of(effect, row.into())))
 }
 
 /// `?organization=` names whose it is.
@@ -132,21 +75,14 @@ pub async fn put_workspace(
     call: Call,
     input: Input<ExternalPath, NoQuery, WorkspaceUpsert>,
 ) -> Result<Answer<Put<WorkspaceView>>, Problem> {
-    let (organization, caller, catalogue) = (call.organization()?, call.caller, call.catalogue());
+    let organization = call.organization()?;
     let (external_id, name) = (input.path.external_id, input.body.name);
-    let change = move |tx: &mut Tx| {
-        tx.advance_generation(organization)?;
-        provisioning::put_workspace(
-            tx,
-            &catalogue,
-            &caller,
-            organization,
-            &external_id,
-            name.as_deref(),
-        )
+    let put = move |desk: &mut VendorDesk| {
+        desk.tx.advance_generation(organization)?;
+        provisioning::put_workspace(&mut desk.at(organization), &external_id, name.as_deref())
     };
-    let (row, outcome) = upsert(&call, change).await?;
-    Ok(Answer::of(Put::of(outcome, row.into())))
+    let (row, effect) = upsert(&call, put).await?;
+    Ok(Answer::of(Put::of(effect, row.into())))
 }
 
 /// Everything of some organizations, at most 500 items together.
@@ -247,10 +183,10 @@ pub struct ItemResult {
 }
 
 impl ItemResult {
-    fn done(external_id: &str, id: &str, outcome: Outcome) -> Self {
+    fn done(external_id: &str, id: &str, effect: Effect) -> Self {
         Self {
             external_id: external_id.to_owned(),
-            outcome: outcome.as_str(),
+            outcome: effect.as_str(),
             id: Some(id.to_owned()),
             code: None,
             detail: None,
@@ -303,7 +239,8 @@ pub async fn bulk(
         Problem::bad_request("too_many_items", detail),
     )?;
     if items.iter().any(|item| item.subscription.is_some()) {
-        call.ensure_in_organization(Right::OperatorSubscriptions)?;
+        let may = |view: &mut VendorView| view.ensure(Right::OperatorSubscriptions);
+        call.ask_vendor(may).await?;
     }
     let mut organizations = Vec::new();
     for item in items {
@@ -313,8 +250,8 @@ pub async fn bulk(
 }
 
 async fn provision(call: &Call, item: OrganizationItem) -> Result<OrganizationResult, Problem> {
-    let (caller, catalogue, wanted) = (call.caller, call.catalogue(), item.clone());
-    match attempt_twice(call, move |tx| put_all(tx, &catalogue, &caller, &wanted)).await {
+    let wanted = item.clone();
+    match upsert(call, move |desk| put_all(desk, &wanted)).await {
         Ok(result) => Ok(result),
         // the database is away: whatever was done is safe to repeat
         Err(Refusal::Store(error @ store::Error::Unavailable(_))) => Err(error.into()),
@@ -334,12 +271,7 @@ async fn provision(call: &Call, item: OrganizationItem) -> Result<OrganizationRe
     }
 }
 
-fn put_all(
-    tx: &mut Tx,
-    catalogue: &Catalogue,
-    caller: &Caller,
-    item: &OrganizationItem,
-) -> Result<OrganizationResult, Refusal> {
+fn put_all(desk: &mut VendorDesk, item: &OrganizationItem) -> Result<OrganizationResult, Refusal> {
     let wanted = WantedOrganization {
         name: item.name.clone(),
         time_zone: item.time_zone.clone(),
@@ -349,29 +281,27 @@ fn put_all(
             .filter(|state| *state == OrganizationState::Active),
         subscription: item.subscription.clone().map(SubscriptionBody::wanted),
     };
-    let (organization, mut outcome) =
-        provisioning::put_organization(tx, catalogue, caller, &item.external_id, &wanted)?;
-    let workspaces = item
-        .workspaces
-        .iter()
-        .map(|item| put_workspace_item(tx, catalogue, caller, organization.id, item));
-    let workspaces = workspaces.collect::<Result<_, Refusal>>()?;
-    let users = item
-        .users
-        .iter()
-        .map(|item| put_user_item(tx, catalogue, caller, organization.id, item))
-        .collect::<Result<_, Refusal>>()?;
+    let (organization, mut effect) =
+        provisioning::put_organization(desk, &item.external_id, &wanted)?;
+    let mut own = desk.at(organization.id);
+    let mut workspaces = Vec::new();
+    for item in &item.workspaces {
+        workspaces.push(put_workspace_item(&mut own, item)?);
+    }
+    let mut users = Vec::new();
+    for item in &item.users {
+        users.push(put_user_item(&mut own, item)?);
+    }
     if item.state == Some(OrganizationState::Suspended) {
         let suspend = WantedOrganization {
             state: item.state,
             ..WantedOrganization::default()
         };
-        let done =
-            provisioning::put_organization(tx, catalogue, caller, &item.external_id, &suspend)?.1;
-        outcome = outcome.max(done);
+        let done = provisioning::put_organization(desk, &item.external_id, &suspend)?.1;
+        effect = effect.max(done);
     }
     Ok(OrganizationResult {
-        result: ItemResult::done(&item.external_id, organization.id.as_str(), outcome),
+        result: ItemResult::done(&item.external_id, organization.id.as_str(), effect),
         workspaces,
         users,
     })
@@ -386,34 +316,15 @@ fn told(external_id: &str, done: Result<ItemResult, Refusal>) -> Result<ItemResu
     }
 }
 
-fn put_workspace_item(
-    tx: &mut Tx,
-    catalogue: &Catalogue,
-    caller: &Caller,
-    organization: OrganizationId,
-    item: &WorkspaceItem,
-) -> Result<ItemResult, Refusal> {
-    let done = provisioning::put_workspace(
-        tx,
-        catalogue,
-        caller,
-        organization,
-        &item.external_id,
-        item.name.as_deref(),
-    );
+fn put_workspace_item(desk: &mut Desk, item: &WorkspaceItem) -> Result<ItemResult, Refusal> {
+    let done = provisioning::put_workspace(desk, &item.external_id, item.name.as_deref());
     told(
         &item.external_id,
-        done.map(|(row, outcome)| ItemResult::done(&item.external_id, row.id.as_str(), outcome)),
+        done.map(|(row, effect)| ItemResult::done(&item.external_id, row.id.as_str(), effect)),
     )
 }
 
-fn put_user_item(
-    tx: &mut Tx,
-    catalogue: &Catalogue,
-    caller: &Caller,
-    organization: OrganizationId,
-    item: &UserItem,
-) -> Result<ItemResult, Refusal> {
+fn put_user_item(desk: &mut Desk, item: &UserItem) -> Result<ItemResult, Refusal> {
     let user = WantedUser {
         email: item.email.clone(),
         name: item.name.clone(),
@@ -429,17 +340,9 @@ fn put_user_item(
         licence: item.licence,
         workspaces: roles,
     };
-    let done = provisioning::put_person(
-        tx,
-        catalogue,
-        caller,
-        organization,
-        &item.external_id,
-        &user,
-        &member,
-    );
+    let done = provisioning::put_person(desk, &item.external_id, &user, &member);
     told(
         &item.external_id,
-        done.map(|(row, outcome)| ItemResult::done(&item.external_id, row.id.as_str(), outcome)),
+        done.map(|(row, effect)| ItemResult::done(&item.external_id, row.id.as_str(), effect)),
     )
 }

@@ -7,15 +7,13 @@ use super::answer::Answer;
 use super::call::Call;
 use super::input::{Input, NoBody, NoPath, NoQuery, present};
 use super::members::{
-    self as member_noun, MemberPath, MemberQuery, MemberView, RemovalQuery, RemovalView,
-    WorkspaceRole,
+    self, MemberPath, MemberQuery, MemberView, RemovalQuery, RemovalView, WorkspaceRole,
 };
 use super::page::Page;
-use crate::domain::people::members::{self, MANAGE, MemberChange, READ};
-use crate::domain::people::service_accounts::{self, NewServiceAccount};
-use crate::domain::{Refusal, ensure};
-use crate::store::Tx;
-use crate::types::id::UserId;
+use crate::domain::Refusal;
+use crate::domain::desk::{Desk, View};
+use crate::domain::lifecycle::departures;
+use crate::domain::people::service_accounts::{self, NewServiceAccount, ServiceAccountChange};
 use crate::types::state::{MemberState, OrganizationRole, UserKind};
 use crate::web::problem::Problem;
 
@@ -58,40 +56,23 @@ pub async fn list(
     call: Call,
     input: Input<NoPath, MemberQuery, NoBody>,
 ) -> Result<Answer<Page<MemberView>>, Problem> {
-    member_noun::page(call, input.query, Some(UserKind::ServiceAccount)).await
+    members::page(call, input.query, Some(UserKind::ServiceAccount)).await
 }
 
 pub async fn get(
     call: Call,
     input: Input<MemberPath, NoQuery, NoBody>,
 ) -> Result<Answer<MemberView>, Problem> {
-    let (organization, caller, catalogue, within) = (
-        call.organization()?,
-        call.caller,
-        call.catalogue(),
-        call.places_of(READ),
-    );
-    let found = call
-        .read(move |snapshot| {
-            service_accounts::get(
-                snapshot,
-                &catalogue,
-                organization,
-                &caller,
-                input.path.id,
-                within,
-            )
-        })
-        .await?;
-    Ok(Answer::of(found.into()))
+    let get = move |view: &mut View| service_accounts::get(view, input.path.id);
+    Ok(Answer::of(
+        call.ask(call.organization()?, get).await?.into(),
+    ))
 }
 
 pub async fn create(
     call: Call,
     input: Input<NoPath, NoQuery, NewServiceAccountBody>,
 ) -> Result<Answer<MemberView>, Problem> {
-    let (organization, caller, catalogue) = (call.organization()?, call.caller, call.catalogue());
-    call.ensure_in_organization(MANAGE)?;
     let NewServiceAccountBody {
         name,
         role,
@@ -102,16 +83,14 @@ pub async fn create(
         role,
         workspaces: WorkspaceRole::pairs(workspaces),
     };
-    let shared = call.catalogue();
-    let create = move |tx: &mut Tx| {
-        let made = service_accounts::create(tx, &catalogue, organization, &caller, &new)?;
+    let create = move |desk: &mut Desk| {
+        let made = service_accounts::create(desk, &new)?;
         Ok((made.user.id.to_string(), made))
     };
-    let again = move |tx: &mut Tx, id: &str| {
-        let id: UserId = id.parse().map_err(|_| Refusal::NotFound)?;
-        service_accounts::get(tx, &shared, organization, &caller, id, None)
+    let again = move |desk: &mut Desk, id: &str| {
+        service_accounts::made(desk, id.parse().map_err(|_| Refusal::NotFound)?)
     };
-    let made = call.create(organization, create, again).await?;
+    let made = call.make(call.organization()?, create, again).await?;
     Ok(Answer::made(
         made,
         |row| format!("/v1/service-accounts/{}", row.user.id),
@@ -123,49 +102,18 @@ pub async fn change(
     call: Call,
     input: Input<MemberPath, NoQuery, ServiceAccountChangeBody>,
 ) -> Result<Answer<MemberView>, Problem> {
-    let (organization, caller, catalogue, id) = (
-        call.organization()?,
-        call.caller,
-        call.catalogue(),
-        input.path.id,
-    );
-    call.ensure_in_organization(MANAGE)?;
     let ServiceAccountChangeBody { name, role, state } = input.body;
-    let change = move |tx: &mut Tx| {
-        let found = service_accounts::get(tx, &catalogue, organization, &caller, id, None)?;
-        ensure(
-            found.user.kind == UserKind::ServiceAccount,
-            Refusal::NotFound,
-        )?;
-        if let Some(name) = &name {
-            service_accounts::rename(tx, &catalogue, organization, &caller, id, name)?;
-        }
-        members::change(
-            tx,
-            &catalogue,
-            organization,
-            &caller,
-            id,
-            &MemberChange {
-                role,
-                state,
-                ..MemberChange::default()
-            },
-        )
-    };
-    let changed = call.write(organization, change).await?;
-    Ok(Answer::of(changed.into()))
+    let wanted = ServiceAccountChange { name, role, state };
+    let change = move |desk: &mut Desk| service_accounts::change(desk, input.path.id, &wanted);
+    Ok(Answer::of(
+        call.change(call.organization()?, change).await?.into(),
+    ))
 }
 
 pub async fn delete(
     call: Call,
     input: Input<MemberPath, RemovalQuery, NoBody>,
 ) -> Result<Answer<RemovalView>, Problem> {
-    member_noun::remove(
-        call,
-        input.path.id,
-        input.query.shown()?,
-        Some(UserKind::ServiceAccount),
-    )
-    .await
+    let rule = departures::remove_service_account;
+    members::remove(call, input.path.id, input.query, rule).await
 }

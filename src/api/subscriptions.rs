@@ -7,11 +7,12 @@ use super::answer::Answer;
 use super::call::Call;
 use super::input::{Change, Input, NoBody, NoQuery, present};
 use super::organizations::{OrganizationPath, reached};
-use super::provisioning::{ExternalPath, Put, upsert};
+use super::upsert::{ExternalPath, Put, upsert};
 use crate::config::Catalogue;
 use crate::domain::Refusal;
-use crate::domain::lifecycle::provisioning;
-use crate::domain::people::organizations::{self, Wanted};
+use crate::domain::desk::{Desk, VendorDesk};
+use crate::domain::lifecycle::provisioning::{self, WantedSubscription};
+use crate::domain::people::organizations::{self, SubscriptionChange};
 use crate::store::organizations::Organization;
 use crate::store::subscriptions::Subscription;
 use crate::types::id::OrganizationId;
@@ -53,8 +54,8 @@ pub struct SubscriptionBody {
 }
 
 impl SubscriptionBody {
-    pub(super) fn wanted(self) -> Wanted {
-        Wanted {
+    pub(super) fn wanted(self) -> SubscriptionChange {
+        SubscriptionChange {
             external_id: self.external_id.into_option(),
             plan: self.plan,
             full_seats: self.full_seats.into_option(),
@@ -124,39 +125,25 @@ pub async fn get(
     call: Call,
     input: Input<OrganizationPath, NoQuery, NoBody>,
 ) -> Result<Answer<SubscriptionView>, Problem> {
-    let id = reached(&call, &input.path)?;
-    let question = move |snapshot: &mut crate::store::Snapshot| {
-        let organization = snapshot.find_organization(id)?.ok_or(Refusal::NotFound)?;
-        Ok((organization, snapshot.find_subscription(id)?))
-    };
-    let (organization, subscription) = call.read(question).await?;
-    Ok(Answer::of(view(
-        &call.app.catalogue,
-        &organization,
-        subscription,
-    )))
+    let found = call.ask(input.path.id, organizations::subscription).await?;
+    let catalogue = &call.app.settings.catalogue;
+    Ok(Answer::of(view(catalogue, &found.0, found.1)))
 }
 
 pub async fn put(
     call: Call,
     input: Input<OrganizationPath, NoQuery, SubscriptionBody>,
 ) -> Result<Answer<SubscriptionView>, Problem> {
-    let (id, caller, catalogue, wanted) = (
-        reached(&call, &input.path)?,
-        call.caller,
-        call.catalogue(),
-        input.body.wanted(),
-    );
-    let change = move |tx: &mut crate::store::Tx| {
-        let (subscription, _) = organizations::subscribe(tx, &catalogue, id, &caller, &wanted)?;
-        Ok((
-            tx.find_organization(id)?.ok_or(Refusal::NotFound)?,
-            subscription,
-        ))
+    let (id, wanted) = (reached(&call, &input.path)?, input.body.wanted());
+    let put = move |desk: &mut Desk| {
+        let (subscription, _) = organizations::subscribe(desk, &wanted)?;
+        let organization = desk.tx.find_organization(desk.organization)?;
+        Ok((organization.ok_or(Refusal::NotFound)?, subscription))
     };
-    let (organization, subscription) = call.write(id, change).await?;
+    let (organization, subscription) = call.change(id, put).await?;
+    let catalogue = &call.app.settings.catalogue;
     Ok(Answer::of(view(
-        &call.app.catalogue,
+        catalogue,
         &organization,
         Some(subscription),
     )))
@@ -166,58 +153,23 @@ pub async fn put_by_external_id(
     call: Call,
     input: Input<ExternalPath, NoQuery, SubscriptionUpsert>,
 ) -> Result<Answer<Put<SubscriptionView>>, Problem> {
-    let (caller, catalogue, external_id, body) = (
-        call.caller,
-        call.catalogue(),
-        input.path.external_id,
-        input.body,
-    );
-    let change = move |tx: &mut crate::store::Tx| {
-        let named = match &body.organization_external_id {
-            None => None,
-            Some(name) => {
-                let unknown =
-                    || Refusal::field("organization_external_id", "names no organization");
-                Some(
-                    tx.find_organization_by_external_id(name)?
-                        .ok_or_else(unknown)?
-                        .id,
-                )
-            }
-        };
-        let same = body
-            .organization
-            .zip(named)
-            .is_none_or(|(id, named)| id == named);
-        crate::domain::ensure(
-            same,
-            Refusal::field(
-                "organization",
-                "is another one than organization_external_id",
-            ),
-        )?;
-        let wanted = Wanted {
+    let (external_id, body) = (input.path.external_id, input.body);
+    let wanted = WantedSubscription {
+        organization: body.organization,
+        organization_external_id: body.organization_external_id,
+        change: SubscriptionChange {
             external_id: None,
-            plan: body.plan.clone(),
-            full_seats: body.full_seats.clone().into_option(),
-            read_only_seats: body.read_only_seats.clone().into_option(),
-        };
-        let (subscription, outcome) = provisioning::put_subscription(
-            tx,
-            &catalogue,
-            &caller,
-            &external_id,
-            body.organization.or(named),
-            wanted,
-        )?;
-        let organization = tx
-            .find_organization(subscription.organization_id)?
-            .ok_or(Refusal::NotFound)?;
-        Ok((organization, subscription, outcome))
+            plan: body.plan,
+            full_seats: body.full_seats.into_option(),
+            read_only_seats: body.read_only_seats.into_option(),
+        },
     };
-    let (organization, subscription, outcome) = upsert(&call, change).await?;
+    let put =
+        move |desk: &mut VendorDesk| provisioning::put_subscription(desk, &external_id, &wanted);
+    let (organization, subscription, effect) = upsert(&call, put).await?;
+    let catalogue = &call.app.settings.catalogue;
     Ok(Answer::of(Put::of(
-        outcome,
-        view(&call.app.catalogue, &organization, Some(subscription)),
+        effect,
+        view(catalogue, &organization, Some(subscription)),
     )))
 }

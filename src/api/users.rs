@@ -6,10 +6,9 @@ use serde::{Deserialize, Serialize};
 use super::answer::Answer;
 use super::call::Call;
 use super::input::{Input, NoBody, NoQuery, present};
-use super::provisioning::{ExternalPath, Put, upsert};
-use crate::domain::Refusal;
+use super::upsert::{ExternalPath, Put, upsert};
+use crate::domain::desk::VendorDesk;
 use crate::domain::lifecycle::provisioning::{self, WantedUser};
-use crate::store::Tx;
 use crate::store::users::User;
 use crate::types::id::UserId;
 use crate::types::state::UserState;
@@ -77,14 +76,12 @@ pub async fn put_by_external_id(
     call: Call,
     input: Input<ExternalPath, NoQuery, UserUpsert>,
 ) -> Result<Answer<Put<UserView>>, Problem> {
-    let (caller, external_id) = (call.caller, input.path.external_id);
+    let external_id = input.path.external_id;
     let UserUpsert { email, name, state } = input.body;
     let wanted = WantedUser { email, name, state };
-    let (user, outcome) = upsert(&call, move |tx| {
-        provisioning::put_user(tx, &caller, &external_id, &wanted)
-    })
-    .await?;
-    Ok(Answer::of(Put::of(outcome, user.into())))
+    let put = move |desk: &mut VendorDesk| provisioning::put_user(desk, &external_id, &wanted);
+    let (user, effect) = upsert(&call, put).await?;
+    Ok(Answer::of(Put::of(effect, user.into())))
 }
 
 pub async fn suspend(
@@ -102,10 +99,6 @@ pub async fn resume(
 }
 
 async fn set_state(call: &Call, id: UserId, to: UserState) -> Result<Answer<UserView>, Problem> {
-    let caller = call.caller;
-    let change = move |tx: &mut Tx| {
-        provisioning::set_user_state(tx, &caller, id, to)?;
-        tx.find_user(id)?.ok_or(Refusal::NotFound)
-    };
-    Ok(Answer::of(upsert(call, change).await?.into()))
+    let set = move |desk: &mut VendorDesk| provisioning::set_user_state(desk, id, to);
+    Ok(Answer::of(call.change_vendor(set).await?.into()))
 }

@@ -8,6 +8,7 @@ use super::call::Call;
 use super::input::{Change, Input, NoBody, NoPath, NoQuery, present};
 use super::page::{Cursor, Limit, Page};
 use crate::domain::Refusal;
+use crate::domain::desk::{Desk, View};
 use crate::domain::people::workspaces::{self, NewWorkspace, WorkspaceChange};
 use crate::store::workspaces::{Workspace, WorkspaceFilter};
 use crate::types::id::{OrganizationId, WorkspaceId};
@@ -90,7 +91,6 @@ pub async fn list(
     call: Call,
     input: Input<NoPath, WorkspaceQuery, NoBody>,
 ) -> Result<Answer<Page<WorkspaceView>>, Problem> {
-    let (organization, caller, catalogue) = (call.organization()?, call.caller, call.catalogue());
     let WorkspaceQuery {
         limit,
         cursor,
@@ -100,21 +100,11 @@ pub async fn list(
     let filter = WorkspaceFilter {
         name,
         external_id,
-        only: call.reach(),
+        only: None,
     };
-    let rows = call
-        .read(move |snapshot| {
-            workspaces::list(
-                snapshot,
-                &catalogue,
-                organization,
-                &caller,
-                &filter,
-                Cursor::place(cursor),
-                limit.rows(),
-            )
-        })
-        .await?;
+    let list =
+        move |view: &mut View| workspaces::list(view, &filter, Cursor::place(cursor), limit.rows());
+    let rows = call.ask(call.organization()?, list).await?;
     Ok(Answer::of(Page::of(
         limit,
         rows,
@@ -127,49 +117,37 @@ pub async fn get(
     call: Call,
     input: Input<WorkspacePath, NoQuery, NoBody>,
 ) -> Result<Answer<WorkspaceView>, Problem> {
-    let (organization, caller, catalogue, id) = (
-        call.organization()?,
-        call.caller,
-        call.catalogue(),
-        input.path.id,
-    );
-    call.ensure_reaches(id)?;
-    let found = call
-        .read(move |snapshot| workspaces::get(snapshot, &catalogue, organization, &caller, id))
-        .await?;
-    Ok(Answer::of(found.into()))
+    let get = move |view: &mut View| workspaces::get(view, input.path.id);
+    Ok(Answer::of(
+        call.ask(call.organization()?, get).await?.into(),
+    ))
 }
 
 pub async fn create(
     call: Call,
     input: Input<NoPath, NoQuery, NewWorkspaceBody>,
 ) -> Result<Answer<WorkspaceView>, Problem> {
-    let (organization, caller, catalogue) = (call.organization()?, call.caller, call.catalogue());
     let NewWorkspaceBody {
         name,
         external_id,
         is_service,
     } = input.body;
-    let create = move |tx: &mut crate::store::Tx| {
-        let made = workspaces::create(
-            tx,
-            &catalogue,
-            organization,
-            &caller,
-            NewWorkspace {
-                name,
-                external_id,
-                is_service,
-            },
-        )?;
+    let new = NewWorkspace {
+        name,
+        external_id,
+        is_service,
+    };
+    let create = move |desk: &mut Desk| {
+        let made = workspaces::create(desk, &new)?;
         Ok((made.id.to_string(), made))
     };
-    let again = move |tx: &mut crate::store::Tx, id: &str| {
+    let again = move |desk: &mut Desk, id: &str| {
         let id = id.parse().map_err(|_| Refusal::NotFound)?;
-        tx.find_workspace(organization, id)?
+        desk.tx
+            .find_workspace(desk.organization, id)?
             .ok_or(Refusal::NotFound)
     };
-    let made = call.create(organization, create, again).await?;
+    let made = call.make(call.organization()?, create, again).await?;
     Ok(Answer::made(
         made,
         |row| format!("/v1/workspaces/{}", row.id),
@@ -181,39 +159,21 @@ pub async fn change(
     call: Call,
     input: Input<WorkspacePath, NoQuery, WorkspaceChangeBody>,
 ) -> Result<Answer<WorkspaceView>, Problem> {
-    let (organization, caller, catalogue, id) = (
-        call.organization()?,
-        call.caller,
-        call.catalogue(),
-        input.path.id,
-    );
-    call.ensure_reaches(id)?;
     let wanted = WorkspaceChange {
         name: input.body.name,
         external_id: input.body.external_id.into_option(),
     };
-    let changed = call
-        .write(organization, move |tx| {
-            workspaces::change(tx, &catalogue, organization, &caller, id, wanted)
-        })
-        .await?;
-    Ok(Answer::of(changed.into()))
+    let change = move |desk: &mut Desk| workspaces::change(desk, input.path.id, &wanted);
+    Ok(Answer::of(
+        call.change(call.organization()?, change).await?.into(),
+    ))
 }
 
 pub async fn delete(
     call: Call,
     input: Input<WorkspacePath, NoQuery, NoBody>,
 ) -> Result<Answer<NoContent>, Problem> {
-    let (organization, caller, catalogue, id) = (
-        call.organization()?,
-        call.caller,
-        call.catalogue(),
-        input.path.id,
-    );
-    call.ensure_reaches(id)?;
-    call.write(organization, move |tx| {
-        workspaces::delete(tx, &catalogue, organization, &caller, id)
-    })
-    .await?;
+    let delete = move |desk: &mut Desk| workspaces::delete(desk, input.path.id);
+    call.change(call.organization()?, delete).await?;
     Ok(Answer::none())
 }

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
@@ -124,8 +125,7 @@ async fn plant(app: &App) -> Result<(Kept, Option<Made>), Failure> {
         return Ok((kept, None));
     }
     let prefix = &app.config.keys.prefix;
-    let environments =
-        quickstart::environments(&app.config).map_err(|refusal| refusal.to_string())?;
+    let environments = quickstart::environments(&app.settings.catalogue);
     let keys = environments.into_iter().map(|environment| {
         let (public_id, plaintext) = mint_key(prefix, app.config.keys.marker(environment));
         let digest = app.digester.digest(Purpose::ApiKey, plaintext.expose());
@@ -160,8 +160,10 @@ async fn plant(app: &App) -> Result<(Kept, Option<Made>), Failure> {
         ),
         redirect_uri: REDIRECT_URI.parse()?,
     };
-    let config = std::sync::Arc::clone(&app.config);
-    let write = move |tx: &mut store::Tx| quickstart::plant(tx, &config, seed).map(Verdict::Done);
+    let (config, settings) = (Arc::clone(&app.config), Arc::clone(&app.settings));
+    let write = move |tx: &mut store::Tx| {
+        quickstart::plant(tx, &config, &settings, &seed).map(Verdict::Done)
+    };
     let planted: Result<Planted, Refusal> = app.store.write(app.clock.now(), write).await;
     let planted = planted.map_err(|refusal| format!("{refusal:?}"))?;
     Ok((planted.clone().into(), Some(Made { planted, secrets })))

@@ -69,7 +69,7 @@ pub fn run(command: Command) -> Result<(), Failure> {
     };
     let organization = arguments.organization;
     let write =
-        move |tx: &mut Tx| create(tx, person, organization.as_deref(), role).map(Verdict::Done);
+        move |tx: &mut Tx| create(tx, &person, organization.as_deref(), role).map(Verdict::Done);
     let created: Result<String, Refusal> =
         actix_web::rt::System::new().block_on(store.write(Clock::System.now(), write));
     println!("{}", created.map_err(|refusal| words(&refusal))?);
@@ -81,7 +81,7 @@ pub fn run(command: Command) -> Result<(), Failure> {
 
 fn create(
     tx: &mut Tx,
-    person: NewPerson,
+    person: &NewPerson,
     organization: Option<&str>,
     role: OrganizationRole,
 ) -> Result<String, Refusal> {

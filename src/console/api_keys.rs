@@ -17,10 +17,9 @@ use crate::domain::Refusal;
 use crate::domain::desk::{Desk, View};
 use crate::domain::keys::api_keys::{self, Minted, NewApiKey};
 use crate::domain::keys::changes;
-use crate::domain::keys::lists::{self, KeyStatus, ListFilter, ListedKey};
+use crate::domain::keys::lists::{self, ListedKey};
 use crate::domain::keys::places::KeyPlaces;
-use crate::store;
-use crate::store::api_keys::ApiKey;
+use crate::store::api_keys::{self as stored, ApiKey, KeyStatus};
 use crate::types::environment::Environment;
 use crate::types::id::{ApiKeyId, OrganizationId, WorkspaceId};
 use crate::types::right::Right;
@@ -45,7 +44,7 @@ pub async fn list(
     let (filter, after) = (filter(&query), place_of(query.field("after")));
     let question = move |view: &mut View| {
         let creates = KeyPlaces::of(view, Right::ApiKeysManage)?;
-        let keys = lists::list(view, &wanted(filter), after, ON_A_PAGE + 1)?;
+        let keys = lists::list(view, &rows(filter, view.now), after, ON_A_PAGE + 1)?;
         let active = view
             .snapshot
             .count_active_api_keys(view.organization, view.now)?;
@@ -209,7 +208,8 @@ fn filter(query: &Form) -> ApiKeyFilter {
     }
 }
 
-fn wanted(filter: ApiKeyFilter) -> ListFilter {
+/// The same as the store asks for it.
+fn rows(filter: ApiKeyFilter, now: Timestamp) -> stored::ApiKeyFilter {
     let status = filter.status.map(|status| match status {
         ApiKeyStatus::Active => KeyStatus::Stored(ApiKeyState::Active),
         ApiKeyStatus::Expired => KeyStatus::Expired,
@@ -218,14 +218,10 @@ fn wanted(filter: ApiKeyFilter) -> ListFilter {
         ApiKeyStatus::Paused => KeyStatus::Stored(ApiKeyState::Paused),
         ApiKeyStatus::Pending => KeyStatus::Stored(ApiKeyState::Pending),
     });
-    let rows = store::api_keys::ApiKeyFilter {
+    stored::ApiKeyFilter {
         environment: filter.environment,
-        ..store::api_keys::ApiKeyFilter::default()
-    };
-    ListFilter {
-        rows,
-        status,
-        ..ListFilter::default()
+        status: status.map(|status| (status, now)),
+        ..stored::ApiKeyFilter::default()
     }
 }
 

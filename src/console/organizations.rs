@@ -8,15 +8,18 @@ use actix_web::{HttpResponse, web};
 use super::pages::{OrganizationRow, OrganizationsPage};
 use super::shell;
 use crate::app::App;
-use crate::config::Catalogue;
 use crate::domain::Refusal;
+use crate::domain::desk::View;
 use crate::domain::people::identities;
-use crate::domain::rights::key_admins::{self, KeyCaller, READ};
+use crate::domain::rights::asker::Asker;
+use crate::domain::settings::Settings;
 use crate::store::Snapshot;
 use crate::store::organizations::Organization;
 use crate::store::sessions::Session;
-use crate::types::id::{OrganizationId, UserId};
+use crate::types::id::OrganizationId;
+use crate::types::right::Right;
 use crate::types::state::OrganizationRole;
+use crate::types::time::Timestamp;
 use crate::web::html::{self, PageError};
 use crate::web::page::Link;
 use crate::web::provider::Provider;
@@ -24,13 +27,15 @@ use crate::web::visitor::Visitor;
 
 /// `GET /dev-centre`. A single organization is not asked for.
 pub async fn list(app: web::Data<App>, visitor: Visitor) -> Result<HttpResponse, PageError> {
-    let (session, catalogue) = (
-        visitor.require()?.session.clone(),
-        Arc::clone(&app.catalogue),
-    );
+    let person = Person {
+        session: visitor.require()?.session.clone(),
+        asker: visitor.asker()?,
+        settings: Arc::clone(&app.settings),
+        now: visitor.now(),
+    };
     let Administered { open, rows, asking } = app
         .store
-        .read(move |snapshot| administered(snapshot, &catalogue, &session))
+        .read(move |snapshot| administered(snapshot, &person))
         .await?;
     if let ([only], true) = (rows.as_slice(), asking.is_empty()) {
         return Ok(html::see_other(&api_keys_path(&only.id)));
@@ -61,6 +66,14 @@ fn api_keys_path(organization: &str) -> String {
     format!("/dev-centre/{organization}/api-keys")
 }
 
+/// Who asks for their organizations.
+struct Person {
+    session: Session,
+    asker: Asker,
+    settings: Arc<Settings>,
+    now: Timestamp,
+}
+
 /// A person's organizations.
 struct Administered {
     /// Those that the session opens.
@@ -71,23 +84,17 @@ struct Administered {
     asking: Vec<Link>,
 }
 
-fn administered(
-    snapshot: &mut Snapshot,
-    catalogue: &Catalogue,
-    session: &Session,
-) -> Result<Administered, Refusal> {
-    let all = snapshot.list_organizations_of(session.user_id)?;
-    let entrances = identities::sort_out(snapshot, session, all)?;
+fn administered(snapshot: &mut Snapshot, person: &Person) -> Result<Administered, Refusal> {
+    let all = snapshot.list_organizations_of(person.session.user_id)?;
+    let entrances = identities::sort_out(snapshot, &person.session, all)?;
     let mut rows = Vec::new();
     for organization in &entrances.open {
-        rows.extend(
-            key_admin_role(snapshot, catalogue, organization, session.user_id)?
-                .map(|role| row(organization, role)),
-        );
+        let role = person.role_of_key_admin(snapshot, organization)?;
+        rows.extend(role.map(|role| row(organization, role)));
     }
     let mut asking = Vec::new();
     for (organization, provider) in &entrances.asking {
-        if key_admin_role(snapshot, catalogue, organization, session.user_id)?.is_some() {
+        if person.role_of_key_admin(snapshot, organization)?.is_some() {
             let href = Provider::href(
                 provider.id.as_str(),
                 &api_keys_path(organization.id.as_str()),
@@ -105,22 +112,28 @@ fn administered(
     })
 }
 
-fn key_admin_role(
-    snapshot: &mut Snapshot,
-    catalogue: &Catalogue,
-    organization: &Organization,
-    person: UserId,
-) -> Result<Option<OrganizationRole>, Refusal> {
-    match key_admins::key_admin(
-        snapshot,
-        catalogue,
-        organization.id,
-        &KeyCaller::person(person),
-        READ,
-    ) {
-        Ok(admin) => Ok(admin.role),
-        Err(refusal) if refusal.is_forbidden() => Ok(None),
-        Err(other) => Err(other),
+impl Person {
+    /// None where the person sees no keys, or their membership does not act.
+    fn role_of_key_admin(
+        &self,
+        snapshot: &mut Snapshot,
+        organization: &Organization,
+    ) -> Result<Option<OrganizationRole>, Refusal> {
+        let mut view = View {
+            snapshot,
+            settings: &self.settings,
+            organization: organization.id,
+            asker: &self.asker,
+            now: self.now,
+        };
+        match view.rights() {
+            Ok(rights) => {
+                let places = rights.places_of(&self.settings.catalogue, Right::ApiKeysRead);
+                Ok((!places.is_nowhere()).then_some(rights.role))
+            }
+            Err(Refusal::NotFound) => Ok(None),
+            Err(other) => Err(other),
+        }
     }
 }
 

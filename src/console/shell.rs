@@ -3,17 +3,18 @@
 use std::sync::Arc;
 
 use crate::app::App;
-use crate::domain::desk::{Desk, View};
+use crate::domain::desk::View;
 use crate::domain::people::identities::{self, ELSEWHERE, Entrance};
 use crate::domain::people::members::SUSPENDED;
 use crate::domain::plans::plans;
 use crate::domain::{Refusal, ensure};
+use crate::store::Snapshot;
 use crate::store::organizations::Organization;
 use crate::store::sessions::Session;
-use crate::store::{Snapshot, Tx, Verdict};
 use crate::types::environment::Environment;
 use crate::types::id::{OrganizationId, UserId};
-use crate::types::state::{MemberState, OrganizationRole};
+use crate::types::state::OrganizationRole;
+pub use crate::web::desk::change;
 use crate::web::html::{PRODUCT, PageError};
 use crate::web::page::{Link, OrganizationLink, Section, Shell, SignedIn};
 pub use crate::web::refusal::{date_or_never, field_errors, parse_id};
@@ -87,7 +88,7 @@ where
         visitor.require()?.session.clone(),
     );
     let id: OrganizationId = parse_id(organization)?;
-    let (catalogue, now) = (Arc::clone(&app.catalogue), app.clock.now());
+    let (settings, now) = (Arc::clone(&app.settings), visitor.now());
     let read = move |snapshot: &mut Snapshot| -> Result<_, PageError> {
         let organizations = snapshot.list_organizations_of(person)?;
         ensure(
@@ -97,25 +98,25 @@ where
             Refusal::NotFound,
         )?;
         let organizations = open_ones(snapshot, &session, organizations, id)?;
-        let answer = question(snapshot, id, person)?;
-        let member = snapshot
-            .find_member(id, person)?
-            .filter(|member| !member.has_ended(now))
+        let membership = snapshot
+            .find_membership(id, person, now)?
             .ok_or(PageError::NotFound)?;
         ensure(
-            member.state == MemberState::Active,
+            membership.acts(),
             PageError::Forbidden(SUSPENDED.to_owned()),
         )?;
-        let role = Some(member.role);
+        let answer = question(snapshot, id, person)?;
+        let role = Some(membership.member.role);
         let organization = organizations
             .iter()
             .find(|organization| organization.id == id)
             .cloned()
             .ok_or(PageError::NotFound)?;
-        let plan = plans::plan_of(snapshot, &catalogue, id)?;
+        let catalogue = &settings.catalogue;
+        let plan = plans::plan_of(snapshot, catalogue, id)?;
         let production_lock = plans::lock(plan, &organization, Environment::Production, now);
         let production_lock =
-            production_lock.map(|lock| lock.unlock(&catalogue, Environment::Production).detail);
+            production_lock.map(|lock| lock.unlock(catalogue, Environment::Production).detail);
         Ok((organizations, (organization, production_lock, role), answer))
     };
     let (organizations, (organization, production_lock, role), answer) =
@@ -159,33 +160,6 @@ where
         })
     };
     ask(app, visitor, organization, question).await
-}
-
-/// Changes something in the organization, behind its lock. The closure may run twice: it borrows what it captured.
-pub async fn change<T, F>(
-    app: &App,
-    visitor: &Visitor,
-    organization: OrganizationId,
-    mut change: F,
-) -> Result<T, Refusal>
-where
-    F: FnMut(&mut Desk<'_, '_>) -> Result<T, Refusal> + Send + 'static,
-    T: Send + 'static,
-{
-    let asker = visitor.asker().map_err(|_| Refusal::NotFound)?;
-    let settings = Arc::clone(&app.settings);
-    let write = move |tx: &mut Tx| {
-        let mut desk = Desk {
-            tx,
-            settings: &settings,
-            organization,
-            asker: &asker,
-        };
-        change(&mut desk).map(Verdict::Done)
-    };
-    app.store
-        .write_organization(organization, visitor.now(), write)
-        .await
 }
 
 /// Whether the session opens the organization: before every change that asks nothing else first.

@@ -9,12 +9,10 @@ use super::pages::single_sign_on::{SingleSignOnForm, SingleSignOnPage};
 use super::shell::{self, Place};
 use crate::app::App;
 use crate::domain::Refusal;
-use crate::domain::people::identities::{self, Settings, SingleSignOn};
+use crate::domain::desk::{Desk, View};
+use crate::domain::people::identities::{self, ProviderSettings, SingleSignOn};
 use crate::store::identity_providers::IdentityProvider;
-use crate::store::{Tx, Verdict};
-use crate::types::id::OrganizationId;
-use crate::types::time::Timestamp;
-use crate::web::facts::Facts;
+use crate::web::desk;
 use crate::web::form::Form;
 use crate::web::html::{self, PageError};
 use crate::web::page::{FieldErrors, Section};
@@ -31,7 +29,7 @@ pub async fn show(
     visitor: Visitor,
     path: web::Path<String>,
 ) -> Result<HttpResponse, PageError> {
-    let (place, found) = shell::ask(&app, &visitor, &path, identities::single_sign_on).await?;
+    let (place, found) = shell::look(&app, &visitor, &path, identities::single_sign_on).await?;
     let form = found.provider.as_ref().map(stored).unwrap_or_default();
     Ok(html::page(
         StatusCode::OK,
@@ -44,7 +42,6 @@ pub async fn show(
 pub async fn configure(
     app: web::Data<App>,
     visitor: Visitor,
-    facts: Facts,
     request: HttpRequest,
     path: web::Path<String>,
     payload: web::Payload,
@@ -52,8 +49,8 @@ pub async fn configure(
     let form = Form::read(&request, payload, app.config.server.max_body_bytes).await?;
     visitor.check_csrf(&form)?;
     form.refuse_repeated(&FIELDS)?;
-    let (place, found) = shell::ask(&app, &visitor, &path, identities::single_sign_on).await?;
-    match save(&app, &place, settings(&form), facts.now).await {
+    let (place, found) = shell::look(&app, &visitor, &path, identities::single_sign_on).await?;
+    match save(&app, &visitor, &place, settings(&form)).await {
         Ok(_) => Ok(html::see_other(&format!(
             "/dev-centre/{}/single-sign-on",
             place.organization.id
@@ -79,20 +76,15 @@ pub async fn configure(
 pub async fn remove(
     app: web::Data<App>,
     visitor: Visitor,
-    facts: Facts,
     request: HttpRequest,
     path: web::Path<String>,
     payload: web::Payload,
 ) -> Result<HttpResponse, PageError> {
     let form = Form::read(&request, payload, app.config.server.max_body_bytes).await?;
     visitor.check_csrf(&form)?;
-    let (place, _) = shell::ask(&app, &visitor, &path, identities::single_sign_on).await?;
-    let (organization, person) = (place.organization.id, place.person);
-    app.store
-        .write_organization(organization, facts.now, move |tx| {
-            identities::remove(tx, organization, person).map(Verdict::Done)
-        })
-        .await?;
+    let (place, _) = shell::look(&app, &visitor, &path, identities::single_sign_on).await?;
+    let organization = place.organization.id;
+    shell::change(&app, &visitor, organization, identities::remove).await?;
     Ok(html::see_other(&format!(
         "/dev-centre/{organization}/single-sign-on"
     )))
@@ -101,40 +93,33 @@ pub async fn remove(
 /// Nothing is saved that nobody could sign in by.
 async fn save(
     app: &App,
+    visitor: &Visitor,
     place: &Place,
-    new: Settings,
-    now: Timestamp,
+    new: ProviderSettings,
 ) -> Result<IdentityProvider, Refusal> {
-    let (organization, person): (OrganizationId, _) = (place.organization.id, place.person);
-    let (config, asked) = (Arc::clone(&app.config), new.clone());
-    app.store
-        .read(move |snapshot| {
-            identities::check(snapshot, &config.identity, organization, person, &asked)
-        })
-        .await?;
+    let (organization, asked) = (place.organization.id, new.clone());
+    let check = move |view: &mut View| identities::check(view, &asked);
+    desk::ask(app, visitor, organization, check).await?;
     let probed = registration(
         &app.config.identity,
         &new.issuer,
         &new.client_id,
         String::new(),
     );
-    if let Err(failure) = app.openid.probe(&probed, now).await {
+    if let Err(failure) = app.openid.probe(&probed, visitor.now()).await {
         tracing::warn!(organization.id = %organization, "Refused single sign-on settings: {failure}");
         return Err(Refusal::Invalid(vec![("issuer", NO_PROVIDER.to_owned())]));
     }
-    let (config, sealer) = (Arc::clone(&app.config), Arc::clone(&app.sealer));
-    let write = move |tx: &mut Tx| {
-        identities::configure(tx, &config.identity, &sealer, organization, person, &new)
-            .map(Verdict::Done)
-    };
-    app.store.write_organization(organization, now, write).await
+    let sealer = Arc::clone(&app.sealer);
+    let configure = move |desk: &mut Desk| identities::configure(desk, &sealer, &new);
+    shell::change(app, visitor, organization, configure).await
 }
 
-fn settings(form: &Form) -> Settings {
+fn settings(form: &Form) -> ProviderSettings {
     let text = |name| form.field(name).trim().to_owned();
     // an empty one leaves what is there
     let client_secret = Some(text("client_secret")).filter(|secret| !secret.is_empty());
-    Settings {
+    ProviderSettings {
         issuer: text("issuer"),
         client_id: text("client_id"),
         client_secret,
@@ -153,7 +138,7 @@ fn stored(provider: &IdentityProvider) -> SingleSignOnForm {
 }
 
 fn typed(form: &Form) -> SingleSignOnForm {
-    let Settings {
+    let ProviderSettings {
         issuer,
         client_id,
         name,

@@ -1,4 +1,6 @@
 //! What a use case gets: the transaction, the settings, and who asks about which organization.
+//!
+//! A use case of the vendor's that is about no organization, or finds one itself, gets a [`VendorDesk`].
 
 use super::rights::asker::Asker;
 use super::rights::rights::{self, BEYOND, MISSING, Places, Rights};
@@ -74,7 +76,7 @@ impl<'c> Desk<'_, 'c> {
         user: UserId,
         change: impl FnOnce(&mut Self) -> Result<T, Refusal>,
     ) -> Result<T, Refusal> {
-        let granting = self.rights()?;
+        let granting = self.own_rights()?;
         let before = rights::of_user(self.tx, &self.settings.catalogue, self.organization, user)?;
         let changed = change(self)?;
         let after = rights::of_user(self.tx, &self.settings.catalogue, self.organization, user)?;
@@ -162,5 +164,49 @@ impl<'c> View<'_, 'c> {
         let places = self.places_of(right)?;
         ensure(!places.is_nowhere(), Refusal::Forbidden(MISSING))?;
         Ok(places)
+    }
+}
+
+/// For a change by the vendor.
+pub struct VendorDesk<'d, 'c> {
+    pub tx: &'d mut Tx<'c>,
+    pub settings: &'d Settings,
+    pub asker: &'d Asker,
+}
+
+/// For a question by the vendor.
+pub struct VendorView<'d, 'c> {
+    pub snapshot: &'d mut Snapshot<'c>,
+    pub settings: &'d Settings,
+    pub asker: &'d Asker,
+}
+
+impl<'c> VendorDesk<'_, 'c> {
+    /// The same about one organization.
+    pub fn at(&mut self, organization: OrganizationId) -> Desk<'_, 'c> {
+        Desk {
+            tx: self.tx,
+            settings: self.settings,
+            organization,
+            asker: self.asker,
+        }
+    }
+
+    /// Refuses whoever does not hold the right for the vendor.
+    pub fn ensure(&mut self, needed: Right) -> Result<(), Refusal> {
+        rights::ensure_vendor(self.tx, &self.settings.catalogue, self.asker, needed)
+    }
+
+    /// Records what the asker did to `subject`, which belongs to no organization.
+    pub fn record(&mut self, event: Event, subject: &str, detail: &str) -> Result<(), Error> {
+        self.tx
+            .record(None, Some(self.asker.user), event, subject, detail)
+    }
+}
+
+impl VendorView<'_, '_> {
+    /// Refuses whoever does not hold the right for the vendor.
+    pub fn ensure(&mut self, needed: Right) -> Result<(), Refusal> {
+        rights::ensure_vendor(self.snapshot, &self.settings.catalogue, self.asker, needed)
     }
 }

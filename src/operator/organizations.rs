@@ -11,12 +11,11 @@ use crate::app::App;
 use crate::config::{Catalogue, DevCentre};
 use crate::domain::Refusal;
 use crate::domain::desk::{Desk, View};
-use crate::domain::people::organizations::{self, Wanted};
+use crate::domain::people::organizations::{self, SubscriptionChange};
 use crate::domain::plans::dev_centre;
 use crate::domain::plans::plans;
 use crate::domain::plans::production;
 use crate::domain::rights::asker::Asker;
-use crate::domain::rights::caller::Caller;
 use crate::domain::rights::rights;
 use crate::store::Snapshot;
 use crate::store::organizations::{Organization, OrganizationFilter};
@@ -149,22 +148,15 @@ impl Decision {
     }
 
     fn carry_out(&self, desk: &mut Desk) -> Result<(), Refusal> {
-        let caller = Caller {
-            user: desk.asker.user,
-            operator: true,
-        };
-        let (catalogue, id) = (&desk.settings.catalogue, desk.organization);
         match self {
             Self::Production(step, reason) => production::decide(desk, *step, reason).map(|_| ()),
-            Self::State(state) => {
-                organizations::set_state(desk.tx, catalogue, id, &caller, *state).map(|_| ())
-            }
+            Self::State(state) => organizations::set_state(desk, *state).map(|_| ()),
             Self::Subscribe(plan) => {
-                let wanted = Wanted {
+                let wanted = SubscriptionChange {
                     plan: Some(plan.clone()),
-                    ..Wanted::default()
+                    ..SubscriptionChange::default()
                 };
-                organizations::subscribe(desk.tx, catalogue, id, &caller, &wanted).map(|_| ())
+                organizations::subscribe(desk, &wanted).map(|_| ())
             }
         }
     }

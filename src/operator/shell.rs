@@ -9,7 +9,7 @@ use crate::domain::Refusal;
 use crate::domain::desk::{Desk, View};
 use crate::domain::rights::asker::Asker;
 use crate::store::{Snapshot, Tx, Verdict};
-use crate::types::id::{OrganizationId, UserId};
+use crate::types::id::OrganizationId;
 use crate::types::time::Timestamp;
 use crate::web::form::Form;
 use crate::web::html::{PRODUCT, PageError};
@@ -18,7 +18,6 @@ use crate::web::visitor::Visitor;
 
 /// An operator, and what the pages have around them.
 pub struct Operator {
-    pub id: UserId,
     pub asker: Asker,
     /// The instant of the request.
     pub now: Timestamp,
@@ -45,7 +44,6 @@ pub fn enter(visitor: &Visitor) -> Result<Operator, PageError> {
     let user = &visitor.require_operator()?.user;
     let email = user.email.clone().unwrap_or_default();
     Ok(Operator {
-        id: user.id,
         asker: visitor.operator()?,
         now: visitor.now(),
         signed_in: SignedIn {

@@ -51,6 +51,7 @@ pub struct ApiKeyFilter {
     pub status: Option<(KeyStatus, Timestamp)>,
     /// Letters in the name, in any case.
     pub name: Option<String>,
+    pub created_before: Option<Timestamp>,
     /// Neither made nor used since then.
     pub unused_since: Option<Timestamp>,
     pub owner: Option<UserId>,
@@ -99,6 +100,9 @@ impl Snapshot<'_> {
         if let Some(name) = &filter.name {
             let part = containing(&fold(name));
             found = found.filter(api_keys::name_folded.like(part).escape('\\'));
+        }
+        if let Some(before) = filter.created_before {
+            found = found.filter(api_keys::created_at.lt(before));
         }
         if let Some(since) = filter.unused_since {
             let unused = api_keys::last_used_at

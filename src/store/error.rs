@@ -31,6 +31,24 @@ pub(super) fn spoils_connection(error: &DieselError) -> bool {
     }
 }
 
+/// How often a transaction that ends with this error is run at most. More than once when another transaction was in its
+/// way: a serialization failure, a deadlock, or a lock that was not freed in time, which took seconds already. Of these
+/// diesel names the first. PostgreSQL's messages are in the server's language, but the names of locks in the details of a
+/// deadlock never are.
+pub(super) fn most_attempts(error: &DieselError) -> u32 {
+    let DieselError::DatabaseError(kind, information) = error else {
+        return 1;
+    };
+    let names_locks =
+        |details: &str| details.contains("ShareLock") || details.contains("ExclusiveLock");
+    match (kind, information.message()) {
+        (DatabaseErrorKind::SerializationFailure, _) => 4,
+        (DatabaseErrorKind::Unknown, "canceling statement due to lock timeout") => 2,
+        (DatabaseErrorKind::Unknown, _) if information.details().is_some_and(names_locks) => 4,
+        _ => 1,
+    }
+}
+
 impl From<DieselError> for Error {
     fn from(error: DieselError) -> Self {
         match &error {

@@ -21,22 +21,28 @@ pub enum Verdict<T, E> {
 pub(super) enum Outcome {
     Commit(Vec<Subject>),
     Rollback,
+    /// Another transaction was in the way. Behind a rollback the job may run again, up to so often in all.
+    Again(String, u32),
     /// A database error other than a constraint violation, or a panic: nothing more runs on this connection.
     Spoilt(String),
 }
 
-/// A job runs once and is finished once: with its own answer, or with the news that the database could not keep it.
+/// A job runs until its transaction is committed or given up, and is finished once: with the answer of its last run, or
+/// with the news that the database could not keep it.
 pub(super) trait Job: Send {
     fn run(&mut self, conn: &mut Conn) -> Outcome;
     fn finish(self: Box<Self>, kept: Result<(), Error>);
     fn writes(&self) -> bool;
+    /// Whether it may run more than once.
+    fn repeats(&self) -> bool;
 }
 
 pub(super) type BoxedJob = Box<dyn Job>;
 
 pub(super) struct WriteJob<F, T, E> {
-    closure: Option<F>,
+    closure: F,
     now: Timestamp,
+    repeats: bool,
     /// Another process may remember what this one changes.
     guest: bool,
     result: Option<Result<Verdict<T, E>, E>>,
@@ -44,12 +50,18 @@ pub(super) struct WriteJob<F, T, E> {
 }
 
 impl<F, T, E> WriteJob<F, T, E> {
-    pub fn new(now: Timestamp, guest: bool, closure: F) -> (Self, oneshot::Receiver<Result<T, E>>) {
+    pub fn new(
+        now: Timestamp,
+        guest: bool,
+        repeats: bool,
+        closure: F,
+    ) -> (Self, oneshot::Receiver<Result<T, E>>) {
         let (answer, answered) = oneshot::channel();
         (
             Self {
-                closure: Some(closure),
+                closure,
                 now,
+                repeats,
                 guest,
                 result: None,
                 answer,
@@ -61,20 +73,23 @@ impl<F, T, E> WriteJob<F, T, E> {
 
 impl<F, T, E> Job for WriteJob<F, T, E>
 where
-    F: FnOnce(&mut Tx) -> Result<Verdict<T, E>, E> + Send,
+    F: FnMut(&mut Tx) -> Result<Verdict<T, E>, E> + Send,
     T: Send,
     E: From<Error> + Send,
 {
     fn run(&mut self, conn: &mut Conn) -> Outcome {
-        let Some(closure) = self.closure.take() else {
-            return Outcome::Rollback;
-        };
+        self.result = None;
         let mut tx = Tx::new(conn, self.now);
+        let closure = &mut self.closure;
         let Ok(result) = catch_unwind(AssertUnwindSafe(|| closure(&mut tx))) else {
             return Outcome::Spoilt("a rule panicked".to_owned());
         };
-        if let Some(reason) = tx.spoilt() {
-            return Outcome::Spoilt(reason.to_owned());
+        match tx.spoilt() {
+            Some(spoilt) if spoilt.most_attempts > 1 && self.repeats => {
+                return Outcome::Again(spoilt.reason.clone(), spoilt.most_attempts);
+            }
+            Some(spoilt) => return Outcome::Spoilt(spoilt.reason.clone()),
+            None => {}
         }
         // a closure that swallowed a violated constraint gets it back
         let result = match tx.violated() {
@@ -109,6 +124,10 @@ where
 
     fn writes(&self) -> bool {
         true
+    }
+
+    fn repeats(&self) -> bool {
+        self.repeats
     }
 }
 
@@ -146,8 +165,8 @@ where
         let Ok(result) = catch_unwind(AssertUnwindSafe(|| closure(&mut snapshot))) else {
             return Outcome::Spoilt("a rule panicked".to_owned());
         };
-        if let Some(reason) = snapshot.spoilt() {
-            return Outcome::Spoilt(reason.to_owned());
+        if let Some(spoilt) = snapshot.spoilt() {
+            return Outcome::Spoilt(spoilt.reason.clone());
         }
         self.result = Some(result);
         Outcome::Rollback
@@ -167,6 +186,10 @@ where
     }
 
     fn writes(&self) -> bool {
+        false
+    }
+
+    fn repeats(&self) -> bool {
         false
     }
 }

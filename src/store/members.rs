@@ -72,8 +72,8 @@ pub struct Membership {
 }
 
 impl Membership {
-    /// Neither the user nor the member is suspended, whatever the organization is.
-    pub fn is_acting(&self) -> bool {
+    /// Whether neither the person nor their membership is suspended. What a suspended organization may still do, each rule says.
+    pub fn acts(&self) -> bool {
         self.user.state == UserState::Active && self.member.state == MemberState::Active
     }
 

@@ -52,6 +52,7 @@ pub mod tokens;
 pub mod users;
 pub mod workspaces;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex};
 
@@ -89,6 +90,7 @@ pub struct Store {
     reads: SyncSender<BoxedJob>,
     writes: SyncSender<BoxedJob>,
     changes: Arc<Changes>,
+    rehearses: Arc<AtomicBool>,
     /// `None`: a guest.
     exclusive: Option<Exclusive>,
 }
@@ -118,22 +120,29 @@ impl Store {
         exclusive: Option<Exclusive>,
     ) -> Result<Self, OpenError> {
         check_schema(database)?;
-        let reads = start_lane(database, &changes, connections)?;
+        let rehearses = Arc::new(AtomicBool::new(false));
+        let reads = start_lane(database, &changes, &rehearses, connections)?;
         let writes = match database {
-            Database::Sqlite(_) => start_writer(database, &changes)?,
+            Database::Sqlite(_) => start_writer(database, &changes, &rehearses)?,
             // a lane of its own: reads that strangers provoke must not stand before a revocation
-            Database::Postgres(_) => start_lane(database, &changes, connections)?,
+            Database::Postgres(_) => start_lane(database, &changes, &rehearses, connections)?,
         };
         Ok(Self {
             reads,
             writes,
             changes,
+            rehearses,
             exclusive,
         })
     }
 
     pub fn changes(&self) -> &Changes {
         &self.changes
+    }
+
+    /// From now on every write runs twice, and the first run is undone: tests show by it that each can be repeated.
+    pub fn rehearse_writes(&self) {
+        self.rehearses.store(true, Ordering::Relaxed);
     }
 
     /// A question: one consistent snapshot, nothing changed.
@@ -148,19 +157,58 @@ impl Store {
         receive(answered).await
     }
 
-    /// An answer that changes the world: one transaction at the instant `now`.
+    /// An answer that changes the world: one transaction at the instant `now`. The closure runs again when another
+    /// transaction was in its way, so it depends on nothing but what it holds and reads, and changes nothing but the database.
+    pub async fn transact<T, E, F>(&self, now: Timestamp, closure: F) -> Result<T, E>
+    where
+        F: FnMut(&mut Tx) -> Result<Verdict<T, E>, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        let (job, answered) = WriteJob::new(now, self.exclusive.is_none(), true, closure);
+        send(&self.writes, Box::new(job))?;
+        receive(answered).await
+    }
+
+    /// A write that counts over several rows of one organization: such writes happen one after the other.
+    pub async fn transact_organization<T, E, F>(
+        &self,
+        organization: OrganizationId,
+        now: Timestamp,
+        mut closure: F,
+    ) -> Result<T, E>
+    where
+        F: FnMut(&mut Tx) -> Result<Verdict<T, E>, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        self.transact(now, move |tx| {
+            tx.advance_generation(organization)?;
+            closure(tx)
+        })
+        .await
+    }
+
+    /// Temporary: [`Store::transact`] for a closure that can run only once.
     pub async fn write<T, E, F>(&self, now: Timestamp, closure: F) -> Result<T, E>
     where
         F: FnOnce(&mut Tx) -> Result<Verdict<T, E>, E> + Send + 'static,
         T: Send + 'static,
         E: From<Error> + Send + 'static,
     {
-        let (job, answered) = WriteJob::new(now, self.exclusive.is_none(), closure);
+        let mut closure = Some(closure);
+        let once = move |tx: &mut Tx| match closure.take() {
+            Some(closure) => closure(tx),
+            None => Err(E::from(Error::Unavailable(
+                "it cannot be run again".to_owned(),
+            ))),
+        };
+        let (job, answered) = WriteJob::new(now, self.exclusive.is_none(), false, once);
         send(&self.writes, Box::new(job))?;
         receive(answered).await
     }
 
-    /// A write that counts over several rows of one organization: such writes happen one after the other.
+    /// Temporary: [`Store::transact_organization`] for a closure that can run only once.
     pub async fn write_organization<T, E, F>(
         &self,
         organization: OrganizationId,
@@ -201,12 +249,14 @@ async fn receive<T, E: From<Error>>(answered: oneshot::Receiver<Result<T, E>>) -
 fn start_lane(
     database: &Database,
     changes: &Arc<Changes>,
+    rehearses: &Arc<AtomicBool>,
     connections: usize,
 ) -> std::io::Result<SyncSender<BoxedJob>> {
     let (sender, receiver) = sync_channel(MOST_WAITING);
     let receiver = Arc::new(Mutex::new(receiver));
     for number in 0..connections.max(1) {
-        let worker = lane::Worker::new(database.clone(), Arc::clone(changes));
+        let worker =
+            lane::Worker::new(database.clone(), Arc::clone(changes), Arc::clone(rehearses));
         let receiver = Arc::clone(&receiver);
         std::thread::Builder::new()
             .name(format!("database-{number}"))
@@ -218,9 +268,10 @@ fn start_lane(
 fn start_writer(
     database: &Database,
     changes: &Arc<Changes>,
+    rehearses: &Arc<AtomicBool>,
 ) -> std::io::Result<SyncSender<BoxedJob>> {
     let (sender, receiver) = sync_channel(MOST_WAITING);
-    let writer = writer::Writer::new(database.clone(), Arc::clone(changes));
+    let writer = writer::Writer::new(database.clone(), Arc::clone(changes), Arc::clone(rehearses));
     std::thread::Builder::new()
         .name("writer".to_owned())
         .spawn(move || writer.work(&receiver))?;

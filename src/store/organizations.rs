@@ -70,6 +70,8 @@ impl Organization {
 /// Which organizations a list holds.
 #[derive(Debug, Clone, Default)]
 pub struct OrganizationFilter {
+    /// This one.
+    pub only: Option<OrganizationId>,
     /// Part of the name, or the whole id or external id.
     pub search: Option<String>,
     pub external_id: Option<String>,
@@ -101,6 +103,9 @@ impl Snapshot<'_> {
         most: i64,
     ) -> Result<Vec<Organization>, Error> {
         let mut found = organizations::table.into_boxed::<<Conn as Connection>::Backend>();
+        if let Some(only) = filter.only {
+            found = found.filter(organizations::id.eq(only));
+        }
         if let Some(search) = &filter.search {
             let part = containing(search);
             let is_it = organizations::id

@@ -8,14 +8,22 @@ use diesel::QueryResult;
 
 use super::changes::Subject;
 use super::conn::Conn;
-use super::error::{Error, spoils_connection};
+use super::error::{Error, most_attempts, spoils_connection};
 use super::statements::Reading;
 use crate::types::time::Timestamp;
+
+/// The error behind which a transaction can only be rolled back.
+#[derive(Debug, Clone)]
+pub(super) struct Spoilt {
+    pub reason: String,
+    /// See [`most_attempts`].
+    pub most_attempts: u32,
+}
 
 /// One consistent view of the database.
 pub struct Snapshot<'c> {
     conn: &'c mut Conn,
-    spoilt: Option<String>,
+    spoilt: Option<Spoilt>,
     violated: Option<Error>,
 }
 
@@ -42,18 +50,20 @@ impl<'c> Snapshot<'c> {
         &mut self,
         statement: impl FnOnce(&mut Conn) -> QueryResult<T>,
     ) -> Result<T, Error> {
-        if let Some(reason) = &self.spoilt {
-            return Err(Error::Unavailable(reason.clone()));
+        if let Some(spoilt) = &self.spoilt {
+            return Err(Error::Unavailable(spoilt.reason.clone()));
         }
         if let Some(violated) = &self.violated {
             return Err(violated.clone());
         }
         statement(self.conn).map_err(|error| {
-            let spoils = spoils_connection(&error);
-            let reason = error.to_string();
+            let spoilt = spoils_connection(&error).then(|| Spoilt {
+                reason: error.to_string(),
+                most_attempts: most_attempts(&error),
+            });
             let error = Error::from(error);
             match &error {
-                _ if spoils => self.spoilt = Some(reason),
+                _ if spoilt.is_some() => self.spoilt = spoilt,
                 Error::Constraint(_) => self.violated = Some(error.clone()),
                 Error::NotFound | Error::Unavailable(_) => {}
             }
@@ -61,8 +71,8 @@ impl<'c> Snapshot<'c> {
         })
     }
 
-    pub(super) fn spoilt(&self) -> Option<&str> {
-        self.spoilt.as_deref()
+    pub(super) fn spoilt(&self) -> Option<&Spoilt> {
+        self.spoilt.as_ref()
     }
 
     /// The constraint that was violated: the transaction can only roll back.

@@ -7,6 +7,7 @@
 //! would commit alone.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
@@ -26,16 +27,18 @@ const FOREIGN_WRITE_CHECK: Duration = Duration::from_millis(500);
 pub(super) struct Writer {
     database: Database,
     changes: Arc<Changes>,
+    rehearses: Arc<AtomicBool>,
     conn: Option<Conn>,
     /// `PRAGMA data_version` as this connection last saw it: it moves when another connection commits.
     data_version: i64,
 }
 
 impl Writer {
-    pub fn new(database: Database, changes: Arc<Changes>) -> Self {
+    pub fn new(database: Database, changes: Arc<Changes>, rehearses: Arc<AtomicBool>) -> Self {
         Self {
             database,
             changes,
+            rehearses,
             conn: None,
             data_version: 0,
         }
@@ -77,9 +80,10 @@ impl Writer {
 
     fn commit(&mut self, batch: &mut [BoxedJob]) -> Result<(), String> {
         let changes = Arc::clone(&self.changes);
+        let rehearses = self.rehearses.load(Ordering::Relaxed);
         let conn = self.open()?;
         conn.begin_write().map_err(|error| error.to_string())?;
-        let touched = run_batch(conn, batch);
+        let touched = run_batch(conn, batch, rehearses);
         let kept = touched.and_then(|touched| {
             let committed = conn.commit().map_err(|error| error.to_string());
             // also when the outcome is unknown
@@ -129,9 +133,16 @@ impl Writer {
     }
 }
 
-fn run_batch(conn: &mut Conn, batch: &mut [BoxedJob]) -> Result<Vec<Subject>, String> {
+fn run_batch(
+    conn: &mut Conn,
+    batch: &mut [BoxedJob],
+    rehearses: bool,
+) -> Result<Vec<Subject>, String> {
     let mut touched = Vec::new();
     for job in batch {
+        if rehearses && job.repeats() {
+            rehearse(conn, job)?;
+        }
         conn.savepoint().map_err(|error| error.to_string())?;
         match job.run(conn) {
             Outcome::Commit(subjects) => {
@@ -139,8 +150,20 @@ fn run_batch(conn: &mut Conn, batch: &mut [BoxedJob]) -> Result<Vec<Subject>, St
                 touched.extend(subjects);
             }
             Outcome::Rollback => conn.rollback().map_err(|error| error.to_string())?,
-            Outcome::Spoilt(reason) => return Err(reason),
+            // nobody else writes: running it again would change nothing
+            Outcome::Again(reason, _) | Outcome::Spoilt(reason) => return Err(reason),
         }
     }
     Ok(touched)
+}
+
+/// Runs the job and undoes it.
+fn rehearse(conn: &mut Conn, job: &mut BoxedJob) -> Result<(), String> {
+    conn.savepoint().map_err(|error| error.to_string())?;
+    match job.run(conn) {
+        Outcome::Commit(_) | Outcome::Rollback => {
+            conn.rollback().map_err(|error| error.to_string())
+        }
+        Outcome::Again(reason, _) | Outcome::Spoilt(reason) => Err(reason),
+    }
 }

@@ -4,6 +4,7 @@ pub mod address;
 pub mod basic;
 pub mod body;
 pub mod credential;
+pub mod desk;
 pub mod facts;
 pub mod form;
 pub mod html;

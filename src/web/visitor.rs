@@ -304,10 +304,10 @@ async fn find_session(
             retry_after_seconds,
         })?;
     let candidates = app.digester.candidates(Purpose::Session, token);
-    let (config, now) = (Arc::clone(&app.config), facts.now);
+    let (settings, now) = (Arc::clone(&app.settings), facts.now);
     let found = app
         .store
-        .read(move |snapshot| sessions::find(snapshot, &config.sessions, &candidates, now))
+        .read(move |snapshot| sessions::find(snapshot, &settings.sessions, &candidates, now))
         .await?;
     if found.is_none() {
         app.count_stranger(budget, now);

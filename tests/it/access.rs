@@ -7,9 +7,10 @@ mod walk;
 use std::collections::BTreeSet;
 
 use countersign::domain::desk::View;
-use countersign::domain::keys::lists::{self, KeyStatus, ListFilter};
+use countersign::domain::keys::lists;
 use countersign::domain::people::accounts;
 use countersign::domain::rights::asker::Asker;
+use countersign::store::api_keys::{ApiKeyFilter, KeyStatus};
 use countersign::types::environment::Environment;
 use countersign::types::id::{UserId, WorkspaceId};
 use countersign::types::state::{
@@ -222,7 +223,7 @@ async fn a_removed_owners_keys_stop_and_coming_back_does_not_revive_them(db: Tes
     );
     server
         .write(move |tx| {
-            Ok(countersign::domain::lifecycle::departures::end(
+            Ok(countersign::domain::people::endings::end(
                 tx,
                 organization,
                 user,
@@ -262,7 +263,7 @@ async fn a_removed_owners_keys_stop_and_coming_back_does_not_revive_them(db: Tes
     assert_eq!(code(&server, &new).await, "valid");
     // the Dev Centre says the same of the old one
     let (listed, planted_admin) = (old.clone(), admin(&server).await);
-    let list = |view: &mut View| lists::list(view, &ListFilter::default(), None, 99);
+    let list = |view: &mut View| lists::list(view, &ApiKeyFilter::default(), None, 99);
     let asker = Asker::person(planted_admin);
     let keys = at_view(&server, organization, asker, list)
         .await

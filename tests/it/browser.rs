@@ -239,6 +239,16 @@ async fn a_person_creates_copies_and_revokes_a_key(db: TestDatabase) {
     assert_eq!(code(&server, &key).await, "valid");
     chromium.click("#main tbody tr a.danger").await;
     chromium.click("button.danger").await;
+    // the list leaves it out, and shows it when revoked keys are asked for
+    assert!(
+        !chromium
+            .shows("main", "Which one do I need?")
+            .await
+            .contains("Shop")
+    );
+    chromium.click("#status option[value=revoked]").await;
+    chromium.click("form.filter button").await;
+    chromium.shows("tbody", "Shop").await;
     chromium.shows("tbody", "Revoked").await;
     assert_eq!(code(&server, &key).await, "not_found");
     chromium.click("details.menu.last > summary").await;

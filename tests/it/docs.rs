@@ -240,7 +240,7 @@ fn errors(_: &str) -> String {
             .map(|(at, start)| (&source[..at], &source[at + start.len()..]))
         {
             let variant = before.rsplit("Code::").next().unwrap_or_default();
-            let code = snake_case(variant);
+            let code = snake_case(variant.trim());
             let text = after
                 .split('"')
                 .next()

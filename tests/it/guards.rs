@@ -7,6 +7,7 @@ use countersign::api::operation::Or;
 use countersign::config::{Config, Rate};
 use countersign::crypto::digest::Purpose;
 use countersign::crypto::format::{TokenKind, mint_token};
+use countersign::domain::desk::Desk;
 use countersign::domain::people::accounts;
 use countersign::domain::people::admission::Grant;
 use countersign::domain::people::invitations;
@@ -16,7 +17,7 @@ use countersign::domain::people::roles;
 use countersign::domain::people::roles::RoleSettings;
 use countersign::domain::people::service_accounts;
 use countersign::domain::people::service_accounts::NewServiceAccount;
-use countersign::domain::rights::caller;
+use countersign::domain::rights::asker::Asker;
 use countersign::server::routes::{Guard, Route, table};
 use countersign::store::Tx;
 use countersign::store::api_key_requests::ApiKeyRequest;
@@ -43,6 +44,7 @@ use reqwest::{RequestBuilder, Response, StatusCode};
 use serde_json::json;
 
 use crate::databases::{TestDatabase, both_databases};
+use crate::people;
 use crate::server::{Browser, Server, authorize_path, hidden};
 use crate::tenants::{self, Key, admin, join_workspace, key, member, own_token, person};
 
@@ -614,86 +616,58 @@ enum Fresh {
 
 /// Made by the admin; its id.
 async fn fresh(server: &Server, what: Fresh) -> String {
-    let (organization, by) = (
-        server.planted.organization,
-        caller::Caller::person(admin(server).await),
-    );
-    let (catalogue, config) = (
-        std::sync::Arc::clone(&server.app.catalogue),
-        std::sync::Arc::clone(&server.app.config),
-    );
-    let settings = std::sync::Arc::clone(&server.app.settings);
-    let asker = countersign::domain::rights::asker::Asker::person(by.user);
+    let (organization, owner) = (server.planted.organization, admin(server).await);
     let name = mint_token("cs", TokenKind::ClientSecret).expose()[..40].to_owned();
     let digest = server.app.digester.digest(Purpose::Invitation, &name);
     let asking = person(server, &format!("{name}@acme.example"), false).await;
-    server
-        .write(move |tx| {
-            let role = OrganizationRole::Member;
-            Ok(match what {
-                Fresh::ServiceAccount => {
-                    let new = NewServiceAccount {
-                        name,
-                        role,
-                        workspaces: Vec::new(),
-                    };
-                    service_accounts::create(tx, &catalogue, organization, &by, &new)?
-                        .user
-                        .id
-                        .to_string()
+    let by = match what {
+        Fresh::JoinRequest => asking,
+        _ => owner,
+    };
+    let make = move |desk: &mut Desk| {
+        let (name, role) = (name.clone(), OrganizationRole::Member);
+        Ok(match what {
+            Fresh::ServiceAccount => {
+                let new = NewServiceAccount {
+                    name,
+                    role,
+                    workspaces: Vec::new(),
+                };
+                service_accounts::create(desk, &new)?.user.id.to_string()
+            }
+            Fresh::Role => {
+                let wanted = RoleSettings {
+                    name,
+                    description: String::new(),
+                    permissions: vec!["documents:read".to_owned()],
+                };
+                roles::create(desk, &wanted)?.id.to_string()
+            }
+            Fresh::Invitation | Fresh::Link => {
+                let grant = Grant {
+                    role,
+                    licence: Licence::Full,
+                    ends_at: None,
+                    workspaces: Vec::new(),
+                };
+                let new = NewInvitation {
+                    email: format!("{name}@elsewhere.example"),
+                    grant,
+                    digest: digest.clone(),
+                };
+                let made = invitations::create(desk, &new)?.invitation.id;
+                if matches!(what, Fresh::Link) {
+                    name
+                } else {
+                    made.to_string()
                 }
-                Fresh::Role => {
-                    let wanted = RoleSettings {
-                        name,
-                        description: String::new(),
-                        permissions: vec!["documents:read".to_owned()],
-                    };
-                    roles::create(
-                        &mut countersign::domain::desk::Desk {
-                            tx,
-                            settings: &settings,
-                            organization,
-                            asker: &asker,
-                        },
-                        &wanted,
-                    )?
-                    .id
-                    .to_string()
-                }
-                Fresh::Invitation | Fresh::Link => {
-                    let grant = Grant {
-                        role,
-                        licence: Licence::Full,
-                        ends_at: None,
-                        workspaces: Vec::new(),
-                    };
-                    let new = NewInvitation {
-                        email: format!("{name}@elsewhere.example"),
-                        grant,
-                        digest,
-                    };
-                    let made = invitations::create(
-                        tx,
-                        &catalogue,
-                        &config.invitations,
-                        organization,
-                        &by,
-                        new,
-                    )?
-                    .invitation
-                    .id;
-                    if matches!(what, Fresh::Link) {
-                        name
-                    } else {
-                        made.to_string()
-                    }
-                }
-                Fresh::JoinRequest => join_requests::ask(tx, asking, organization, "")?
-                    .id
-                    .to_string(),
-            })
+            }
+            Fresh::JoinRequest => join_requests::ask(desk, "")?.id.to_string(),
         })
+    };
+    people::at_desk(server, organization, Asker::person(by), make)
         .await
+        .expect("it can be made")
 }
 
 async fn fresh_application(server: &Server) -> ApplicationId {

@@ -42,7 +42,7 @@ pub async fn person(server: &Server, email: &str) -> UserId {
         operator: false,
     };
     server
-        .write(move |tx| accounts::create_person(tx, new))
+        .write(move |tx| accounts::create_person(tx, &new))
         .await
         .id
 }

@@ -388,6 +388,7 @@ fn run(
             let running = start(config, clock, program)
                 .await
                 .expect("the server starts");
+            running.app.store.rehearse_writes();
             let base = running.app.issuer.as_str().to_owned();
             sender
                 .send((running.app.clone(), running.handle.clone(), base))
@@ -421,7 +422,7 @@ pub async fn plant(app: &App) -> (Planted, Secrets) {
     };
     let (sandbox_key, sandbox) = key(Environment::Sandbox);
     let (production_key, production) = key(Environment::Production);
-    let planted = quickstart::environments(&app.config).expect("a valid configuration");
+    let planted = quickstart::environments(&app.settings.catalogue);
     let keys = [
         (Environment::Sandbox, sandbox),
         (Environment::Production, production),
@@ -453,10 +454,11 @@ pub async fn plant(app: &App) -> (Planted, Secrets) {
         redirect_uri: REDIRECT_URI.parse().expect("a redirect URI"),
     };
     let config = std::sync::Arc::clone(&app.config);
+    let settings = std::sync::Arc::clone(&app.settings);
     let planted: Result<Planted, Refusal> = app
         .store
         .write(app.clock.now(), move |tx: &mut Tx| {
-            quickstart::plant(tx, &config, seed).map(Verdict::Done)
+            quickstart::plant(tx, &config, &settings, &seed).map(Verdict::Done)
         })
         .await;
     let secrets = Secrets {

@@ -9,13 +9,14 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Barrier, Mutex};
 use std::time::Duration;
 
 use countersign::store::{
     Conn, Database, Error, ExclusiveError, OpenError, Store, Subject, Verdict, migrate,
 };
 use countersign::types::event::Event;
+use countersign::types::id::OrganizationId;
 use diesel::connection::SimpleConnection;
 use diesel::sql_types::Text;
 use diesel::{QueryableByName, RunQueryDsl};
@@ -23,7 +24,7 @@ use futures_util::future::{join, join_all};
 use tempfile::TempDir;
 
 use crate::cluster::{Cluster, on_a_thread};
-use crate::databases::{TestDatabase, block_on, both_databases, offered, sqlite_in};
+use crate::databases::{TestDatabase, block_on, both_databases, offered, on_postgres, sqlite_in};
 use crate::store_contract::{Acme, NOW, open, organization, person, read, write};
 
 both_databases!(
@@ -664,5 +665,116 @@ fn writes_until_it_is_killed() {
             writeln!(std::io::stdout(), "{ACKNOWLEDGED}{number};").expect("the parent reads");
         };
         join_all((0..16).map(|_| writer())).await
+    });
+}
+
+// --- a transaction that another one is in the way of -----------------------------------------------------------------
+
+/// Lets PostgreSQL refuse every audit event with this error: in the statement, or `DEFERRED` in the COMMIT.
+fn refuse_events(db: &TestDatabase, raise: &str, when: &str) {
+    db.execute(&format!(
+        "CREATE OR REPLACE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {raise} RETURN NEW; END $$;
+         DROP TRIGGER IF EXISTS refuses ON audit_events;
+         CREATE CONSTRAINT TRIGGER refuses AFTER INSERT ON audit_events DEFERRABLE INITIALLY {when}
+             FOR EACH ROW EXECUTE FUNCTION refuse()"
+    ));
+}
+
+/// One event, and how often the rule was run.
+async fn count_runs(store: &Store) -> (Result<(), Error>, usize) {
+    let runs = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&runs);
+    let answer = store.transact(NOW, move |tx| {
+        counted.fetch_add(1, Ordering::SeqCst);
+        tx.record(None, None, Event::RoleCreated, "1", "")
+            .map(Verdict::Done)
+    });
+    (answer.await, runs.load(Ordering::SeqCst))
+}
+
+#[test]
+fn a_write_is_run_again_only_when_another_transaction_was_in_its_way() {
+    on_postgres(async |db: TestDatabase| {
+        let store = open(&db);
+        let deadlock = "ERRCODE = '40P01', MESSAGE = 'Verklemmung entdeckt', \
+            DETAIL = 'Prozess 1 wartet auf ShareLock-Sperre auf Transaktion 2; blockiert von Prozess 3.'";
+        for (error, when, expected) in [
+            ("ERRCODE = '40001'", "IMMEDIATE", 4),
+            (deadlock, "IMMEDIATE", 4),
+            (
+                "ERRCODE = '55P03', MESSAGE = 'canceling statement due to lock timeout'",
+                "IMMEDIATE",
+                2,
+            ),
+            (
+                "ERRCODE = '57014', MESSAGE = 'canceling statement due to statement timeout'",
+                "IMMEDIATE",
+                1,
+            ),
+            ("ERRCODE = 'P0001'", "IMMEDIATE", 1),
+            // once the COMMIT was sent, nothing is run again
+            ("ERRCODE = '40001'", "DEFERRED", 1),
+        ] {
+            refuse_events(&db, &format!("RAISE EXCEPTION USING {error};"), when);
+            let (answer, runs) = count_runs(&store).await;
+            assert!(
+                matches!(answer, Err(Error::Unavailable(_))),
+                "{error}: {answer:?}"
+            );
+            assert_eq!(
+                (runs, db.count_events(Event::RoleCreated.as_str())),
+                (expected, 0),
+                "{error}"
+            );
+        }
+        let answer: Result<(), Error> = store
+            .write(NOW, |tx| {
+                tx.record(None, None, Event::RoleCreated, "1", "")
+                    .map(Verdict::Done)
+            })
+            .await;
+        assert!(matches!(answer, Err(Error::Unavailable(_))));
+        db.execute("CREATE SEQUENCE attempts");
+        refuse_events(
+            &db,
+            "IF nextval('attempts') < 3 THEN RAISE EXCEPTION USING ERRCODE = '40001'; END IF;",
+            "IMMEDIATE",
+        );
+        assert_eq!(count_runs(&store).await, (Ok(()), 3));
+        assert_eq!(db.count_events(Event::RoleCreated.as_str()), 1, "done once");
+    });
+}
+
+#[test]
+fn of_two_writes_that_wait_for_each_other_both_are_done() {
+    on_postgres(async |db: TestDatabase| {
+        let store = open(&db);
+        let (first, second) = (organization("First"), organization("Second"));
+        let ids = [first.id, second.id];
+        write(&store, move |tx| {
+            tx.insert_organization(&first)?;
+            tx.insert_organization(&second)
+        })
+        .await
+        .expect("inserted");
+        let (meet, runs) = (Arc::new(Barrier::new(2)), Arc::new(AtomicUsize::new(0)));
+        let cross = |[own, other]: [OrganizationId; 2]| {
+            let (meet, runs, mut met) = (Arc::clone(&meet), Arc::clone(&runs), false);
+            store.transact_organization(own, NOW, move |tx| {
+                runs.fetch_add(1, Ordering::SeqCst);
+                if !std::mem::replace(&mut met, true) {
+                    meet.wait();
+                }
+                tx.advance_generation(other).map(Verdict::<_, Error>::Done)
+            })
+        };
+        let [first, second] = ids;
+        let answers = join(cross([first, second]), cross([second, first])).await;
+        assert_eq!(answers, (Ok(()), Ok(())));
+        assert_eq!(runs.load(Ordering::SeqCst), 3, "one of them twice");
+        for id in ids {
+            let found = read(&store, move |c| c.find_organization(id)).await;
+            assert_eq!(found.map(|row| row.generation), Some(2));
+        }
     });
 }

@@ -118,7 +118,7 @@ pub async fn person(server: &Server, email: &str, operator: bool) -> UserId {
         operator,
     };
     server
-        .write(move |tx| accounts::create_person(tx, new))
+        .write(move |tx| accounts::create_person(tx, &new))
         .await
         .id
 }
@@ -455,8 +455,7 @@ pub async fn management_application(server: &Server) -> ApplicationId {
 
 /// A profile without Sandbox has everything in Production.
 pub fn first_environment(server: &Server) -> Environment {
-    countersign::domain::lifecycle::quickstart::environments(&server.app.config)
-        .expect("a valid configuration")[0]
+    countersign::domain::lifecycle::quickstart::environments(&server.app.settings.catalogue)[0]
 }
 
 /// A token of a new first-party application by which `person` manages the whole planted organization.

@@ -6,7 +6,7 @@ use crate::domain::clients::own_applications;
 use crate::domain::clients::service_account;
 use crate::domain::clients::settings::{ApplicationSettings, RefreshPolicy};
 use crate::domain::desk::{Desk, View};
-use crate::domain::lifecycle::departures;
+use crate::domain::people::endings;
 use crate::domain::plans::open;
 use crate::domain::{Refusal, ensure};
 use crate::store;
@@ -232,7 +232,7 @@ pub fn delete(desk: &mut Desk, id: ApplicationId) -> Result<Application, Refusal
             Ok(()) => {
                 if let Some(account) = before.service_account_id {
                     let by = desk.asker.user;
-                    departures::end_service_account(desk.tx, organization, account, by)?;
+                    endings::end_service_account(desk.tx, organization, account, by)?;
                 }
                 desk.record(Event::ApplicationDeleted, id.as_str(), "")?;
             }

@@ -92,10 +92,10 @@ pub fn create(desk: &mut Desk, new: &NewApiKey) -> Result<ApiKey, Refusal> {
     check_reach(&mut view, &places, &new.reach)?;
     check_owner(desk, &makers, &new.reach)?;
     check_operations(desk.settings.keys.organization_operations, &new.reach)?;
-    let expires_at =
-        new.expiry
-            .resolve(&desk.settings.keys, &organization.time_zone, desk.now())?;
     let now = desk.now();
+    let expires_at = new
+        .expiry
+        .resolve(&desk.settings.keys, &organization.time_zone, now)?;
     let plan = open::ensure_open(
         desk.tx,
         &desk.settings.catalogue,

@@ -2,10 +2,9 @@
 
 use crate::domain::desk::Desk;
 use crate::domain::keys::changes;
-use crate::domain::keys::lists::is_unused_since;
 use crate::domain::keys::places::KeyPlaces;
 use crate::domain::{Refusal, ensure};
-use crate::store::api_keys::{ApiKey, ApiKeyFilter};
+use crate::store::api_keys::ApiKeyFilter;
 use crate::types::event::Event;
 use crate::types::id::{ApiKeyId, ApplicationId, UserId, WorkspaceId};
 use crate::types::right::Right;
@@ -66,17 +65,11 @@ fn revoke_keys(desk: &mut Desk, which: &Which, dry_run: bool) -> Result<Revoked,
     let rows = ApiKeyFilter {
         owner: which.owner,
         workspace: which.workspace,
+        created_before: which.created_before,
+        unused_since: which.unused_since,
         live: true,
         only: places.only(),
         ..ApiKeyFilter::default()
-    };
-    let is_meant = |key: &ApiKey| {
-        let old = which
-            .created_before
-            .is_none_or(|before| key.created_at < before);
-        old && which
-            .unused_since
-            .is_none_or(|since| is_unused_since(key, since))
     };
     let mut revoked = Revoked::default();
     let mut after = None;
@@ -88,7 +81,7 @@ fn revoke_keys(desk: &mut Desk, which: &Which, dry_run: bool) -> Result<Revoked,
             break;
         };
         after = Some(last);
-        for key in batch.iter().filter(|key| is_meant(key)) {
+        for key in &batch {
             if !dry_run {
                 changes::revoke_one(desk.tx, key, desk.asker.user, "in bulk")?;
             }

@@ -5,7 +5,7 @@ use crate::domain::desk::View;
 use crate::domain::keys::api_keys;
 use crate::domain::keys::places::KeyPlaces;
 use crate::store::api_key_secrets::ApiKeySecret;
-use crate::store::api_keys::{ApiKey, ApiKeyFilter};
+use crate::store::api_keys::{ApiKey, ApiKeyFilter, KeyStatus};
 use crate::store::members::Member;
 use crate::store::{Error, Snapshot};
 use crate::types::id::{ApiKeyId, UserId, WorkspaceId};
@@ -13,8 +13,8 @@ use crate::types::right::Right;
 use crate::types::state::{ApiKeySecretState, ApiKeyState, ReachKind};
 use crate::types::time::Timestamp;
 
-/// Rows that are read at once while a page is filled.
-const BATCH: i64 = 200;
+/// How long an expired key stays in the list that names no status: 30 days.
+const EXPIRED_SHOWN_SECONDS: i64 = 30 * 24 * 60 * 60;
 
 /// A key as lists show it.
 #[derive(Debug, Clone)]
@@ -23,24 +23,6 @@ pub struct ListedKey {
     pub owner_name: String,
     pub workspaces: Vec<(WorkspaceId, String)>,
     pub status: KeyStatus,
-}
-
-/// A key's state as people see it, now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum KeyStatus {
-    Stored(ApiKeyState),
-    Expired,
-}
-
-/// What a list is asked to hold beside the store's conditions.
-#[derive(Debug, Clone, Default)]
-pub struct ListFilter {
-    pub rows: ApiKeyFilter,
-    pub status: Option<KeyStatus>,
-    /// Letters in the name, in any case.
-    pub name: Option<String>,
-    /// Neither made nor used since then.
-    pub unused_since: Option<Timestamp>,
 }
 
 /// One secret, and who was shown it.
@@ -59,66 +41,34 @@ pub struct KeyDetail {
     pub secrets: Vec<SecretDetail>,
 }
 
-/// A page of the keys that the asker may see: the newest first, those behind `after`, at most `most`.
+/// A page of the keys that the asker may see: the newest first, those behind `after`, at most `most`. Without a status,
+/// revoked keys are left out, and so are those that expired a while ago.
 pub fn list(
     view: &mut View,
-    filter: &ListFilter,
+    filter: &ApiKeyFilter,
     after: Option<(Timestamp, ApiKeyId)>,
     most: i64,
 ) -> Result<Vec<ListedKey>, Refusal> {
     let places = KeyPlaces::some(view, Right::ApiKeysRead)?;
-    let (state, live) = rows_of(filter.status);
+    let since = view.now.plus_seconds(-EXPIRED_SHOWN_SECONDS);
     let rows = ApiKeyFilter {
         only: places.only(),
-        state,
-        live: live || filter.rows.live,
-        ..filter.rows.clone()
+        shown_since: filter.status.is_none().then_some(since),
+        ..filter.clone()
     };
-    let (mut listed, mut after) = (Vec::new(), after);
-    loop {
-        let batch = view
-            .snapshot
-            .list_api_keys_page(view.organization, &rows, after, BATCH)?;
-        after = batch.last().map(|key| (key.created_at, key.id));
-        let is_last = i64::try_from(batch.len()).unwrap_or(BATCH) < BATCH;
-        for key in batch.into_iter().filter(|key| is_wanted(key, filter)) {
-            let key = listed_key(view, key)?;
-            if filter.status.is_none_or(|status| status == key.status) {
-                listed.push(key);
-            }
-            if i64::try_from(listed.len()).unwrap_or(most) >= most {
-                return Ok(listed);
-            }
-        }
-        if is_last {
-            return Ok(listed);
-        }
-    }
+    page(view, &rows, after, most)
 }
 
-/// What the store can tell of a status: the state, or that the key is not revoked.
-fn rows_of(status: Option<KeyStatus>) -> (Option<ApiKeyState>, bool) {
-    match status {
-        None => (None, false),
-        Some(KeyStatus::Expired | KeyStatus::Stored(ApiKeyState::Deactivated)) => (None, true),
-        Some(KeyStatus::Stored(state)) => (Some(state), false),
-    }
-}
-
-fn is_wanted(key: &ApiKey, filter: &ListFilter) -> bool {
-    let named = filter
-        .name
-        .as_ref()
-        .is_none_or(|part| key.name.to_lowercase().contains(&part.to_lowercase()));
-    named
-        && filter
-            .unused_since
-            .is_none_or(|since| is_unused_since(key, since))
-}
-
-/// Neither made nor used since then.
-pub fn is_unused_since(key: &ApiKey, since: Timestamp) -> bool {
-    key.created_at < since && key.last_used_at.is_none_or(|used| used < since)
+fn page(
+    view: &mut View,
+    rows: &ApiKeyFilter,
+    after: Option<(Timestamp, ApiKeyId)>,
+    most: i64,
+) -> Result<Vec<ListedKey>, Refusal> {
+    let keys = view
+        .snapshot
+        .list_api_keys_page(view.organization, rows, after, most)?;
+    keys.into_iter().map(|key| listed_key(view, key)).collect()
 }
 
 /// Which live keys reach which workspace; their number is bounded by the cap.
@@ -130,16 +80,14 @@ pub struct KeyMap {
 
 pub fn map(view: &mut View) -> Result<KeyMap, Refusal> {
     let places = KeyPlaces::some(view, Right::ApiKeysRead)?;
-    let live = ListFilter {
-        rows: ApiKeyFilter {
-            live: true,
-            ..ApiKeyFilter::default()
-        },
-        ..ListFilter::default()
+    let live = ApiKeyFilter {
+        only: places.only(),
+        // what ends at this instant has ended
+        shown_since: Some(Timestamp::from_millis(view.now.millis() + 1)),
+        ..ApiKeyFilter::default()
     };
-    let (organization_wide, named): (Vec<_>, Vec<_>) = list(view, &live, None, i64::MAX)?
+    let (organization_wide, named): (Vec<_>, Vec<_>) = page(view, &live, None, i64::MAX)?
         .into_iter()
-        .filter(|listed| listed.status != KeyStatus::Expired)
         .partition(|listed| listed.key.reach == ReachKind::Organization);
     let keys_of = |id: WorkspaceId| {
         let names_it =

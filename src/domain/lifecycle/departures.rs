@@ -3,17 +3,12 @@
 //! Invariant: what ends here ends for good, in one transaction: coming back revives nothing. Being demoted or suspended is no
 //! departure: what the intersection takes away then, it gives back.
 
-use crate::config::Catalogue;
-use crate::crypto::Plaintext;
-use crate::crypto::digest::Digest;
-use crate::domain::Refusal;
-use crate::domain::keys::api_keys;
+use crate::domain::desk::{Desk, View};
+use crate::domain::keys::api_keys::Minted;
 use crate::domain::keys::rotation;
-use crate::domain::people::members::{
-    MANAGE, ensure_below, ensure_free_standing, keeping_an_owner,
-};
-use crate::domain::rights::caller::Caller;
-use crate::domain::rights::old_rights as rights;
+use crate::domain::people::endings::end;
+use crate::domain::people::members::{ensure_below, ensure_free_standing, keeping_an_owner};
+use crate::domain::{Refusal, ensure};
 use crate::store::api_keys::ApiKey;
 use crate::store::application_secrets::ApplicationSecret;
 use crate::store::applications::Application;
@@ -21,14 +16,13 @@ use crate::store::members::Member;
 use crate::store::{Error, Snapshot, Tx};
 use crate::types::environment::Environment;
 use crate::types::event::Event;
-use crate::types::id::{ApiKeyId, OrganizationId, UserId, WorkspaceId};
+use crate::types::id::{ApiKeyId, OrganizationId, UserId};
 use crate::types::right::Right;
-use crate::types::state::{ApiKeyState, ReachKind};
+use crate::types::state::{ApiKeyState, UserKind};
 
 /// Why a key was deactivated, for its detail.
 const OWNER_REMOVED: &str = "owner_removed";
 const LEFT: &str = "owner_left";
-const WORKSPACES_LOST: &str = "workspaces_lost";
 const MEMBERSHIP_ENDED: &str = "membership_ended";
 
 /// What stops when this member leaves.
@@ -77,46 +71,45 @@ impl Departure {
 }
 
 /// What happens to secrets of others that the member was shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Shown {
+#[derive(Debug, Clone)]
+pub enum ShownSecrets {
     Keep,
     /// Keys get a new secret; the old one dies once the new one is used and the grace is over.
     Rotate {
         grace_seconds: i64,
+        /// One for each of [`Departure::shown_keys`].
+        minted: Vec<(ApiKeyId, Minted)>,
     },
     /// Keys and application secrets end at once.
     Revoke,
-}
-
-/// A secret that was minted for a key.
-#[derive(Debug)]
-pub struct Minted {
-    pub public_id: String,
-    pub digest: Digest,
-    pub secret: Plaintext,
 }
 
 /// What a removal has done.
 #[derive(Debug)]
 pub struct Removed {
     pub departure: Departure,
-    /// The new secrets, shown once.
-    pub rotated: Vec<(ApiKeyId, Minted)>,
+    /// Those that got their new secret.
+    pub rotated: Vec<ApiKeyId>,
     pub revoked_keys: Vec<ApiKeyId>,
     pub revoked_application_secrets: Vec<(Application, ApplicationSecret)>,
 }
 
-/// What would stop. For who manages members, and for the member.
-pub fn preview(
+/// What would stop if this member was removed.
+pub fn preview(view: &mut View, id: UserId) -> Result<Departure, Refusal> {
+    view.ensure(Right::MembersManage)?;
+    find(view.snapshot, view.organization, id)
+}
+
+/// What would stop if the asker left.
+pub fn preview_own(view: &mut View) -> Result<Departure, Refusal> {
+    find(view.snapshot, view.organization, view.asker.user)
+}
+
+fn find(
     snapshot: &mut Snapshot,
-    catalogue: &Catalogue,
     organization: OrganizationId,
-    caller: &Caller,
     id: UserId,
 ) -> Result<Departure, Refusal> {
-    if caller.operator || caller.user != id {
-        rights::ensure_organization(snapshot, catalogue, organization, caller, MANAGE)?;
-    }
     let member = snapshot
         .find_member(organization, id)?
         .ok_or(Refusal::NotFound)?;
@@ -142,33 +135,16 @@ fn examine(snapshot: &mut Snapshot, member: Member) -> Result<Departure, Refusal
     })
 }
 
-/// Removes a member; a member may leave. `mint` makes a key's new secret. Runs behind the organization's lock.
-pub fn remove(
-    tx: &mut Tx,
-    catalogue: &Catalogue,
-    organization: OrganizationId,
-    caller: &Caller,
-    id: UserId,
-    shown: Shown,
-    mint: impl Fn(&ApiKey) -> Minted,
-) -> Result<Removed, Refusal> {
-    if caller.operator || caller.user != id {
-        rights::ensure_organization(tx, catalogue, organization, caller, MANAGE)?;
+/// Removes a member. Runs behind the organization's lock.
+pub fn remove(desk: &mut Desk, id: UserId, shown: &ShownSecrets) -> Result<Removed, Refusal> {
+    desk.ensure(Right::MembersManage)?;
+    if !matches!(shown, ShownSecrets::Keep) {
+        desk.ensure(Right::ApiKeysManage)?;
+        desk.ensure(Right::ApplicationsManage)?;
     }
-    if shown != Shown::Keep {
-        rights::ensure_organization(tx, catalogue, organization, caller, Right::ApiKeysManage)?;
-        rights::ensure_organization(
-            tx,
-            catalogue,
-            organization,
-            caller,
-            Right::ApplicationsManage,
-        )?;
-    }
-    let member = tx.find_member(organization, id)?.ok_or(Refusal::NotFound)?;
-    ensure_below(tx, organization, caller, member.role)?;
-    ensure_free_standing(tx, id)?;
-    let departure = examine(tx, member)?;
+    let departure = find(desk.tx, desk.organization, id)?;
+    ensure_below(desk, departure.member.role)?;
+    ensure_free_standing(desk.tx, id)?;
     let mut removed = Removed {
         departure,
         rotated: Vec::new(),
@@ -176,36 +152,52 @@ pub fn remove(
         revoked_application_secrets: Vec::new(),
     };
     match shown {
-        Shown::Keep => {}
-        Shown::Rotate { grace_seconds } => {
-            rotate_shown(tx, caller, grace_seconds, mint, &mut removed)?
-        }
-        Shown::Revoke => revoke_shown(tx, organization, caller, &mut removed)?,
+        ShownSecrets::Keep => {}
+        ShownSecrets::Rotate {
+            grace_seconds,
+            minted,
+        } => rotate_shown(desk, *grace_seconds, minted, &mut removed)?,
+        ShownSecrets::Revoke => revoke_shown(desk, &mut removed)?,
     }
-    keeping_an_owner(tx, organization, |tx| {
-        Ok(end(tx, organization, id, Some(caller.user), OWNER_REMOVED)?)
+    let by = Some(desk.asker.user);
+    keeping_an_owner(desk, |desk| {
+        Ok(end(desk.tx, desk.organization, id, by, OWNER_REMOVED)?)
     })?;
     Ok(removed)
 }
 
-/// The member leaves of their own accord; what they were shown stays as it is. Runs behind the organization's lock.
-pub fn leave(tx: &mut Tx, organization: OrganizationId, user: UserId) -> Result<(), Refusal> {
-    tx.find_member(organization, user)?
+/// The same; a person is not there.
+pub fn remove_service_account(
+    desk: &mut Desk,
+    id: UserId,
+    shown: &ShownSecrets,
+) -> Result<Removed, Refusal> {
+    desk.ensure(Right::MembersManage)?;
+    let account = desk.tx.find_user(id)?;
+    let is_one = account.is_some_and(|user| user.kind == UserKind::ServiceAccount);
+    ensure(is_one, Refusal::NotFound)?;
+    remove(desk, id, shown)
+}
+
+/// The asker leaves of their own accord; what they were shown stays as it is. Runs behind the organization's lock.
+pub fn leave(desk: &mut Desk) -> Result<(), Refusal> {
+    let user = desk.asker.user;
+    desk.tx
+        .find_member(desk.organization, user)?
         .ok_or(Refusal::NotFound)?;
-    ensure_free_standing(tx, user)?;
-    keeping_an_owner(tx, organization, |tx| {
-        Ok(end(tx, organization, user, Some(user), LEFT)?)
+    ensure_free_standing(desk.tx, user)?;
+    keeping_an_owner(desk, |desk| {
+        Ok(end(desk.tx, desk.organization, user, Some(user), LEFT)?)
     })
 }
 
 fn rotate_shown(
-    tx: &mut Tx,
-    caller: &Caller,
+    desk: &mut Desk,
     grace_seconds: i64,
-    mint: impl Fn(&ApiKey) -> Minted,
+    minted: &[(ApiKeyId, Minted)],
     removed: &mut Removed,
 ) -> Result<(), Refusal> {
-    let now = tx.now;
+    let (now, by) = (desk.now(), desk.asker.user);
     for key in &removed.departure.shown_keys {
         // one that waits to be collected, or has expired, has shown nothing that works
         if !matches!(key.state, ApiKeyState::Active | ApiKeyState::Paused)
@@ -213,29 +205,24 @@ fn rotate_shown(
         {
             continue;
         }
-        let minted = mint(key);
-        let new = api_keys::Minted {
-            public_id: minted.public_id.clone(),
-            digest: minted.digest.clone(),
-        };
-        let fresh = rotation::add_pending(tx, key, caller.user, grace_seconds, new)?;
-        tx.record_disclosure(fresh.id.as_str(), caller.user)?;
-        removed.rotated.push((key.id, minted));
+        // shown since the secrets were minted
+        let changed = "Meanwhile this member was shown another secret. Look again.";
+        let (_, new) = minted
+            .iter()
+            .find(|(id, _)| *id == key.id)
+            .ok_or_else(|| Refusal::Blocked(changed.to_owned()))?;
+        let fresh = rotation::add_pending(desk.tx, key, by, grace_seconds, new.clone())?;
+        desk.tx.record_disclosure(fresh.id.as_str(), by)?;
+        removed.rotated.push(key.id);
     }
     Ok(())
 }
 
-fn revoke_shown(
-    tx: &mut Tx,
-    organization: OrganizationId,
-    caller: &Caller,
-    removed: &mut Removed,
-) -> Result<(), Refusal> {
+fn revoke_shown(desk: &mut Desk, removed: &mut Removed) -> Result<(), Refusal> {
+    let (organization, by) = (desk.organization, desk.asker.user);
     for key in &removed.departure.shown_keys {
-        tx.revoke_api_key(organization, key.id, caller.user)?;
-        tx.record(
-            Some(organization),
-            Some(caller.user),
+        desk.tx.revoke_api_key(organization, key.id, by)?;
+        desk.record(
             Event::ApiKeyRevoked,
             key.id.as_str(),
             "its secret was shown to a member who left",
@@ -243,67 +230,14 @@ fn revoke_shown(
         removed.revoked_keys.push(key.id);
     }
     for (application, secret) in &removed.departure.shown_application_secrets {
-        tx.revoke_application_secret(application, secret.id)?;
+        desk.tx.revoke_application_secret(application, secret.id)?;
         let event = Event::ApplicationSecretRevoked;
-        tx.record(
-            Some(organization),
-            Some(caller.user),
-            event,
-            secret.id.as_str(),
-            application.id.as_str(),
-        )?;
+        desk.record(event, secret.id.as_str(), application.id.as_str())?;
         removed
             .revoked_application_secrets
             .push((application.clone(), secret.clone()));
     }
     Ok(())
-}
-
-/// Ends a membership, and everything that stands on it, for good. Runs behind the organization's lock.
-pub fn end(
-    tx: &mut Tx,
-    organization: OrganizationId,
-    id: UserId,
-    by: Option<UserId>,
-    because: &str,
-) -> Result<(), Error> {
-    let keys = tx.list_api_keys_of_owner(organization, id)?;
-    for key in &keys {
-        tx.change_api_key_state(
-            organization,
-            key.id,
-            key.state,
-            ApiKeyState::Deactivated,
-            Some(because),
-        )?;
-        tx.record(
-            Some(organization),
-            by,
-            Event::ApiKeyDeactivated,
-            key.id.as_str(),
-            because,
-        )?;
-    }
-    let consents = tx.revoke_consents_in(organization, id)?;
-    let authorizations =
-        tx.revoke_authorizations_in(organization, id, "the member left the organization")?;
-    let sessions = tx.delete_confined_sessions_of(organization, id)?;
-    let tokens = tx.revoke_registration_tokens_by(organization, id)?;
-    let invitations = tx.revoke_invitations_of(organization, id)?;
-    tx.delete_workspace_memberships(organization, id)?;
-    tx.delete_member(organization, id)?;
-    let keys = keys.len();
-    let detail = format!(
-        "{because}: {keys} keys deactivated, {consents} consents, {authorizations} authorizations, {sessions} sessions, {tokens} registration tokens \
-         and {invitations} invitations ended"
-    );
-    tx.record(
-        Some(organization),
-        by,
-        Event::MemberRemoved,
-        id.as_str(),
-        &detail,
-    )
 }
 
 /// Memberships that have ended by themselves, at most `most`: they end for good. How many.
@@ -329,68 +263,4 @@ pub fn end_ended(tx: &mut Tx, most: i64) -> Result<usize, Error> {
         }
     }
     Ok(ended.len())
-}
-
-/// Takes the role in a workspace away. A key of several workspaces loses this one for good; one that has none left is
-/// deactivated; so is what applications were allowed there. Runs behind the organization's lock.
-pub fn leave_workspace(
-    tx: &mut Tx,
-    catalogue: &Catalogue,
-    organization: OrganizationId,
-    workspace: WorkspaceId,
-    id: UserId,
-    by: UserId,
-) -> Result<(), Refusal> {
-    tx.delete_workspace_member(organization, workspace, id)?;
-    tx.record(
-        Some(organization),
-        Some(by),
-        Event::WorkspaceMemberRemoved,
-        id.as_str(),
-        workspace.as_str(),
-    )?;
-    // an admin of the organization reaches it all the same
-    if rights::of_user(tx, catalogue, organization, id)?.reaches(workspace) {
-        return Ok(());
-    }
-    for key in tx.list_api_keys_of_owner_in(organization, id, workspace)? {
-        let left = tx.delete_api_key_workspace(organization, key.id, workspace)?;
-        tx.record(
-            Some(organization),
-            Some(by),
-            Event::ApiKeyWorkspaceLost,
-            key.id.as_str(),
-            workspace.as_str(),
-        )?;
-        if left == 0 && key.reach == ReachKind::Workspaces {
-            tx.change_api_key_state(
-                organization,
-                key.id,
-                key.state,
-                ApiKeyState::Deactivated,
-                Some(WORKSPACES_LOST),
-            )?;
-            tx.record(
-                Some(organization),
-                Some(by),
-                Event::ApiKeyDeactivated,
-                key.id.as_str(),
-                WORKSPACES_LOST,
-            )?;
-        }
-    }
-    Ok(tx.drop_workspace_from_consents(organization, id, workspace)?)
-}
-
-/// The service account of what is deleted leaves the organization with it.
-pub fn end_service_account(
-    tx: &mut Tx,
-    organization: OrganizationId,
-    id: UserId,
-    by: UserId,
-) -> Result<(), Error> {
-    if tx.find_member(organization, id)?.is_none() {
-        return Ok(());
-    }
-    end(tx, organization, id, Some(by), "application_deleted")
 }

@@ -4,13 +4,13 @@
 //! `external_id` names one thing in the whole installation.
 
 use crate::config::Catalogue;
+use crate::domain::desk::{Desk, VendorDesk};
 use crate::domain::people::organizations::{
-    self, OrganizationChange, Wanted, ensure_operator, parse_external_id, parse_name,
+    self, Effect, OrganizationChange, SubscriptionChange, parse_external_id, parse_name,
     parse_time_zone,
 };
 use crate::domain::people::workspaces::{self, NewWorkspace, WorkspaceChange};
 use crate::domain::plans::seats;
-use crate::domain::rights::caller::Caller;
 use crate::domain::{Refusal, ensure};
 use crate::store::members::{Member, WorkspaceMember};
 use crate::store::organizations::Organization;
@@ -22,25 +22,8 @@ use crate::types::email::Mailbox;
 use crate::types::event::Event;
 use crate::types::id::{OrganizationId, UserId};
 use crate::types::refusal_code::RefusalCode;
+use crate::types::right::Right;
 use crate::types::state::{Licence, OrganizationRole, OrganizationState, UserKind, UserState};
-
-/// What an upsert did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Outcome {
-    Unchanged,
-    Updated,
-    Created,
-}
-
-impl Outcome {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Unchanged => "unchanged",
-            Self::Updated => "updated",
-            Self::Created => "created",
-        }
-    }
-}
 
 /// An organization as it is to be; what is none stays, or takes the default.
 #[derive(Debug, Clone, Default)]
@@ -49,7 +32,7 @@ pub struct WantedOrganization {
     pub name: Option<String>,
     pub time_zone: Option<String>,
     pub state: Option<OrganizationState>,
-    pub subscription: Option<Wanted>,
+    pub subscription: Option<SubscriptionChange>,
 }
 
 /// A person as they are to be.
@@ -59,6 +42,15 @@ pub struct WantedUser {
     pub email: Option<String>,
     pub name: Option<String>,
     pub state: Option<UserState>,
+}
+
+/// A subscription as it is to be, and whose it is: needed for a new one.
+#[derive(Debug, Clone, Default)]
+pub struct WantedSubscription {
+    pub organization: Option<OrganizationId>,
+    pub organization_external_id: Option<String>,
+    /// Without an external id: that is the path's.
+    pub change: SubscriptionChange,
 }
 
 /// A membership as it is to be.
@@ -72,48 +64,46 @@ pub struct WantedMember {
 
 /// The organization with this name, made or brought up to date. Its lock is taken here: who calls holds none.
 pub fn put_organization(
-    tx: &mut Tx,
-    catalogue: &Catalogue,
-    caller: &Caller,
+    desk: &mut VendorDesk,
     external_id: &str,
     wanted: &WantedOrganization,
-) -> Result<(Organization, Outcome), Refusal> {
-    ensure_operator(caller)?;
+) -> Result<(Organization, Effect), Refusal> {
+    desk.ensure(Right::OperatorOrganizations)?;
     let external_id = parse_external_id(external_id)?;
-    let (mut organization, mut outcome) = match tx.find_organization_by_external_id(&external_id)? {
-        None => (
-            create_organization(tx, caller, external_id, wanted)?,
-            Outcome::Created,
-        ),
-        Some(found) => {
-            tx.advance_generation(found.id)?;
-            let change = OrganizationChange {
-                name: wanted.name.clone(),
-                time_zone: wanted.time_zone.clone(),
-            };
-            organizations::apply(tx, caller, found, &change)?
-        }
-    };
+    let (mut organization, mut effect) =
+        match desk.tx.find_organization_by_external_id(&external_id)? {
+            None => (
+                create_organization(desk, external_id, wanted)?,
+                Effect::Created,
+            ),
+            Some(found) => {
+                desk.tx.advance_generation(found.id)?;
+                let change = OrganizationChange {
+                    name: wanted.name.clone(),
+                    time_zone: wanted.time_zone.clone(),
+                };
+                organizations::apply(desk.tx, desk.asker.user, found, &change)?
+            }
+        };
     if let Some(subscription) = &wanted.subscription {
-        outcome = outcome.max(at_most_updated(
-            organizations::subscribe(tx, catalogue, organization.id, caller, subscription)?.1,
-        ));
+        let subscribed = organizations::subscribe(&mut desk.at(organization.id), subscription)?.1;
+        effect = effect.max(at_most_updated(subscribed));
     }
     if let Some(state) = wanted.state {
-        let (changed, done) = organizations::apply_state(tx, caller, organization, state)?;
-        (organization, outcome) = (changed, outcome.max(done));
+        let by = desk.asker.user;
+        let (changed, done) = organizations::apply_state(desk.tx, by, organization, state)?;
+        (organization, effect) = (changed, effect.max(done));
     }
-    Ok((organization, outcome))
+    Ok((organization, effect))
 }
 
 /// A part that was created changes the whole.
-fn at_most_updated(outcome: Outcome) -> Outcome {
-    outcome.min(Outcome::Updated)
+fn at_most_updated(effect: Effect) -> Effect {
+    effect.min(Effect::Updated)
 }
 
 fn create_organization(
-    tx: &mut Tx,
-    caller: &Caller,
+    desk: &mut VendorDesk,
     external_id: String,
     wanted: &WantedOrganization,
 ) -> Result<Organization, Refusal> {
@@ -121,16 +111,14 @@ fn create_organization(
         .name
         .as_deref()
         .ok_or(Refusal::field("name", "is needed for a new organization"))?;
-    let mut organization =
-        Organization::new(OrganizationId::generate(tx.now), parse_name(name)?, tx.now);
+    let now = desk.tx.now;
+    let mut organization = Organization::new(OrganizationId::generate(now), parse_name(name)?, now);
     organization.external_id = Some(external_id);
     if let Some(zone) = &wanted.time_zone {
         organization.time_zone = parse_time_zone(zone)?;
     }
-    tx.insert_organization(&organization)?;
-    tx.record(
-        Some(organization.id),
-        Some(caller.user),
+    desk.tx.insert_organization(&organization)?;
+    desk.at(organization.id).record(
         Event::OrganizationCreated,
         organization.id.as_str(),
         &organization.name,
@@ -140,16 +128,13 @@ fn create_organization(
 
 /// The workspace with this name in the organization.
 pub fn put_workspace(
-    tx: &mut Tx,
-    catalogue: &Catalogue,
-    caller: &Caller,
-    organization: OrganizationId,
+    desk: &mut Desk,
     external_id: &str,
     name: Option<&str>,
-) -> Result<(Workspace, Outcome), Refusal> {
-    ensure_operator(caller)?;
+) -> Result<(Workspace, Effect), Refusal> {
+    desk.ensure(Right::OperatorOrganizations)?;
     let external_id = parse_external_id(external_id)?;
-    let Some(found) = tx.find_workspace_by_external_id(&external_id)? else {
+    let Some(found) = desk.tx.find_workspace_by_external_id(&external_id)? else {
         let name = name
             .ok_or(Refusal::field("name", "is needed for a new workspace"))?
             .to_owned();
@@ -158,14 +143,11 @@ pub fn put_workspace(
             external_id: Some(external_id),
             is_service: false,
         };
-        return Ok((
-            workspaces::create(tx, catalogue, organization, caller, new)?,
-            Outcome::Created,
-        ));
+        return Ok((workspaces::make(desk, &new)?, Effect::Created));
     };
     let elsewhere = "Another organization's workspace has this external_id.";
     ensure(
-        found.organization_id == organization,
+        found.organization_id == desk.organization,
         Refusal::Coded(RefusalCode::ExternalIdTaken, elsewhere.to_owned()),
     )?;
     match name {
@@ -174,46 +156,54 @@ pub fn put_workspace(
                 name: Some(name.to_owned()),
                 external_id: None,
             };
-            Ok((
-                workspaces::change(tx, catalogue, organization, caller, found.id, change)?,
-                Outcome::Updated,
-            ))
+            Ok((workspaces::apply(desk, found.id, &change)?, Effect::Updated))
         }
-        _ => Ok((found, Outcome::Unchanged)),
+        _ => Ok((found, Effect::Unchanged)),
     }
 }
 
 /// The person with this name. A person who signed up by themselves is found by the address, and gets the external id; an
 /// address of somebody who has another one, or of an operator, is refused.
 pub fn put_user(
-    tx: &mut Tx,
-    caller: &Caller,
+    desk: &mut VendorDesk,
     external_id: &str,
     wanted: &WantedUser,
-) -> Result<(User, Outcome), Refusal> {
-    ensure_operator(caller)?;
+) -> Result<(User, Effect), Refusal> {
+    desk.ensure(Right::OperatorOrganizations)?;
+    write_user(desk.tx, desk.asker.user, external_id, wanted)
+}
+
+/// The same, once the asker's rights are known.
+fn write_user(
+    tx: &mut Tx,
+    by: UserId,
+    external_id: &str,
+    wanted: &WantedUser,
+) -> Result<(User, Effect), Refusal> {
     let found = find_user(tx, external_id, wanted)?;
-    let external_id = external_id.to_owned();
-    let email = wanted.email.as_deref().map(parse_email).transpose()?;
-    let name = wanted.name.as_deref().map(parse_name).transpose()?;
-    let (user, outcome) = match found {
-        Some(found) => change_user(tx, caller, found, external_id, email, name)?,
-        None => {
-            let email = email.ok_or(Refusal::field("email", "is needed for a new user"))?;
-            let name = name.ok_or(Refusal::field("name", "is needed for a new user"))?;
-            (
-                create_user(tx, caller, external_id, email, name)?,
-                Outcome::Created,
-            )
-        }
+    let named = NamedUser {
+        external_id: external_id.to_owned(),
+        email: wanted.email.as_deref().map(parse_email).transpose()?,
+        name: wanted.name.as_deref().map(parse_name).transpose()?,
+    };
+    let (user, effect) = match found {
+        Some(found) => change_user(tx, by, found, named)?,
+        None => (create_user(tx, by, named)?, Effect::Created),
     };
     match wanted.state {
         Some(state) => {
-            let done = set_user_state(tx, caller, user.id, state)?;
-            Ok((User { state, ..user }, outcome.max(done)))
+            let done = write_user_state(tx, by, user.id, state)?;
+            Ok((User { state, ..user }, effect.max(done)))
         }
-        None => Ok((user, outcome)),
+        None => Ok((user, effect)),
     }
+}
+
+/// What was parsed of a person.
+struct NamedUser {
+    external_id: String,
+    email: Option<String>,
+    name: Option<String>,
 }
 
 /// Whom it is about; none for a new one. Everything that can be refused about a person is refused here.
@@ -269,136 +259,110 @@ fn parse_email(email: &str) -> Result<String, Refusal> {
 }
 
 /// The vendor vouches for the address. Without a password, a provider signs the person in.
-fn create_user(
-    tx: &mut Tx,
-    caller: &Caller,
-    external_id: String,
-    email: String,
-    name: String,
-) -> Result<User, Refusal> {
+fn create_user(tx: &mut Tx, by: UserId, named: NamedUser) -> Result<User, Refusal> {
+    let needed = |field| Refusal::field(field, "is needed for a new user");
     let user = User {
         id: UserId::generate(tx.now),
         kind: UserKind::Person,
-        email: Some(email),
+        email: Some(named.email.ok_or_else(|| needed("email"))?),
         email_verified_at: Some(tx.now),
-        name,
+        name: named.name.ok_or_else(|| needed("name"))?,
         password_hash: None,
         state: UserState::Active,
         operator: false,
-        external_id: Some(external_id),
+        external_id: Some(named.external_id),
         created_at: tx.now,
     };
     tx.insert_user(&user)?;
-    tx.record(
-        None,
-        Some(caller.user),
-        Event::UserCreated,
-        user.id.as_str(),
-        "",
-    )?;
+    tx.record(None, Some(by), Event::UserCreated, user.id.as_str(), "")?;
     Ok(user)
 }
 
 fn change_user(
     tx: &mut Tx,
-    caller: &Caller,
+    by: UserId,
     before: User,
-    external_id: String,
-    email: Option<String>,
-    name: Option<String>,
-) -> Result<(User, Outcome), Refusal> {
+    named: NamedUser,
+) -> Result<(User, Effect), Refusal> {
     let mut after = before.clone();
-    after.external_id = Some(external_id);
-    if let Some(email) = email.filter(|email| before.email.as_ref() != Some(email)) {
+    after.external_id = Some(named.external_id);
+    if let Some(email) = named
+        .email
+        .filter(|email| before.email.as_ref() != Some(email))
+    {
         after.email = Some(email);
         after.email_verified_at = Some(tx.now);
     }
-    after.name = name.unwrap_or(after.name);
+    after.name = named.name.unwrap_or(after.name);
     if (&after.external_id, &after.email, &after.name)
         == (&before.external_id, &before.email, &before.name)
     {
-        return Ok((before, Outcome::Unchanged));
+        return Ok((before, Effect::Unchanged));
     }
     tx.change_user(&after)?;
-    tx.record(
-        None,
-        Some(caller.user),
-        Event::UserChanged,
-        after.id.as_str(),
-        "",
-    )?;
-    Ok((after, Outcome::Updated))
+    tx.record(None, Some(by), Event::UserChanged, after.id.as_str(), "")?;
+    Ok((after, Effect::Updated))
 }
 
 /// Suspends a person everywhere, or takes that back. Not an operator: those are the installation's own.
-pub fn set_user_state(
-    tx: &mut Tx,
-    caller: &Caller,
-    id: UserId,
-    to: UserState,
-) -> Result<Outcome, Refusal> {
-    ensure_operator(caller)?;
+pub fn set_user_state(desk: &mut VendorDesk, id: UserId, to: UserState) -> Result<User, Refusal> {
+    desk.ensure(Right::OperatorOrganizations)?;
+    write_user_state(desk.tx, desk.asker.user, id, to)?;
+    desk.tx.find_user(id)?.ok_or(Refusal::NotFound)
+}
+
+fn write_user_state(tx: &mut Tx, by: UserId, id: UserId, to: UserState) -> Result<Effect, Refusal> {
     let user = tx
         .find_user(id)?
         .filter(|user| user.kind == UserKind::Person && !user.operator)
         .ok_or(Refusal::NotFound)?;
     if user.state == to {
-        return Ok(Outcome::Unchanged);
+        return Ok(Effect::Unchanged);
     }
     match tx.change_user_state(id, user.state, to) {
-        Err(Error::NotFound) => return Ok(Outcome::Unchanged),
+        Err(Error::NotFound) => return Ok(Effect::Unchanged),
         changed => changed?,
     }
     let event = match to {
         UserState::Suspended => Event::UserSuspended,
         UserState::Active => Event::UserResumed,
     };
-    tx.record(None, Some(caller.user), event, id.as_str(), "")?;
-    Ok(Outcome::Updated)
+    tx.record(None, Some(by), event, id.as_str(), "")?;
+    Ok(Effect::Updated)
 }
 
 /// A person and their membership together: what is refused changes neither. Runs behind the organization's lock: seats and
 /// owners are counted.
 pub fn put_person(
-    tx: &mut Tx,
-    catalogue: &Catalogue,
-    caller: &Caller,
-    organization: OrganizationId,
+    desk: &mut Desk,
     external_id: &str,
     user: &WantedUser,
     member: &WantedMember,
-) -> Result<(User, Outcome), Refusal> {
-    ensure_operator(caller)?;
-    let known = find_user(tx, external_id, user)?;
-    check_member(
-        tx,
-        catalogue,
-        organization,
-        known.map(|user| user.id),
-        member,
-    )?;
-    let (user, outcome) = put_user(tx, caller, external_id, user)?;
-    let joined = put_member(tx, catalogue, caller, organization, user.id, member)?;
+) -> Result<(User, Effect), Refusal> {
+    desk.ensure(Right::OperatorOrganizations)?;
+    let known = find_user(desk.tx, external_id, user)?;
+    check_member(desk, known.map(|user| user.id), member)?;
+    let (user, effect) = write_user(desk.tx, desk.asker.user, external_id, user)?;
+    let joined = put_member(desk, user.id, member)?;
     Ok((
         user,
-        if joined == Outcome::Unchanged {
-            outcome
+        if joined == Effect::Unchanged {
+            effect
         } else {
-            outcome.max(Outcome::Updated)
+            effect.max(Effect::Updated)
         },
     ))
 }
 
 /// Everything that can be refused about a membership.
 fn check_member(
-    tx: &mut Tx,
-    catalogue: &Catalogue,
-    organization: OrganizationId,
+    desk: &mut Desk,
     user: Option<UserId>,
     wanted: &WantedMember,
 ) -> Result<(), Refusal> {
+    let (organization, catalogue) = (desk.organization, &desk.settings.catalogue);
     let member = match user {
-        Some(user) => tx.find_member(organization, user)?,
+        Some(user) => desk.tx.find_member(organization, user)?,
         None => None,
     };
     let licence = wanted.licence.unwrap_or(
@@ -410,7 +374,7 @@ fn check_member(
         .as_ref()
         .is_none_or(|member| member.licence != licence)
     {
-        seats::ensure_free(tx, catalogue, organization, licence)?;
+        seats::ensure_free(desk.tx, catalogue, organization, licence)?;
     }
     let is_owner = member.is_some_and(|member| member.role == OrganizationRole::Owner);
     if is_owner
@@ -418,8 +382,8 @@ fn check_member(
             .role
             .is_some_and(|role| role != OrganizationRole::Owner)
     {
-        let now = tx.now;
-        let others = tx.count_owners(organization, now)? > 1;
+        let now = desk.now();
+        let others = desk.tx.count_owners(organization, now)? > 1;
         ensure(
             others,
             Refusal::Coded(
@@ -429,119 +393,83 @@ fn check_member(
         )?;
     }
     for (workspace, role) in &wanted.workspaces {
-        check_workspace_role(tx, catalogue, organization, workspace, role)?;
+        check_workspace_role(desk.tx, catalogue, organization, workspace, role)?;
     }
     Ok(())
 }
 
 /// The membership of a user whose every part was checked.
-fn put_member(
-    tx: &mut Tx,
-    catalogue: &Catalogue,
-    caller: &Caller,
-    organization: OrganizationId,
-    user: UserId,
-    wanted: &WantedMember,
-) -> Result<Outcome, Refusal> {
-    let mut outcome = match tx.find_member(organization, user)? {
+fn put_member(desk: &mut Desk, user: UserId, wanted: &WantedMember) -> Result<Effect, Refusal> {
+    let organization = desk.organization;
+    let mut effect = match desk.tx.find_member(organization, user)? {
         None => {
             let licence = wanted.licence.unwrap_or(Licence::Full);
             let role = wanted.role.unwrap_or(OrganizationRole::Member);
-            tx.insert_member(&Member::new(organization, user, role, licence, tx.now))?;
-            tx.record(
-                Some(organization),
-                Some(caller.user),
-                Event::MemberAdded,
-                user.as_str(),
-                role.as_str(),
-            )?;
-            Outcome::Created
+            let member = Member::new(organization, user, role, licence, desk.now());
+            desk.tx.insert_member(&member)?;
+            desk.record(Event::MemberAdded, user.as_str(), role.as_str())?;
+            Effect::Created
         }
-        Some(member) => change_member(tx, caller, &member, wanted)?,
+        Some(member) => change_member(desk, &member, wanted)?,
     };
     for (workspace, role) in &wanted.workspaces {
-        outcome = outcome.max(at_most_updated(put_workspace_role(
-            tx,
-            catalogue,
-            caller,
-            organization,
-            user,
-            workspace,
-            role,
-        )?));
+        let given = put_workspace_role(desk, user, workspace, role)?;
+        effect = effect.max(at_most_updated(given));
     }
-    Ok(outcome)
+    Ok(effect)
 }
 
 fn change_member(
-    tx: &mut Tx,
-    caller: &Caller,
+    desk: &mut Desk,
     member: &Member,
     wanted: &WantedMember,
-) -> Result<Outcome, Refusal> {
+) -> Result<Effect, Refusal> {
     let (organization, user) = (member.organization_id, member.user_id);
-    let mut outcome = Outcome::Unchanged;
+    let mut effect = Effect::Unchanged;
     if let Some(role) = wanted.role.filter(|role| *role != member.role) {
-        tx.change_member_role(organization, user, member.role, role)?;
-        tx.record(
-            Some(organization),
-            Some(caller.user),
-            Event::MemberRoleChanged,
-            user.as_str(),
-            role.as_str(),
-        )?;
-        outcome = Outcome::Updated;
+        desk.tx
+            .change_member_role(organization, user, member.role, role)?;
+        desk.record(Event::MemberRoleChanged, user.as_str(), role.as_str())?;
+        effect = Effect::Updated;
     }
     if let Some(licence) = wanted.licence.filter(|licence| *licence != member.licence) {
-        tx.change_member_licence(organization, user, member.licence, licence)?;
-        tx.record(
-            Some(organization),
-            Some(caller.user),
-            Event::MemberLicenceChanged,
-            user.as_str(),
-            licence.as_str(),
-        )?;
-        outcome = Outcome::Updated;
+        desk.tx
+            .change_member_licence(organization, user, member.licence, licence)?;
+        desk.record(Event::MemberLicenceChanged, user.as_str(), licence.as_str())?;
+        effect = Effect::Updated;
     }
-    Ok(outcome)
+    Ok(effect)
 }
 
 fn put_workspace_role(
-    tx: &mut Tx,
-    catalogue: &Catalogue,
-    caller: &Caller,
-    organization: OrganizationId,
+    desk: &mut Desk,
     user: UserId,
     workspace: &str,
     role: &str,
-) -> Result<Outcome, Refusal> {
-    let found = check_workspace_role(tx, catalogue, organization, workspace, role)?;
-    let roles = tx.list_workspace_roles(organization, user)?;
-    let (event, outcome) = match roles.iter().find(|(id, _)| *id == found.id) {
-        Some((_, held)) if held == role => return Ok(Outcome::Unchanged),
+) -> Result<Effect, Refusal> {
+    let (organization, catalogue) = (desk.organization, &desk.settings.catalogue);
+    let found = check_workspace_role(desk.tx, catalogue, organization, workspace, role)?;
+    let roles = desk.tx.list_workspace_roles(organization, user)?;
+    let (event, effect) = match roles.iter().find(|(id, _)| *id == found.id) {
+        Some((_, held)) if held == role => return Ok(Effect::Unchanged),
         Some((_, held)) => {
-            tx.change_workspace_role(organization, found.id, user, held, role)?;
-            (Event::WorkspaceMemberRoleChanged, Outcome::Updated)
+            desk.tx
+                .change_workspace_role(organization, found.id, user, held, role)?;
+            (Event::WorkspaceMemberRoleChanged, Effect::Updated)
         }
         None => {
             let member = WorkspaceMember {
                 workspace_id: found.id,
                 user_id: user,
                 role: role.to_owned(),
-                created_at: tx.now,
+                created_at: desk.now(),
             };
-            tx.insert_workspace_member(organization, &member)?;
-            (Event::WorkspaceMemberAdded, Outcome::Created)
+            desk.tx.insert_workspace_member(organization, &member)?;
+            (Event::WorkspaceMemberAdded, Effect::Created)
         }
     };
-    tx.record(
-        Some(organization),
-        Some(caller.user),
-        event,
-        user.as_str(),
-        role,
-    )?;
-    Ok(outcome)
+    desk.record(event, user.as_str(), role)?;
+    Ok(effect)
 }
 
 fn check_workspace_role(
@@ -567,21 +495,20 @@ fn check_workspace_role(
         .ok_or_else(unknown)
 }
 
-/// A subscription by the billing system's own name: that of the organization it is for.
+/// A subscription by the billing system's own name: that of the organization it is for. The organization's lock is taken here.
 pub fn put_subscription(
-    tx: &mut Tx,
-    catalogue: &Catalogue,
-    caller: &Caller,
+    desk: &mut VendorDesk,
     external_id: &str,
-    organization: Option<OrganizationId>,
-    mut wanted: Wanted,
-) -> Result<(Subscription, Outcome), Refusal> {
-    ensure_operator(caller)?;
+    wanted: &WantedSubscription,
+) -> Result<(Organization, Subscription, Effect), Refusal> {
+    desk.ensure(Right::OperatorSubscriptions)?;
+    let named = named_organization(desk.tx, wanted)?;
     let external_id = parse_external_id(external_id)?;
-    let found = tx
+    let found = desk
+        .tx
         .find_subscription_by_external_id(&external_id)?
         .map(|found| found.organization_id);
-    let organization = match (found, organization) {
+    let id = match (found, named) {
         (Some(own), Some(other)) if own != other => {
             return Err(Refusal::Coded(
                 RefusalCode::ExternalIdTaken,
@@ -597,7 +524,35 @@ pub fn put_subscription(
             ));
         }
     };
-    tx.advance_generation(organization)?;
-    wanted.external_id = Some(Some(external_id));
-    organizations::subscribe(tx, catalogue, organization, caller, &wanted)
+    desk.tx.advance_generation(id)?;
+    let change = SubscriptionChange {
+        external_id: Some(Some(external_id)),
+        ..wanted.change.clone()
+    };
+    let (subscription, effect) = organizations::subscribe(&mut desk.at(id), &change)?;
+    let organization = desk.tx.find_organization(id)?.ok_or(Refusal::NotFound)?;
+    Ok((organization, subscription, effect))
+}
+
+/// By its id, by its external id, or by both, which then name the same.
+fn named_organization(
+    tx: &mut Tx,
+    wanted: &WantedSubscription,
+) -> Result<Option<OrganizationId>, Refusal> {
+    let Some(name) = &wanted.organization_external_id else {
+        return Ok(wanted.organization);
+    };
+    let unknown = || Refusal::field("organization_external_id", "names no organization");
+    let named = tx
+        .find_organization_by_external_id(name)?
+        .ok_or_else(unknown)?
+        .id;
+    ensure(
+        wanted.organization.is_none_or(|id| id == named),
+        Refusal::field(
+            "organization",
+            "is another one than organization_external_id",
+        ),
+    )?;
+    Ok(Some(named))
 }

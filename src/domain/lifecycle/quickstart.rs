@@ -131,48 +131,53 @@ fn plan(catalogue: &Catalogue) -> &Plan {
 }
 
 /// Where the planted organization has keys.
-pub fn environments(config: &Config) -> Result<Vec<Environment>, Refusal> {
-    let catalogue = config
-        .catalogue()
-        .map_err(|error| Refusal::Blocked(error.to_string()))?;
-    let plan = plan(&catalogue);
-    Ok(Environment::ALL
+pub fn environments(catalogue: &Catalogue) -> Vec<Environment> {
+    let plan = plan(catalogue);
+    Environment::ALL
         .into_iter()
         .filter(|environment| plan.has(*environment))
-        .collect())
+        .collect()
 }
 
 /// Creates everything in one transaction, by the same rules as the console.
-pub fn plant(tx: &mut Tx, config: &Config, seed: Seed) -> Result<Planted, Refusal> {
-    let organization = create_organization(tx, config)?;
+pub fn plant(
+    tx: &mut Tx,
+    config: &Config,
+    settings: &Settings,
+    seed: &Seed,
+) -> Result<Planted, Refusal> {
+    let organization = create_organization(tx, &settings.catalogue)?;
     let domain = Domain::parse(DOMAIN).map_err(|error| Refusal::Blocked(error.to_string()))?;
     accounts::add_verified_domain(tx, organization.id, &domain)?;
-    let admin = create_admin(tx, organization.id, seed.password_hash)?;
-    create_operator(tx, seed.operator_password_hash)?;
+    let admin = create_admin(tx, organization.id, &seed.password_hash)?;
+    create_operator(tx, &seed.operator_password_hash)?;
     let workspace = accounts::create_workspace(tx, organization.id, WORKSPACE)?;
-    if config.access.organization_admins == AdminRoles::OwnRoles {
+    if settings.catalogue.admin_roles == AdminRoles::OwnRoles {
         accounts::add_workspace_member(tx, organization.id, workspace.id, admin, ADMIN_ROLE)?;
     }
     let environment = seed
         .keys
         .first()
         .map_or(Environment::Sandbox, |(environment, ..)| *environment);
-    let settings = Settings::new(config).map_err(|error| Refusal::Blocked(error.to_string()))?;
     let asker = Asker::person(admin);
-    for (environment, public_id, digest) in seed.keys {
+    for (environment, public_id, digest) in &seed.keys {
         let name = format!("Quickstart ({})", environment.title());
-        let expiry = if config.keys.max_seconds == 0 {
+        let expiry = if settings.keys.max_seconds == 0 {
             Expiry::Never
         } else {
-            Expiry::At(tx.now.plus_seconds(config.keys.max_seconds))
+            Expiry::At(tx.now.plus_seconds(settings.keys.max_seconds))
+        };
+        let minted = Minted {
+            public_id: public_id.clone(),
+            digest: digest.clone(),
         };
         let new = NewApiKey {
             expiry,
-            ..new_key(&name, environment, (public_id, digest), workspace.id)
+            ..new_key(&name, *environment, minted, workspace.id)
         };
         let mut desk = Desk {
             tx: &mut *tx,
-            settings: &settings,
+            settings,
             organization: organization.id,
             asker: &asker,
         };
@@ -180,24 +185,24 @@ pub fn plant(tx: &mut Tx, config: &Config, seed: Seed) -> Result<Planted, Refusa
     }
     let mut desk = Desk {
         tx: &mut *tx,
-        settings: &settings,
+        settings,
         organization: organization.id,
         asker: &asker,
     };
-    let new = new_application(config, environment, seed.client_secret, seed.redirect_uri);
+    let new = new_application(config, environment, seed);
     let application = applications::create(&mut desk, &new)?.id;
     registration_tokens::create(
         &mut desk,
-        &new_token(config, environment, seed.registration_token),
+        &new_token(settings, environment, &seed.registration_token),
     )?;
-    create_operator_token(tx, config, seed.operator_token)?;
+    create_operator_token(tx, &settings.catalogue, &seed.operator_token)?;
     let new = NewResourceServer {
         name: RESOURCE_SERVER.to_owned(),
         environment: None,
         obligations: ObligationKind::ALL.to_vec(),
         default_audience: true,
         secret: NewSecret {
-            digest: seed.resource_server_secret,
+            digest: seed.resource_server_secret.clone(),
             hint: String::new(),
         },
     };
@@ -211,13 +216,10 @@ pub fn plant(tx: &mut Tx, config: &Config, seed: Seed) -> Result<Planted, Refusa
 }
 
 /// With everything open that the profile sells.
-fn create_organization(tx: &mut Tx, config: &Config) -> Result<Organization, Refusal> {
-    let catalogue = config
-        .catalogue()
-        .map_err(|error| Refusal::Blocked(error.to_string()))?;
+fn create_organization(tx: &mut Tx, catalogue: &Catalogue) -> Result<Organization, Refusal> {
     let mut organization =
         accounts::create_organization(tx, ORGANIZATION, ProductionAccess::Approved)?;
-    let plan = plan(&catalogue);
+    let plan = plan(catalogue);
     if plan.entry.name != catalogue.plan(None).entry.name {
         tx.put_subscription(&Subscription::new(
             organization.id,
@@ -235,15 +237,15 @@ fn create_organization(tx: &mut Tx, config: &Config) -> Result<Organization, Ref
 fn create_admin(
     tx: &mut Tx,
     organization: OrganizationId,
-    password_hash: String,
+    password_hash: &str,
 ) -> Result<UserId, Refusal> {
     let email = Mailbox::parse(ADMIN).map_err(|error| Refusal::Blocked(error.to_string()))?;
     let admin = accounts::create_person(
         tx,
-        NewPerson {
+        &NewPerson {
             email,
             name: "Ada Admin".to_owned(),
-            password_hash,
+            password_hash: password_hash.to_owned(),
             operator: false,
         },
     )?;
@@ -251,14 +253,14 @@ fn create_admin(
     Ok(admin.id)
 }
 
-fn create_operator(tx: &mut Tx, password_hash: String) -> Result<(), Refusal> {
+fn create_operator(tx: &mut Tx, password_hash: &str) -> Result<(), Refusal> {
     let email = Mailbox::parse(OPERATOR).map_err(|error| Refusal::Blocked(error.to_string()))?;
     accounts::create_person(
         tx,
-        NewPerson {
+        &NewPerson {
             email,
             name: "Olga Operator".to_owned(),
-            password_hash,
+            password_hash: password_hash.to_owned(),
             operator: true,
         },
     )
@@ -267,26 +269,23 @@ fn create_operator(tx: &mut Tx, password_hash: String) -> Result<(), Refusal> {
 
 fn create_operator_token(
     tx: &mut Tx,
-    config: &Config,
-    (digest, hint): (Digest, String),
+    catalogue: &Catalogue,
+    (digest, hint): &(Digest, String),
 ) -> Result<(), Refusal> {
-    let catalogue = config
-        .catalogue()
-        .map_err(|error| Refusal::Blocked(error.to_string()))?;
     let new = NewOperatorToken {
         name: "Quickstart".to_owned(),
         permissions: Vec::new(),
         expires_at: None,
-        digest,
-        hint,
+        digest: digest.clone(),
+        hint: hint.clone(),
     };
-    operator_tokens::create(tx, &catalogue, &new).map(drop)
+    operator_tokens::create(tx, catalogue, &new).map(drop)
 }
 
 fn new_key(
     name: &str,
     environment: Environment,
-    (public_id, digest): (String, Digest),
+    minted: Minted,
     workspace: WorkspaceId,
 ) -> NewApiKey {
     NewApiKey {
@@ -298,39 +297,41 @@ fn new_key(
         permission_level: PermissionLevel::Full,
         expiry: Expiry::Never,
         self_rotation: false,
-        secret: Some(Minted { public_id, digest }),
+        secret: Some(minted),
     }
 }
 
-fn new_token(config: &Config, environment: Environment, digest: Digest) -> NewRegistrationToken {
-    let max_clients = config.registration.max_clients.min(REGISTERED_APPLICATIONS);
+fn new_token(
+    settings: &Settings,
+    environment: Environment,
+    digest: &Digest,
+) -> NewRegistrationToken {
+    let max_clients = settings
+        .registration
+        .max_clients
+        .min(REGISTERED_APPLICATIONS);
     NewRegistrationToken {
         name: "Quickstart".to_owned(),
         environment,
         max_clients,
         expires_at: None,
-        digest,
+        digest: digest.clone(),
     }
 }
 
-fn new_application(
-    config: &Config,
-    environment: Environment,
-    secret: NewSecret,
-    redirect_uri: RedirectUri,
-) -> NewApplication {
+fn new_application(config: &Config, environment: Environment, seed: &Seed) -> NewApplication {
     NewApplication {
         name: APPLICATION.to_owned(),
         environment,
         client_type: ClientType::Confidential,
         access_token_format: AccessTokenFormat::Jwt,
-        redirect_uris: vec![redirect_uri],
+        redirect_uris: vec![seed.redirect_uri.clone()],
         scopes: config
             .public_scopes()
             .map(|scope| scope.name.as_str())
             .collect(),
         role: ADMIN_ROLE.to_owned(),
-        secret,
+        secret: seed.client_secret.clone(),
         grants: GrantTypes::ALL,
         refresh: RefreshPolicy::default(),
     }

@@ -41,7 +41,7 @@ pub fn check_password(password: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
-pub fn create_person(tx: &mut Tx, person: NewPerson) -> Result<User, Refusal> {
+pub fn create_person(tx: &mut Tx, person: &NewPerson) -> Result<User, Refusal> {
     let now = tx.now;
     create(tx, person, Some(now))
 }
@@ -49,12 +49,16 @@ pub fn create_person(tx: &mut Tx, person: NewPerson) -> Result<User, Refusal> {
 /// The same, of whose address nobody has proven anything yet.
 pub(in crate::domain) fn create_unproven_person(
     tx: &mut Tx,
-    person: NewPerson,
+    person: &NewPerson,
 ) -> Result<User, Refusal> {
     create(tx, person, None)
 }
 
-fn create(tx: &mut Tx, person: NewPerson, verified_at: Option<Timestamp>) -> Result<User, Refusal> {
+fn create(
+    tx: &mut Tx,
+    person: &NewPerson,
+    verified_at: Option<Timestamp>,
+) -> Result<User, Refusal> {
     let name = parse_text(&person.name, MOST_NAME)
         .map_err(|error| Refusal::Invalid(vec![("name", error.to_string())]))?;
     let email = person.email.account_key();
@@ -64,25 +68,34 @@ fn create(tx: &mut Tx, person: NewPerson, verified_at: Option<Timestamp>) -> Res
             "is taken by another account".to_owned(),
         )]));
     }
-    Ok(insert_person(
-        tx,
+    let checked = CheckedPerson {
         email,
-        verified_at,
+        email_verified_at: verified_at,
         name,
-        Some(person.password_hash),
-        person.operator,
-    )?)
+        password_hash: Some(person.password_hash.clone()),
+        operator: person.operator,
+    };
+    Ok(insert_person(tx, checked)?)
 }
 
-/// A person whose address and name were checked; without a password somebody else's provider signs them in.
-pub(in crate::domain) fn insert_person(
-    tx: &mut Tx,
-    email: String,
-    email_verified_at: Option<Timestamp>,
-    name: String,
-    password_hash: Option<String>,
-    operator: bool,
-) -> Result<User, Error> {
+/// A person whose address and name were checked.
+pub(in crate::domain) struct CheckedPerson {
+    pub email: String,
+    pub email_verified_at: Option<Timestamp>,
+    pub name: String,
+    /// Without one somebody else's provider signs them in.
+    pub password_hash: Option<String>,
+    pub operator: bool,
+}
+
+pub(in crate::domain) fn insert_person(tx: &mut Tx, person: CheckedPerson) -> Result<User, Error> {
+    let CheckedPerson {
+        email,
+        email_verified_at,
+        name,
+        password_hash,
+        operator,
+    } = person;
     let user = User {
         id: UserId::generate(tx.now),
         kind: UserKind::Person,

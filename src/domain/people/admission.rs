@@ -2,20 +2,19 @@
 //!
 //! Invariant: whoever admits holds everything that is granted, at the moment of joining.
 
-use crate::config::Catalogue;
+use crate::domain::desk::Desk;
 use crate::domain::people::accounts;
-use crate::domain::people::members::{MANAGE, ensure_below};
+use crate::domain::people::members::ensure_below;
 use crate::domain::people::service_accounts::check_workspaces;
 use crate::domain::plans::open;
 use crate::domain::plans::seats;
-use crate::domain::rights::caller::Caller;
-use crate::domain::rights::old_rights as rights;
+use crate::domain::rights::rights;
 use crate::domain::{Refusal, ensure};
 use crate::store::members::Member;
-use crate::store::{Snapshot, Tx};
 use crate::types::event::Event;
 use crate::types::id::{OrganizationId, UserId, WorkspaceId};
 use crate::types::refusal_code::RefusalCode;
+use crate::types::right::Right;
 use crate::types::state::{Licence, OrganizationRole};
 use crate::types::time::Timestamp;
 
@@ -39,18 +38,12 @@ impl Grant {
     }
 }
 
-/// Refuses a grant that is wrong, or more than the caller may give now.
-pub fn check(
-    snapshot: &mut Snapshot,
-    catalogue: &Catalogue,
-    organization: OrganizationId,
-    caller: &Caller,
-    grant: &Grant,
-    now: Timestamp,
-) -> Result<(), Refusal> {
-    rights::ensure_organization(snapshot, catalogue, organization, caller, MANAGE)?;
-    open::ensure_not_suspended(snapshot, organization)?;
-    ensure_below(snapshot, organization, caller, grant.role)?;
+/// Refuses a grant that is wrong, or more than the asker may give now.
+pub fn check(desk: &mut Desk, grant: &Grant) -> Result<(), Refusal> {
+    desk.ensure(Right::MembersManage)?;
+    open::ensure_not_suspended(desk.tx, desk.organization)?;
+    ensure_below(desk, grant.role)?;
+    let (organization, now) = (desk.organization, desk.now());
     let invalid =
         |field: &'static str, message: &str| Refusal::Invalid(vec![(field, message.to_owned())]);
     ensure(
@@ -62,44 +55,34 @@ pub fn check(
         endless_owner,
         invalid("member_ends_at", "an owner's membership has no end"),
     )?;
-    check_workspaces(snapshot, catalogue, organization, &grant.workspaces)?;
-    let granted = rights::of_grant(
-        snapshot,
-        catalogue,
-        &grant.member(organization, caller.user, now),
-        &grant.workspaces,
-    )?;
-    rights::ensure_holds(snapshot, catalogue, organization, caller, &granted)
+    let catalogue = &desk.settings.catalogue;
+    check_workspaces(desk.tx, catalogue, organization, &grant.workspaces)?;
+    let member = grant.member(organization, desk.asker.user, now);
+    let granted = rights::of_grant(desk.tx, catalogue, &member, &grant.workspaces)?;
+    desk.ensure_holds(&granted)
 }
 
 /// Makes the person a member. Runs behind the organization's lock: seats are counted.
-pub fn admit(
-    tx: &mut Tx,
-    catalogue: &Catalogue,
-    organization: OrganizationId,
-    caller: &Caller,
-    user: UserId,
-    grant: &Grant,
-) -> Result<Member, Refusal> {
-    let now = tx.now;
-    check(tx, catalogue, organization, caller, grant, now)?;
+pub fn admit(desk: &mut Desk, user: UserId, grant: &Grant) -> Result<Member, Refusal> {
+    check(desk, grant)?;
+    let organization = desk.organization;
     let there = "This person is a member of the organization already.";
     ensure(
-        tx.find_member(organization, user)?.is_none(),
+        desk.tx.find_member(organization, user)?.is_none(),
         Refusal::Coded(RefusalCode::AlreadyMember, there.to_owned()),
     )?;
-    seats::ensure_free(tx, catalogue, organization, grant.licence)?;
-    let member = grant.member(organization, user, now);
-    tx.insert_member(&member)?;
-    tx.record(
-        Some(organization),
-        Some(caller.user),
-        Event::MemberAdded,
-        user.as_str(),
-        &format!("{}, {}", grant.role, grant.licence),
+    seats::ensure_free(
+        desk.tx,
+        &desk.settings.catalogue,
+        organization,
+        grant.licence,
     )?;
+    let member = grant.member(organization, user, desk.now());
+    desk.tx.insert_member(&member)?;
+    let detail = format!("{}, {}", grant.role, grant.licence);
+    desk.record(Event::MemberAdded, user.as_str(), &detail)?;
     for (workspace, role) in &grant.workspaces {
-        accounts::add_workspace_member(tx, organization, *workspace, user, role)?;
+        accounts::add_workspace_member(desk.tx, organization, *workspace, user, role)?;
     }
     Ok(member)
 }

@@ -1,7 +1,7 @@
 //! Founding: a person creates an organization and owns it (A5).
 
-use crate::config::Accounts;
 use crate::domain::people::accounts;
+use crate::domain::settings::Settings;
 use crate::domain::{Refusal, ensure};
 use crate::store::Tx;
 use crate::store::organizations::Organization;
@@ -16,12 +16,12 @@ const FIRST_WORKSPACE: &str = "Main";
 /// A new organization on the default plan, with one workspace.
 pub fn found(
     tx: &mut Tx,
-    config: &Accounts,
+    settings: &Settings,
     user: UserId,
     name: &str,
 ) -> Result<Organization, Refusal> {
     ensure(
-        config.create_organizations,
+        settings.accounts.create_organizations,
         Refusal::Forbidden("Only the vendor creates organizations here."),
     )?;
     // two at once are counted one after the other
@@ -37,7 +37,7 @@ pub fn found(
         founder.email_verified_at.is_some(),
         Refusal::Forbidden("Your address is not verified yet."),
     )?;
-    let most = config.max_owned_organizations;
+    let most = settings.accounts.max_owned_organizations;
     let full = format!("You own {most} organizations already.");
     ensure(
         tx.count_organizations_owned_by(user)? < most,

@@ -9,11 +9,13 @@
 //!   organization only, recognizes them first by a *verified* address in one of the organization's *verified* domains, never
 //!   an operator; and the session opens that organization and nothing else.
 
-use crate::config::{self, Catalogue};
+use crate::config;
 use crate::crypto::seal::Sealer;
-use crate::domain::people::accounts::{self, MOST_NAME};
+use crate::domain::desk::{Desk, View};
+use crate::domain::people::accounts::{self, CheckedPerson, MOST_NAME};
 use crate::domain::people::members;
 use crate::domain::plans::seats;
+use crate::domain::settings::Settings;
 use crate::domain::{Refusal, ensure};
 use crate::outbound::openid::Proven;
 use crate::store::identities::Identity;
@@ -25,7 +27,7 @@ use crate::store::{self, Snapshot, Tx};
 use crate::types::email::{Domain, Mailbox};
 use crate::types::event::Event;
 use crate::types::id::{IdentityProviderId, OrganizationId, UserId};
-use crate::types::state::{Licence, MemberState, OrganizationRole, UserKind, UserState};
+use crate::types::state::{Licence, OrganizationRole, UserKind, UserState};
 use crate::types::text::parse_text;
 
 /// The realm of the operator's provider; an organization's is its provider's id.
@@ -100,10 +102,9 @@ pub enum Denial {
 /// which can remove them.
 pub fn sign_in(
     tx: &mut Tx,
-    catalogue: &Catalogue,
+    settings: &Settings,
     realm: &Realm,
     proven: &Proven,
-    create_users: bool,
 ) -> Result<User, Denial> {
     // before the link: whom another first sign-in creates in between is then found by the link, which commits with the person
     let by_address = proven
@@ -132,8 +133,8 @@ pub fn sign_in(
             user
         }
         None => {
-            ensure(create_users, Denial::Unknown)?;
-            create(tx, catalogue, realm, proven, email)?
+            ensure(settings.identity.create_users, Denial::Unknown)?;
+            create(tx, settings, realm, proven, email)?
         }
     };
     insert(tx, realm, proven, user.id)?;
@@ -197,11 +198,10 @@ fn ensure_admitted(tx: &mut Tx, realm: &Realm, user: &User) -> Result<(), Denial
     };
     ensure(!user.operator, Denial::Operator)?;
     let now = tx.now;
-    let member = tx
-        .find_member(provider.organization_id, user.id)?
-        .filter(|member| !member.has_ended(now))
+    let membership = tx
+        .find_membership(provider.organization_id, user.id, now)?
         .ok_or(Denial::NotMember)?;
-    ensure(member.state == MemberState::Active, Denial::Suspended)
+    ensure(membership.acts(), Denial::Suspended)
 }
 
 /// An organization's provider speaks for its own domains, letter by letter: sub-domains are others.
@@ -219,7 +219,7 @@ fn ensure_covered(snapshot: &mut Snapshot, realm: &Realm, email: &Mailbox) -> Re
 /// A new person, without a password; by an organization's provider a plain member of it.
 fn create(
     tx: &mut Tx,
-    catalogue: &Catalogue,
+    settings: &Settings,
     realm: &Realm,
     proven: &Proven,
     email: &Mailbox,
@@ -232,14 +232,21 @@ fn create(
         .or_else(|| parse_text(email.local(), MOST_NAME).ok())
         .unwrap_or_else(|| "Unnamed".to_owned());
     let now = tx.now;
-    let user = accounts::insert_person(tx, email.account_key(), Some(now), name, None, false)?;
+    let person = CheckedPerson {
+        email: email.account_key(),
+        email_verified_at: Some(now),
+        name,
+        password_hash: None,
+        operator: false,
+    };
+    let user = accounts::insert_person(tx, person)?;
     if let Some(organization) = realm.confines_to() {
         // counted behind the organization's lock
-        seats::ensure_free(tx, catalogue, organization, Licence::Full).map_err(|refusal| {
-            match refusal {
-                Refusal::Store(error) => Denial::Store(error),
-                _ => Denial::NoSeat,
-            }
+        let catalogue = &settings.catalogue;
+        let free = seats::ensure_free(tx, catalogue, organization, Licence::Full);
+        free.map_err(|refusal| match refusal {
+            Refusal::Store(error) => Denial::Store(error),
+            _ => Denial::NoSeat,
         })?;
         accounts::add_member(tx, organization, user.id, OrganizationRole::Member)?;
     }
@@ -337,7 +344,7 @@ pub fn sort_out(
 
 /// What an owner asks for on the page "Single sign-on".
 #[derive(Clone)]
-pub struct Settings {
+pub struct ProviderSettings {
     pub issuer: String,
     pub client_id: String,
     /// None: the one that is there.
@@ -355,32 +362,25 @@ pub struct SingleSignOn {
 }
 
 /// Its admins see it.
-pub fn single_sign_on(
-    snapshot: &mut Snapshot,
-    organization: OrganizationId,
-    user: UserId,
-) -> Result<SingleSignOn, Refusal> {
-    let member = members::find_acting(snapshot, organization, user)?;
+pub fn single_sign_on(view: &mut View) -> Result<SingleSignOn, Refusal> {
+    let member = members::find_acting(view)?;
     ensure(
         member.role.is_admin(),
         Refusal::Forbidden(
             "Only owners and admins of the organization see how its people sign in.",
         ),
     )?;
+    let organization = view.organization;
     Ok(SingleSignOn {
-        provider: snapshot.find_identity_provider_of(organization)?,
-        domains: snapshot.list_verified_domains(organization)?,
+        provider: view.snapshot.find_identity_provider_of(organization)?,
+        domains: view.snapshot.list_verified_domains(organization)?,
         is_owner: member.role == OrganizationRole::Owner,
     })
 }
 
 /// Only owners change it: who controls the provider can act as anybody in the organization.
-fn owned(
-    snapshot: &mut Snapshot,
-    organization: OrganizationId,
-    user: UserId,
-) -> Result<SingleSignOn, Refusal> {
-    let found = single_sign_on(snapshot, organization, user)?;
+fn owned(view: &mut View) -> Result<SingleSignOn, Refusal> {
+    let found = single_sign_on(view)?;
     ensure(
         found.is_owner,
         Refusal::Forbidden("Only an owner of the organization can change how its people sign in."),
@@ -388,15 +388,10 @@ fn owned(
     Ok(found)
 }
 
-/// Whether these settings could be saved by this person: asked before the provider is.
-pub fn check(
-    snapshot: &mut Snapshot,
-    config: &config::Identity,
-    organization: OrganizationId,
-    user: UserId,
-    new: &Settings,
-) -> Result<SingleSignOn, Refusal> {
-    let found = owned(snapshot, organization, user)?;
+/// Whether these settings could be saved by the asker: asked before the provider is.
+pub fn check(view: &mut View, new: &ProviderSettings) -> Result<SingleSignOn, Refusal> {
+    let found = owned(view)?;
+    let config = &view.settings.identity;
     let mut errors = Vec::new();
     let mut rung = |holds: bool, field: &'static str, message: &str| {
         if !holds {
@@ -455,76 +450,66 @@ pub fn check(
 
 /// Saves the organization's provider. Runs behind the organization's lock. What another issuer has vouched for ends.
 pub fn configure(
-    tx: &mut Tx,
-    config: &config::Identity,
+    desk: &mut Desk,
     sealer: &Sealer,
-    organization: OrganizationId,
-    user: UserId,
-    new: &Settings,
+    new: &ProviderSettings,
 ) -> Result<IdentityProvider, Refusal> {
-    let former = check(tx, config, organization, user, new)?.provider;
-    let id = former
-        .as_ref()
-        .map_or_else(|| IdentityProviderId::generate(tx.now), |former| former.id);
-    let sealed = new
-        .client_secret
-        .as_ref()
-        .map(|secret| sealer.seal(id.as_str(), secret.as_bytes()));
-    let provider = IdentityProvider {
-        id,
-        organization_id: organization,
-        issuer: new.issuer.clone(),
-        client_id: new.client_id.clone(),
-        sealed_client_secret: sealed
-            .or_else(|| {
-                former
-                    .as_ref()
-                    .map(|former| former.sealed_client_secret.clone())
-            })
-            .unwrap_or_default(),
-        name: parse_text(&new.name, MOST_PROVIDER_NAME)
-            .map_err(|error| Refusal::Invalid(vec![("name", error.to_string())]))?,
-        enforced: new.enforced,
-        created_at: former.as_ref().map_or(tx.now, |former| former.created_at),
-    };
+    let former = check(&mut desk.view(), new)?.provider;
+    let provider = configured(desk, sealer, former.as_ref(), new)?;
     match &former {
         Some(former) => {
-            tx.change_identity_provider(&provider)?;
+            desk.tx.change_identity_provider(&provider)?;
             if former.issuer != provider.issuer {
-                end_what_was_vouched_for(tx, former)?;
+                end_what_was_vouched_for(desk.tx, former)?;
             }
         }
-        None => tx.insert_identity_provider(&provider)?,
+        None => desk.tx.insert_identity_provider(&provider)?,
     }
     let detail = if provider.enforced {
         "required"
     } else {
         "offered"
     };
-    tx.record(
-        Some(organization),
-        Some(user),
-        Event::SingleSignOnConfigured,
-        provider.id.as_str(),
-        detail,
-    )?;
+    desk.record(Event::SingleSignOnConfigured, provider.id.as_str(), detail)?;
     Ok(provider)
 }
 
+/// The provider as it is to be; without a new secret it keeps the one that is there.
+fn configured(
+    desk: &Desk,
+    sealer: &Sealer,
+    former: Option<&IdentityProvider>,
+    new: &ProviderSettings,
+) -> Result<IdentityProvider, Refusal> {
+    let now = desk.now();
+    let id = former.map_or_else(|| IdentityProviderId::generate(now), |former| former.id);
+    let sealed = new
+        .client_secret
+        .as_ref()
+        .map(|secret| sealer.seal(id.as_str(), secret.as_bytes()));
+    Ok(IdentityProvider {
+        id,
+        organization_id: desk.organization,
+        issuer: new.issuer.clone(),
+        client_id: new.client_id.clone(),
+        sealed_client_secret: sealed
+            .or_else(|| former.map(|former| former.sealed_client_secret.clone()))
+            .unwrap_or_default(),
+        name: parse_text(&new.name, MOST_PROVIDER_NAME)
+            .map_err(|error| Refusal::Invalid(vec![("name", error.to_string())]))?,
+        enforced: new.enforced,
+        created_at: former.map_or(now, |former| former.created_at),
+    })
+}
+
 /// Removes the provider with everything that it vouched for. None that is there is no error.
-pub fn remove(tx: &mut Tx, organization: OrganizationId, user: UserId) -> Result<(), Refusal> {
-    let Some(provider) = owned(tx, organization, user)?.provider else {
+pub fn remove(desk: &mut Desk) -> Result<(), Refusal> {
+    let Some(provider) = owned(&mut desk.view())?.provider else {
         return Ok(());
     };
-    end_what_was_vouched_for(tx, &provider)?;
-    tx.delete_identity_provider(provider.id)?;
-    Ok(tx.record(
-        Some(organization),
-        Some(user),
-        Event::SingleSignOnRemoved,
-        provider.id.as_str(),
-        "",
-    )?)
+    end_what_was_vouched_for(desk.tx, &provider)?;
+    desk.tx.delete_identity_provider(provider.id)?;
+    Ok(desk.record(Event::SingleSignOnRemoved, provider.id.as_str(), "")?)
 }
 
 fn end_what_was_vouched_for(tx: &mut Tx, provider: &IdentityProvider) -> Result<(), store::Error> {

@@ -4,13 +4,11 @@
 //! As long as a link is shown to who made it instead of being mailed, holding it proves no address: whoever creates an account
 //! by it joins this organization, and is taken for the owner of the address nowhere else.
 
-use crate::config::{Catalogue, Invitations};
 use crate::crypto::digest::Digest;
+use crate::domain::desk::{Desk, View};
 use crate::domain::people::accounts::{self, NewPerson};
 use crate::domain::people::admission::{self, Grant};
-use crate::domain::people::members::{MANAGE, READ};
-use crate::domain::rights::caller::Caller;
-use crate::domain::rights::old_rights as rights;
+use crate::domain::rights::asker::Asker;
 use crate::domain::{Refusal, ensure};
 use crate::store::invitations::Invitation;
 use crate::store::organizations::Organization;
@@ -20,6 +18,7 @@ use crate::types::email::Mailbox;
 use crate::types::event::Event;
 use crate::types::id::{InvitationId, OrganizationId, UserId, WorkspaceId};
 use crate::types::refusal_code::RefusalCode;
+use crate::types::right::Right;
 use crate::types::state::{InvitationState, OrganizationState, UserKind, UserState};
 use crate::types::time::Timestamp;
 
@@ -36,130 +35,132 @@ pub struct NewInvitation {
 
 /// An invitation with the workspaces it opens.
 #[derive(Debug, Clone)]
-pub struct Listed {
+pub struct ListedInvitation {
     pub invitation: Invitation,
     pub workspaces: Vec<(WorkspaceId, String)>,
 }
 
 /// A page, at most `most`.
 pub fn list(
-    snapshot: &mut Snapshot,
-    catalogue: &Catalogue,
-    organization: OrganizationId,
-    caller: &Caller,
+    view: &mut View,
     state: Option<InvitationState>,
     after: Option<(Timestamp, InvitationId)>,
     most: i64,
-) -> Result<Vec<Listed>, Refusal> {
-    rights::ensure_organization(snapshot, catalogue, organization, caller, READ)?;
-    let page = snapshot.list_invitations_page(organization, state, after, most)?;
+) -> Result<Vec<ListedInvitation>, Refusal> {
+    view.ensure(Right::MembersRead)?;
+    let organization = view.organization;
+    let page = view
+        .snapshot
+        .list_invitations_page(organization, state, after, most)?;
     page.into_iter()
-        .map(|invitation| listed(snapshot, invitation))
+        .map(|invitation| listed(view.snapshot, invitation))
         .collect()
 }
 
-pub fn get(
+pub fn get(view: &mut View, id: InvitationId) -> Result<ListedInvitation, Refusal> {
+    view.ensure(Right::MembersRead)?;
+    find(view.snapshot, view.organization, id)
+}
+
+/// Whoever asks was asked for their rights before.
+fn find(
     snapshot: &mut Snapshot,
-    catalogue: &Catalogue,
     organization: OrganizationId,
-    caller: &Caller,
     id: InvitationId,
-) -> Result<Listed, Refusal> {
-    rights::ensure_organization(snapshot, catalogue, organization, caller, READ)?;
+) -> Result<ListedInvitation, Refusal> {
     let invitation = snapshot
         .find_invitation(organization, id)?
         .ok_or(Refusal::NotFound)?;
     listed(snapshot, invitation)
 }
 
-fn listed(snapshot: &mut Snapshot, invitation: Invitation) -> Result<Listed, Refusal> {
+fn listed(snapshot: &mut Snapshot, invitation: Invitation) -> Result<ListedInvitation, Refusal> {
     let workspaces = snapshot.list_invitation_workspaces(invitation.id)?;
-    Ok(Listed {
+    Ok(ListedInvitation {
         invitation,
         workspaces,
     })
 }
 
 /// Invites an address. Runs behind the organization's lock: what waits is counted.
-pub fn create(
-    tx: &mut Tx,
-    catalogue: &Catalogue,
-    config: &Invitations,
-    organization: OrganizationId,
-    caller: &Caller,
-    new: NewInvitation,
-) -> Result<Listed, Refusal> {
-    let now = tx.now;
-    admission::check(tx, catalogue, organization, caller, &new.grant, now)?;
+pub fn create(desk: &mut Desk, new: &NewInvitation) -> Result<ListedInvitation, Refusal> {
+    admission::check(desk, &new.grant)?;
     let email = Mailbox::parse(&new.email)
         .map_err(|error| Refusal::Invalid(vec![("email", error.to_string())]))?
         .account_key();
-    if let Some(user) = tx.find_user_by_email(&email)? {
-        let there = "This person is a member of the organization already.";
-        ensure(
-            tx.find_member(organization, user.id)?.is_none(),
-            Refusal::Coded(RefusalCode::AlreadyMember, there.to_owned()),
-        )?;
-    }
-    if let Some(former) = tx.find_pending_invitation(organization, &email)? {
-        let open =
-            "This address is invited already. Send that invitation again, or revoke it first.";
-        ensure(
-            !former.is_open(now),
-            Refusal::Coded(RefusalCode::AlreadyInvited, open.to_owned()),
-        )?;
-        // it has expired: the new one takes its place
-        tx.decide_invitation(former.id, InvitationState::Revoked, None)?;
-    }
+    ensure_uninvited(desk, &email)?;
+    let config = &desk.settings.invitations;
     let most = config.max_pending_per_organization;
     let full =
         format!("{most} invitations of this organization wait for an answer. Revoke some first.");
     ensure(
-        tx.count_pending_invitations(organization)? < most,
+        desk.tx.count_pending_invitations(desk.organization)? < most,
         Refusal::Coded(RefusalCode::InvitationLimitReached, full),
     )?;
+    let now = desk.now();
     let invitation = Invitation {
         id: InvitationId::generate(now),
-        organization_id: organization,
+        organization_id: desk.organization,
         email,
         role: new.grant.role,
         licence: new.grant.licence,
         member_ends_at: new.grant.ends_at,
-        digest: new.digest,
+        digest: new.digest.clone(),
         state: InvitationState::Pending,
-        created_by: caller.user,
+        created_by: desk.asker.user,
         created_at: now,
         expires_at: now.plus_seconds(config.expire_seconds),
         decided_at: None,
         accepted_by: None,
     };
-    tx.insert_invitation(&invitation, &new.grant.workspaces)?;
-    tx.record(
-        Some(organization),
-        Some(caller.user),
-        Event::InvitationCreated,
-        invitation.id.as_str(),
-        &format!("{}, {}", invitation.role, invitation.licence),
-    )?;
-    Ok(Listed {
+    desk.tx
+        .insert_invitation(&invitation, &new.grant.workspaces)?;
+    let detail = format!("{}, {}", invitation.role, invitation.licence);
+    desk.record(Event::InvitationCreated, invitation.id.as_str(), &detail)?;
+    Ok(ListedInvitation {
         invitation,
-        workspaces: new.grant.workspaces,
+        workspaces: new.grant.workspaces.clone(),
     })
 }
 
-/// Makes a new link, and lets the time begin anew; the former link opens nothing any more. The caller must be able to grant
+/// Refuses an address that belongs to a member, or is invited already.
+fn ensure_uninvited(desk: &mut Desk, email: &str) -> Result<(), Refusal> {
+    let organization = desk.organization;
+    if let Some(user) = desk.tx.find_user_by_email(email)? {
+        let there = "This person is a member of the organization already.";
+        ensure(
+            desk.tx.find_member(organization, user.id)?.is_none(),
+            Refusal::Coded(RefusalCode::AlreadyMember, there.to_owned()),
+        )?;
+    }
+    if let Some(former) = desk.tx.find_pending_invitation(organization, email)? {
+        let open =
+            "This address is invited already. Send that invitation again, or revoke it first.";
+        ensure(
+            !former.is_open(desk.now()),
+            Refusal::Coded(RefusalCode::AlreadyInvited, open.to_owned()),
+        )?;
+        // it has expired: the new one takes its place
+        desk.tx
+            .decide_invitation(former.id, InvitationState::Revoked, None)?;
+    }
+    Ok(())
+}
+
+/// What a request that is sent again has made before.
+pub fn made(desk: &mut Desk, id: InvitationId) -> Result<ListedInvitation, Refusal> {
+    find(desk.tx, desk.organization, id)
+}
+
+/// Makes a new link, and lets the time begin anew; the former link opens nothing any more. The asker must be able to grant
 /// what it grants. Runs behind the organization's lock.
 pub fn resend(
-    tx: &mut Tx,
-    catalogue: &Catalogue,
-    config: &Invitations,
-    organization: OrganizationId,
-    caller: &Caller,
+    desk: &mut Desk,
     id: InvitationId,
     digest: &Digest,
-) -> Result<Listed, Refusal> {
-    rights::ensure_organization(tx, catalogue, organization, caller, MANAGE)?;
-    let found = get(tx, catalogue, organization, caller, id)?;
+) -> Result<ListedInvitation, Refusal> {
+    desk.ensure(Right::MembersManage)?;
+    let found = find(desk.tx, desk.organization, id)?;
     ensure(
         found.invitation.state == InvitationState::Pending,
         Refusal::Coded(
@@ -167,45 +168,31 @@ pub fn resend(
             "This invitation was answered or revoked.".to_owned(),
         ),
     )?;
-    let now = tx.now;
-    admission::check(tx, catalogue, organization, caller, &grant_of(&found), now)?;
-    tx.renew_invitation(id, digest, now.plus_seconds(config.expire_seconds))?;
-    tx.record(
-        Some(organization),
-        Some(caller.user),
-        Event::InvitationResent,
-        id.as_str(),
-        "",
-    )?;
-    get(tx, catalogue, organization, caller, id)
+    admission::check(desk, &grant_of(&found))?;
+    let expires_at = desk
+        .now()
+        .plus_seconds(desk.settings.invitations.expire_seconds);
+    desk.tx.renew_invitation(id, digest, expires_at)?;
+    desk.record(Event::InvitationResent, id.as_str(), "")?;
+    find(desk.tx, desk.organization, id)
 }
 
 /// Takes it back; one that was answered or revoked stays as it is. Runs behind the organization's lock.
-pub fn revoke(
-    tx: &mut Tx,
-    catalogue: &Catalogue,
-    organization: OrganizationId,
-    caller: &Caller,
-    id: InvitationId,
-) -> Result<(), Refusal> {
-    rights::ensure_organization(tx, catalogue, organization, caller, MANAGE)?;
-    let found = tx
-        .find_invitation(organization, id)?
+pub fn revoke(desk: &mut Desk, id: InvitationId) -> Result<(), Refusal> {
+    desk.ensure(Right::MembersManage)?;
+    let found = desk
+        .tx
+        .find_invitation(desk.organization, id)?
         .ok_or(Refusal::NotFound)?;
     if found.state != InvitationState::Pending {
         return Ok(());
     }
-    tx.decide_invitation(id, InvitationState::Revoked, None)?;
-    Ok(tx.record(
-        Some(organization),
-        Some(caller.user),
-        Event::InvitationRevoked,
-        id.as_str(),
-        "",
-    )?)
+    desk.tx
+        .decide_invitation(id, InvitationState::Revoked, None)?;
+    Ok(desk.record(Event::InvitationRevoked, id.as_str(), "")?)
 }
 
-fn grant_of(listed: &Listed) -> Grant {
+fn grant_of(listed: &ListedInvitation) -> Grant {
     let Invitation {
         role,
         licence,
@@ -339,51 +326,38 @@ pub fn organization_of(
     Ok(find_for(snapshot, &user, by, now)?.organization_id)
 }
 
-/// The person accepts: everything is judged again. Runs behind the organization's lock.
-pub fn accept(
-    tx: &mut Tx,
-    catalogue: &Catalogue,
-    user: UserId,
-    by: &By,
-) -> Result<OrganizationId, Refusal> {
-    let now = tx.now;
-    let user = tx
-        .find_user(user)?
+/// The asker, who is invited, accepts: everything is judged again. Whoever made the link must still be able to grant what it
+/// grants; an operator token that was revoked or has expired grants nothing. Runs behind the organization's lock.
+pub fn accept(desk: &mut Desk, by: &By) -> Result<(), Refusal> {
+    let now = desk.now();
+    let user = desk
+        .tx
+        .find_user(desk.asker.user)?
         .filter(|user| user.kind == UserKind::Person && user.state == UserState::Active)
         .ok_or(Refusal::NotFound)?;
-    let invitation = find_for(tx, &user, by, now)?;
-    let (id, organization) = (invitation.id, invitation.organization_id);
-    let inviter = tx
-        .find_user(invitation.created_by)?
-        .ok_or(Refusal::NotFound)?;
-    // the account of an operator token; an operator who is a person holds no role by that
-    let caller = Caller {
-        user: inviter.id,
-        operator: inviter.operator && inviter.kind == UserKind::ServiceAccount,
+    let invitation = find_for(desk.tx, &user, by, now)?;
+    ensure(
+        invitation.organization_id == desk.organization,
+        Refusal::NotFound,
+    )?;
+    let catalogue = &desk.settings.catalogue;
+    let inviter = Asker::of_earlier(desk.tx, catalogue, invitation.created_by, now)?;
+    let found = listed(desk.tx, invitation)?;
+    let mut of_inviter = Desk {
+        tx: desk.tx,
+        settings: desk.settings,
+        organization: desk.organization,
+        asker: &inviter,
     };
-    ensure(inviter.state == UserState::Active, stale())?;
-    let found = listed(tx, invitation)?;
-    let admitted = admission::admit(
-        tx,
-        catalogue,
-        organization,
-        &caller,
-        user.id,
-        &grant_of(&found),
-    );
+    let admitted = admission::admit(&mut of_inviter, user.id, &grant_of(&found));
     admitted.map_err(|refusal| match refusal {
         Refusal::NotFound | Refusal::Forbidden(_) | Refusal::Invalid(_) => stale(),
         other => other,
     })?;
-    tx.decide_invitation(id, InvitationState::Accepted, Some(user.id))?;
-    tx.record(
-        Some(organization),
-        Some(user.id),
-        Event::InvitationAccepted,
-        id.as_str(),
-        "",
-    )?;
-    Ok(organization)
+    let id = found.invitation.id;
+    desk.tx
+        .decide_invitation(id, InvitationState::Accepted, Some(user.id))?;
+    Ok(desk.record(Event::InvitationAccepted, id.as_str(), "")?)
 }
 
 fn stale() -> Refusal {
@@ -410,8 +384,8 @@ pub fn decline(tx: &mut Tx, user: UserId, by: &By) -> Result<(), Refusal> {
 pub fn create_account(
     tx: &mut Tx,
     candidates: &[Digest],
-    name: String,
-    password_hash: String,
+    name: &str,
+    password_hash: &str,
 ) -> Result<User, Refusal> {
     let now = tx.now;
     let invitation = find_by_link(tx, candidates, now)?.invitation;
@@ -424,10 +398,10 @@ pub fn create_account(
     )?;
     accounts::create_unproven_person(
         tx,
-        NewPerson {
+        &NewPerson {
             email,
-            name,
-            password_hash,
+            name: name.to_owned(),
+            password_hash: password_hash.to_owned(),
             operator: false,
         },
     )

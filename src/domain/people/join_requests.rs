@@ -1,11 +1,8 @@
 //! Requests to join: people whose verified address is in a domain that an organization has proven may ask (A5).
 
-use crate::config::Catalogue;
+use crate::domain::desk::{Desk, View};
 use crate::domain::domains::domains;
 use crate::domain::people::admission::{self, Grant};
-use crate::domain::people::members::{MANAGE, READ};
-use crate::domain::rights::caller::Caller;
-use crate::domain::rights::old_rights as rights;
 use crate::domain::{Refusal, ensure};
 use crate::store::join_requests::JoinRequest;
 use crate::store::users::User;
@@ -14,6 +11,7 @@ use crate::types::email::Mailbox;
 use crate::types::event::Event;
 use crate::types::id::{JoinRequestId, OrganizationId, UserId};
 use crate::types::refusal_code::RefusalCode;
+use crate::types::right::Right;
 use crate::types::state::{JoinRequestState, OrganizationState, UserKind, UserState};
 use crate::types::text::{TextError, parse_text};
 use crate::types::time::Timestamp;
@@ -49,20 +47,17 @@ pub fn list_joinable(
     Ok(joinable)
 }
 
-/// The person asks. Runs behind the organization's lock: they ask once.
-pub fn ask(
-    tx: &mut Tx,
-    user: UserId,
-    organization: OrganizationId,
-    message: &str,
-) -> Result<JoinRequest, Refusal> {
-    let user = tx
-        .find_user(user)?
+/// The asker, who is no member yet, asks to join. Runs behind the organization's lock: they ask once.
+pub fn ask(desk: &mut Desk, message: &str) -> Result<JoinRequest, Refusal> {
+    let organization = desk.organization;
+    let user = desk
+        .tx
+        .find_user(desk.asker.user)?
         .filter(|user| user.state == UserState::Active)
         .ok_or(Refusal::NotFound)?;
     // an organization that has not proven the domain is not there
     ensure(
-        list_joinable(tx, &user)?
+        list_joinable(desk.tx, &user)?
             .iter()
             .any(|(id, _)| *id == organization),
         Refusal::NotFound,
@@ -71,7 +66,7 @@ pub fn ask(
         Err(TextError::Empty) => String::new(),
         other => other.map_err(|error| Refusal::Invalid(vec![("message", error.to_string())]))?,
     };
-    let open = tx.list_join_requests_of(user.id)?;
+    let open = desk.tx.list_join_requests_of(user.id)?;
     let again = "You have asked this organization already. One of its admins will answer.";
     ensure(
         open.iter()
@@ -84,24 +79,18 @@ pub fn ask(
         Refusal::Coded(RefusalCode::JoinRequestLimitReached, many),
     )?;
     let request = JoinRequest {
-        id: JoinRequestId::generate(tx.now),
+        id: JoinRequestId::generate(desk.now()),
         organization_id: organization,
         user_id: user.id,
         message,
         state: JoinRequestState::Pending,
-        created_at: tx.now,
+        created_at: desk.now(),
         decided_by: None,
         decided_at: None,
         reason: None,
     };
-    tx.insert_join_request(&request)?;
-    tx.record(
-        Some(organization),
-        Some(user.id),
-        Event::JoinRequestCreated,
-        request.id.as_str(),
-        "",
-    )?;
+    desk.tx.insert_join_request(&request)?;
+    desk.record(Event::JoinRequestCreated, request.id.as_str(), "")?;
     Ok(request)
 }
 
@@ -124,98 +113,69 @@ pub fn withdraw(tx: &mut Tx, user: UserId, id: JoinRequestId) -> Result<(), Refu
 
 /// A page, at most `most`.
 pub fn list(
-    snapshot: &mut Snapshot,
-    catalogue: &Catalogue,
-    organization: OrganizationId,
-    caller: &Caller,
+    view: &mut View,
     state: Option<JoinRequestState>,
     after: Option<(Timestamp, JoinRequestId)>,
     most: i64,
 ) -> Result<Vec<(JoinRequest, User)>, Refusal> {
-    rights::ensure_organization(snapshot, catalogue, organization, caller, READ)?;
-    Ok(snapshot.list_join_requests_page(organization, state, after, most)?)
+    view.ensure(Right::MembersRead)?;
+    Ok(view
+        .snapshot
+        .list_join_requests_page(view.organization, state, after, most)?)
 }
 
-pub fn get(
-    snapshot: &mut Snapshot,
-    catalogue: &Catalogue,
-    organization: OrganizationId,
-    caller: &Caller,
-    id: JoinRequestId,
-) -> Result<(JoinRequest, User), Refusal> {
-    rights::ensure_organization(snapshot, catalogue, organization, caller, READ)?;
-    snapshot
-        .find_join_request(organization, id)?
+pub fn get(view: &mut View, id: JoinRequestId) -> Result<(JoinRequest, User), Refusal> {
+    view.ensure(Right::MembersRead)?;
+    view.snapshot
+        .find_join_request(view.organization, id)?
         .ok_or(Refusal::NotFound)
 }
 
 /// Lets the person in. The address is judged again. Runs behind the organization's lock.
 pub fn approve(
-    tx: &mut Tx,
-    catalogue: &Catalogue,
-    organization: OrganizationId,
-    caller: &Caller,
+    desk: &mut Desk,
     id: JoinRequestId,
     grant: &Grant,
 ) -> Result<(JoinRequest, User), Refusal> {
-    rights::ensure_organization(tx, catalogue, organization, caller, MANAGE)?;
-    let (_, user) = pending(tx, organization, id)?;
+    desk.ensure(Right::MembersManage)?;
+    let organization = desk.organization;
+    let (_, user) = pending(desk, id)?;
     let gone =
         "The person is suspended, or their address is in no domain of this organization any more.";
     let known = user.state == UserState::Active
-        && list_joinable(tx, &user)?
+        && list_joinable(desk.tx, &user)?
             .iter()
             .any(|(own, _)| *own == organization);
-    let member = tx.find_member(organization, user.id)?.is_some();
+    let member = desk.tx.find_member(organization, user.id)?.is_some();
     ensure(
         known || member,
         Refusal::Coded(RefusalCode::JoinRequestOutdated, gone.to_owned()),
     )?;
-    admission::admit(tx, catalogue, organization, caller, user.id, grant)?;
-    decide(
-        tx,
-        organization,
-        caller,
-        id,
-        JoinRequestState::Approved,
-        None,
-    )
+    admission::admit(desk, user.id, grant)?;
+    decide(desk, id, JoinRequestState::Approved, None)
 }
 
 /// Says no, with words for the person. Runs behind the organization's lock.
 pub fn refuse(
-    tx: &mut Tx,
-    catalogue: &Catalogue,
-    organization: OrganizationId,
-    caller: &Caller,
+    desk: &mut Desk,
     id: JoinRequestId,
     reason: &str,
 ) -> Result<(JoinRequest, User), Refusal> {
-    rights::ensure_organization(tx, catalogue, organization, caller, MANAGE)?;
-    pending(tx, organization, id)?;
+    desk.ensure(Right::MembersManage)?;
+    pending(desk, id)?;
     let reason = match parse_text(reason, MOST_MESSAGE) {
         Err(TextError::Empty) => None,
         other => {
             Some(other.map_err(|error| Refusal::Invalid(vec![("reason", error.to_string())]))?)
         }
     };
-    decide(
-        tx,
-        organization,
-        caller,
-        id,
-        JoinRequestState::Refused,
-        reason.as_deref(),
-    )
+    decide(desk, id, JoinRequestState::Refused, reason.as_deref())
 }
 
-fn pending(
-    tx: &mut Tx,
-    organization: OrganizationId,
-    id: JoinRequestId,
-) -> Result<(JoinRequest, User), Refusal> {
-    let found = tx
-        .find_join_request(organization, id)?
+fn pending(desk: &mut Desk, id: JoinRequestId) -> Result<(JoinRequest, User), Refusal> {
+    let found = desk
+        .tx
+        .find_join_request(desk.organization, id)?
         .ok_or(Refusal::NotFound)?;
     let decided = "This request was decided or taken back.".to_owned();
     ensure(
@@ -226,9 +186,7 @@ fn pending(
 }
 
 fn decide(
-    tx: &mut Tx,
-    organization: OrganizationId,
-    caller: &Caller,
+    desk: &mut Desk,
     id: JoinRequestId,
     to: JoinRequestState,
     reason: Option<&str>,
@@ -239,14 +197,10 @@ fn decide(
             Event::JoinRequestRefused
         }
     };
-    tx.decide_join_request(id, to, caller.user, reason)?;
-    tx.record(
-        Some(organization),
-        Some(caller.user),
-        event,
-        id.as_str(),
-        reason.unwrap_or_default(),
-    )?;
-    tx.find_join_request(organization, id)?
+    desk.tx
+        .decide_join_request(id, to, desk.asker.user, reason)?;
+    desk.record(event, id.as_str(), reason.unwrap_or_default())?;
+    desk.tx
+        .find_join_request(desk.organization, id)?
         .ok_or(Refusal::NotFound)
 }

@@ -3,13 +3,12 @@
 //! Invariants, asked in the transaction that changes something and behind the organization's lock: nobody grants more than
 //! they hold; nobody changes whoever stands above them; an organization always keeps an owner who can act.
 
-use crate::config::Catalogue;
-use crate::domain::lifecycle::departures;
+use crate::domain::desk::{Desk, View};
+use crate::domain::people::endings;
 use crate::domain::people::roles;
 use crate::domain::plans::open;
 use crate::domain::plans::seats;
-use crate::domain::rights::caller::Caller;
-use crate::domain::rights::old_rights::{self as rights, Rights};
+use crate::domain::rights::rights;
 use crate::domain::{Refusal, ensure};
 use crate::store::members::{Member, MemberFilter, WorkspaceMember};
 use crate::store::users::User;
@@ -21,16 +20,12 @@ use crate::types::right::Right;
 use crate::types::state::{Licence, MemberState, OrganizationRole, UserKind};
 use crate::types::time::Timestamp;
 
-/// The right to see them.
-pub const READ: Right = Right::MembersRead;
-/// The right to change them.
-pub const MANAGE: Right = Right::MembersManage;
 /// What a suspended member reads.
 pub const SUSPENDED: &str = "Your membership in this organization is suspended.";
 
-/// A member with the workspaces that the caller may know of.
+/// A member with the workspaces that the asker may know of.
 #[derive(Debug, Clone)]
-pub struct Listed {
+pub struct ListedMember {
     pub member: Member,
     pub user: User,
     /// With the role in each.
@@ -47,92 +42,44 @@ pub struct MemberChange {
     pub ends_at: Option<Option<Timestamp>>,
 }
 
-/// The member, unless they are suspended: who opens the Dev Centre and changes what is in it.
-pub(in crate::domain) fn find_acting(
-    snapshot: &mut Snapshot,
-    organization: OrganizationId,
-    user: UserId,
-) -> Result<Member, Refusal> {
-    let member = snapshot
-        .find_member(organization, user)?
+/// The asker's own membership, unless it is suspended: who opens the Dev Centre and changes what is in it.
+pub(in crate::domain) fn find_acting(view: &mut View) -> Result<Member, Refusal> {
+    let membership = view
+        .snapshot
+        .find_membership(view.organization, view.asker.user, view.now)?
         .ok_or(Refusal::NotFound)?;
-    ensure(
-        member.state == MemberState::Active,
-        Refusal::Forbidden(SUSPENDED),
-    )?;
-    Ok(member)
+    ensure(membership.acts(), Refusal::Forbidden(SUSPENDED))?;
+    Ok(membership.member)
 }
 
-/// Where the caller sees members: everywhere, or in these workspaces.
-fn view(
-    snapshot: &mut Snapshot,
-    catalogue: &Catalogue,
-    organization: OrganizationId,
-    caller: &Caller,
-) -> Result<Option<Vec<WorkspaceId>>, Refusal> {
-    let (whole, there) =
-        rights::rights(snapshot, catalogue, organization, caller)?.places_of(catalogue, READ);
-    ensure(
-        whole || !there.is_empty(),
-        Refusal::Forbidden("Your role does not allow this."),
-    )?;
-    Ok((!whole).then_some(there))
-}
-
-/// A page of those that the caller may see, at most `most`; of these workspaces only, if `filter` names some.
+/// A page of those that the asker may see, at most `most`.
 pub fn list(
-    snapshot: &mut Snapshot,
-    catalogue: &Catalogue,
-    organization: OrganizationId,
-    caller: &Caller,
-    filter: MemberFilter,
+    view: &mut View,
+    filter: &MemberFilter,
     after: Option<(Timestamp, UserId)>,
     most: i64,
-) -> Result<Vec<Listed>, Refusal> {
-    let only = narrower(
-        view(snapshot, catalogue, organization, caller)?,
-        filter.only,
-    );
+) -> Result<Vec<ListedMember>, Refusal> {
     let filter = MemberFilter {
-        only: only.clone(),
-        ..filter
+        only: view.some_places_of(Right::MembersRead)?.only(),
+        ..filter.clone()
     };
     if let Some(workspace) = filter.workspace {
-        snapshot
-            .find_workspace(organization, workspace)?
+        view.snapshot
+            .find_workspace(view.organization, workspace)?
             .ok_or(Refusal::NotFound)?;
     }
-    let rows = snapshot.list_members_page(organization, &filter, after, most)?;
+    let rows = view
+        .snapshot
+        .list_members_page(view.organization, &filter, after, most)?;
     rows.into_iter()
-        .map(|(member, user)| listed(snapshot, member, user, only.as_deref()))
+        .map(|(member, user)| listed(view.snapshot, member, user, filter.only.as_deref()))
         .collect()
 }
 
-fn narrower(
-    one: Option<Vec<WorkspaceId>>,
-    other: Option<Vec<WorkspaceId>>,
-) -> Option<Vec<WorkspaceId>> {
-    match (one, other) {
-        (Some(one), Some(other)) => Some(one.into_iter().filter(|id| other.contains(id)).collect()),
-        (one, other) => one.or(other),
-    }
-}
-
-/// One of them, as far as `within` these workspaces; none: everywhere.
-pub fn get(
-    snapshot: &mut Snapshot,
-    catalogue: &Catalogue,
-    organization: OrganizationId,
-    caller: &Caller,
-    id: UserId,
-    within: Option<Vec<WorkspaceId>>,
-) -> Result<Listed, Refusal> {
-    let only = narrower(view(snapshot, catalogue, organization, caller)?, within);
-    let member = snapshot
-        .find_member(organization, id)?
-        .ok_or(Refusal::NotFound)?;
-    let user = snapshot.find_user(id)?.ok_or(Refusal::NotFound)?;
-    let found = listed(snapshot, member, user, only.as_deref())?;
+/// One of them, as far as the asker may see.
+pub fn get(view: &mut View, id: UserId) -> Result<ListedMember, Refusal> {
+    let only = view.some_places_of(Right::MembersRead)?.only();
+    let found = find(view.snapshot, view.organization, id, only.as_deref())?;
     ensure(
         only.is_none() || !found.workspaces.is_empty(),
         Refusal::NotFound,
@@ -140,15 +87,29 @@ pub fn get(
     Ok(found)
 }
 
+/// The member with their roles in `only` these workspaces; none: in all.
+pub(in crate::domain) fn find(
+    snapshot: &mut Snapshot,
+    organization: OrganizationId,
+    id: UserId,
+    only: Option<&[WorkspaceId]>,
+) -> Result<ListedMember, Refusal> {
+    let member = snapshot
+        .find_member(organization, id)?
+        .ok_or(Refusal::NotFound)?;
+    let user = snapshot.find_user(id)?.ok_or(Refusal::NotFound)?;
+    listed(snapshot, member, user, only)
+}
+
 fn listed(
     snapshot: &mut Snapshot,
     member: Member,
     user: User,
     only: Option<&[WorkspaceId]>,
-) -> Result<Listed, Refusal> {
+) -> Result<ListedMember, Refusal> {
     let mut workspaces = snapshot.list_workspace_roles(member.organization_id, member.user_id)?;
     workspaces.retain(|(id, _)| only.is_none_or(|only| only.contains(id)));
-    Ok(Listed {
+    Ok(ListedMember {
         member,
         user,
         workspaces,
@@ -157,67 +118,51 @@ fn listed(
 
 /// A page of a workspace's own members, at most `most`. Admins of the organization are not among them unless they have a role there.
 pub fn list_of_workspace(
-    snapshot: &mut Snapshot,
-    catalogue: &Catalogue,
-    organization: OrganizationId,
-    caller: &Caller,
+    view: &mut View,
     workspace: WorkspaceId,
     after: Option<(Timestamp, UserId)>,
     most: i64,
 ) -> Result<Vec<(WorkspaceMember, User)>, Refusal> {
-    ensure_in_workspace(snapshot, catalogue, organization, caller, workspace, READ)?;
-    Ok(snapshot.list_workspace_members_page(organization, workspace, after, most)?)
+    ensure_in_workspace(view, workspace, Right::MembersRead)?;
+    let organization = view.organization;
+    Ok(view
+        .snapshot
+        .list_workspace_members_page(organization, workspace, after, most)?)
 }
 
-/// A workspace that the caller does not know is not there.
+/// A workspace that the asker does not reach is not there.
 fn ensure_in_workspace(
-    snapshot: &mut Snapshot,
-    catalogue: &Catalogue,
-    organization: OrganizationId,
-    caller: &Caller,
+    view: &mut View,
     workspace: WorkspaceId,
     needed: Right,
 ) -> Result<(), Refusal> {
-    let held = rights::rights(snapshot, catalogue, organization, caller)?;
-    ensure(!held.in_workspace(workspace).is_empty(), Refusal::NotFound)?;
-    snapshot
-        .find_workspace(organization, workspace)?
+    ensure(view.rights()?.reaches(workspace), Refusal::NotFound)?;
+    view.snapshot
+        .find_workspace(view.organization, workspace)?
         .ok_or(Refusal::NotFound)?;
-    rights::ensure_workspace(snapshot, catalogue, organization, workspace, caller, needed)
+    view.ensure_in(workspace, needed)
 }
 
 /// Changes what a member is in the organization. Runs behind the organization's lock.
-pub fn change(
-    tx: &mut Tx,
-    catalogue: &Catalogue,
-    organization: OrganizationId,
-    caller: &Caller,
-    id: UserId,
-    wanted: &MemberChange,
-) -> Result<Listed, Refusal> {
-    rights::ensure_organization(tx, catalogue, organization, caller, MANAGE)?;
-    let before = tx.find_member(organization, id)?.ok_or(Refusal::NotFound)?;
-    ensure_below(tx, organization, caller, before.role)?;
-    let user = tx.find_user(id)?.ok_or(Refusal::NotFound)?;
-    ensure_free_standing(tx, id)?;
+pub fn change(desk: &mut Desk, id: UserId, wanted: &MemberChange) -> Result<ListedMember, Refusal> {
+    desk.ensure(Right::MembersManage)?;
+    let before = desk
+        .tx
+        .find_member(desk.organization, id)?
+        .ok_or(Refusal::NotFound)?;
+    ensure_below(desk, before.role)?;
+    let user = desk.tx.find_user(id)?.ok_or(Refusal::NotFound)?;
+    ensure_free_standing(desk.tx, id)?;
     let after = wanted.applied(&before);
-    check(tx, organization, caller, &user, &before, &after)?;
-    keeping_an_owner(tx, organization, |tx| {
-        rights::ensure_no_more(tx, catalogue, organization, caller, id, |tx| {
-            write(tx, catalogue, &user, &before, &after)
-        })
+    check(desk, &user, &before, &after)?;
+    keeping_an_owner(desk, |desk| {
+        desk.ensure_no_more(id, |desk| write(desk, &user, &before, &after))
     })?;
     let changed = differences(&before, &after);
     if !changed.is_empty() {
-        tx.record(
-            Some(organization),
-            Some(caller.user),
-            Event::MemberChanged,
-            id.as_str(),
-            &changed.join(", "),
-        )?;
+        desk.record(Event::MemberChanged, id.as_str(), &changed.join(", "))?;
     }
-    listed(tx, after, user, None)
+    listed(desk.tx, after, user, None)
 }
 
 impl MemberChange {
@@ -232,18 +177,11 @@ impl MemberChange {
     }
 }
 
-fn check(
-    tx: &mut Tx,
-    organization: OrganizationId,
-    caller: &Caller,
-    user: &User,
-    before: &Member,
-    after: &Member,
-) -> Result<(), Refusal> {
+fn check(desk: &mut Desk, user: &User, before: &Member, after: &Member) -> Result<(), Refusal> {
     let invalid =
         |field: &'static str, message: &str| Refusal::Invalid(vec![(field, message.to_owned())]);
     if after.role != before.role {
-        ensure_below(tx, organization, caller, after.role)?;
+        ensure_below(desk, after.role)?;
         ensure(
             user.kind == UserKind::Person || after.role < OrganizationRole::Owner,
             invalid("role", "a service account owns no organization"),
@@ -251,10 +189,11 @@ fn check(
     }
     let begins = before.state == MemberState::Suspended && after.state == MemberState::Active;
     if begins || after.role > before.role {
-        open::ensure_not_suspended(tx, organization)?;
+        open::ensure_not_suspended(desk.tx, desk.organization)?;
     }
+    let now = desk.now();
     ensure(
-        after.ends_at == before.ends_at || after.ends_at.is_none_or(|end| end > tx.now),
+        after.ends_at == before.ends_at || after.ends_at.is_none_or(|end| end > now),
         invalid("ends_at", "must be in the future"),
     )?;
     ensure(
@@ -264,30 +203,28 @@ fn check(
 }
 
 /// Writes what differs. A seat is taken by whoever becomes active, or changes the licence.
-fn write(
-    tx: &mut Tx,
-    catalogue: &Catalogue,
-    user: &User,
-    before: &Member,
-    after: &Member,
-) -> Result<(), Refusal> {
+fn write(desk: &mut Desk, user: &User, before: &Member, after: &Member) -> Result<(), Refusal> {
     let (organization, id) = (before.organization_id, before.user_id);
     let takes_a_seat = after.state == MemberState::Active
         && (before.state != MemberState::Active || before.licence != after.licence);
     if takes_a_seat && user.kind == UserKind::Person {
-        seats::ensure_free(tx, catalogue, organization, after.licence)?;
+        let catalogue = &desk.settings.catalogue;
+        seats::ensure_free(desk.tx, catalogue, organization, after.licence)?;
     }
     if after.role != before.role {
-        tx.change_member_role(organization, id, before.role, after.role)?;
+        desk.tx
+            .change_member_role(organization, id, before.role, after.role)?;
     }
     if after.licence != before.licence {
-        tx.change_member_licence(organization, id, before.licence, after.licence)?;
+        desk.tx
+            .change_member_licence(organization, id, before.licence, after.licence)?;
     }
     if after.state != before.state {
-        tx.change_member_state(organization, id, before.state, after.state)?;
+        desk.tx
+            .change_member_state(organization, id, before.state, after.state)?;
     }
     if after.ends_at != before.ends_at {
-        tx.change_member_end(organization, id, after.ends_at)?;
+        desk.tx.change_member_end(organization, id, after.ends_at)?;
     }
     Ok(())
 }
@@ -316,30 +253,24 @@ fn differences(before: &Member, after: &Member) -> Vec<String> {
 
 /// Nobody touches whoever stands above them, nor lifts anybody above themselves.
 pub(in crate::domain) fn ensure_below(
-    snapshot: &mut Snapshot,
-    organization: OrganizationId,
-    caller: &Caller,
+    desk: &mut Desk,
     role: OrganizationRole,
 ) -> Result<(), Refusal> {
     let message = "Only an owner can make, change or remove an owner of the organization.";
-    ensure(
-        role <= rights::rank(snapshot, organization, caller)?,
-        Refusal::Forbidden(message),
-    )
+    ensure(role <= desk.rights()?.role, Refusal::Forbidden(message))
 }
 
 /// Does `change`, unless it would take the organization's last owner who can act.
 pub(in crate::domain) fn keeping_an_owner<T>(
-    tx: &mut Tx,
-    organization: OrganizationId,
-    change: impl FnOnce(&mut Tx) -> Result<T, Refusal>,
+    desk: &mut Desk,
+    change: impl FnOnce(&mut Desk) -> Result<T, Refusal>,
 ) -> Result<T, Refusal> {
-    let now = tx.now;
-    let before = tx.count_owners(organization, now)?;
-    let done = change(tx)?;
+    let (organization, now) = (desk.organization, desk.now());
+    let before = desk.tx.count_owners(organization, now)?;
+    let done = change(desk)?;
     let message = "This is the organization's last owner. Make somebody else an owner first.";
     ensure(
-        before == 0 || tx.count_owners(organization, now)? > 0,
+        before == 0 || desk.tx.count_owners(organization, now)? > 0,
         Refusal::Coded(RefusalCode::LastOwner, message.to_owned()),
     )?;
     Ok(done)
@@ -361,21 +292,22 @@ pub(in crate::domain) fn ensure_free_standing(
 
 /// Gives a member of the organization a role in a workspace, in place of one that is there. Runs behind the organization's lock.
 pub fn put_workspace_role(
-    tx: &mut Tx,
-    catalogue: &Catalogue,
-    organization: OrganizationId,
-    caller: &Caller,
+    desk: &mut Desk,
     workspace: WorkspaceId,
     id: UserId,
     role: &str,
 ) -> Result<(), Refusal> {
-    ensure_in_workspace(tx, catalogue, organization, caller, workspace, MANAGE)?;
-    open::ensure_not_suspended(tx, organization)?;
-    tx.find_member(organization, id)?.ok_or(Refusal::NotFound)?;
-    ensure_free_standing(tx, id)?;
-    roles::ensure_exists(tx, catalogue, organization, role)?;
-    ensure_not_stronger(tx, catalogue, organization, caller, workspace, id)?;
-    let held = tx
+    let organization = desk.organization;
+    ensure_in_workspace(&mut desk.view(), workspace, Right::MembersManage)?;
+    open::ensure_not_suspended(desk.tx, organization)?;
+    desk.tx
+        .find_member(organization, id)?
+        .ok_or(Refusal::NotFound)?;
+    ensure_free_standing(desk.tx, id)?;
+    roles::ensure_exists(desk.tx, &desk.settings.catalogue, organization, role)?;
+    ensure_not_stronger(desk, workspace, id)?;
+    let held = desk
+        .tx
         .list_workspace_roles(organization, id)?
         .into_iter()
         .find(|(place, _)| *place == workspace)
@@ -383,63 +315,52 @@ pub fn put_workspace_role(
     if held.as_deref() == Some(role) {
         return Ok(());
     }
-    let now = tx.now;
-    rights::ensure_no_more(tx, catalogue, organization, caller, id, |tx| match &held {
-        Some(held) => Ok(tx.change_workspace_role(organization, workspace, id, held, role)?),
-        None => {
-            let row = WorkspaceMember {
-                workspace_id: workspace,
-                user_id: id,
-                role: role.to_owned(),
-                created_at: now,
-            };
-            Ok(tx.insert_workspace_member(organization, &row)?)
-        }
+    desk.ensure_no_more(id, |desk| {
+        let row = WorkspaceMember {
+            workspace_id: workspace,
+            user_id: id,
+            role: role.to_owned(),
+            created_at: desk.now(),
+        };
+        write_workspace_role(desk.tx, organization, &row, held.as_deref())
     })?;
     let detail = format!(
         "{workspace}: {} to {role}",
         held.as_deref().unwrap_or("no role")
     );
-    Ok(tx.record(
-        Some(organization),
-        Some(caller.user),
-        Event::WorkspaceMemberChanged,
-        id.as_str(),
-        &detail,
-    )?)
+    Ok(desk.record(Event::WorkspaceMemberChanged, id.as_str(), &detail)?)
+}
+
+/// In place of the role that is `held`, if one is.
+fn write_workspace_role(
+    tx: &mut Tx,
+    organization: OrganizationId,
+    row: &WorkspaceMember,
+    held: Option<&str>,
+) -> Result<(), Refusal> {
+    let (workspace, id) = (row.workspace_id, row.user_id);
+    Ok(match held {
+        Some(held) => tx.change_workspace_role(organization, workspace, id, held, &row.role)?,
+        None => tx.insert_workspace_member(organization, row)?,
+    })
 }
 
 /// Takes the role in a workspace away: what was made for that workspace alone ends for good. Runs behind the organization's lock.
 pub fn remove_from_workspace(
-    tx: &mut Tx,
-    catalogue: &Catalogue,
-    organization: OrganizationId,
-    caller: &Caller,
+    desk: &mut Desk,
     workspace: WorkspaceId,
     id: UserId,
 ) -> Result<(), Refusal> {
-    let is_self = !caller.operator && caller.user == id;
-    if !is_self {
-        ensure_in_workspace(tx, catalogue, organization, caller, workspace, MANAGE)?;
-        ensure_not_stronger(tx, catalogue, organization, caller, workspace, id)?;
-    }
-    ensure_free_standing(tx, id)?;
-    tx.find_workspace(organization, workspace)?
-        .ok_or(Refusal::NotFound)?;
-    departures::leave_workspace(tx, catalogue, organization, workspace, id, caller.user)
+    ensure_in_workspace(&mut desk.view(), workspace, Right::MembersManage)?;
+    ensure_not_stronger(desk, workspace, id)?;
+    ensure_free_standing(desk.tx, id)?;
+    endings::leave_workspace(desk, workspace, id)
 }
 
 /// In a workspace nobody changes whoever holds more there than they do.
-fn ensure_not_stronger(
-    snapshot: &mut Snapshot,
-    catalogue: &Catalogue,
-    organization: OrganizationId,
-    caller: &Caller,
-    workspace: WorkspaceId,
-    id: UserId,
-) -> Result<(), Refusal> {
-    let own: Rights = rights::rights(snapshot, catalogue, organization, caller)?;
-    let theirs = rights::of_user(snapshot, catalogue, organization, id)?;
+fn ensure_not_stronger(desk: &mut Desk, workspace: WorkspaceId, id: UserId) -> Result<(), Refusal> {
+    let own = desk.own_rights()?;
+    let theirs = rights::of_user(desk.tx, &desk.settings.catalogue, desk.organization, id)?;
     let message = "This member holds more in the workspace than you do.";
     ensure(
         theirs

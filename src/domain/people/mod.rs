@@ -2,6 +2,7 @@
 
 pub mod accounts;
 pub mod admission;
+pub mod endings;
 pub mod founding;
 pub mod identities;
 pub mod invitations;

@@ -1,28 +1,45 @@
 //! Organizations: their name, time zone, state and subscription.
 
 use crate::config::Catalogue;
-use crate::domain::lifecycle::provisioning::Outcome;
+use crate::domain::desk::{Desk, VendorView, View};
 use crate::domain::people::accounts;
 use crate::domain::plans::open;
 use crate::domain::plans::plans;
-use crate::domain::rights::caller::Caller;
-use crate::domain::rights::old_rights as rights;
+use crate::domain::settings::Settings;
 use crate::domain::{Refusal, ensure};
 use crate::store::api_keys::ApiKeyFilter;
-use crate::store::organizations::Organization;
+use crate::store::organizations::{Organization, OrganizationFilter};
 use crate::store::subscriptions::Subscription;
 use crate::store::{Error, Tx};
 use crate::types::event::Event;
-use crate::types::id::OrganizationId;
+use crate::types::id::{OrganizationId, UserId};
 use crate::types::refusal_code::RefusalCode;
 use crate::types::right::Right;
 use crate::types::state::OrganizationState;
 use crate::types::text::parse_text;
+use crate::types::time::Timestamp;
 
-const MANAGE: Right = Right::OrganizationManage;
 /// The longest name that a billing system gives things.
 pub const MOST_EXTERNAL_ID: usize = 100;
 const MOST_SEATS: i64 = 1_000_000;
+
+/// What an upsert did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Effect {
+    Unchanged,
+    Updated,
+    Created,
+}
+
+impl Effect {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unchanged => "unchanged",
+            Self::Updated => "updated",
+            Self::Created => "created",
+        }
+    }
+}
 
 /// What is to change; none stays as it is.
 #[derive(Debug, Clone, Default)]
@@ -34,7 +51,7 @@ pub struct OrganizationChange {
 
 /// What is to be subscribed to; none stays as it is.
 #[derive(Debug, Clone, Default)]
-pub struct Wanted {
+pub struct SubscriptionChange {
     /// `Some(None)` takes it away, as for the seats: then the plan's count.
     pub external_id: Option<Option<String>>,
     pub plan: Option<String>,
@@ -42,32 +59,83 @@ pub struct Wanted {
     pub read_only_seats: Option<Option<i64>>,
 }
 
-/// Changes the name or the time zone.
-pub fn change(
-    tx: &mut Tx,
-    catalogue: &Catalogue,
-    organization: OrganizationId,
-    caller: &Caller,
-    wanted: &OrganizationChange,
-) -> Result<Organization, Refusal> {
-    rights::ensure_organization(tx, catalogue, organization, caller, MANAGE)?;
-    let before = tx
-        .find_organization(organization)?
-        .ok_or(Refusal::NotFound)?;
-    ensure(
-        caller.operator || before.state == OrganizationState::Active,
-        Refusal::Blocked(open::SUSPENDED.to_owned()),
-    )?;
-    Ok(apply(tx, caller, before, wanted)?.0)
+/// The asker's organization, if it is one that the filter lets through. `plan_is_default` is answered here.
+pub fn list(
+    view: &mut View,
+    filter: &OrganizationFilter,
+    after: Option<(Timestamp, OrganizationId)>,
+    most: i64,
+) -> Result<Vec<Organization>, Refusal> {
+    view.ensure(Right::OrganizationRead)?;
+    let filter = OrganizationFilter {
+        only: Some(view.organization),
+        ..completed(view.settings, filter)
+    };
+    Ok(view
+        .snapshot
+        .list_organizations_page(&filter, after, most)?)
 }
 
-/// The same, once the caller's rights are known.
+/// A page of the whole installation.
+pub fn list_all(
+    view: &mut VendorView,
+    filter: &OrganizationFilter,
+    after: Option<(Timestamp, OrganizationId)>,
+    most: i64,
+) -> Result<Vec<Organization>, Refusal> {
+    view.ensure(Right::OrganizationRead)?;
+    let filter = completed(view.settings, filter);
+    Ok(view
+        .snapshot
+        .list_organizations_page(&filter, after, most)?)
+}
+
+fn completed(settings: &Settings, filter: &OrganizationFilter) -> OrganizationFilter {
+    let default = settings.catalogue.plan(None).entry.name.as_str();
+    OrganizationFilter {
+        plan_is_default: filter.plan.as_deref() == Some(default),
+        ..filter.clone()
+    }
+}
+
+pub fn get(view: &mut View) -> Result<Organization, Refusal> {
+    view.ensure(Right::OrganizationRead)?;
+    view.snapshot
+        .find_organization(view.organization)?
+        .ok_or(Refusal::NotFound)
+}
+
+/// The organization with its subscription; none: it is on the default plan.
+pub fn subscription(view: &mut View) -> Result<(Organization, Option<Subscription>), Refusal> {
+    let organization = get(view)?;
+    let found = view.snapshot.find_subscription(view.organization)?;
+    Ok((organization, found))
+}
+
+/// Changes the name or the time zone.
+pub fn change(desk: &mut Desk, wanted: &OrganizationChange) -> Result<Organization, Refusal> {
+    desk.ensure(Right::OrganizationManage)?;
+    let before = find(desk)?;
+    ensure(
+        desk.asker.is_operator() || before.state == OrganizationState::Active,
+        Refusal::Blocked(open::SUSPENDED.to_owned()),
+    )?;
+    Ok(apply(desk.tx, desk.asker.user, before, wanted)?.0)
+}
+
+fn find(desk: &mut Desk) -> Result<Organization, Refusal> {
+    desk.tx
+        .find_organization(desk.organization)?
+        .ok_or(Refusal::NotFound)
+}
+
+/// The same, once the asker's rights are known.
 pub(in crate::domain) fn apply(
     tx: &mut Tx,
-    caller: &Caller,
+    by: UserId,
     before: Organization,
     wanted: &OrganizationChange,
-) -> Result<(Organization, Outcome), Refusal> {
+) -> Result<(Organization, Effect), Refusal> {
     let mut after = before.clone();
     if let Some(name) = &wanted.name {
         after.name = parse_name(name)?;
@@ -76,108 +144,70 @@ pub(in crate::domain) fn apply(
         after.time_zone = parse_time_zone(zone)?;
     }
     if (&after.name, &after.time_zone) == (&before.name, &before.time_zone) {
-        return Ok((before, Outcome::Unchanged));
+        return Ok((before, Effect::Unchanged));
     }
     tx.change_organization(&after)?;
     tx.record(
         Some(after.id),
-        Some(caller.user),
+        Some(by),
         Event::OrganizationChanged,
         after.id.as_str(),
         &after.name,
     )?;
-    Ok((after, Outcome::Updated))
+    Ok((after, Effect::Updated))
 }
 
 /// Suspends it, or takes the suspension back: what worked before works again. The operator's.
-pub fn set_state(
-    tx: &mut Tx,
-    catalogue: &Catalogue,
-    organization: OrganizationId,
-    caller: &Caller,
-    to: OrganizationState,
-) -> Result<Organization, Refusal> {
-    ensure_operator(caller)?;
-    rights::ensure_organization(tx, catalogue, organization, caller, MANAGE)?;
-    let before = tx
-        .find_organization(organization)?
-        .ok_or(Refusal::NotFound)?;
-    Ok(apply_state(tx, caller, before, to)?.0)
+pub fn set_state(desk: &mut Desk, to: OrganizationState) -> Result<Organization, Refusal> {
+    desk.ensure(Right::OperatorOrganizations)?;
+    let before = find(desk)?;
+    Ok(apply_state(desk.tx, desk.asker.user, before, to)?.0)
 }
 
 pub(in crate::domain) fn apply_state(
     tx: &mut Tx,
-    caller: &Caller,
+    by: UserId,
     before: Organization,
     to: OrganizationState,
-) -> Result<(Organization, Outcome), Refusal> {
+) -> Result<(Organization, Effect), Refusal> {
     if before.state == to {
-        return Ok((before, Outcome::Unchanged));
+        return Ok((before, Effect::Unchanged));
     }
+    let after = Organization {
+        state: to,
+        ..before.clone()
+    };
     match tx.change_organization_state(before.id, before.state, to) {
         // somebody else was quicker: it is so, as asked
-        Err(Error::NotFound) => {
-            return Ok((
-                Organization {
-                    state: to,
-                    ..before
-                },
-                Outcome::Unchanged,
-            ));
-        }
+        Err(Error::NotFound) => return Ok((after, Effect::Unchanged)),
         changed => changed?,
     }
     let event = match to {
         OrganizationState::Suspended => Event::OrganizationSuspended,
         OrganizationState::Active => Event::OrganizationResumed,
     };
-    tx.record(
-        Some(before.id),
-        Some(caller.user),
-        event,
-        before.id.as_str(),
-        "",
-    )?;
-    Ok((
-        Organization {
-            state: to,
-            ..before
-        },
-        Outcome::Updated,
-    ))
+    tx.record(Some(before.id), Some(by), event, before.id.as_str(), "")?;
+    Ok((after, Effect::Updated))
 }
 
 /// Puts the organization on a plan, at once: a downgrade deletes nothing, and coming back revives. The operator's. Runs behind
 /// the organization's lock.
 pub fn subscribe(
-    tx: &mut Tx,
-    catalogue: &Catalogue,
-    organization: OrganizationId,
-    caller: &Caller,
-    wanted: &Wanted,
-) -> Result<(Subscription, Outcome), Refusal> {
-    ensure_operator(caller)?;
-    let before = tx.find_subscription(organization)?;
-    let now = tx.now;
+    desk: &mut Desk,
+    wanted: &SubscriptionChange,
+) -> Result<(Subscription, Effect), Refusal> {
+    desk.ensure(Right::OperatorSubscriptions)?;
+    let (organization, now) = (desk.organization, desk.now());
+    let catalogue = &desk.settings.catalogue;
+    let before = desk.tx.find_subscription(organization)?;
     let default = || Subscription::new(organization, &catalogue.plan(None).entry.name, now);
-    let mut after = before.clone().unwrap_or_else(default);
-    if let Some(plan) = &wanted.plan {
-        after.plan = parse_plan(catalogue, plan)?;
-    }
-    if let Some(external_id) = &wanted.external_id {
-        after.external_id = external_id.as_deref().map(parse_external_id).transpose()?;
-    }
-    if let Some(seats) = wanted.full_seats {
-        after.full_seats = parse_seats("full_seats", seats)?;
-    }
-    if let Some(seats) = wanted.read_only_seats {
-        after.read_only_seats = parse_seats("read_only_seats", seats)?;
-    }
+    let mut after = wanted.applied(catalogue, before.clone().unwrap_or_else(default))?;
     if before.as_ref() == Some(&after) {
-        return Ok((after, Outcome::Unchanged));
+        return Ok((after, Effect::Unchanged));
     }
     if let Some(external_id) = &after.external_id {
-        let taken = tx
+        let taken = desk
+            .tx
             .find_subscription_by_external_id(external_id)?
             .is_some_and(|found| found.organization_id != organization);
         ensure(
@@ -189,41 +219,44 @@ pub fn subscribe(
         )?;
     }
     after.updated_at = now;
-    tx.put_subscription(&after)?;
-    let event = if before.is_some() {
-        Event::SubscriptionChanged
+    desk.tx.put_subscription(&after)?;
+    let (event, effect) = if before.is_some() {
+        (Event::SubscriptionChanged, Effect::Updated)
     } else {
-        Event::SubscriptionCreated
+        (Event::SubscriptionCreated, Effect::Created)
     };
-    tx.record(
-        Some(organization),
-        Some(caller.user),
-        event,
-        organization.as_str(),
-        &after.plan,
-    )?;
+    desk.record(event, organization.as_str(), &after.plan)?;
     // whoever has keys from a plan without a trial begins it now, or Sandbox would be open for ever
-    let has_keys = !tx
+    let has_keys = !desk
+        .tx
         .list_api_keys_page(organization, &ApiKeyFilter::default(), None, 1)?
         .is_empty();
     if has_keys {
-        plans::start_trial(tx, catalogue.plan(Some(&after.plan)), organization)?;
+        plans::start_trial(desk.tx, catalogue.plan(Some(&after.plan)), organization)?;
     }
-    Ok((
-        after,
-        if before.is_some() {
-            Outcome::Updated
-        } else {
-            Outcome::Created
-        },
-    ))
+    Ok((after, effect))
 }
 
-pub(in crate::domain) fn ensure_operator(caller: &Caller) -> Result<(), Refusal> {
-    ensure(
-        caller.operator,
-        Refusal::Forbidden("Only an operator token does this."),
-    )
+impl SubscriptionChange {
+    fn applied(
+        &self,
+        catalogue: &Catalogue,
+        mut after: Subscription,
+    ) -> Result<Subscription, Refusal> {
+        if let Some(plan) = &self.plan {
+            after.plan = parse_plan(catalogue, plan)?;
+        }
+        if let Some(external_id) = &self.external_id {
+            after.external_id = external_id.as_deref().map(parse_external_id).transpose()?;
+        }
+        if let Some(seats) = self.full_seats {
+            after.full_seats = parse_seats("full_seats", seats)?;
+        }
+        if let Some(seats) = self.read_only_seats {
+            after.read_only_seats = parse_seats("read_only_seats", seats)?;
+        }
+        Ok(after)
+    }
 }
 
 fn parse_plan(catalogue: &Catalogue, plan: &str) -> Result<String, Refusal> {

@@ -72,7 +72,7 @@ pub fn create(desk: &mut Desk, wanted: &RoleSettings) -> Result<Role, Refusal> {
         Refusal::Coded(RefusalCode::RoleLimitReached, full),
     )?;
     let checked = check(desk, wanted, None)?;
-    let held = desk.rights()?.anywhere();
+    let held = desk.own_rights()?.anywhere();
     ensure(
         checked.permissions.is_subset_of(held),
         Refusal::Forbidden(BEYOND),
@@ -105,7 +105,7 @@ pub fn change(desk: &mut Desk, id: RoleId, wanted: &RoleChange) -> Result<Role, 
             .settings
             .catalogue
             .of_names(before.permissions.split(' '));
-    let held = desk.rights()?;
+    let held = desk.own_rights()?;
     ensure(
         added.is_subset_of(held.anywhere()),
         Refusal::Forbidden(BEYOND),

@@ -51,13 +51,13 @@ pub fn start(
     tx: &mut Tx,
     config: &Sessions,
     user: UserId,
-    digest: Digest,
+    digest: &Digest,
     confined_to: Option<OrganizationId>,
 ) -> Result<Session, Error> {
     tx.delete_expired_sessions(user)?;
     let session = Session {
         id: SessionId::generate(tx.now),
-        digest,
+        digest: digest.clone(),
         user_id: user,
         created_at: tx.now,
         last_seen_at: tx.now,

@@ -1,15 +1,15 @@
 //! Workspaces: who may see, create, change and delete them.
 
-use crate::config::{ADMIN_ROLE, AdminRoles, Catalogue};
+use crate::config::{ADMIN_ROLE, AdminRoles};
+use crate::domain::desk::{Desk, View};
 use crate::domain::people::accounts;
 use crate::domain::people::accounts::MOST_NAME;
 use crate::domain::plans::open;
 use crate::domain::plans::plans;
-use crate::domain::rights::caller::Caller;
-use crate::domain::rights::old_rights as rights;
+use crate::domain::rights::asker::Asker;
 use crate::domain::{Refusal, ensure};
+use crate::store::Tx;
 use crate::store::workspaces::{Workspace, WorkspaceFilter};
-use crate::store::{Snapshot, Tx};
 use crate::types::event::Event;
 use crate::types::id::{OrganizationId, WorkspaceId};
 use crate::types::refusal_code::RefusalCode;
@@ -17,8 +17,6 @@ use crate::types::right::Right;
 use crate::types::text::parse_text;
 use crate::types::time::Timestamp;
 
-/// The right to create, change and delete them, in the organization itself.
-const MANAGE: Right = Right::WorkspacesManage;
 /// Workspaces of one organization.
 const MOST_WORKSPACES: i64 = 1000;
 
@@ -38,165 +36,150 @@ pub struct WorkspaceChange {
     pub external_id: Option<Option<String>>,
 }
 
-/// A page of those that the caller works in; admins and operators see all of them.
+/// A page of those that the asker has a role in; operators see all of them.
 pub fn list(
-    snapshot: &mut Snapshot,
-    catalogue: &Catalogue,
-    organization: OrganizationId,
-    caller: &Caller,
+    view: &mut View,
     filter: &WorkspaceFilter,
     after: Option<(Timestamp, WorkspaceId)>,
     most: i64,
 ) -> Result<Vec<Workspace>, Refusal> {
-    let own = rights::rights(snapshot, catalogue, organization, caller)?.workspaces();
-    let only = match (filter.only.clone(), own) {
-        (Some(only), Some(own)) => Some(only.into_iter().filter(|id| own.contains(id)).collect()),
-        (only, own) => only.or(own),
+    let filter = WorkspaceFilter {
+        only: view.rights()?.reached(),
+        ..filter.clone()
     };
-    Ok(snapshot.list_workspaces_page(
-        organization,
-        &WorkspaceFilter {
-            only,
-            ..filter.clone()
-        },
-        after,
-        most,
-    )?)
+    Ok(view
+        .snapshot
+        .list_workspaces_page(view.organization, &filter, after, most)?)
 }
 
-pub fn get(
-    snapshot: &mut Snapshot,
-    catalogue: &Catalogue,
-    organization: OrganizationId,
-    caller: &Caller,
-    id: WorkspaceId,
-) -> Result<Workspace, Refusal> {
-    let held = rights::rights(snapshot, catalogue, organization, caller)?;
-    ensure(!held.in_workspace(id).is_empty(), Refusal::NotFound)?;
-    snapshot
-        .find_workspace(organization, id)?
+pub fn get(view: &mut View, id: WorkspaceId) -> Result<Workspace, Refusal> {
+    ensure(view.rights()?.reaches(id), Refusal::NotFound)?;
+    view.snapshot
+        .find_workspace(view.organization, id)?
         .ok_or(Refusal::NotFound)
 }
 
 /// Creates one. Runs behind the organization's lock: names and the cap are counted.
-pub fn create(
-    tx: &mut Tx,
-    catalogue: &Catalogue,
-    organization: OrganizationId,
-    caller: &Caller,
-    new: NewWorkspace,
-) -> Result<Workspace, Refusal> {
-    rights::ensure_organization(tx, catalogue, organization, caller, MANAGE)?;
-    open::ensure_not_suspended(tx, organization)?;
+pub fn create(desk: &mut Desk, new: &NewWorkspace) -> Result<Workspace, Refusal> {
+    desk.ensure(Right::WorkspacesManage)?;
+    make(desk, new)
+}
+
+/// The same, once the asker's rights are known.
+pub(in crate::domain) fn make(desk: &mut Desk, new: &NewWorkspace) -> Result<Workspace, Refusal> {
+    let organization = desk.organization;
+    open::ensure_not_suspended(desk.tx, organization)?;
     let name = parse_name(&new.name)?;
     let external_id = new
         .external_id
-        .map(|id| parse_external_id(caller, &id))
+        .as_deref()
+        .map(|id| parse_external_id(desk.asker, id))
         .transpose()?;
-    ensure_free_name(tx, organization, &name, None)?;
+    ensure_free_name(desk.tx, organization, &name, None)?;
     if let Some(external_id) = &external_id {
-        ensure_free_external_id(tx, external_id, None)?;
+        ensure_free_external_id(desk.tx, external_id, None)?;
     }
-    let plan = plans::plan_of(tx, catalogue, organization)?;
+    ensure_below_cap(desk)?;
+    let workspace = Workspace {
+        external_id,
+        is_service: new.is_service,
+        ..Workspace::new(organization, name, desk.now())
+    };
+    desk.tx.insert_workspace(&workspace)?;
+    desk.record(
+        Event::WorkspaceCreated,
+        workspace.id.as_str(),
+        &workspace.name,
+    )?;
+    // where nobody has a role by implication, somebody must be able to give the first ones
+    if desk.settings.catalogue.admin_roles == AdminRoles::OwnRoles && !desk.asker.is_operator() {
+        let maker = desk.asker.user;
+        accounts::add_workspace_member(desk.tx, organization, workspace.id, maker, ADMIN_ROLE)?;
+    }
+    Ok(workspace)
+}
+
+fn ensure_below_cap(desk: &mut Desk) -> Result<(), Refusal> {
+    let plan = plans::plan_of(desk.tx, &desk.settings.catalogue, desk.organization)?;
     let cap = plan
         .entry
         .max_workspaces
         .map_or(MOST_WORKSPACES, |most| most.min(MOST_WORKSPACES));
     let full = format!("This organization has reached its limit of {cap} workspaces.");
     ensure(
-        tx.count_workspaces(organization)? < cap,
+        desk.tx.count_workspaces(desk.organization)? < cap,
         Refusal::Coded(RefusalCode::WorkspaceLimitReached, full),
-    )?;
-    let workspace = Workspace {
-        external_id,
-        is_service: new.is_service,
-        ..Workspace::new(organization, name, tx.now)
-    };
-    tx.insert_workspace(&workspace)?;
-    tx.record(
-        Some(organization),
-        Some(caller.user),
-        Event::WorkspaceCreated,
-        workspace.id.as_str(),
-        &workspace.name,
-    )?;
-    // where nobody has a role by implication, somebody must be able to give the first ones
-    if catalogue.admin_roles == AdminRoles::OwnRoles && !caller.operator {
-        accounts::add_workspace_member(tx, organization, workspace.id, caller.user, ADMIN_ROLE)?;
-    }
-    Ok(workspace)
+    )
 }
 
 /// Changes its name or its external id. Runs behind the organization's lock.
 pub fn change(
-    tx: &mut Tx,
-    catalogue: &Catalogue,
-    organization: OrganizationId,
-    caller: &Caller,
+    desk: &mut Desk,
     id: WorkspaceId,
-    wanted: WorkspaceChange,
+    wanted: &WorkspaceChange,
 ) -> Result<Workspace, Refusal> {
-    rights::ensure_organization(tx, catalogue, organization, caller, MANAGE)?;
-    open::ensure_not_suspended(tx, organization)?;
-    let before = tx
+    ensure_managed(desk, id)?;
+    apply(desk, id, wanted)
+}
+
+/// The same, once the asker's rights are known.
+pub(in crate::domain) fn apply(
+    desk: &mut Desk,
+    id: WorkspaceId,
+    wanted: &WorkspaceChange,
+) -> Result<Workspace, Refusal> {
+    let organization = desk.organization;
+    open::ensure_not_suspended(desk.tx, organization)?;
+    let before = desk
+        .tx
         .find_workspace(organization, id)?
         .ok_or(Refusal::NotFound)?;
     let mut after = before.clone();
     if let Some(name) = &wanted.name {
         after.name = parse_name(name)?;
-        ensure_free_name(tx, organization, &after.name, Some(id))?;
+        ensure_free_name(desk.tx, organization, &after.name, Some(id))?;
     }
-    if let Some(external_id) = wanted.external_id {
-        ensure_may_name(caller)?;
+    if let Some(external_id) = &wanted.external_id {
+        ensure_may_name(desk.asker)?;
         after.external_id = external_id
-            .map(|id| parse_external_id(caller, &id))
+            .as_deref()
+            .map(|id| parse_external_id(desk.asker, id))
             .transpose()?;
         if let Some(external_id) = &after.external_id {
-            ensure_free_external_id(tx, external_id, Some(id))?;
+            ensure_free_external_id(desk.tx, external_id, Some(id))?;
         }
     }
     if (&after.name, &after.external_id) != (&before.name, &before.external_id) {
-        tx.change_workspace(&after)?;
-        tx.record(
-            Some(organization),
-            Some(caller.user),
-            Event::WorkspaceChanged,
-            id.as_str(),
-            &after.name,
-        )?;
+        desk.tx.change_workspace(&after)?;
+        desk.record(Event::WorkspaceChanged, id.as_str(), &after.name)?;
     }
     Ok(after)
 }
 
+/// A workspace that the asker does not reach is not there.
+fn ensure_managed(desk: &mut Desk, id: WorkspaceId) -> Result<(), Refusal> {
+    ensure(desk.rights()?.reaches(id), Refusal::NotFound)?;
+    desk.ensure(Right::WorkspacesManage)
+}
+
 /// Deletes one that no live key and no consent reaches any more; its members leave it. Runs behind the organization's lock.
-pub fn delete(
-    tx: &mut Tx,
-    catalogue: &Catalogue,
-    organization: OrganizationId,
-    caller: &Caller,
-    id: WorkspaceId,
-) -> Result<(), Refusal> {
-    rights::ensure_organization(tx, catalogue, organization, caller, MANAGE)?;
-    let workspace = tx
+pub fn delete(desk: &mut Desk, id: WorkspaceId) -> Result<(), Refusal> {
+    ensure_managed(desk, id)?;
+    let (organization, now) = (desk.organization, desk.now());
+    let workspace = desk
+        .tx
         .find_workspace(organization, id)?
         .ok_or(Refusal::NotFound)?;
-    let now = tx.now;
-    let keys = tx.count_api_keys_of_workspace(id, now)?;
-    let consents = tx.count_consents_of_workspace(id)?;
+    let keys = desk.tx.count_api_keys_of_workspace(id, now)?;
+    let consents = desk.tx.count_consents_of_workspace(id)?;
     let in_use = format!(
         "The workspace is still reached by {} and {}. Revoke them first.",
         count(keys, "API key"),
         count(consents, "consent")
     );
     ensure(keys == 0 && consents == 0, Refusal::Blocked(in_use))?;
-    tx.delete_workspace(organization, id)?;
-    Ok(tx.record(
-        Some(organization),
-        Some(caller.user),
-        Event::WorkspaceDeleted,
-        id.as_str(),
-        &workspace.name,
-    )?)
+    desk.tx.delete_workspace(organization, id)?;
+    Ok(desk.record(Event::WorkspaceDeleted, id.as_str(), &workspace.name)?)
 }
 
 fn count(number: i64, noun: &str) -> String {
@@ -208,15 +191,15 @@ fn parse_name(name: &str) -> Result<String, Refusal> {
 }
 
 /// The vendor's own names are unique everywhere: a customer who could choose them would learn of others'.
-fn ensure_may_name(caller: &Caller) -> Result<(), Refusal> {
+fn ensure_may_name(asker: &Asker) -> Result<(), Refusal> {
     ensure(
-        caller.operator,
+        asker.is_operator(),
         Refusal::Forbidden("Only an operator token sets an external_id."),
     )
 }
 
-fn parse_external_id(caller: &Caller, external_id: &str) -> Result<String, Refusal> {
-    ensure_may_name(caller)?;
+fn parse_external_id(asker: &Asker, external_id: &str) -> Result<String, Refusal> {
+    ensure_may_name(asker)?;
     parse_text(external_id, MOST_NAME)
         .map_err(|error| Refusal::Invalid(vec![("external_id", error.to_string())]))
 }

@@ -21,6 +21,7 @@ use super::roles_held::{self, HeldRoles};
 
 /// Whoever lacks a right reads this.
 pub const MISSING: &str = "Your role does not allow this.";
+const VENDOR_ONLY: &str = "Only an operator token that was made for it does this.";
 /// Whoever would grant more than they hold reads this.
 pub const BEYOND: &str = "This would grant more than you hold yourself.";
 
@@ -31,6 +32,8 @@ pub struct Rights {
     pub organization: PermissionSet,
     /// In single workspaces.
     workspaces: Vec<(WorkspaceId, PermissionSet)>,
+    /// Whether the asker reaches every workspace: an operator has no roles.
+    everywhere: bool,
     /// How far up the asker reaches: an operator as far as an owner.
     pub role: OrganizationRole,
 }
@@ -39,6 +42,7 @@ impl Rights {
     const NONE: Self = Self {
         organization: PermissionSet::NONE,
         workspaces: Vec::new(),
+        everywhere: false,
         role: OrganizationRole::Member,
     };
 
@@ -47,6 +51,7 @@ impl Rights {
         Self {
             organization: roles.organization & bound,
             workspaces: roles.workspaces.into_iter().map(bounded).collect(),
+            everywhere: false,
             role,
         }
     }
@@ -65,13 +70,13 @@ impl Rights {
 
     /// Whether the asker has a role in the workspace, whatever it grants.
     pub fn reaches(&self, workspace: WorkspaceId) -> bool {
-        self.workspaces.iter().any(|(id, _)| *id == workspace)
+        self.everywhere || self.workspaces.iter().any(|(id, _)| *id == workspace)
     }
 
-    /// The workspaces in which the asker holds something; none: all of them.
-    pub fn workspaces(&self) -> Option<Vec<WorkspaceId>> {
+    /// The workspaces that the asker reaches; none: all of them.
+    pub fn reached(&self) -> Option<Vec<WorkspaceId>> {
         let single = || self.workspaces.iter().map(|(id, _)| *id).collect();
-        self.organization.is_empty().then(single)
+        (!self.everywhere).then(single)
     }
 
     /// Where the right is held.
@@ -146,7 +151,7 @@ pub fn of(
         return of_operator(snapshot, asker, organization, granted);
     }
     let held = held(snapshot, catalogue, organization, asker.user, now)?
-        .filter(|held| held.membership.is_acting())
+        .filter(|held| held.membership.acts())
         .ok_or(Refusal::NotFound)?;
     Ok(held.bounded(asker.extent(), asker.bound(), catalogue))
 }
@@ -203,6 +208,7 @@ fn of_operator(
     Ok(Rights {
         organization: granted & asker.bound(),
         workspaces: Vec::new(),
+        everywhere: true,
         role: OrganizationRole::Owner,
     })
 }
@@ -232,6 +238,23 @@ pub fn ensure_vendor(
 pub fn ensure_operates(snapshot: &mut Snapshot, asker: &Asker) -> Result<(), Refusal> {
     let acts = asker.operates_in_person() && operates(snapshot, asker.user)?;
     ensure(acts, Refusal::NotFound)
+}
+
+/// Refuses whoever does not hold the right for the vendor: what is asked is about no organization, or about all of them.
+pub fn ensure_vendor(
+    snapshot: &mut Snapshot,
+    catalogue: &Catalogue,
+    asker: &Asker,
+    needed: Right,
+) -> Result<(), Refusal> {
+    let granted = match asker.operator_permissions(catalogue) {
+        Some(granted) if operates(snapshot, asker.user)? => granted & asker.bound(),
+        _ => PermissionSet::NONE,
+    };
+    ensure(
+        catalogue.right(needed).is_held_in(granted),
+        Refusal::Forbidden(VENDOR_ONLY),
+    )
 }
 
 fn licensed(catalogue: &Catalogue, member: &Member) -> PermissionSet {

@@ -1,20 +1,25 @@
 //! A random walk through memberships, roles, keys and tokens. After every step each credential is asked for everything, from
-//! memory as in production, and compared with a naive evaluation straight from the rows, in words instead of sets.
+//! memory as in production, and so is everybody who asks: persons, service accounts, an operator token, and the tokens of
+//! applications. The answers are compared with a naive evaluation straight from the rows, in words instead of sets.
 
 use countersign::app::Lookup;
 use countersign::config::{Config, PermissionEntry};
 use countersign::domain::Refusal;
-use countersign::domain::lifecycle::departures;
+use countersign::domain::desk::Desk;
 use countersign::domain::people::accounts;
+use countersign::domain::people::endings;
+use countersign::domain::rights::asker::Asker;
+use countersign::domain::rights::rights::{self, Rights};
 use countersign::store::members::Member;
-use countersign::store::{Conn, Database, Error, Tx, Verdict};
-use countersign::types::id::{UserId, WorkspaceId};
+use countersign::store::{Conn, Database, Error, Snapshot, Tx, Verdict};
+use countersign::types::id::{ApplicationId, UserId, WorkspaceId};
 use countersign::types::state::{Licence, MemberState, OrganizationRole, PermissionLevel};
 use diesel::sql_types::{Bool, Nullable, Text};
 use diesel::{QueryableByName, RunQueryDsl};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
+use crate::api::operator_tokens;
 use crate::databases::{TestDatabase, both_databases};
 use crate::server::Server;
 use crate::tenants::{self, Key, admin};
@@ -31,6 +36,8 @@ async fn every_answer_from_memory_is_that_of_the_rows(db: TestDatabase) {
     for step in 0..STEPS {
         let taken = walk.step().await;
         let rows = Rows::load(&server.database.database);
+        walk.compare_askers(&rows, &format!("step {step}, {taken}"))
+            .await;
         for credential in &walk.credentials {
             walk.compare(
                 &rows,
@@ -54,7 +61,14 @@ struct Walk<'s> {
     workspaces: Vec<WorkspaceId>,
     /// The secret; by its digest the rows tell which it is.
     credentials: Vec<Credential>,
+    /// The vendor's own application, by which people manage.
+    management: ApplicationId,
+    /// The account of an operator token, and what the token was granted.
+    operator: (UserId, &'static [&'static str]),
 }
+
+/// What the operator token of the walk may do.
+const GRANTED: &[&str] = &["organization:read", "members:manage", "operator:approvals"];
 
 struct Credential {
     secret: String,
@@ -62,6 +76,7 @@ struct Credential {
     id: String,
     /// A token's; none is a key.
     scopes: Option<&'static str>,
+    first_party: bool,
     owner: UserId,
     /// Its owner has left: whatever the rows say, it never works again.
     is_dead: bool,
@@ -82,6 +97,7 @@ impl<'s> Walk<'s> {
                 .await,
             );
         }
+        users.push(service_account(server).await);
         let workspaces = vec![
             server.planted.workspace,
             tenants::workspace(server, "Archive").await,
@@ -92,6 +108,11 @@ impl<'s> Walk<'s> {
             users,
             workspaces,
             credentials: Vec::new(),
+            management: tenants::management_application(server).await,
+            operator: (
+                operator_tokens::make(server, GRANTED, None).await.0.user_id,
+                GRANTED,
+            ),
         }
     }
 
@@ -121,7 +142,7 @@ impl<'s> Walk<'s> {
                     .clock
                     .step_seconds(self.random.random_range(-5..5));
                 if self
-                    .attempt(move |tx| Ok(departures::end(tx, organization, user, None, "a test")?))
+                    .attempt(move |tx| Ok(endings::end(tx, organization, user, None, "a test")?))
                     .await
                 {
                     self.credentials
@@ -183,7 +204,7 @@ impl<'s> Walk<'s> {
                 "a workspace is joined"
             }
             5 => {
-                let catalogue = std::sync::Arc::clone(&self.server.app.catalogue);
+                let settings = std::sync::Arc::clone(&self.server.app.settings);
                 let is_admin = self
                     .server
                     .app
@@ -194,7 +215,13 @@ impl<'s> Walk<'s> {
                     member.is_some_and(|member: Member| member.role.is_admin())
                 });
                 let leave = move |tx: &mut Tx<'_>| {
-                    departures::leave_workspace(tx, &catalogue, organization, workspace, user, user)
+                    let mut desk = Desk {
+                        tx,
+                        settings: &settings,
+                        organization,
+                        asker: &Asker::person(user),
+                    };
+                    endings::leave_workspace(&mut desk, workspace, user)
                 };
                 if self.attempt(leave).await && !is_admin {
                     self.credentials
@@ -280,6 +307,7 @@ impl<'s> Walk<'s> {
                 secret: made.secret,
                 id: made.id.to_string(),
                 scopes: None,
+                first_party: false,
                 owner,
                 is_dead: false,
                 lost: Vec::new(),
@@ -290,13 +318,22 @@ impl<'s> Walk<'s> {
                 "write send",
                 "read webhooks",
                 "read write send webhooks nothing",
+                "management:read",
+                "read management:read management:write",
             ]);
-            let allowed = tenants::token(server, server.planted.application, ground, scopes).await;
+            let first_party = scopes.contains("management");
+            let application = if first_party {
+                self.management
+            } else {
+                server.planted.application
+            };
+            let allowed = tenants::token(server, application, ground, scopes).await;
             let id = allowed.authorization.id.to_string();
             Credential {
                 secret: allowed.token,
                 id,
                 scopes: Some(scopes),
+                first_party,
                 owner,
                 is_dead: false,
                 lost: Vec::new(),
@@ -380,9 +417,117 @@ impl<'s> Walk<'s> {
             );
             answers[usize::from(held)] += 1;
         }
+        if let Lookup::Found(access) = &lookup
+            && access.suspended.is_none()
+        {
+            let ground = rows.ground(credential);
+            let is_whole =
+                ground.reach == "organization" && rows.member(ground).is_some_and(is_admin);
+            let rights = self.rights(&access.asker()).await.expect("it acts");
+            self.compare_rights(
+                &rights,
+                &format!("{step}: the holder of {}", credential.id),
+                |permission, place| {
+                    (place.is_some() || is_whole)
+                        && rows.allows(&app.config, credential, permission, place)
+                },
+            );
+        }
         let found = matches!(lookup, Lookup::Found(_));
         assert_eq!(found, rows.is_live(credential), "{step}: {}", credential.id);
     }
+}
+
+impl Walk<'_> {
+    /// As the rule evaluates it; none for whoever does not act there.
+    async fn rights(&self, asker: &Asker) -> Option<Rights> {
+        let (settings, asker, organization, now) = (
+            std::sync::Arc::clone(&self.server.app.settings),
+            asker.clone(),
+            self.server.planted.organization,
+            self.server.clock.now(),
+        );
+        let of = move |snapshot: &mut Snapshot| {
+            rights::of(snapshot, &settings.catalogue, &asker, organization, now)
+        };
+        match self.server.app.store.read(of).await {
+            Ok(rights) => Some(rights),
+            Err(Refusal::NotFound) => None,
+            Err(other) => unreachable!("{other}"),
+        }
+    }
+
+    /// Of every permission, in the organization itself (no place) and in every workspace.
+    fn compare_rights(
+        &self,
+        rights: &Rights,
+        who: &str,
+        naive: impl Fn(&PermissionEntry, Option<&str>) -> bool,
+    ) {
+        let app = &self.server.app;
+        for entry in &app.config.permission {
+            let asked = app
+                .settings
+                .catalogue
+                .permission(&entry.name)
+                .expect("configured");
+            let held = rights.organization.contains(asked);
+            assert_eq!(
+                held,
+                naive(entry, None),
+                "{who}: {} in the organization",
+                entry.name
+            );
+            for place in &self.workspaces {
+                let held = rights.in_workspace(*place).contains(asked);
+                assert_eq!(
+                    held,
+                    naive(entry, Some(place.as_str())),
+                    "{who}: {} in {place}",
+                    entry.name
+                );
+            }
+        }
+    }
+
+    /// Persons and service accounts with nothing between them and their rights, and an operator token.
+    async fn compare_askers(&self, rows: &Rows, step: &str) {
+        let config = &self.server.app.config;
+        for user in &self.users {
+            let member = rows
+                .members
+                .iter()
+                .find(|member| member.user_id == user.as_str());
+            let member = member.filter(|member| member.state == "active");
+            let rights = self.rights(&Asker::person(*user)).await;
+            assert_eq!(rights.is_some(), member.is_some(), "{step}: {user}");
+            let (Some(rights), Some(member)) = (rights, member) else {
+                continue;
+            };
+            self.compare_rights(&rights, &format!("{step}: {user}"), |permission, place| {
+                rows.person_allows(config, member, permission, place)
+            });
+        }
+        let (user, granted) = self.operator;
+        let set = granted.iter().copied();
+        let asker = Asker::operator_token(user, self.server.app.settings.catalogue.of_names(set));
+        let rights = self
+            .rights(&asker)
+            .await
+            .expect("an operator reaches every organization");
+        self.compare_rights(
+            &rights,
+            &format!("{step}: the operator token"),
+            |permission, _| granted.contains(&permission.name.as_str()),
+        );
+    }
+}
+
+async fn service_account(server: &Server) -> UserId {
+    let organization = server.planted.organization;
+    let make =
+        move |tx: &mut Tx<'_>| Ok(accounts::create_service_account(tx, organization, "Robot")?.id);
+    server.write(make).await
 }
 
 #[derive(QueryableByName)]
@@ -469,10 +614,12 @@ impl Rows {
             return false;
         };
         let whole = ground.reach == "organization" && is_admin(member);
-        if member.state != "active" || permission.management || permission.operator {
+        let managed = permission.management && !credential.first_party;
+        if member.state != "active" || managed || permission.operator {
             return false;
         }
-        if ground.state != "active" || (permission.organization && !(whole && ground.operations)) {
+        let operates = whole && (ground.operations || credential.first_party);
+        if ground.state != "active" || (permission.organization && !operates) {
             return false;
         }
         let writes = serde_json::to_value(permission.access).expect("a word") == "write";
@@ -510,6 +657,33 @@ impl Rows {
             Some(place) => reached.contains(&place) && holds(&place),
             None => whole || (!reached.is_empty() && reached.iter().all(holds)),
         }
+    }
+
+    /// What the membership alone gives: in the organization itself (no place), or in a workspace.
+    fn person_allows(
+        &self,
+        config: &Config,
+        member: &MemberRow,
+        permission: &PermissionEntry,
+        place: Option<&str>,
+    ) -> bool {
+        let writes = serde_json::to_value(permission.access).expect("a word") == "write";
+        if permission.operator || (writes && member.licence == "read_only") {
+            return false;
+        }
+        let role = match place {
+            _ if is_admin(member) => Some("admin"),
+            // no role in a workspace reaches beyond it
+            Some(place) if !permission.organization => self.role(&member.user_id, place),
+            _ => None,
+        };
+        let role = config
+            .role
+            .iter()
+            .find(|entry| Some(entry.name.as_str()) == role);
+        role.is_some_and(|entry| {
+            entry.permissions == ["*"] || entry.permissions.contains(&permission.name)
+        })
     }
 
     fn is_live(&self, credential: &Credential) -> bool {

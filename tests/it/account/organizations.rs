@@ -1,9 +1,10 @@
 //! `/account/organizations` and `/invitations/{token}`: how people come to organizations, and leave them.
 
 use countersign::crypto::digest::Purpose;
+use countersign::domain::desk::Desk;
 use countersign::domain::people::admission::Grant;
 use countersign::domain::people::invitations::{self, NewInvitation};
-use countersign::domain::rights::caller::Caller;
+use countersign::domain::rights::asker::Asker;
 use countersign::types::id::InvitationId;
 use countersign::types::state::{Licence, OrganizationRole};
 use reqwest::{Response, StatusCode};
@@ -44,25 +45,22 @@ async fn invite(server: &Server, email: &str, edit: impl FnOnce(&mut Grant)) -> 
         workspaces: Vec::new(),
     };
     edit(&mut grant);
-    let (organization, by) = (
-        server.planted.organization,
-        Caller::person(people::admin(server).await.id),
-    );
-    let (catalogue, config) = (
-        std::sync::Arc::clone(&server.app.catalogue),
-        std::sync::Arc::clone(&server.app.config),
-    );
     let token = format!("cs_iv_{email}").replace(['@', '.'], "_");
     let new = NewInvitation {
         email: email.to_owned(),
         grant,
         digest: server.app.digester.digest(Purpose::Invitation, &token),
     };
-    let made = server
-        .write(move |tx| {
-            invitations::create(tx, &catalogue, &config.invitations, organization, &by, new)
-        })
-        .await;
+    let admin = people::admin(server).await.id;
+    let create = move |desk: &mut Desk| invitations::create(desk, &new);
+    let made = people::at_desk(
+        server,
+        server.planted.organization,
+        Asker::person(admin),
+        create,
+    )
+    .await
+    .expect("invited");
     Invited {
         path: format!("/invitations/{token}"),
         id: made.invitation.id,

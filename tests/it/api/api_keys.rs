@@ -19,6 +19,7 @@ both_databases!(
     fifty_creates_at_one_hundred_and_ninety_nine_make_one,
     a_workspace_has_a_cap_of_its_own,
     lists_are_filtered_and_paged_for_workspace_admins_too,
+    ended_keys_leave_the_list_that_names_no_state,
     a_manager_may_be_allowed_to_view,
     a_service_accounts_key_survives_its_creator,
     nobody_gains_by_a_service_accounts_key,
@@ -467,6 +468,38 @@ async fn lists_are_filtered_and_paged_for_workspace_admins_too(db: TestDatabase)
             400,
             "{wrong}"
         );
+    }
+}
+
+async fn ended_keys_leave_the_list_that_names_no_state(db: TestDatabase) {
+    let server = Server::start(db).await;
+    let program = manager(&server).await;
+    let short = json!({"name": "Short", "expires_in_days": 1, "never_expires": null});
+    create(&program, &server, &short).await;
+    let gone = create(&program, &server, &json!({"name": "Gone"})).await;
+    program.delete(&path(&gone)).await;
+    let day = 24 * 60 * 60;
+    for (step, query, shown) in [
+        (0, "", &["Short"][..]),
+        (0, "&state=revoked", &["Gone"]),
+        (day, "", &["Short"]),
+        (30 * day, "", &["Short"]),
+        (1, "", &[]),
+        (0, "&state=expired", &["Short"]),
+        (0, "&state=revoked", &["Gone"]),
+    ] {
+        server.clock.step_seconds(step);
+        let (status, page) = manager(&server)
+            .await
+            .get(&format!("/v1/api-keys?environment=sandbox{query}"))
+            .await;
+        assert_eq!(status, StatusCode::OK, "{page}");
+        let rows = page["data"].as_array().expect("rows");
+        let names = rows.iter().map(|row| text(row, "/name"));
+        let names: Vec<&str> = names
+            .filter(|name| !name.starts_with("Quickstart"))
+            .collect();
+        assert_eq!(names, shown, "{step} {query}");
     }
 }
 

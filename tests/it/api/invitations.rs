@@ -2,9 +2,10 @@
 
 use countersign::crypto::digest::Purpose;
 use countersign::domain::Refusal;
+use countersign::domain::desk::Desk;
 use countersign::domain::people::invitations::{self, By};
 use countersign::domain::people::join_requests;
-use countersign::store::Verdict;
+use countersign::domain::rights::asker::Asker;
 use countersign::types::id::{OrganizationId, UserId};
 use countersign::types::refusal_code::RefusalCode;
 use countersign::types::state::OrganizationRole;
@@ -13,6 +14,7 @@ use serde_json::{Value, json};
 
 use super::{Program, problem, text};
 use crate::databases::{TestDatabase, both_databases};
+use crate::people;
 use crate::server::Server;
 use crate::tenants::{self, admin, member, person};
 
@@ -38,22 +40,18 @@ fn by_link(server: &Server, link: &str) -> By {
     By::Link(server.app.digester.candidates(Purpose::Invitation, token))
 }
 
-async fn accept(server: &Server, user: UserId, by: By) -> Result<OrganizationId, Refusal> {
-    let (catalogue, organization) = (
-        std::sync::Arc::clone(&server.app.catalogue),
+async fn accept(server: &Server, user: UserId, by: By) -> Result<(), Refusal> {
+    let accept = move |desk: &mut Desk| invitations::accept(desk, &by);
+    people::at_desk(
+        server,
         server.planted.organization,
-    );
-    let rule = move |tx: &mut countersign::store::Tx| {
-        invitations::accept(tx, &catalogue, user, &by).map(Verdict::Done)
-    };
-    server
-        .app
-        .store
-        .write_organization(organization, server.clock.now(), rule)
-        .await
+        Asker::person(user),
+        accept,
+    )
+    .await
 }
 
-fn coded(answer: Result<OrganizationId, Refusal>) -> &'static str {
+fn coded(answer: Result<(), Refusal>) -> &'static str {
     match answer {
         Err(Refusal::Coded(code, _)) => code.as_str(),
         Err(Refusal::NotFound) => "not_found",
@@ -101,7 +99,7 @@ async fn the_link_is_shown_once_and_a_new_one_ends_it(db: TestDatabase) {
     );
     assert_eq!(
         accept(&server, guest, by_link(&server, text(&sent, "/link"))).await,
-        Ok(server.planted.organization)
+        Ok(())
     );
     let joined = owner.get(&format!("/v1/members/{guest}")).await.1;
     assert_eq!(
@@ -294,7 +292,7 @@ async fn an_acceptance_is_judged_again(db: TestDatabase) {
     );
     assert_eq!(
         accept(&server, guest, by_link(&server, text(&fresh.1, "/link"))).await,
-        Ok(organization)
+        Ok(())
     );
 }
 
@@ -447,15 +445,8 @@ async fn ask(
     organization: OrganizationId,
     message: &'static str,
 ) -> Result<String, Refusal> {
-    let rule = move |tx: &mut countersign::store::Tx| {
-        join_requests::ask(tx, user, organization, message)
-            .map(|made| Verdict::Done(made.id.to_string()))
-    };
-    server
-        .app
-        .store
-        .write_organization(organization, server.clock.now(), rule)
-        .await
+    let ask = move |desk: &mut Desk| Ok(join_requests::ask(desk, message)?.id.to_string());
+    people::at_desk(server, organization, Asker::person(user), ask).await
 }
 
 async fn a_request_to_join_is_approved_or_refused_with_words(db: TestDatabase) {

@@ -7,10 +7,9 @@ use countersign::domain::Refusal;
 use countersign::domain::desk::Desk;
 use countersign::domain::keys::api_keys;
 use countersign::domain::keys::expiry::Expiry;
-use countersign::domain::people::organizations::{self, Wanted};
+use countersign::domain::people::organizations::{self, SubscriptionChange};
 use countersign::domain::plans::plans;
 use countersign::domain::rights::asker::Asker;
-use countersign::domain::rights::caller::Caller;
 use countersign::store::Verdict;
 use countersign::types::environment::Environment;
 use countersign::types::id::OrganizationId;
@@ -20,8 +19,8 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use super::{Program, problem};
+use crate::at_desk;
 use crate::databases::{TestDatabase, both_databases};
-use crate::people::at_desk;
 use crate::server::Server;
 use crate::tenants::{admin, management_token};
 
@@ -679,29 +678,15 @@ async fn what_is_the_operators_is_nobody_elses(db: TestDatabase) {
         );
     }
     // and by the domain, whatever the door says
-    let (catalogue, organization, user) = (
-        server.app.catalogue.clone(),
-        server.planted.organization,
-        admin(&server).await,
-    );
-    let refused =
-        server
-            .app
-            .store
-            .write_organization(organization, server.clock.now(), move |tx| {
-                let wanted = Wanted {
-                    plan: Some("enterprise".to_owned()),
-                    ..Wanted::default()
-                };
-                organizations::subscribe(
-                    tx,
-                    &catalogue,
-                    organization,
-                    &Caller::person(user),
-                    &wanted,
-                )
-                .map(Verdict::Done)
-            });
+    let (organization, user) = (server.planted.organization, admin(&server).await);
+    let subscribe = move |desk: &mut Desk| {
+        let wanted = SubscriptionChange {
+            plan: Some("enterprise".to_owned()),
+            ..SubscriptionChange::default()
+        };
+        organizations::subscribe(desk, &wanted)
+    };
+    let refused = at_desk(&server, organization, Asker::person(user), subscribe);
     assert!(matches!(refused.await, Err(Refusal::Forbidden(_))));
     let plan = server
         .app

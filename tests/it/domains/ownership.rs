@@ -1,8 +1,10 @@
 //! Whose a domain is, and what that opens: one organization's, its sub-domains by its own switch, joining, single sign-on.
 
 use countersign::domain::Refusal;
+use countersign::domain::desk::Desk;
 use countersign::domain::domains::domains::find_verified_owner;
-use countersign::domain::people::identities::{self, Settings};
+use countersign::domain::people::identities::{self, ProviderSettings};
+use countersign::domain::rights::asker::Asker;
 use countersign::store;
 use countersign::types::email::Mailbox;
 use countersign::types::id::OrganizationId;
@@ -14,6 +16,7 @@ use super::{
     remove, send_to, start, start_with, verified_domains,
 };
 use crate::databases::{TestDatabase, both_databases};
+use crate::people;
 use crate::server::Server;
 
 both_databases!(
@@ -200,29 +203,18 @@ async fn the_last_domain_of_required_single_sign_on_stays(db: TestDatabase) {
     let party = acme(&server).await;
     let (organization, admin) = (party.organization, party.admin);
     let configure = async |enforced| {
-        let settings = Settings {
+        let settings = ProviderSettings {
             issuer: "https://id.example".to_owned(),
             client_id: "client".to_owned(),
             client_secret: Some("secret".to_owned()),
             name: "Acme ID".to_owned(),
             enforced,
         };
-        let (config, sealer) = (
-            std::sync::Arc::clone(&server.app.config),
-            std::sync::Arc::clone(&server.app.sealer),
-        );
-        server
-            .write(move |tx| {
-                identities::configure(
-                    tx,
-                    &config.identity,
-                    &sealer,
-                    organization,
-                    admin,
-                    &settings,
-                )
-            })
+        let sealer = std::sync::Arc::clone(&server.app.sealer);
+        let configure = move |desk: &mut Desk| identities::configure(desk, &sealer, &settings);
+        people::at_desk(&server, organization, Asker::person(admin), configure)
             .await
+            .expect("configured")
     };
     configure(true).await;
     let found = server

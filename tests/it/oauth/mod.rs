@@ -115,7 +115,7 @@ async fn add_person(server: &Server, email: &'static str) -> UserId {
         let email = Mailbox::parse(email).map_err(|error| Refusal::Blocked(error.to_string()))?;
         accounts::create_person(
             tx,
-            NewPerson {
+            &NewPerson {
                 email,
                 name: "Another Person".to_owned(),
                 password_hash,

@@ -570,7 +570,7 @@ async fn who_was_removed_and_comes_back_is_asked_again(db: TestDatabase) {
     assert!(silent(&browser, &path(&client, &[])).await.is_some());
     server.clock.step_seconds(1);
     let returns = move |tx: &mut Tx| {
-        countersign::domain::lifecycle::departures::end(tx, organization, person, None, "a test")?;
+        countersign::domain::people::endings::end(tx, organization, person, None, "a test")?;
         Ok(countersign::domain::people::accounts::add_member(
             tx,
             organization,

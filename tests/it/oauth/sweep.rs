@@ -1,6 +1,7 @@
 //! The sweep: a day of traffic leaves the tables as large as an hour of it did, and takes nothing that still decides.
 
 use countersign::jobs;
+use countersign::store::api_keys::ApiKeyFilter;
 use diesel::sql_types::BigInt;
 use diesel::{QueryableByName, RunQueryDsl};
 use reqwest::StatusCode;
@@ -14,6 +15,7 @@ use crate::server::Server;
 both_databases!(
     a_day_of_traffic_leaves_the_tables_flat,
     the_sweep_takes_nothing_that_still_decides,
+    a_revoked_key_stays_for_four_hundred_days_and_leaves_its_name,
     the_sweep_can_be_switched_off,
 );
 
@@ -156,6 +158,39 @@ async fn the_sweep_takes_nothing_that_still_decides(db: TestDatabase) {
             .0,
         StatusCode::OK
     );
+}
+
+async fn a_revoked_key_stays_for_four_hundred_days_and_leaves_its_name(db: TestDatabase) {
+    let server = Server::start_with(db, |config| config.sweep.every_seconds = 1_000_000).await;
+    let organization = server.planted.organization;
+    let all = || ApiKeyFilter::default();
+    let keys = server
+        .app
+        .store
+        .read(move |c| c.list_api_keys_page(organization, &all(), None, 9));
+    let keys: Result<_, countersign::store::Error> = keys.await;
+    let key = keys.expect("a read").pop().expect("a planted key");
+    let (id, by) = (key.id, key.owner_id);
+    server
+        .write(move |tx| Ok(tx.revoke_api_key(organization, id, by)?))
+        .await;
+    let found = async || {
+        let both = server.app.store.read(move |c| {
+            let live = c.find_api_key(organization, id)?;
+            let retired = c.find_retired_api_key(organization, id)?;
+            Ok::<_, countersign::store::Error>((live, retired))
+        });
+        both.await.expect("a read")
+    };
+    server.clock.step_seconds(400 * 24 * HOUR);
+    jobs::sweep::round(&server.app).await.expect("a round");
+    let (live, retired) = found().await;
+    assert!(live.is_some() && retired.is_none());
+    server.clock.step_seconds(1);
+    jobs::sweep::round(&server.app).await.expect("a round");
+    let (live, retired) = found().await;
+    assert!(live.is_none());
+    assert_eq!(retired.expect("a small row").name, key.title());
 }
 
 async fn the_sweep_can_be_switched_off(db: TestDatabase) {

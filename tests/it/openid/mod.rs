@@ -7,7 +7,9 @@ mod organizations;
 mod real;
 mod sign_in;
 
-use countersign::domain::people::identities::{self, Settings};
+use countersign::domain::desk::Desk;
+use countersign::domain::people::identities::{self, ProviderSettings};
+use countersign::domain::rights::asker::Asker;
 use countersign::store::users::User;
 use countersign::types::id::UserId;
 use reqwest::{Client, Response, StatusCode};
@@ -147,29 +149,18 @@ async fn configure(
     fake: &Fake,
     enforced: bool,
 ) -> String {
-    let settings = Settings {
+    let settings = ProviderSettings {
         issuer: fake.issuer.clone(),
         client_id: CLIENT_ID.to_owned(),
         client_secret: Some(CLIENT_SECRET.to_owned()),
         name: "Acme ID".to_owned(),
         enforced,
     };
-    let (config, sealer) = (
-        std::sync::Arc::clone(&server.app.config),
-        std::sync::Arc::clone(&server.app.sealer),
-    );
-    let provider = server
-        .write(move |tx| {
-            identities::configure(
-                tx,
-                &config.identity,
-                &sealer,
-                organization,
-                owner,
-                &settings,
-            )
-        })
-        .await;
+    let sealer = std::sync::Arc::clone(&server.app.sealer);
+    let configure = move |desk: &mut Desk| identities::configure(desk, &sealer, &settings);
+    let provider = people::at_desk(server, organization, Asker::person(owner), configure)
+        .await
+        .expect("configured");
     format!("/login/oidc/{}", provider.id)
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::mpsc::channel;
 
-use countersign::store::{Conn, Database, Error, OpenError, Store, Subject, Verdict, migrate};
+use countersign::store::{Conn, Database, Error, OpenError, Store, Subject, Tx, Verdict, migrate};
 use countersign::types::event::Event;
 use countersign::types::id::OrganizationId;
 use diesel::connection::SimpleConnection;
@@ -29,6 +29,7 @@ both_databases!(
     a_schema_that_is_not_there_is_not_served,
     a_schema_from_the_future_is_neither_served_nor_migrated,
     a_guest_changes_only_what_nobody_remembers,
+    a_rehearsed_write_runs_twice_and_counts_once,
 );
 
 async fn an_err_rolls_back(db: TestDatabase) {
@@ -433,4 +434,62 @@ async fn a_guest_changes_only_what_nobody_remembers(db: TestDatabase) {
         Store::open_as_guest(&db.database),
         Err(OpenError::Schema(_))
     ));
+}
+
+/// How often it ran, and what it was answered.
+async fn runs(
+    store: &Store,
+    rule: impl Fn(&mut Tx, usize) -> Result<Verdict<(), Error>, Error> + Send + 'static,
+) -> (usize, Result<(), Error>) {
+    let (count, counted) = channel();
+    let mut run = 0;
+    let answer = store.transact(NOW, move |tx| {
+        run += 1;
+        count.send(()).expect("the test listens");
+        rule(tx, run)
+    });
+    let answer = answer.await;
+    (counted.try_iter().count(), answer)
+}
+
+fn record(tx: &mut Tx, event: Event) -> Result<(), Error> {
+    tx.record(None, None, event, "1", "")
+}
+
+async fn a_rehearsed_write_runs_twice_and_counts_once(db: TestDatabase) {
+    let store = open(&db);
+    let count = |event: Event| db.count_events(event.as_str());
+    let [first, second] = [Event::RoleCreated, Event::RoleChanged];
+    let done = move |tx: &mut Tx, run| {
+        let event = if run == 1 { first } else { second };
+        record(tx, event).map(Verdict::Done)
+    };
+    assert_eq!(runs(&store, done).await, (1, Ok(())));
+    assert_eq!(count(first), 1, "only where it is switched on");
+    store.rehearse_writes();
+    assert_eq!(runs(&store, done).await, (2, Ok(())));
+    assert_eq!((count(first), count(second)), (1, 1));
+    let refused =
+        |tx: &mut Tx, _| record(tx, Event::RoleDeleted).map(|()| Verdict::Refused(Error::NotFound));
+    assert_eq!(runs(&store, refused).await, (2, Err(Error::NotFound)));
+    assert_eq!(count(Event::RoleDeleted), 1);
+    let undone = |tx: &mut Tx, _| record(tx, Event::WorkspaceCreated).and(Err(Error::NotFound));
+    assert_eq!(runs(&store, undone).await, (2, Err(Error::NotFound)));
+    assert_eq!(count(Event::WorkspaceCreated), 0);
+    let acme = organization("Acme");
+    let (id, twin) = (acme.id, acme.clone());
+    write(&store, move |tx| tx.insert_organization(&acme))
+        .await
+        .expect("inserted");
+    let violates = move |tx: &mut Tx, _| tx.insert_organization(&twin).map(Verdict::Done);
+    let (attempts, answer) = runs(&store, violates).await;
+    assert!(attempts == 2 && is_constraint(&answer), "{answer:?}");
+    let organization = read(&store, move |c| c.find_organization(id)).await;
+    let generation = organization.expect("found").generation;
+    store
+        .transact_organization(id, NOW, |_| Ok(Verdict::<_, Error>::Done(())))
+        .await
+        .expect("done");
+    let organization = read(&store, move |c| c.find_organization(id)).await;
+    assert_eq!(organization.expect("found").generation, generation + 1);
 }
