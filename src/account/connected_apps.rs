@@ -44,7 +44,7 @@ pub async fn list(
         revoked: query.field("done") == REVOKED,
         applications: connected
             .into_iter()
-            .map(|own| row(&app.catalogue, own, facts.now))
+            .map(|own| row(&app.settings.catalogue, own, facts.now))
             .collect(),
     };
     Ok(html::page(StatusCode::OK, &template, None))
@@ -67,7 +67,7 @@ pub async fn confirm_revoke(
     let template = ConnectedAppRevokePage {
         shell: visitor.shell("Take access back"),
         csrf: visitor.csrf(),
-        application: row(&app.catalogue, connected, facts.now),
+        application: row(&app.settings.catalogue, connected, facts.now),
     };
     Ok(html::page(StatusCode::OK, &template, None))
 }

@@ -7,7 +7,6 @@ use actix_web::{HttpRequest, web};
 use serde_json::json;
 
 use crate::app::{App, Lookup, OperatorLookup};
-use crate::config::Catalogue;
 use crate::domain::Refusal;
 use crate::domain::decision::access::Access;
 use crate::domain::decision::limiter::{Quota, Standing, Taken};
@@ -15,10 +14,9 @@ use crate::domain::decision::usage::Used;
 use crate::domain::desk::{Desk, VendorDesk, VendorView, View};
 use crate::domain::operations::idempotency::{Once, once};
 use crate::domain::rights::asker::Asker;
-use crate::domain::rights::caller::Caller;
 use crate::domain::rights::granted;
 use crate::store::{Snapshot, Tx, Verdict};
-use crate::types::id::{ApiKeyId, ApiKeySecretId, OrganizationId, WorkspaceId};
+use crate::types::id::{ApiKeyId, ApiKeySecretId, OrganizationId};
 use crate::types::permission::PermissionSet;
 use crate::types::right::Right;
 use crate::web::credential::credential;
@@ -32,7 +30,6 @@ use super::operation::{Or, Rule};
 pub struct Call {
     pub app: web::Data<App>,
     pub facts: Facts,
-    pub caller: Caller,
     pub asker: Asker,
     /// The credential's own; an operator token's is named by the query.
     pub organization: Option<OrganizationId>,
@@ -77,7 +74,7 @@ pub async fn authenticate(
     if let Some(lock) = access.lock {
         return Err(Problem::locked(
             lock.code().as_str(),
-            &lock.unlock(&app.catalogue, access.environment),
+            &lock.unlock(&app.settings.catalogue, access.environment),
         ));
     }
     app.note_use(&access, Some(facts.address), facts.now);
@@ -89,13 +86,11 @@ pub async fn authenticate(
         ),
         None => access.credential.id.clone(),
     };
-    let (caller, organization) = (Caller::person(access.actor.id), Some(access.organization));
     Ok(Call {
         asker: access.asker(),
         app,
         facts,
-        caller,
-        organization,
+        organization: Some(access.organization),
         access: Some(access),
         granted: PermissionSet::NONE,
         name,
@@ -119,16 +114,11 @@ async fn of_operator(app: web::Data<App>, facts: Facts, presented: &str) -> Resu
         return Err(expired());
     }
     app.usage.note(Used::OperatorToken(token.id), facts.now);
-    let granted = granted::permissions(&app.catalogue, &token);
-    let caller = Caller {
-        user: token.user_id,
-        operator: true,
-    };
+    let granted = granted::permissions(&app.settings.catalogue, &token);
     Ok(Call {
         asker: Asker::operator_token(token.user_id, granted),
         app,
         facts,
-        caller,
         organization: None,
         access: None,
         granted,
@@ -156,27 +146,11 @@ impl Call {
             .ok_or_else(|| Problem::bad_request("organization_required", detail))
     }
 
-    /// The workspaces that the credential reaches; none: all of the organization's.
-    pub fn reach(&self) -> Option<Vec<WorkspaceId>> {
-        self.access
-            .as_ref()
-            .map(|access| access.workspaces().collect())
-    }
-
-    pub fn catalogue(&self) -> Arc<Catalogue> {
-        Arc::clone(&self.app.catalogue)
-    }
-
-    /// Whether the credential holds the permission, in `workspace` or anywhere.
-    pub fn allows(&self, right: Right, workspace: Option<WorkspaceId>) -> bool {
-        let held = match (&self.access, workspace) {
-            (None, _) => self.granted,
-            (Some(access), None) => access.permissions_anywhere(),
-            (Some(access), Some(workspace)) => access
-                .permissions_in(workspace)
-                .unwrap_or(PermissionSet::NONE),
-        };
-        self.app.catalogue.right(right).is_held_in(held)
+    /// Whether the credential holds the right anywhere.
+    fn allows(&self, right: Right) -> bool {
+        let access = self.access.as_ref();
+        let held = access.map_or(self.granted, |access| access.permissions_anywhere());
+        self.app.settings.catalogue.right(right).is_held_in(held)
     }
 
     /// A person's token that manages, as far as that person may: of a first-party application, with a scope for it.
@@ -189,8 +163,10 @@ impl Call {
                 .is_some_and(|token| !token.is_own)
         });
         persons.is_some_and(|access| {
-            !(access.factors.scopes & access.factors.kind & self.app.catalogue.management())
-                .is_empty()
+            !(access.factors.scopes
+                & access.factors.kind
+                & self.app.settings.catalogue.management())
+            .is_empty()
         })
     }
 
@@ -215,83 +191,10 @@ impl Call {
                 .as_ref()
                 .is_some_and(|access| access.credential.key.is_some());
         let member = rule.or == Some(Or::Member) && self.is_for_management();
-        if itself || member || rule.needs.iter().any(|right| self.allows(*right, None)) {
+        if itself || member || rule.needs.iter().any(|right| self.allows(*right)) {
             Ok(())
         } else {
             Err(insufficient(rule))
-        }
-    }
-
-    /// Refuses a credential that does not hold `needed` in this workspace. One that does not reach it learns nothing of it.
-    pub fn ensure_in(&self, needed: Right, workspace: WorkspaceId) -> Result<(), Problem> {
-        self.ensure_reaches(workspace)?;
-        if self.allows(needed, Some(workspace)) {
-            Ok(())
-        } else {
-            Err(lacking(needed))
-        }
-    }
-
-    /// Refuses a credential that was given for single workspaces: what it asks for is the organization's.
-    pub fn ensure_for_organization(&self) -> Result<(), Problem> {
-        let reaches = self
-            .access
-            .as_ref()
-            .is_none_or(|access| access.is_organization_wide());
-        let detail =
-            "The credential was given for single workspaces, and this is the organization's.";
-        if reaches {
-            Ok(())
-        } else {
-            Err(Problem::new(
-                StatusCode::FORBIDDEN,
-                "insufficient_permission",
-                detail,
-            ))
-        }
-    }
-
-    /// Refuses a credential that does not hold `needed` in the organization itself: one of single workspaces changes those only.
-    pub fn ensure_in_organization(&self, needed: Right) -> Result<(), Problem> {
-        if self.holds_in_organization(needed) {
-            Ok(())
-        } else {
-            Err(lacking(needed))
-        }
-    }
-
-    /// The workspaces in which the credential holds the permission; none: it holds it in the organization.
-    pub fn places_of(&self, right: Right) -> Option<Vec<WorkspaceId>> {
-        let reached = self
-            .access
-            .as_ref()
-            .filter(|_| !self.holds_in_organization(right))?;
-        Some(
-            reached
-                .workspaces()
-                .filter(|workspace| self.allows(right, Some(*workspace)))
-                .collect(),
-        )
-    }
-
-    fn holds_in_organization(&self, right: Right) -> bool {
-        let held = self
-            .access
-            .as_ref()
-            .map_or(self.granted, |access| access.permissions_in_organization());
-        self.app.catalogue.right(right).is_held_in(held)
-    }
-
-    /// A workspace that the credential does not reach is not there.
-    pub fn ensure_reaches(&self, workspace: WorkspaceId) -> Result<(), Problem> {
-        let reaches = self
-            .access
-            .as_ref()
-            .is_none_or(|access| access.permissions_in(workspace).is_some());
-        if reaches {
-            Ok(())
-        } else {
-            Err(Refusal::NotFound.into())
         }
     }
 
@@ -314,14 +217,6 @@ impl Call {
             } => Err(Problem::rate_limited(retry_after_seconds.unwrap_or(1))
                 .with("violated_policies", json!(violated))),
         }
-    }
-
-    /// A question in one snapshot.
-    pub async fn read<T: Send + 'static>(
-        &self,
-        question: impl FnOnce(&mut Snapshot) -> Result<T, Refusal> + Send + 'static,
-    ) -> Result<T, Problem> {
-        Ok(self.app.store.read(question).await?)
     }
 
     /// A question about the organization, in one snapshot.
@@ -441,60 +336,6 @@ impl Call {
         });
         made.await?.ok_or_else(idempotency::reused)
     }
-
-    /// A change, behind the organization's lock.
-    pub async fn write<T: Send + 'static>(
-        &self,
-        organization: OrganizationId,
-        change: impl FnOnce(&mut Tx) -> Result<T, Refusal> + Send + 'static,
-    ) -> Result<T, Problem> {
-        let credential = self.credential.clone();
-        let change = move |tx: &mut Tx| {
-            tx.act_by(&credential);
-            change(tx).map(Verdict::Done)
-        };
-        Ok(self
-            .app
-            .store
-            .write_organization(organization, self.facts.now, change)
-            .await?)
-    }
-
-    /// A create that may be repeated with its `Idempotency-Key`, behind the organization's lock. `create` also returns the
-    /// new id; `again` finds what an earlier twin created, in the same transaction.
-    pub async fn create<T: Send + 'static>(
-        &self,
-        organization: OrganizationId,
-        create: impl FnOnce(&mut Tx) -> Result<(String, T), Refusal> + Send + 'static,
-        again: impl FnOnce(&mut Tx, &str) -> Result<T, Refusal> + Send + 'static,
-    ) -> Result<Made<T>, Problem> {
-        let credential = self.credential.clone();
-        let ticket = self
-            .repeatable
-            .as_ref()
-            .map(|repeatable| repeatable.ticket.clone());
-        let change = move |tx: &mut Tx| {
-            tx.act_by(&credential);
-            let made = match once(tx, ticket.as_ref(), create)? {
-                Once::Created(value) => Some(Made {
-                    value,
-                    replayed: false,
-                }),
-                Once::Replayed(id) => Some(Made {
-                    value: again(tx, &id)?,
-                    replayed: true,
-                }),
-                Once::Reused => None,
-            };
-            Ok::<_, Refusal>(Verdict::Done(made))
-        };
-        let made = self
-            .app
-            .store
-            .write_organization(organization, self.facts.now, change)
-            .await?;
-        made.ok_or_else(idempotency::reused)
-    }
 }
 
 /// What a create gave.
@@ -511,10 +352,4 @@ fn insufficient(rule: Rule) -> Problem {
     let detail = format!("The credential does not hold {}.", rule.needed());
     Problem::new(StatusCode::FORBIDDEN, "insufficient_permission", detail)
         .with("permissions", json!(names))
-}
-
-fn lacking(right: Right) -> Problem {
-    let detail = format!("The credential does not hold {}.", right.name());
-    Problem::new(StatusCode::FORBIDDEN, "insufficient_permission", detail)
-        .with("permissions", json!([right.name()]))
 }

@@ -80,7 +80,6 @@ impl App {
             config.identity.allow_private_providers,
         );
         Ok(Self {
-            catalogue: Arc::clone(&settings.catalogue),
             settings: Arc::new(settings),
             policy: config.sandbox.clone(),
             issuer,

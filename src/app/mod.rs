@@ -15,7 +15,7 @@ pub use self::build::{BuildError, existing_secret_keys, secret_keys};
 pub use self::presented::{Lookup, OperatorLookup};
 use self::remembered::Remembered;
 pub use self::strangers::Proof;
-use crate::config::{Catalogue, Config, Issuer};
+use crate::config::{Config, Issuer};
 use crate::crypto::Plaintext;
 use crate::crypto::digest::{Digester, Purpose};
 use crate::crypto::format::{self, TokenKind};
@@ -40,7 +40,6 @@ use crate::types::time::Clock;
 pub struct App {
     pub config: Arc<Config>,
     pub settings: Arc<Settings>,
-    pub catalogue: Arc<Catalogue>,
     pub policy: Policy,
     pub issuer: Issuer,
     pub clock: Clock,
@@ -72,7 +71,7 @@ pub struct App {
 impl App {
     pub fn rules(&self) -> Rules<'_> {
         Rules {
-            catalogue: &self.catalogue,
+            catalogue: &self.settings.catalogue,
             policy: &self.policy,
             quotas: &self.quotas,
         }

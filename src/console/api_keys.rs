@@ -51,7 +51,7 @@ pub async fn list(
         Ok((keys, active, !creates.is_nowhere()))
     };
     let (place, (mut keys, active, can_create)) =
-        shell::look(&app, &visitor, &path, question).await?;
+        shell::ask(&app, &visitor, &path, question).await?;
     let more = i64::try_from(keys.len()).unwrap_or(ON_A_PAGE) > ON_A_PAGE;
     keys.truncate(usize::try_from(ON_A_PAGE).unwrap_or(usize::MAX));
     let next_href = keys
@@ -88,7 +88,7 @@ pub async fn new(
 ) -> Result<HttpResponse, PageError> {
     visitor.require()?;
     let asked = Form::of_query(&request)?;
-    let (place, choices) = shell::look(&app, &visitor, &path, Choices::read).await?;
+    let (place, choices) = shell::ask(&app, &visitor, &path, Choices::read).await?;
     let mut form = ApiKeyForm::default();
     if asked.field("environment") == Environment::Production.as_str()
         && place.production_locked().is_none()
@@ -122,7 +122,7 @@ pub async fn create(
     visitor.check_csrf(&form)?;
     form.refuse_repeated(&api_key_form::SINGLE_FIELDS)?;
     // before the key exists: once it does, nothing may keep its page from being shown
-    let (place, choices) = shell::look(&app, &visitor, &path, Choices::read).await?;
+    let (place, choices) = shell::ask(&app, &visitor, &path, Choices::read).await?;
     match make(&app, &visitor, &place, &form).await {
         Ok((key, secret)) => Ok(html::page(
             StatusCode::OK,
@@ -164,7 +164,7 @@ pub async fn confirm_revoke(
         let (key, _) = api_keys::find(view, Right::ApiKeysManage, id)?;
         lists::listed_key(view, key)
     };
-    let (place, listed) = shell::look(&app, &visitor, &path.0, question).await?;
+    let (place, listed) = shell::ask(&app, &visitor, &path.0, question).await?;
     if listed.key.state == ApiKeyState::Revoked {
         return Ok(html::see_other(&list_path(place.organization.id)));
     }

@@ -30,7 +30,7 @@ pub async fn form(
     let role = found
         .role
         .as_deref()
-        .unwrap_or_else(|| app.catalogue.least_role());
+        .unwrap_or_else(|| app.settings.catalogue.least_role());
     let offer = offer(
         &app,
         found.application.first_party,
@@ -105,7 +105,7 @@ async fn change(
                 .to_owned(),
         ),
     )?;
-    let settings = application_form::parse_settings(form, &app.catalogue)?;
+    let settings = application_form::parse_settings(form, &app.settings.catalogue)?;
     let id = application.id;
     let change = move |desk: &mut Desk| settings::change(desk, id, &settings);
     shell::change(app, visitor, application.organization_id, change).await

@@ -49,7 +49,7 @@ pub async fn list(
         ))
     };
     let (place, (created, registered, can_create)) =
-        shell::look(&app, &visitor, &path, question).await?;
+        shell::ask(&app, &visitor, &path, question).await?;
     let registered = registered.iter().map(|application| {
         (
             application.environment,
@@ -87,7 +87,7 @@ pub async fn new(
 ) -> Result<HttpResponse, PageError> {
     visitor.require()?;
     let asked = Form::of_query(&request)?;
-    let (place, ()) = shell::look(&app, &visitor, &path, own_applications::ensure_manages).await?;
+    let (place, ()) = shell::ask(&app, &visitor, &path, own_applications::ensure_manages).await?;
     let mut form = ApplicationForm::default();
     if asked.field("environment") == Environment::Production.as_str()
         && place.production_locked().is_none()
@@ -101,7 +101,7 @@ pub async fn new(
             &app,
             false,
             |scope| scope.default,
-            app.catalogue.least_role(),
+            app.settings.catalogue.least_role(),
         ),
     );
     Ok(html::page(StatusCode::OK, &template, None))
@@ -119,7 +119,7 @@ pub async fn create(
     visitor.check_csrf(&form)?;
     form.refuse_repeated(&application_form::SINGLE_FIELDS)?;
     // before the secret exists: once it does, nothing may keep its page from being shown
-    let (place, ()) = shell::look(&app, &visitor, &path, own_applications::ensure_manages).await?;
+    let (place, ()) = shell::ask(&app, &visitor, &path, own_applications::ensure_manages).await?;
     match make(&app, &visitor, &place, &form).await {
         Ok((application, secret)) => Ok(html::page(
             StatusCode::OK,
@@ -160,7 +160,7 @@ pub async fn show(
     visitor.require()?;
     let id: ApplicationId = parse_id(&path.1)?;
     let question = move |view: &mut View| Ok((applications::get(view, id)?, may_manage(view)?));
-    let (place, (found, may_manage)) = shell::look(&app, &visitor, &path.0, question).await?;
+    let (place, (found, may_manage)) = shell::ask(&app, &visitor, &path.0, question).await?;
     let (issuer, own) = (
         app.issuer.as_str(),
         own_path(place.organization.id, found.application.id),
@@ -263,7 +263,7 @@ pub(super) async fn get(
     visitor.require()?;
     let id: ApplicationId = parse_id(&path.1)?;
     let question = move |view: &mut View| applications::get(view, id);
-    shell::look(app, visitor, &path.0, question).await
+    shell::ask(app, visitor, &path.0, question).await
 }
 
 fn row(application: &Application) -> ApplicationRow {
@@ -293,7 +293,7 @@ fn detail(app: &App, found: OwnApplication, now: Timestamp) -> ApplicationDetail
             .iter()
             .map(RedirectUri::to_string)
             .collect(),
-        scopes: ScopeRow::list(&app.catalogue, |scope| {
+        scopes: ScopeRow::list(&app.settings.catalogue, |scope| {
             application.scopes.contains(&scope.name)
         }),
         grants: application.grants.iter().map(grant_title).collect(),
@@ -396,7 +396,7 @@ pub(super) fn offer(
     role: &str,
 ) -> ApplicationOffer {
     let scope = |scope: &ScopeEntry| ScopeChoice {
-        scope: ScopeRow::of(&app.catalogue, scope),
+        scope: ScopeRow::of(&app.settings.catalogue, scope),
         selected: is_selected(scope),
     };
     let choice = |name: String| Choice {
@@ -406,12 +406,13 @@ pub(super) fn offer(
     };
     ApplicationOffer {
         scopes: app
+            .settings
             .catalogue
             .scopes()
-            .filter(|own| first_party || !app.catalogue.is_management(&own.name))
+            .filter(|own| first_party || !app.settings.catalogue.is_management(&own.name))
             .map(scope)
             .collect(),
-        roles: applications::roles(&app.catalogue)
+        roles: applications::roles(&app.settings.catalogue)
             .into_iter()
             .map(choice)
             .collect(),
@@ -440,7 +441,7 @@ async fn make(
     place: &Place,
     form: &Form,
 ) -> Result<(Application, Plaintext), Refusal> {
-    let draft = application_form::parse(form, &app.catalogue)?;
+    let draft = application_form::parse(form, &app.settings.catalogue)?;
     let (secret, stored) = app.mint_client_secret();
     let new = draft.with_secret(stored);
     let create = move |desk: &mut Desk| applications::create(desk, &new);

@@ -49,7 +49,7 @@ pub async fn change(
     form.refuse_repeated(&["action", "use_case", "confirm"])?;
     // who may not learns nothing of the form
     let may = |view: &mut View| view.ensure(Right::OrganizationManage);
-    let (place, ()) = shell::look(&app, &visitor, &path, may).await?;
+    let (place, ()) = shell::ask(&app, &visitor, &path, may).await?;
     let organization = place.organization.id;
     let action = Action::read(&form)?;
     let change = move |desk: &mut Desk| action.carry_out(desk);
@@ -122,7 +122,7 @@ async fn page(app: &App, visitor: &Visitor, path: &str) -> Result<PlanPage, Page
         Ok((status, switch, plan.entry.title.clone(), trial_end))
     };
     let (place, (status, switch, plan, trial_end)) =
-        shell::look(app, visitor, path, question).await?;
+        shell::ask(app, visitor, path, question).await?;
     let organization = status.organization;
     let access = organization.production_access;
     // an approval that is missing is what the form below asks for

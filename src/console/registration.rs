@@ -56,7 +56,7 @@ pub async fn create(
     visitor.check_csrf(&form)?;
     form.refuse_repeated(&FIELDS)?;
     // before the token exists: once it does, nothing may keep its page from being shown
-    let (place, ()) = shell::look(&app, &visitor, &path, own_applications::ensure_manages).await?;
+    let (place, ()) = shell::ask(&app, &visitor, &path, own_applications::ensure_manages).await?;
     match make(&app, &visitor, &place, &form).await {
         Ok((token, plaintext)) => Ok(html::page(
             StatusCode::OK,
@@ -111,7 +111,7 @@ async fn list_page(
     errors: FieldErrors,
     now: Timestamp,
 ) -> Result<RegistrationPage, PageError> {
-    let (place, tokens) = shell::look(app, visitor, path, registration_tokens::list).await?;
+    let (place, tokens) = shell::ask(app, visitor, path, registration_tokens::list).await?;
     Ok(RegistrationPage {
         shell: place.shell("Registration", Section::Applications),
         csrf: place.csrf(),

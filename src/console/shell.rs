@@ -80,7 +80,7 @@ pub async fn ask<T, F>(
     question: F,
 ) -> Result<(Place, T), PageError>
 where
-    F: FnOnce(&mut Snapshot, OrganizationId, UserId) -> Result<T, Refusal> + Send + 'static,
+    F: FnOnce(&mut View<'_, '_>) -> Result<T, Refusal> + Send + 'static,
     T: Send + 'static,
 {
     let (person, session) = (
@@ -88,7 +88,7 @@ where
         visitor.require()?.session.clone(),
     );
     let id: OrganizationId = parse_id(organization)?;
-    let (settings, now) = (Arc::clone(&app.settings), visitor.now());
+    let (settings, asker, now) = (Arc::clone(&app.settings), visitor.asker()?, visitor.now());
     let read = move |snapshot: &mut Snapshot| -> Result<_, PageError> {
         let organizations = snapshot.list_organizations_of(person)?;
         ensure(
@@ -105,7 +105,13 @@ where
             membership.acts(),
             PageError::Forbidden(SUSPENDED.to_owned()),
         )?;
-        let answer = question(snapshot, id, person)?;
+        let answer = question(&mut View {
+            snapshot: &mut *snapshot,
+            settings: &settings,
+            organization: id,
+            asker: &asker,
+            now,
+        })?;
         let role = Some(membership.member.role);
         let organization = organizations
             .iter()
@@ -137,38 +143,13 @@ where
     ))
 }
 
-/// Asks one question about the organization named in the path, in one snapshot with what surrounds its page. The
-/// organizations of others are not found.
-pub async fn look<T, F>(
-    app: &App,
-    visitor: &Visitor,
-    organization: &str,
-    question: F,
-) -> Result<(Place, T), PageError>
-where
-    F: FnOnce(&mut View<'_, '_>) -> Result<T, Refusal> + Send + 'static,
-    T: Send + 'static,
-{
-    let (settings, asker, now) = (Arc::clone(&app.settings), visitor.asker()?, visitor.now());
-    let question = move |snapshot: &mut Snapshot, organization, _| {
-        question(&mut View {
-            snapshot,
-            settings: &settings,
-            organization,
-            asker: &asker,
-            now,
-        })
-    };
-    ask(app, visitor, organization, question).await
-}
-
 /// Whether the session opens the organization: before every change that asks nothing else first.
 pub async fn enter(
     app: &App,
     visitor: &Visitor,
     organization: &str,
 ) -> Result<(UserId, OrganizationId), PageError> {
-    let (place, ()) = ask(app, visitor, organization, |_, _, _| Ok(())).await?;
+    let (place, ()) = ask(app, visitor, organization, |_| Ok(())).await?;
     Ok((place.person, place.organization.id))
 }
 

@@ -29,7 +29,7 @@ pub async fn show(
     visitor: Visitor,
     path: web::Path<String>,
 ) -> Result<HttpResponse, PageError> {
-    let (place, found) = shell::look(&app, &visitor, &path, identities::single_sign_on).await?;
+    let (place, found) = shell::ask(&app, &visitor, &path, identities::single_sign_on).await?;
     let form = found.provider.as_ref().map(stored).unwrap_or_default();
     Ok(html::page(
         StatusCode::OK,
@@ -49,7 +49,7 @@ pub async fn configure(
     let form = Form::read(&request, payload, app.config.server.max_body_bytes).await?;
     visitor.check_csrf(&form)?;
     form.refuse_repeated(&FIELDS)?;
-    let (place, found) = shell::look(&app, &visitor, &path, identities::single_sign_on).await?;
+    let (place, found) = shell::ask(&app, &visitor, &path, identities::single_sign_on).await?;
     match save(&app, &visitor, &place, settings(&form)).await {
         Ok(_) => Ok(html::see_other(&format!(
             "/dev-centre/{}/single-sign-on",
@@ -82,7 +82,7 @@ pub async fn remove(
 ) -> Result<HttpResponse, PageError> {
     let form = Form::read(&request, payload, app.config.server.max_body_bytes).await?;
     visitor.check_csrf(&form)?;
-    let (place, _) = shell::look(&app, &visitor, &path, identities::single_sign_on).await?;
+    let (place, _) = shell::ask(&app, &visitor, &path, identities::single_sign_on).await?;
     let organization = place.organization.id;
     shell::change(&app, &visitor, organization, identities::remove).await?;
     Ok(html::see_other(&format!(

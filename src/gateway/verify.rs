@@ -158,7 +158,7 @@ async fn verify(
         app.config.server.max_body_bytes,
     )
     .await?;
-    let asked = parse(&app.catalogue, &bytes)?;
+    let asked = parse(&app.settings.catalogue, &bytes)?;
     if asked.explain {
         explained(app, facts, &server, &asked).await
     } else {
@@ -356,7 +356,7 @@ fn unlock(app: &App, access: &Access, decision: &Decision) -> Option<Unlock> {
             .cause
             .is_some_and(|cause| cause.reason == lock.reason())
     })?;
-    Some(lock.unlock(&app.catalogue, access.environment))
+    Some(lock.unlock(&app.settings.catalogue, access.environment))
 }
 
 /// The holder proved the secret: what the credential is may be told.
@@ -375,7 +375,7 @@ fn holder<'a>(app: &'a App, access: &'a Access, decision: &Decision) -> Holder<'
             kind: access.actor.kind,
             name: &access.actor.name,
         },
-        permissions: app.catalogue.names(decision.permissions),
+        permissions: app.settings.catalogue.names(decision.permissions),
         expires_at: access.credential.expires_at,
     }
 }

@@ -44,7 +44,8 @@ async fn watermark(
             retry_after_seconds,
         } => return Err(Problem::rate_limited(retry_after_seconds)),
     };
-    stands(&access, &server, &app.catalogue, facts.now).map_err(|cause| refused(app, cause))?;
+    stands(&access, &server, &app.settings.catalogue, facts.now)
+        .map_err(|cause| refused(app, cause))?;
     // before the body is read: what waits here would fill the memory
     let _place = app
         .stamp_places

@@ -49,7 +49,7 @@ async fn whoami(app: &App, facts: &Facts, request: &HttpRequest) -> Result<HttpR
     if let Some(lock) = access.lock {
         return Err(Problem::locked(
             lock.code().as_str(),
-            &lock.unlock(&app.catalogue, access.environment),
+            &lock.unlock(&app.settings.catalogue, access.environment),
         ));
     }
     app.note_use(&access, Some(facts.address), facts.now);
@@ -91,6 +91,6 @@ fn describe(app: &App, access: &Access) -> serde_json::Value {
         "organization": access.organization,
         "workspaces": access.workspaces().collect::<Vec<_>>(),
         "actor": { "id": access.actor.id, "kind": access.actor.kind, "name": access.actor.name },
-        "permissions": app.catalogue.names(access.permissions_everywhere()),
+        "permissions": app.settings.catalogue.names(access.permissions_everywhere()),
     })
 }

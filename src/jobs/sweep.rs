@@ -40,7 +40,7 @@ pub async fn round(app: &App) -> Result<usize, Error> {
             let config = Arc::clone(&app.config);
             let sweep =
                 move |tx: &mut Tx| sweep::batch(tx, kind, &config).map(Verdict::<_, Error>::Done);
-            let swept = app.store.transact(now, sweep).await?;
+            let swept = app.store.write(now, sweep).await?;
             if swept == 0 {
                 break;
             }

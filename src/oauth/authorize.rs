@@ -176,7 +176,7 @@ async fn destination(
 /// A page, not an answer to the client, when the person could authorize it after another sign-in.
 async fn refuse_entrance(app: &App, person: &SignedIn, client: &Client) -> Result<(), PageError> {
     let (application, session) = (client.application.clone(), person.session.clone());
-    let (catalogue, now) = (Arc::clone(&app.catalogue), app.clock.now());
+    let (catalogue, now) = (Arc::clone(&app.settings.catalogue), app.clock.now());
     let (any, entrances) = app
         .store
         .read(move |snapshot| {
@@ -249,7 +249,7 @@ async fn accept(
         response_type == Some("code"),
         Code::UnsupportedResponseType.because("response_type must be code."),
     )
-    .and_then(|()| scope::negotiate(&app.catalogue, &client.application.scopes, asked));
+    .and_then(|()| scope::negotiate(&app.settings.catalogue, &client.application.scopes, asked));
     let scopes = referee::authorization_request(client, redirect_uri, response_type, asked, ours)?;
     let request = AuthorizationRequest {
         id: AuthorizationRequestId::generate(facts.now),

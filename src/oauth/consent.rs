@@ -240,7 +240,7 @@ pub(super) async fn show(
     error: Option<String>,
 ) -> Result<HttpResponse, PageError> {
     let person = visitor.require()?;
-    let (catalogue, now) = (Arc::clone(&app.catalogue), app.clock.now());
+    let (catalogue, now) = (Arc::clone(&app.settings.catalogue), app.clock.now());
     let (application, session, resources) = (
         client.application.clone(),
         person.session.clone(),
@@ -354,6 +354,7 @@ fn consent_page(
         redirect_host: kept.redirect_uri.origin(),
         environment: client.application.environment,
         scopes: app
+            .settings
             .catalogue
             .scopes()
             .filter(|scope| kept.scopes.contains(&scope.name))
@@ -405,7 +406,7 @@ fn scope_row(app: &App, scope: &ScopeEntry, ground: &Ground) -> RequestedScope {
         .as_ref()
         .is_some_and(|consent| !consent.scopes.contains(&scope.name));
     RequestedScope {
-        scope: ScopeRow::of(&app.catalogue, scope),
+        scope: ScopeRow::of(&app.settings.catalogue, scope),
         is_new,
     }
 }

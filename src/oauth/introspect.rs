@@ -44,7 +44,9 @@ async fn introspect(
     form.one("token_type_hint")?;
     let lookup = app.access(token, None, facts.now).await?;
     let answer = match &lookup {
-        Lookup::Found(access) if stands(access, &server, &app.catalogue, facts.now).is_ok() => {
+        Lookup::Found(access)
+            if stands(access, &server, &app.settings.catalogue, facts.now).is_ok() =>
+        {
             describe(app, access)
         }
         Lookup::Found(_) | Lookup::Unknown => Answer::default(),

@@ -10,6 +10,7 @@ pub async fn get(app: web::Data<App>) -> HttpResponse {
     let issuer = app.issuer.as_str();
     let at = |path: &str| format!("{issuer}{path}");
     let scopes: Vec<&str> = app
+        .settings
         .catalogue
         .public_scopes()
         .map(|scope| scope.name.as_str())

@@ -50,6 +50,7 @@ async fn describe(
         return Ok(None);
     };
     let scopes: Vec<&str> = app
+        .settings
         .catalogue
         .public_scopes()
         .map(|scope| scope.name.as_str())

@@ -46,7 +46,7 @@ pub async fn list(
             approval::search(snapshot, asker, &asked)?,
         ))
     };
-    let (waiting, (found, more)) = shell::look_everywhere(&app, &operator, question).await?;
+    let (waiting, (found, more)) = shell::ask_everywhere(&app, &operator, question).await?;
     let next_href = found
         .last()
         .filter(|_| more)
@@ -72,7 +72,7 @@ pub async fn show(
     let found = get(&app, &operator, &path).await?;
     Ok(html::page(
         StatusCode::OK,
-        &page(&app.catalogue, &operator, found),
+        &page(&app.settings.catalogue, &operator, found),
         None,
     ))
 }
@@ -99,7 +99,7 @@ pub async fn decide(
             let template = ApplicationPage {
                 errors,
                 reason: form.field("reason").to_owned(),
-                ..page(&app.catalogue, &operator, found)
+                ..page(&app.settings.catalogue, &operator, found)
             };
             Ok(html::page(
                 StatusCode::UNPROCESSABLE_ENTITY,
@@ -123,7 +123,7 @@ pub async fn confirm_stop(
     }
     Ok(html::page(
         StatusCode::OK,
-        &stop_page(&app.catalogue, &operator, found),
+        &stop_page(&app.settings.catalogue, &operator, found),
         None,
     ))
 }
@@ -149,7 +149,7 @@ pub async fn stop(
             let template = ApplicationStopPage {
                 errors,
                 reason: form.field("reason").to_owned(),
-                ..stop_page(&app.catalogue, &operator, found)
+                ..stop_page(&app.settings.catalogue, &operator, found)
             };
             Ok(html::page(
                 StatusCode::UNPROCESSABLE_ENTITY,
@@ -247,7 +247,7 @@ async fn get(app: &App, operator: &Operator, path: &str) -> Result<ReviewedAppli
         };
         approval::get(&mut view, id)
     };
-    Ok(shell::look_everywhere(app, operator, read).await?)
+    Ok(shell::ask_everywhere(app, operator, read).await?)
 }
 
 /// Changes an application at the desk of the organization that it belongs to.

@@ -36,7 +36,7 @@ pub async fn show(app: web::Data<App>, visitor: Visitor) -> Result<HttpResponse,
         ))
     };
     let (waiting, production, resource_servers) =
-        shell::look_everywhere(&app, &operator, count).await?;
+        shell::ask_everywhere(&app, &operator, count).await?;
     Ok(html::page(
         StatusCode::OK,
         &HomePage {

@@ -66,7 +66,7 @@ pub async fn list(
         };
         Ok((waiting, rows(snapshot, catalogue, &filter, after)?))
     };
-    let (waiting, (found, next)) = shell::look_everywhere(&app, &operator, question).await?;
+    let (waiting, (found, next)) = shell::ask_everywhere(&app, &operator, question).await?;
     let next_href = next.map(|after| list_path(&search, production, after));
     let template = OrganizationsPage {
         shell: operator.shell("Organizations"),
@@ -226,7 +226,7 @@ async fn page(
         let plan = plans::plan_of(view.snapshot, &view.settings.catalogue, view.organization)?;
         Ok((status, switch, plan.entry.clone()))
     };
-    let (status, switch, plan) = shell::look(app, operator, id, question).await?;
+    let (status, switch, plan) = shell::ask(app, operator, id, question).await?;
     let organization = status.organization;
     let working = |count: fn(&dev_centre::Suspends) -> i64| switch.suspends.iter().map(count).sum();
     let choice = |entry: &crate::config::Plan| PlanChoice {

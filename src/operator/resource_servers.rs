@@ -32,7 +32,7 @@ const LIST: &str = "/operator/resource-servers";
 /// `GET /operator/resource-servers`.
 pub async fn list(app: web::Data<App>, visitor: Visitor) -> Result<HttpResponse, PageError> {
     let operator = shell::enter(&visitor)?;
-    let all = shell::look_everywhere(&app, &operator, resource_servers::list).await?;
+    let all = shell::ask_everywhere(&app, &operator, resource_servers::list).await?;
     let template = ResourceServerListPage {
         shell: operator.shell("Resource servers"),
         servers: all.iter().map(row).collect(),
@@ -220,7 +220,7 @@ async fn get(app: &App, operator: &Operator, path: &str) -> Result<RegisteredSer
     let id = parse_id(path)?;
     let get =
         move |snapshot: &mut Snapshot, asker: &Asker| resource_servers::get(snapshot, asker, id);
-    Ok(shell::look_everywhere(app, operator, get).await?)
+    Ok(shell::ask_everywhere(app, operator, get).await?)
 }
 
 /// The page again, with what is wrong and what was typed.

@@ -69,7 +69,7 @@ pub async fn submitted(
 }
 
 /// Asks one question about the organization, in one snapshot.
-pub async fn look<T: Send + 'static>(
+pub async fn ask<T: Send + 'static>(
     app: &App,
     operator: &Operator,
     organization: OrganizationId,
@@ -115,7 +115,7 @@ pub async fn change<T: Send + 'static>(
 }
 
 /// Asks about what belongs to no organization, in one snapshot.
-pub async fn look_everywhere<T: Send + 'static>(
+pub async fn ask_everywhere<T: Send + 'static>(
     app: &App,
     operator: &Operator,
     question: impl FnOnce(&mut Snapshot<'_>, &Asker) -> Result<T, Refusal> + Send + 'static,

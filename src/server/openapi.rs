@@ -22,7 +22,7 @@ fn description(app: &App) -> &str {
             })
         };
         let entries: Vec<Entry> = table().into_iter().filter_map(entry).collect();
-        let mut description = document(&entries, &app.catalogue, &app.issuer);
+        let mut description = document(&entries, &app.settings.catalogue, &app.issuer);
         samples::add(&mut description);
         description.to_string()
     })

@@ -32,9 +32,8 @@ pub(super) enum Outcome {
 pub(super) trait Job: Send {
     fn run(&mut self, conn: &mut Conn) -> Outcome;
     fn finish(self: Box<Self>, kept: Result<(), Error>);
+    /// A write may run more than once.
     fn writes(&self) -> bool;
-    /// Whether it may run more than once.
-    fn repeats(&self) -> bool;
 }
 
 pub(super) type BoxedJob = Box<dyn Job>;
@@ -42,7 +41,6 @@ pub(super) type BoxedJob = Box<dyn Job>;
 pub(super) struct WriteJob<F, T, E> {
     closure: F,
     now: Timestamp,
-    repeats: bool,
     /// Another process may remember what this one changes.
     guest: bool,
     result: Option<Result<Verdict<T, E>, E>>,
@@ -50,18 +48,12 @@ pub(super) struct WriteJob<F, T, E> {
 }
 
 impl<F, T, E> WriteJob<F, T, E> {
-    pub fn new(
-        now: Timestamp,
-        guest: bool,
-        repeats: bool,
-        closure: F,
-    ) -> (Self, oneshot::Receiver<Result<T, E>>) {
+    pub fn new(now: Timestamp, guest: bool, closure: F) -> (Self, oneshot::Receiver<Result<T, E>>) {
         let (answer, answered) = oneshot::channel();
         (
             Self {
                 closure,
                 now,
-                repeats,
                 guest,
                 result: None,
                 answer,
@@ -85,7 +77,7 @@ where
             return Outcome::Spoilt("a rule panicked".to_owned());
         };
         match tx.spoilt() {
-            Some(spoilt) if spoilt.most_attempts > 1 && self.repeats => {
+            Some(spoilt) if spoilt.most_attempts > 1 => {
                 return Outcome::Again(spoilt.reason.clone(), spoilt.most_attempts);
             }
             Some(spoilt) => return Outcome::Spoilt(spoilt.reason.clone()),
@@ -124,10 +116,6 @@ where
 
     fn writes(&self) -> bool {
         true
-    }
-
-    fn repeats(&self) -> bool {
-        self.repeats
     }
 }
 
@@ -186,10 +174,6 @@ where
     }
 
     fn writes(&self) -> bool {
-        false
-    }
-
-    fn repeats(&self) -> bool {
         false
     }
 }

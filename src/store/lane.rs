@@ -52,7 +52,7 @@ impl Worker {
     }
 
     fn run(&mut self, job: &mut dyn Job) -> Result<(), String> {
-        if job.repeats() && self.rehearses.load(Ordering::Relaxed) {
+        if job.writes() && self.rehearses.load(Ordering::Relaxed) {
             self.attempt(job, true)?;
         }
         let mut attempts = 0;

@@ -159,19 +159,19 @@ impl Store {
 
     /// An answer that changes the world: one transaction at the instant `now`. The closure runs again when another
     /// transaction was in its way, so it depends on nothing but what it holds and reads, and changes nothing but the database.
-    pub async fn transact<T, E, F>(&self, now: Timestamp, closure: F) -> Result<T, E>
+    pub async fn write<T, E, F>(&self, now: Timestamp, closure: F) -> Result<T, E>
     where
         F: FnMut(&mut Tx) -> Result<Verdict<T, E>, E> + Send + 'static,
         T: Send + 'static,
         E: From<Error> + Send + 'static,
     {
-        let (job, answered) = WriteJob::new(now, self.exclusive.is_none(), true, closure);
+        let (job, answered) = WriteJob::new(now, self.exclusive.is_none(), closure);
         send(&self.writes, Box::new(job))?;
         receive(answered).await
     }
 
     /// A write that counts over several rows of one organization: such writes happen one after the other.
-    pub async fn transact_organization<T, E, F>(
+    pub async fn write_organization<T, E, F>(
         &self,
         organization: OrganizationId,
         now: Timestamp,
@@ -179,44 +179,6 @@ impl Store {
     ) -> Result<T, E>
     where
         F: FnMut(&mut Tx) -> Result<Verdict<T, E>, E> + Send + 'static,
-        T: Send + 'static,
-        E: From<Error> + Send + 'static,
-    {
-        self.transact(now, move |tx| {
-            tx.advance_generation(organization)?;
-            closure(tx)
-        })
-        .await
-    }
-
-    /// Temporary: [`Store::transact`] for a closure that can run only once.
-    pub async fn write<T, E, F>(&self, now: Timestamp, closure: F) -> Result<T, E>
-    where
-        F: FnOnce(&mut Tx) -> Result<Verdict<T, E>, E> + Send + 'static,
-        T: Send + 'static,
-        E: From<Error> + Send + 'static,
-    {
-        let mut closure = Some(closure);
-        let once = move |tx: &mut Tx| match closure.take() {
-            Some(closure) => closure(tx),
-            None => Err(E::from(Error::Unavailable(
-                "it cannot be run again".to_owned(),
-            ))),
-        };
-        let (job, answered) = WriteJob::new(now, self.exclusive.is_none(), false, once);
-        send(&self.writes, Box::new(job))?;
-        receive(answered).await
-    }
-
-    /// Temporary: [`Store::transact_organization`] for a closure that can run only once.
-    pub async fn write_organization<T, E, F>(
-        &self,
-        organization: OrganizationId,
-        now: Timestamp,
-        closure: F,
-    ) -> Result<T, E>
-    where
-        F: FnOnce(&mut Tx) -> Result<Verdict<T, E>, E> + Send + 'static,
         T: Send + 'static,
         E: From<Error> + Send + 'static,
     {

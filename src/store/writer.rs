@@ -140,7 +140,7 @@ fn run_batch(
 ) -> Result<Vec<Subject>, String> {
     let mut touched = Vec::new();
     for job in batch {
-        if rehearses && job.repeats() {
+        if rehearses && job.writes() {
             rehearse(conn, job)?;
         }
         conn.savepoint().map_err(|error| error.to_string())?;

@@ -60,7 +60,7 @@ async fn code(server: &Server, credential: &str) -> Value {
 
 /// The names of a role's permissions that a key can hold, of those only the reading ones if `read_only`.
 fn role(server: &Server, name: &str, read_only: bool) -> Option<BTreeSet<String>> {
-    let catalogue = &server.app.catalogue;
+    let catalogue = &server.app.settings.catalogue;
     let kind = if read_only {
         catalogue.read_only()
     } else {

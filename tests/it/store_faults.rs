@@ -684,7 +684,7 @@ fn refuse_events(db: &TestDatabase, raise: &str, when: &str) {
 async fn count_runs(store: &Store) -> (Result<(), Error>, usize) {
     let runs = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&runs);
-    let answer = store.transact(NOW, move |tx| {
+    let answer = store.write(NOW, move |tx| {
         counted.fetch_add(1, Ordering::SeqCst);
         tx.record(None, None, Event::RoleCreated, "1", "")
             .map(Verdict::Done)
@@ -760,7 +760,7 @@ fn of_two_writes_that_wait_for_each_other_both_are_done() {
         let (meet, runs) = (Arc::new(Barrier::new(2)), Arc::new(AtomicUsize::new(0)));
         let cross = |[own, other]: [OrganizationId; 2]| {
             let (meet, runs, mut met) = (Arc::clone(&meet), Arc::clone(&runs), false);
-            store.transact_organization(own, NOW, move |tx| {
+            store.write_organization(own, NOW, move |tx| {
                 runs.fetch_add(1, Ordering::SeqCst);
                 if !std::mem::replace(&mut met, true) {
                     meet.wait();

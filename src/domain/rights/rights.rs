@@ -231,30 +231,13 @@ pub fn ensure_vendor(
         .ok_or(Refusal::NotFound)?;
     ensure(operates(snapshot, asker.user)?, Refusal::NotFound)?;
     let holds = catalogue.right(needed).is_held_in(granted & asker.bound());
-    ensure(holds, Refusal::Forbidden(MISSING))
+    ensure(holds, Refusal::Forbidden(VENDOR_ONLY))
 }
 
 /// Refuses everybody but a person who operates the installation: for what belongs to no organization. To others it is not there.
 pub fn ensure_operates(snapshot: &mut Snapshot, asker: &Asker) -> Result<(), Refusal> {
     let acts = asker.operates_in_person() && operates(snapshot, asker.user)?;
     ensure(acts, Refusal::NotFound)
-}
-
-/// Refuses whoever does not hold the right for the vendor: what is asked is about no organization, or about all of them.
-pub fn ensure_vendor(
-    snapshot: &mut Snapshot,
-    catalogue: &Catalogue,
-    asker: &Asker,
-    needed: Right,
-) -> Result<(), Refusal> {
-    let granted = match asker.operator_permissions(catalogue) {
-        Some(granted) if operates(snapshot, asker.user)? => granted & asker.bound(),
-        _ => PermissionSet::NONE,
-    };
-    ensure(
-        catalogue.right(needed).is_held_in(granted),
-        Refusal::Forbidden(VENDOR_ONLY),
-    )
 }
 
 fn licensed(catalogue: &Catalogue, member: &Member) -> PermissionSet {

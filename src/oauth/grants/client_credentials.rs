@@ -29,7 +29,7 @@ pub async fn exchange(
     let authorization = client.own_authorization.clone().ok_or_else(lost)?;
     let allowed = &client.application.scopes;
     let asked = form.one("scope")?;
-    let ours = scope::negotiate(&app.catalogue, allowed, asked);
+    let ours = scope::negotiate(&app.settings.catalogue, allowed, asked);
     let scopes = referee::client_credentials(&client, asked, ours)?;
     let resources = resource::asked(form)?;
     resource::ensure_known(app, &resources, client.application.environment).await?;
@@ -50,7 +50,7 @@ pub async fn exchange(
             minted,
         ));
     }
-    let catalogue = Arc::clone(&app.catalogue);
+    let catalogue = Arc::clone(&app.settings.catalogue);
     app.store
         .write(facts.now, move |tx| {
             Ok(Verdict::Done(authorizations::issue(

@@ -164,7 +164,7 @@ impl<'s> Walk<'s> {
             return "not_found";
         };
         let question = Question {
-            permission: app.catalogue.permission(permission),
+            permission: app.settings.catalogue.permission(permission),
             recipients: Some(vec!["ada@acme.example".to_owned()]),
             ..Question::default()
         };
@@ -247,7 +247,7 @@ impl<'s> Walk<'s> {
             "workspaces:manage",
         ]);
         let (catalogue, own) = (
-            &self.server.app.catalogue,
+            &self.server.app.settings.catalogue,
             Some(self.server.planted.workspace),
         );
         let unknown = Some(WorkspaceId::generate(self.server.clock.now()));

@@ -391,6 +391,7 @@ impl<'s> Walk<'s> {
                 .map(move |permission| (place, permission))
         }) {
             let asked = app
+                .settings
                 .catalogue
                 .permission(&permission.name)
                 .expect("configured");

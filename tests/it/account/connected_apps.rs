@@ -79,6 +79,7 @@ async fn the_page_shows_what_was_allowed_where_and_when_it_was_used(db: TestData
     let scope = |name: &str| {
         server
             .app
+            .settings
             .catalogue
             .scope(name)
             .expect("a scope")

@@ -124,7 +124,7 @@ async fn no_key_and_no_ordinary_application_ever_manages(db: TestDatabase) {
     )
     .await
     .token;
-    let catalogue = &server.app.catalogue;
+    let catalogue = &server.app.settings.catalogue;
     let above = catalogue.management() | catalogue.operator();
     assert!(
         catalogue.names(above).len() > 10,

@@ -62,7 +62,7 @@ async fn every_operation_of_the_table_is_described_and_no_other(db: TestDatabase
         for right in rule.into_iter().flat_map(|rule| rule.needs) {
             let name = right.name();
             assert!(
-                server.app.catalogue.permission(name).is_some(),
+                server.app.settings.catalogue.permission(name).is_some(),
                 "{} {} needs the unknown {name}",
                 route.method,
                 route.path

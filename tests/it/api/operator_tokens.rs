@@ -37,7 +37,7 @@ pub async fn make(
             .digest(Purpose::OperatorToken, token.expose()),
         hint: hint(&token),
     };
-    let catalogue = std::sync::Arc::clone(&server.app.catalogue);
+    let catalogue = std::sync::Arc::clone(&server.app.settings.catalogue);
     let made = server
         .write(move |tx| operator_tokens::create(tx, &catalogue, &new))
         .await;
@@ -166,7 +166,7 @@ async fn a_token_expires_is_revoked_and_ends_with_its_account(db: TestDatabase) 
 
 async fn what_no_token_can_be_is_refused(db: TestDatabase) {
     let server = Server::start(db).await;
-    let catalogue = &server.app.catalogue;
+    let catalogue = &server.app.settings.catalogue;
     let new = |name: &str, permission: &str, expires_at| NewOperatorToken {
         name: name.to_owned(),
         permissions: vec![permission.to_owned()],

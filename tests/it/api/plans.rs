@@ -690,6 +690,7 @@ async fn what_is_the_operators_is_nobody_elses(db: TestDatabase) {
     assert!(matches!(refused.await, Err(Refusal::Forbidden(_))));
     let plan = server
         .app
+        .settings
         .catalogue
         .plan(Some("a plan that is not configured any more"));
     assert_eq!(

@@ -171,9 +171,10 @@ async fn scopes_narrow_live_tokens_at_once_and_widen_again(db: TestDatabase) {
     assert_eq!(status, StatusCode::OK, "{body}");
     let permissions = server
         .app
+        .settings
         .catalogue
         .granted_by(&"webhooks".parse().expect("a scope"));
-    let permission = server.app.catalogue.names(permissions)[0].to_owned();
+    let permission = server.app.settings.catalogue.names(permissions)[0].to_owned();
     let answer = server
         .verify(json!({"credential": access_token(&body), "permission": permission}))
         .await;

@@ -367,7 +367,7 @@ async fn a_simulation_reads_like_the_real_thing_and_is_explained(db: TestDatabas
         unreachable!("planted")
     };
     let question = Question {
-        permission: app.catalogue.permission("documents:read"),
+        permission: app.settings.catalogue.permission("documents:read"),
         ..Question::default()
     };
     for (simulation, code, reason, factor) in [

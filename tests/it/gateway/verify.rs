@@ -54,10 +54,10 @@ async fn every_field_of_the_answer_is_as_documented(db: TestDatabase) {
         key_id.as_str().is_some_and(|id| id.starts_with("key_")),
         "{key_id}"
     );
-    let permissions = server.app.catalogue.names(
-        server.app.catalogue.all()
-            & !server.app.catalogue.management()
-            & !server.app.catalogue.organization(),
+    let permissions = server.app.settings.catalogue.names(
+        server.app.settings.catalogue.all()
+            & !server.app.settings.catalogue.management()
+            & !server.app.settings.catalogue.organization(),
     );
     let expected = json!({
         "allowed": true, "code": "valid", "credential": {"kind": "api_key", "id": null, "name": "Quickstart (Sandbox)"},

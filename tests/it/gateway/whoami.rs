@@ -71,7 +71,7 @@ async fn the_answer_says_everything_but_the_secret(db: TestDatabase) {
             .as_str()
             .is_some_and(|id| id.starts_with("key_"))
     );
-    let catalogue = &server.app.catalogue;
+    let catalogue = &server.app.settings.catalogue;
     let expected = json!({
         "credential": {
             "kind": "api_key", "id": null, "name": "Quickstart (Production)", "created_at": NOON.rfc3339(), "expires_at": null, "client_id": null,
