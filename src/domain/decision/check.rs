@@ -7,7 +7,7 @@ use crate::domain::decision::access::Access;
 use crate::domain::decision::factors::{Asked, INTERSECTION, STANDING, climb};
 use crate::domain::decision::limiter::{Limiter, Policy, Quota, Standing, Taken};
 pub use crate::domain::decision::question::Question;
-use crate::domain::decision::quotas::{Facts, Quotas};
+use crate::domain::decision::quotas::{LimitedRequest, Quotas};
 use crate::domain::decision::resource_servers::Server;
 use crate::domain::decision::sandbox::{self, Obligations, RefusedRecipient};
 pub use crate::domain::words::{Cause, Code};
@@ -95,7 +95,7 @@ pub fn quotas(access: &Access, question: &Question, rules: &Rules) -> Vec<Quota>
     let permission = question
         .permission
         .map(|permission| rules.catalogue.entry(permission));
-    rules.quotas.of(&Facts::of(access, permission))
+    rules.quotas.of(&LimitedRequest::of(access, permission))
 }
 
 /// The decision with what its limits say.

@@ -6,9 +6,9 @@ use crate::domain::decision::limiter::{Policy, Quota};
 use crate::types::environment::Environment;
 use crate::types::id::{OrganizationId, UserId};
 
-/// What the limits ask of a request.
+/// A request, by what the limits ask of it.
 #[derive(Debug, Clone, Copy)]
-pub struct Facts<'a> {
+pub struct LimitedRequest<'a> {
     pub organization: OrganizationId,
     pub owner: UserId,
     /// The key; for a token its application: a refreshed token is no new credential.
@@ -21,7 +21,7 @@ pub struct Facts<'a> {
     pub cost: u64,
 }
 
-impl<'a> Facts<'a> {
+impl<'a> LimitedRequest<'a> {
     pub fn of(access: &'a Access, permission: Option<&'a PermissionEntry>) -> Self {
         Self {
             organization: access.organization,
@@ -76,20 +76,20 @@ impl Quotas {
     }
 
     /// Those of one request. The organization is the first word of every subject: it is the owner whose lock guards them.
-    pub fn of(&self, facts: &Facts) -> Vec<Quota> {
-        let rate = match facts.environment {
+    pub fn of(&self, request: &LimitedRequest) -> Vec<Quota> {
+        let rate = match request.environment {
             Environment::Sandbox => self.sandbox,
             Environment::Production => self.production,
         };
         let subject = [
-            facts.organization.as_str(),
-            facts.owner.as_str(),
-            facts.environment.as_str(),
+            request.organization.as_str(),
+            request.owner.as_str(),
+            request.environment.as_str(),
         ]
         .join(" ");
         let mut quotas = Vec::with_capacity(1 + self.configured.len());
         quotas.push(Quota {
-            cost: facts.cost,
+            cost: request.cost,
             lasting: true,
             ..Quota::new("owner", subject, rate)
         });
@@ -100,11 +100,11 @@ impl Quotas {
         } in self
             .configured
             .iter()
-            .filter(|configured| matches(&configured.entry, facts))
+            .filter(|configured| matches(&configured.entry, request))
         {
-            let quota = Quota::new(policy.clone(), subject_of(entry.per, facts), entry.rate);
+            let quota = Quota::new(policy.clone(), subject_of(entry.per, request), entry.rate);
             quotas.push(Quota {
-                cost: facts.cost,
+                cost: request.cost,
                 lasting: true,
                 pool: Some(pool.clone()),
                 ..quota
@@ -142,22 +142,22 @@ fn pool_of(earlier: &[Configured], entry: &QuotaEntry) -> Option<Policy> {
         .cloned()
 }
 
-fn matches(entry: &QuotaEntry, facts: &Facts) -> bool {
-    (entry.environments.is_empty() || entry.environments.contains(&facts.environment))
+fn matches(entry: &QuotaEntry, request: &LimitedRequest) -> bool {
+    (entry.environments.is_empty() || entry.environments.contains(&request.environment))
         && (entry.plans.is_empty()
-            || facts
+            || request
                 .plan
                 .is_some_and(|plan| entry.plans.iter().any(|name| name == plan)))
-        && (entry.class.is_empty() || entry.class == facts.class)
+        && (entry.class.is_empty() || entry.class == request.class)
 }
 
-fn subject_of(per: Per, facts: &Facts) -> String {
-    let (organization, owner) = (facts.organization.as_str(), facts.owner.as_str());
+fn subject_of(per: Per, request: &LimitedRequest) -> String {
+    let (organization, owner) = (request.organization.as_str(), request.owner.as_str());
     match per {
         Per::Owner => [organization, owner].join(" "),
-        Per::Key => [organization, owner, facts.credential].join(" "),
+        Per::Key => [organization, owner, request.credential].join(" "),
         Per::Organization => organization.to_owned(),
-        Per::Environment => [organization, facts.environment.as_str()].join(" "),
+        Per::Environment => [organization, request.environment.as_str()].join(" "),
     }
 }
 
@@ -176,10 +176,10 @@ mod tests {
         Quotas::new(&Limits::default(), &file.quota)
     }
 
-    fn facts(environment: Environment) -> Facts<'static> {
+    fn request(environment: Environment) -> LimitedRequest<'static> {
         let now = Timestamp::from_millis(0);
         let (organization, owner) = (OrganizationId::generate(now), UserId::generate(now));
-        Facts {
+        LimitedRequest {
             organization,
             owner,
             credential: "key_1",
@@ -190,9 +190,9 @@ mod tests {
         }
     }
 
-    fn names(quotas: &Quotas, facts: &Facts) -> Vec<String> {
+    fn names(quotas: &Quotas, request: &LimitedRequest) -> Vec<String> {
         quotas
-            .of(facts)
+            .of(request)
             .iter()
             .map(|quota| quota.policy.to_string())
             .collect()
@@ -201,8 +201,8 @@ mod tests {
     #[test]
     fn without_quotas_there_is_the_owners_pool_in_each_environment() {
         // rows 45, 47
-        let (quotas, sandbox) = (quotas(""), facts(Environment::Sandbox));
-        let production = Facts {
+        let (quotas, sandbox) = (quotas(""), request(Environment::Sandbox));
+        let production = LimitedRequest {
             environment: Environment::Production,
             ..sandbox
         };
@@ -216,7 +216,7 @@ mod tests {
         );
         assert!(one.policy == other.policy && one.subject != other.subject && one.lasting);
         assert_eq!(
-            quotas.of(&Facts {
+            quotas.of(&LimitedRequest {
                 credential: "key_2",
                 ..sandbox
             })[0]
@@ -237,7 +237,7 @@ mod tests {
                 { name = 'downloads', per = 'owner', class = 'downloads', rate = '9/1m' },
             ]",
         );
-        let sandbox = facts(Environment::Sandbox);
+        let sandbox = request(Environment::Sandbox);
         assert_eq!(
             names(&quotas, &sandbox),
             ["owner", "everybody"],
@@ -247,7 +247,7 @@ mod tests {
         assert_eq!(
             names(
                 &quotas,
-                &Facts {
+                &LimitedRequest {
                     plan: Some("business"),
                     ..sandbox
                 }
@@ -257,7 +257,7 @@ mod tests {
         assert_eq!(
             names(
                 &quotas,
-                &Facts {
+                &LimitedRequest {
                     plan: Some("enterprise"),
                     ..sandbox
                 }
@@ -267,7 +267,7 @@ mod tests {
         assert_eq!(
             names(
                 &quotas,
-                &Facts {
+                &LimitedRequest {
                     environment: Environment::Production,
                     ..sandbox
                 }
@@ -277,7 +277,7 @@ mod tests {
         assert_eq!(
             names(
                 &quotas,
-                &Facts {
+                &LimitedRequest {
                     class: "downloads",
                     ..sandbox
                 }
@@ -286,7 +286,7 @@ mod tests {
         );
         assert!(
             quotas
-                .of(&Facts { cost: 7, ..sandbox })
+                .of(&LimitedRequest { cost: 7, ..sandbox })
                 .iter()
                 .all(|quota| quota.cost == 7)
         );
@@ -305,12 +305,12 @@ mod tests {
             ]",
         );
         let pools = |plan| {
-            let facts = Facts {
+            let request = LimitedRequest {
                 plan: Some(plan),
-                ..facts(Environment::Sandbox)
+                ..request(Environment::Sandbox)
             };
             quotas
-                .of(&facts)
+                .of(&request)
                 .iter()
                 .skip(1)
                 .map(|quota| {
@@ -339,20 +339,20 @@ mod tests {
     #[test]
     fn who_shares_a_quota_is_said_by_per() {
         // rows 45, 46
-        let one = facts(Environment::Sandbox);
-        let key = Facts {
+        let one = request(Environment::Sandbox);
+        let key = LimitedRequest {
             credential: "key_2",
             ..one
         };
-        let live = Facts {
+        let live = LimitedRequest {
             environment: Environment::Production,
             ..one
         };
-        let colleague = Facts {
+        let colleague = LimitedRequest {
             owner: UserId::generate(Timestamp::from_millis(1)),
             ..one
         };
-        let stranger = Facts {
+        let stranger = LimitedRequest {
             organization: OrganizationId::generate(Timestamp::from_millis(1)),
             ..one
         };

@@ -2,15 +2,20 @@
 
 use countersign::crypto::digest::Purpose;
 use countersign::crypto::format::{TokenKind, hint, mint_token};
+use countersign::domain::Refusal;
+use countersign::domain::desk::Desk;
 use countersign::domain::operations::operator_tokens::{self, NewOperatorToken};
+use countersign::domain::people::invitations::{self, By};
 use countersign::store::operator_tokens::OperatorToken;
+use countersign::types::refusal_code::RefusalCode;
 use countersign::types::state::{UserKind, UserState};
 use countersign::types::time::Timestamp;
 use reqwest::StatusCode;
 use serde_json::json;
 
-use super::{Program, problem};
+use super::{Program, problem, text};
 use crate::databases::{TestDatabase, both_databases};
+use crate::people;
 use crate::server::{NOON, Server};
 use crate::tenants;
 
@@ -19,6 +24,8 @@ both_databases!(
     a_token_holds_what_it_was_made_for,
     a_token_expires_is_revoked_and_ends_with_its_account,
     what_no_token_can_be_is_refused,
+    a_token_provisions_by_the_permission_of_the_route_alone,
+    an_invitation_by_a_token_ends_with_it,
 );
 
 pub async fn make(
@@ -193,4 +200,66 @@ async fn what_no_token_can_be_is_refused(db: TestDatabase) {
         };
         assert_eq!(errors[0].0, field);
     }
+}
+
+async fn a_token_provisions_by_the_permission_of_the_route_alone(db: TestDatabase) {
+    let server = Server::start(db).await;
+    let (_, token) = make(&server, &["operator:organizations"], None).await;
+    let (program, organization) = (Program::new(&server, &token), server.planted.organization);
+    let path = format!("/v1/workspaces/by-external-id/crm-1?organization={organization}");
+    for (name, outcome) in [("Crm", "created"), ("Crm 2", "updated")] {
+        let (status, put) = program.put(&path, &json!({"name": name})).await;
+        assert_eq!(
+            (status, &put["outcome"]),
+            (StatusCode::OK, &json!(outcome)),
+            "{put}"
+        );
+    }
+    // a plan is another permission's, also in bulk, where it is refused as a whole
+    let item = json!({"external_id": "new", "name": "New", "subscription": {"plan": "enterprise"}});
+    for refused in [
+        program
+            .put(
+                &format!("/v1/organizations/{organization}/subscription"),
+                &json!({"plan": "enterprise"}),
+            )
+            .await,
+        program
+            .post("/v1/provisioning", &json!({"organizations": [item]}))
+            .await,
+    ] {
+        assert_eq!(
+            problem(refused),
+            (403, "insufficient_permission".to_owned())
+        );
+    }
+    assert_eq!(server.database.count_events("subscription.created"), 0);
+}
+
+async fn an_invitation_by_a_token_ends_with_it(db: TestDatabase) {
+    let server = Server::start(db).await;
+    let (row, token) = make(&server, &["members:manage"], None).await;
+    let (program, organization) = (Program::new(&server, &token), server.planted.organization);
+    let guest = people::person(&server, "guest@elsewhere.example").await;
+    let (status, made) = program
+        .post(
+            &format!("/v1/invitations?organization={organization}"),
+            &json!({"email": "guest@elsewhere.example"}),
+        )
+        .await;
+    assert_eq!(status, StatusCode::CREATED, "{made}");
+    let link = text(&made, "/link").rsplit('/').next().expect("a token");
+    let by = By::Link(server.app.digester.candidates(Purpose::Invitation, link));
+    server
+        .write(move |tx| operator_tokens::revoke(tx, row.id))
+        .await;
+    let accept = move |desk: &mut Desk| invitations::accept(desk, &by);
+    let accepted = people::at_desk(&server, organization, guest, accept).await;
+    assert!(
+        matches!(
+            accepted,
+            Err(Refusal::Coded(RefusalCode::InvitationOutdated, _))
+        ),
+        "{accepted:?}"
+    );
 }
