@@ -9,6 +9,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use countersign::store::{self, Database, Store, Verdict};
+use countersign::types::event::Event;
 use countersign::types::time::Clock;
 use diesel::connection::SimpleConnection;
 use diesel::{Connection, PgConnection};
@@ -64,7 +65,7 @@ pub fn commits_a_second(database: &Database, at_once: usize, time: Duration) -> 
             while start.elapsed() < time {
                 let kept: Result<(), store::Error> = store
                     .write(Clock::System.now(), |tx| {
-                        tx.record(None, None, "bench.committed", "one", "")
+                        tx.record(None, None, Event::RoleCreated, "one", "")
                             .map(Verdict::Done)
                     })
                     .await;

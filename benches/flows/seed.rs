@@ -73,7 +73,15 @@ async fn plant_one(app: &App, number: usize, shared: &mut Option<Home>) -> Crede
     let secret_digest = app.digester.digest(Purpose::ClientSecret, secret.expose());
     let (config, existing) = (Arc::clone(&app.config), shared.clone());
     let write = move |tx: &mut Tx| {
-        person(tx, &config, number, existing, session_digest, secret_digest).map(Verdict::Done)
+        person(
+            tx,
+            &config,
+            number,
+            existing.clone(),
+            &session_digest,
+            &secret_digest,
+        )
+        .map(Verdict::Done)
     };
     let planted: Result<_, Refusal> = app.store.write(app.clock.now(), write).await;
     let (home, application) = planted.expect("planted");
@@ -93,8 +101,8 @@ fn person(
     config: &Config,
     number: usize,
     existing: Option<Home>,
-    session: Digest,
-    secret: Digest,
+    session: &Digest,
+    secret: &Digest,
 ) -> Result<(Home, ApplicationId), Refusal> {
     let email = Mailbox::parse(&format!("person-{number}@bench.example"))
         .map_err(|error| Refusal::Blocked(error.to_string()))?;
@@ -104,7 +112,7 @@ fn person(
         password_hash: "none".to_owned(),
         operator: false,
     };
-    let user = accounts::create_person(tx, new)?.id;
+    let user = accounts::create_person(tx, &new)?.id;
     let home = match existing {
         Some(home) => home,
         None => {
@@ -133,7 +141,7 @@ fn person(
             .map(|scope| scope.name.as_str())
             .collect(),
         role: ADMIN_ROLE.to_owned(),
-        secret: secret.into(),
+        secret: secret.clone().into(),
         grants: GrantTypes::ALL,
         refresh: RefreshPolicy::default(),
     };

@@ -13,7 +13,7 @@ use countersign::crypto::password;
 use countersign::domain::Refusal;
 use countersign::domain::lifecycle::quickstart::{self, ADMIN, Planted, Seed};
 use countersign::server::run::start;
-use countersign::store::{Database, Tx, Verdict};
+use countersign::store::{Database, Error, Tx, Verdict};
 use countersign::types::environment::Environment;
 use countersign::types::time::{Clock, Timestamp};
 use reqwest::header::{HeaderMap, LOCATION};
@@ -233,9 +233,23 @@ impl Server {
     ) -> T {
         self.app
             .store
-            .write(self.clock.now(), move |tx| change(tx).map(Verdict::Done))
+            .write(
+                self.clock.now(),
+                not_rehearsed(move |tx| change(tx).map(Verdict::Done)),
+            )
             .await
             .expect("the change is possible")
+    }
+}
+
+/// For a test's own write, which need not be repeatable: the first of its two runs, which is rolled back, changes nothing.
+pub fn not_rehearsed<T, E: From<Error>>(
+    change: impl FnOnce(&mut Tx) -> Result<T, E>,
+) -> impl FnMut(&mut Tx) -> Result<T, E> {
+    let (mut change, mut rehearsed) = (Some(change), false);
+    move |tx| match change.take_if(|_| std::mem::replace(&mut rehearsed, true)) {
+        Some(change) => change(tx),
+        None => Err(E::from(Error::NotFound)),
     }
 }
 

@@ -22,7 +22,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use crate::databases::{TestDatabase, both_databases};
-use crate::server::Server;
+use crate::server::{Server, not_rehearsed};
 use crate::tenants::{self, Key};
 
 both_databases!(no_sequence_of_changes_leaves_a_right_that_the_rows_deny);
@@ -465,9 +465,10 @@ impl<'s> Walk<'s> {
             .server
             .app
             .store
-            .write(self.server.clock.now(), move |tx| {
-                change(tx).map(Verdict::Done)
-            })
+            .write(
+                self.server.clock.now(),
+                not_rehearsed(move |tx| change(tx).map(Verdict::Done)),
+            )
             .await;
         assert!(
             matches!(done, Ok(()) | Err(Error::NotFound | Error::Constraint(_))),

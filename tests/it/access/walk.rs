@@ -21,7 +21,7 @@ use rand::{RngExt, SeedableRng};
 
 use crate::api::operator_tokens;
 use crate::databases::{TestDatabase, both_databases};
-use crate::server::Server;
+use crate::server::{Server, not_rehearsed};
 use crate::tenants::{self, Key, admin};
 
 both_databases!(every_answer_from_memory_is_that_of_the_rows);
@@ -264,9 +264,10 @@ impl<'s> Walk<'s> {
             .server
             .app
             .store
-            .write(self.server.clock.now(), move |tx| {
-                change(tx).map(Verdict::Done)
-            })
+            .write(
+                self.server.clock.now(),
+                not_rehearsed(move |tx| change(tx).map(Verdict::Done)),
+            )
             .await;
         assert!(
             matches!(

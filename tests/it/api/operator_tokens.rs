@@ -6,6 +6,7 @@ use countersign::domain::Refusal;
 use countersign::domain::desk::Desk;
 use countersign::domain::operations::operator_tokens::{self, NewOperatorToken};
 use countersign::domain::people::invitations::{self, By};
+use countersign::domain::rights::asker::Asker;
 use countersign::store::operator_tokens::OperatorToken;
 use countersign::types::refusal_code::RefusalCode;
 use countersign::types::state::{UserKind, UserState};
@@ -195,7 +196,7 @@ async fn what_no_token_can_be_is_refused(db: TestDatabase) {
                     .map(countersign::store::Verdict::Done)
             })
             .await;
-        let Err(countersign::domain::Refusal::Invalid(errors)) = refused else {
+        let Err(Refusal::Invalid(errors)) = refused else {
             unreachable!("{refused:?}")
         };
         assert_eq!(errors[0].0, field);
@@ -254,7 +255,7 @@ async fn an_invitation_by_a_token_ends_with_it(db: TestDatabase) {
         .write(move |tx| operator_tokens::revoke(tx, row.id))
         .await;
     let accept = move |desk: &mut Desk| invitations::accept(desk, &by);
-    let accepted = people::at_desk(&server, organization, guest, accept).await;
+    let accepted = people::at_desk(&server, organization, Asker::person(guest), accept).await;
     assert!(
         matches!(
             accepted,

@@ -10,7 +10,6 @@ use countersign::domain::keys::expiry::Expiry;
 use countersign::domain::people::organizations::{self, SubscriptionChange};
 use countersign::domain::plans::plans;
 use countersign::domain::rights::asker::Asker;
-use countersign::store::Verdict;
 use countersign::types::environment::Environment;
 use countersign::types::id::OrganizationId;
 use countersign::types::state::PermissionLevel;
@@ -19,8 +18,8 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use super::{Program, problem};
-use crate::at_desk;
 use crate::databases::{TestDatabase, both_databases};
+use crate::people::at_desk;
 use crate::server::Server;
 use crate::tenants::{admin, management_token};
 

@@ -303,7 +303,14 @@ async fn a_removal_during_the_look_up_wins(db: TestDatabase) {
         server.app.config.domains.clone(),
         domain.record.expect("a record").value,
     );
-    let late = move |tx: &mut Tx| conclude(tx, &config, &question, &Ok(Answer::Texts(vec![value])));
+    let late = move |tx: &mut Tx| {
+        conclude(
+            tx,
+            &config,
+            &question,
+            &Ok(Answer::Texts(vec![value.clone()])),
+        )
+    };
     let concluded: Result<countersign::store::domains::Domain, Refusal> =
         server.app.store.write(server.clock.now(), late).await;
     assert!(matches!(concluded, Err(Refusal::NotFound)));
@@ -326,7 +333,7 @@ async fn a_removal_during_the_look_up_wins(db: TestDatabase) {
         .app
         .store
         .write(server.clock.now(), move |tx: &mut Tx| {
-            conclude(tx, &config, &slow, &Ok(Answer::Texts(vec![value])))
+            conclude(tx, &config, &slow, &Ok(Answer::Texts(vec![value.clone()])))
         })
         .await
         .expect("without effect");

@@ -82,7 +82,12 @@ pub async fn write_at<T: Send + 'static>(
     now: Timestamp,
     rule: impl FnOnce(&mut Tx) -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
-    store.write(now, |tx| rule(tx).map(Verdict::Done)).await
+    let mut rule = Some(rule);
+    let once = move |tx: &mut Tx| match rule.take() {
+        Some(rule) => rule(tx).map(Verdict::Done),
+        None => Err(Error::Unavailable("it ran before".to_owned())),
+    };
+    store.write(now, once).await
 }
 
 pub async fn read<T: Send + 'static>(

@@ -443,7 +443,7 @@ async fn runs(
 ) -> (usize, Result<(), Error>) {
     let (count, counted) = channel();
     let mut run = 0;
-    let answer = store.transact(NOW, move |tx| {
+    let answer = store.write(NOW, move |tx| {
         run += 1;
         count.send(()).expect("the test listens");
         rule(tx, run)
@@ -487,7 +487,7 @@ async fn a_rehearsed_write_runs_twice_and_counts_once(db: TestDatabase) {
     let organization = read(&store, move |c| c.find_organization(id)).await;
     let generation = organization.expect("found").generation;
     store
-        .transact_organization(id, NOW, |_| Ok(Verdict::<_, Error>::Done(())))
+        .write_organization(id, NOW, |_| Ok(Verdict::<_, Error>::Done(())))
         .await
         .expect("done");
     let organization = read(&store, move |c| c.find_organization(id)).await;
