@@ -1,16 +1,16 @@
 //! `GET /v1/docs`: the explorer (Swagger UI), served from the binary under a policy of its own. Nothing is loaded from elsewhere.
 
-use std::sync::Arc;
-
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY};
-use actix_web::{HttpResponse, web};
-use utoipa_swagger_ui::{Config, serve};
+use actix_web::http::header::{
+    AcceptEncoding, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, Encoding, VARY,
+};
+use actix_web::{HttpResponse, HttpResponseBuilder, web};
+use utoipa_swagger_ui_vendored::SWAGGER_UI_VENDORED;
 
+use super::archive;
 use crate::web::facts::Facts;
 use crate::web::html::error_page;
 
-const DOCUMENT: &str = "/v1/openapi.json";
 /// Swagger UI draws its icons from `data:` addresses.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
@@ -33,6 +33,27 @@ const PAGE: &str = r#"<!DOCTYPE html>
 </html>
 "#;
 
+/// Where Swagger UI finds the document. A script of its own, because the policy forbids one in the page.
+const INITIALIZER: &str = r##"window.onload = function () {
+  window.ui = SwaggerUIBundle({
+    url: "/v1/openapi.json",
+    dom_id: "#swagger-ui",
+    deepLinking: true,
+    layout: "StandaloneLayout",
+    presets: [SwaggerUIBundle.presets.apis, SwaggerUIStandalonePreset],
+    plugins: [SwaggerUIBundle.plugins.DownloadUrl],
+  });
+};
+"##;
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+/// What the page loads out of Swagger UI's archive: name, content type.
+const FILES: [(&str, &str); 4] = [
+    ("favicon-32x32.png", "image/png"),
+    ("swagger-ui.css", "text/css; charset=utf-8"),
+    ("swagger-ui-bundle.js", SCRIPT),
+    ("swagger-ui-standalone-preset.js", SCRIPT),
+];
+
 pub async fn page() -> HttpResponse {
     HttpResponse::Ok()
         .content_type("text/html; charset=utf-8")
@@ -42,19 +63,49 @@ pub async fn page() -> HttpResponse {
 }
 
 /// A file of the explorer.
-pub async fn file(name: web::Path<String>, facts: Facts) -> HttpResponse {
-    let page = |name: &str| name.ends_with(".html");
-    match serve(&name, Arc::new(Config::from(DOCUMENT))) {
-        Ok(Some(file)) if !page(&name) => HttpResponse::Ok()
-            .content_type(file.content_type)
-            .insert_header((CACHE_CONTROL, "no-store"))
-            .body(file.bytes.into_owned()),
-        _ => error_page(
+pub async fn file(
+    name: web::Path<String>,
+    accept: Option<web::Header<AcceptEncoding>>,
+    facts: Facts,
+) -> HttpResponse {
+    if name.as_str() == "swagger-initializer.js" {
+        return found(SCRIPT).body(INITIALIZER);
+    }
+    let gzip = accept.is_some_and(|accept| accepts_gzip(&accept));
+    packed(&name, gzip).unwrap_or_else(|| {
+        error_page(
             StatusCode::NOT_FOUND,
             "Not found",
             "The explorer has no such file.",
             None,
             &facts,
+        )
+    })
+}
+
+fn packed(name: &str, gzip: bool) -> Option<HttpResponse> {
+    let (name, content_type) = FILES.iter().find(|(own, _)| *own == name)?;
+    let file = archive::find(SWAGGER_UI_VENDORED, &format!("dist/{name}"))?;
+    let mut response = found(content_type);
+    response.insert_header((VARY, "Accept-Encoding"));
+    match file.gzip().filter(|_| gzip) {
+        Some(body) => Some(
+            response
+                .insert_header((CONTENT_ENCODING, "gzip"))
+                .body(body),
         ),
+        None => Some(response.body(file.plain().ok()?)),
     }
+}
+
+fn found(content_type: &'static str) -> HttpResponseBuilder {
+    let mut response = HttpResponse::Ok();
+    response
+        .content_type(content_type)
+        .insert_header((CACHE_CONTROL, "no-store"));
+    response
+}
+
+fn accepts_gzip(accept: &AcceptEncoding) -> bool {
+    accept.negotiate([Encoding::gzip(), Encoding::identity()].iter()) == Some(Encoding::gzip())
 }

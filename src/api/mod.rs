@@ -25,6 +25,7 @@ pub mod application_approval;
 pub mod application_secrets;
 pub mod application_views;
 pub mod applications;
+mod archive;
 pub mod call;
 pub mod dev_centre;
 pub mod docs;
