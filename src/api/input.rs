@@ -8,7 +8,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Deserializer};
 
-use crate::domain::Refusal;
+use crate::domain::{Refusal, ensure};
 use crate::types::id::OrganizationId;
 use crate::web::body;
 use crate::web::form::{Form, FormError};
@@ -101,6 +101,13 @@ pub(super) fn path<P: DeserializeOwned>(request: &HttpRequest) -> Result<P, Prob
 pub(super) fn query<Q: DeserializeOwned>(
     request: &HttpRequest,
 ) -> Result<(Option<OrganizationId>, Q), Problem> {
+    let (organization, rest) = split_query(request)?;
+    let query = Query::<Q>::from_query(&rest)
+        .map_err(|error| Problem::bad_request("invalid_query", error.to_string()))?;
+    Ok((organization, query.into_inner()))
+}
+
+fn split_query(request: &HttpRequest) -> Result<(Option<OrganizationId>, String), Problem> {
     let wrong = |error: FormError| Problem::bad_request("invalid_query", error.to_string());
     let form = Form::of_query(request).map_err(wrong)?;
     let mut rest = url::form_urlencoded::Serializer::new(String::new());
@@ -118,29 +125,26 @@ pub(super) fn query<Q: DeserializeOwned>(
             rest.append_pair(name, value);
         }
     }
-    let query = Query::<Q>::from_query(&rest.finish())
-        .map_err(|error| Problem::bad_request("invalid_query", error.to_string()))?;
-    Ok((organization, query.into_inner()))
+    Ok((organization, rest.finish()))
 }
 
-/// The bytes of the body; none where the operation takes none: what is sent anyway is not read.
-pub(super) async fn bytes<B: 'static>(
+pub(super) async fn bytes(
     request: &HttpRequest,
     payload: Payload,
     most: usize,
-) -> Result<Option<web::Bytes>, Problem> {
-    if is_none::<B, NoBody>() {
-        let length = request
-            .headers()
-            .get(header::CONTENT_LENGTH)
-            .is_some_and(|length| length.as_bytes() != b"0");
-        let sent = length || request.headers().contains_key(header::TRANSFER_ENCODING);
-        let refused = || Problem::bad_request("invalid_body", "This operation takes no body.");
-        return if sent { Err(refused()) } else { Ok(None) };
-    }
-    Ok(Some(
-        body::read(request, payload, "application/json", most).await?,
-    ))
+) -> Result<web::Bytes, Problem> {
+    Ok(body::read(request, payload, "application/json", most).await?)
+}
+
+/// For an operation that takes none: what is sent anyway is not read.
+pub(super) fn ensure_no_body(request: &HttpRequest) -> Result<(), Problem> {
+    let length = request
+        .headers()
+        .get(header::CONTENT_LENGTH)
+        .is_some_and(|length| length.as_bytes() != b"0");
+    let sent = length || request.headers().contains_key(header::TRANSFER_ENCODING);
+    let refused = || Problem::bad_request("invalid_body", "This operation takes no body.");
+    ensure(!sent, refused())
 }
 
 pub(super) fn parse<B: DeserializeOwned>(bytes: Option<&[u8]>) -> Result<B, Problem> {

@@ -1,6 +1,7 @@
 //! An operation: what every one does the same way, in this order, and what OpenAPI tells of it.
 
 use std::future::Future;
+use std::pin::Pin;
 
 use actix_web::http::{Method, StatusCode};
 use actix_web::web::Payload;
@@ -11,7 +12,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::app::App;
+use crate::domain::decision::limiter::Standing;
 use crate::domain::ensure;
+use crate::types::id::OrganizationId;
 use crate::web::facts::Facts;
 use crate::web::problem::{Problem, unavailable};
 
@@ -67,41 +70,67 @@ where
     }
 }
 
+/// The answer to a request. The same type for every operation: then actix-web's part is compiled once for all of them.
+pub type Answered = Pin<Box<dyn Future<Output = HttpResponse>>>;
+
+/// What is compiled for each operation, one step after the other: the types of its path, query, body and answer.
+type Read = Box<dyn FnOnce(&HttpRequest) -> Result<(Option<OrganizationId>, Parse), Problem>>;
+type Parse = Box<dyn FnOnce(Option<&[u8]>) -> Result<Run, Problem>>;
+type Run = Box<dyn FnOnce(Call, StatusCode, Vec<Standing>) -> Running>;
+type Running = Pin<Box<dyn Future<Output = Result<HttpResponse, Problem>>>>;
+
 /// Answers a request: credential, limit, permission, headers, path, query, body, and then the handler.
-pub async fn serve<P, Q, B, A, F, R>(
+pub fn serve<P, Q, B, A, F, R>(
     rule: Rule,
     handler: F,
     request: HttpRequest,
     payload: Payload,
-) -> HttpResponse
+) -> Answered
 where
-    P: DeserializeOwned,
-    Q: DeserializeOwned,
+    P: DeserializeOwned + 'static,
+    Q: DeserializeOwned + 'static,
     B: DeserializeOwned + 'static,
-    A: Serialize,
-    F: Fn(Call, Input<P, Q, B>) -> R,
-    R: Future<Output = Result<Answer<A>, Problem>>,
+    A: Serialize + 'static,
+    F: Fn(Call, Input<P, Q, B>) -> R + 'static,
+    R: Future<Output = Result<Answer<A>, Problem>> + 'static,
 {
+    let read = move |request: &HttpRequest| {
+        let path = input::path(request)?;
+        let (organization, query) = input::query(request)?;
+        let parse = move |bytes: Option<&[u8]>| {
+            let body = input::parse(bytes)?;
+            let run = move |call, status, standings: Vec<Standing>| {
+                let answered = handler(call, Input { path, query, body });
+                Box::pin(async move { Ok(answered.await?.respond(status, &standings)) }) as Running
+            };
+            Ok(Box::new(run) as Run)
+        };
+        Ok((organization, Box::new(parse) as Parse))
+    };
+    let takes_body = !input::is_none::<B, NoBody>();
+    Box::pin(respond(rule, takes_body, Box::new(read), request, payload))
+}
+
+async fn respond(
+    rule: Rule,
+    takes_body: bool,
+    read: Read,
+    request: HttpRequest,
+    payload: Payload,
+) -> HttpResponse {
     let facts = Facts::of(&request);
-    let answered = answer(rule, handler, &request, payload, facts).await;
+    let answered = answer(rule, takes_body, read, &request, payload, facts).await;
     answered.unwrap_or_else(|problem| problem.respond(&facts))
 }
 
-async fn answer<P, Q, B, A, F, R>(
+async fn answer(
     rule: Rule,
-    handler: F,
+    takes_body: bool,
+    read: Read,
     request: &HttpRequest,
     payload: Payload,
     facts: Facts,
-) -> Result<HttpResponse, Problem>
-where
-    P: DeserializeOwned,
-    Q: DeserializeOwned,
-    B: DeserializeOwned + 'static,
-    A: Serialize,
-    F: Fn(Call, Input<P, Q, B>) -> R,
-    R: Future<Output = Result<Answer<A>, Problem>>,
-{
+) -> Result<HttpResponse, Problem> {
     let app = request
         .app_data::<web::Data<App>>()
         .cloned()
@@ -114,8 +143,7 @@ where
     } else {
         None
     };
-    let path = input::path(request)?;
-    let (organization, query) = input::query(request)?;
+    let (organization, parse) = read(request)?;
     match (organization, call.organization) {
         (None, _) => {}
         (Some(named), None) => call.organization = Some(named),
@@ -128,8 +156,13 @@ where
             )?;
         }
     }
-    let bytes = input::bytes::<B>(request, payload, call.app.config.server.max_body_bytes).await?;
-    let body = input::parse(bytes.as_deref())?;
+    let bytes = if takes_body {
+        Some(input::bytes(request, payload, call.app.config.server.max_body_bytes).await?)
+    } else {
+        input::ensure_no_body(request)?;
+        None
+    };
+    let run = parse(bytes.as_deref())?;
     if let Some(key) = key {
         call.repeatable = Some(idempotency::begin(
             &call,
@@ -138,9 +171,8 @@ where
             bytes.as_deref().unwrap_or_default(),
         )?);
     }
-    let answered = handler(call, Input { path, query, body }).await?;
     let status = StatusCode::from_u16(rule.status).unwrap_or(StatusCode::OK);
-    Ok(answered.respond(status, &standings))
+    run(call, status, standings).await
 }
 
 /// Whether it takes an idempotency key.

@@ -8,7 +8,7 @@ use actix_web::{HttpRequest, Route as Handler, web};
 use super::cors;
 use super::middleware::{method_not_allowed, not_found};
 use super::{assets, health, openapi};
-use crate::api::operation::{self, Operation, Rule};
+use crate::api::operation::{self, Answered, Operation, Rule};
 use crate::config::{Alias, AliasError};
 use crate::domain::ensure;
 use crate::{account, api, console, gateway, oauth, operator};
@@ -85,7 +85,7 @@ macro_rules! operation {
             any_origin: false,
             operation: Some(|| operation::describe(api::$noun::$verb, RULE)),
             handler: || {
-                let serve = |request: HttpRequest, payload: web::Payload| operation::serve(RULE, api::$noun::$verb, request, payload);
+                let serve: fn(HttpRequest, web::Payload) -> Answered = |request, payload| operation::serve(RULE, api::$noun::$verb, request, payload);
                 web::route().guard(answers(Method::$method)).to(serve)
             },
         }
