@@ -8,9 +8,9 @@ use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
-use argon2::Argon2;
-use argon2::password_hash::phc::PasswordHash;
-use argon2::password_hash::{PasswordHasher, PasswordVerifier};
+use argon2::password_hash::phc::{Output, PasswordHash, Salt};
+use argon2::password_hash::{self, CustomizedPasswordHasher, PasswordVerifier};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
 use tokio::sync::oneshot;
 
 use crate::types::text::random_base62;
@@ -27,18 +27,55 @@ pub struct Busy;
 
 /// A PHC string `$argon2id$v=19$m=19456,t=2,p=1$…`. Slow: call it outside transactions.
 pub fn hash(password: &str) -> String {
-    Argon2::default()
-        .hash_password(password.as_bytes())
+    let salt: [u8; 16] = rand::random();
+    Hasher
+        .hash_password_with_params(password.as_bytes(), &salt, Params::DEFAULT)
         .expect("argon2 refuses only passwords over 4 GB")
         .to_string()
 }
 
 fn verify(password: &str, stored: &str) -> bool {
-    PasswordHash::new(stored).is_ok_and(|parsed| {
-        Argon2::default()
-            .verify_password(password.as_bytes(), &parsed)
-            .is_ok()
-    })
+    PasswordHash::new(stored)
+        .is_ok_and(|parsed| Hasher.verify_password(password.as_bytes(), &parsed).is_ok())
+}
+
+/// glibc gives memory back to the system at once if it was asked for more than 32 MiB in one piece. A smaller piece, which
+/// argon2 would ask for, stays with the process for ever after the second password.
+const RETURNED_AT_ONCE_BYTES: usize = 33 << 20;
+
+/// Argon2 on memory that is given back. Pages that nothing touches cost nothing.
+struct Hasher;
+
+impl CustomizedPasswordHasher<PasswordHash> for Hasher {
+    type Params = Params;
+
+    fn hash_password_customized(
+        &self,
+        password: &[u8],
+        salt: &[u8],
+        algorithm: Option<&str>,
+        version: Option<u32>,
+        params: Params,
+    ) -> password_hash::Result<PasswordHash> {
+        let algorithm = algorithm.map_or(Ok(Algorithm::Argon2id), Algorithm::try_from)?;
+        let version = version.map_or(Ok(Version::V0x13), Version::try_from)?;
+        let blocks = params.block_count();
+        let mut memory = Vec::with_capacity(blocks.max(RETURNED_AT_ONCE_BYTES / Block::SIZE));
+        memory.resize(blocks, Block::new());
+        let mut output = [0; Output::MAX_LENGTH];
+        let output = output
+            .get_mut(..params.output_len().unwrap_or(Params::DEFAULT_OUTPUT_LEN))
+            .ok_or(password_hash::Error::OutputSize)?;
+        let argon2 = Argon2::new(algorithm, version, params);
+        argon2.hash_password_into_with_memory(password, salt, output, &mut memory)?;
+        Ok(PasswordHash {
+            algorithm: algorithm.ident(),
+            version: Some(version.into()),
+            params: argon2.params().try_into()?,
+            salt: Some(Salt::new(salt)?),
+            hash: Some(Output::new(output)?),
+        })
+    }
 }
 
 type Job = Box<dyn FnOnce() + Send>;
