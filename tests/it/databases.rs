@@ -2,11 +2,12 @@
 //! database, both migrated. What a test needs from outside is `offered` by tests/run, or the test is skipped aloud.
 #![expect(clippy::panic, reason = "a test fails by it")]
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::Write;
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use countersign::store::{Conn, Database, migrate};
 use diesel::connection::SimpleConnection;
@@ -71,25 +72,61 @@ pub fn block_on<T>(future: impl Future<Output = T>) -> T {
         .block_on(future)
 }
 
-/// The value of `COUNTERSIGN_TEST_<variable>`. `None` says that this test skips, which has then been written down with
-/// the reason in `COUNTERSIGN_TEST_SKIP_<kind>`; without a reason the test fails here. See tests/run.
+/// The value of `COUNTERSIGN_TEST_<variable>`. `None` says that this test skips: then that was written down, with the reason
+/// in `COUNTERSIGN_TEST_SKIP_<kind>` under tests/run, and once for the kind under plain `cargo test`.
 pub fn offered(variable: &str, kind: &str) -> Option<String> {
-    if let Ok(value) = std::env::var(format!("COUNTERSIGN_TEST_{variable}")) {
-        return Some(value);
+    let value = std::env::var(format!("COUNTERSIGN_TEST_{variable}"));
+    if value.is_err() && !is_skipped(kind) {
+        if is_under_tests_run() {
+            panic!(
+                "tests/run gives neither COUNTERSIGN_TEST_{variable} nor a reason to skip {kind}"
+            );
+        }
+        leave_out(kind);
     }
-    let Ok(reason) = std::env::var(format!("COUNTERSIGN_TEST_SKIP_{kind}")) else {
-        panic!(
-            "COUNTERSIGN_TEST_{variable} is not set: run tests/run, or say in COUNTERSIGN_TEST_SKIP_{kind} why to skip"
-        );
-    };
-    record_skipped(&reason);
-    None
+    value.ok()
 }
 
-/// Whether tests of this kind skip, because tests/run did not find what is to be in PATH.
+/// Whether tests of this kind skip: tests/run gives the reason; plain `cargo test` looks into PATH itself.
 pub fn is_skipped(kind: &str) -> bool {
-    let reason = std::env::var(format!("COUNTERSIGN_TEST_SKIP_{kind}"));
-    reason.inspect(|reason| record_skipped(reason)).is_ok()
+    if let Ok(reason) = std::env::var(format!("COUNTERSIGN_TEST_SKIP_{kind}")) {
+        record_skipped(&reason);
+        return true;
+    }
+    let tools: &[&str] = match kind {
+        "PDF_TOOLS" => &["pdfinfo", "pdftotext", "pdftoppm", "qpdf"],
+        "SHELL_TOOLS" => &["curl", "jq", "xxd"],
+        "GO" => &["go"],
+        _ => &[],
+    };
+    let lacks = !is_under_tests_run() && !tools.iter().all(|tool| is_in_path(tool));
+    if lacks {
+        leave_out(kind);
+    }
+    lacks
+}
+
+fn is_under_tests_run() -> bool {
+    std::env::var_os("COUNTERSIGN_TEST_SKIPPED").is_some()
+}
+
+fn is_in_path(tool: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(tool).is_file())
+}
+
+/// Says once for each kind what `cargo test` leaves out. Written past the capture of libtest, which catches only macros.
+fn leave_out(kind: &str) {
+    static SAID: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    let mut said = SAID.lock().unwrap_or_else(PoisonError::into_inner);
+    if said.insert(kind.to_owned()) {
+        let line = format!(
+            "LEFT OUT: the tests of the kind {kind}. tests/run runs them, and everything else.\n"
+        );
+        std::io::stderr()
+            .write_all(line.as_bytes())
+            .expect("a line fits");
+    }
 }
 
 fn record_skipped(reason: &str) {
