@@ -1,7 +1,6 @@
 //! OAuth clients as the doors know them: the application, its redirect URIs and its live secrets.
 
 use crate::config::Catalogue;
-use crate::domain::clients::registration::NOTED_SECONDS;
 use crate::domain::decision::access;
 use crate::domain::decision::memory::Depends;
 use crate::store::application_secrets::ApplicationSecret;
@@ -12,6 +11,9 @@ use crate::types::id::{ApplicationId, OrganizationId};
 use crate::types::redirect_uri::RedirectUri;
 use crate::types::state::{ApplicationState, ClientType, OrganizationState};
 use crate::types::time::Timestamp;
+
+/// A use of a registration is written down at most this often.
+pub const NOTED_SECONDS: i64 = 24 * 60 * 60;
 
 #[derive(Debug, Clone)]
 pub struct Client {

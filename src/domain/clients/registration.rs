@@ -8,6 +8,7 @@ use crate::crypto::digest::Digest;
 use crate::domain::clients::applications::{self, NewApplication};
 use crate::domain::clients::authorizations;
 use crate::domain::clients::client_metadata::{ClientMetadata, MetadataError, Offer};
+use crate::domain::clients::clients::NOTED_SECONDS;
 use crate::domain::clients::registration_tokens;
 use crate::domain::clients::settings::{self, RefreshPolicy};
 use crate::domain::plans::open;
@@ -28,8 +29,6 @@ use crate::types::state::{
 };
 use crate::types::time::Timestamp;
 
-/// A use is written down at most this often.
-pub const NOTED_SECONDS: i64 = 24 * 60 * 60;
 /// Where anybody may register, the longest unused one makes room for a new one; not before whoever registered it had the time
 /// to send a person here.
 const SPARED_SECONDS: i64 = 60 * 60;
