@@ -13,7 +13,7 @@ use crate::store::organizations::Organization;
 use crate::store::sessions::Session;
 use crate::types::environment::Environment;
 use crate::types::id::{OrganizationId, UserId};
-use crate::types::state::OrganizationRole;
+use crate::types::right::Right;
 pub use crate::web::desk::change;
 use crate::web::html::{PRODUCT, PageError};
 use crate::web::page::{Link, OrganizationLink, Section, Shell, SignedIn};
@@ -105,14 +105,15 @@ where
             membership.acts(),
             PageError::Forbidden(SUSPENDED.to_owned()),
         )?;
-        let answer = question(&mut View {
+        let mut view = View {
             snapshot: &mut *snapshot,
             settings: &settings,
             organization: id,
             asker: &asker,
             now,
-        })?;
-        let role = Some(membership.member.role);
+        };
+        let answer = question(&mut view)?;
+        let sees_applications = view.places_of(Right::ApplicationsRead)?.organization;
         let organization = organizations
             .iter()
             .find(|organization| organization.id == id)
@@ -123,11 +124,11 @@ where
         let production_lock = plans::lock(plan, &organization, Environment::Production, now);
         let production_lock =
             production_lock.map(|lock| lock.unlock(catalogue, Environment::Production).detail);
-        Ok((organizations, (organization, production_lock, role), answer))
+        let around = (organization, production_lock, sees_applications);
+        Ok((organizations, around, answer))
     };
-    let (organizations, (organization, production_lock, role), answer) =
+    let (organizations, (organization, production_lock, sees_applications), answer) =
         app.store.read(read).await?;
-    let sees_applications = role.is_some_and(OrganizationRole::is_admin);
     let signed_in = SignedIn {
         sees_applications,
         ..signed_in(visitor, &organizations)?

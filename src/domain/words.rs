@@ -80,7 +80,7 @@ vocabulary! {
     /// Why, in one word. `Valid` is the only one that allows.
     #[derive(Serialize)]
     #[serde(rename_all = "snake_case")]
-    pub enum Code {
+    pub enum DecisionCode {
         Valid = "valid",
         NotFound = "not_found",
         Expired = "expired",
@@ -154,7 +154,7 @@ vocabulary! {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cause {
     pub factor: Factor,
-    pub code: Code,
+    pub code: DecisionCode,
     pub reason: Reason,
 }
 
@@ -162,13 +162,17 @@ impl Cause {
     /// Unknown, mistyped, revoked, or not for this resource server: they read the same.
     pub const UNKNOWN: Self = Self::new(
         Factor::Credential,
-        Code::NotFound,
+        DecisionCode::NotFound,
         Reason::InvalidCredential,
     );
     /// Too many unknown credentials from one address.
-    pub const THROTTLED: Self = Self::new(Factor::Limits, Code::RateLimited, Reason::RateLimited);
+    pub const THROTTLED: Self = Self::new(
+        Factor::Limits,
+        DecisionCode::RateLimited,
+        Reason::RateLimited,
+    );
 
-    pub const fn new(factor: Factor, code: Code, reason: Reason) -> Self {
+    pub const fn new(factor: Factor, code: DecisionCode, reason: Reason) -> Self {
         Self {
             factor,
             code,

@@ -12,7 +12,7 @@ use super::status::http_status;
 use crate::app::{App, Lookup};
 use crate::config::Catalogue;
 use crate::domain::decision::access::Access;
-use crate::domain::decision::check::{self, Code, Decision, Question};
+use crate::domain::decision::check::{self, Decision, DecisionCode, Question};
 use crate::domain::decision::explain::{Step, explain};
 use crate::domain::decision::factors::{Cause, Factor, Reason};
 use crate::domain::decision::limiter::{Policy, Standing};
@@ -52,7 +52,7 @@ struct Body {
 }
 
 /// A readable body: the credential, whose request it came with, and the question.
-pub struct Asked {
+pub struct VerifyRequest {
     pub credential: String,
     pub client_ip: Option<IpAddr>,
     pub question: Question,
@@ -62,7 +62,7 @@ pub struct Asked {
 #[derive(Serialize)]
 struct Answer<'a> {
     allowed: bool,
-    code: Code,
+    code: DecisionCode,
     /// More exactly than the code; of a refusal only.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<Reason>,
@@ -170,7 +170,7 @@ async fn decided(
     app: &App,
     facts: &Facts,
     server: &Server,
-    asked: &Asked,
+    asked: &VerifyRequest,
 ) -> Result<HttpResponse, Problem> {
     let (access, decision) = match app
         .access(&asked.credential, asked.client_ip, facts.now)
@@ -205,7 +205,7 @@ async fn explained(
     app: &App,
     facts: &Facts,
     server: &Server,
-    asked: &Asked,
+    asked: &VerifyRequest,
 ) -> Result<HttpResponse, Problem> {
     let access = match app
         .peek(&asked.credential, asked.client_ip, facts.now)
@@ -254,10 +254,10 @@ fn not_found(lookup: &Lookup) -> Decision {
 }
 
 /// What a body asks; otherwise the answer to it, which repeats nothing of the body.
-pub fn parse(catalogue: &Catalogue, body: &[u8]) -> Result<Asked, Problem> {
+pub fn parse(catalogue: &Catalogue, body: &[u8]) -> Result<VerifyRequest, Problem> {
     let body: Body = serde_json::from_slice(body).map_err(|error| unreadable(&error))?;
     let question = question(catalogue, &body)?;
-    Ok(Asked {
+    Ok(VerifyRequest {
         credential: body.credential,
         client_ip: body.client_ip,
         question,
@@ -333,7 +333,7 @@ fn answer<'a>(
     explanation: Option<Explanation>,
 ) -> Answer<'a> {
     // a token for another API reads like none at all
-    let found = access.filter(|_| decision.code() != Code::NotFound);
+    let found = access.filter(|_| decision.code() != DecisionCode::NotFound);
     Answer {
         allowed: decision.is_allowed(),
         code: decision.code(),

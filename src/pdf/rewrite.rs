@@ -14,7 +14,7 @@ use super::refusal::{Refusal, ambiguous, damaged};
 use super::sheet::Sheet;
 
 /// What one page will be, decided while the document is still as it came.
-pub(super) struct Plan {
+pub(super) struct RewritePlan {
     page: ObjectId,
     sheet: Sheet,
     old_content: Option<Stream>,
@@ -30,9 +30,9 @@ pub(super) struct Stamped {
     pub(super) annotation: ObjectId,
 }
 
-pub(super) fn plan(document: &Document, page: &Page) -> Result<Plan, Refusal> {
+pub(super) fn plan(document: &Document, page: &Page) -> Result<RewritePlan, Refusal> {
     let sheet = Sheet::of(document, page)?;
-    Ok(Plan {
+    Ok(RewritePlan {
         page: page.id,
         sheet,
         old_content: old_content(document, page, sheet.media)?,
@@ -58,9 +58,9 @@ impl<'a> Stamp<'a> {
     pub(super) fn apply(
         &mut self,
         document: &mut Document,
-        plan: Plan,
+        plan: RewritePlan,
     ) -> Result<Stamped, Refusal> {
-        let Plan {
+        let RewritePlan {
             page,
             sheet,
             old_content,

@@ -50,15 +50,6 @@ impl Member {
             ends_at: None,
         }
     }
-
-    /// Neither suspended nor ended.
-    pub fn acts(&self, now: Timestamp) -> bool {
-        self.state == MemberState::Active && !self.has_ended(now)
-    }
-
-    pub fn has_ended(&self, now: Timestamp) -> bool {
-        self.ends_at.is_some_and(|end| end <= now)
-    }
 }
 
 /// A membership that has not ended, with what else decides whether it acts.

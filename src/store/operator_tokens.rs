@@ -46,6 +46,20 @@ impl Snapshot<'_> {
         })
     }
 
+    /// Revoked and expired ones, too.
+    pub fn find_operator_token(
+        &mut self,
+        id: OperatorTokenId,
+    ) -> Result<Option<OperatorToken>, Error> {
+        let of_id = operator_tokens::table.find(id);
+        self.run(|conn| {
+            of_id
+                .select(OperatorToken::as_select())
+                .first(conn)
+                .optional()
+        })
+    }
+
     /// The token that acts as this service account; revoked and expired ones, too.
     pub fn find_operator_token_of(&mut self, user: UserId) -> Result<Option<OperatorToken>, Error> {
         let of_user = operator_tokens::table.filter(operator_tokens::user_id.eq(user));

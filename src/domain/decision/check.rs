@@ -10,7 +10,7 @@ pub use crate::domain::decision::question::Question;
 use crate::domain::decision::quotas::{LimitedRequest, Quotas};
 use crate::domain::decision::resource_servers::Server;
 use crate::domain::decision::sandbox::{self, Obligations, RefusedRecipient};
-pub use crate::domain::words::{Cause, Code};
+pub use crate::domain::words::{Cause, DecisionCode};
 use crate::domain::words::{Factor, Reason};
 use crate::types::environment::Environment;
 use crate::types::permission::PermissionSet;
@@ -54,8 +54,8 @@ impl Decision {
         }
     }
 
-    pub fn code(&self) -> Code {
-        self.cause.map_or(Code::Valid, |cause| cause.code)
+    pub fn code(&self) -> DecisionCode {
+        self.cause.map_or(DecisionCode::Valid, |cause| cause.code)
     }
 
     pub fn is_allowed(&self) -> bool {
@@ -108,8 +108,8 @@ pub fn limited(decision: Decision, taken: Taken) -> Decision {
             retry_after_seconds,
         } => {
             let (code, reason) = match retry_after_seconds {
-                Some(_) => (Code::RateLimited, Reason::RateLimited),
-                None => (Code::CostAboveLimit, Reason::CostAboveLimit),
+                Some(_) => (DecisionCode::RateLimited, Reason::RateLimited),
+                None => (DecisionCode::CostAboveLimit, Reason::CostAboveLimit),
             };
             Decision {
                 limits: standings,
@@ -137,8 +137,9 @@ pub fn decide(
         now,
     };
     if let Err(cause) = climb(&STANDING, &asked).and_then(|()| climb(&INTERSECTION, &asked)) {
-        let is_told = cause.code == Code::Forbidden && cause.factor != Factor::Simulation;
-        let simulated = cause.factor == Factor::Simulation && cause.code == Code::RateLimited;
+        let is_told = cause.code == DecisionCode::Forbidden && cause.factor != Factor::Simulation;
+        let simulated =
+            cause.factor == Factor::Simulation && cause.code == DecisionCode::RateLimited;
         return Decision {
             permissions: if is_told {
                 permissions(access, question)
@@ -206,7 +207,7 @@ pub fn obligations(
         .is_some_and(|permission| rules.catalogue.sends().contains(permission));
     if sends && question.recipients.as_ref().is_none_or(Vec::is_empty) {
         return Err((
-            refused(Code::RecipientsRequired, Reason::RecipientsRequired),
+            refused(DecisionCode::RecipientsRequired, Reason::RecipientsRequired),
             Vec::new(),
         ));
     }
@@ -214,7 +215,10 @@ pub fn obligations(
     let refused_recipients = sandbox::refused_recipients(rules.policy, &access.own, recipients);
     if !refused_recipients.is_empty() {
         return Err((
-            refused(Code::RecipientNotAllowed, Reason::RecipientNotAllowed),
+            refused(
+                DecisionCode::RecipientNotAllowed,
+                Reason::RecipientNotAllowed,
+            ),
             refused_recipients,
         ));
     }
@@ -225,7 +229,10 @@ pub fn obligations(
         .any(|kind| !asked.server.enforces.contains(&kind))
     {
         return Err((
-            refused(Code::ObligationNotSupported, Reason::ObligationNotSupported),
+            refused(
+                DecisionCode::ObligationNotSupported,
+                Reason::ObligationNotSupported,
+            ),
             Vec::new(),
         ));
     }

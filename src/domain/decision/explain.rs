@@ -3,7 +3,7 @@
 //! Invariant: explaining takes nothing from a limit and changes nothing; an explanation allows iff the decision does.
 
 use crate::domain::decision::access::{Access, CredentialKind};
-use crate::domain::decision::check::{self, Code, Decision, Question, Rules};
+use crate::domain::decision::check::{self, Decision, DecisionCode, Question, Rules};
 use crate::domain::decision::factors::{
     Asked, Cause, Factor, INTERSECTION, Reason, Rung, STANDING,
 };
@@ -50,7 +50,7 @@ pub fn explain(
     } else {
         decision
     };
-    if decision.code() == Code::NotFound {
+    if decision.code() == DecisionCode::NotFound {
         return (decision, Vec::new());
     }
     let rung = |(factor, rung): &(Factor, Rung)| {

@@ -7,7 +7,7 @@ use crate::domain::decision::access::{Access, Suspension};
 use crate::domain::decision::question::Question;
 use crate::domain::decision::resource_servers::Server;
 use crate::domain::ensure;
-use crate::domain::words::Code;
+use crate::domain::words::DecisionCode;
 pub use crate::domain::words::{Cause, Factor, Reason};
 use crate::types::permission::{Permission, PermissionSet};
 use crate::types::state::Simulation;
@@ -55,7 +55,11 @@ fn credential(asked: &Asked) -> Result<(), Cause> {
     ensure(asked.access.is_for(asked.server), Cause::UNKNOWN)?;
     ensure(
         !asked.access.is_expired(asked.now),
-        Cause::new(Factor::Credential, Code::Expired, Reason::CredentialExpired),
+        Cause::new(
+            Factor::Credential,
+            DecisionCode::Expired,
+            Reason::CredentialExpired,
+        ),
     )
 }
 
@@ -67,7 +71,11 @@ fn suspension(asked: &Asked) -> Result<(), Cause> {
         Some(Suspension::Member) => Reason::MemberSuspended,
         Some(Suspension::Key) => Reason::KeyPaused,
     };
-    Err(Cause::new(Factor::Suspension, Code::Suspended, reason))
+    Err(Cause::new(
+        Factor::Suspension,
+        DecisionCode::Suspended,
+        reason,
+    ))
 }
 
 fn environment(asked: &Asked) -> Result<(), Cause> {
@@ -78,7 +86,7 @@ fn environment(asked: &Asked) -> Result<(), Cause> {
         holds,
         Cause::new(
             Factor::Environment,
-            Code::WrongEnvironment,
+            DecisionCode::WrongEnvironment,
             Reason::WrongEnvironment,
         ),
     )
@@ -91,7 +99,7 @@ fn plan(asked: &Asked) -> Result<(), Cause> {
     let sold = within(asked, asked.access.factors.plan);
     ensure(
         sold,
-        Cause::new(Factor::Plan, Code::Forbidden, Reason::PlanFeature),
+        Cause::new(Factor::Plan, DecisionCode::Forbidden, Reason::PlanFeature),
     )
 }
 
@@ -99,12 +107,12 @@ fn simulation(asked: &Asked) -> Result<(), Cause> {
     match asked.access.simulation {
         Some(Simulation::Forbidden) => Err(Cause::new(
             Factor::Simulation,
-            Code::Forbidden,
+            DecisionCode::Forbidden,
             Reason::InsufficientPermission,
         )),
         Some(Simulation::RateLimited) => Err(Cause::new(
             Factor::Simulation,
-            Code::RateLimited,
+            DecisionCode::RateLimited,
             Reason::RateLimited,
         )),
         // these two read like the real thing, long before
@@ -119,7 +127,11 @@ fn workspace(asked: &Asked) -> Result<(), Cause> {
         .is_none_or(|workspace| asked.access.role_in(workspace).is_some());
     ensure(
         reached,
-        Cause::new(Factor::Workspace, Code::Forbidden, Reason::ForeignWorkspace),
+        Cause::new(
+            Factor::Workspace,
+            DecisionCode::Forbidden,
+            Reason::ForeignWorkspace,
+        ),
     )
 }
 
@@ -177,7 +189,7 @@ fn within(asked: &Asked, held: PermissionSet) -> bool {
 }
 
 fn forbidden(factor: Factor, reason: Reason) -> Cause {
-    Cause::new(factor, Code::Forbidden, reason)
+    Cause::new(factor, DecisionCode::Forbidden, reason)
 }
 
 /// Whether it is the permission, rather than the person, that asks for an administrator (guide S1, field note A11).

@@ -180,14 +180,11 @@ fn has_ground(
     workspaces: &[(WorkspaceId, String)],
     now: Timestamp,
 ) -> Result<bool, Error> {
-    let stands = |member: &Member| !member.has_ended(now);
-    let Some(member) = snapshot
-        .find_member(key.organization_id, key.owner_id)?
-        .filter(stands)
-    else {
+    let owner = snapshot.find_membership(key.organization_id, key.owner_id, now)?;
+    let Some(owner) = owner else {
         return Ok(false);
     };
-    if member.role.is_admin() {
+    if owner.member.role.is_admin() {
         return Ok(true);
     }
     let roles = snapshot.list_workspace_roles(key.organization_id, key.owner_id)?;

@@ -248,18 +248,11 @@ pub fn end_ended(tx: &mut Tx, most: i64) -> Result<usize, Error> {
     ended.sort_by_key(|member| member.organization_id);
     for member in &ended {
         tx.advance_generation(member.organization_id)?;
-        // it may have been prolonged meanwhile
-        if tx
-            .find_member(member.organization_id, member.user_id)?
-            .is_some_and(|member| member.has_ended(now))
-        {
-            end(
-                tx,
-                member.organization_id,
-                member.user_id,
-                None,
-                MEMBERSHIP_ENDED,
-            )?;
+        let (organization, user) = (member.organization_id, member.user_id);
+        // it may have been prolonged meanwhile, or be gone
+        let is_there = tx.find_member(organization, user)?.is_some();
+        if is_there && tx.find_membership(organization, user, now)?.is_none() {
+            end(tx, organization, user, None, MEMBERSHIP_ENDED)?;
         }
     }
     Ok(ended.len())

@@ -94,11 +94,7 @@ pub fn create(
 
 /// Ends it at once. One that is revoked already stays so; `NotFound` when there is none.
 pub fn revoke(tx: &mut Tx, id: OperatorTokenId) -> Result<(), Refusal> {
-    let token = tx
-        .list_operator_tokens(i64::MAX)?
-        .into_iter()
-        .find(|token| token.id == id)
-        .ok_or(Refusal::NotFound)?;
+    let token = tx.find_operator_token(id)?.ok_or(Refusal::NotFound)?;
     match tx.revoke_operator_token(id) {
         Ok(()) => Ok(tx.record(
             None,

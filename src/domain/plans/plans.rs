@@ -5,7 +5,7 @@
 
 use crate::config::{Catalogue, DevCentre, Plan};
 use crate::domain::words::Unlock;
-use crate::domain::words::{Code, Reason};
+use crate::domain::words::{DecisionCode, Reason};
 use crate::store::organizations::Organization;
 use crate::store::{Error, Snapshot, Tx};
 use crate::types::environment::Environment;
@@ -28,10 +28,10 @@ pub enum Lock {
 
 impl Lock {
     /// As `/v1/verify` says it.
-    pub fn code(self) -> Code {
+    pub fn code(self) -> DecisionCode {
         match self {
-            Self::DevCentreOff => Code::Suspended,
-            Self::Plan | Self::Approval | Self::TrialEnded => Code::PlanRequired,
+            Self::DevCentreOff => DecisionCode::Suspended,
+            Self::Plan | Self::Approval | Self::TrialEnded => DecisionCode::PlanRequired,
         }
     }
 

@@ -6,7 +6,7 @@ use countersign::app::Lookup;
 use countersign::config::{Config, Errors, ForeignWorkspace, Per, QuotaEntry, Rate};
 use countersign::domain;
 use countersign::domain::decision::access::Access;
-use countersign::domain::decision::check::{Code, Question};
+use countersign::domain::decision::check::{DecisionCode, Question};
 use countersign::domain::decision::factors::{Cause, Factor, Reason};
 use countersign::types::id::WorkspaceId;
 use countersign::types::state::{
@@ -373,19 +373,19 @@ async fn a_simulation_reads_like_the_real_thing_and_is_explained(db: TestDatabas
     for (simulation, code, reason, factor) in [
         (
             Simulation::Forbidden,
-            Code::Forbidden,
+            DecisionCode::Forbidden,
             Reason::InsufficientPermission,
             Factor::Simulation,
         ),
         (
             Simulation::RateLimited,
-            Code::RateLimited,
+            DecisionCode::RateLimited,
             Reason::RateLimited,
             Factor::Simulation,
         ),
         (
             Simulation::Expired,
-            Code::Expired,
+            DecisionCode::Expired,
             Reason::CredentialExpired,
             Factor::Credential,
         ),
@@ -459,7 +459,7 @@ fn the_page_lists_every_reason() {
     let mut listed: BTreeMap<String, u32> = BTreeMap::new();
     for row in &rows {
         let reason: Reason = row[2].parse().expect("a reason");
-        row[1].parse::<Code>().expect("a code");
+        row[1].parse::<DecisionCode>().expect("a code");
         *listed.entry(reason.to_string()).or_default() += 1;
     }
     let source = include_str!("../../../src/domain/decision/factors.rs");

@@ -2,7 +2,7 @@
 
 use countersign::store::operator_tokens::OperatorToken;
 use countersign::store::{Error, Subject};
-use countersign::types::id::OperatorTokenId;
+use countersign::types::id::{OperatorTokenId, UserId};
 use countersign::types::time::Timestamp;
 
 use super::{Acme, EARLIER, LATER, NOW, is_constraint, open, read, unique_digest, write};
@@ -49,6 +49,24 @@ async fn a_token_is_found_by_its_digest_and_listed(db: TestDatabase) {
             .find_operator_token_by_digest(&[unique_digest()]))
         .await
         .is_none()
+    );
+    let id = young.id;
+    let found = read(&store, move |c| c.find_operator_token(id)).await;
+    assert_eq!(found.map(|row| row.id), Some(young.id));
+    let nobodys = OperatorTokenId::generate(NOW);
+    assert!(
+        read(&store, move |c| c.find_operator_token(nobodys))
+            .await
+            .is_none()
+    );
+    let person = acme.person;
+    let acting = read(&store, move |c| c.find_operator_token_of(person)).await;
+    assert_eq!(acting.map(|row| row.user_id), Some(person));
+    let nobody = UserId::generate(NOW);
+    assert!(
+        read(&store, move |c| c.find_operator_token_of(nobody))
+            .await
+            .is_none()
     );
     let listed = |most| read(&store, move |c| c.list_operator_tokens(most));
     assert_eq!(
