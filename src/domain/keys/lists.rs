@@ -6,7 +6,6 @@ use crate::domain::keys::api_keys;
 use crate::domain::keys::places::KeyPlaces;
 use crate::store::api_key_secrets::ApiKeySecret;
 use crate::store::api_keys::{ApiKey, ApiKeyFilter, KeyStatus};
-use crate::store::members::Member;
 use crate::store::{Error, Snapshot};
 use crate::types::id::{ApiKeyId, UserId, WorkspaceId};
 use crate::types::right::Right;

@@ -372,9 +372,9 @@ async fn a_membership_is_suspended_and_ends(db: TestDatabase) {
     let found = read(&store, move |c| c.find_member(organization, person))
         .await
         .expect("a member");
-    assert!(
-        found.state == MemberState::Suspended && found.has_ended(LATER) && !found.has_ended(NOW)
-    );
+    assert!(found.state == MemberState::Suspended && found.ends_at == Some(LATER));
+    let stands = |at| read(&store, move |c| c.find_membership(organization, person, at));
+    assert!(stands(LATER).await.is_none() && stands(NOW).await.is_some());
 }
 
 async fn a_trial_starts_once_and_the_switch_is_news(db: TestDatabase) {
