@@ -462,7 +462,7 @@ fn the_page_lists_every_reason() {
         row[1].parse::<DecisionCode>().expect("a code");
         *listed.entry(reason.to_string()).or_default() += 1;
     }
-    let source = include_str!("../../../src/domain/decision/factors.rs");
+    let source = include_str!("../../../src/domain/words.rs");
     let words = source
         .split_once("pub enum Reason {")
         .and_then(|(_, rest)| rest.split_once('}'))
