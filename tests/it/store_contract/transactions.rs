@@ -478,9 +478,9 @@ async fn a_rehearsed_write_runs_twice_and_counts_once(db: TestDatabase) {
     assert_eq!(count(Event::WorkspaceCreated), 0);
     let acme = organization("Acme");
     let (id, twin) = (acme.id, acme.clone());
-    write(&store, move |tx| tx.insert_organization(&acme))
-        .await
-        .expect("inserted");
+    let insert = move |tx: &mut Tx| tx.insert_organization(&acme).map(Verdict::Done);
+    let inserted: Result<(), Error> = store.write(NOW, insert).await;
+    inserted.expect("inserted");
     let violates = move |tx: &mut Tx, _| tx.insert_organization(&twin).map(Verdict::Done);
     let (attempts, answer) = runs(&store, violates).await;
     assert!(attempts == 2 && is_constraint(&answer), "{answer:?}");
