@@ -235,10 +235,13 @@ fn errors(_: &str) -> String {
     let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for path in rust_files("src/oauth") {
         let source = std::fs::read_to_string(&path).expect("a source file");
-        for (before, after) in source
-            .match_indices(".because(\"")
-            .map(|(at, start)| (&source[..at], &source[at + start.len()..]))
-        {
+        let calls = source
+            .match_indices(".because(")
+            .map(|(at, start)| (&source[..at], source[at + start.len()..].trim_start()));
+        for (before, after) in calls {
+            let Some(after) = after.strip_prefix('"') else {
+                continue;
+            };
             let variant = before.rsplit("Code::").next().unwrap_or_default();
             let code = snake_case(variant.trim());
             let text = after
