@@ -24,7 +24,7 @@ use crate::web::facts::Facts;
 use crate::web::problem::{Challenge, Problem, unknown_credential};
 
 use super::idempotency::{self, Repeatable};
-use super::operation::{Or, Rule};
+use super::rule::{Or, Rule};
 
 /// One authenticated request.
 pub struct Call {

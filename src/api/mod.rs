@@ -44,6 +44,7 @@ pub mod plans;
 pub mod production_access;
 pub mod provisioning;
 pub mod roles;
+pub mod rule;
 pub mod samples;
 pub mod service_accounts;
 pub mod subscriptions;
