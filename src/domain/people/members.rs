@@ -339,10 +339,11 @@ fn write_workspace_role(
     held: Option<&str>,
 ) -> Result<(), Refusal> {
     let (workspace, id) = (row.workspace_id, row.user_id);
-    Ok(match held {
+    match held {
         Some(held) => tx.change_workspace_role(organization, workspace, id, held, &row.role)?,
         None => tx.insert_workspace_member(organization, row)?,
-    })
+    }
+    Ok(())
 }
 
 /// Takes the role in a workspace away: what was made for that workspace alone ends for good. Runs behind the organization's lock.
