@@ -18,13 +18,14 @@ use crate::store::users::User;
 use crate::store::{self, Tx, Verdict};
 use crate::types::id::SessionId;
 use crate::types::time::Timestamp;
+use crate::web::cookies;
 use crate::web::facts::Facts;
 use crate::web::form::Form;
 use crate::web::html::{self, PageError, error_page};
 use crate::web::page::{Link, NoticePage, Shell};
 use crate::web::provider::Provider;
 use crate::web::return_to::local_path;
-use crate::web::visitor::{Visitor, read_sign_in, sign_in_cookie, sign_in_removal};
+use crate::web::visitor::Visitor;
 
 /// Seconds a person has at the provider.
 const STARTED_SECONDS: i64 = 15 * 60;
@@ -178,7 +179,7 @@ pub(super) async fn begin(
     }
     Ok(Ok((
         url,
-        sign_in_cookie(app.issuer.is_secure(), sealed, STARTED_SECONDS),
+        cookies::sign_in(app.issuer.is_secure(), sealed, STARTED_SECONDS),
     )))
 }
 
@@ -205,13 +206,13 @@ pub async fn callback(
         Err(Rejection::Page(error)) => return Err(error),
         Err(rejection) => rejected(&facts, &started.realm, &rejection),
     };
-    with_cookies(response, [sign_in_removal(app.issuer.is_secure())])
+    with_cookies(response, [cookies::sign_in_removal(app.issuer.is_secure())])
 }
 
 /// What this browser left with, if this is its answer (RFC 9700 §4.7).
 fn started(app: &App, request: &HttpRequest, query: &Form, now: Timestamp) -> Option<Started> {
-    let sealed = read_sign_in(request, app.issuer.is_secure())?;
-    let text = app.sealer.open(CONTEXT, &sealed).ok()?;
+    let sealed = cookies::read_sign_in(request.headers(), app.issuer.is_secure())?;
+    let text = app.sealer.open(CONTEXT, sealed).ok()?;
     let started: Started = serde_json::from_slice(&text).ok()?;
     let state = query.one("state").ok()??;
     let equal = aws_lc_rs::constant_time::verify_slices_are_equal(

@@ -26,6 +26,7 @@ use crate::types::email::Mailbox;
 use crate::types::id::{ApplicationId, OrganizationId, UserId};
 use crate::types::redirect_uri::RedirectUri;
 use crate::types::time::Timestamp;
+use crate::web::cookies::{self, mint_session_token};
 use crate::web::facts::Facts;
 use crate::web::form::Form;
 use crate::web::html::{self, PRODUCT, PageError};
@@ -33,7 +34,7 @@ use crate::web::page::{Link, Shell};
 use crate::web::problem::RETRY_SECONDS;
 use crate::web::provider::Provider;
 use crate::web::return_to::local_path;
-use crate::web::visitor::{Visitor, mint_session_token, removal_cookies, session_cookie};
+use crate::web::visitor::Visitor;
 
 const WRONG: &str = "The e-mail address or the password is wrong.";
 /// Behind it, with its query, an application waits for the sign-in.
@@ -192,10 +193,10 @@ pub(super) async fn start(
     };
     app.store.write(now, begin).await?;
     let secure = app.issuer.is_secure();
-    let [_, stranger] = removal_cookies(secure);
+    let [_, stranger] = cookies::removals(secure);
     with_cookies(
         html::see_other(return_to),
-        [session_cookie(secure, token), stranger],
+        [cookies::session(secure, token), stranger],
     )
 }
 

@@ -6,10 +6,11 @@ use super::with_cookies;
 use crate::app::App;
 use crate::domain::people::sessions;
 use crate::store::{self, Verdict};
+use crate::web::cookies;
 use crate::web::facts::Facts;
 use crate::web::form::Form;
 use crate::web::html::{self, PageError};
-use crate::web::visitor::{Visitor, removal_cookies};
+use crate::web::visitor::Visitor;
 
 /// `POST /logout`. A browser that is signed out already ends at the same page.
 pub async fn submit(
@@ -32,6 +33,6 @@ pub async fn submit(
     }
     with_cookies(
         html::see_other("/login"),
-        removal_cookies(app.issuer.is_secure()),
+        cookies::removals(app.issuer.is_secure()),
     )
 }

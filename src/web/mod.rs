@@ -3,6 +3,7 @@
 pub mod address;
 pub mod basic;
 pub mod body;
+pub mod cookies;
 pub mod credential;
 pub mod desk;
 pub mod facts;

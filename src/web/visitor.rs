@@ -7,14 +7,14 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use actix_web::cookie::time::Duration;
-use actix_web::cookie::{Cookie, SameSite};
+use actix_web::cookie::Cookie;
 use actix_web::dev::Payload;
 use actix_web::http::header::HeaderMap;
 use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
+use super::cookies::{self, Presented, mint_session_token};
 use super::facts::Facts;
 use super::form::Form;
 use super::html::{PRODUCT, PageError};
@@ -25,11 +25,7 @@ use crate::domain::ensure;
 use crate::domain::people::sessions::{self, SignedIn};
 use crate::domain::rights::asker::Asker;
 use crate::store::Verdict;
-use crate::types::text::random_base62;
 use crate::types::time::Timestamp;
-
-/// 43 base62 characters hold 256 random bits.
-const TOKEN_CHARACTERS: usize = 43;
 
 /// The browser behind a request.
 pub struct Visitor {
@@ -123,95 +119,7 @@ impl Visitor {
     /// A stranger's cookie, when the browser has none yet: without it no form can be answered.
     pub fn cookie(&self) -> Option<Cookie<'static>> {
         (self.is_new && self.signed_in.is_none())
-            .then(|| cookie(STRANGER, self.secure, self.token.clone()))
-    }
-}
-
-const SESSION: &str = "countersign_session";
-const STRANGER: &str = "countersign_visitor";
-/// What a browser takes along to a provider and brings back, sealed.
-const SIGN_IN: &str = "countersign_sign_in";
-
-/// The tokens in a browser's cookies: each has the shape of one of ours, and is not yet known to be one.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Presented {
-    pub session: Option<String>,
-    pub stranger: Option<String>,
-}
-
-impl Presented {
-    pub fn of(request: &HttpRequest, secure: bool) -> Self {
-        Self {
-            session: presented(request, &cookie_name(SESSION, secure)),
-            stranger: presented(request, &cookie_name(STRANGER, secure)),
-        }
-    }
-}
-
-/// The token in the one cookie of this name, by the byte: percent-decoded, `%5F_Host-…` would read as a name that browsers
-/// let nobody but this host set. Of two such cookies, the order would let another host choose.
-fn presented(request: &HttpRequest, name: &str) -> Option<String> {
-    let cookies = request.cookies_raw().ok()?;
-    let mut tokens = cookies
-        .iter()
-        .filter(|cookie| cookie.name() == name)
-        .map(Cookie::value);
-    let (only, second) = (tokens.next()?, tokens.next());
-    (second.is_none() && is_token(only)).then(|| only.to_owned())
-}
-
-/// A new session's secret, for the cookie; its digest is stored.
-pub fn mint_session_token() -> String {
-    random_base62(TOKEN_CHARACTERS)
-}
-
-pub fn session_cookie(secure: bool, token: String) -> Cookie<'static> {
-    cookie(SESSION, secure, token)
-}
-
-/// Takes both cookies away, on both kinds of issuer.
-pub fn removal_cookies(secure: bool) -> [Cookie<'static>; 2] {
-    [SESSION, STRANGER].map(|name| {
-        let mut removal = cookie(name, secure, String::new());
-        removal.make_removal();
-        removal
-    })
-}
-
-/// For a sign-in at a provider: it ends by itself.
-pub fn sign_in_cookie(secure: bool, sealed: String, seconds: i64) -> Cookie<'static> {
-    let mut cookie = cookie(SIGN_IN, secure, sealed);
-    cookie.set_max_age(Duration::seconds(seconds));
-    cookie
-}
-
-pub fn sign_in_removal(secure: bool) -> Cookie<'static> {
-    let mut removal = cookie(SIGN_IN, secure, String::new());
-    removal.make_removal();
-    removal
-}
-
-pub fn read_sign_in(request: &HttpRequest, secure: bool) -> Option<String> {
-    request
-        .cookie(&cookie_name(SIGN_IN, secure))
-        .map(|cookie| cookie.value().to_owned())
-}
-
-/// `__Host-` and Secure for an https issuer; a plain name only for http on a loopback address.
-fn cookie(name: &str, secure: bool, value: String) -> Cookie<'static> {
-    Cookie::build(cookie_name(name, secure), value)
-        .path("/")
-        .http_only(true)
-        .secure(secure)
-        .same_site(SameSite::Lax)
-        .finish()
-}
-
-fn cookie_name(name: &str, secure: bool) -> String {
-    if secure {
-        format!("__Host-{name}")
-    } else {
-        name.to_owned()
+            .then(|| cookies::stranger(self.secure, self.token.clone()))
     }
 }
 
@@ -233,7 +141,7 @@ async fn recognize(request: &HttpRequest) -> Result<Visitor, PageError> {
     refuse_foreign_origin(request.headers(), app.issuer.as_str())?;
     let facts = Facts::of(request).ok_or(PageError::WithoutFacts)?;
     let secure = app.issuer.is_secure();
-    let presented = Presented::of(request, secure);
+    let presented = Presented::of(request.headers(), secure);
     let in_operations = app.config.operations.allows(facts.address);
     let path = request
         .uri()
@@ -285,10 +193,6 @@ fn account_menu(visitor: &Visitor) -> Result<page::SignedIn, PageError> {
     })
 }
 
-fn is_token(text: &str) -> bool {
-    text.len() == TOKEN_CHARACTERS && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
-}
-
 fn csrf(app: &App, token: &str) -> String {
     URL_SAFE_NO_PAD.encode(app.digester.fingerprint(Purpose::Csrf, token))
 }
@@ -334,58 +238,5 @@ fn refuse_foreign_origin(headers: &HeaderMap, issuer: &str) -> Result<(), PageEr
         Err(PageError::Csrf)
     } else {
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use actix_web::http::header::COOKIE;
-    use actix_web::test::TestRequest;
-
-    fn session(header: &str, secure: bool) -> Option<String> {
-        Presented::of(
-            &TestRequest::default()
-                .insert_header((COOKIE, header))
-                .to_http_request(),
-            secure,
-        )
-        .session
-    }
-
-    #[test]
-    fn a_cookie_is_read_by_the_byte_and_once() {
-        // RFC 6265bis §4.1.3.2: browsers guard the prefix as it is written, and no other spelling of it
-        let (own, planted) = ("a".repeat(TOKEN_CHARACTERS), "b".repeat(TOKEN_CHARACTERS));
-        let guarded = format!("__Host-countersign_session={own}");
-        assert_eq!(session(&guarded, true), Some(own.clone()));
-        for name in [
-            "%5F%5FHost-countersign_session",
-            "countersign_session",
-            "__host-countersign_session",
-            "__Host-countersign%5Fsession",
-        ] {
-            assert_eq!(session(&format!("{name}={planted}"), true), None, "{name}");
-            assert_eq!(
-                session(&format!("{name}={planted}; {guarded}"), true),
-                Some(own.clone()),
-                "{name}"
-            );
-        }
-        assert_eq!(
-            session(
-                &format!("countersign_session={planted}; countersign_session={own}"),
-                false
-            ),
-            None
-        );
-        assert_eq!(
-            session(&format!("countersign_session=%61{}", &own[1..]), false),
-            None
-        );
-        assert_eq!(
-            session(&format!("=; junk; countersign_session={own}"), false),
-            Some(own)
-        );
     }
 }

@@ -1,4 +1,4 @@
-//! `web/visitor.rs`: the cookies of a browser. Each line is a Cookie header; `{T}` and `{U}` stand for tokens.
+//! `web/cookies.rs`: the cookies of a browser. Each line is a Cookie header; `{T}` and `{U}` stand for tokens.
 //!
 //! - A token is taken only from the one cookie of that very name, byte for byte: a name that merely decodes to `__Host-…`
 //!   is anybody's to set (RFC 6265bis §4.1.3.2).
@@ -7,7 +7,7 @@
 
 use actix_web::http::header::{COOKIE, HeaderValue};
 use actix_web::test::TestRequest;
-use countersign::web::visitor::Presented;
+use countersign::web::cookies::Presented;
 
 pub fn check(input: &[u8]) {
     let text = String::from_utf8_lossy(input)
@@ -25,7 +25,7 @@ pub fn check(input: &[u8]) {
         .to_http_request();
     for secure in [true, false] {
         let prefix = if secure { "__Host-" } else { "" };
-        let presented = Presented::of(&request, secure);
+        let presented = Presented::of(request.headers(), secure);
         for (name, token) in [
             ("countersign_session", presented.session),
             ("countersign_visitor", presented.stranger),
@@ -49,7 +49,7 @@ pub fn check(input: &[u8]) {
     }
 }
 
-/// RFC 6265 §4.2.1: pairs between semicolons, a value perhaps in quotes; read without any library.
+/// RFC 6265 §4.2.1: pairs between semicolons; read without any library.
 fn written<'h>(headers: &'h [HeaderValue], name: &str) -> Vec<&'h str> {
     let lines = headers
         .iter()
@@ -57,14 +57,8 @@ fn written<'h>(headers: &'h [HeaderValue], name: &str) -> Vec<&'h str> {
     let pairs = lines
         .flat_map(|line| line.split(';'))
         .filter_map(|pair| pair.split_once('='));
-    let unquoted = |value: &'h str| {
-        value
-            .strip_prefix('"')
-            .and_then(|rest| rest.strip_suffix('"'))
-            .unwrap_or(value)
-    };
     pairs
         .filter(|(own, _)| own.trim() == name)
-        .map(|(_, value)| unquoted(value.trim()))
+        .map(|(_, value)| value.trim())
         .collect()
 }
