@@ -26,7 +26,7 @@ use countersign::types::state::{
     AccessTokenFormat, ClientType, OrganizationRole, ProductionAccess,
 };
 use countersign::types::time::Clock;
-use countersign::web::visitor::mint_session_token;
+use countersign::web::cookies::mint_session_token;
 
 use super::person::{Credentials, REDIRECT_URI};
 use super::{CONNECTIONS, server};

@@ -42,8 +42,8 @@ fn read(
     now: Timestamp,
 ) -> Result<Own, Refusal> {
     let mut organizations = Vec::new();
-    for organization in snapshot.list_organizations_of(user.id)? {
-        let Some(member) = snapshot.find_member(organization.id, user.id)? else {
+    for organization in snapshot.list_organizations_of(user.id, now)? {
+        let Some(member) = snapshot.find_member(organization.id, user.id, now)? else {
             continue;
         };
         if only.is_none_or(|only| only == organization.id) {
@@ -65,7 +65,7 @@ fn read(
             .map(|organization| organization.name);
         asked.extend(name.map(|name| (request.id, request.organization_id, name)));
     }
-    let mut joinable = join_requests::list_joinable(snapshot, user)?;
+    let mut joinable = join_requests::list_joinable(snapshot, user, now)?;
     joinable.retain(|(id, _)| asked.iter().all(|(_, asked, _)| asked != id));
     let asked = asked.into_iter().map(|(id, _, name)| (id, name)).collect();
     Ok(Own {

@@ -85,7 +85,7 @@ struct Administered {
 }
 
 fn administered(snapshot: &mut Snapshot, person: &Person) -> Result<Administered, Refusal> {
-    let all = snapshot.list_organizations_of(person.session.user_id)?;
+    let all = snapshot.list_organizations_of(person.session.user_id, person.now)?;
     let entrances = identities::sort_out(snapshot, &person.session, all)?;
     let mut rows = Vec::new();
     for organization in &entrances.open {

@@ -90,7 +90,7 @@ where
     let id: OrganizationId = parse_id(organization)?;
     let (settings, asker, now) = (Arc::clone(&app.settings), visitor.asker()?, visitor.now());
     let read = move |snapshot: &mut Snapshot| -> Result<_, PageError> {
-        let organizations = snapshot.list_organizations_of(person)?;
+        let organizations = snapshot.list_organizations_of(person, now)?;
         ensure(
             organizations
                 .iter()

@@ -77,14 +77,20 @@ impl<'c> Desk<'_, 'c> {
         change: impl FnOnce(&mut Self) -> Result<T, Refusal>,
     ) -> Result<T, Refusal> {
         let granting = self.own_rights()?;
-        let before = rights::of_user(self.tx, &self.settings.catalogue, self.organization, user)?;
+        let before = self.rights_of(user)?;
         let changed = change(self)?;
-        let after = rights::of_user(self.tx, &self.settings.catalogue, self.organization, user)?;
+        let after = self.rights_of(user)?;
         ensure(
             after.gains_only_what(&before, &granting),
             Refusal::Forbidden(BEYOND),
         )?;
         Ok(changed)
+    }
+
+    /// What the user's membership gives while nothing is suspended.
+    pub fn rights_of(&mut self, user: UserId) -> Result<Rights, Error> {
+        let (catalogue, now) = (&self.settings.catalogue, self.now());
+        rights::of_user(self.tx, catalogue, self.organization, user, now)
     }
 
     /// Records what the asker did to `subject` in this organization, now.

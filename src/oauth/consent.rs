@@ -264,7 +264,7 @@ pub(super) async fn show(
                 .cloned();
             let (is_admin, workspaces) = match &selected {
                 Some(organization) => {
-                    consents::own_workspaces(snapshot, organization.id, session.user_id)?
+                    consents::own_workspaces(snapshot, organization.id, session.user_id, now)?
                 }
                 None => (false, Vec::new()),
             };

@@ -147,12 +147,13 @@ impl Snapshot<'_> {
         filter: &MemberFilter,
         after: Option<(Timestamp, UserId)>,
         most: i64,
+        now: Timestamp,
     ) -> Result<Vec<(Member, User)>, Error> {
         let named = filter.workspace.map(|workspace| vec![workspace]);
         let of_organization = members::organization_id.eq(organization);
         let mut found = members::table
             .inner_join(users::table)
-            .filter(of_organization)
+            .filter(of_organization.and(has_not_ended(now)))
             .into_boxed::<<Conn as Connection>::Backend>();
         if let Some(role) = filter.role {
             found = found.filter(members::role.eq(role));
@@ -199,14 +200,20 @@ impl Snapshot<'_> {
         workspace: WorkspaceId,
         after: Option<(Timestamp, UserId)>,
         most: i64,
+        now: Timestamp,
     ) -> Result<Vec<(WorkspaceMember, User)>, Error> {
         let own = workspaces::id
             .eq(workspace_members::workspace_id)
             .and(workspaces::organization_id.eq(organization));
+        let member = members::user_id
+            .eq(workspace_members::user_id)
+            .and(members::organization_id.eq(organization));
         let mut found = workspace_members::table
             .inner_join(users::table)
             .inner_join(workspaces::table.on(own))
+            .inner_join(members::table.on(member))
             .filter(workspace_members::workspace_id.eq(workspace))
+            .filter(has_not_ended(now))
             .into_boxed::<<Conn as Connection>::Backend>();
         if let Some((at, id)) = after {
             let behind = workspace_members::created_at
@@ -258,11 +265,16 @@ impl Snapshot<'_> {
     }
 
     /// Organizations that the person owns.
-    pub fn count_organizations_owned_by(&mut self, user: UserId) -> Result<i64, Error> {
+    pub fn count_organizations_owned_by(
+        &mut self,
+        user: UserId,
+        now: Timestamp,
+    ) -> Result<i64, Error> {
         let owned = members::table.filter(
             members::user_id
                 .eq(user)
-                .and(members::role.eq(OrganizationRole::Owner)),
+                .and(members::role.eq(OrganizationRole::Owner))
+                .and(has_not_ended(now)),
         );
         self.run(|conn| owned.count().get_result(conn))
     }
@@ -295,18 +307,36 @@ impl Snapshot<'_> {
         Ok(found.map(Membership::new))
     }
 
+    /// The row of a membership that has not ended, whether or not it acts.
     pub fn find_member(
         &mut self,
         organization: OrganizationId,
         user: UserId,
+        now: Timestamp,
     ) -> Result<Option<Member>, Error> {
         self.run(|conn| {
             members::table
                 .find((organization, user))
+                .filter(has_not_ended(now))
                 .select(Member::as_select())
                 .first(conn)
                 .optional()
         })
+    }
+
+    /// Whether a membership has ended by itself, and its row is still there.
+    pub fn has_ended_member(
+        &mut self,
+        organization: OrganizationId,
+        user: UserId,
+        now: Timestamp,
+    ) -> Result<bool, Error> {
+        let ended = members::table
+            .find((organization, user))
+            .filter(has_ended(now));
+        let found: Option<UserId> =
+            self.run(|conn| ended.select(members::user_id).first(conn).optional())?;
+        Ok(found.is_some())
     }
 
     /// The user's workspaces in the organization, each with the role there.

@@ -8,12 +8,12 @@ use diesel::{
 
 use super::applications::{containing, lower};
 use super::conn::Conn;
-use super::members::acts;
-use super::schema::{organizations, subscriptions};
+use super::members::{acts, has_not_ended};
+use super::schema::{api_keys, applications, organizations, subscriptions};
 use super::statements::{ReadDsl, WriteDsl};
 use super::{Error, Snapshot, Subject, Tx};
-use crate::types::id::{OrganizationId, UserId};
-use crate::types::state::{OrganizationState, ProductionAccess};
+use crate::types::id::{ApiKeyId, ApplicationId, OrganizationId, UserId};
+use crate::types::state::{ApplicationState, OrganizationState, ProductionAccess};
 use crate::types::time::Timestamp;
 
 #[derive(Debug, Clone, Queryable, Selectable, Insertable)]
@@ -201,13 +201,30 @@ impl Snapshot<'_> {
         Ok(addresses.into_iter().flatten().collect())
     }
 
+    /// Whether the organization has an API key or an application, of any state but deleted.
+    pub fn has_credentials(&mut self, id: OrganizationId) -> Result<bool, Error> {
+        let keys = api_keys::table.filter(api_keys::organization_id.eq(id));
+        let key: Option<ApiKeyId> =
+            self.run(|conn| keys.select(api_keys::id).first(conn).optional())?;
+        let own = applications::table
+            .filter(applications::organization_id.eq(id))
+            .filter(applications::state.eq(ApplicationState::Active));
+        let application: Option<ApplicationId> =
+            self.run(|conn| own.select(applications::id).first(conn).optional())?;
+        Ok(key.is_some() || application.is_some())
+    }
+
     /// The organizations a user belongs to, by name.
-    pub fn list_organizations_of(&mut self, user: UserId) -> Result<Vec<Organization>, Error> {
+    pub fn list_organizations_of(
+        &mut self,
+        user: UserId,
+        now: Timestamp,
+    ) -> Result<Vec<Organization>, Error> {
         use super::schema::members;
         self.run(|conn| {
             organizations::table
                 .inner_join(members::table.on(members::organization_id.eq(organizations::id)))
-                .filter(members::user_id.eq(user))
+                .filter(members::user_id.eq(user).and(has_not_ended(now)))
                 .order((organizations::name, organizations::id))
                 .select(Organization::as_select())
                 .load(conn)

@@ -98,7 +98,8 @@ impl Tx<'_> {
 
     /// The user, and the organizations they are in.
     fn subjects_of(&mut self, id: UserId) -> Result<Vec<Subject>, Error> {
-        let organizations = self.list_organizations_of(id)?.into_iter();
+        let now = self.now;
+        let organizations = self.list_organizations_of(id, now)?.into_iter();
         let subjects = organizations.map(|organization| Subject::Organization(organization.id));
         Ok(std::iter::once(Subject::User(id)).chain(subjects).collect())
     }

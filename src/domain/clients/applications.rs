@@ -7,7 +7,7 @@ use crate::domain::clients::service_account;
 use crate::domain::clients::settings::{ApplicationSettings, RefreshPolicy};
 use crate::domain::desk::{Desk, View};
 use crate::domain::people::endings;
-use crate::domain::plans::open;
+use crate::domain::plans::{open, plans};
 use crate::domain::{Refusal, ensure};
 use crate::store;
 use crate::store::application_secrets::{ApplicationSecret, NewSecret};
@@ -78,7 +78,7 @@ pub fn create(desk: &mut Desk, new: &NewApplication) -> Result<Application, Refu
         .tx
         .find_organization(organization)?
         .ok_or(Refusal::NotFound)?;
-    open::ensure_open(desk.tx, catalogue, &organization, new.environment, now)?;
+    let plan = open::ensure_open(desk.tx, catalogue, &organization, new.environment, now)?;
     let cap = desk.settings.keys.max_applications_per_organization;
     let full = format!(
         "This organization has reached its limit of {cap} applications. Delete one that is not needed any more."
@@ -99,6 +99,7 @@ pub fn create(desk: &mut Desk, new: &NewApplication) -> Result<Application, Refu
     };
     let creator = desk.asker.user;
     let application = insert(desk.tx, organization.id, creator, checked, acts_as_itself)?;
+    plans::start_trial(desk.tx, &plan, organization.id)?;
     for secret in desk.tx.list_application_secrets(application.id)? {
         desk.tx.record_disclosure(secret.id.as_str(), creator)?;
     }

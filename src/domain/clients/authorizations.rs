@@ -6,8 +6,8 @@
 use crate::config::{Catalogue, OAuth};
 use crate::crypto::Plaintext;
 use crate::crypto::digest::Digest;
-use crate::domain::decision::access;
-use crate::domain::{Refusal, ensure};
+use crate::domain::Refusal;
+use crate::domain::decision::access::{self, Prospect};
 use crate::store::applications::Application;
 use crate::store::authorizations::Authorization;
 use crate::store::tokens::{AccessToken, RefreshToken};
@@ -181,11 +181,9 @@ pub fn issue(
     minted: &MintedTokens,
 ) -> Result<Issuance, Refusal> {
     let (now, generation) = (tx.now, entitlement.generation);
-    ensure(
-        access::is_live(tx, catalogue, &entitlement.authorization, now)?,
-        Refusal::Forbidden(RIGHTS_LOST),
-    )?;
-    let issuance = draft(now, terms, entitlement, minted.clone());
+    let prospect = access::prospect(tx, catalogue, &entitlement.authorization, now)?
+        .ok_or(Refusal::Forbidden(RIGHTS_LOST))?;
+    let issuance = draft(now, terms, entitlement, minted.clone(), prospect);
     if let Some((_, digest)) = &issuance.minted.access_token {
         tx.insert_access_token(&AccessToken {
             id: issuance.access_token_id,
@@ -221,24 +219,27 @@ pub fn issue(
 
 const RIGHTS_LOST: &str = "Who authorized this, or the organization, has lost access.";
 
-/// A token response that leaves nothing behind: a JWT without a refresh token has no row. No token outlives its authorization.
+/// A token response that leaves nothing behind: a JWT without a refresh token has no row. No token outlives its authorization,
+/// and no access token an end that comes by itself.
 pub fn draft(
     now: Timestamp,
     terms: &Terms,
     entitlement: Entitlement,
     minted: MintedTokens,
+    prospect: Prospect,
 ) -> Issuance {
     let Entitlement {
         authorization,
         extent,
         ..
     } = entitlement;
+    let end = terms.access_token_end(now, &authorization);
     Issuance {
         workspaces: Vec::new(),
         extent,
         access_token_id: AccessTokenId::generate(now),
         issued_at: now,
-        expires_at: terms.access_token_end(now, &authorization),
+        expires_at: prospect.ends_at.map_or(end, |own| own.min(end)),
         minted,
         authorization,
     }

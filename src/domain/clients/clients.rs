@@ -1,7 +1,7 @@
 //! OAuth clients as the doors know them: the application, its redirect URIs and its live secrets.
 
 use crate::config::Catalogue;
-use crate::domain::decision::access;
+use crate::domain::decision::access::{self, Prospect};
 use crate::domain::decision::memory::Depends;
 use crate::store::application_secrets::ApplicationSecret;
 use crate::store::applications::Application;
@@ -22,7 +22,7 @@ pub struct Client {
     pub redirect_uris: Vec<RedirectUri>,
     pub secrets: Vec<ApplicationSecret>,
     /// By which it acts as itself; none for a public one, and for one whose service account or organization has lost access.
-    pub own_authorization: Option<Authorization>,
+    pub own_authorization: Option<(Authorization, Prospect)>,
     /// When one that registered by itself was last used, to the day; none for one that a person created.
     pub registration_used_at: Option<Timestamp>,
     /// By a person of its organization, or by their initial access token. False: anybody registered it.
@@ -30,6 +30,13 @@ pub struct Client {
 }
 
 impl Client {
+    /// By which it acts as itself at `now`: what is remembered of a client knows of no end that comes by itself.
+    pub fn own_authorization(&self, now: Timestamp) -> Option<(Authorization, Prospect)> {
+        let (authorization, prospect) = self.own_authorization.as_ref()?;
+        let stands = prospect.ends_at.is_none_or(|end| end > now);
+        stands.then(|| (authorization.clone(), *prospect))
+    }
+
     pub fn is_confidential(&self) -> bool {
         self.application.client_type == ClientType::Confidential
     }
@@ -116,7 +123,10 @@ pub fn find(
     let redirect_uris = snapshot.list_redirect_uris(id)?;
     let secrets = snapshot.list_application_secrets(id)?;
     let own_authorization = match snapshot.find_client_credentials_authorization(id)? {
-        Some(own) => access::is_live(snapshot, catalogue, &own, now)?.then_some(own),
+        Some(own) => {
+            let prospect = access::prospect(snapshot, catalogue, &own, now)?;
+            prospect.map(|prospect| (own, prospect))
+        }
         None => None,
     };
     let registration = snapshot.find_registration(id)?;

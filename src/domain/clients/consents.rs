@@ -23,6 +23,7 @@ use crate::store::organizations::Organization;
 use crate::store::sessions::Session;
 use crate::store::workspaces::Workspace;
 use crate::store::{Error, Snapshot, Tx};
+use crate::types::environment::Environment;
 use crate::types::event::Event;
 use crate::types::id::{AuthorizationId, ConsentId, OrganizationId, UserId, WorkspaceId};
 use crate::types::scope::Scopes;
@@ -51,7 +52,7 @@ pub fn eligible_organizations(
     now: Timestamp,
 ) -> Result<Vec<Organization>, Error> {
     let mut eligible = Vec::new();
-    for organization in snapshot.list_organizations_of(user)? {
+    for organization in snapshot.list_organizations_of(user, now)? {
         let membership = snapshot.find_membership(organization.id, user, now)?;
         let acts = membership.is_some_and(|membership| membership.suspended.is_none());
         if acts && is_eligible(snapshot, catalogue, client, &organization, now)? {
@@ -87,8 +88,9 @@ pub fn own_workspaces(
     snapshot: &mut Snapshot,
     organization: OrganizationId,
     user: UserId,
+    now: Timestamp,
 ) -> Result<(bool, Vec<Workspace>), Error> {
-    let Some(member) = snapshot.find_member(organization, user)? else {
+    let Some(member) = snapshot.find_member(organization, user, now)? else {
         return Ok((false, Vec::new()));
     };
     let all = snapshot.list_workspaces(organization)?;
@@ -159,9 +161,13 @@ pub fn allow(
         ..asked.request.clone()
     };
     let asked = CodeRequest { request, ..*asked };
-    let (is_admin, own) = own_workspaces(desk.tx, organization, user)?;
+    let (is_admin, own) = own_workspaces(desk.tx, organization, user, now)?;
     let reach = check_choice(choice, is_admin, &own)?;
     let consent = remember(desk, &asked, choice, reach)?;
+    if application.environment == Environment::Sandbox {
+        let plan = plans::plan_of(desk.tx, catalogue, organization)?;
+        plans::start_trial(desk.tx, plan, organization)?;
+    }
     authorize(desk.tx, &desk.settings.oauth, &asked, &consent)
 }
 
@@ -257,7 +263,7 @@ fn is_within(
 
 /// The consent that covers the request, if the person need not be asked again.
 fn remembered(
-    snapshot: &mut Snapshot,
+    tx: &mut Tx,
     client: &Client,
     request: &AuthorizationRequest,
     user: UserId,
@@ -274,7 +280,7 @@ fn remembered(
     if !proven {
         return Ok(None);
     }
-    let consents = snapshot.list_live_consents(user, client.application.id)?;
+    let consents = tx.list_live_consents(user, client.application.id)?;
     let covers = |consent: &Consent| {
         consent.organization_id == organization.id && request.scopes.is_subset_of(&consent.scopes)
     };
@@ -286,7 +292,7 @@ fn remembered(
         own.resources == request.resources
             || (!request.resources.is_empty() && request.resources.is_subset_of(&own.resources))
     };
-    let alike: Vec<_> = snapshot
+    let alike: Vec<_> = tx
         .list_authorizations_of_consent(consent.id)?
         .into_iter()
         .filter(same_target)
@@ -296,10 +302,11 @@ fn remembered(
         return Ok(None);
     }
     let choice = ConsentChoice {
-        workspaces: snapshot.list_consent_workspaces(consent.id)?,
+        workspaces: tx.list_consent_workspaces(consent.id)?,
         all_workspaces: consent.reach == ReachKind::Organization,
     };
-    let (is_admin, own) = own_workspaces(snapshot, organization.id, user)?;
+    let now = tx.now;
+    let (is_admin, own) = own_workspaces(tx, organization.id, user, now)?;
     Ok(check_choice(&choice, is_admin, &own)
         .is_ok()
         .then_some(consent))

@@ -11,7 +11,7 @@ use crate::domain::clients::client_metadata::{ClientMetadata, MetadataError, Off
 use crate::domain::clients::clients::NOTED_SECONDS;
 use crate::domain::clients::registration_tokens;
 use crate::domain::clients::settings::{self, RefreshPolicy};
-use crate::domain::plans::open;
+use crate::domain::plans::{open, plans};
 use crate::domain::settings::Settings;
 use crate::domain::{Refusal, ensure};
 use crate::store;
@@ -276,6 +276,8 @@ pub fn register(
         Some(same) => repeat(tx, &registrant, same),
         None => {
             make_room(tx, settings, &registrant)?;
+            let plan = plans::plan_of(tx, &settings.catalogue, registrant.organization)?;
+            plans::start_trial(tx, plan, registrant.organization)?;
             insert(tx, settings, &registrant, new)
         }
     }

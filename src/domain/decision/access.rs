@@ -11,7 +11,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use crate::config::{Catalogue, OrganizationOperations};
+use crate::config::{Catalogue, OrganizationOperations, Plan};
 use crate::domain::decision::memory::Depends;
 use crate::domain::decision::resource_servers::Server;
 use crate::domain::decision::sandbox::{Own, OwnDomain};
@@ -23,6 +23,7 @@ use crate::store::api_keys::ApiKey;
 use crate::store::applications::Application;
 use crate::store::authorizations::Authorization;
 use crate::store::members::{Member, Membership};
+use crate::store::organizations::Organization;
 use crate::store::users::User;
 use crate::store::{Error, Snapshot, Subject};
 use crate::types::email::{Domain, Mailbox};
@@ -426,14 +427,21 @@ pub fn of_token(
     )
 }
 
-/// Whether tokens of this authorization would be good for anything now. Asked before minting: a resource server that checks
-/// a JWT alone would never learn of a suspension, a removal or a withdrawal.
-pub fn is_live(
+/// What a token that is minted now would be good for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Prospect {
+    /// When it ends by itself, although nobody does anything: with the membership, or with the trial.
+    pub ends_at: Option<Timestamp>,
+}
+
+/// None: tokens of this authorization would be good for nothing now. Asked before minting: a resource server that checks
+/// a JWT alone would never learn of a suspension, a removal, a withdrawal, or an end that comes by itself.
+pub fn prospect(
     snapshot: &mut Snapshot,
     catalogue: &Catalogue,
     authorization: &Authorization,
     now: Timestamp,
-) -> Result<bool, Error> {
+) -> Result<Option<Prospect>, Error> {
     let active = Authorization {
         state: AuthorizationState::Active,
         ..authorization.clone()
@@ -446,8 +454,11 @@ pub fn is_live(
         resources: active.resources.clone(),
         unseen: false,
     };
-    Ok(of_token(snapshot, catalogue, &active, &token, now)?
-        .is_some_and(|access| access.suspended.is_none() && access.lock.is_none()))
+    let access = of_token(snapshot, catalogue, &active, &token, now)?
+        .filter(|access| access.suspended.is_none() && access.lock.is_none());
+    Ok(access.map(|access| Prospect {
+        ends_at: access.reload_at,
+    }))
 }
 
 /// Where a credential stands: for whom it acts, and what it was given to reach.
@@ -531,17 +542,18 @@ fn assemble(
     } else {
         plans::lock
     };
-    let trial_end = plans::trial_end(plan, organization).filter(|end| *end > stand.now);
+    // the vendor's own applications manage an organization whatever it has bought
+    let pays = !application.is_some_and(|application| application.first_party);
+    let trial_end = trial_end(plan, organization, stand).filter(|end| pays && *end > stand.now);
     Ok(Some(Access {
         credential,
         actor: actor(user),
         organization: organization.id,
         environment: stand.environment,
         suspended: suspension(&held.membership, home.as_ref(), stand),
-        // the vendor's own applications manage an organization whatever it has bought
-        lock: match application.is_some_and(|application| application.first_party) {
-            true => None,
-            false => lock(plan, organization, stand.environment, stand.now)
+        lock: match pays {
+            false => None,
+            true => lock(plan, organization, stand.environment, stand.now)
                 .or(home.as_ref().and_then(|home| home.lock)),
         },
         plan: plan.entry.name.clone(),
@@ -550,7 +562,9 @@ fn assemble(
             stand.reload_at,
             member.ends_at,
             trial_end,
-            home.as_ref().and_then(|home| home.reload_at),
+            home.as_ref()
+                .filter(|_| pays)
+                .and_then(|home| home.reload_at),
         ]),
         factors,
         bound: factors.bound(),
@@ -604,8 +618,13 @@ fn home(
         id,
         suspended: organization.state == OrganizationState::Suspended,
         lock: plans::lock(plan, &organization, stand.environment, stand.now),
-        reload_at: plans::trial_end(plan, &organization).filter(|end| *end > stand.now),
+        reload_at: trial_end(plan, &organization, stand).filter(|end| *end > stand.now),
     }))
+}
+
+/// When the trial shuts the environment that the credential is for.
+fn trial_end(plan: &Plan, organization: &Organization, stand: &Stand) -> Option<Timestamp> {
+    plans::trial_end(plan, organization).filter(|_| stand.environment == Environment::Sandbox)
 }
 
 fn suspension(membership: &Membership, home: Option<&Home>, stand: &Stand) -> Option<Suspension> {

@@ -6,7 +6,6 @@ use crate::domain::desk::Desk;
 use crate::domain::people::accounts;
 use crate::domain::people::members::ensure_free_standing;
 use crate::domain::rights::asker::Asker;
-use crate::domain::rights::rights;
 use crate::domain::{Refusal, ensure};
 use crate::store::Tx;
 use crate::store::organizations::Organization;
@@ -64,11 +63,12 @@ fn ensure_service_account(desk: &mut Desk, id: UserId) -> Result<(), Refusal> {
         .tx
         .find_user(id)?
         .is_some_and(|user| user.kind == UserKind::ServiceAccount);
-    let is_member = desk.tx.find_member(desk.organization, id)?.is_some();
+    let (organization, now) = (desk.organization, desk.now());
+    let is_member = desk.tx.find_member(organization, id, now)?.is_some();
     let other = "Keys are created for yourself, or for a service account of the organization.";
     ensure(is_account && is_member, Refusal::field("owner", other))?;
     ensure_free_standing(desk.tx, id)?;
-    let held = rights::of_user(desk.tx, &desk.settings.catalogue, desk.organization, id)?;
+    let held = desk.rights_of(id)?;
     desk.ensure_holds(&held)
 }
 

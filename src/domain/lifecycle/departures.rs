@@ -6,7 +6,7 @@
 use crate::domain::desk::{Desk, View};
 use crate::domain::keys::api_keys::Minted;
 use crate::domain::keys::rotation;
-use crate::domain::people::endings::end;
+use crate::domain::people::endings::{self, end};
 use crate::domain::people::members::{ensure_below, ensure_free_standing, keeping_an_owner};
 use crate::domain::{Refusal, ensure};
 use crate::store::api_keys::ApiKey;
@@ -19,11 +19,11 @@ use crate::types::event::Event;
 use crate::types::id::{ApiKeyId, OrganizationId, UserId};
 use crate::types::right::Right;
 use crate::types::state::{ApiKeyState, UserKind};
+use crate::types::time::Timestamp;
 
 /// Why a key was deactivated, for its detail.
 const OWNER_REMOVED: &str = "owner_removed";
 const LEFT: &str = "owner_left";
-const MEMBERSHIP_ENDED: &str = "membership_ended";
 
 /// What stops when this member leaves.
 #[derive(Debug, Clone)]
@@ -97,21 +97,22 @@ pub struct Removed {
 /// What would stop if this member was removed.
 pub fn preview(view: &mut View, id: UserId) -> Result<Departure, Refusal> {
     view.ensure(Right::MembersManage)?;
-    find(view.snapshot, view.organization, id)
+    find(view.snapshot, view.organization, id, view.now)
 }
 
 /// What would stop if the asker left.
 pub fn preview_own(view: &mut View) -> Result<Departure, Refusal> {
-    find(view.snapshot, view.organization, view.asker.user)
+    find(view.snapshot, view.organization, view.asker.user, view.now)
 }
 
 fn find(
     snapshot: &mut Snapshot,
     organization: OrganizationId,
     id: UserId,
+    now: Timestamp,
 ) -> Result<Departure, Refusal> {
     let member = snapshot
-        .find_member(organization, id)?
+        .find_member(organization, id, now)?
         .ok_or(Refusal::NotFound)?;
     examine(snapshot, member)
 }
@@ -142,7 +143,8 @@ pub fn remove(desk: &mut Desk, id: UserId, shown: &ShownSecrets) -> Result<Remov
         desk.ensure(Right::ApiKeysManage)?;
         desk.ensure(Right::ApplicationsManage)?;
     }
-    let departure = find(desk.tx, desk.organization, id)?;
+    let now = desk.now();
+    let departure = find(desk.tx, desk.organization, id, now)?;
     ensure_below(desk, departure.member.role)?;
     ensure_free_standing(desk.tx, id)?;
     let mut removed = Removed {
@@ -181,9 +183,9 @@ pub fn remove_service_account(
 
 /// The asker leaves of their own accord; what they were shown stays as it is. Runs behind the organization's lock.
 pub fn leave(desk: &mut Desk) -> Result<(), Refusal> {
-    let user = desk.asker.user;
+    let (user, now) = (desk.asker.user, desk.now());
     desk.tx
-        .find_member(desk.organization, user)?
+        .find_member(desk.organization, user, now)?
         .ok_or(Refusal::NotFound)?;
     ensure_free_standing(desk.tx, user)?;
     keeping_an_owner(desk, |desk| {
@@ -249,11 +251,8 @@ pub fn end_ended(tx: &mut Tx, most: i64) -> Result<usize, Error> {
     for member in &ended {
         tx.advance_generation(member.organization_id)?;
         let (organization, user) = (member.organization_id, member.user_id);
-        // it may have been prolonged meanwhile, or be gone
-        let is_there = tx.find_member(organization, user)?.is_some();
-        if is_there && tx.find_membership(organization, user, now)?.is_none() {
-            end(tx, organization, user, None, MEMBERSHIP_ENDED)?;
-        }
+        // it may be gone meanwhile
+        endings::end_if_over(tx, organization, user)?;
     }
     Ok(ended.len())
 }

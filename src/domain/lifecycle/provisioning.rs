@@ -5,6 +5,7 @@
 
 use crate::config::Catalogue;
 use crate::domain::desk::{Desk, VendorDesk};
+use crate::domain::people::endings;
 use crate::domain::people::organizations::{
     self, Effect, OrganizationChange, SubscriptionChange, parse_external_id, parse_name,
     parse_time_zone,
@@ -360,9 +361,10 @@ fn check_member(
     user: Option<UserId>,
     wanted: &WantedMember,
 ) -> Result<(), Refusal> {
-    let (organization, catalogue) = (desk.organization, &desk.settings.catalogue);
+    let (organization, now) = (desk.organization, desk.now());
+    let catalogue = &desk.settings.catalogue;
     let member = match user {
-        Some(user) => desk.tx.find_member(organization, user)?,
+        Some(user) => desk.tx.find_member(organization, user, now)?,
         None => None,
     };
     let licence = wanted.licence.unwrap_or(
@@ -376,21 +378,11 @@ fn check_member(
     {
         seats::ensure_free(desk.tx, catalogue, organization, licence)?;
     }
-    let is_owner = member.is_some_and(|member| member.role == OrganizationRole::Owner);
-    if is_owner
-        && wanted
-            .role
-            .is_some_and(|role| role != OrganizationRole::Owner)
-    {
-        let now = desk.now();
-        let others = desk.tx.count_owners(organization, now)? > 1;
-        ensure(
-            others,
-            Refusal::Coded(
-                RefusalCode::LastOwner,
-                "The last owner of an organization stays one.".to_owned(),
-            ),
-        )?;
+    let stays_owner = wanted
+        .role
+        .is_none_or(|role| role == OrganizationRole::Owner);
+    if let Some(user) = user.filter(|_| !stays_owner) {
+        ensure_another_owner(desk.tx, organization, user)?;
     }
     for (workspace, role) in &wanted.workspaces {
         check_workspace_role(desk.tx, catalogue, organization, workspace, role)?;
@@ -398,10 +390,30 @@ fn check_member(
     Ok(())
 }
 
+/// Refuses the only owner who can act: of a bulk, each item is checked before anything of it is written.
+fn ensure_another_owner(
+    tx: &mut Tx,
+    organization: OrganizationId,
+    user: UserId,
+) -> Result<(), Refusal> {
+    let now = tx.now;
+    let membership = tx.find_membership(organization, user, now)?;
+    let counts =
+        membership.is_some_and(|own| own.acts() && own.member.role == OrganizationRole::Owner);
+    ensure(
+        !counts || tx.count_owners(organization, now)? > 1,
+        Refusal::Coded(
+            RefusalCode::LastOwner,
+            "The last owner of an organization stays one.".to_owned(),
+        ),
+    )
+}
+
 /// The membership of a user whose every part was checked.
 fn put_member(desk: &mut Desk, user: UserId, wanted: &WantedMember) -> Result<Effect, Refusal> {
-    let organization = desk.organization;
-    let mut effect = match desk.tx.find_member(organization, user)? {
+    let (organization, now) = (desk.organization, desk.now());
+    endings::end_if_over(desk.tx, organization, user)?;
+    let mut effect = match desk.tx.find_member(organization, user, now)? {
         None => {
             let licence = wanted.licence.unwrap_or(Licence::Full);
             let role = wanted.role.unwrap_or(OrganizationRole::Member);
@@ -430,6 +442,13 @@ fn change_member(
         desk.tx
             .change_member_role(organization, user, member.role, role)?;
         desk.record(Event::MemberRoleChanged, user.as_str(), role.as_str())?;
+        effect = Effect::Updated;
+    }
+    // an owner's membership has no end, whoever made them one
+    let owns = wanted.role.unwrap_or(member.role) == OrganizationRole::Owner;
+    if owns && member.ends_at.is_some() {
+        desk.tx.change_member_end(organization, user, None)?;
+        desk.record(Event::MemberChanged, user.as_str(), "ends: never")?;
         effect = Effect::Updated;
     }
     if let Some(licence) = wanted.licence.filter(|licence| *licence != member.licence) {

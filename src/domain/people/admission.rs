@@ -4,6 +4,7 @@
 
 use crate::domain::desk::Desk;
 use crate::domain::people::accounts;
+use crate::domain::people::endings;
 use crate::domain::people::members::ensure_below;
 use crate::domain::people::service_accounts::check_workspaces;
 use crate::domain::plans::open;
@@ -65,10 +66,11 @@ pub fn check(desk: &mut Desk, grant: &Grant) -> Result<(), Refusal> {
 /// Makes the person a member. Runs behind the organization's lock: seats are counted.
 pub fn admit(desk: &mut Desk, user: UserId, grant: &Grant) -> Result<Member, Refusal> {
     check(desk, grant)?;
-    let organization = desk.organization;
+    let (organization, now) = (desk.organization, desk.now());
+    endings::end_if_over(desk.tx, organization, user)?;
     let there = "This person is a member of the organization already.";
     ensure(
-        desk.tx.find_member(organization, user)?.is_none(),
+        desk.tx.find_member(organization, user, now)?.is_none(),
         Refusal::Coded(RefusalCode::AlreadyMember, there.to_owned()),
     )?;
     seats::ensure_free(
@@ -77,7 +79,7 @@ pub fn admit(desk: &mut Desk, user: UserId, grant: &Grant) -> Result<Member, Ref
         organization,
         grant.licence,
     )?;
-    let member = grant.member(organization, user, desk.now());
+    let member = grant.member(organization, user, now);
     desk.tx.insert_member(&member)?;
     let detail = format!("{}, {}", grant.role, grant.licence);
     desk.record(Event::MemberAdded, user.as_str(), &detail)?;

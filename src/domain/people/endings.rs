@@ -4,13 +4,14 @@
 
 use crate::domain::Refusal;
 use crate::domain::desk::Desk;
-use crate::domain::rights::rights;
 use crate::store::api_keys::ApiKey;
 use crate::store::{Error, Tx};
 use crate::types::event::Event;
 use crate::types::id::{OrganizationId, UserId, WorkspaceId};
 use crate::types::state::{ApiKeyState, ReachKind};
 
+/// Why a membership ended that had an end.
+const MEMBERSHIP_ENDED: &str = "membership_ended";
 const WORKSPACES_LOST: &str = "workspaces_lost";
 
 /// Ends a membership, and everything that stands on it, for good. Runs behind the organization's lock.
@@ -47,6 +48,17 @@ pub fn end(
     )
 }
 
+/// Ends a membership that has ended by itself and whose row is still there, before the person joins anew: what stood on it
+/// does not revive. Runs behind the organization's lock.
+pub fn end_if_over(tx: &mut Tx, organization: OrganizationId, id: UserId) -> Result<bool, Error> {
+    let now = tx.now;
+    let is_over = tx.has_ended_member(organization, id, now)?;
+    if is_over {
+        end(tx, organization, id, None, MEMBERSHIP_ENDED)?;
+    }
+    Ok(is_over)
+}
+
 /// The service account of what is deleted leaves the organization with it.
 pub fn end_service_account(
     tx: &mut Tx,
@@ -54,7 +66,8 @@ pub fn end_service_account(
     id: UserId,
     by: UserId,
 ) -> Result<(), Error> {
-    if tx.find_member(organization, id)?.is_none() {
+    let now = tx.now;
+    if tx.find_member(organization, id, now)?.is_none() {
         return Ok(());
     }
     end(tx, organization, id, Some(by), "application_deleted")
@@ -72,7 +85,7 @@ pub fn leave_workspace(desk: &mut Desk, workspace: WorkspaceId, id: UserId) -> R
         workspace.as_str(),
     )?;
     // an admin of the organization reaches it all the same
-    let left = rights::of_user(desk.tx, &desk.settings.catalogue, organization, id)?;
+    let left = desk.rights_of(id)?;
     if left.reaches(workspace) {
         return Ok(());
     }

@@ -37,10 +37,11 @@ pub fn found(
         founder.email_verified_at.is_some(),
         Refusal::Forbidden("Your address is not verified yet."),
     )?;
+    let now = tx.now;
     let most = settings.accounts.max_owned_organizations;
     let full = format!("You own {most} organizations already.");
     ensure(
-        tx.count_organizations_owned_by(user)? < most,
+        tx.count_organizations_owned_by(user, now)? < most,
         Refusal::Coded(RefusalCode::OrganizationLimitReached, full),
     )?;
     let organization = accounts::create_organization(tx, name, ProductionAccess::None)?;

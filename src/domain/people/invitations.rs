@@ -125,11 +125,11 @@ pub fn create(desk: &mut Desk, new: &NewInvitation) -> Result<ListedInvitation, 
 
 /// Refuses an address that belongs to a member, or is invited already.
 fn ensure_uninvited(desk: &mut Desk, email: &str) -> Result<(), Refusal> {
-    let organization = desk.organization;
+    let (organization, now) = (desk.organization, desk.now());
     if let Some(user) = desk.tx.find_user_by_email(email)? {
         let there = "This person is a member of the organization already.";
         ensure(
-            desk.tx.find_member(organization, user.id)?.is_none(),
+            desk.tx.find_member(organization, user.id, now)?.is_none(),
             Refusal::Coded(RefusalCode::AlreadyMember, there.to_owned()),
         )?;
     }

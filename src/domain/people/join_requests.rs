@@ -24,6 +24,7 @@ const MOST_OPEN: usize = 10;
 pub fn list_joinable(
     snapshot: &mut Snapshot,
     user: &User,
+    now: Timestamp,
 ) -> Result<Vec<(OrganizationId, String)>, Refusal> {
     let verified = user
         .email
@@ -42,14 +43,14 @@ pub fn list_joinable(
         .map(|organization| (organization.id, organization.name))
         .into_iter()
         .collect();
-    let own = snapshot.list_organizations_of(user.id)?;
+    let own = snapshot.list_organizations_of(user.id, now)?;
     joinable.retain(|(id, _)| own.iter().all(|organization| organization.id != *id));
     Ok(joinable)
 }
 
 /// The asker, who is no member yet, asks to join. Runs behind the organization's lock: they ask once.
 pub fn ask(desk: &mut Desk, message: &str) -> Result<JoinRequest, Refusal> {
-    let organization = desk.organization;
+    let (organization, now) = (desk.organization, desk.now());
     let user = desk
         .tx
         .find_user(desk.asker.user)?
@@ -57,7 +58,7 @@ pub fn ask(desk: &mut Desk, message: &str) -> Result<JoinRequest, Refusal> {
         .ok_or(Refusal::NotFound)?;
     // an organization that has not proven the domain is not there
     ensure(
-        list_joinable(desk.tx, &user)?
+        list_joinable(desk.tx, &user, now)?
             .iter()
             .any(|(id, _)| *id == organization),
         Refusal::NotFound,
@@ -138,15 +139,15 @@ pub fn approve(
     grant: &Grant,
 ) -> Result<(JoinRequest, User), Refusal> {
     desk.ensure(Right::MembersManage)?;
-    let organization = desk.organization;
+    let (organization, now) = (desk.organization, desk.now());
     let (_, user) = pending(desk, id)?;
     let gone =
         "The person is suspended, or their address is in no domain of this organization any more.";
     let known = user.state == UserState::Active
-        && list_joinable(desk.tx, &user)?
+        && list_joinable(desk.tx, &user, now)?
             .iter()
             .any(|(own, _)| *own == organization);
-    let member = desk.tx.find_member(organization, user.id)?.is_some();
+    let member = desk.tx.find_member(organization, user.id, now)?.is_some();
     ensure(
         known || member,
         Refusal::Coded(RefusalCode::JoinRequestOutdated, gone.to_owned()),

@@ -8,7 +8,6 @@ use crate::domain::people::endings;
 use crate::domain::people::roles;
 use crate::domain::plans::open;
 use crate::domain::plans::seats;
-use crate::domain::rights::rights;
 use crate::domain::{Refusal, ensure};
 use crate::store::members::{Member, MemberFilter, WorkspaceMember};
 use crate::store::users::User;
@@ -68,9 +67,9 @@ pub fn list(
             .find_workspace(view.organization, workspace)?
             .ok_or(Refusal::NotFound)?;
     }
-    let rows = view
-        .snapshot
-        .list_members_page(view.organization, &filter, after, most)?;
+    let rows =
+        view.snapshot
+            .list_members_page(view.organization, &filter, after, most, view.now)?;
     rows.into_iter()
         .map(|(member, user)| listed(view.snapshot, member, user, filter.only.as_deref()))
         .collect()
@@ -79,7 +78,13 @@ pub fn list(
 /// One of them, as far as the asker may see.
 pub fn get(view: &mut View, id: UserId) -> Result<ListedMember, Refusal> {
     let only = view.some_places_of(Right::MembersRead)?.only();
-    let found = find(view.snapshot, view.organization, id, only.as_deref())?;
+    let found = find(
+        view.snapshot,
+        view.organization,
+        id,
+        only.as_deref(),
+        view.now,
+    )?;
     ensure(
         only.is_none() || !found.workspaces.is_empty(),
         Refusal::NotFound,
@@ -93,9 +98,10 @@ pub(in crate::domain) fn find(
     organization: OrganizationId,
     id: UserId,
     only: Option<&[WorkspaceId]>,
+    now: Timestamp,
 ) -> Result<ListedMember, Refusal> {
     let member = snapshot
-        .find_member(organization, id)?
+        .find_member(organization, id, now)?
         .ok_or(Refusal::NotFound)?;
     let user = snapshot.find_user(id)?.ok_or(Refusal::NotFound)?;
     listed(snapshot, member, user, only)
@@ -127,7 +133,7 @@ pub fn list_of_workspace(
     let organization = view.organization;
     Ok(view
         .snapshot
-        .list_workspace_members_page(organization, workspace, after, most)?)
+        .list_workspace_members_page(organization, workspace, after, most, view.now)?)
 }
 
 /// A workspace that the asker does not reach is not there.
@@ -146,9 +152,11 @@ fn ensure_in_workspace(
 /// Changes what a member is in the organization. Runs behind the organization's lock.
 pub fn change(desk: &mut Desk, id: UserId, wanted: &MemberChange) -> Result<ListedMember, Refusal> {
     desk.ensure(Right::MembersManage)?;
+    // one that has ended by itself is over, although its row may still be there: nobody takes that back
+    let (organization, now) = (desk.organization, desk.now());
     let before = desk
         .tx
-        .find_member(desk.organization, id)?
+        .find_member(organization, id, now)?
         .ok_or(Refusal::NotFound)?;
     ensure_below(desk, before.role)?;
     let user = desk.tx.find_user(id)?.ok_or(Refusal::NotFound)?;
@@ -297,11 +305,11 @@ pub fn put_workspace_role(
     id: UserId,
     role: &str,
 ) -> Result<(), Refusal> {
-    let organization = desk.organization;
+    let (organization, now) = (desk.organization, desk.now());
     ensure_in_workspace(&mut desk.view(), workspace, Right::MembersManage)?;
     open::ensure_not_suspended(desk.tx, organization)?;
     desk.tx
-        .find_member(organization, id)?
+        .find_member(organization, id, now)?
         .ok_or(Refusal::NotFound)?;
     ensure_free_standing(desk.tx, id)?;
     roles::ensure_exists(desk.tx, &desk.settings.catalogue, organization, role)?;
@@ -361,7 +369,7 @@ pub fn remove_from_workspace(
 /// In a workspace nobody changes whoever holds more there than they do.
 fn ensure_not_stronger(desk: &mut Desk, workspace: WorkspaceId, id: UserId) -> Result<(), Refusal> {
     let own = desk.own_rights()?;
-    let theirs = rights::of_user(desk.tx, &desk.settings.catalogue, desk.organization, id)?;
+    let theirs = desk.rights_of(id)?;
     let message = "This member holds more in the workspace than you do.";
     ensure(
         theirs

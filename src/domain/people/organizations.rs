@@ -7,7 +7,6 @@ use crate::domain::plans::open;
 use crate::domain::plans::plans;
 use crate::domain::settings::Settings;
 use crate::domain::{Refusal, ensure};
-use crate::store::api_keys::ApiKeyFilter;
 use crate::store::organizations::{Organization, OrganizationFilter};
 use crate::store::subscriptions::Subscription;
 use crate::store::{Error, Tx};
@@ -226,12 +225,8 @@ pub fn subscribe(
         (Event::SubscriptionCreated, Effect::Created)
     };
     desk.record(event, organization.as_str(), &after.plan)?;
-    // whoever has keys from a plan without a trial begins it now, or Sandbox would be open for ever
-    let has_keys = !desk
-        .tx
-        .list_api_keys_page(organization, &ApiKeyFilter::default(), None, 1)?
-        .is_empty();
-    if has_keys {
+    // whoever has keys or applications from a plan without a trial begins it now, or Sandbox would be open for ever
+    if desk.tx.has_credentials(organization)? {
         plans::start_trial(desk.tx, catalogue.plan(Some(&after.plan)), organization)?;
     }
     Ok((after, effect))

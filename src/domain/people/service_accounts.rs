@@ -46,7 +46,8 @@ pub fn get(view: &mut View, id: UserId) -> Result<ListedMember, Refusal> {
 
 /// What a request that is sent again has made before.
 pub fn made(desk: &mut Desk, id: UserId) -> Result<ListedMember, Refusal> {
-    service_account(members::find(desk.tx, desk.organization, id, None)?)
+    let now = desk.now();
+    service_account(members::find(desk.tx, desk.organization, id, None, now)?)
 }
 
 fn service_account(found: ListedMember) -> Result<ListedMember, Refusal> {
@@ -97,9 +98,10 @@ fn ensure_free_place(desk: &mut Desk) -> Result<(), Refusal> {
         kind: Some(UserKind::ServiceAccount),
         ..MemberFilter::default()
     };
+    let (organization, now) = (desk.organization, desk.now());
     let count = desk
         .tx
-        .list_members_page(desk.organization, &filter, None, MOST_ACCOUNTS)?
+        .list_members_page(organization, &filter, None, MOST_ACCOUNTS, now)?
         .len();
     let full = format!(
         "This organization has reached its limit of {MOST_ACCOUNTS} service accounts. Delete one that is not needed any more."

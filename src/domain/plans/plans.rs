@@ -154,7 +154,8 @@ pub fn trial_end(plan: &Plan, organization: &Organization) -> Option<Timestamp> 
         .filter(|_| plan.entry.trial_seconds > 0)
 }
 
-/// The first key starts the trial: once per organization, ever (row 7). Whoever subscribed to a plan without one has none.
+/// The first key, the first application and the first authorization of a Sandbox application start the trial, whichever
+/// comes first: once per organization, ever (row 7). Whoever subscribed to a plan without one has none.
 pub fn start_trial(tx: &mut Tx, plan: &Plan, organization: OrganizationId) -> Result<(), Error> {
     if plan.entry.trial_seconds == 0 {
         return Ok(());

@@ -253,8 +253,9 @@ pub fn of_user(
     catalogue: &Catalogue,
     organization: OrganizationId,
     user: UserId,
+    now: Timestamp,
 ) -> Result<Rights, Error> {
-    let Some(member) = snapshot.find_member(organization, user)? else {
+    let Some(member) = snapshot.find_member(organization, user, now)? else {
         return Ok(Rights::NONE);
     };
     let roles = roles_held::held(snapshot, catalogue, &member)?;

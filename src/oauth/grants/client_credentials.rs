@@ -26,7 +26,7 @@ pub async fn exchange(
         Code::UnauthorizedClient
             .because("The application's service account, or its organization, has lost access.")
     };
-    let authorization = client.own_authorization.clone().ok_or_else(lost)?;
+    let (authorization, prospect) = client.own_authorization(facts.now).ok_or_else(lost)?;
     let allowed = &client.application.scopes;
     let asked = form.one("scope")?;
     let ours = scope::negotiate(&app.settings.catalogue, allowed, asked);
@@ -48,6 +48,7 @@ pub async fn exchange(
             &terms,
             entitlement,
             minted,
+            prospect,
         ));
     }
     let catalogue = Arc::clone(&app.settings.catalogue);

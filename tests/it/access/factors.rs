@@ -28,6 +28,8 @@ use crate::tenants::{self, Key};
 both_databases!(no_sequence_of_changes_leaves_a_right_that_the_rows_deny);
 
 const STEPS: usize = 400;
+/// Before every end of a membership: its row is found, whether or not it has ended.
+const EVER: Timestamp = Timestamp::from_millis(0);
 const ASKED: [&str; 3] = ["documents:read", "documents:send", "templates:write"];
 /// The permission names that the organization's own role moves through.
 const CUSTOM: [&str; 4] = [
@@ -363,7 +365,10 @@ impl<'s> Walk<'s> {
                     MemberState::Suspended,
                 ]);
                 self.attempt(move |tx| {
-                    let from = tx.find_member(organization, user)?.expect("a member").state;
+                    let from = tx
+                        .find_member(organization, user, EVER)?
+                        .expect("a member")
+                        .state;
                     tx.change_member_state(organization, user, from, to)
                 })
                 .await;
@@ -379,7 +384,7 @@ impl<'s> Walk<'s> {
                 let to = self.pick(&[Licence::Full, Licence::Full, Licence::ReadOnly]);
                 self.attempt(move |tx| {
                     let from = tx
-                        .find_member(organization, user)?
+                        .find_member(organization, user, EVER)?
                         .expect("a member")
                         .licence;
                     tx.change_member_licence(organization, user, from, to)

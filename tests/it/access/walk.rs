@@ -14,6 +14,7 @@ use countersign::store::members::Member;
 use countersign::store::{Conn, Database, Error, Snapshot, Tx, Verdict};
 use countersign::types::id::{ApplicationId, UserId, WorkspaceId};
 use countersign::types::state::{Licence, MemberState, OrganizationRole, PermissionLevel};
+use countersign::types::time::Timestamp;
 use diesel::sql_types::{Bool, Nullable, Text};
 use diesel::{QueryableByName, RunQueryDsl};
 use rand::rngs::StdRng;
@@ -27,6 +28,8 @@ use crate::tenants::{self, Key, admin};
 both_databases!(every_answer_from_memory_is_that_of_the_rows);
 
 const STEPS: usize = 300;
+/// Before every end of a membership: its row is found, whether or not it has ended.
+const EVER: Timestamp = Timestamp::from_millis(0);
 const ROLES: [&str; 5] = ["admin", "manager", "member", "viewer", "retired"];
 
 async fn every_answer_from_memory_is_that_of_the_rows(db: TestDatabase) {
@@ -171,7 +174,7 @@ impl<'s> Walk<'s> {
                     MemberState::Suspended,
                 ]);
                 self.attempt(move |tx| {
-                    let Some(member) = tx.find_member(organization, user)? else {
+                    let Some(member) = tx.find_member(organization, user, EVER)? else {
                         return Ok(());
                     };
                     Ok(tx.change_member_state(organization, user, member.state, to)?)
@@ -181,7 +184,7 @@ impl<'s> Walk<'s> {
             }
             2 | 3 => {
                 self.attempt(move |tx| {
-                    let Some(member) = tx.find_member(organization, user)? else {
+                    let Some(member) = tx.find_member(organization, user, EVER)? else {
                         return Ok(());
                     };
                     tx.change_member_role(organization, user, member.role, organization_role)?;
@@ -209,7 +212,7 @@ impl<'s> Walk<'s> {
                     .server
                     .app
                     .store
-                    .read(move |snapshot| snapshot.find_member(organization, user))
+                    .read(move |snapshot| snapshot.find_member(organization, user, EVER))
                     .await;
                 let is_admin = is_admin.is_ok_and(|member: Option<_>| {
                     member.is_some_and(|member: Member| member.role.is_admin())

@@ -2,10 +2,11 @@
 
 use countersign::domain::desk::Desk;
 use countersign::domain::lifecycle::sweep;
+use countersign::domain::people::admission::{self, Grant};
 use countersign::domain::rights::asker::Asker;
 use countersign::types::environment::Environment;
 use countersign::types::id::{ApplicationId, UserId};
-use countersign::types::state::OrganizationRole;
+use countersign::types::state::{Licence, OrganizationRole};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
@@ -21,6 +22,7 @@ both_databases!(
     secrets_that_the_member_was_shown_are_kept_rotated_or_revoked,
     losing_one_workspace_of_several_drops_that_one_for_good_and_none_left_deactivates,
     a_membership_with_an_end_stops_at_the_instant_and_ends_for_good,
+    an_ended_membership_is_over_before_it_is_swept,
     a_deleted_applications_service_account_leaves_with_it,
     a_removal_twice_at_once_happens_once,
 );
@@ -314,6 +316,56 @@ async fn a_membership_with_an_end_stops_at_the_instant_and_ends_for_good(db: Tes
     .await;
     join_workspace(&server, server.planted.workspace, mia, "viewer").await;
     assert_eq!(code(&server, &made).await, "not_found");
+}
+
+/// At every door from that instant on, whether or not the sweep has been there.
+async fn an_ended_membership_is_over_before_it_is_swept(db: TestDatabase) {
+    let server = Server::start(db).await;
+    let (owner, mia) = (
+        owner(&server).await,
+        viewer(&server, "mia@acme.example").await,
+    );
+    let made = key(&server, Key::of(&server, mia)).await;
+    let end = server.clock.now().plus_seconds(60);
+    let prolong = json!({"ends_at": end.plus_seconds(600).rfc3339()});
+    let change = json!({"ends_at": end.rfc3339()});
+    assert_eq!(owner.patch(&path(mia), &change).await.0, StatusCode::OK);
+    server.clock.step_seconds(60);
+    let gone = (404, "not_found".to_owned());
+    let role = format!("/v1/workspaces/{}/members/{mia}", server.planted.workspace);
+    for answer in [
+        owner.get(&path(mia)).await,
+        owner.get(&format!("{}/departure", path(mia))).await,
+        owner.patch(&path(mia), &json!({"ends_at": null})).await,
+        owner.patch(&path(mia), &prolong).await,
+        owner.put(&role, &json!({"role": "admin"})).await,
+        owner.delete(&path(mia)).await,
+    ] {
+        assert_eq!(problem(answer), gone);
+    }
+    let of_workspace = format!("/v1/workspaces/{}/members", server.planted.workspace);
+    for list in ["/v1/members", of_workspace.as_str()] {
+        let (_, listed) = owner.get(list).await;
+        let rows = listed["data"].as_array().expect("a list");
+        assert!(!rows.is_empty(), "{list}");
+        assert!(rows.iter().all(|row| row["id"] != mia.as_str()), "{list}");
+    }
+    // joining anew takes the place of the membership that is over, and revives nothing of it
+    let grant = Grant {
+        role: OrganizationRole::Member,
+        licence: Licence::Full,
+        ends_at: None,
+        workspaces: vec![(server.planted.workspace, "viewer".to_owned())],
+    };
+    let by = Asker::person(admin(&server).await);
+    people::at_desk(&server, server.planted.organization, by, move |desk| {
+        admission::admit(desk, mia, &grant)
+    })
+    .await
+    .expect("admitted");
+    assert_eq!(owner.get(&path(mia)).await.0, StatusCode::OK);
+    assert_eq!(code(&server, &made).await, "not_found");
+    assert_eq!(server.database.count_events("member.removed"), 1);
 }
 
 async fn a_deleted_applications_service_account_leaves_with_it(db: TestDatabase) {

@@ -244,7 +244,7 @@ async fn two_owners_removing_each_other_at_once_leave_one(db: TestDatabase) {
             let member = server
                 .app
                 .store
-                .read(move |c| c.find_member(organization, id))
+                .read(move |c| c.find_member(organization, id, now))
                 .await;
             let member: Result<_, countersign::store::Error> = member;
             if member.expect("the store answers").is_none() {
@@ -627,11 +627,11 @@ async fn wrong_and_foreign_input_changes_nothing(db: TestDatabase) {
             "{query}"
         );
     }
-    let organization = server.planted.organization;
+    let (organization, now) = (server.planted.organization, server.clock.now());
     let member = server
         .app
         .store
-        .read(move |c| c.find_member(organization, mia))
+        .read(move |c| c.find_member(organization, mia, now))
         .await;
     let member: Result<_, countersign::store::Error> = member;
     let member = member.expect("the store answers").expect("still there");

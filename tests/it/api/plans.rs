@@ -17,11 +17,11 @@ use futures_util::future::join_all;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use super::{Program, problem};
+use super::{Program, problem, text};
 use crate::databases::{TestDatabase, both_databases};
 use crate::people::at_desk;
 use crate::server::Server;
-use crate::tenants::{admin, management_token};
+use crate::tenants::{self, admin, management_token};
 
 both_databases!(
     the_dev_centre_is_switched_on_first_and_off_with_a_warning,
@@ -31,6 +31,8 @@ both_databases!(
     a_locked_answer_says_what_unlocks_it,
     once_withdrawn_a_request_alone_opens_nothing,
     the_first_key_starts_the_trial_once_and_its_end_suspends_sandbox_alone,
+    the_first_application_starts_the_trial_and_no_token_outlives_it,
+    the_first_authorization_in_sandbox_starts_the_trial,
     of_twenty_first_keys_at_once_one_starts_the_trial,
     whoever_comes_from_a_paid_plan_begins_the_trial_then,
     caps_of_a_plan_bind_after_a_downgrade_and_delete_nothing,
@@ -452,14 +454,20 @@ async fn once_withdrawn_a_request_alone_opens_nothing(db: TestDatabase) {
     assert_eq!(code(&server, &server.secrets.production_key).await, "valid");
 }
 
-/// As the planted organization has keys already: those of another one.
+/// As if the planted organization had neither keys nor applications when it subscribed to the trial's plan.
 async fn on_trial(db: TestDatabase) -> Server {
     let server = Server::start(db).await;
     server.database.execute("DELETE FROM secret_disclosures");
     server.database.execute("DELETE FROM api_key_secrets");
     server.database.execute("DELETE FROM api_key_workspaces");
     server.database.execute("DELETE FROM api_keys");
+    server
+        .database
+        .execute("UPDATE applications SET state = 'deleted'");
     subscribe(&server, "free").await;
+    server
+        .database
+        .execute("UPDATE applications SET state = 'active'");
     server
 }
 
@@ -513,6 +521,64 @@ async fn the_first_key_starts_the_trial_once_and_its_end_suspends_sandbox_alone(
         "a second trial never"
     );
     assert_eq!(trial(&server).await, started);
+    assert_eq!(server.database.count_events("trial.started"), 1);
+}
+
+/// Who only uses applications has a trial, too; and what ends by itself ends for JWTs as well, which nobody can take back.
+async fn the_first_application_starts_the_trial_and_no_token_outlives_it(db: TestDatabase) {
+    let server = on_trial(db).await;
+    assert_eq!(trial(&server).await, (Value::Null, Value::Null));
+    tenants::application(
+        &server,
+        server.planted.organization,
+        admin(&server).await,
+        Environment::Sandbox,
+        "member",
+    )
+    .await;
+    assert_eq!(
+        trial(&server).await.1,
+        json!("2026-12-30T12:00:00.000Z"),
+        "40 days"
+    );
+    let own = [("grant_type", "client_credentials")];
+    let life = server.token(&own).await.1["expires_in"]
+        .as_i64()
+        .expect("seconds");
+    server.clock.step_seconds(3_456_000 - 100);
+    assert!(life > 100);
+    let (_, minted) = server.token(&own).await;
+    assert_eq!(minted["expires_in"], 100, "{minted}");
+    let connection = server.code_flow("read").await;
+    assert_eq!(connection["expires_in"], 100, "{connection}");
+    server.clock.step_seconds(100);
+    let (status, refused) = server.token(&own).await;
+    assert_eq!(
+        (status, &refused["error"]),
+        (StatusCode::BAD_REQUEST, &json!("unauthorized_client")),
+        "{refused}"
+    );
+    let refresh = [
+        ("grant_type", "refresh_token"),
+        ("refresh_token", text(&connection, "/refresh_token")),
+    ];
+    let (_, refused) = server.token(&refresh).await;
+    assert_eq!(refused["error"], "invalid_grant", "{refused}");
+    subscribe(&server, "enterprise").await;
+    let (_, revived) = server.token(&refresh).await;
+    assert_eq!(
+        revived["expires_in"], life,
+        "a paid plan revives: {revived}"
+    );
+    assert_eq!(server.token(&own).await.0, StatusCode::OK);
+}
+
+/// An application that was made before trials began with one: the first time that somebody allows it.
+async fn the_first_authorization_in_sandbox_starts_the_trial(db: TestDatabase) {
+    let server = on_trial(db).await;
+    server.code_flow("read").await;
+    assert_eq!(trial(&server).await.1, json!("2026-12-30T12:00:00.000Z"));
+    server.code_flow("read").await;
     assert_eq!(server.database.count_events("trial.started"), 1);
 }
 

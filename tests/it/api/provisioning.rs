@@ -1,5 +1,6 @@
 //! Provisioning by a billing system: upserts by `external_id`, alone and in bulk.
 
+use countersign::types::id::OrganizationId;
 use countersign::types::state::OrganizationRole;
 use futures_util::future::join_all;
 use reqwest::StatusCode;
@@ -18,6 +19,7 @@ both_databases!(
     an_organization_and_a_person_are_suspended_and_resumed,
     a_bulk_request_brings_everything_and_is_safe_to_repeat,
     a_refused_item_changes_nothing_and_leaves_the_others_alone,
+    an_owner_made_by_provisioning_has_no_end,
     seats_bind_provisioning_too,
     a_bulk_request_is_bounded_and_for_operators_only,
 );
@@ -481,6 +483,52 @@ async fn a_refused_item_changes_nothing_and_leaves_the_others_alone(db: TestData
             &operator.post("/v1/provisioning", &last).await.1,
             "/organizations/0/users/0/code"
         ),
+        "last_owner"
+    );
+}
+
+async fn an_owner_made_by_provisioning_has_no_end(db: TestDatabase) {
+    let server = Server::start(db).await;
+    let operator = Program::operator(&server);
+    let wanted = |role: &str| {
+        json!({"organizations": [{"external_id": "cust-1", "name": "C", "users": [
+            {"external_id": "u-1", "email": "ann@customer.example", "name": "Ann", "role": role}]}]})
+    };
+    let (_, made) = operator.post("/v1/provisioning", &wanted("member")).await;
+    let (organization, ann) = (
+        text(&made, "/organizations/0/id").to_owned(),
+        text(&made, "/organizations/0/users/0/id").to_owned(),
+    );
+    let end = server.clock.now().plus_seconds(60);
+    server.database.execute(&format!(
+        "UPDATE members SET ends_at = {} WHERE user_id = '{ann}'",
+        end.millis()
+    ));
+    let (_, owner) = operator.post("/v1/provisioning", &wanted("owner")).await;
+    assert_eq!(text(&owner, "/organizations/0/users/0/outcome"), "updated");
+    server.clock.step_seconds(60);
+    let organization: OrganizationId = organization.parse().expect("an id");
+    let now = server.clock.now();
+    let owners: Result<i64, countersign::store::Error> = server
+        .app
+        .store
+        .read(move |c| c.count_owners(organization, now))
+        .await;
+    assert_eq!(owners, Ok(1));
+    // an owner who is suspended keeps nobody: whoever acts stays
+    let second = json!({"organizations": [{"external_id": "cust-1", "users": [
+        {"external_id": "u-2", "email": "bob@customer.example", "name": "Bob", "role": "owner"}]}]});
+    operator.post("/v1/provisioning", &second).await;
+    let suspended = operator
+        .put(
+            "/v1/users/by-external-id/u-2",
+            &json!({"state": "suspended"}),
+        )
+        .await;
+    assert_eq!(suspended.0, StatusCode::OK, "{}", suspended.1);
+    let (_, refused) = operator.post("/v1/provisioning", &wanted("member")).await;
+    assert_eq!(
+        text(&refused, "/organizations/0/users/0/code"),
         "last_owner"
     );
 }

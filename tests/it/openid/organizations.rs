@@ -124,11 +124,11 @@ async fn somebody_new_in_the_domain_becomes_a_plain_member(db: TestDatabase) {
     );
     let person = find(&server, "new@acme.example").await.expect("created");
     assert!(!person.operator && person.password_hash.is_none());
-    let organization = server.planted.organization;
+    let (organization, now) = (server.planted.organization, server.clock.now());
     let member = server
         .app
         .store
-        .read(move |c| c.find_member(organization, person.id))
+        .read(move |c| c.find_member(organization, person.id, now))
         .await;
     let member: Result<_, countersign::store::Error> = member;
     assert_eq!(

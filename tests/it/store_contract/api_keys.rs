@@ -82,6 +82,8 @@ async fn an_api_key_is_found_as_it_was_written(db: TestDatabase) {
         .await
         .expect("found");
     assert_eq!(format!("{found:?}"), format!("{written:?}"));
+    let organization = acme.organization;
+    assert!(read(&store, move |c| c.has_credentials(organization)).await);
 }
 
 async fn a_key_is_found_by_any_of_its_candidate_digests(db: TestDatabase) {

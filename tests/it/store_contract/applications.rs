@@ -42,6 +42,10 @@ async fn an_application_is_found_as_it_was_written(db: TestDatabase) {
         .await
         .expect("found");
     assert_eq!(format!("{found:?}"), format!("{written:?}"));
+    let own = written.organization_id;
+    assert!(read(&store, move |c| c.has_credentials(own)).await);
+    let other = Acme::insert(&store).await.organization;
+    assert!(!read(&store, move |c| c.has_credentials(other)).await);
     assert!(
         read(&store, |c| c.find_application(ApplicationId::generate(NOW)))
             .await

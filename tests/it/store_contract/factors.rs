@@ -369,7 +369,7 @@ async fn a_membership_is_suspended_and_ends(db: TestDatabase) {
         tx.change_member_end(organization, person, Some(LATER))
     })
     .await;
-    let found = read(&store, move |c| c.find_member(organization, person))
+    let found = read(&store, move |c| c.find_member(organization, person, NOW))
         .await
         .expect("a member");
     assert!(found.state == MemberState::Suspended && found.ends_at == Some(LATER));

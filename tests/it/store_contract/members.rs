@@ -63,20 +63,26 @@ async fn a_member_is_found_in_this_organization_only(db: TestDatabase) {
     })
     .await;
     let found = read(&store, move |c| {
-        c.find_member(acme.organization, acme.person)
+        c.find_member(acme.organization, acme.person, NOW)
     })
     .await
     .expect("found");
     assert!(found.role == OrganizationRole::Admin && found.licence == Licence::ReadOnly);
     assert!(
-        read(&store, move |c| c
-            .find_member(other.organization, acme.person))
+        read(&store, move |c| c.find_member(
+            other.organization,
+            acme.person,
+            NOW
+        ))
         .await
         .is_none()
     );
     assert!(
-        read(&store, move |c| c
-            .find_member(acme.organization, other.person))
+        read(&store, move |c| c.find_member(
+            acme.organization,
+            other.person,
+            NOW
+        ))
         .await
         .is_none()
     );
@@ -96,7 +102,7 @@ async fn a_user_is_a_member_once(db: TestDatabase) {
         &write(&store, move |tx| tx.insert_member(&second)).await
     ));
     let found = read(&store, move |c| {
-        c.find_member(acme.organization, acme.person)
+        c.find_member(acme.organization, acme.person, NOW)
     })
     .await
     .expect("found");
@@ -136,7 +142,7 @@ async fn a_role_changes_from_the_expected_one_only(db: TestDatabase) {
     .await;
     assert_eq!(foreign, Err(Error::NotFound));
     assert_eq!(
-        read(&store, move |c| c.find_member(organization, user))
+        read(&store, move |c| c.find_member(organization, user, NOW))
             .await
             .expect("found")
             .role,
@@ -161,7 +167,7 @@ async fn a_licence_changes_from_the_expected_one_only(db: TestDatabase) {
     ends_what_is_remembered_of(&store, Subject::Organization(organization), narrow).await;
     assert_eq!(write(&store, narrow).await, Err(Error::NotFound));
     assert_eq!(
-        read(&store, move |c| c.find_member(organization, user))
+        read(&store, move |c| c.find_member(organization, user, NOW))
             .await
             .expect("found")
             .licence,
@@ -210,7 +216,7 @@ async fn a_member_leaves_once(db: TestDatabase) {
     ends_what_is_remembered_of(&store, Subject::Organization(organization), leave).await;
     assert_eq!(write(&store, leave).await, Err(Error::NotFound));
     assert!(
-        read(&store, move |c| c.find_member(organization, user))
+        read(&store, move |c| c.find_member(organization, user, NOW))
             .await
             .is_none()
     );
@@ -430,7 +436,7 @@ async fn members_are_listed_by_page_and_by_what_they_are(db: TestDatabase) {
         let store = &store;
         async move {
             let rows = read(store, move |c| {
-                c.list_members_page(organization, &filter, after, most)
+                c.list_members_page(organization, &filter, after, most, NOW)
             })
             .await;
             rows.into_iter()
@@ -579,6 +585,30 @@ async fn only_active_people_take_seats_and_only_they_keep_an_organization(db: Te
         read(&store, move |c| c.count_owners(organization, NOW)).await,
         1
     );
+    for (at, is_over) in [(NOW, true), (EARLIER, false)] {
+        assert_eq!(
+            read(&store, move |c| c.has_ended_member(organization, ended, at)).await,
+            is_over
+        );
+        let row = read(&store, move |c| c.find_member(organization, ended, at)).await;
+        assert_eq!(row.is_some(), !is_over);
+        let own = read(&store, move |c| c.list_organizations_of(ended, at)).await;
+        assert_eq!(own.is_empty(), is_over);
+        let filter = MemberFilter::default();
+        let page = read(&store, move |c| {
+            c.list_members_page(organization, &filter, None, 99, at)
+        })
+        .await;
+        assert_eq!(page.iter().all(|(row, _)| row.user_id != ended), is_over);
+    }
+    assert!(
+        !read(&store, move |c| c.has_ended_member(
+            organization,
+            sound,
+            NOW
+        ))
+        .await
+    );
     let listed = read(&store, move |c| c.list_ended_members(NOW, 9)).await;
     assert_eq!(
         listed
@@ -594,12 +624,12 @@ async fn only_active_people_take_seats_and_only_they_keep_an_organization(db: Te
         0
     );
     assert_eq!(
-        read(&store, move |c| c.count_organizations_owned_by(sound)).await,
+        read(&store, move |c| c.count_organizations_owned_by(sound, NOW)).await,
         1
     );
     assert_eq!(
         read(&store, |c| c
-            .count_organizations_owned_by(UserId::generate(NOW)))
+            .count_organizations_owned_by(UserId::generate(NOW), NOW))
         .await,
         0
     );
@@ -638,7 +668,7 @@ async fn a_workspaces_members_are_listed_by_page(db: TestDatabase) {
         let store = &store;
         async move {
             let found = read(store, move |c| {
-                c.list_workspace_members_page(organization, workspace, after, most)
+                c.list_workspace_members_page(organization, workspace, after, most, NOW)
             })
             .await;
             found

@@ -209,7 +209,7 @@ async fn the_organizations_of_a_user_are_listed_by_name(db: TestDatabase) {
     })
     .await
     .expect("organizations");
-    let names: Vec<String> = read(&store, move |c| c.list_organizations_of(id))
+    let names: Vec<String> = read(&store, move |c| c.list_organizations_of(id, NOW))
         .await
         .into_iter()
         .map(|found| found.name)
