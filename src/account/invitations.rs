@@ -9,8 +9,8 @@ use super::{sign_in, with_cookies};
 use crate::app::App;
 use crate::crypto::digest::{Digest, Purpose};
 use crate::domain::desk::Desk;
-use crate::domain::people::accounts::{MOST_PASSWORD, check_password};
 use crate::domain::people::invitations::{self, By, Offer};
+use crate::domain::people::passwords::check_password;
 use crate::domain::{Refusal, ensure};
 use crate::store::{Snapshot, Tx, Verdict};
 use crate::types::refusal_code::RefusalCode;
@@ -142,7 +142,7 @@ pub async fn create_account(
     )?;
     let offer = find(&app, &facts, &path).await?;
     let (name, password) = (form.field("name"), form.field("password"));
-    match sign_up(&app, &facts, &path, name, password).await {
+    match sign_up(&app, &facts, &path, &offer.invitation.email, name, password).await {
         Ok(person) => {
             sign_in::start(
                 &app,
@@ -177,18 +177,12 @@ async fn sign_up(
     app: &App,
     facts: &Facts,
     token: &str,
+    email: &str,
     name: &str,
     password: &str,
 ) -> Result<crate::types::id::UserId, SignUp> {
     let candidates = candidates(app, token).map_err(SignUp::Page)?;
-    ensure(
-        password.len() <= MOST_PASSWORD,
-        Refusal::Invalid(vec![(
-            "password",
-            format!("must be at most {MOST_PASSWORD} bytes"),
-        )]),
-    )?;
-    check_password(password)?;
+    check_password(password, &[email, name])?;
     let busy = |_| {
         SignUp::Page(PageError::TooMany {
             retry_after_seconds: RETRY_SECONDS,

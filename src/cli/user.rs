@@ -8,6 +8,7 @@ use crate::app::secret_keys;
 use crate::crypto::password;
 use crate::domain::Refusal;
 use crate::domain::people::accounts::{self, NewPerson};
+use crate::domain::people::passwords::check_password;
 use crate::store::{Database, Store, Tx, Verdict};
 use crate::types::email::Mailbox;
 use crate::types::state::{OrganizationRole, ProductionAccess};
@@ -57,7 +58,8 @@ pub fn run(command: Command) -> Result<(), Failure> {
     } else {
         password::generate()
     };
-    accounts::check_password(&password).map_err(|refusal| words(&refusal))?;
+    check_password(&password, &[&arguments.email, &arguments.name])
+        .map_err(|refusal| words(&refusal))?;
     secret_keys(&config)?;
     let database: Database = config.database.url.parse()?;
     let store = Store::open(&database, 1)?;

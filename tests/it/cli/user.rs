@@ -127,6 +127,14 @@ async fn what_cannot_be_an_account_is_refused(db: TestDatabase) {
     create("ada@acme.example", "Ada", "short")
         .assert_refused("password must be at least 12 characters");
     create("ada@acme.example", "Ada", "").assert_refused("password");
+    // NIST SP 800-63B §3.1.1.2
+    for guessable in [
+        "correcthorsebatterystaple",
+        "ada@acme.example",
+        "Password1234",
+    ] {
+        create("ada@acme.example", "Ada", guessable).assert_refused("password is easy to guess");
+    }
     create("ada@acme.example", "", "correct horse battery")
         .assert_refused("name must not be empty");
     create("ada@acme.example", "A\u{202e}da", "correct horse battery")
