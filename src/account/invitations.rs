@@ -12,6 +12,7 @@ use crate::domain::desk::Desk;
 use crate::domain::people::invitations::{self, By, Offer};
 use crate::domain::people::passwords::check_password;
 use crate::domain::{Refusal, ensure};
+use crate::store::users::User;
 use crate::store::{Snapshot, Tx, Verdict};
 use crate::types::refusal_code::RefusalCode;
 use crate::types::state::{Licence, OrganizationRole};
@@ -148,7 +149,7 @@ pub async fn create_account(
                 &app,
                 &visitor,
                 facts.now,
-                person,
+                &person,
                 None,
                 &format!("/invitations/{path}"),
             )
@@ -180,7 +181,7 @@ async fn sign_up(
     email: &str,
     name: &str,
     password: &str,
-) -> Result<crate::types::id::UserId, SignUp> {
+) -> Result<User, SignUp> {
     let candidates = candidates(app, token).map_err(SignUp::Page)?;
     check_password(password, &[email, name])?;
     let busy = |_| {
@@ -195,8 +196,7 @@ async fn sign_up(
         .map_err(busy)?;
     let name = name.to_owned();
     let create = move |tx: &mut Tx| {
-        invitations::create_account(tx, &candidates, &name, &hash)
-            .map(|user| Verdict::Done(user.id))
+        invitations::create_account(tx, &candidates, &name, &hash).map(Verdict::Done)
     };
     let made: Result<_, Refusal> = app.store.write(facts.now, create).await;
     Ok(made?)

@@ -5,6 +5,7 @@ pub mod hand_over;
 pub mod home;
 pub mod identity;
 pub mod invitations;
+mod known_devices;
 pub mod openid;
 pub mod organizations;
 pub mod pages;

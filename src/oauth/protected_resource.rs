@@ -37,16 +37,14 @@ async fn describe(
     let Some(resource) = named(request) else {
         return Ok(None);
     };
-    let budget = app
-        .admit_stranger(facts.address, facts.now)
-        .map_err(Problem::rate_limited)?;
     let uri = resource.clone();
     let found = app
         .store
         .read(move |snapshot| snapshot.find_resource_server_by_uri(uri.as_str()))
         .await;
     let Some(server) = found.map_err(|error: store::Error| Problem::from(error))? else {
-        app.count_stranger(budget, facts.now);
+        app.count_unknown(facts.address, facts.now)
+            .map_err(Problem::rate_limited)?;
         return Ok(None);
     };
     let scopes: Vec<&str> = app

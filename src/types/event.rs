@@ -179,6 +179,7 @@ events! {
     TrialStarted = "trial.started", Organization, Organization;
     UserChanged = "user.changed", User, Operator;
     UserCreated = "user.created", User, Operator;
+    UserPasswordLocked = "user.password_locked", User, Operator;
     UserResumed = "user.resumed", User, Operator;
     UserSuspended = "user.suspended", User, Operator;
     WorkspaceChanged = "workspace.changed", Workspace, Organization;

@@ -1,15 +1,23 @@
-//! Which passwords a person may choose (NIST SP 800-63B §3.1.1.2): long enough, and none of those that are tried first.
+//! Which passwords a person may choose (NIST SP 800-63B §3.1.1.2): long enough, and none of those that are tried first. And how
+//! many wrong ones an account takes.
 //!
-//! Invariant: every door that sets a password asks [`check_password`].
+//! Invariants: every door that sets a password asks [`check_password`], and forgets the wrong ones that were tried before; every
+//! door that takes one asks [`judge`].
 
 use std::collections::HashSet;
 
 use crate::domain::{Refusal, ensure};
+use crate::store::{Error, Tx};
+use crate::types::event::Event;
 
 /// The shortest accepted password, in characters (NIST SP 800-63B §3.1.1.2: at least 8; 15 without a second factor).
 pub const LEAST_PASSWORD: usize = 12;
 /// The longest, in bytes: argon2 would take more, a request body would not.
 pub const MOST_PASSWORD: usize = 1024;
+
+/// Wrong passwords in a row, from whatever addresses, after which the password alone signs in from known devices only
+/// (NIST SP 800-63B §3.2.2: no more than 100).
+pub const MOST_WRONG_PASSWORDS: i64 = 100;
 
 /// One a line; lines that begin with `#` are comments.
 const COMMON: &str = include_str!("common_passwords.txt");
@@ -32,6 +40,36 @@ const KEYBOARD: [&str; 9] = [
     "qsdfghjklm",
     "1qaz2wsx3edc4rfv5tgb6yhn7ujm8ik9ol0p",
 ];
+
+/// Whether a password that was compared outside signs in the person with this address, and counts it. What is refused takes
+/// as long whether there is such a person or not.
+pub fn judge(
+    tx: &mut Tx,
+    account_key: &str,
+    is_right: bool,
+    is_known_device: bool,
+) -> Result<bool, Error> {
+    let Some(user) = tx.find_user_by_email(account_key)? else {
+        tx.record_wrong_password(account_key)?;
+        return Ok(false);
+    };
+    let before = tx.count_wrong_passwords(user.id)?;
+    if !is_right {
+        tx.record_wrong_password(account_key)?;
+        if before + 1 == MOST_WRONG_PASSWORDS {
+            tx.record(None, None, Event::UserPasswordLocked, user.id.as_str(), "")?;
+        }
+        return Ok(false);
+    }
+    if before >= MOST_WRONG_PASSWORDS && !is_known_device {
+        tx.hold_user(user.id)?;
+        return Ok(false);
+    }
+    if before > 0 {
+        tx.forget_wrong_passwords(user.id)?;
+    }
+    Ok(true)
+}
 
 /// Whether the password may be chosen by somebody of whom `own` is known: the address and the name.
 pub fn check_password(password: &str, own: &[&str]) -> Result<(), Refusal> {

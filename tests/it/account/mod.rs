@@ -13,6 +13,7 @@ use crate::server::{Server, hidden};
 
 const SESSION: &str = "countersign_session";
 const STRANGER: &str = "countersign_visitor";
+const DEVICES: &str = "countersign_devices";
 
 /// A sign-in page as one browser has it: the cookie it brought and the token in its form.
 struct Form {

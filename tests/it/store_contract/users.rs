@@ -13,6 +13,7 @@ both_databases!(
     an_address_belongs_to_one_person_and_service_accounts_have_none,
     a_user_is_suspended_from_the_expected_state_only,
     a_user_is_held_and_renamed,
+    wrong_passwords_are_counted_in_a_row,
     a_service_account_belongs_to_what_it_acts_for,
 );
 
@@ -71,6 +72,44 @@ async fn an_address_belongs_to_one_person_and_service_accounts_have_none(db: Tes
             .await
             .expect("many have no address");
     }
+}
+
+async fn wrong_passwords_are_counted_in_a_row(db: TestDatabase) {
+    let store = open(&db);
+    // nobody is there: nothing happens
+    write(&store, |tx| tx.record_wrong_password("nobody@acme.example"))
+        .await
+        .expect("no error");
+    let (first, second) = (person(), person());
+    let (id, other) = (first.id, second.id);
+    let email = first.email.clone().expect("an address");
+    write(&store, move |tx| {
+        tx.insert_user(&first)?;
+        tx.insert_user(&second)
+    })
+    .await
+    .expect("inserted");
+    let count = async |id: UserId| read(&store, move |c| c.count_wrong_passwords(id)).await;
+    for number in 1..=3 {
+        let email = email.clone();
+        write(&store, move |tx| {
+            tx.record_wrong_password(&email)?;
+            tx.record_wrong_password("nobody@acme.example")
+        })
+        .await
+        .expect("counted");
+        assert_eq!((count(id).await, count(other).await), (number, 0));
+    }
+    write(&store, move |tx| tx.forget_wrong_passwords(id))
+        .await
+        .expect("forgotten");
+    assert_eq!(count(id).await, 0);
+    let nobody = UserId::generate(NOW);
+    assert_eq!(count(nobody).await, 0);
+    assert_eq!(
+        write(&store, move |tx| tx.forget_wrong_passwords(nobody)).await,
+        Err(Error::NotFound)
+    );
 }
 
 async fn a_user_is_suspended_from_the_expected_state_only(db: TestDatabase) {
