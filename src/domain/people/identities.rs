@@ -4,7 +4,8 @@
 //!
 //! - A person is recognized by (who vouched, issuer, subject), never by an address. What one provider linked means nothing
 //!   to another, although both may be at the same issuer.
-//! - The operator's provider never takes over an account whose address is proven: the person links it, signed in.
+//! - The operator's provider never takes over an account whose address is proven: the person links it, signed in. Only one that
+//!   the vendor has made, and that nobody could sign in to yet, it opens by the address.
 //! - Of an account that has the address and has not proven it, the person is asked once for the password: right, and both are
 //!   one account; otherwise it gives way ([`addresses`]).
 //! - An organization's admins control its provider, and with it could pose as anybody. So it signs in members of that
@@ -137,7 +138,15 @@ pub fn sign_in(
     {
         ensure_admitted(tx, realm, &user)?;
         tx.record_identity_use(&identity)?;
-        let user = addresses::prove_own(tx, user, proven.verified_email.as_ref())?;
+        let covered = match &proven.verified_email {
+            Some(email) => match ensure_covered(tx, realm, email) {
+                Ok(()) => Some(email),
+                Err(Denial::ForeignDomain) => None,
+                Err(other) => return Err(other),
+            },
+            None => None,
+        };
+        let user = addresses::prove_own(tx, user, covered)?;
         return Ok(Brought::Person(user));
     }
     let email = proven.verified_email.as_ref().ok_or(Denial::Unverified)?;
@@ -157,7 +166,10 @@ pub fn sign_in(
         },
         Some(user) => {
             // the operator's provider may know somebody else by an address that was theirs once
-            ensure(matches!(realm, Realm::Organization(_)), Denial::Taken)?;
+            ensure(
+                matches!(realm, Realm::Organization(_)) || waits_for_its_owner(tx, &user)?,
+                Denial::Taken,
+            )?;
             ensure_admitted(tx, realm, &user)?;
             user
         }
@@ -168,6 +180,12 @@ pub fn sign_in(
     };
     insert(tx, realm, proven, user.id)?;
     Ok(Brought::Person(user))
+}
+
+/// The vendor made the account and vouches for its address, and nobody could sign in yet.
+fn waits_for_its_owner(snapshot: &mut Snapshot, user: &User) -> Result<bool, store::Error> {
+    let is_open = user.password_hash.is_none() && !user.operator;
+    Ok(is_open && !snapshot.has_identities(user.id)?)
 }
 
 /// Links the operator's provider to the person who is signed in.

@@ -226,6 +226,20 @@ async fn whoever_proves_an_address_takes_it_from_who_has_not(db: TestDatabase) {
         events.map(|event| server.database.count_events(event)),
         [6, 6]
     );
+    // whom the vendor has provisioned is known at the vendor's provider
+    let provisioned = find(&server, "ceo3@acme.example").await.expect("there");
+    let first = sign_in(
+        &server.browser(),
+        &fake,
+        verified("s-new", "ceo3@acme.example"),
+    )
+    .await;
+    assert!(is_signed_in(&first));
+    let owner = find(&server, "ceo3@acme.example").await.expect("there");
+    assert_eq!(owner.id, provisioned.id);
+    let other = verified("s-another", "ceo3@acme.example");
+    let taken = sign_in(&server.browser(), &fake, other).await;
+    assert_eq!(taken.status(), StatusCode::FORBIDDEN);
     // the owner of one is not asked again
     let again = sign_in(
         &server.browser(),
