@@ -346,6 +346,7 @@ async fn a_question_is_answered_in_its_browser_and_in_time(db: TestDatabase) {
 async fn what_proves_nothing_changes_nothing(db: TestDatabase) {
     let (server, fake) = start(db).await;
     let own = squatter(&server, "ada@acme.example").await;
+    fake.set(|answers| answers.userinfo = json!({"sub": "s-1"}));
     for claims in [
         json!({"sub": "s-1", "email": "ada@acme.example", "email_verified": false}),
         json!({"sub": "s-1", "email": "ada@acme.example"}),
