@@ -290,7 +290,8 @@ fn put_all(desk: &mut VendorDesk, item: &OrganizationItem) -> Result<Organizatio
     }
     let mut users = Vec::new();
     for item in &item.users {
-        users.push(put_user_item(&mut own, item)?);
+        let founds = effect == Effect::Created;
+        users.push(put_user_item(&mut own, item, founds)?);
     }
     if item.state == Some(OrganizationState::Suspended) {
         let suspend = WantedOrganization {
@@ -324,7 +325,7 @@ fn put_workspace_item(desk: &mut Desk, item: &WorkspaceItem) -> Result<ItemResul
     )
 }
 
-fn put_user_item(desk: &mut Desk, item: &UserItem) -> Result<ItemResult, Refusal> {
+fn put_user_item(desk: &mut Desk, item: &UserItem, founds: bool) -> Result<ItemResult, Refusal> {
     let user = WantedUser {
         email: item.email.clone(),
         name: item.name.clone(),
@@ -339,6 +340,7 @@ fn put_user_item(desk: &mut Desk, item: &UserItem) -> Result<ItemResult, Refusal
         role: item.role,
         licence: item.licence,
         workspaces: roles,
+        founds,
     };
     let done = provisioning::put_person(desk, &item.external_id, &user, &member);
     told(

@@ -41,6 +41,15 @@ impl<'c> Desk<'_, 'c> {
         }
     }
 
+    /// For the rules of the vendor's that are about no organization.
+    pub fn vendor(&mut self) -> VendorDesk<'_, 'c> {
+        VendorDesk {
+            tx: self.tx,
+            settings: self.settings,
+            asker: self.asker,
+        }
+    }
+
     pub fn now(&self) -> Timestamp {
         self.tx.now
     }

@@ -2,6 +2,8 @@
 
 mod askers;
 mod factors;
+mod operator_grants;
+mod secrets;
 mod walk;
 
 use std::collections::BTreeSet;

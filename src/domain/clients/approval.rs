@@ -7,7 +7,7 @@ use crate::domain::clients::clients;
 use crate::domain::clients::own_applications;
 use crate::domain::desk::{Desk, View};
 use crate::domain::rights::asker::Asker;
-use crate::domain::rights::rights;
+use crate::domain::rights::rights::{self, BEYOND};
 use crate::domain::{Refusal, ensure};
 use crate::store::applications::{Application, ApplicationFilter};
 use crate::store::{Error, Snapshot, Tx};
@@ -198,7 +198,8 @@ pub fn set_verified(desk: &mut Desk, id: ApplicationId, verified: bool) -> Resul
     Ok(desk.record(event, id.as_str(), "")?)
 }
 
-/// Whether it is the vendor's own: only then may it have management scopes. What its tokens held of them ends at once.
+/// Whether it is the vendor's own: only then may it have management scopes, so whoever says so holds all that these give. What
+/// its tokens held of them ends at once.
 pub fn set_first_party(
     desk: &mut Desk,
     id: ApplicationId,
@@ -209,6 +210,9 @@ pub fn set_first_party(
     if application.first_party == first_party {
         return Ok(());
     }
+    let managing = desk.settings.catalogue.management();
+    let holds = managing.is_subset_of(desk.own_rights()?.organization);
+    ensure(!first_party || holds, Refusal::Forbidden(BEYOND))?;
     desk.tx
         .set_application_first_party(&application, first_party)?;
     let event = if first_party {

@@ -2,7 +2,8 @@
 //!
 //! Invariant: a change counts at once, for what was issued before, too: narrower scopes narrow live tokens, a grant that is
 //! taken away stops, a redirect URI that is taken away gets no more codes. The operator's check is of a name and of
-//! addresses: it ends when another name or host takes their place.
+//! addresses: it ends when another name or host takes their place. Whoever adds something to an application holds all that it
+//! may do as itself.
 
 use crate::config::Catalogue;
 use crate::domain::clients::clients;
@@ -211,6 +212,9 @@ pub fn change(
     desk.tx
         .change_redirect_uris(&after, &wanted.redirect_uris)?;
     desk.tx.change_own_scopes(id, organization, &after.scopes)?;
+    if adds(&before, &uris, &wanted) {
+        service_account::ensure_may_hold(desk, &after)?;
+    }
     // one that registered by itself is the organization's from here on: it cannot undo this
     desk.tx.take_over_registration(id)?;
     desk.record(Event::ApplicationChanged, id.as_str(), &changed.join(" "))?;
@@ -256,6 +260,15 @@ fn changes(
         .filter(|(_, differs)| *differs)
         .map(|(name, _)| name)
         .collect()
+}
+
+/// Whether the application gets something that it did not have. A role is judged for itself.
+fn adds(before: &Application, uris: &[RedirectUri], wanted: &ApplicationSettings) -> bool {
+    let refresh = RefreshPolicy::of(before);
+    !wanted.redirect_uris.iter().all(|uri| uris.contains(uri))
+        || !wanted.scopes.is_subset_of(&before.scopes)
+        || !wanted.grants.iter().all(|grant| before.may_use(grant))
+        || wanted.refresh != refresh
 }
 
 /// Whether the operator's check still holds: it was of a name and of addresses.

@@ -1,7 +1,9 @@
 //! Provisioning: a billing system tells what there is, by its own names (`external_id`).
 //!
-//! Invariant: an upsert is safe to repeat. What is as wanted already is not written: no event, nothing forgotten. An
-//! `external_id` names one thing in the whole installation.
+//! Invariants: an upsert is safe to repeat. What is as wanted already is not written: no event, nothing forgotten. An
+//! `external_id` names one thing in the whole installation. Whoever provisions gives no member of an organization that is there
+//! already more than they hold, and gives a person another address, by which that person signs in, only if they hold all that
+//! the person holds, everywhere.
 
 use crate::config::Catalogue;
 use crate::domain::desk::{Desk, VendorDesk};
@@ -12,6 +14,7 @@ use crate::domain::people::organizations::{
 };
 use crate::domain::people::workspaces::{self, NewWorkspace, WorkspaceChange};
 use crate::domain::plans::seats;
+use crate::domain::rights::rights::{self, BEYOND};
 use crate::domain::{Refusal, ensure};
 use crate::store::members::{Member, WorkspaceMember};
 use crate::store::organizations::Organization;
@@ -61,6 +64,8 @@ pub struct WantedMember {
     pub licence: Option<Licence>,
     /// The workspaces to be in, by external id, with the role there. Others are left alone.
     pub workspaces: Vec<(String, String)>,
+    /// The organization is made in the same transaction: nothing is in it yet that anybody could gain.
+    pub founds: bool,
 }
 
 /// The organization with this name, made or brought up to date. Its lock is taken here: who calls holds none.
@@ -171,17 +176,17 @@ pub fn put_user(
     wanted: &WantedUser,
 ) -> Result<(User, Effect), Refusal> {
     desk.ensure(Right::OperatorOrganizations)?;
-    write_user(desk.tx, desk.asker.user, external_id, wanted)
+    write_user(desk, external_id, wanted)
 }
 
 /// The same, once the asker's rights are known.
 fn write_user(
-    tx: &mut Tx,
-    by: UserId,
+    desk: &mut VendorDesk,
     external_id: &str,
     wanted: &WantedUser,
 ) -> Result<(User, Effect), Refusal> {
-    let found = find_user(tx, external_id, wanted)?;
+    let found = check_user(desk, external_id, wanted)?;
+    let (tx, by) = (&mut *desk.tx, desk.asker.user);
     let named = NamedUser {
         external_id: external_id.to_owned(),
         email: wanted.email.as_deref().map(parse_email).transpose()?,
@@ -208,6 +213,32 @@ struct NamedUser {
 }
 
 /// Whom it is about; none for a new one. Everything that can be refused about a person is refused here.
+fn check_user(
+    desk: &mut VendorDesk,
+    external_id: &str,
+    wanted: &WantedUser,
+) -> Result<Option<User>, Refusal> {
+    let found = find_user(desk.tx, external_id, wanted)?;
+    let email = wanted.email.as_deref().map(parse_email).transpose()?;
+    if let Some(user) = &found
+        && email.is_some()
+        && email != user.email
+    {
+        ensure_holds_all_of(desk, user.id)?;
+    }
+    Ok(found)
+}
+
+fn ensure_holds_all_of(desk: &mut VendorDesk, user: UserId) -> Result<(), Refusal> {
+    let now = desk.tx.now;
+    for organization in desk.tx.list_organizations_of(user, now)? {
+        let mut desk = desk.at(organization.id);
+        let held = desk.rights_of(user)?;
+        desk.ensure_holds(&held)?;
+    }
+    Ok(())
+}
+
 fn find_user(tx: &mut Tx, external_id: &str, wanted: &WantedUser) -> Result<Option<User>, Refusal> {
     let external_id = parse_external_id(external_id)?;
     let email = wanted.email.as_deref().map(parse_email).transpose()?;
@@ -341,9 +372,10 @@ pub fn put_person(
     member: &WantedMember,
 ) -> Result<(User, Effect), Refusal> {
     desk.ensure(Right::OperatorOrganizations)?;
-    let known = find_user(desk.tx, external_id, user)?;
-    check_member(desk, known.map(|user| user.id), member)?;
-    let (user, effect) = write_user(desk.tx, desk.asker.user, external_id, user)?;
+    let known = check_user(&mut desk.vendor(), external_id, user)?;
+    let known = known.map(|user| user.id);
+    check_member(desk, known, member)?;
+    let (user, effect) = write_user(&mut desk.vendor(), external_id, user)?;
     let joined = put_member(desk, user.id, member)?;
     Ok((
         user,
@@ -384,10 +416,29 @@ fn check_member(
     if let Some(user) = user.filter(|_| !stays_owner) {
         ensure_another_owner(desk.tx, organization, user)?;
     }
+    let mut roles = Vec::new();
     for (workspace, role) in &wanted.workspaces {
-        check_workspace_role(desk.tx, catalogue, organization, workspace, role)?;
+        let found = check_workspace_role(desk.tx, catalogue, organization, workspace, role)?;
+        roles.push((found.id, role.clone()));
     }
-    Ok(())
+    // somebody new has nothing yet, as the asker, who is no member
+    let user = user.unwrap_or(desk.asker.user);
+    let before = member.unwrap_or(Member::new(
+        organization,
+        user,
+        OrganizationRole::Member,
+        licence,
+        desk.now(),
+    ));
+    let after = Member {
+        role: wanted.role.unwrap_or(before.role),
+        licence,
+        ..before
+    };
+    let had = rights::of_user(desk.tx, catalogue, organization, user, now)?;
+    let has = rights::of_grant(desk.tx, catalogue, &after, &roles)?;
+    let within = wanted.founds || has.gains_only_what(&had, &desk.own_rights()?);
+    ensure(within, Refusal::Forbidden(BEYOND))
 }
 
 /// Refuses the only owner who can act: of a bulk, each item is checked before anything of it is written.
