@@ -3,6 +3,7 @@
 mod askers;
 mod factors;
 mod operator_grants;
+mod planted;
 mod secrets;
 mod walk;
 

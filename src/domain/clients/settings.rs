@@ -10,6 +10,7 @@ use crate::domain::clients::clients;
 use crate::domain::clients::own_applications;
 use crate::domain::clients::service_account;
 use crate::domain::desk::{Desk, View};
+use crate::domain::people::planted;
 use crate::domain::plans::open;
 use crate::domain::{Refusal, ensure};
 use crate::store::applications::Application;
@@ -203,6 +204,7 @@ pub fn change(
     let after = match before.service_account_id {
         Some(account) if new_role => {
             service_account::set_role(desk.tx, organization, account, &wanted.role)?;
+            planted::end_unvouched(desk, account)?;
             after
         }
         None if acts_as_itself => service_account::give(desk.tx, after, &wanted.role)?,

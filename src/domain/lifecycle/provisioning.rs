@@ -12,6 +12,7 @@ use crate::domain::people::organizations::{
     self, Effect, OrganizationChange, SubscriptionChange, parse_external_id, parse_name,
     parse_time_zone,
 };
+use crate::domain::people::planted;
 use crate::domain::people::workspaces::{self, NewWorkspace, WorkspaceChange};
 use crate::domain::plans::seats;
 use crate::domain::rights::rights::{self, BEYOND};
@@ -478,6 +479,9 @@ fn put_member(desk: &mut Desk, user: UserId, wanted: &WantedMember) -> Result<Ef
     for (workspace, role) in &wanted.workspaces {
         let given = put_workspace_role(desk, user, workspace, role)?;
         effect = effect.max(at_most_updated(given));
+    }
+    if effect == Effect::Updated {
+        planted::end_unvouched(desk, user)?;
     }
     Ok(effect)
 }

@@ -4,6 +4,7 @@
 
 use crate::domain::Refusal;
 use crate::domain::desk::Desk;
+use crate::domain::people::planted;
 use crate::store::api_keys::ApiKey;
 use crate::store::{Error, Tx};
 use crate::types::event::Event;
@@ -30,14 +31,13 @@ pub fn end(
     let authorizations =
         tx.revoke_authorizations_in(organization, id, "the member left the organization")?;
     let sessions = tx.delete_confined_sessions_of(organization, id)?;
-    let tokens = tx.revoke_registration_tokens_by(organization, id)?;
-    let invitations = tx.revoke_invitations_of(organization, id)?;
+    let planted = planted::end_all(tx, organization, id, by)?;
     tx.delete_workspace_memberships(organization, id)?;
     tx.delete_member(organization, id)?;
     let keys = keys.len();
     let detail = format!(
-        "{because}: {keys} keys deactivated, {consents} consents, {authorizations} authorizations, {sessions} sessions, {tokens} registration tokens \
-         and {invitations} invitations ended"
+        "{because}: {keys} keys deactivated, {consents} consents, {authorizations} authorizations, {sessions} sessions and {planted} things set up \
+         for later ended"
     );
     tx.record(
         Some(organization),
@@ -84,6 +84,7 @@ pub fn leave_workspace(desk: &mut Desk, workspace: WorkspaceId, id: UserId) -> R
         id.as_str(),
         workspace.as_str(),
     )?;
+    planted::end_unvouched(desk, id)?;
     // an admin of the organization reaches it all the same
     let left = desk.rights_of(id)?;
     if left.reaches(workspace) {
