@@ -235,6 +235,12 @@ impl Access {
         }
     }
 
+    /// Whether this server itself is the token's audience: it names no resource (RFC 9068 §3); a key has no audience.
+    pub fn is_for_issuer(&self) -> bool {
+        let token = self.credential.token.as_ref();
+        token.is_none_or(|token| token.resources.is_empty())
+    }
+
     pub fn is_expired(&self, now: Timestamp) -> bool {
         self.simulation == Some(Simulation::Expired)
             || self.credential.expires_at.is_some_and(|end| end <= now)
