@@ -242,8 +242,8 @@ async fn accept(
         Code::InvalidRequest.because("state is too long."),
     )?;
     let prompt = prompt(query)?;
-    let resources = resource::asked(query)?;
-    resource::ensure_known(app, &resources, client.application.environment).await?;
+    let environment = client.application.environment;
+    let resources = resource::registered(app, resource::asked(query)?, environment).await?;
     let asked = query.one("scope")?;
     let ours = ensure(
         response_type == Some("code"),

@@ -34,18 +34,18 @@ async fn describe(
     facts: &Facts,
     request: &HttpRequest,
 ) -> Result<Option<HttpResponse>, Problem> {
-    let Some(resource) = named(request) else {
+    let Some(asked) = named(request) else {
         return Ok(None);
     };
     let budget = app
         .admit_stranger(facts.address, facts.now)
         .map_err(Problem::rate_limited)?;
-    let uri = resource.clone();
     let found = app
         .store
-        .read(move |snapshot| snapshot.find_resource_server_by_uri(uri.as_str()))
+        .read(move |snapshot| snapshot.find_resource_server_by_uri(&asked))
         .await;
-    let Some(server) = found.map_err(|error: store::Error| Problem::from(error))? else {
+    let Some((server, resource)) = found.map_err(|error: store::Error| Problem::from(error))?
+    else {
         app.count_stranger(budget, facts.now);
         return Ok(None);
     };

@@ -353,6 +353,7 @@ diesel::table! {
         uri -> Text,
         resource_server_id -> Text,
         created_at -> BigInt,
+        uri_folded -> Text,
     }
 }
 

@@ -469,7 +469,7 @@ async fn name_resource(server: &Server, path: &str) {
             .parse::<ResourceUri>()
             .expect("a resource"),
     );
-    let name = move |tx: &mut Tx| match tx.find_resource_server_by_uri(uri.as_str())? {
+    let name = move |tx: &mut Tx| match tx.find_resource_server_by_uri(&uri)? {
         Some(_) => Ok(()),
         None => Ok(tx.insert_resource(id, &uri)?),
     };

@@ -20,7 +20,7 @@ use crate::store::{self, Tx, Verdict};
 use crate::types::grant_types::GrantType;
 use crate::types::id::ConsentId;
 use crate::types::redirect_uri::RedirectUri;
-use crate::types::resource::Resources;
+use crate::types::resource::ResourceUri;
 use crate::types::state::AuthorizationState;
 use crate::web::facts::Facts;
 use crate::web::form::Form;
@@ -30,7 +30,7 @@ struct Request {
     candidates: Vec<Digest>,
     redirect_uri: Option<String>,
     code_verifier: Option<String>,
-    resources: Resources,
+    resources: Vec<ResourceUri>,
 }
 
 pub async fn exchange(

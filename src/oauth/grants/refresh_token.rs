@@ -17,7 +17,7 @@ use crate::oauth::referee::Stored;
 use crate::oauth::{referee, resource, scope, token_response};
 use crate::store::authorizations::Authorization;
 use crate::store::{self, Tx, Verdict};
-use crate::types::resource::Resources;
+use crate::types::resource::ResourceUri;
 use crate::types::state::AuthorizationState;
 use crate::web::facts::Facts;
 use crate::web::form::Form;
@@ -26,7 +26,7 @@ use crate::web::form::Form;
 struct Request {
     candidates: Vec<Digest>,
     scope: Option<String>,
-    resources: Resources,
+    resources: Vec<ResourceUri>,
 }
 
 pub async fn exchange(
