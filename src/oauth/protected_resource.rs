@@ -7,6 +7,7 @@ use actix_web::http::header::{CACHE_CONTROL, HOST, VARY};
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::json;
 
+use super::metadata::scopes_supported;
 use crate::app::App;
 use crate::store;
 use crate::types::resource::ResourceUri;
@@ -49,12 +50,7 @@ async fn describe(
         app.count_stranger(budget, facts.now);
         return Ok(None);
     };
-    let scopes: Vec<&str> = app
-        .settings
-        .catalogue
-        .public_scopes()
-        .map(|scope| scope.name.as_str())
-        .collect();
+    let scopes = scopes_supported(app);
     // one path tells of as many resources as there are hosts
     let mut response = HttpResponse::Ok();
     response

@@ -96,7 +96,7 @@ async fn count(server: &Server) -> i64 {
 const COMMONS: &str = "org_0000000000000000000001";
 
 /// A server at which anybody may register; the admin owns the organization that it belongs to.
-async fn open(db: TestDatabase, change: impl FnOnce(&mut Config)) -> Server {
+pub(super) async fn open(db: TestDatabase, change: impl FnOnce(&mut Config)) -> Server {
     let server = Server::start_with(db, |config| {
         config.registration.open_organization = COMMONS.to_owned();
         change(config);
