@@ -20,8 +20,12 @@ pub fn negotiate(
         .map(str::parse::<Scopes>)
         .transpose()
         .map_err(|_| Code::InvalidScope.because("scope is malformed."))?;
-    negotiate_scopes(catalogue, allowed, asked.as_ref())
-        .ok_or_else(|| Code::InvalidScope.because("scope names none that this client may have."))
+    negotiate_scopes(catalogue, allowed, asked.as_ref()).ok_or_else(nothing_left)
+}
+
+/// Of the request.
+pub fn nothing_left() -> Error {
+    Code::InvalidScope.because("scope names none that this client may have.")
 }
 
 /// RFC 6749 §6: what of it was granted, never more; absent inherits all of it.

@@ -382,7 +382,9 @@ pub fn of_token(
         ReachKind::Workspaces => !catalogue.organization(),
         ReachKind::Organization => catalogue.all(),
     };
-    let allowed = catalogue.open_to(&application.scopes, application.first_party);
+    // what its makers added since the operator's approval is for their own organization
+    let scopes = application.scopes_for(authorization.organization_id);
+    let allowed = catalogue.open_to(&scopes, application.first_party);
     // RFC 6749 §3.3: never more than was authorized, whatever the token says
     let granted = catalogue.granted_by(&token.scopes)
         & catalogue.granted_by(&authorization.scopes)
@@ -390,7 +392,9 @@ pub fn of_token(
     let credential = Credential {
         kind: CredentialKind::AccessToken,
         id: token.id.clone(),
-        name: application.name.clone(),
+        name: application
+            .name_for(authorization.organization_id)
+            .to_owned(),
         issued_at: token.issued_at,
         expires_at: Some(token.expires_at),
         key: None,

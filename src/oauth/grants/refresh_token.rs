@@ -118,7 +118,7 @@ fn exchange_once(
     .and_then(|()| scope::narrow(&authorization.scopes, asked));
     // what was taken away from the application is not issued any more
     let scopes = referee::refresh_token(client, asked, &stored, ours)?
-        .intersection(&client.application.scopes);
+        .intersection(&client.application.scopes_for(authorization.organization_id));
     ensure(
         !scopes.is_empty() || authorization.scopes.is_empty(),
         Code::InvalidGrant.because("The application may have none of these scopes any more."),

@@ -793,6 +793,8 @@ fn made_by_of(tx: &mut Tx, application: ApplicationId) -> Result<String, Refusal
         created_at: tx.now,
         updated_at: tx.now,
         revoked_at: None,
+        application_name: "An application".to_owned(),
+        named_at: countersign::types::time::Timestamp::from_millis(0),
     };
     tx.insert_consent(&consent, &[])?;
     Ok(consents::find_connected(tx, person, consent.id)?.made_by)
