@@ -290,7 +290,7 @@ async fn waiting_application(app: &App, return_to: &str) -> Result<Option<Waitin
     };
     let target = client.redirect_uri(asked.as_ref());
     Ok(target.map(|uri| Waiting {
-        name: client.application.name.clone(),
+        name: client.application.public_name().to_owned(),
         form_action: uri.form_action_source(),
     }))
 }

@@ -6,7 +6,7 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, web};
 use serde_json::json;
 
-use crate::app::{App, Lookup, OperatorLookup};
+use crate::app::{App, OperatorLookup};
 use crate::domain::Refusal;
 use crate::domain::decision::access::Access;
 use crate::domain::decision::limiter::{Quota, Standing, Taken};
@@ -21,7 +21,8 @@ use crate::types::permission::PermissionSet;
 use crate::types::right::Right;
 use crate::web::credential::credential;
 use crate::web::facts::Facts;
-use crate::web::problem::{Challenge, Problem, unknown_credential};
+use crate::web::holder;
+use crate::web::problem::{Problem, unknown_credential};
 
 use super::idempotency::{self, Repeatable};
 use super::rule::{Or, Rule};
@@ -54,30 +55,7 @@ pub async fn authenticate(
     if app.is_operator_token(&presented) {
         return of_operator(app, facts, &presented).await;
     }
-    let access = match app
-        .access(&presented, Some(facts.address), facts.now)
-        .await?
-    {
-        Lookup::Found(access) => access,
-        Lookup::Unknown => return Err(unknown_credential()),
-        Lookup::Throttled {
-            retry_after_seconds,
-        } => return Err(Problem::rate_limited(retry_after_seconds)),
-    };
-    if access.is_expired(facts.now) {
-        return Err(expired());
-    }
-    if access.suspended.is_some() {
-        let detail = "The organization or the account behind this credential is suspended.";
-        return Err(Problem::new(StatusCode::FORBIDDEN, "suspended", detail));
-    }
-    if let Some(lock) = access.lock {
-        return Err(Problem::locked(
-            lock.code().as_str(),
-            &lock.unlock(&app.settings.catalogue, access.environment),
-        ));
-    }
-    app.note_use(&access, Some(facts.address), facts.now);
+    let access = holder::authenticate(&app, &facts, &presented).await?;
     let credential = access.credential.id.clone();
     let name = match &access.credential.token {
         Some(token) => format!(
@@ -111,7 +89,7 @@ async fn of_operator(app: web::Data<App>, facts: Facts, presented: &str) -> Resu
         } => return Err(Problem::rate_limited(retry_after_seconds)),
     };
     if token.expires_at.is_some_and(|end| end <= facts.now) {
-        return Err(expired());
+        return Err(holder::expired());
     }
     app.usage.note(Used::OperatorToken(token.id), facts.now);
     let granted = granted::permissions(&app.settings.catalogue, &token);
@@ -126,15 +104,6 @@ async fn of_operator(app: web::Data<App>, facts: Facts, presented: &str) -> Resu
         credential: token.id.to_string(),
         repeatable: None,
     })
-}
-
-fn expired() -> Problem {
-    let challenge = Challenge::Credential(Some("invalid_token"));
-    Problem::unauthorized(
-        "credential_expired",
-        "The credential has expired: create a new one.",
-        challenge,
-    )
 }
 
 impl Call {

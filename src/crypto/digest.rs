@@ -25,6 +25,8 @@ pub enum Purpose {
     HandOver,
     /// What makes two requests with one idempotency key the same.
     Request,
+    /// What a consent page showed.
+    ConsentPage,
 }
 
 impl Purpose {
@@ -44,6 +46,7 @@ impl Purpose {
             Self::OperatorToken => b"operator_token\0",
             Self::HandOver => b"hand_over\0",
             Self::Request => b"request\0",
+            Self::ConsentPage => b"consent_page\0",
         }
     }
 }

@@ -302,11 +302,20 @@ diesel::table! {
         stopped_because -> Nullable<Text>,
         last_used_at -> Nullable<BigInt>,
         first_party -> Bool,
+        approved_name -> Nullable<Text>,
+        approved_scopes -> Nullable<Text>,
     }
 }
 
 diesel::table! {
     application_redirect_uris (application_id, uri) {
+        application_id -> Text,
+        uri -> Text,
+    }
+}
+
+diesel::table! {
+    approved_redirect_uris (application_id, uri) {
         application_id -> Text,
         uri -> Text,
     }
@@ -353,6 +362,7 @@ diesel::table! {
         uri -> Text,
         resource_server_id -> Text,
         created_at -> BigInt,
+        uri_folded -> Text,
     }
 }
 
@@ -422,6 +432,8 @@ diesel::table! {
         created_at -> BigInt,
         updated_at -> BigInt,
         revoked_at -> Nullable<BigInt>,
+        application_name -> Text,
+        named_at -> BigInt,
     }
 }
 
@@ -606,6 +618,7 @@ diesel::joinable!(api_key_workspaces -> api_keys (api_key_id));
 diesel::joinable!(api_key_workspaces -> workspaces (workspace_id));
 diesel::joinable!(applications -> organizations (organization_id));
 diesel::joinable!(application_redirect_uris -> applications (application_id));
+diesel::joinable!(approved_redirect_uris -> applications (application_id));
 diesel::joinable!(application_secrets -> applications (application_id));
 diesel::joinable!(resource_server_secrets -> resource_servers (resource_server_id));
 diesel::joinable!(resources -> resource_servers (resource_server_id));
@@ -650,6 +663,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     secret_disclosures,
     applications,
     application_redirect_uris,
+    approved_redirect_uris,
     application_secrets,
     resource_servers,
     resource_server_secrets,

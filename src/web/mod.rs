@@ -8,6 +8,7 @@ pub mod credential;
 pub mod desk;
 pub mod facts;
 pub mod form;
+pub mod holder;
 pub mod html;
 pub mod page;
 pub mod problem;

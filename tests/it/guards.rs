@@ -469,7 +469,7 @@ async fn name_resource(server: &Server, path: &str) {
             .parse::<ResourceUri>()
             .expect("a resource"),
     );
-    let name = move |tx: &mut Tx| match tx.find_resource_server_by_uri(uri.as_str())? {
+    let name = move |tx: &mut Tx| match tx.find_resource_server_by_uri(&uri)? {
         Some(_) => Ok(()),
         None => Ok(tx.insert_resource(id, &uri)?),
     };
@@ -701,6 +701,8 @@ async fn live_consent(server: &Server) -> ConsentId {
         created_at: now,
         updated_at: now,
         revoked_at: None,
+        application_name: "An application".to_owned(),
+        named_at: countersign::types::time::Timestamp::from_millis(0),
     };
     let find_or_insert = move |tx: &mut Tx| match tx.list_live_consents(user, application)?.pop() {
         Some(live) => Ok(live.id),

@@ -3,6 +3,7 @@
 mod access;
 mod account;
 mod api;
+mod audience;
 mod browser;
 mod cli;
 mod cluster;

@@ -31,8 +31,8 @@ use countersign::types::resource::Resources;
 use countersign::types::scope::Scopes;
 use countersign::types::state::ObligationKind;
 use countersign::types::state::{
-    AccessTokenFormat, ApiKeyState, Approval, AuthorizationState, ClientType, GrantKind,
-    OrganizationRole, PermissionLevel, ProductionAccess, ReachKind,
+    AccessTokenFormat, ApiKeyState, AuthorizationState, ClientType, GrantKind, OrganizationRole,
+    PermissionLevel, ProductionAccess, ReachKind,
 };
 use countersign::types::time::Timestamp;
 use serde_json::Value;
@@ -404,7 +404,8 @@ pub async fn approve(server: &Server, application: ApplicationId) {
     server
         .write(move |tx: &mut Tx| {
             let application = tx.find_application(application)?.ok_or(Refusal::NotFound)?;
-            Ok(tx.change_approval(&application, Approval::Approved, None)?)
+            let uris = tx.list_redirect_uris(application.id)?;
+            Ok(tx.approve_application(&application, &uris)?)
         })
         .await;
 }

@@ -25,15 +25,16 @@ use crate::types::time::Timestamp;
 /// A code may be tried with this many wrong verifiers before it dies (9700-20).
 const MOST_WRONG_VERIFIERS: i64 = 3;
 
-/// The scopes a request gets: what it asked for, or the configured default ones, and never more than the client may have.
-/// None when it asked for something that it may not have.
+/// The scopes a request gets: what it asked for, or the configured default ones, and never more than the client may have
+/// (RFC 6749 §3.3: what it may not have is left out, and the answer says what was granted). None when it asked, and nothing
+/// of it is left.
 pub fn negotiate_scopes(
     catalogue: &Catalogue,
     allowed: &Scopes,
     asked: Option<&Scopes>,
 ) -> Option<Scopes> {
     match asked.filter(|asked| !asked.is_empty()) {
-        Some(asked) => asked.is_subset_of(allowed).then(|| asked.clone()),
+        Some(asked) => Some(asked.intersection(allowed)).filter(|left| !left.is_empty()),
         None => {
             let defaults: Scopes = catalogue
                 .scopes()

@@ -2,8 +2,8 @@
 //!
 //! Invariant: a change counts at once, for what was issued before, too: narrower scopes narrow live tokens, a grant that is
 //! taken away stops, a redirect URI that is taken away gets no more codes. The operator's check is of a name and of
-//! addresses: it ends when another name or host takes their place. Whoever adds something to an application holds all that it
-//! may do as itself.
+//! addresses: it ends when another name or host takes their place. What the operator approved stays what people of other
+//! organizations get (`versions.rs`). Whoever adds something to an application holds all that it may do as itself.
 
 use crate::config::Catalogue;
 use crate::domain::clients::clients;
@@ -280,8 +280,7 @@ pub fn is_still_checked(
     name: &str,
     uris: &[RedirectUri],
 ) -> bool {
-    let known_host = |uri: &RedirectUri| old_uris.iter().any(|own| own.origin() == uri.origin());
-    old_name == name && uris.iter().all(known_host)
+    old_name == name && uris.iter().all(|uri| uri.is_at_host_of(old_uris))
 }
 
 fn applied(

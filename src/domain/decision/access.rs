@@ -236,6 +236,12 @@ impl Access {
         }
     }
 
+    /// Whether this server itself is the token's audience: it names no resource (RFC 9068 §3); a key has no audience.
+    pub fn is_for_issuer(&self) -> bool {
+        let token = self.credential.token.as_ref();
+        token.is_none_or(|token| token.resources.is_empty())
+    }
+
     pub fn is_expired(&self, now: Timestamp) -> bool {
         self.simulation == Some(Simulation::Expired)
             || self.credential.expires_at.is_some_and(|end| end <= now)
@@ -374,7 +380,9 @@ pub fn of_token(
         ReachKind::Workspaces => !catalogue.organization(),
         ReachKind::Organization => catalogue.all(),
     };
-    let allowed = catalogue.open_to(&application.scopes, application.first_party);
+    // what its makers added since the operator's approval is for their own organization
+    let scopes = application.scopes_for(authorization.organization_id);
+    let allowed = catalogue.open_to(&scopes, application.first_party);
     // RFC 6749 §3.3: never more than was authorized, whatever the token says
     let granted = catalogue.granted_by(&token.scopes)
         & catalogue.granted_by(&authorization.scopes)
@@ -382,7 +390,9 @@ pub fn of_token(
     let credential = Credential {
         kind: CredentialKind::AccessToken,
         id: token.id.clone(),
-        name: application.name.clone(),
+        name: application
+            .name_for(authorization.organization_id)
+            .to_owned(),
         issued_at: token.issued_at,
         expires_at: Some(token.expires_at),
         key: None,

@@ -12,7 +12,7 @@ use crate::store::{Error, Snapshot, Tx};
 use crate::types::environment::Environment;
 use crate::types::event::Event;
 use crate::types::id::{ClientSecretId, ResourceServerId, UserId};
-use crate::types::resource::{ResourceError, ResourceUri};
+use crate::types::resource::{ResourceError, ResourceUri, is_same};
 use crate::types::state::ObligationKind;
 use crate::types::text::parse_text;
 
@@ -143,12 +143,12 @@ pub fn add_resource(
         .parse()
         .map_err(|error: ResourceError| refused(error.to_string()))?;
     ensure(
-        uri.as_str() != issuer,
+        !is_same(uri.as_str(), issuer),
         refused("This is the address of this server itself.".to_owned()),
     )?;
-    match tx.find_resource_server_by_uri(uri.as_str())? {
-        Some(owner) if owner.id == id => return Ok(()),
-        Some(owner) => {
+    match tx.find_resource_server_by_uri(&uri)? {
+        Some((owner, _)) if owner.id == id => return Ok(()),
+        Some((owner, _)) => {
             return Err(refused(format!(
                 "This is what {} is called: a URI names one resource server.",
                 owner.name

@@ -17,7 +17,7 @@ use crate::oauth::referee::Stored;
 use crate::oauth::{referee, resource, scope, token_response};
 use crate::store::authorizations::Authorization;
 use crate::store::{self, Tx, Verdict};
-use crate::types::resource::Resources;
+use crate::types::resource::ResourceUri;
 use crate::types::state::AuthorizationState;
 use crate::web::facts::Facts;
 use crate::web::form::Form;
@@ -26,7 +26,7 @@ use crate::web::form::Form;
 struct Request {
     candidates: Vec<Digest>,
     scope: Option<String>,
-    resources: Resources,
+    resources: Vec<ResourceUri>,
 }
 
 pub async fn exchange(
@@ -118,7 +118,7 @@ fn exchange_once(
     .and_then(|()| scope::narrow(&authorization.scopes, asked));
     // what was taken away from the application is not issued any more
     let scopes = referee::refresh_token(client, asked, &stored, ours)?
-        .intersection(&client.application.scopes);
+        .intersection(&client.application.scopes_for(authorization.organization_id));
     ensure(
         !scopes.is_empty() || authorization.scopes.is_empty(),
         Code::InvalidGrant.because("The application may have none of these scopes any more."),

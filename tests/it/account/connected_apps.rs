@@ -314,6 +314,8 @@ async fn a_hostile_name_is_text(db: TestDatabase) {
             created_at: tx.now,
             updated_at: tx.now,
             revoked_at: None,
+            application_name: "An application".to_owned(),
+            named_at: countersign::types::time::Timestamp::from_millis(0),
         };
         Ok(tx.insert_consent(&consent, &[workspace])?)
     };

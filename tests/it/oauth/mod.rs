@@ -1,5 +1,6 @@
 //! The OAuth endpoints through HTTP: one file per route and per grant. What several of them need stands here.
 
+mod approved;
 mod authorization_code;
 mod authorize;
 mod client_credentials;

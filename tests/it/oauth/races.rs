@@ -287,6 +287,8 @@ async fn plant_family(server: &Server, application: ApplicationId) -> (ConsentId
             created_at: now,
             updated_at: now,
             revoked_at: None,
+            application_name: "An application".to_owned(),
+            named_at: countersign::types::time::Timestamp::from_millis(0),
         };
         tx.insert_consent(&consent, &[workspace])?;
         let authorization = Authorization {

@@ -177,6 +177,8 @@ impl Acme {
             stopped_because: None,
             last_used_at: None,
             first_party: false,
+            approved_name: None,
+            approved_scopes: None,
         }
     }
 

@@ -185,6 +185,8 @@ async fn a_consent_stays_while_an_authorization_of_it_does(db: TestDatabase) {
         created_at: NOW,
         updated_at: NOW,
         revoked_at: None,
+        application_name: "An application".to_owned(),
+        named_at: Timestamp::from_millis(0),
     };
     let (id, workspace) = (consent.id, acme.workspace);
     let authorization = Authorization {
