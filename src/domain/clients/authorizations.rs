@@ -79,6 +79,7 @@ pub fn create_own(
         resources: Resources::default(),
         last_used_at: None,
         row_expires_at: None,
+        marked_at: None,
     };
     tx.insert_authorization(&authorization, &[])?;
     Ok(authorization)

@@ -371,6 +371,7 @@ fn authorize(
         resources: request.resources.clone(),
         last_used_at: None,
         row_expires_at: Some(code_expires_at),
+        marked_at: None,
     };
     let workspaces = tx.list_consent_workspaces(consent.id)?;
     tx.insert_authorization(&authorization, &workspaces)?;

@@ -313,6 +313,7 @@ async fn plant_family(server: &Server, application: ApplicationId) -> (ConsentId
             resources: Resources::default(),
             last_used_at: None,
             row_expires_at: end,
+            marked_at: None,
         };
         tx.insert_authorization(&authorization, &[workspace])?;
         tx.insert_refresh_token(&RefreshToken {
