@@ -598,6 +598,16 @@ mod tests {
                 "1 to 2592000",
             ),
             (
+                "[oauth]\nrefresh_grace_seconds = -1",
+                &[][..],
+                "oauth.refresh_grace_seconds: must be 0 to 3600",
+            ),
+            (
+                "[oauth]\nrefresh_grace_authenticated_seconds = 3601",
+                &[][..],
+                "oauth.refresh_grace_authenticated_seconds: must be 0 to 3600",
+            ),
+            (
                 "[identity]\nlocal_accounts = false",
                 &[][..],
                 "identity.local_accounts: can be false with an issuer only",
