@@ -110,6 +110,8 @@ pub struct ConnectedApp {
     pub last_used: Option<(String, String)>,
     /// The operator has stopped it.
     pub stopped: bool,
+    /// A used token came back: when, and how long ago.
+    pub marked: Option<(String, String)>,
     pub revoke_href: String,
 }
 
@@ -142,6 +144,7 @@ mod tests {
                 connected: "3 Oct 2026, 09:12 UTC".into(),
                 last_used: Some(("20 Nov 2026, 11:58 UTC".into(), "2 minutes ago".into())),
                 stopped: false,
+                marked: None,
                 revoke_href: "/account/applications/con_1/revoke".into(),
             }
         }
@@ -157,6 +160,7 @@ mod tests {
                 maker: Maker::Unverified,
                 workspaces: named(),
                 last_used: None,
+                marked: Some(("20 Nov 2026, 11:59 UTC".into(), "1 minute ago".into())),
                 scopes,
                 environment,
                 ..Self::sample(name)

@@ -306,6 +306,7 @@ mod tests {
             resources: Resources::default(),
             last_used_at: None,
             row_expires_at: None,
+            marked_at: None,
         }
     }
 

@@ -469,6 +469,7 @@ diesel::table! {
         resources -> Text,
         last_used_at -> Nullable<BigInt>,
         row_expires_at -> Nullable<BigInt>,
+        marked_at -> Nullable<BigInt>,
     }
 }
 

@@ -109,6 +109,7 @@ events! {
     ApplicationSecretRevoked = "application_secret.revoked", ApplicationSecret, Organization;
     AuthorizationAllowed = "authorization.allowed", Authorization, Organization;
     AuthorizationDenied = "authorization.denied", Application, Person;
+    AuthorizationMarked = "authorization.marked", Authorization, Organization;
     AuthorizationRevoked = "authorization.revoked", Authorization, Organization;
     ConsentGiven = "consent.given", Consent, Organization;
     ConsentRevoked = "consent.revoked", Consent, Organization;

@@ -9,6 +9,8 @@ mod cli;
 mod cluster;
 mod console;
 mod databases;
+#[path = "../desync/mod.rs"]
+mod desync;
 mod docs;
 mod domains;
 mod gateway;

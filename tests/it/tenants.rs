@@ -330,6 +330,7 @@ pub async fn token(
         resources: Resources::default(),
         last_used_at: None,
         row_expires_at: None,
+        marked_at: None,
     };
     let access_token = AccessToken {
         id: AccessTokenId::generate(now),

@@ -18,7 +18,7 @@ use crate::types::id::{AccessTokenId, AuthorizationId, RefreshTokenId, UserId, W
 use crate::types::resource::Resources;
 use crate::types::scope::Scopes;
 use crate::types::state::{
-    AccessTokenFormat, AuthorizationState, GrantKind, ReachKind, RefreshTokenState,
+    AccessTokenFormat, AuthorizationState, ClientType, GrantKind, ReachKind, RefreshTokenState,
 };
 use crate::types::time::Timestamp;
 
@@ -80,6 +80,7 @@ pub fn create_own(
         resources: Resources::default(),
         last_used_at: None,
         row_expires_at: None,
+        marked_at: None,
     };
     tx.insert_authorization(&authorization, &[])?;
     Ok(authorization)
@@ -93,6 +94,8 @@ pub struct Terms {
     pub idle_seconds: i64,
     /// The whole family.
     pub absolute_seconds: i64,
+    /// After its use a refresh token that comes back only marks the family (`refresh.rs`).
+    pub grace_seconds: i64,
     pub refreshes: bool,
     pub rotates: bool,
 }
@@ -107,6 +110,10 @@ impl Terms {
             absolute_seconds: application
                 .refresh_absolute_seconds
                 .unwrap_or(config.authorization_seconds),
+            grace_seconds: match application.client_type {
+                ClientType::Public => config.refresh_grace_seconds,
+                ClientType::Confidential => config.refresh_grace_authenticated_seconds,
+            },
             refreshes: application.may_use(GrantType::RefreshToken),
             rotates: application.rotates(),
         }

@@ -420,8 +420,10 @@ fn authorize(
         resources: request.resources.clone(),
         last_used_at: None,
         row_expires_at: Some(code_expires_at),
+        marked_at: None,
     };
     let workspaces = tx.list_consent_workspaces(consent.id)?;
+    end_marked(tx, consent)?;
     tx.insert_authorization(&authorization, &workspaces)?;
     end_oldest(tx, consent.id, AuthorizationState::Pending, MOST_CODES)?;
     let organization = consent.organization_id;
@@ -433,6 +435,23 @@ fn authorize(
         application.id.as_str(),
     )?;
     Ok(authorization)
+}
+
+/// The person authorizes the application again: families that a used refresh token marked end (`refresh.rs`). Whoever was
+/// robbed comes here, since nothing else gives them tokens.
+fn end_marked(tx: &mut Tx, consent: &Consent) -> Result<(), Error> {
+    for own in tx.list_live_consents(consent.user_id, consent.application_id)? {
+        let mut families = tx.list_authorizations_of_consent(own.id)?;
+        families.retain(|family| family.marked_at.is_some());
+        for marked in &families {
+            authorizations::end(
+                tx,
+                marked,
+                "authorized again after a used refresh token came back",
+            )?;
+        }
+    }
+    Ok(())
 }
 
 /// A code of this consent is redeemed: holds the consent, so that nobody revokes it meanwhile, and makes place among its
@@ -517,6 +536,8 @@ pub struct Connected {
     /// The names of the workspaces; empty for all of them.
     pub workspaces: Vec<String>,
     pub last_used_at: Option<Timestamp>,
+    /// When a used refresh token came back to it (`refresh.rs`).
+    pub marked_at: Option<Timestamp>,
 }
 
 /// What this person has connected, the newest first.
@@ -593,6 +614,8 @@ fn connected(snapshot: &mut Snapshot, consent: Consent) -> Result<Option<Connect
         name: application.name_for(consent.organization_id).to_owned(),
         ..application
     };
+    let families = snapshot.list_authorizations_of_consent(consent.id)?;
+    let marked_at = families.iter().filter_map(|family| family.marked_at).max();
     Ok(Some(Connected {
         consent,
         application,
@@ -601,6 +624,7 @@ fn connected(snapshot: &mut Snapshot, consent: Consent) -> Result<Option<Connect
         organization_name,
         workspaces,
         last_used_at,
+        marked_at,
     }))
 }
 

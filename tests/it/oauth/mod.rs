@@ -15,6 +15,7 @@ mod matrix;
 mod metadata;
 mod protected_resource;
 mod races;
+mod refresh_habits;
 mod refresh_token;
 mod registration;
 mod registration_management;

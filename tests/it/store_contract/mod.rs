@@ -217,6 +217,7 @@ impl Acme {
             resources: Resources::default(),
             last_used_at: None,
             row_expires_at: Some(LATER),
+            marked_at: None,
         }
     }
 

@@ -32,6 +32,7 @@ async fn plant(store: &Store, acme: &Acme, end: Timestamp) -> Authorization {
     let application = acme.insert_application(store).await;
     let authorization = Authorization {
         row_expires_at: Some(end),
+        marked_at: None,
         ..acme.authorization(application)
     };
     let person = acme.person;
@@ -192,6 +193,7 @@ async fn a_consent_stays_while_an_authorization_of_it_does(db: TestDatabase) {
     let authorization = Authorization {
         consent_id: Some(id),
         row_expires_at: Some(NOW),
+        marked_at: None,
         ..acme.authorization(application)
     };
     write(&store, move |tx| {
