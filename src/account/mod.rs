@@ -9,6 +9,7 @@ mod known_devices;
 pub mod openid;
 pub mod organizations;
 pub mod pages;
+pub mod password;
 pub mod people_pages;
 pub mod sign_in;
 pub mod sign_out;

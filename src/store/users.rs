@@ -117,6 +117,26 @@ impl Tx<'_> {
         any.map_or(Ok(()), |any| self.hold_user(any))
     }
 
+    /// Compare-and-swap: `NotFound` when the password is not, or not any more, the one behind `from`.
+    pub fn change_password(
+        &mut self,
+        id: UserId,
+        from: Option<&str>,
+        to: &str,
+    ) -> Result<(), Error> {
+        let (row, set) = (users::table.find(id), users::password_hash.eq(Some(to)));
+        match from {
+            Some(from) => {
+                let from_row = row.filter(users::password_hash.eq(from));
+                self.run_one_quiet(|conn| diesel::update(from_row).set(set).execute(conn))
+            }
+            None => {
+                let from_row = row.filter(users::password_hash.is_null());
+                self.run_one_quiet(|conn| diesel::update(from_row).set(set).execute(conn))
+            }
+        }
+    }
+
     /// Behind a right password, or a new one.
     pub fn forget_wrong_passwords(&mut self, id: UserId) -> Result<(), Error> {
         self.run_one_quiet(|conn| {

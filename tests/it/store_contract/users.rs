@@ -10,6 +10,7 @@ use crate::databases::{TestDatabase, both_databases};
 both_databases!(
     a_user_is_found_by_external_id_and_changed,
     a_user_is_found_by_id_and_by_address,
+    a_password_is_changed_from_the_one_that_is_there,
     an_address_belongs_to_one_person_and_service_accounts_have_none,
     a_user_is_suspended_from_the_expected_state_only,
     a_user_is_held_and_renamed,
@@ -51,6 +52,34 @@ async fn a_user_is_found_by_id_and_by_address(db: TestDatabase) {
             .await
             .is_none()
     );
+}
+
+async fn a_password_is_changed_from_the_one_that_is_there(db: TestDatabase) {
+    let store = open(&db);
+    let (mut user, mut without) = (person(), person());
+    user.password_hash = Some("old".to_owned());
+    without.password_hash = None;
+    let (id, bare) = (user.id, without.id);
+    write(&store, move |tx| {
+        tx.insert_user(&user)
+            .and_then(|()| tx.insert_user(&without))
+    })
+    .await
+    .expect("inserted");
+    let change = |id, from: Option<&'static str>, to: &'static str| {
+        let store = &store;
+        async move { write(store, move |tx| tx.change_password(id, from, to)).await }
+    };
+    assert_eq!(change(id, Some("old"), "new").await, Ok(()));
+    for from in [Some("old"), None] {
+        assert_eq!(change(id, from, "third").await, Err(Error::NotFound));
+    }
+    assert_eq!(change(bare, Some("old"), "x").await, Err(Error::NotFound));
+    assert_eq!(change(bare, None, "first").await, Ok(()));
+    for (id, hash) in [(id, "new"), (bare, "first")] {
+        let found = read(&store, move |c| c.find_user(id)).await.expect("found");
+        assert_eq!(found.password_hash.as_deref(), Some(hash));
+    }
 }
 
 async fn an_address_belongs_to_one_person_and_service_accounts_have_none(db: TestDatabase) {
