@@ -11,9 +11,10 @@ use super::{sign_in, with_cookies};
 use crate::app::App;
 use crate::crypto::digest::{Digest, Purpose};
 use crate::domain::desk::Desk;
-use crate::domain::people::accounts::{MOST_PASSWORD, check_password};
 use crate::domain::people::invitations::{self, By, Offer};
+use crate::domain::people::passwords::check_password;
 use crate::domain::{Refusal, ensure};
+use crate::store::users::User;
 use crate::store::{Snapshot, Tx, Verdict};
 use crate::types::refusal_code::RefusalCode;
 use crate::types::state::{Licence, OrganizationRole};
@@ -144,13 +145,13 @@ pub async fn create_account(
     )?;
     let offer = find(&app, &facts, &path).await?;
     let (name, password) = (form.field("name"), form.field("password"));
-    match sign_up(&app, &facts, &path, name, password).await {
+    match sign_up(&app, &facts, &path, &offer.invitation.email, name, password).await {
         Ok(person) => {
             sign_in::start(
                 &app,
                 &visitor,
                 facts.now,
-                person,
+                &person,
                 None,
                 &format!("/invitations/{path}"),
             )
@@ -179,18 +180,12 @@ async fn sign_up(
     app: &App,
     facts: &Facts,
     token: &str,
+    email: &str,
     name: &str,
     password: &str,
-) -> Result<crate::types::id::UserId, SignUp> {
+) -> Result<User, SignUp> {
     let candidates = candidates(app, token).map_err(SignUp::Page)?;
-    ensure(
-        password.len() <= MOST_PASSWORD,
-        Refusal::Invalid(vec![(
-            "password",
-            format!("must be at most {MOST_PASSWORD} bytes"),
-        )]),
-    )?;
-    check_password(password)?;
+    check_password(password, &[email, name])?;
     let busy = |_| {
         SignUp::Page(PageError::TooMany {
             retry_after_seconds: RETRY_SECONDS,
@@ -204,8 +199,7 @@ async fn sign_up(
     let name = name.to_owned();
     let settings = Arc::clone(&app.settings);
     let create = move |tx: &mut Tx| {
-        invitations::create_account(tx, &settings, &candidates, &name, &hash)
-            .map(|user| Verdict::Done(user.id))
+        invitations::create_account(tx, &settings, &candidates, &name, &hash).map(Verdict::Done)
     };
     let made: Result<_, Refusal> = app.store.write(facts.now, create).await;
     Ok(made?)

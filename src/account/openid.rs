@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{sign_in, with_cookies};
 use crate::app::App;
+use crate::crypto::password::network;
+use crate::domain::decision::limiter::Quota;
 use crate::domain::ensure;
 use crate::domain::people::identities::{self, Denial, OPERATOR, Realm};
 use crate::outbound::openid::{Answer, Failure, Flow, Proven};
@@ -144,7 +146,7 @@ fn ask_first(request: &HttpRequest, provider: &Provider) -> HttpResponse {
     html::page(StatusCode::OK, &template, None)
 }
 
-/// Where the browser goes, and what it takes along.
+/// Where the browser goes, and what it takes along. A provider that cannot be reached is not asked as often as somebody likes.
 pub(super) async fn begin(
     app: &App,
     facts: &Facts,
@@ -152,15 +154,21 @@ pub(super) async fn begin(
     return_to: &str,
     link: Option<SessionId>,
 ) -> Result<Result<(url::Url, actix_web::cookie::Cookie<'static>), Failure>, PageError> {
-    let budget = app
-        .admit_stranger(facts.address, facts.now)
-        .map_err(|retry_after_seconds| PageError::TooMany {
+    let network = network(facts.address).to_string();
+    let failures = Quota::new(
+        "provider_failures",
+        format!("{} {network}", provider.realm.as_str()),
+        app.config.limits.unknown_credentials,
+    );
+    if let Some(retry_after_seconds) = app.limiter.wait(&network, &failures, facts.now) {
+        return Err(PageError::TooMany {
             retry_after_seconds,
-        })?;
+        });
+    }
     let (url, flow) = match app.openid.begin(&provider.registration, facts.now).await {
         Ok(begun) => begun,
         Err(failure) => {
-            app.count_stranger(budget, facts.now);
+            app.limiter.take(&network, &[failures], facts.now);
             return Ok(Err(failure));
         }
     };
@@ -230,17 +238,19 @@ async fn come_back(
     query: &Form,
     started: &Started,
 ) -> Result<HttpResponse, Rejection> {
-    let budget = app
-        .admit_stranger(facts.address, facts.now)
-        .map_err(|retry_after_seconds| PageError::TooMany {
-            retry_after_seconds,
-        })?;
     let provider = Provider::find(app, &started.realm)
         .await?
         .filter(|provider| provider.registration.issuer == started.issuer);
     let provider = provider.ok_or(Rejection::NotStarted)?;
     let redeemed = redeem(app, facts, query, started, &provider).await;
-    let proven = redeemed.inspect_err(|_| app.count_stranger(budget, facts.now))?;
+    // a right answer is let in, however many wrong ones came from the same address
+    if redeemed.is_err() {
+        app.count_unknown(facts.address, facts.now)
+            .map_err(|retry_after_seconds| PageError::TooMany {
+                retry_after_seconds,
+            })?;
+    }
+    let proven = redeemed?;
     match started.link {
         Some(session) => link(app, visitor, facts, session, proven).await,
         None => {
@@ -305,7 +315,7 @@ async fn sign_in(
         app,
         visitor,
         facts.now,
-        user.id,
+        &user,
         realm.confines_to(),
         return_to,
     )

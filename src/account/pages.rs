@@ -3,7 +3,7 @@
 use askama::Template;
 
 use crate::types::environment::Environment;
-use crate::web::page::{Link, ScopeRow, Shell};
+use crate::web::page::{FieldErrors, Link, ScopeRow, Shell};
 
 /// `POST /login` with `csrf email password return_to`.
 #[derive(Template)]
@@ -38,8 +38,21 @@ pub struct IdentityPage {
     /// Since when it is linked.
     pub linked: Option<String>,
     pub with_password: bool,
+    /// Just now.
+    pub password_changed: bool,
     /// Why neither can be changed with this session.
     pub locked: Option<String>,
+}
+
+/// `POST /account/password` with `csrf current password`.
+#[derive(Template)]
+#[template(path = "account/password.html")]
+pub struct PasswordPage {
+    pub shell: Shell,
+    pub csrf: String,
+    /// So that password managers know which one is meant.
+    pub email: String,
+    pub errors: FieldErrors,
 }
 
 /// `POST /hand-over/{token}` with `csrf email`.
@@ -128,6 +141,7 @@ pub enum Maker {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::web::page::FieldError;
     use crate::web::page::promises::assert_kept;
     use crate::web::page::samples::{RIGHT_TO_LEFT, SCRIPT, long, scopes, signed_in, signed_out};
 
@@ -345,6 +359,7 @@ mod tests {
                 provider: provider.map(Into::into),
                 linked: linked.map(Into::into),
                 with_password: linked.is_none(),
+                password_changed: locked.is_none(),
                 locked: locked.map(Into::into),
             }
         }
@@ -373,6 +388,27 @@ mod tests {
             ..SignInPage::sample()
         };
         assert_kept("sign-in-without-password", &without);
+    }
+
+    #[test]
+    fn the_page_that_changes_the_password_keeps_the_promises() {
+        for errors in [&[][..], &["current"], &["password"]] {
+            let page = PasswordPage {
+                shell: signed_in("Change your password", None),
+                csrf: "csrf-token".into(),
+                email: SCRIPT.into(),
+                errors: FieldErrors(
+                    errors
+                        .iter()
+                        .map(|field| FieldError {
+                            field: (*field).into(),
+                            message: "is wrong".into(),
+                        })
+                        .collect(),
+                ),
+            };
+            assert_kept("password", &page);
+        }
     }
 
     #[test]

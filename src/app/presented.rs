@@ -79,23 +79,20 @@ impl App {
         address: IpAddr,
         now: Timestamp,
     ) -> Result<OperatorLookup, store::Error> {
-        let budget = match self.admit_stranger(address, now) {
-            Ok(budget) => budget,
-            Err(retry_after_seconds) => {
-                return Ok(OperatorLookup::Throttled {
-                    retry_after_seconds,
-                });
-            }
-        };
         let candidates = self.digester.candidates(Purpose::OperatorToken, credential);
         let found = self
             .store
             .read(move |snapshot| operator_tokens::find_live(snapshot, &candidates))
             .await?;
-        if found.is_none() {
-            self.count_stranger(budget, now);
-        }
-        Ok(found.map_or(OperatorLookup::Unknown, OperatorLookup::Found))
+        Ok(match found {
+            Some(token) => OperatorLookup::Found(token),
+            None => match self.count_unknown(address, now) {
+                Ok(()) => OperatorLookup::Unknown,
+                Err(retry_after_seconds) => OperatorLookup::Throttled {
+                    retry_after_seconds,
+                },
+            },
+        })
     }
 
     /// Whether it has the shape of an operator token.
@@ -157,17 +154,6 @@ impl App {
         {
             return Ok(Lookup::Unknown);
         }
-        let budget = match address
-            .map(|address| self.admit_stranger(address, now))
-            .transpose()
-        {
-            Ok(budget) => budget,
-            Err(retry_after_seconds) => {
-                return Ok(Lookup::Throttled {
-                    retry_after_seconds,
-                });
-            }
-        };
         self.metrics
             .access_memory
             .get_or_create(&MemoryLabels { result: "miss" })
@@ -176,10 +162,13 @@ impl App {
         let stamp = self.store.changes().stamp();
         let Some(access) = self.load(shape, credential, now).await?.map(Arc::new) else {
             self.remembered.unknown.put(fingerprint, stamp);
-            if let Some(budget) = budget {
-                self.count_stranger(budget, now);
-            }
-            return Ok(Lookup::Unknown);
+            let counted = address.map_or(Ok(()), |address| self.count_unknown(address, now));
+            return Ok(match counted {
+                Ok(()) => Lookup::Unknown,
+                Err(retry_after_seconds) => Lookup::Throttled {
+                    retry_after_seconds,
+                },
+            });
         };
         self.remembered.accesses.put(fingerprint, stamp, &access);
         Ok(Lookup::Found(access))

@@ -1,13 +1,15 @@
-//! `countersign user create`: an account with a verified address, as the operator vouches for it.
+//! `countersign user`: accounts, as the operator vouches for them.
 //!
-//! It takes the database's lock, so no server may run: it changes members, whom a running server remembers, and on
-//! PostgreSQL that server would not learn of it.
+//! `create` takes the database's lock, so no server may run: it changes members, whom a running server remembers, and on
+//! PostgreSQL that server would not learn of it. `password` works beside a running server: no memory holds a password or a
+//! session.
 
 use super::{ConfigArguments, Failure};
 use crate::app::secret_keys;
 use crate::crypto::password;
 use crate::domain::Refusal;
 use crate::domain::people::accounts::{self, NewPerson};
+use crate::domain::people::passwords::{self, check_password};
 use crate::store::{Database, Store, Tx, Verdict};
 use crate::types::email::Mailbox;
 use crate::types::state::{OrganizationRole, ProductionAccess};
@@ -17,6 +19,20 @@ use crate::types::time::Clock;
 pub enum Command {
     /// Create an account; its password is read from standard input, or made and printed
     Create(Create),
+    /// Give an account another password, which signs it out everywhere; also works beside a running server
+    Password(Password),
+}
+
+#[derive(clap::Args)]
+pub struct Password {
+    #[command(flatten)]
+    config: ConfigArguments,
+    /// The e-mail address that the person signs in with
+    #[arg(long)]
+    email: String,
+    /// Read the password from standard input instead of making one
+    #[arg(long)]
+    password_stdin: bool,
 }
 
 #[derive(clap::Args)]
@@ -43,21 +59,52 @@ pub struct Create {
     password_stdin: bool,
 }
 
-#[expect(clippy::print_stdout, reason = "it is what was asked for")]
 pub fn run(command: Command) -> Result<(), Failure> {
-    let Command::Create(arguments) = command;
+    match command {
+        Command::Create(arguments) => run_create(arguments),
+        Command::Password(arguments) => run_password(&arguments),
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "it is what was asked for")]
+fn run_password(arguments: &Password) -> Result<(), Failure> {
+    let config = arguments.config.load()?;
+    let email = Mailbox::parse(&arguments.email).map_err(|error| format!("--email: {error}"))?;
+    let password = wanted_password(arguments.password_stdin)?;
+    let store = Store::open_as_guest(&config.database.url.parse()?)?;
+    let hash = password::hash(&password);
+    let shown = (!arguments.password_stdin).then(|| password.clone());
+    let write = move |tx: &mut Tx| {
+        let unknown = || Refusal::field("--email", "nobody signs in with this address");
+        let address = email.account_key();
+        let user = accounts::find_person(tx, &address)?.ok_or_else(unknown)?;
+        check_password(&password, &[&address, &user.name])?;
+        passwords::change(tx, &user, &hash, None)?;
+        Ok(Verdict::Done(user.id.to_string()))
+    };
+    let changed: Result<String, Refusal> =
+        actix_web::rt::System::new().block_on(store.write(Clock::System.now(), write));
+    println!(
+        "Changed the password of {}, and signed it out everywhere.",
+        changed.map_err(|refusal| words(&refusal))?
+    );
+    if let Some(password) = shown {
+        println!("Password: {password}");
+    }
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "it is what was asked for")]
+fn run_create(arguments: Create) -> Result<(), Failure> {
     let config = arguments.config.load()?;
     let email = Mailbox::parse(&arguments.email).map_err(|error| format!("--email: {error}"))?;
     let role: OrganizationRole = arguments
         .role
         .parse()
         .map_err(|error| format!("--role: {error}"))?;
-    let password = if arguments.password_stdin {
-        read_password()?
-    } else {
-        password::generate()
-    };
-    accounts::check_password(&password).map_err(|refusal| words(&refusal))?;
+    let password = wanted_password(arguments.password_stdin)?;
+    check_password(&password, &[&arguments.email, &arguments.name])
+        .map_err(|refusal| words(&refusal))?;
     secret_keys(&config)?;
     let database: Database = config.database.url.parse()?;
     let store = Store::open(&database, 1)?;
@@ -105,8 +152,11 @@ fn create(
     ))
 }
 
-/// One line, without its end.
-fn read_password() -> Result<String, Failure> {
+/// One line of standard input without its end, or a new one.
+fn wanted_password(from_stdin: bool) -> Result<String, Failure> {
+    if !from_stdin {
+        return Ok(password::generate());
+    }
     let mut line = String::new();
     std::io::stdin().read_line(&mut line)?;
     Ok(line.trim_end_matches(['\r', '\n']).to_owned())

@@ -23,6 +23,8 @@ pub enum Purpose {
     Invitation,
     OperatorToken,
     HandOver,
+    /// The password's hash that a known device was remembered under.
+    KnownDevice,
     /// What makes two requests with one idempotency key the same.
     Request,
     /// What a consent page showed.
@@ -45,6 +47,7 @@ impl Purpose {
             Self::Invitation => b"invitation\0",
             Self::OperatorToken => b"operator_token\0",
             Self::HandOver => b"hand_over\0",
+            Self::KnownDevice => b"known_device\0",
             Self::Request => b"request\0",
             Self::ConsentPage => b"consent_page\0",
         }

@@ -38,16 +38,14 @@ async fn describe(
     let Some(asked) = named(request) else {
         return Ok(None);
     };
-    let budget = app
-        .admit_stranger(facts.address, facts.now)
-        .map_err(Problem::rate_limited)?;
     let found = app
         .store
         .read(move |snapshot| snapshot.find_resource_server_by_uri(&asked))
         .await;
     let Some((server, resource)) = found.map_err(|error: store::Error| Problem::from(error))?
     else {
-        app.count_stranger(budget, facts.now);
+        app.count_unknown(facts.address, facts.now)
+            .map_err(Problem::rate_limited)?;
         return Ok(None);
     };
     let scopes = scopes_supported(app);

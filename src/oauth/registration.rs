@@ -161,9 +161,6 @@ async fn find_registrant(
     token: Option<Vec<Digest>>,
     facts: &Facts,
 ) -> Result<Registrant, Error> {
-    let budget = app
-        .admit_stranger(facts.address, facts.now)
-        .map_err(Error::throttled)?;
     let (settings, now) = (Arc::clone(&app.settings), facts.now);
     let found = app
         .store
@@ -172,7 +169,8 @@ async fn find_registrant(
         })
         .await;
     if matches!(found, Err(RegistrationError::UnknownToken)) {
-        app.count_stranger(budget, facts.now);
+        app.count_unknown(facts.address, facts.now)
+            .map_err(Error::throttled)?;
     }
     Ok(found?)
 }

@@ -62,6 +62,7 @@ diesel::table! {
         operator -> Bool,
         external_id -> Nullable<Text>,
         created_at -> BigInt,
+        wrong_passwords -> BigInt,
     }
 }
 
@@ -74,6 +75,7 @@ diesel::table! {
         created_at -> BigInt,
         state -> Text,
         ends_at -> Nullable<BigInt>,
+        address_lost_at -> Nullable<BigInt>,
     }
 }
 

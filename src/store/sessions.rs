@@ -92,6 +92,12 @@ impl Tx<'_> {
         })
     }
 
+    /// Ends every session of the user, whoever vouched for it.
+    pub fn delete_sessions_of(&mut self, user: UserId) -> Result<usize, Error> {
+        let own = sessions::table.filter(sessions::user_id.eq(user));
+        self.run_quiet(|conn| diesel::delete(own).execute(conn))
+    }
+
     /// Removes the user's sessions that are past their absolute expiry.
     pub fn delete_expired_sessions(&mut self, user: UserId) -> Result<usize, Error> {
         let now = self.now;

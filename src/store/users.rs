@@ -91,7 +91,61 @@ impl Snapshot<'_> {
     }
 }
 
+impl Snapshot<'_> {
+    /// In a row, since the last right one; 0 for nobody.
+    pub fn count_wrong_passwords(&mut self, id: UserId) -> Result<i64, Error> {
+        let own = users::table.find(id).select(users::wrong_passwords);
+        let found: Option<i64> = self.run(|conn| own.first(conn).optional())?;
+        Ok(found.unwrap_or_default())
+    }
+}
+
 impl Tx<'_> {
+    /// Of whoever has this address. When nobody has, another row is written as it is: that takes as long, so that the time
+    /// of an answer does not tell which accounts there are.
+    pub fn record_wrong_password(&mut self, account_key: &str) -> Result<(), Error> {
+        let counted = self.run_quiet(|conn| {
+            diesel::update(users::table.filter(users::email.eq(account_key)))
+                .set(users::wrong_passwords.eq(users::wrong_passwords + 1))
+                .execute(conn)
+        })?;
+        if counted > 0 {
+            return Ok(());
+        }
+        let any = users::table.order(users::id).select(users::id);
+        let any: Option<UserId> = self.run(|conn| any.first(conn).optional())?;
+        any.map_or(Ok(()), |any| self.hold_user(any))
+    }
+
+    /// Compare-and-swap: `NotFound` when the password is not, or not any more, the one behind `from`.
+    pub fn change_password(
+        &mut self,
+        id: UserId,
+        from: Option<&str>,
+        to: &str,
+    ) -> Result<(), Error> {
+        let (row, set) = (users::table.find(id), users::password_hash.eq(Some(to)));
+        match from {
+            Some(from) => {
+                let from_row = row.filter(users::password_hash.eq(from));
+                self.run_one_quiet(|conn| diesel::update(from_row).set(set).execute(conn))
+            }
+            None => {
+                let from_row = row.filter(users::password_hash.is_null());
+                self.run_one_quiet(|conn| diesel::update(from_row).set(set).execute(conn))
+            }
+        }
+    }
+
+    /// Behind a right password, or a new one.
+    pub fn forget_wrong_passwords(&mut self, id: UserId) -> Result<(), Error> {
+        self.run_one_quiet(|conn| {
+            diesel::update(users::table.find(id))
+                .set(users::wrong_passwords.eq(0))
+                .execute(conn)
+        })
+    }
+
     pub fn insert_user(&mut self, user: &User) -> Result<(), Error> {
         self.run_one_quiet(|conn| diesel::insert_into(users::table).values(user).execute(conn))
     }

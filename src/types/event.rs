@@ -180,7 +180,10 @@ events! {
     TrialStarted = "trial.started", Organization, Organization;
     UserChanged = "user.changed", User, Operator;
     UserCreated = "user.created", User, Operator;
+    UserPasswordChanged = "user.password_changed", User, Person;
+    UserPasswordLocked = "user.password_locked", User, Operator;
     UserResumed = "user.resumed", User, Operator;
+    UserSignedOut = "user.signed_out", User, Person;
     UserSuspended = "user.suspended", User, Operator;
     WorkspaceChanged = "workspace.changed", Workspace, Organization;
     WorkspaceCreated = "workspace.created", Workspace, Organization;

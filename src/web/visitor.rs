@@ -35,6 +35,8 @@ pub struct Visitor {
     is_new: bool,
     secure: bool,
     csrf: String,
+    /// The cookie by which known devices are recognized, as it was sent.
+    devices: String,
     path: String,
     now: Timestamp,
     /// The address is in `[operations] allowed_networks`.
@@ -44,6 +46,11 @@ pub struct Visitor {
 impl Visitor {
     pub fn signed_in(&self) -> Option<&SignedIn> {
         self.signed_in.as_ref()
+    }
+
+    /// What the browser shows of the accounts that it is known to; nothing of it is believed yet.
+    pub fn devices(&self) -> &str {
+        &self.devices
     }
 
     /// The instant of the request.
@@ -142,6 +149,9 @@ async fn recognize(request: &HttpRequest) -> Result<Visitor, PageError> {
     let facts = Facts::of(request).ok_or(PageError::WithoutFacts)?;
     let secure = app.issuer.is_secure();
     let presented = Presented::of(request.headers(), secure);
+    let devices = cookies::read_devices(request.headers(), secure)
+        .unwrap_or_default()
+        .to_owned();
     let in_operations = app.config.operations.allows(facts.address);
     let path = request
         .uri()
@@ -158,6 +168,7 @@ async fn recognize(request: &HttpRequest) -> Result<Visitor, PageError> {
             is_new: false,
             secure,
             csrf,
+            devices,
             path,
             now: facts.now,
             in_operations,
@@ -176,6 +187,7 @@ async fn recognize(request: &HttpRequest) -> Result<Visitor, PageError> {
         is_new,
         secure,
         csrf,
+        devices,
         path,
         now: facts.now,
         in_operations,
@@ -197,25 +209,18 @@ fn csrf(app: &App, token: &str) -> String {
     URL_SAFE_NO_PAD.encode(app.digester.fingerprint(Purpose::Csrf, token))
 }
 
+/// Nothing is counted: whoever is signed in pays nothing, and whoever is not any more goes on as a stranger.
 async fn find_session(
     app: &App,
     token: &str,
     facts: &Facts,
 ) -> Result<Option<SignedIn>, PageError> {
-    let budget = app
-        .admit_stranger(facts.address, facts.now)
-        .map_err(|retry_after_seconds| PageError::TooMany {
-            retry_after_seconds,
-        })?;
     let candidates = app.digester.candidates(Purpose::Session, token);
     let (settings, now) = (Arc::clone(&app.settings), facts.now);
     let found = app
         .store
         .read(move |snapshot| sessions::find(snapshot, &settings.sessions, &candidates, now))
         .await?;
-    if found.is_none() {
-        app.count_stranger(budget, now);
-    }
     if let Some(signed_in) = &found
         && signed_in.wants_recording(now)
     {

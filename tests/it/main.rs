@@ -33,6 +33,7 @@ mod stamp;
 mod store_contract;
 mod store_faults;
 mod tenants;
+mod throttles;
 mod upgrade;
 mod webdriver;
 mod without_middleware;

@@ -357,7 +357,11 @@ fn write_user_state(tx: &mut Tx, by: UserId, id: UserId, to: UserState) -> Resul
         changed => changed?,
     }
     let event = match to {
-        UserState::Suspended => Event::UserSuspended,
+        // a session that lasted until then does not go on when the person comes back
+        UserState::Suspended => {
+            tx.delete_sessions_of(id)?;
+            Event::UserSuspended
+        }
         UserState::Active => Event::UserResumed,
     };
     tx.record(None, Some(by), event, id.as_str(), "")?;

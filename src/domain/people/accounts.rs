@@ -14,10 +14,6 @@ use crate::types::state::{Licence, OrganizationRole, ProductionAccess, UserKind,
 use crate::types::text::parse_text;
 use crate::types::time::Timestamp;
 
-/// The shortest accepted password, in characters (NIST SP 800-63B §3.1.1.2: at least 8; 15 without a second factor).
-pub const LEAST_PASSWORD: usize = 12;
-/// The longest, in bytes: argon2 would take more, a request body would not.
-pub const MOST_PASSWORD: usize = 1024;
 pub const MOST_NAME: usize = 100;
 
 /// A person with a verified address, as the operator or the quickstart creates one.
@@ -27,18 +23,6 @@ pub struct NewPerson {
     /// argon2id, made outside the transaction.
     pub password_hash: String,
     pub operator: bool,
-}
-
-/// Whether a password may be chosen.
-pub fn check_password(password: &str) -> Result<(), Refusal> {
-    let refused = |message: String| Err(Refusal::Invalid(vec![("password", message)]));
-    if password.chars().count() < LEAST_PASSWORD {
-        return refused(format!("must be at least {LEAST_PASSWORD} characters"));
-    }
-    if password.len() > MOST_PASSWORD {
-        return refused(format!("must be at most {MOST_PASSWORD} bytes"));
-    }
-    Ok(())
 }
 
 pub fn create_person(tx: &mut Tx, person: &NewPerson) -> Result<User, Refusal> {

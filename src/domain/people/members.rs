@@ -234,6 +234,9 @@ fn write(desk: &mut Desk, user: &User, before: &Member, after: &Member) -> Resul
     if after.state != before.state {
         desk.tx
             .change_member_state(organization, id, before.state, after.state)?;
+        if after.state == MemberState::Suspended {
+            desk.tx.delete_confined_sessions_of(organization, id)?;
+        }
     }
     if after.ends_at != before.ends_at {
         desk.tx.change_member_end(organization, id, after.ends_at)?;

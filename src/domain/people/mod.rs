@@ -9,6 +9,7 @@ pub mod invitations;
 pub mod join_requests;
 pub mod members;
 pub mod organizations;
+pub mod passwords;
 pub mod planted;
 pub mod roles;
 pub mod service_accounts;

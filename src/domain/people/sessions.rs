@@ -75,6 +75,18 @@ pub fn start(
     Ok(session)
 }
 
+/// Ends every session of the person, in whatever browser.
+pub fn end_all(tx: &mut Tx, user: UserId) -> Result<(), Error> {
+    tx.delete_sessions_of(user)?;
+    tx.record(
+        None,
+        Some(user),
+        Event::UserSignedOut,
+        user.as_str(),
+        "everywhere",
+    )
+}
+
 pub fn end(tx: &mut Tx, session: &Session) -> Result<(), Error> {
     tx.delete_session(session.id)?;
     tx.record(

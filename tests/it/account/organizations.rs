@@ -123,6 +123,10 @@ async fn the_invited_person_creates_the_account_and_joins(db: TestDatabase) {
     for (name, password, message) in [
         ("", PASSWORD, "Name "),
         ("Guest", "short", "at least"),
+        // NIST SP 800-63B §3.1.1.2
+        ("Guest", "P@ssw0rd1234", "easy to guess"),
+        ("Guest", GUEST, "easy to guess"),
+        ("Ada Lovelace", "Lovelace-1815", "easy to guess"),
         ("a\u{202e}b", PASSWORD, "Name "),
     ] {
         let (status, html) = text(

@@ -1,4 +1,4 @@
-//! `countersign user create`.
+//! `countersign user create` and `password`.
 
 use reqwest::StatusCode;
 
@@ -11,6 +11,7 @@ both_databases!(
     a_made_password_is_printed_and_works,
     what_cannot_be_an_account_is_refused,
     a_database_without_its_schema_is_refused,
+    a_password_is_changed_beside_a_running_server,
 );
 
 /// Whether the password opens the console.
@@ -107,6 +108,42 @@ async fn a_made_password_is_printed_and_works(db: TestDatabase) {
     assert!(signs_in(&serving.issuer(), "ada@acme.example", &password).await);
 }
 
+async fn a_password_is_changed_beside_a_running_server(db: TestDatabase) {
+    let place = Place::new(&db);
+    let create = [
+        "user",
+        "create",
+        "--email",
+        "ada@acme.example",
+        "--name",
+        "Ada",
+    ];
+    assert!(place.run(&create).succeeded);
+    let mut serving = place.start(&["serve"]);
+    let issuer = serving.issuer();
+    let change = ["user", "password", "--email", "Ada@Acme.example"];
+    let changed = place.run(&change);
+    assert!(changed.succeeded, "{}", changed.said);
+    let made = changed
+        .output
+        .lines()
+        .find_map(|line| line.strip_prefix("Password: "))
+        .expect("a password")
+        .to_owned();
+    assert!(signs_in(&issuer, "ada@acme.example", &made).await);
+    let from_stdin = [change.as_slice(), &["--password-stdin"]].concat();
+    place
+        .run_with_input(&from_stdin, "Password1234")
+        .assert_refused("password is easy to guess");
+    let changed = place.run_with_input(&from_stdin, "correct horse battery staple");
+    assert!(changed.succeeded && !changed.output.contains("correct horse"));
+    assert!(signs_in(&issuer, "ada@acme.example", "correct horse battery staple").await);
+    assert!(!signs_in(&issuer, "ada@acme.example", &made).await);
+    place
+        .run(&["user", "password", "--email", "ben@acme.example"])
+        .assert_refused("nobody signs in with this address");
+}
+
 async fn what_cannot_be_an_account_is_refused(db: TestDatabase) {
     let place = Place::new(&db);
     let create = |email: &str, name: &str, password: &str| {
@@ -127,6 +164,14 @@ async fn what_cannot_be_an_account_is_refused(db: TestDatabase) {
     create("ada@acme.example", "Ada", "short")
         .assert_refused("password must be at least 12 characters");
     create("ada@acme.example", "Ada", "").assert_refused("password");
+    // NIST SP 800-63B §3.1.1.2
+    for guessable in [
+        "correcthorsebatterystaple",
+        "ada@acme.example",
+        "Password1234",
+    ] {
+        create("ada@acme.example", "Ada", guessable).assert_refused("password is easy to guess");
+    }
     create("ada@acme.example", "", "correct horse battery")
         .assert_refused("name must not be empty");
     create("ada@acme.example", "A\u{202e}da", "correct horse battery")
