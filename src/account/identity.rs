@@ -9,6 +9,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use super::pages::IdentityPage;
 use super::{openid, with_cookies};
 use crate::app::App;
+use crate::domain::people::addresses;
 use crate::domain::people::identities::{self, Denial, OPERATOR};
 use crate::store::Verdict;
 use crate::types::time::Timestamp;
@@ -38,6 +39,7 @@ pub async fn show(
     let template = IdentityPage {
         shell: shell(&visitor)?,
         csrf: visitor.csrf(),
+        sign_in_name: person.user.email.clone().unwrap_or_default(),
         provider: Provider::operator(&app).map(|provider| provider.name),
         linked: linked
             .first()
@@ -118,7 +120,8 @@ pub async fn unlink(
 }
 
 fn shell(visitor: &Visitor) -> Result<Shell, PageError> {
-    let email = visitor.require()?.user.email.clone().unwrap_or_default();
+    let name = visitor.require()?.user.email.as_deref();
+    let email = addresses::address_in(name.unwrap_or_default()).to_owned();
     let signed_in = Some(SignedIn {
         email,
         csrf: visitor.csrf(),

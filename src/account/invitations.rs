@@ -11,6 +11,7 @@ use super::{sign_in, with_cookies};
 use crate::app::App;
 use crate::crypto::digest::{Digest, Purpose};
 use crate::domain::desk::Desk;
+use crate::domain::people::addresses;
 use crate::domain::people::invitations::{self, By, Offer};
 use crate::domain::people::passwords::check_password;
 use crate::domain::{Refusal, ensure};
@@ -70,9 +71,7 @@ fn page(
         .finish();
     let who = match visitor.signed_in() {
         None => Visitors::Nobody,
-        Some(person) if person.user.email.as_deref() == Some(offer.invitation.email.as_str()) => {
-            Visitors::Invited
-        }
+        Some(person) if is_for(&offer, &person.user) => Visitors::Invited,
         Some(_) => Visitors::Somebody,
     };
     let status = if errors.is_empty() {
@@ -92,6 +91,11 @@ fn page(
         errors,
     };
     with_cookies(html::page(status, &template, None), visitor.cookie())
+}
+
+fn is_for(offer: &Offer, user: &User) -> bool {
+    let address = user.email.as_deref().map(addresses::address_in);
+    address == Some(offer.invitation.email.as_str())
 }
 
 impl OfferView {

@@ -9,14 +9,13 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 
-use super::{sign_in, with_cookies};
+use super::{claims, sign_in, with_cookies};
 use crate::app::App;
 use crate::crypto::password::network;
 use crate::domain::decision::limiter::Quota;
 use crate::domain::ensure;
-use crate::domain::people::identities::{self, Denial, OPERATOR, Realm};
-use crate::outbound::openid::{Answer, Failure, Flow, Proven};
-use crate::store::users::User;
+use crate::domain::people::identities::{self, Answer, Brought, Denial, OPERATOR, Realm};
+use crate::outbound::openid::{Answer as ProviderAnswer, Failure, Flow, Proven};
 use crate::store::{self, Tx, Verdict};
 use crate::types::id::SessionId;
 use crate::types::time::Timestamp;
@@ -51,7 +50,7 @@ struct Started {
 
 /// Why nobody came in by a provider; each is a page.
 #[derive(Debug, thiserror::Error)]
-enum Rejection {
+pub(super) enum Rejection {
     #[error("the browser did not start this sign-in, or long ago")]
     NotStarted,
     #[error("somebody else is signed in here")]
@@ -65,6 +64,12 @@ enum Rejection {
     /// Nothing that has to do with signing in.
     #[error(transparent)]
     Page(#[from] PageError),
+}
+
+impl From<store::Error> for Rejection {
+    fn from(error: store::Error) -> Self {
+        Self::Page(error.into())
+    }
 }
 
 impl From<Denial> for Rejection {
@@ -209,12 +214,22 @@ pub async fn callback(
     let Some(started) = started(&app, &request, &query, facts.now) else {
         return Ok(rejected(&facts, "unknown", &Rejection::NotStarted));
     };
-    let response = match come_back(&app, &visitor, &facts, &query, &started).await {
-        Ok(response) => response,
-        Err(Rejection::Page(error)) => return Err(error),
-        Err(rejection) => rejected(&facts, &started.realm, &rejection),
-    };
+    let come = come_back(&app, &visitor, &facts, &query, &started).await;
+    let response = answered(&facts, &started.realm, come)?;
     with_cookies(response, [cookies::sign_in_removal(app.issuer.is_secure())])
+}
+
+/// What the person reads in the end.
+pub(super) fn answered(
+    facts: &Facts,
+    realm: &str,
+    answer: Result<HttpResponse, Rejection>,
+) -> Result<HttpResponse, PageError> {
+    match answer {
+        Err(Rejection::Page(error)) => Err(error),
+        Err(rejection) => Ok(rejected(facts, realm, &rejection)),
+        Ok(response) => Ok(response),
+    }
 }
 
 /// What this browser left with, if this is its answer (RFC 9700 §4.7).
@@ -260,6 +275,7 @@ async fn come_back(
                 facts,
                 &provider.realm,
                 proven,
+                None,
                 &started.return_to,
             )
             .await
@@ -282,7 +298,7 @@ async fn redeem(
         .ok()
         .flatten()
         .ok_or_else(|| Rejection::AtProvider("it sent no code".to_owned()))?;
-    let answer = Answer {
+    let answer = ProviderAnswer {
         code,
         iss: query.one("iss").ok().flatten(),
     };
@@ -292,20 +308,44 @@ async fn redeem(
         .await?)
 }
 
-async fn sign_in(
+/// Signs the person in whom the provider has proven; `answer`: to the question whether an account that has not proven the address
+/// is theirs.
+pub(super) async fn sign_in(
     app: &App,
     visitor: &Visitor,
     facts: &Facts,
     realm: &Realm,
     proven: Proven,
+    answer: Option<Answer>,
     return_to: &str,
 ) -> Result<HttpResponse, Rejection> {
-    let mut recognized = recognize(app, facts, realm, &proven).await;
-    if let Err(Denial::Store(store::Error::Constraint(_))) = recognized {
+    let mut brought = recognize(app, facts, realm, &proven, answer).await;
+    if let Err(Denial::Store(store::Error::Constraint(_))) = brought {
         // the same person's other first sign-in was faster: now there is somebody to find
-        recognized = recognize(app, facts, realm, &proven).await;
+        brought = recognize(app, facts, realm, &proven, answer).await;
     }
-    let user = recognized?;
+    let own = visitor
+        .signed_in()
+        .filter(|own| own.session.confined_to.is_none());
+    if let Ok(Brought::Asks(holder)) = &brought
+        && own.is_some_and(|own| own.user.id == holder.id)
+    {
+        // who is signed in as that account has shown the password
+        let answer = Answer {
+            account: holder.id,
+            is_theirs: true,
+        };
+        brought = recognize(app, facts, realm, &proven, Some(answer)).await;
+    }
+    let user = match brought? {
+        Brought::Person(user) => user,
+        Brought::Asks(holder) => {
+            ensure(visitor.signed_in().is_none(), Rejection::SomebodyElse)?;
+            return Ok(claims::ask(
+                app, visitor, realm, &proven, &holder, return_to,
+            )?);
+        }
+    };
     // whoever is signed in is not exchanged for somebody else
     ensure(
         visitor.signed_in().is_none_or(|own| own.user.id == user.id),
@@ -327,11 +367,13 @@ async fn recognize(
     facts: &Facts,
     realm: &Realm,
     proven: &Proven,
-) -> Result<User, Denial> {
+    answer: Option<Answer>,
+) -> Result<Brought, Denial> {
     let (shared, proven) = (realm.clone(), proven.clone());
     let settings = Arc::clone(&app.settings);
-    let rule =
-        move |tx: &mut Tx| identities::sign_in(tx, &settings, &shared, &proven).map(Verdict::Done);
+    let rule = move |tx: &mut Tx| {
+        identities::sign_in(tx, &settings, &shared, &proven, answer).map(Verdict::Done)
+    };
     match realm.confines_to() {
         Some(organization) => {
             app.store

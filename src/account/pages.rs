@@ -27,12 +27,26 @@ pub struct SignInPage {
     pub sign_up_href: Option<String>,
 }
 
+/// `POST /login/oidc/claim` with `csrf claim answer password`.
+#[derive(Template)]
+#[template(path = "account/claim.html")]
+pub struct ClaimPage {
+    pub shell: Shell,
+    pub csrf: String,
+    /// The address that the person has proven, and another account has.
+    pub email: String,
+    /// What the provider has proven, sealed.
+    pub claim: String,
+}
+
 /// How the person signs in, and how that can be changed: `POST /account/identity/link` and `…/unlink` with `csrf`.
 #[derive(Template)]
 #[template(path = "account/identity.html")]
 pub struct IdentityPage {
     pub shell: Shell,
     pub csrf: String,
+    /// What the person types to sign in: the address, with four digits behind it when somebody else has proven it.
+    pub sign_in_name: String,
     /// The operator's provider, by name.
     pub provider: Option<String>,
     /// Since when it is linked.
@@ -356,12 +370,26 @@ mod tests {
             Self {
                 shell: signed_in("How you sign in", None),
                 csrf: "csrf-token".into(),
+                sign_in_name: "ada@acme.example#0421".into(),
                 provider: provider.map(Into::into),
                 linked: linked.map(Into::into),
                 with_password: linked.is_none(),
                 password_changed: locked.is_none(),
                 locked: locked.map(Into::into),
             }
+        }
+    }
+
+    #[test]
+    fn the_question_about_an_earlier_account_keeps_the_promises() {
+        for email in ["ada@acme.example", SCRIPT, RIGHT_TO_LEFT, &long()] {
+            let page = ClaimPage {
+                shell: signed_out("Is this account yours?"),
+                csrf: "csrf-token".into(),
+                email: email.into(),
+                claim: "k1:c2VhbGVk".into(),
+            };
+            assert_kept("claim", &page);
         }
     }
 

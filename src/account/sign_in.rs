@@ -22,13 +22,12 @@ use crate::config::Sessions;
 use crate::crypto::digest::Purpose;
 use crate::crypto::password::{Turn, network};
 use crate::domain::decision::limiter::{Limiter, Quota};
-use crate::domain::people::accounts;
 use crate::domain::people::identities;
 use crate::domain::people::passwords::{self, MOST_PASSWORD};
 use crate::domain::people::sessions;
+use crate::domain::people::{accounts, addresses};
 use crate::store::users::User;
 use crate::store::{self, Tx, Verdict};
-use crate::types::email::Mailbox;
 use crate::types::id::{ApplicationId, OrganizationId};
 use crate::types::redirect_uri::RedirectUri;
 use crate::types::time::Timestamp;
@@ -98,8 +97,7 @@ pub(super) async fn prove(
         return Ok(None);
     }
     // what is no address is nobody's, and costs the same
-    let account =
-        Mailbox::parse(email).map_or_else(|_| email.to_owned(), |mailbox| mailbox.account_key());
+    let account = addresses::account_key(email);
     let key = account.clone();
     let person = app
         .store

@@ -236,6 +236,7 @@ pub fn table() -> Vec<Route> {
         route!(POST "/login", Anyone, "account", account::sign_in::submit),
         route!(GET "/login/oidc", Anyone, "OpenID Connect Core §3.1", account::openid::start),
         route!(GET "/login/oidc/callback", Anyone, "OpenID Connect Core §3.1, RFC 9207", account::openid::callback),
+        route!(POST "/login/oidc/claim", Anyone, "OpenID Connect Core §5.7", account::claims::answer),
         route!(GET "/login/oidc/{provider}", Anyone, "OpenID Connect Core §3.1", account::openid::start_at),
         route!(GET "/account/identity", Person, "account", account::identity::show),
         route!(POST "/account/identity/link", Person, "account", account::identity::link),

@@ -1,12 +1,12 @@
 //! Invitations, and the workspaces that each opens.
 
 use diesel::{
-    BoolExpressionMethods, Connection, ExpressionMethods, Insertable, OptionalExtension, QueryDsl,
-    Queryable, Selectable, SelectableHelper,
+    BoolExpressionMethods, Connection, ExpressionMethods, Insertable, NullableExpressionMethods,
+    OptionalExtension, QueryDsl, Queryable, Selectable, SelectableHelper,
 };
 
 use super::conn::Conn;
-use super::schema::{invitation_workspaces, invitations};
+use super::schema::{invitation_workspaces, invitations, users};
 use super::statements::{ReadDsl, WriteDsl};
 use super::{Error, Snapshot, Tx};
 use crate::crypto::digest::Digest;
@@ -114,6 +114,30 @@ impl Snapshot<'_> {
             .order((invitations::created_at, invitations::id))
             .limit(most);
         self.run(|conn| oldest_first.select(Invitation::as_select()).load(conn))
+    }
+
+    /// Who has accepted an invitation to this address and has proven no address of their own, and of which organization.
+    pub fn list_joined_unproven(
+        &mut self,
+        email: &str,
+    ) -> Result<Vec<(OrganizationId, UserId)>, Error> {
+        let unproven = users::table
+            .filter(users::email_verified_at.is_null())
+            .select(users::id.nullable());
+        let accepted = invitations::table
+            .filter(
+                invitations::email
+                    .eq(email)
+                    .and(invitations::accepted_by.eq_any(unproven)),
+            )
+            .filter(invitations::state.eq(InvitationState::Accepted))
+            .order((invitations::organization_id, invitations::accepted_by))
+            .select((
+                invitations::organization_id,
+                invitations::accepted_by.assume_not_null(),
+            ))
+            .distinct();
+        self.run(|conn| accepted.load(conn))
     }
 
     /// The newest first, those behind `after`, at most `most`; in `state`, if one is given.

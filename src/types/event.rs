@@ -132,6 +132,7 @@ events! {
     JoinRequestCreated = "join_request.created", JoinRequest, Organization;
     JoinRequestRefused = "join_request.refused", JoinRequest, Organization;
     JoinRequestWithdrawn = "join_request.withdrawn", JoinRequest, Organization;
+    MemberAddressLost = "member.address_lost", User, Organization;
     MemberAdded = "member.added", User, Organization;
     MemberChanged = "member.changed", User, Organization;
     MemberLicenceChanged = "member.licence_changed", User, Organization;
@@ -178,6 +179,8 @@ events! {
     SubscriptionCreated = "subscription.created", Organization, Organization;
     TokensBulkRevoked = "tokens.bulk_revoked", Application, Organization;
     TrialStarted = "trial.started", Organization, Organization;
+    UserAddressLost = "user.address_lost", User, Operator;
+    UserAddressProven = "user.address_proven", User, Operator;
     UserChanged = "user.changed", User, Operator;
     UserCreated = "user.created", User, Operator;
     UserPasswordChanged = "user.password_changed", User, Person;

@@ -22,6 +22,7 @@ use super::page;
 use crate::app::App;
 use crate::crypto::digest::Purpose;
 use crate::domain::ensure;
+use crate::domain::people::addresses;
 use crate::domain::people::sessions::{self, SignedIn};
 use crate::domain::rights::asker::Asker;
 use crate::store::Verdict;
@@ -196,9 +197,9 @@ async fn recognize(request: &HttpRequest) -> Result<Visitor, PageError> {
 
 /// Also for the error page, should it come to one: it knows the request only.
 fn account_menu(visitor: &Visitor) -> Result<page::SignedIn, PageError> {
-    let email = visitor.require()?.user.email.clone().unwrap_or_default();
+    let name = visitor.require()?.user.email.as_deref();
     Ok(page::SignedIn {
-        email,
+        email: addresses::address_in(name.unwrap_or_default()).to_owned(),
         csrf: visitor.csrf(),
         operator: visitor.is_operator(),
         ..page::SignedIn::default()

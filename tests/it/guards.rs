@@ -442,7 +442,7 @@ pub async fn sample(server: &Server, route: &Route, registered: &str) -> (String
         (_, "/v1/verify") => Body::Question,
         _ if route.guard == Guard::Management => Body::Json,
         (_, "/v1/watermark") => Body::Document,
-        (_, "/oauth2/authorize" | "/login" | "/logout") => Body::Form,
+        (_, "/oauth2/authorize" | "/login" | "/login/oidc/claim" | "/logout") => Body::Form,
         (_, path)
             if [
                 "/dev-centre/",

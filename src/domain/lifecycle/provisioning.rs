@@ -7,6 +7,7 @@
 
 use crate::config::Catalogue;
 use crate::domain::desk::{Desk, VendorDesk};
+use crate::domain::people::addresses;
 use crate::domain::people::endings;
 use crate::domain::people::organizations::{
     self, Effect, OrganizationChange, SubscriptionChange, parse_external_id, parse_name,
@@ -170,7 +171,8 @@ pub fn put_workspace(
 }
 
 /// The person with this name. A person who signed up by themselves is found by the address, and gets the external id; an
-/// address of somebody who has another one, or of an operator, is refused.
+/// address of somebody who has another one, or of an operator, is refused. An account that has not proven the address gives way:
+/// the vendor vouches for the person.
 pub fn put_user(
     desk: &mut VendorDesk,
     external_id: &str,
@@ -186,14 +188,17 @@ fn write_user(
     external_id: &str,
     wanted: &WantedUser,
 ) -> Result<(User, Effect), Refusal> {
-    let found = check_user(desk, external_id, wanted)?;
+    let Found { known, gives_way } = check_user(desk, external_id, wanted)?;
     let (tx, by) = (&mut *desk.tx, desk.asker.user);
     let named = NamedUser {
         external_id: external_id.to_owned(),
         email: wanted.email.as_deref().map(parse_email).transpose()?,
         name: wanted.name.as_deref().map(parse_name).transpose()?,
     };
-    let (user, effect) = match found {
+    if let Some(holder) = gives_way {
+        addresses::give_way(tx, Some(by), &holder)?;
+    }
+    let (user, effect) = match known {
         Some(found) => change_user(tx, by, found, named)?,
         None => (create_user(tx, by, named)?, Effect::Created),
     };
@@ -213,15 +218,23 @@ struct NamedUser {
     name: Option<String>,
 }
 
-/// Whom it is about; none for a new one. Everything that can be refused about a person is refused here.
+/// Whom it is about.
+struct Found {
+    /// None for somebody new.
+    known: Option<User>,
+    /// Another account that has the person's address and has not proven it.
+    gives_way: Option<User>,
+}
+
+/// Everything that can be refused about a person is refused here.
 fn check_user(
     desk: &mut VendorDesk,
     external_id: &str,
     wanted: &WantedUser,
-) -> Result<Option<User>, Refusal> {
+) -> Result<Found, Refusal> {
     let found = find_user(desk.tx, external_id, wanted)?;
     let email = wanted.email.as_deref().map(parse_email).transpose()?;
-    if let Some(user) = &found
+    if let Some(user) = &found.known
         && email.is_some()
         && email != user.email
     {
@@ -240,7 +253,7 @@ fn ensure_holds_all_of(desk: &mut VendorDesk, user: UserId) -> Result<(), Refusa
     Ok(())
 }
 
-fn find_user(tx: &mut Tx, external_id: &str, wanted: &WantedUser) -> Result<Option<User>, Refusal> {
+fn find_user(tx: &mut Tx, external_id: &str, wanted: &WantedUser) -> Result<Found, Refusal> {
     let external_id = parse_external_id(external_id)?;
     let email = wanted.email.as_deref().map(parse_email).transpose()?;
     let name = wanted.name.as_deref().map(parse_name).transpose()?;
@@ -248,22 +261,24 @@ fn find_user(tx: &mut Tx, external_id: &str, wanted: &WantedUser) -> Result<Opti
         Some(email) => tx.find_user_by_email(email)?,
         None => None,
     };
-    match (tx.find_user_by_external_id(&external_id)?, by_email) {
-        (Some(own), Some(other)) if own.id != other.id => Err(email_taken()),
-        (Some(own), _) if own.operator => Err(Refusal::Coded(
-            RefusalCode::ExternalIdTaken,
-            "An operator has this external_id.".to_owned(),
-        )),
-        (Some(own), _) => Ok(Some(own)),
-        // an address that nobody has proven may be somebody else's: whoever wrote it down first would be let in
-        (None, Some(other))
-            if other.external_id.is_none()
-                && !other.operator
-                && other.email_verified_at.is_some() =>
-        {
-            Ok(Some(other))
+    // an address that nobody has proven may be somebody else's: whoever wrote it down first would be let in
+    let is_proven = |user: &User| user.email_verified_at.is_some();
+    let own = tx.find_user_by_external_id(&external_id)?;
+    let (by_email, unproven) = match by_email {
+        Some(user) if is_proven(&user) => (Some(user), None),
+        other => (None, other),
+    };
+    let known = match (own, by_email) {
+        (Some(own), Some(other)) if own.id != other.id => return Err(email_taken()),
+        (Some(own), _) if own.operator => {
+            return Err(Refusal::Coded(
+                RefusalCode::ExternalIdTaken,
+                "An operator has this external_id.".to_owned(),
+            ));
         }
-        (None, Some(_)) => Err(email_taken()),
+        (Some(own), _) => Some(own),
+        (None, Some(other)) if other.external_id.is_none() && !other.operator => Some(other),
+        (None, Some(_)) => return Err(email_taken()),
         (None, None) => {
             ensure(
                 email.is_some(),
@@ -273,9 +288,12 @@ fn find_user(tx: &mut Tx, external_id: &str, wanted: &WantedUser) -> Result<Opti
                 name.is_some(),
                 Refusal::field("name", "is needed for a new user"),
             )?;
-            Ok(None)
+            None
         }
-    }
+    };
+    let is_known = |user: &User| known.as_ref().is_some_and(|known| known.id == user.id);
+    let gives_way = unproven.filter(|holder| !is_known(holder));
+    Ok(Found { known, gives_way })
 }
 
 fn email_taken() -> Refusal {
@@ -319,17 +337,25 @@ fn change_user(
 ) -> Result<(User, Effect), Refusal> {
     let mut after = before.clone();
     after.external_id = Some(named.external_id);
+    // the vendor vouches for it
     if let Some(email) = named
         .email
-        .filter(|email| before.email.as_ref() != Some(email))
+        .filter(|email| before.email.as_ref() != Some(email) || before.email_verified_at.is_none())
     {
         after.email = Some(email);
         after.email_verified_at = Some(tx.now);
     }
     after.name = named.name.unwrap_or(after.name);
-    if (&after.external_id, &after.email, &after.name)
-        == (&before.external_id, &before.email, &before.name)
-    {
+    let said = |user: &User| {
+        let (external_id, email) = (user.external_id.clone(), user.email.clone());
+        (
+            external_id,
+            email,
+            user.email_verified_at,
+            user.name.clone(),
+        )
+    };
+    if said(&after) == said(&before) {
         return Ok((before, Effect::Unchanged));
     }
     tx.change_user(&after)?;
@@ -377,7 +403,7 @@ pub fn put_person(
     member: &WantedMember,
 ) -> Result<(User, Effect), Refusal> {
     desk.ensure(Right::OperatorOrganizations)?;
-    let known = check_user(&mut desk.vendor(), external_id, user)?;
+    let known = check_user(&mut desk.vendor(), external_id, user)?.known;
     let known = known.map(|user| user.id);
     check_member(desk, known, member)?;
     let (user, effect) = write_user(&mut desk.vendor(), external_id, user)?;

@@ -1,6 +1,7 @@
 //! People, organizations and workspaces: how they come to be.
 
-use crate::domain::Refusal;
+use crate::domain::people::addresses;
+use crate::domain::{Refusal, ensure};
 use crate::store::domains::Domain;
 use crate::store::members::{Member, WorkspaceMember};
 use crate::store::organizations::Organization;
@@ -25,12 +26,13 @@ pub struct NewPerson {
     pub operator: bool,
 }
 
+/// An account that has the address and has not proven it gives way.
 pub fn create_person(tx: &mut Tx, person: &NewPerson) -> Result<User, Refusal> {
     let now = tx.now;
     create(tx, person, Some(now))
 }
 
-/// The same, of whose address nobody has proven anything yet.
+/// The same, of whose address nobody has proven anything yet: where it is somebody's, the account gets another name.
 pub(in crate::domain) fn create_unproven_person(
     tx: &mut Tx,
     person: &NewPerson,
@@ -45,13 +47,14 @@ fn create(
 ) -> Result<User, Refusal> {
     let name = parse_text(&person.name, MOST_NAME)
         .map_err(|error| Refusal::Invalid(vec![("name", error.to_string())]))?;
-    let email = person.email.account_key();
-    if tx.find_user_by_email(&email)?.is_some() {
-        return Err(Refusal::Invalid(vec![(
-            "email",
-            "is taken by another account".to_owned(),
-        )]));
-    }
+    let address = person.email.account_key();
+    let email = if verified_at.is_some() {
+        let free = addresses::claim(tx, None, &address)?;
+        ensure(free, Refusal::field("email", "is taken by another account"))?;
+        address
+    } else {
+        addresses::unproven_name(tx, &address)?
+    };
     let checked = CheckedPerson {
         email,
         email_verified_at: verified_at,
@@ -101,6 +104,14 @@ pub(in crate::domain) fn insert_person(tx: &mut Tx, person: CheckedPerson) -> Re
         if user.operator { "operator" } else { "" },
     )?;
     Ok(user)
+}
+
+/// An operator runs the installation and belongs to no organization: nobody draws them into one.
+pub(in crate::domain) fn ensure_no_operator(user: &User) -> Result<(), Refusal> {
+    ensure(
+        !user.operator,
+        Refusal::Forbidden("Operators belong to no organization. Use another account for that."),
+    )
 }
 
 /// Who may sign in with this address. The suspended read as unknown; service accounts have no address.

@@ -73,6 +73,8 @@ pub fn admit(desk: &mut Desk, user: UserId, grant: &Grant) -> Result<Member, Ref
         desk.tx.find_member(organization, user, now)?.is_none(),
         Refusal::Coded(RefusalCode::AlreadyMember, there.to_owned()),
     )?;
+    let person = desk.tx.find_user(user)?.ok_or(Refusal::NotFound)?;
+    accounts::ensure_no_operator(&person)?;
     seats::ensure_free(
         desk.tx,
         &desk.settings.catalogue,

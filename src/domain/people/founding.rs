@@ -33,6 +33,7 @@ pub fn found(
         .find_user(user)?
         .filter(person)
         .ok_or(Refusal::NotFound)?;
+    accounts::ensure_no_operator(&founder)?;
     ensure(
         founder.email_verified_at.is_some(),
         Refusal::Forbidden("Your address is not verified yet."),

@@ -3,11 +3,12 @@
 //! Invariants: a link is good once, for the person with that address, while the one who made it, or sent it again, may still
 //! grant what it grants; not even an account is made by another.
 //! As long as a link is shown to who made it instead of being mailed, holding it proves no address: whoever creates an account
-//! by it joins this organization, and is taken for the owner of the address nowhere else.
+//! by it joins this organization, and is taken for the owner of the address nowhere else (see [`addresses`]).
 
 use crate::crypto::digest::Digest;
 use crate::domain::desk::{Desk, View};
 use crate::domain::people::accounts::{self, NewPerson};
+use crate::domain::people::addresses;
 use crate::domain::people::admission::{self, Grant};
 use crate::domain::rights::asker::Asker;
 use crate::domain::settings::Settings;
@@ -301,7 +302,9 @@ fn find_for(
     by: &By,
     now: Timestamp,
 ) -> Result<Invitation, Refusal> {
-    let own = |invitation: &Invitation| user.email.as_deref() == Some(invitation.email.as_str());
+    let own = |invitation: &Invitation| {
+        user.email.as_deref().map(addresses::address_in) == Some(invitation.email.as_str())
+    };
     let found = match by {
         By::Link(candidates) => snapshot
             .find_invitation_by_digest(candidates)?
@@ -340,6 +343,7 @@ pub fn accept(desk: &mut Desk, by: &By) -> Result<(), Refusal> {
         .find_user(desk.asker.user)?
         .filter(|user| user.kind == UserKind::Person && user.state == UserState::Active)
         .ok_or(Refusal::NotFound)?;
+    accounts::ensure_no_operator(&user)?;
     let invitation = find_for(desk.tx, &user, by, now)?;
     ensure(
         invitation.organization_id == desk.organization,
@@ -408,7 +412,8 @@ pub fn decline(tx: &mut Tx, user: UserId, by: &By) -> Result<(), Refusal> {
     )?)
 }
 
-/// A new account for the invited address, by the link. The password was hashed outside.
+/// A new account for the invited address, by the link; under another name when the address is somebody's: the inviter may hold
+/// the link, and must not learn whose. The password was hashed outside.
 pub fn create_account(
     tx: &mut Tx,
     settings: &Settings,
@@ -422,11 +427,6 @@ pub fn create_account(
     ensure(is_vouched(tx, settings, &found)?, stale())?;
     let email = Mailbox::parse(&invitation.email)
         .map_err(|error| Refusal::Invalid(vec![("email", error.to_string())]))?;
-    let known = "There is an account with this address already. Sign in instead.";
-    ensure(
-        tx.find_user_by_email(&email.account_key())?.is_none(),
-        Refusal::Coded(RefusalCode::AccountExists, known.to_owned()),
-    )?;
     accounts::create_unproven_person(
         tx,
         &NewPerson {

@@ -179,10 +179,15 @@ pub fn change(desk: &mut Desk, id: UserId, wanted: &MemberChange) -> Result<List
 
 impl MemberChange {
     fn applied(&self, before: &Member) -> Member {
+        let state = self.state.unwrap_or(before.state);
         Member {
             role: self.role.unwrap_or(before.role),
             licence: self.licence.unwrap_or(before.licence),
-            state: self.state.unwrap_or(before.state),
+            state,
+            // confirmed, whatever became of the address
+            address_lost_at: before
+                .address_lost_at
+                .filter(|_| state == MemberState::Suspended),
             ends_at: self.ends_at.unwrap_or(before.ends_at),
             ..before.clone()
         }
@@ -240,6 +245,11 @@ fn write(desk: &mut Desk, user: &User, before: &Member, after: &Member) -> Resul
     }
     if after.ends_at != before.ends_at {
         desk.tx.change_member_end(organization, id, after.ends_at)?;
+    }
+    if after.address_lost_at != before.address_lost_at {
+        let lost_at = after.address_lost_at;
+        desk.tx
+            .change_member_address_loss(organization, id, lost_at)?;
     }
     Ok(())
 }

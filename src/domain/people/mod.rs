@@ -1,6 +1,7 @@
 //! Who belongs where: accounts, sign-in, members, invitations, workspaces, organizations and their roles.
 
 pub mod accounts;
+pub mod addresses;
 pub mod admission;
 pub mod endings;
 pub mod founding;

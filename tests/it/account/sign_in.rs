@@ -9,7 +9,7 @@ use reqwest::header::{
     CONTENT_SECURITY_POLICY, CONTENT_TYPE, COOKIE, HeaderMap, ORIGIN, RETRY_AFTER,
 };
 
-use super::{Form, SESSION, STRANGER, cookie, opens, session, set_cookie};
+use super::{DEVICES, Form, SESSION, STRANGER, cookie, opens, session, set_cookie};
 use crate::databases::{TestDatabase, both_databases};
 use crate::people;
 use crate::server::{REDIRECT_URI, Server, authorize_path, hidden, location};

@@ -6,7 +6,7 @@ use countersign::types::id::{InvitationId, OrganizationId};
 use countersign::types::state::{InvitationState, Licence, OrganizationRole};
 use countersign::types::time::Timestamp;
 
-use super::{Acme, EARLIER, LATER, NOW, is_constraint, open, read, unique_digest, write};
+use super::{Acme, EARLIER, LATER, NOW, is_constraint, open, person, read, unique_digest, write};
 use crate::databases::{TestDatabase, both_databases};
 
 both_databases!(
@@ -14,6 +14,7 @@ both_databases!(
     an_address_is_invited_once_at_a_time,
     an_invitation_is_decided_once_and_renewed_while_it_waits,
     pages_hold_the_newest_first_and_one_state_if_asked,
+    what_an_address_opened_is_found,
     those_open_for_an_address_are_listed_of_any_organization,
     what_a_member_made_is_counted_and_listed,
 );
@@ -196,6 +197,50 @@ async fn an_invitation_is_decided_once_and_renewed_while_it_waits(db: TestDataba
         (found.state, found.decided_at, found.accepted_by),
         (InvitationState::Accepted, Some(NOW), Some(person))
     );
+}
+
+async fn what_an_address_opened_is_found(db: TestDatabase) {
+    let store = open(&db);
+    let (acme, other) = (Acme::insert(&store).await, Acme::insert(&store).await);
+    let mut people = Vec::new();
+    for verified_at in [None, None, Some(NOW)] {
+        let mut row = person();
+        row.email_verified_at = verified_at;
+        people.push(row.id);
+        write(&store, move |tx| tx.insert_user(&row))
+            .await
+            .expect("inserted");
+    }
+    for (row, by) in [
+        (invitation(&acme, "a@b.example"), Some(people[0])),
+        (invitation(&acme, "a@b.example"), Some(people[0])),
+        (invitation(&acme, "a@b.example"), Some(people[2])),
+        (invitation(&other, "a@b.example"), Some(people[1])),
+        (invitation(&other, "a@b.example"), None),
+        (invitation(&other, "c@b.example"), Some(people[0])),
+    ] {
+        let id = row.id;
+        let to = by.map_or(InvitationState::Declined, |_| InvitationState::Accepted);
+        write(&store, move |tx| {
+            tx.insert_invitation(&row, &[])?;
+            tx.decide_invitation(id, to, by)
+        })
+        .await
+        .expect("answered");
+    }
+    let joined =
+        async |email: &'static str| read(&store, move |c| c.list_joined_unproven(email)).await;
+    let mut expected = vec![
+        (acme.organization, people[0]),
+        (other.organization, people[1]),
+    ];
+    expected.sort();
+    assert_eq!(joined("a@b.example").await, expected);
+    assert_eq!(
+        joined("c@b.example").await,
+        [(other.organization, people[0])]
+    );
+    assert_eq!(joined("d@b.example").await, []);
 }
 
 async fn pages_hold_the_newest_first_and_one_state_if_asked(db: TestDatabase) {
