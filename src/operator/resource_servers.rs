@@ -14,6 +14,7 @@ use crate::app::App;
 use crate::crypto::Plaintext;
 use crate::domain::Refusal;
 use crate::domain::decision::resource_servers::enforced;
+use crate::domain::operations::idempotency::Ticket;
 use crate::domain::operations::resource_servers::{self, RegisteredServer};
 use crate::domain::rights::asker::Asker;
 use crate::store::resource_servers::{ResourceServer, ResourceServerSecret};
@@ -23,7 +24,8 @@ use crate::types::resource::ResourceUri;
 use crate::types::state::ObligationKind;
 use crate::web::form::Form;
 use crate::web::html::{self, PageError};
-use crate::web::page::FieldErrors;
+use crate::web::once::{self, Once};
+use crate::web::page::{FieldErrors, Link};
 use crate::web::refusal::{field_errors, parse_id};
 use crate::web::visitor::Visitor;
 
@@ -63,12 +65,14 @@ pub async fn create(
 ) -> Result<HttpResponse, PageError> {
     let (operator, form) = shell::submitted(&app, &visitor, &request, payload).await?;
     form.refuse_repeated(&resource_server_form::SINGLE_FIELDS)?;
-    match make(&app, &operator, &form).await {
-        Ok((server, secret)) => Ok(html::page(
+    let ticket = once::ticket(&app, &visitor, &request, &form)?;
+    match make(&app, &operator, &form, ticket).await {
+        Ok((Once::Made(server), secret)) => Ok(html::page(
             StatusCode::OK,
             &created_page(&operator, &server, &secret, true),
             None,
         )),
+        Ok((Once::MadeBefore(id), _)) => Ok(made_before(&operator, "The resource server", &id)),
         Err(refusal) => {
             let template = new_page(
                 &operator,
@@ -129,9 +133,13 @@ pub async fn add_secret(
     let (operator, form) = shell::submitted(&app, &visitor, &request, payload).await?;
     let id: ResourceServerId = parse_id(&path)?;
     let (secret, new) = app.mint_client_secret();
-    let add = move |tx: &mut Tx, asker: &Asker| resource_servers::add_secret(tx, asker, id, &new);
-    match shell::change_everywhere(&app, &operator, add).await {
-        Ok(server) => Ok(html::page(
+    let ticket = once::ticket(&app, &visitor, &request, &form)?;
+    let add = move |tx: &mut Tx, asker: &Asker| {
+        resource_servers::add_secret(tx, asker, id, &new).map(|server| (id.to_string(), server))
+    };
+    match shell::make_everywhere(&app, &operator, ticket, add).await {
+        Ok(Once::MadeBefore(id)) => Ok(made_before(&operator, "The secret", &id)),
+        Ok(Once::Made(server)) => Ok(html::page(
             StatusCode::OK,
             &created_page(&operator, &server, &secret, false),
             None,
@@ -250,12 +258,23 @@ async fn make(
     app: &App,
     operator: &Operator,
     form: &Form,
-) -> Result<(ResourceServer, Plaintext), Refusal> {
+    ticket: Ticket,
+) -> Result<(Once<ResourceServer>, Plaintext), Refusal> {
     let (secret, stored) = app.mint_client_secret();
     let new = resource_server_form::parse(form, stored)?;
-    let register = move |tx: &mut Tx, asker: &Asker| resource_servers::register(tx, asker, &new);
-    let server = shell::change_everywhere(app, operator, register).await?;
+    let register = move |tx: &mut Tx, asker: &Asker| {
+        resource_servers::register(tx, asker, &new).map(|server| (server.id.to_string(), server))
+    };
+    let server = shell::make_everywhere(app, operator, ticket, register).await?;
     Ok((server, secret))
+}
+
+fn made_before(operator: &Operator, what: &str, id: &str) -> HttpResponse {
+    let way = Link {
+        href: format!("{LIST}/{id}"),
+        label: "To the resource server".to_owned(),
+    };
+    once::made_before(operator.shell("Secret created"), what, way)
 }
 
 fn row(found: &RegisteredServer) -> ResourceServerRow {

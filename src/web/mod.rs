@@ -9,6 +9,7 @@ pub mod desk;
 pub mod facts;
 pub mod form;
 pub mod html;
+pub mod once;
 pub mod page;
 pub mod problem;
 pub mod provider;

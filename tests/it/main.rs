@@ -19,6 +19,7 @@ mod limiter;
 mod logs;
 mod main_job;
 mod oauth;
+mod once;
 mod openid;
 mod operator;
 mod parsers;
