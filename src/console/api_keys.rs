@@ -384,6 +384,7 @@ fn created_page(app: &App, place: &Place, key: &ApiKey, secret: &Plaintext) -> A
         secret: secret.expose().to_owned(),
         expires: date_or_never(key.expires_at),
         try_url: format!("{}/v1/whoami", app.issuer.as_str()),
+        scheme: app.config.keys.header_scheme.clone(),
     }
 }
 

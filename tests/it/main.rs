@@ -26,6 +26,7 @@ mod parsers;
 mod people;
 mod process;
 mod server;
+mod shown;
 mod slow;
 mod stamp;
 mod store_contract;
