@@ -8,7 +8,7 @@ use super::pages::resource_servers::{
     ResourceServerListPage, ResourceServerNewPage, ResourceServerPage, ResourceServerRow,
     SecretRow,
 };
-use super::resource_server_form;
+use super::resource_server_form::{self, parse_obligations};
 use super::shell::{self, Operator};
 use crate::app::App;
 use crate::crypto::Plaintext;
@@ -19,6 +19,7 @@ use crate::domain::operations::resource_servers::{self, RegisteredServer};
 use crate::domain::rights::asker::Asker;
 use crate::store::resource_servers::{ResourceServer, ResourceServerSecret};
 use crate::store::{Snapshot, Tx};
+use crate::types::environment::Environment;
 use crate::types::id::{ClientSecretId, ResourceServerId};
 use crate::types::resource::ResourceUri;
 use crate::types::state::ObligationKind;
@@ -103,7 +104,7 @@ pub async fn show(
     ))
 }
 
-/// `POST /operator/resource-servers/{id}` with `csrf change` and `uri` or `secret`.
+/// `POST /operator/resource-servers/{id}` with `csrf change` and `uri`, `secret` or the obligations.
 pub async fn change(
     app: web::Data<App>,
     visitor: Visitor,
@@ -114,7 +115,14 @@ pub async fn change(
     let (operator, form) = shell::submitted(&app, &visitor, &request, payload).await?;
     form.refuse_repeated(&["change", "uri", "secret"])?;
     let id: ResourceServerId = parse_id(&path)?;
-    let change = Change::read(&app, &form)?;
+    form.refuse_repeated(&resource_server_form::SINGLE_FIELDS)?;
+    let change = match (form.field("change"), parse_obligations(&form)) {
+        ("set_obligations", Ok(obligations)) => Change::SetObligations(obligations),
+        ("set_obligations", Err(refusal)) => {
+            return refused(&app, &operator, &path, &form, refusal).await;
+        }
+        _ => Change::read(&app, &form)?,
+    };
     let change = move |tx: &mut Tx, asker: &Asker| change.carry_out(tx, asker, id);
     match shell::change_everywhere(&app, &operator, change).await {
         Ok(()) => Ok(html::see_other(&server_path(id))),
@@ -184,6 +192,7 @@ enum Change {
     AddResource { uri: String, issuer: String },
     RemoveResource(ResourceUri),
     SetDefaultAudience(bool),
+    SetObligations(Vec<ObligationKind>),
     RevokeSecret(ClientSecretId),
 }
 
@@ -214,6 +223,9 @@ impl Change {
             Self::RemoveResource(uri) => resource_servers::remove_resource(tx, asker, id, uri),
             Self::SetDefaultAudience(default) => {
                 resource_servers::set_default_audience(tx, asker, id, *default)
+            }
+            Self::SetObligations(obligations) => {
+                resource_servers::set_obligations(tx, asker, id, obligations)
             }
             Self::RevokeSecret(secret) => resource_servers::revoke_secret(tx, asker, id, *secret),
         }
@@ -289,17 +301,15 @@ fn row(found: &RegisteredServer) -> ResourceServerRow {
 }
 
 fn page(app: &App, operator: &Operator, found: &RegisteredServer) -> ResourceServerPage {
-    let obligations = enforced(&found.server);
+    let server = &found.server;
+    let obligations = (server.environment != Some(Environment::Production))
+        .then(|| resource_server_form::chosen(&enforced(server)));
     ResourceServerPage {
         shell: operator.shell("Resource server"),
         csrf: operator.csrf(),
         server: ResourceServerDetail {
             row: row(found),
-            obligations: obligations
-                .into_iter()
-                .map(obligation)
-                .map(str::to_owned)
-                .collect(),
+            obligations,
             metadata_urls: found
                 .resources
                 .iter()
@@ -315,15 +325,6 @@ fn page(app: &App, operator: &Operator, found: &RegisteredServer) -> ResourceSer
         can_add_secret: found.secrets.len() < 2,
         uri: String::new(),
         errors: FieldErrors::default(),
-    }
-}
-
-/// In words.
-fn obligation(kind: ObligationKind) -> &'static str {
-    match kind {
-        ObligationKind::DocumentName => "Document names",
-        ObligationKind::Watermark => "Watermark",
-        ObligationKind::Recipients => "Recipients",
     }
 }
 
