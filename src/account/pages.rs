@@ -91,6 +91,8 @@ pub struct HandOverDonePage {
     pub environment: Environment,
     pub secret: String,
     pub try_url: String,
+    /// The word before the key in the `Authorization` header.
+    pub scheme: String,
 }
 
 #[derive(Template)]
@@ -265,6 +267,7 @@ mod tests {
                 environment: Environment::Sandbox,
                 secret: "cs_sandbox_0123".into(),
                 try_url: "https://api.acme.example/v1/whoami".into(),
+                scheme: "API-Key".into(),
             }
         }
     }

@@ -266,6 +266,7 @@ async fn accept(
         state: state.map(str::to_owned),
         code_challenge: challenge(&app.config.oauth, client, query)?,
         expires_at: facts.now.plus_seconds(app.config.oauth.request_seconds),
+        answer: None,
     };
     decide(app, facts, person, client, request, prompt).await
 }

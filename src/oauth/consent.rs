@@ -32,13 +32,14 @@ use crate::store::{self, Verdict};
 use crate::types::grant_types::GrantType;
 use crate::types::id::{AuthorizationRequestId, OrganizationId, WorkspaceId};
 use crate::types::redirect_uri::RedirectUri;
-use crate::types::state::ReachKind;
+use crate::types::state::{ReachKind, RequestAnswer};
 use crate::web::facts::Facts;
 use crate::web::form::Form;
-use crate::web::html::{PageError, page};
+use crate::web::html::{LeadsAnywhere, PageError, page};
 use crate::web::page::{self, ScopeRow};
 use crate::web::visitor::Visitor;
 
+const AUTHORIZE: &str = "/oauth2/authorize";
 /// The value that stands for every workspace.
 const ALL: &str = "all";
 /// Between the id of a request and what its page showed.
@@ -53,7 +54,8 @@ pub async fn get(
 ) -> Result<HttpResponse, PageError> {
     let query = Form::of_query(&request)?;
     let person = visitor.require()?;
-    let (client, kept) = find(&app, &facts, person, &query).await?;
+    let (client, kept) = find(&app, &facts, person, &query, expired()).await?;
+    ensure(kept.answer.is_none(), ask_again(&kept))?;
     let organization = query.one("organization")?.and_then(|id| id.parse().ok());
     show(&app, &visitor, &client, &kept, organization, None).await
 }
@@ -67,16 +69,72 @@ pub async fn post(
     payload: web::Payload,
 ) -> Result<HttpResponse, PageError> {
     let form = Form::read(&request, payload, app.config.server.max_body_bytes).await?;
-    visitor.check_csrf(&form)?;
+    // of a session that has ended, or a request that is gone: nothing is decided, and the page is shown anew
+    let lost = |otherwise| match request.query_string() {
+        "" => otherwise,
+        query => PageError::SeeOther {
+            location: format!("{AUTHORIZE}?{query}"),
+        },
+    };
+    visitor.check_csrf(&form).map_err(lost)?;
     let person = visitor.require()?;
-    let (client, kept) = find(&app, &facts, person, &form).await?;
-    match form.one("decision")? {
-        Some("allow") => allow(&app, &facts, &visitor, person, &client, kept, &form).await,
-        Some("deny") => deny(&app, &facts, person, kept).await,
-        _ => Err(PageError::BadRequest(
-            "Choose to allow or to deny.".to_owned(),
-        )),
+    let answer = match form.one("decision")? {
+        Some("allow") => RequestAnswer::Allowed,
+        Some("deny") => RequestAnswer::Denied,
+        _ => {
+            return Err(PageError::BadRequest(
+                "Choose to allow or to deny.".to_owned(),
+            ));
+        }
+    };
+    let decide = async || {
+        let (client, kept) = find(&app, &facts, person, &form, lost(expired())).await?;
+        ensure(
+            kept.answer.is_none_or(|given| given == answer),
+            ask_again(&kept),
+        )?;
+        match answer {
+            RequestAnswer::Allowed => {
+                allow(&app, &facts, &visitor, person, &client, kept, &form).await
+            }
+            RequestAnswer::Denied => deny(&app, &facts, person, kept).await,
+        }
+    };
+    match decide().await {
+        // the other button was clicked at the same instant: now it is answered
+        Err(PageError::NotFound) => decide().await,
+        decided => decided,
     }
+}
+
+fn expired() -> PageError {
+    PageError::BadRequest("This request has expired or was answered before. Go back to the application and start again.".to_owned())
+}
+
+/// The same request from its beginning, for whoever decides too late or in another way than before. With the page, whatever
+/// was allowed before: somebody else may be signed in by now.
+fn ask_again(kept: &AuthorizationRequest) -> PageError {
+    PageError::SeeOther {
+        location: authorize_path(kept),
+    }
+}
+
+fn authorize_path(kept: &AuthorizationRequest) -> String {
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    query
+        .append_pair("response_type", "code")
+        .append_pair("client_id", kept.application_id.as_str())
+        .append_pair("redirect_uri", kept.redirect_uri.as_str())
+        .append_pair("scope", kept.scopes.as_str())
+        .append_pair("prompt", "consent")
+        .extend_pairs(kept.state.iter().map(|state| ("state", state)))
+        .extend_pairs(kept.resources.iter().map(|uri| ("resource", uri)));
+    if let Some(challenge) = &kept.code_challenge {
+        query
+            .append_pair("code_challenge", challenge)
+            .append_pair("code_challenge_method", "S256");
+    }
+    format!("{AUTHORIZE}?{}", query.finish())
 }
 
 async fn allow(
@@ -226,28 +284,30 @@ fn choice(form: &Form) -> Result<(OrganizationId, ConsentChoice), PageError> {
     Ok((organization, choice))
 }
 
-/// The stored request that this session made, and its client.
+/// The stored request that this session made, and its client; `lost`: there is none.
 async fn find(
     app: &App,
     facts: &Facts,
     person: &SignedIn,
     form: &Form,
+    lost: PageError,
 ) -> Result<(Arc<Client>, AuthorizationRequest), PageError> {
-    let expired = || {
-        PageError::BadRequest("This request has expired or was answered before. Go back to the application and start again.".to_owned())
-    };
-    let id: AuthorizationRequestId = form
+    let Some(id) = form
         .one("request")?
-        .and_then(|value| value.split(REQUEST_END).next()?.parse().ok())
-        .ok_or_else(expired)?;
+        .and_then(|value| {
+            let id = value.split(REQUEST_END).next()?;
+            id.parse::<AuthorizationRequestId>().ok()
+        })
+    else {
+        return Err(lost);
+    };
     let (session, now) = (person.session.id, facts.now);
     let kept = app
         .store
         .read(move |snapshot| snapshot.find_authorization_request(session, id))
         .await?;
-    let kept = kept
-        .filter(|request| request.expires_at > now)
-        .ok_or_else(expired)?;
+    let kept = kept.ok_or(lost)?;
+    ensure(kept.expires_at > now, ask_again(&kept))?;
     let client = app
         .client_or_stopped(kept.application_id)
         .await?
@@ -341,11 +401,7 @@ pub(super) async fn show(
     let template = consent_page(
         app, visitor, person, client, &asked, &ground, &selected, error,
     );
-    Ok(page(
-        status,
-        &template,
-        Some(&kept.redirect_uri.form_action_source()),
-    ))
+    Ok(page(status, &template, Some(LeadsAnywhere)))
 }
 
 /// Where the person could allow it.
@@ -386,6 +442,7 @@ fn consent_page(
             kept.id,
             Shown::of(client, kept, selected.id).mark(app)
         ),
+        authorize_path: authorize_path(kept),
         application_name: client.application.name_for(selected.id).to_owned(),
         application_organization: made_by(
             &client.application,

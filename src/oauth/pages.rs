@@ -14,6 +14,8 @@ pub struct ConsentPage {
     pub csrf: String,
     /// Of the stored authorization request, and what the page shows of it.
     pub request_id: String,
+    /// The same request from its beginning: the form goes there, so that one that comes too late leads back.
+    pub authorize_path: String,
     pub application_name: String,
     pub application_organization: String,
     /// It belongs to the selected organization.
@@ -100,6 +102,7 @@ mod tests {
                 shell: signed_in("Allow access?", None),
                 csrf: "csrf-token".into(),
                 request_id: "request-1".into(),
+                authorize_path: "/oauth2/authorize?client_id=app_1&state=a%26b".into(),
                 application_name: "Northwind CRM".into(),
                 application_organization: "Northwind Traders".into(),
                 own: true,

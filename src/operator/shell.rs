@@ -7,12 +7,14 @@ use actix_web::{HttpRequest, web};
 use crate::app::App;
 use crate::domain::Refusal;
 use crate::domain::desk::{Desk, View};
+use crate::domain::operations::idempotency::Ticket;
 use crate::domain::rights::asker::Asker;
 use crate::store::{Snapshot, Tx, Verdict};
 use crate::types::id::OrganizationId;
 use crate::types::time::Timestamp;
 use crate::web::form::Form;
 use crate::web::html::{PRODUCT, PageError};
+use crate::web::once::{self, Once};
 use crate::web::page::{Shell, SignedIn};
 use crate::web::visitor::Visitor;
 
@@ -112,6 +114,19 @@ pub async fn change<T: Send + 'static>(
     app.store
         .write_organization(organization, operator.now, write)
         .await
+}
+
+/// Makes something that belongs to no organization, by a form that is good once; `make` also returns the new id.
+pub async fn make_everywhere<T: Send + 'static>(
+    app: &App,
+    operator: &Operator,
+    ticket: Ticket,
+    mut make: impl FnMut(&mut Tx<'_>, &Asker) -> Result<(String, T), Refusal> + Send + 'static,
+) -> Result<Once<T>, Refusal> {
+    let sent = ticket.clone();
+    let change = move |tx: &mut Tx<'_>, asker: &Asker| once::enter(tx, &sent, |tx| make(tx, asker));
+    let made = change_everywhere(app, operator, change).await;
+    once::after_twin(app, ticket, made).await
 }
 
 /// Asks about what belongs to no organization, in one snapshot.

@@ -234,6 +234,7 @@ pub fn table() -> Vec<Route> {
         route!(GET "/", Anyone, "account", account::home::show),
         route!(GET "/login", Anyone, "account", account::sign_in::form),
         route!(POST "/login", Anyone, "account", account::sign_in::submit),
+        route!(GET "/login/continue", Anyone, "account", account::sign_in::go_on),
         route!(GET "/login/oidc", Anyone, "OpenID Connect Core §3.1", account::openid::start),
         route!(GET "/login/oidc/callback", Anyone, "OpenID Connect Core §3.1, RFC 9207", account::openid::callback),
         route!(POST "/login/oidc/claim", Anyone, "OpenID Connect Core §5.7", account::claims::answer),

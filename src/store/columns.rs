@@ -23,8 +23,8 @@ use crate::types::state::{
     AuthorizationState, ClientType, ConsentState, DomainFinding, GrantKind, HandOverState,
     InvitationState, JoinRequestState, KeyRequestState, Licence, MemberState, OrganizationRole,
     OrganizationState, PermissionLevel, ProductionAccess, ReachKind, RefreshTokenState,
-    RegistrationTokenState, SecretState, SigningAlgorithm, Simulation, TransferState, UserKind,
-    UserState,
+    RegistrationTokenState, RequestAnswer, SecretState, SigningAlgorithm, Simulation,
+    TransferState, UserKind, UserState,
 };
 use crate::types::time::Timestamp;
 
@@ -66,7 +66,7 @@ text_columns! {
     C27: ProductionAccess; C28: ApiKeyState; C29: ReachKind; C30: ClientType; C31: AccessTokenFormat; C32: ApplicationState; C33: SecretState;
     C34: GrantKind; C35: AuthorizationState; C36: RefreshTokenState; C37: SigningAlgorithm;
     C38: ConsentState; C39: Approval; C46: RegistrationTokenState; C47: ApiKeySecretState; C48: Simulation; C49: MemberState;
-    C60: DomainFinding;
+    C60: DomainFinding; C65: RequestAnswer;
     C61: InvitationId; C62: JoinRequestId; C63: InvitationState; C64: JoinRequestState;
     C40: Scopes; C41: RedirectUri; C42: Digest; C43: GrantTypes; C44: ResourceUri; C45: Resources;
 }

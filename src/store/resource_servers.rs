@@ -182,6 +182,20 @@ impl Tx<'_> {
         })
     }
 
+    /// `obligations`: a space-separated list of the names of those that it enforces.
+    pub fn set_obligations(
+        &mut self,
+        server: ResourceServerId,
+        obligations: &str,
+    ) -> Result<(), Error> {
+        let row = resource_servers::table.find(server);
+        self.run_one_news([Subject::ResourceServer(server)], |conn| {
+            diesel::update(row)
+                .set(resource_servers::obligations.eq(obligations))
+                .execute(conn)
+        })
+    }
+
     pub fn insert_resource_server(
         &mut self,
         server: &ResourceServer,

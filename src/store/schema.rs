@@ -419,6 +419,7 @@ diesel::table! {
         state -> Nullable<Text>,
         code_challenge -> Nullable<Text>,
         expires_at -> BigInt,
+        answer -> Nullable<Text>,
     }
 }
 

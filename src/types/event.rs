@@ -156,6 +156,7 @@ events! {
     RegistrationTokenRevoked = "registration_token.revoked", RegistrationToken, Organization;
     ResourceServerCreated = "resource_server.created", ResourceServer, Operator;
     ResourceServerDefaultAudienceJoined = "resource_server.default_audience_joined", ResourceServer, Operator;
+    ResourceServerObligationsChanged = "resource_server.obligations_changed", ResourceServer, Operator;
     ResourceServerDefaultAudienceLeft = "resource_server.default_audience_left", ResourceServer, Operator;
     ResourceServerDeleted = "resource_server.deleted", ResourceServer, Operator;
     ResourceServerResourceAdded = "resource_server.resource_added", ResourceServer, Operator;

@@ -83,15 +83,6 @@ impl RedirectUri {
         }
     }
 
-    /// The source that `form-action` names. CSP has no word for an IPv6 address: there the scheme must do.
-    pub fn form_action_source(&self) -> String {
-        let origin = self.origin();
-        match origin.split_once("://[") {
-            Some((scheme, _)) => format!("{scheme}:"),
-            None => origin,
-        }
-    }
-
     /// The URI with parameters added to its query; a registered query stays (RFC 6749 §3.1.2).
     pub fn with_parameters(&self, parameters: &[(&str, &str)]) -> String {
         let mut serializer = url::form_urlencoded::Serializer::new(String::new());
@@ -129,7 +120,7 @@ impl FromStr for RedirectUri {
         if !url.username().is_empty() || url.password().is_some() || authority(text).contains('@') {
             return Err(UserInfo);
         }
-        // the origin becomes a source in `form-action`, where `;` ends the directive, `,` the policy, and `*` is any host
+        // a person reads it on the consent page: no host has a `;`, `,` or `*` in its name
         if matches!(url.host(), Some(Host::Domain(name)) if !name.bytes().all(is_host_byte)) {
             return Err(HostName);
         }
@@ -270,23 +261,6 @@ mod tests {
             assert_eq!(text.parse::<RedirectUri>(), Err(error), "{text}");
         }
         assert!("com.example.app:/cb".parse::<RedirectUri>().is_ok());
-    }
-
-    #[test]
-    fn the_policy_names_the_scheme_where_it_cannot_name_the_address() {
-        assert_eq!(
-            uri("https://[2001:db8::1]:8443/cb").form_action_source(),
-            "https:"
-        );
-        assert_eq!(uri("http://[::1]/cb").form_action_source(), "http:");
-        assert_eq!(
-            uri("https://app.example:8443/cb").form_action_source(),
-            "https://app.example:8443"
-        );
-        assert_eq!(
-            uri("com.example.app:/cb").form_action_source(),
-            "com.example.app:"
-        );
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub mod facts;
 pub mod form;
 pub mod holder;
 pub mod html;
+pub mod once;
 pub mod page;
 pub mod problem;
 pub mod provider;

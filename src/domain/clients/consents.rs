@@ -32,6 +32,7 @@ use crate::types::redirect_uri::RedirectUri;
 use crate::types::scope::Scopes;
 use crate::types::state::{
     AuthorizationState, ConsentState, GrantKind, Licence, OrganizationState, ReachKind,
+    RequestAnswer,
 };
 use crate::types::time::Timestamp;
 
@@ -168,7 +169,7 @@ pub fn allow(
 ) -> Result<Authorization, Refusal> {
     let (now, catalogue) = (desk.now(), &desk.settings.catalogue);
     let (organization, user) = (desk.organization, desk.asker.user);
-    take_request(desk.tx, asked.request)?;
+    take_request(desk.tx, asked.request, RequestAnswer::Allowed)?;
     let membership = desk
         .tx
         .find_membership(organization, user, now)?
@@ -506,7 +507,9 @@ fn check_choice(
 
 /// The person denied the request.
 pub fn deny(tx: &mut Tx, request: &AuthorizationRequest, user: UserId) -> Result<(), Refusal> {
-    take_request(tx, request)?;
+    if !take_request(tx, request, RequestAnswer::Denied)? {
+        return Ok(());
+    }
     Ok(tx.record(
         None,
         Some(user),
@@ -516,10 +519,24 @@ pub fn deny(tx: &mut Tx, request: &AuthorizationRequest, user: UserId) -> Result
     )?)
 }
 
-/// A request is decided once, and in its time.
-fn take_request(tx: &mut Tx, request: &AuthorizationRequest) -> Result<(), Refusal> {
+/// A request is decided once, and in its time. The same decision once more is a double click, of which the browser shows the
+/// second answer only: it is answered again, an allowed request with another code. Whether it was the first.
+fn take_request(
+    tx: &mut Tx,
+    request: &AuthorizationRequest,
+    answer: RequestAnswer,
+) -> Result<bool, Refusal> {
     ensure(request.expires_at > tx.now, Refusal::NotFound)?;
-    Ok(tx.delete_authorization_request(request.id)?)
+    match tx.answer_authorization_request(request.id, answer) {
+        Ok(()) => return Ok(true),
+        Err(Error::NotFound) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let given = tx
+        .find_authorization_request(request.session_id, request.id)?
+        .and_then(|request| request.answer);
+    ensure(given == Some(answer), Refusal::NotFound)?;
+    Ok(false)
 }
 
 /// An application that acts for this person, as the page of connected applications shows it.

@@ -58,12 +58,11 @@ fn insert(
     name: &str,
     new: &NewResourceServer,
 ) -> Result<ResourceServer, Error> {
-    let words: Vec<&str> = new.obligations.iter().map(ObligationKind::as_str).collect();
     let server = ResourceServer {
         id: ResourceServerId::generate(tx.now),
         name: name.to_owned(),
         environment: new.environment,
-        obligations: words.join(" "),
+        obligations: words(&new.obligations),
         created_at: tx.now,
         default_audience: new.default_audience,
     };
@@ -76,6 +75,12 @@ fn insert(
         &server.name,
     )?;
     Ok(server)
+}
+
+/// As they are stored.
+fn words(obligations: &[ObligationKind]) -> String {
+    let words: Vec<&str> = obligations.iter().map(ObligationKind::as_str).collect();
+    words.join(" ")
 }
 
 /// A resource server as the operator's pages show it.
@@ -220,6 +225,29 @@ pub fn set_default_audience(
         Event::ResourceServerDefaultAudienceLeft
     };
     Ok(tx.record(None, Some(asker.user), event, id.as_str(), "")?)
+}
+
+/// What it enforces from now on: decisions that demand anything else are refused to it at once.
+pub fn set_obligations(
+    tx: &mut Tx,
+    asker: &Asker,
+    id: ResourceServerId,
+    obligations: &[ObligationKind],
+) -> Result<(), Refusal> {
+    hold(tx, asker, id)?;
+    let server = tx.find_resource_server(id)?.ok_or(Refusal::NotFound)?;
+    let wanted = words(obligations);
+    if server.obligations == wanted {
+        return Ok(());
+    }
+    tx.set_obligations(id, &wanted)?;
+    Ok(tx.record(
+        None,
+        Some(asker.user),
+        Event::ResourceServerObligationsChanged,
+        id.as_str(),
+        &wanted,
+    )?)
 }
 
 /// One more live secret beside the one in use.

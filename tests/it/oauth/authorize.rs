@@ -26,7 +26,7 @@ both_databases!(
     an_oversize_state_is_refused_and_not_echoed,
     what_a_client_may_not_have_is_left_out_of_its_request,
     without_a_scope_the_default_is_asked_and_shown,
-    the_pages_let_their_form_end_at_the_redirect_uri,
+    the_consent_page_alone_lets_its_form_lead_anywhere,
     no_page_can_be_framed_or_leaks_where_it_was,
     the_endpoint_has_no_cors,
     a_query_that_is_not_text_is_refused,
@@ -86,10 +86,17 @@ async fn a_stranger_signs_in_and_comes_back_with_the_whole_request(db: TestDatab
             .await
             .expect("an answer");
         // 9700-14
+        let onward = path.replacen("/oauth2/authorize?", "/login/continue?", 1);
         assert_eq!(
             (signed_in.status(), location(signed_in.headers())),
-            (StatusCode::SEE_OTHER, path.clone())
+            (StatusCode::SEE_OTHER, onward.clone())
         );
+        // the chain of redirects ends here, and the page goes on by itself
+        let between = browser.get(&onward).await;
+        assert_eq!(between.status(), StatusCode::OK);
+        assert_eq!(between.headers()["refresh"], format!("0; url={path}"));
+        let html = between.text().await.expect("text").replace("&#38;", "&");
+        assert!(html.contains(&format!("href=\"{path}\"")), "{html}");
         let target = browser.allow(&path).await;
         assert_eq!(parameter(&target, "state").as_deref(), Some(state));
     }
@@ -400,29 +407,27 @@ async fn without_a_scope_the_default_is_asked_and_shown(db: TestDatabase) {
     }
 }
 
-/// What the page lets forms end at.
-async fn form_action(browser: &Browser<'_>, path: &str) -> String {
+/// What the page lets forms end at, at whichever redirect; none: anywhere.
+async fn form_action(browser: &Browser<'_>, path: &str) -> Option<String> {
     let response = browser.get(path).await;
-    assert_eq!(response.status(), StatusCode::OK);
     let policy = response.headers()[CONTENT_SECURITY_POLICY]
         .to_str()
         .expect("text")
         .to_owned();
+    assert!(policy.starts_with("default-src 'none'; "), "{policy}");
     policy
         .split("; ")
-        .find(|directive| directive.starts_with("form-action "))
-        .expect("form-action")
-        .to_owned()
+        .find(|directive| directive.starts_with("form-action"))
+        .map(str::to_owned)
 }
 
-async fn the_pages_let_their_form_end_at_the_redirect_uri(db: TestDatabase) {
-    // Chromium holds form-action against the redirect behind the form, on the consent page and on the sign-in page before it
+async fn the_consent_page_alone_lets_its_form_lead_anywhere(db: TestDatabase) {
+    // Chromium holds form-action against every redirect behind the form, those of the application included
     let server = Server::start(db).await;
     let uris = [
         "https://app.example/cb?x=1",
         "http://127.0.0.1/cb",
         "http://[::1]/cb",
-        "http://localhost/cb",
         "com.example.app:/cb",
     ];
     let client = register(&server, |new| {
@@ -430,29 +435,31 @@ async fn the_pages_let_their_form_end_at_the_redirect_uri(db: TestDatabase) {
     })
     .await;
     let (browser, stranger) = (server.signed_in_browser().await, server.browser());
-    for (uri, source) in [
-        ("https://app.example/cb?x=1", "https://app.example"),
-        ("http://127.0.0.1:49152/cb", "http://127.0.0.1:49152"),
-        // CSP has no word for an IPv6 address
-        ("http://[::1]:49152/cb", "http:"),
-        ("http://localhost:5000/cb", "http://localhost:5000"),
-        ("com.example.app:/cb", "com.example.app:"),
-    ] {
+    let own = Some("form-action 'self'".to_owned());
+    for uri in uris {
         let path = authorize_with(client.id.as_str(), &[("redirect_uri", Some(uri))]);
-        let expected = format!("form-action 'self' {source}");
-        assert_eq!(
-            form_action(&browser, &path).await,
-            expected,
-            "consent, {uri}"
-        );
+        assert_eq!(form_action(&browser, &path).await, None, "consent, {uri}");
+        // the sign-in ends at a page of ours before it goes on
         let sign_in = location(stranger.get(&path).await.headers());
-        assert_eq!(
-            form_action(&stranger, &sign_in).await,
-            expected,
-            "sign-in, {uri}"
-        );
+        assert_eq!(form_action(&stranger, &sign_in).await, own, "{sign_in}");
+        let onward = path.replacen("/oauth2/authorize?", "/login/continue?", 1);
+        assert_eq!(form_action(&browser, &onward).await, own, "{onward}");
     }
-    assert_eq!(form_action(&stranger, "/login").await, "form-action 'self'");
+    let keys = format!("/dev-centre/{}/api-keys/new", server.planted.organization);
+    for path in [
+        "/login",
+        "/account/identity",
+        "/account/applications",
+        "/oauth2/authorize?client_id=x",
+        "/nothing",
+        &keys,
+    ] {
+        let seen = match path {
+            "/login" => form_action(&stranger, path).await,
+            _ => form_action(&browser, path).await,
+        };
+        assert_eq!(seen, own, "{path}");
+    }
 }
 
 async fn no_page_can_be_framed_or_leaks_where_it_was(db: TestDatabase) {

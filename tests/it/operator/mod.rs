@@ -76,9 +76,9 @@ impl Api {
             ("default_audience", "true"),
         ];
         let obligations = [
-            ("obligation", "document_name"),
-            ("obligation", "watermark"),
-            ("obligation", "recipients"),
+            ("obligation_document_name", "enforced"),
+            ("obligation_watermark", "enforced"),
+            ("obligation_recipients", "enforced"),
         ];
         let response = browser
             .submit(

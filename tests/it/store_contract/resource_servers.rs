@@ -227,6 +227,24 @@ async fn a_server_leaves_the_default_audience_and_comes_back(db: TestDatabase) {
     })
     .await
     .expect("inserted");
+    for obligations in ["watermark recipients", ""] {
+        let before = store.changes().stamp();
+        write(&store, move |tx| tx.set_obligations(id, obligations))
+            .await
+            .expect("set");
+        assert!(
+            !store
+                .changes()
+                .is_current(before, [Subject::ResourceServer(id)])
+        );
+        assert_eq!(
+            read(&store, move |c| c.find_resource_server(id))
+                .await
+                .expect("found")
+                .obligations,
+            obligations
+        );
+    }
     for default_audience in [false, true] {
         let before = store.changes().stamp();
         write(&store, move |tx| {

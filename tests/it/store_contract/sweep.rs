@@ -69,6 +69,7 @@ async fn plant(store: &Store, acme: &Acme, end: Timestamp) -> Authorization {
             state: None,
             code_challenge: None,
             expires_at: end,
+            answer: None,
         })
     })
     .await
