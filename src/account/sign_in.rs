@@ -79,7 +79,7 @@ pub async fn submit(
 }
 
 /// The person whose password this is.
-async fn prove(
+pub(super) async fn prove(
     app: &App,
     facts: &Facts,
     email: &str,

@@ -1,22 +1,27 @@
-//! `countersign user create`: an account with a verified address, as the operator vouches for it.
+//! `countersign user`: accounts. One that is created has a verified address, as the operator vouches for it.
 //!
-//! It takes the database's lock, so no server may run: it changes members, whom a running server remembers, and on
-//! PostgreSQL that server would not learn of it.
+//! Works beside a running server, and is done when that has noticed (`beside.rs`).
 
-use super::{ConfigArguments, Failure};
+use std::fmt::Write as _;
+
+use super::{ConfigArguments, Failure, beside};
 use crate::app::secret_keys;
 use crate::crypto::password;
 use crate::domain::Refusal;
 use crate::domain::people::accounts::{self, NewPerson};
-use crate::store::{Database, Store, Tx, Verdict};
+use crate::store::{self, Store, Tx, Verdict};
 use crate::types::email::Mailbox;
 use crate::types::state::{OrganizationRole, ProductionAccess};
-use crate::types::time::Clock;
+
+/// People that one listing shows.
+const MOST_LISTED: i64 = 10_000;
 
 #[derive(clap::Subcommand)]
 pub enum Command {
     /// Create an account; its password is read from standard input, or made and printed
     Create(Create),
+    /// List the people, the newest first
+    List(ConfigArguments),
 }
 
 #[derive(clap::Args)]
@@ -45,7 +50,41 @@ pub struct Create {
 
 #[expect(clippy::print_stdout, reason = "it is what was asked for")]
 pub fn run(command: Command) -> Result<(), Failure> {
-    let Command::Create(arguments) = command;
+    match command {
+        Command::Create(arguments) => run_create(arguments),
+        Command::List(arguments) => {
+            let config = arguments.load()?;
+            let store = Store::open_as_guest(&config.database.url.parse()?)?;
+            print!("{}", actix_web::rt::System::new().block_on(list(&store))?);
+            Ok(())
+        }
+    }
+}
+
+async fn list(store: &Store) -> Result<String, Failure> {
+    let people: Result<_, store::Error> = store
+        .read(|snapshot| snapshot.list_people(MOST_LISTED))
+        .await;
+    let mut text = format!(
+        "{:<26}  {:<9}  {:<8}  {:<24}  {}\n",
+        "ID", "STATE", "OPERATOR", "CREATED", "E-MAIL"
+    );
+    for person in people? {
+        writeln!(
+            text,
+            "{:<26}  {:<9}  {:<8}  {:<24}  {}",
+            person.id.as_str(),
+            person.state.as_str(),
+            if person.operator { "yes" } else { "no" },
+            person.created_at.rfc3339(),
+            person.email.unwrap_or_default()
+        )?;
+    }
+    Ok(text)
+}
+
+#[expect(clippy::print_stdout, reason = "it is what was asked for")]
+fn run_create(arguments: Create) -> Result<(), Failure> {
     let config = arguments.config.load()?;
     let email = Mailbox::parse(&arguments.email).map_err(|error| format!("--email: {error}"))?;
     let role: OrganizationRole = arguments
@@ -59,8 +98,6 @@ pub fn run(command: Command) -> Result<(), Failure> {
     };
     accounts::check_password(&password).map_err(|refusal| words(&refusal))?;
     secret_keys(&config)?;
-    let database: Database = config.database.url.parse()?;
-    let store = Store::open(&database, 1)?;
     let person = NewPerson {
         email,
         name: arguments.name,
@@ -70,9 +107,7 @@ pub fn run(command: Command) -> Result<(), Failure> {
     let organization = arguments.organization;
     let write =
         move |tx: &mut Tx| create(tx, &person, organization.as_deref(), role).map(Verdict::Done);
-    let created: Result<String, Refusal> =
-        actix_web::rt::System::new().block_on(store.write(Clock::System.now(), write));
-    println!("{}", created.map_err(|refusal| words(&refusal))?);
+    println!("{}", beside::write(&config, write)?);
     if !arguments.password_stdin {
         println!("Password: {password}");
     }
@@ -94,7 +129,7 @@ fn create(
         Some(organization) => organization,
         None => {
             let organization = accounts::create_organization(tx, name, ProductionAccess::None)?;
-            accounts::create_workspace(tx, organization.id, "Main")?;
+            accounts::create_workspace(tx, organization.id, accounts::FIRST_WORKSPACE)?;
             organization
         }
     };

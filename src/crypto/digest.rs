@@ -22,6 +22,7 @@ pub enum Purpose {
     ClientMetadata,
     Invitation,
     OperatorToken,
+    ManagementToken,
     HandOver,
     /// What makes two requests with one idempotency key the same.
     Request,
@@ -42,6 +43,7 @@ impl Purpose {
             Self::ClientMetadata => b"client_metadata\0",
             Self::Invitation => b"invitation\0",
             Self::OperatorToken => b"operator_token\0",
+            Self::ManagementToken => b"management_token\0",
             Self::HandOver => b"hand_over\0",
             Self::Request => b"request\0",
         }

@@ -220,7 +220,8 @@ impl OrganizationRole {
 
 vocabulary! {
     /// What a resource server declares that it enforces.
-    #[derive(Hash)]
+    #[derive(Hash, Serialize, Deserialize)]
+    #[serde(rename_all = "snake_case")]
     pub enum ObligationKind {
         /// `document_name` or `document_name_prefix`.
         DocumentName = "document_name",

@@ -57,6 +57,9 @@ pub enum PageError {
     /// To the sign-in page, and back to the path.
     #[error("sign-in required")]
     SignIn { return_to: String },
+    /// To the page on which the person proves again who they are, and back to the path.
+    #[error("a fresh proof of who it is is required")]
+    Proof { return_to: String },
     #[error("not found")]
     NotFound,
     #[error("{0}")]
@@ -129,7 +132,9 @@ impl From<FormError> for PageError {
 impl PageError {
     fn words(&self) -> (StatusCode, &'static str, String) {
         match self {
-            Self::SignIn { .. } => (StatusCode::SEE_OTHER, "Sign in", String::new()),
+            Self::SignIn { .. } | Self::Proof { .. } => {
+                (StatusCode::SEE_OTHER, "Sign in", String::new())
+            }
             Self::NotFound => (
                 StatusCode::NOT_FOUND,
                 "Not found",
@@ -165,6 +170,17 @@ impl PageError {
         }
     }
 
+    /// Where the person proves again who they are, if that is what is missing.
+    pub fn proof_href(&self) -> Option<String> {
+        let Self::Proof { return_to } = self else {
+            return None;
+        };
+        let query = url::form_urlencoded::Serializer::new(String::new())
+            .append_pair("return_to", return_to)
+            .finish();
+        Some(format!("/account/confirm?{query}"))
+    }
+
     fn retry_after(&self) -> Option<i64> {
         match self {
             Self::TooMany {
@@ -182,6 +198,9 @@ impl PageError {
                 .append_pair("return_to", return_to)
                 .finish();
             return see_other(&format!("/login?{query}"));
+        }
+        if let Some(href) = self.proof_href() {
+            return see_other(&href);
         }
         if let Self::Unavailable(reason) = self {
             tracing::error!("A page could not be shown: {reason}");

@@ -19,6 +19,8 @@ pub const LEAST_PASSWORD: usize = 12;
 /// The longest, in bytes: argon2 would take more, a request body would not.
 pub const MOST_PASSWORD: usize = 1024;
 pub const MOST_NAME: usize = 100;
+/// The workspace that every new organization starts with, unless another name is given.
+pub const FIRST_WORKSPACE: &str = "Main";
 
 /// A person with a verified address, as the operator or the quickstart creates one.
 pub struct NewPerson {

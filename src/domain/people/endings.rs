@@ -9,7 +9,7 @@ use crate::store::api_keys::ApiKey;
 use crate::store::{Error, Tx};
 use crate::types::event::Event;
 use crate::types::id::{OrganizationId, UserId, WorkspaceId};
-use crate::types::state::{ApiKeyState, ReachKind};
+use crate::types::state::{ApiKeyState, OrganizationRole, ReachKind};
 
 const WORKSPACES_LOST: &str = "workspaces_lost";
 
@@ -31,12 +31,13 @@ pub fn end(
     let sessions = tx.delete_confined_sessions_of(organization, id)?;
     let tokens = tx.revoke_registration_tokens_by(organization, id)?;
     let invitations = tx.revoke_invitations_of(organization, id)?;
+    let management = tx.revoke_management_tokens_by(organization, id)?;
     tx.delete_workspace_memberships(organization, id)?;
     tx.delete_member(organization, id)?;
     let keys = keys.len();
     let detail = format!(
-        "{because}: {keys} keys deactivated, {consents} consents, {authorizations} authorizations, {sessions} sessions, {tokens} registration tokens \
-         and {invitations} invitations ended"
+        "{because}: {keys} keys deactivated, {consents} consents, {authorizations} authorizations, {sessions} sessions, {tokens} registration tokens, \
+         {management} management tokens and {invitations} invitations ended"
     );
     tx.record(
         Some(organization),
@@ -45,6 +46,19 @@ pub fn end(
         id.as_str(),
         &detail,
     )
+}
+
+/// What an admin made as such ends for good once they are none any more. Runs behind the organization's lock.
+pub fn change_role(
+    tx: &mut Tx,
+    organization: OrganizationId,
+    id: UserId,
+    (before, after): (OrganizationRole, OrganizationRole),
+) -> Result<(), Error> {
+    if before.is_admin() && !after.is_admin() {
+        tx.revoke_management_tokens_by(organization, id)?;
+    }
+    Ok(())
 }
 
 /// The service account of what is deleted leaves the organization with it.
@@ -92,6 +106,8 @@ pub fn leave_workspace(desk: &mut Desk, workspace: WorkspaceId, id: UserId) -> R
             deactivate(desk.tx, &key, Some(desk.asker.user), WORKSPACES_LOST)?;
         }
     }
+    desk.tx
+        .drop_workspace_from_management_tokens(organization, id, workspace)?;
     Ok(desk
         .tx
         .drop_workspace_from_consents(organization, id, workspace)?)

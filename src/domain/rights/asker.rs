@@ -96,6 +96,16 @@ impl Asker {
         }
     }
 
+    /// By a management token, which its maker made for one organization: at most what the maker holds at this moment.
+    pub fn management_token(
+        maker: UserId,
+        home: OrganizationId,
+        permissions: PermissionSet,
+        extent: Extent,
+    ) -> Self {
+        Self::credential(maker, home, permissions, extent)
+    }
+
     /// Whoever did something earlier, asked again: an operator token that has ended holds nothing any more.
     pub fn of_earlier(
         snapshot: &mut Snapshot,
@@ -104,6 +114,12 @@ impl Asker {
         now: Timestamp,
     ) -> Result<Self, Error> {
         let account = snapshot.find_user(user)?;
+        if account
+            .as_ref()
+            .is_some_and(|user| user.operator && user.kind == UserKind::Person)
+        {
+            return Ok(Self::operator(user));
+        }
         if account.is_none_or(|user| !user.operator || user.kind != UserKind::ServiceAccount) {
             return Ok(Self::person(user));
         }
@@ -137,7 +153,10 @@ impl Asker {
     }
 
     /// What the vendor's own hold in every organization; none for everybody else.
-    pub(super) fn operator_permissions(&self, catalogue: &Catalogue) -> Option<PermissionSet> {
+    pub(in crate::domain) fn operator_permissions(
+        &self,
+        catalogue: &Catalogue,
+    ) -> Option<PermissionSet> {
         let everything = catalogue.all() | catalogue.operator();
         match self.authority {
             Authority::Member => None,
