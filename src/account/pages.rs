@@ -39,6 +39,20 @@ pub struct ClaimPage {
     pub claim: String,
 }
 
+/// `POST /account/confirm` with `csrf password return_to`.
+#[derive(Template)]
+#[template(path = "account/confirm.html")]
+pub struct ConfirmPage {
+    pub shell: Shell,
+    pub csrf: String,
+    /// Where to go afterwards; a local path, already validated.
+    pub return_to: String,
+    /// The button to the provider that may vouch for the person again.
+    pub provider: Option<Link>,
+    pub with_password: bool,
+    pub error: Option<String>,
+}
+
 /// How the person signs in, and how that can be changed: `POST /account/identity/link` and `…/unlink` with `csrf`.
 #[derive(Template)]
 #[template(path = "account/identity.html")]
@@ -439,6 +453,32 @@ mod tests {
                 ),
             };
             assert_kept("password", &page);
+        }
+    }
+
+    #[test]
+    fn the_page_of_a_fresh_proof_keeps_the_promises() {
+        let page = |name: &str, with_password| ConfirmPage {
+            shell: signed_in("Confirm who you are", None),
+            csrf: "csrf-token".into(),
+            return_to: "/dev-centre".into(),
+            provider: Some(Link {
+                href: "/login/oidc?return_to=%2F&again=true".into(),
+                label: name.into(),
+            }),
+            with_password,
+            error: with_password.then(|| name.to_owned()),
+        };
+        assert_kept("confirm-provider", &page("Confirm with Acme", false));
+        assert_kept(
+            "confirm-none",
+            &ConfirmPage {
+                provider: None,
+                ..page("", false)
+            },
+        );
+        for (kind, name) in [("script", SCRIPT.to_owned()), ("long", long())] {
+            assert_kept(&format!("confirm-{kind}"), &page(&name, true));
         }
     }
 

@@ -62,7 +62,7 @@ pub async fn put_organization(
         name,
         time_zone,
         state,
-        subscription: None,
+        ..WantedOrganization::default()
     };
     let put =
         move |desk: &mut VendorDesk| provisioning::put_organization(desk, &external_id, &wanted);
@@ -280,6 +280,7 @@ fn put_all(desk: &mut VendorDesk, item: &OrganizationItem) -> Result<Organizatio
             .state
             .filter(|state| *state == OrganizationState::Active),
         subscription: item.subscription.clone().map(SubscriptionBody::wanted),
+        names_workspaces: !item.workspaces.is_empty(),
     };
     let (organization, mut effect) =
         provisioning::put_organization(desk, &item.external_id, &wanted)?;
@@ -287,6 +288,9 @@ fn put_all(desk: &mut VendorDesk, item: &OrganizationItem) -> Result<Organizatio
     let mut workspaces = Vec::new();
     for item in &item.workspaces {
         workspaces.push(put_workspace_item(&mut own, item)?);
+    }
+    if effect == Effect::Created {
+        provisioning::ensure_workspace(&mut own)?;
     }
     let mut users = Vec::new();
     for item in &item.users {

@@ -10,6 +10,7 @@ use crate::domain::decision::access::Access;
 use crate::domain::decision::presented::{self, FirstUse, TokenClaims};
 use crate::domain::decision::usage::Used;
 use crate::domain::operations::operator_tokens;
+use crate::domain::people::management_tokens::{self, PresentedToken};
 use crate::store::operator_tokens::OperatorToken;
 use crate::store::{self, Snapshot, Tx, Verdict};
 use crate::telemetry::metrics::MemoryLabels;
@@ -32,6 +33,14 @@ pub enum Lookup {
 #[derive(Debug, Clone)]
 pub enum OperatorLookup {
     Found(OperatorToken),
+    Unknown,
+    Throttled { retry_after_seconds: i64 },
+}
+
+/// What the look-up of a management token found.
+#[derive(Debug, Clone)]
+pub enum ManagementLookup {
+    Found(PresentedToken),
     Unknown,
     Throttled { retry_after_seconds: i64 },
 }
@@ -93,6 +102,44 @@ impl App {
                 },
             },
         })
+    }
+
+    /// The management token behind what was presented, read at every request: a use is judged by what its maker holds then.
+    /// It may have expired.
+    pub async fn management_token(
+        &self,
+        credential: &str,
+        address: IpAddr,
+        now: Timestamp,
+    ) -> Result<ManagementLookup, store::Error> {
+        let budget = match self.admit_stranger(address, now) {
+            Ok(budget) => budget,
+            Err(retry_after_seconds) => {
+                return Ok(ManagementLookup::Throttled {
+                    retry_after_seconds,
+                });
+            }
+        };
+        let candidates = self
+            .digester
+            .candidates(Purpose::ManagementToken, credential);
+        let found = self
+            .store
+            .read(move |snapshot| management_tokens::find_live(snapshot, &candidates, now))
+            .await?;
+        if found.is_none() {
+            self.count_stranger(budget, now);
+        }
+        Ok(found.map_or(ManagementLookup::Unknown, ManagementLookup::Found))
+    }
+
+    /// Whether it has the shape of a management token.
+    pub fn is_management_token(&self, credential: &str) -> bool {
+        format::is_token(
+            &self.config.keys.prefix,
+            TokenKind::ManagementToken,
+            credential,
+        )
     }
 
     /// Whether it has the shape of an operator token.

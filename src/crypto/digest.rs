@@ -22,6 +22,7 @@ pub enum Purpose {
     ClientMetadata,
     Invitation,
     OperatorToken,
+    ManagementToken,
     HandOver,
     /// The password's hash that a known device was remembered under.
     KnownDevice,
@@ -46,6 +47,7 @@ impl Purpose {
             Self::ClientMetadata => b"client_metadata\0",
             Self::Invitation => b"invitation\0",
             Self::OperatorToken => b"operator_token\0",
+            Self::ManagementToken => b"management_token\0",
             Self::HandOver => b"hand_over\0",
             Self::KnownDevice => b"known_device\0",
             Self::Request => b"request\0",

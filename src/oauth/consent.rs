@@ -292,13 +292,10 @@ async fn find(
     form: &Form,
     lost: PageError,
 ) -> Result<(Arc<Client>, AuthorizationRequest), PageError> {
-    let Some(id) = form
-        .one("request")?
-        .and_then(|value| {
-            let id = value.split(REQUEST_END).next()?;
-            id.parse::<AuthorizationRequestId>().ok()
-        })
-    else {
+    let Some(id) = form.one("request")?.and_then(|value| {
+        let id = value.split(REQUEST_END).next()?;
+        id.parse::<AuthorizationRequestId>().ok()
+    }) else {
         return Err(lost);
     };
     let (session, now) = (person.session.id, facts.now);

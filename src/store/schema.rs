@@ -405,6 +405,7 @@ diesel::table! {
         last_seen_at -> BigInt,
         expires_at -> BigInt,
         confined_to -> Nullable<Text>,
+        proven_at -> BigInt,
     }
 }
 
@@ -567,6 +568,38 @@ diesel::table! {
         expires_at -> Nullable<BigInt>,
         last_used_at -> Nullable<BigInt>,
         revoked_at -> Nullable<BigInt>,
+        made_by -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    management_tokens (id) {
+        id -> Text,
+        organization_id -> Text,
+        user_id -> Text,
+        name -> Text,
+        digest -> Text,
+        hint -> Text,
+        permissions -> Text,
+        reach -> Text,
+        created_at -> BigInt,
+        expires_at -> BigInt,
+        last_used_at -> Nullable<BigInt>,
+        revoked_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    management_token_workspaces (management_token_id, workspace_id) {
+        management_token_id -> Text,
+        workspace_id -> Text,
+    }
+}
+
+diesel::table! {
+    foreign_writes (name) {
+        name -> Text,
+        count -> BigInt,
     }
 }
 
@@ -647,6 +680,8 @@ diesel::joinable!(access_tokens -> authorizations (authorization_id));
 diesel::joinable!(identity_providers -> organizations (organization_id));
 diesel::joinable!(identities -> users (user_id));
 diesel::joinable!(operator_tokens -> users (user_id));
+diesel::joinable!(management_tokens -> users (user_id));
+diesel::joinable!(management_token_workspaces -> management_tokens (management_token_id));
 
 diesel::allow_tables_to_appear_in_same_query!(
     organizations,
@@ -686,6 +721,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     signing_keys,
     identity_providers,
     identities,
+    management_tokens,
+    management_token_workspaces,
     operator_tokens,
     idempotency_keys,
     limit_windows,

@@ -25,6 +25,8 @@ pub struct Session {
     pub expires_at: Timestamp,
     /// The organization whose provider vouched for the person: the session opens that one alone.
     pub confined_to: Option<OrganizationId>,
+    /// When the person last proved who they are, by a password or at a provider.
+    pub proven_at: Timestamp,
 }
 
 impl Snapshot<'_> {

@@ -57,6 +57,25 @@ impl Snapshot<'_> {
         })
     }
 
+    /// The people who operate the installation, the newest first, at most `most`.
+    pub fn list_operators(&mut self, most: i64) -> Result<Vec<User>, Error> {
+        let operators = users::table
+            .filter(users::operator.eq(true))
+            .filter(users::kind.eq(UserKind::Person))
+            .order((users::created_at.desc(), users::id.desc()))
+            .limit(most);
+        self.run(|conn| operators.select(User::as_select()).load(conn))
+    }
+
+    /// The people of the installation, the newest first, at most `most`.
+    pub fn list_people(&mut self, most: i64) -> Result<Vec<User>, Error> {
+        let people = users::table
+            .filter(users::kind.eq(UserKind::Person))
+            .order((users::created_at.desc(), users::id.desc()))
+            .limit(most);
+        self.run(|conn| people.select(User::as_select()).load(conn))
+    }
+
     /// `account_key`: the normal form of the address.
     pub fn find_user_by_email(&mut self, account_key: &str) -> Result<Option<User>, Error> {
         self.run(|conn| {
@@ -170,6 +189,16 @@ impl Tx<'_> {
         self.run_one_news(subjects, |conn| {
             diesel::update(users::table.find(user.id))
                 .set(set)
+                .execute(conn)
+        })
+    }
+
+    /// Makes the person an operator, or takes it away. Compare-and-swap: `NotFound` when it is so already.
+    pub fn change_operator(&mut self, id: UserId, to: bool) -> Result<(), Error> {
+        let other = users::table.find(id).filter(users::operator.ne(to));
+        self.run_one_news([Subject::User(id)], |conn| {
+            diesel::update(other)
+                .set(users::operator.eq(to))
                 .execute(conn)
         })
     }

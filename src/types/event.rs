@@ -15,6 +15,7 @@ pub enum SubjectKind {
     IdentityProvider,
     Invitation,
     JoinRequest,
+    ManagementToken,
     OperatorToken,
     Organization,
     RefreshToken,
@@ -132,6 +133,8 @@ events! {
     JoinRequestCreated = "join_request.created", JoinRequest, Organization;
     JoinRequestRefused = "join_request.refused", JoinRequest, Organization;
     JoinRequestWithdrawn = "join_request.withdrawn", JoinRequest, Organization;
+    ManagementTokenCreated = "management_token.created", ManagementToken, Organization;
+    ManagementTokenRevoked = "management_token.revoked", ManagementToken, Organization;
     MemberAddressLost = "member.address_lost", User, Organization;
     MemberAdded = "member.added", User, Organization;
     MemberChanged = "member.changed", User, Organization;

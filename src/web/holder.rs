@@ -32,10 +32,7 @@ pub async fn authenticate(
     };
     ensure(access.is_for_issuer(), unknown_credential())?;
     ensure(!access.is_expired(facts.now), expired())?;
-    if access.suspended.is_some() {
-        let detail = "The organization or the account behind this credential is suspended.";
-        return Err(Problem::new(StatusCode::FORBIDDEN, "suspended", detail));
-    }
+    ensure(access.suspended.is_none(), suspended())?;
     if let Some(lock) = access.lock {
         return Err(Problem::locked(
             lock.code().as_str(),
@@ -44,6 +41,11 @@ pub async fn authenticate(
     }
     app.note_use(&access, Some(facts.address), facts.now);
     Ok(access)
+}
+
+pub fn suspended() -> Problem {
+    let detail = "The organization or the account behind this credential is suspended.";
+    Problem::new(StatusCode::FORBIDDEN, "suspended", detail)
 }
 
 pub fn expired() -> Problem {

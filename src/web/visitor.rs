@@ -83,6 +83,18 @@ impl Visitor {
         })
     }
 
+    /// The person, if they have proved lately who they are; or the way to the page on which they do, and on to `return_to`.
+    pub fn require_proof(&self, return_to: &str) -> Result<&SignedIn, PageError> {
+        let person = self.require()?;
+        ensure(
+            person.is_proven(self.now),
+            PageError::Proof {
+                return_to: return_to.to_owned(),
+            },
+        )?;
+        Ok(person)
+    }
+
     /// Whether the operator's pages open to this person, from here.
     pub fn is_operator(&self) -> bool {
         self.in_operations

@@ -43,6 +43,8 @@ pub struct Departure {
     pub workspaces: i64,
     /// Invitations that the member has made and nobody has answered.
     pub invitations: i64,
+    /// Management tokens that act as the member.
+    pub management_tokens: i64,
 }
 
 impl Departure {
@@ -64,6 +66,7 @@ impl Departure {
             (self.sessions, "single sign-on session"),
             (self.workspaces, "workspace role"),
             (self.invitations, "pending invitation"),
+            (self.management_tokens, "management token"),
         ];
         all.into_iter()
             .filter(|(count, _)| *count > 0)
@@ -134,6 +137,7 @@ fn examine(snapshot: &mut Snapshot, member: Member) -> Result<Departure, Refusal
         workspaces: i64::try_from(snapshot.list_workspace_roles(organization, id)?.len())
             .unwrap_or(i64::MAX),
         invitations: snapshot.count_invitations_of(organization, id)?,
+        management_tokens: snapshot.count_management_tokens_of(organization, id)?,
         member,
     })
 }

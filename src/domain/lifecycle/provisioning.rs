@@ -7,6 +7,7 @@
 
 use crate::config::Catalogue;
 use crate::domain::desk::{Desk, VendorDesk};
+use crate::domain::people::accounts::FIRST_WORKSPACE;
 use crate::domain::people::addresses;
 use crate::domain::people::endings;
 use crate::domain::people::organizations::{
@@ -26,7 +27,7 @@ use crate::store::workspaces::Workspace;
 use crate::store::{Error, Tx};
 use crate::types::email::Mailbox;
 use crate::types::event::Event;
-use crate::types::id::{OrganizationId, UserId};
+use crate::types::id::{OrganizationId, UserId, WorkspaceId};
 use crate::types::refusal_code::RefusalCode;
 use crate::types::right::Right;
 use crate::types::state::{Licence, OrganizationRole, OrganizationState, UserKind, UserState};
@@ -39,6 +40,8 @@ pub struct WantedOrganization {
     pub time_zone: Option<String>,
     pub state: Option<OrganizationState>,
     pub subscription: Option<SubscriptionChange>,
+    /// Its workspaces come with it: it needs no other one.
+    pub names_workspaces: bool,
 }
 
 /// A person as they are to be.
@@ -93,6 +96,9 @@ pub fn put_organization(
                 organizations::apply(desk.tx, desk.asker.user, found, &change)?
             }
         };
+    if effect == Effect::Created && !wanted.names_workspaces {
+        ensure_workspace(&mut desk.at(organization.id))?;
+    }
     if let Some(subscription) = &wanted.subscription {
         let subscribed = organizations::subscribe(&mut desk.at(organization.id), subscription)?.1;
         effect = effect.max(at_most_updated(subscribed));
@@ -103,6 +109,19 @@ pub fn put_organization(
         (organization, effect) = (changed, effect.max(done));
     }
     Ok((organization, effect))
+}
+
+/// A new organization has a workspace: nothing could be done in one without.
+pub fn ensure_workspace(desk: &mut Desk) -> Result<(), Refusal> {
+    if desk.tx.count_workspaces(desk.organization)? > 0 {
+        return Ok(());
+    }
+    let first = NewWorkspace {
+        name: FIRST_WORKSPACE.to_owned(),
+        external_id: None,
+        is_service: false,
+    };
+    workspaces::make(desk, &first).map(drop)
 }
 
 /// A part that was created changes the whole.
@@ -134,7 +153,8 @@ fn create_organization(
     Ok(organization)
 }
 
-/// The workspace with this name in the organization.
+/// The workspace with this name in the organization. The one that it was made with is found by its title, while it has no
+/// external id.
 pub fn put_workspace(
     desk: &mut Desk,
     external_id: &str,
@@ -146,6 +166,14 @@ pub fn put_workspace(
         let name = name
             .ok_or(Refusal::field("name", "is needed for a new workspace"))?
             .to_owned();
+        if let Some(first) = find_first_workspace(desk, &name)? {
+            let change = WorkspaceChange {
+                name: None,
+                external_id: Some(Some(external_id)),
+            };
+            // the vendor had none of this name before
+            return Ok((workspaces::apply(desk, first, &change)?, Effect::Created));
+        }
         let new = NewWorkspace {
             name,
             external_id: Some(external_id),
@@ -168,6 +196,17 @@ pub fn put_workspace(
         }
         _ => Ok((found, Effect::Unchanged)),
     }
+}
+
+fn find_first_workspace(desk: &mut Desk, name: &str) -> Result<Option<WorkspaceId>, Refusal> {
+    if parse_name(name)? != FIRST_WORKSPACE {
+        return Ok(None);
+    }
+    let first = |workspace: &Workspace| {
+        workspace.name == FIRST_WORKSPACE && workspace.external_id.is_none()
+    };
+    let workspaces = desk.tx.list_workspaces(desk.organization)?;
+    Ok(workspaces.iter().find(|own| first(own)).map(|own| own.id))
 }
 
 /// The person with this name. A person who signed up by themselves is found by the address, and gets the external id; an
@@ -204,7 +243,7 @@ fn write_user(
     };
     match wanted.state {
         Some(state) => {
-            let done = write_user_state(tx, by, user.id, state)?;
+            let done = write_user_state(tx, Some(by), user.id, state)?;
             Ok((User { state, ..user }, effect.max(done)))
         }
         None => Ok((user, effect)),
@@ -366,11 +405,17 @@ fn change_user(
 /// Suspends a person everywhere, or takes that back. Not an operator: those are the installation's own.
 pub fn set_user_state(desk: &mut VendorDesk, id: UserId, to: UserState) -> Result<User, Refusal> {
     desk.ensure(Right::OperatorOrganizations)?;
-    write_user_state(desk.tx, desk.asker.user, id, to)?;
+    write_user_state(desk.tx, Some(desk.asker.user), id, to)?;
     desk.tx.find_user(id)?.ok_or(Refusal::NotFound)
 }
 
-fn write_user_state(tx: &mut Tx, by: UserId, id: UserId, to: UserState) -> Result<Effect, Refusal> {
+/// `by`: none for whoever runs the server.
+pub fn write_user_state(
+    tx: &mut Tx,
+    by: Option<UserId>,
+    id: UserId,
+    to: UserState,
+) -> Result<Effect, Refusal> {
     let user = tx
         .find_user(id)?
         .filter(|user| user.kind == UserKind::Person && !user.operator)
@@ -390,7 +435,7 @@ fn write_user_state(tx: &mut Tx, by: UserId, id: UserId, to: UserState) -> Resul
         }
         UserState::Active => Event::UserResumed,
     };
-    tx.record(None, Some(by), event, id.as_str(), "")?;
+    tx.record(None, by, event, id.as_str(), "")?;
     Ok(Effect::Updated)
 }
 
@@ -526,6 +571,7 @@ fn change_member(
     if let Some(role) = wanted.role.filter(|role| *role != member.role) {
         desk.tx
             .change_member_role(organization, user, member.role, role)?;
+        endings::change_role(desk.tx, organization, user, (member.role, role))?;
         desk.record(Event::MemberRoleChanged, user.as_str(), role.as_str())?;
         effect = Effect::Updated;
     }

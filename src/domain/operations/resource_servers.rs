@@ -1,6 +1,7 @@
 //! How the operator keeps the resource servers: registers them, says what they are called, rotates their secrets.
 //!
-//! Invariants: only who operates the installation in person registers or changes one. A `resource` URI names one server. A
+//! Invariants: only who operates the installation in person registers or changes one, or a program that holds
+//! `operator:resource_servers` (`VendorDesk::as_operator`). A `resource` URI names one server. A
 //! server has one or two live secrets, so that a new one is in use before the old one ends.
 
 use crate::domain::rights::asker::Asker;
@@ -38,6 +39,13 @@ pub struct NewResourceServer {
 /// Registers one, as the installation itself.
 pub fn create(tx: &mut Tx, new: &NewResourceServer) -> Result<ResourceServer, Error> {
     insert(tx, None, &new.name, new)
+}
+
+/// The same with a name that somebody typed.
+pub fn create_checked(tx: &mut Tx, new: &NewResourceServer) -> Result<ResourceServer, Refusal> {
+    let name = parse_text(&new.name, MOST_NAME)
+        .map_err(|error| Refusal::Invalid(vec![("name", error.to_string())]))?;
+    Ok(insert(tx, None, &name, new)?)
 }
 
 /// Registers one, as the operator.

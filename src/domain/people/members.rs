@@ -231,6 +231,7 @@ fn write(desk: &mut Desk, user: &User, before: &Member, after: &Member) -> Resul
     if after.role != before.role {
         desk.tx
             .change_member_role(organization, id, before.role, after.role)?;
+        endings::change_role(desk.tx, organization, id, (before.role, after.role))?;
     }
     if after.licence != before.licence {
         desk.tx

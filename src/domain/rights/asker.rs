@@ -96,6 +96,16 @@ impl Asker {
         }
     }
 
+    /// By a management token, which its maker made for one organization: at most what the maker holds at this moment.
+    pub fn management_token(
+        maker: UserId,
+        home: OrganizationId,
+        permissions: PermissionSet,
+        extent: Extent,
+    ) -> Self {
+        Self::credential(maker, home, permissions, extent)
+    }
+
     /// Whoever did something earlier, asked again: an operator token that has ended holds nothing any more, and who operates the
     /// installation no more is a person like others.
     pub fn of_earlier(
@@ -141,7 +151,10 @@ impl Asker {
     }
 
     /// What the vendor's own hold in every organization; none for everybody else.
-    pub(super) fn operator_permissions(&self, catalogue: &Catalogue) -> Option<PermissionSet> {
+    pub(in crate::domain) fn operator_permissions(
+        &self,
+        catalogue: &Catalogue,
+    ) -> Option<PermissionSet> {
         let everything = catalogue.all() | catalogue.operator();
         match self.authority {
             Authority::Member => None,

@@ -28,6 +28,7 @@ pub fn session(user: UserId, digest: Digest, expires_at: Timestamp) -> Session {
         last_seen_at: NOW,
         expires_at,
         confined_to: None,
+        proven_at: NOW,
     }
 }
 

@@ -58,6 +58,7 @@ async fn plant(store: &Store, acme: &Acme, end: Timestamp) -> Authorization {
             last_seen_at: NOW,
             expires_at: end,
             confined_to: None,
+            proven_at: NOW,
         })?;
         tx.insert_authorization_request(&AuthorizationRequest {
             id: AuthorizationRequestId::generate(NOW),

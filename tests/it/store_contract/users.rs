@@ -15,6 +15,7 @@ both_databases!(
     a_user_is_suspended_from_the_expected_state_only,
     a_user_is_held_and_renamed,
     wrong_passwords_are_counted_in_a_row,
+    people_are_listed_and_operators_among_them,
     a_service_account_belongs_to_what_it_acts_for,
 );
 
@@ -253,4 +254,33 @@ async fn a_service_account_belongs_to_what_it_acts_for(db: TestDatabase) {
         None,
         "it belongs to nothing any more"
     );
+}
+
+async fn people_are_listed_and_operators_among_them(db: TestDatabase) {
+    let store = open(&db);
+    let (user, mut operator, mut robot) = (person(), person(), person());
+    operator.operator = true;
+    (robot.kind, robot.email, robot.operator) = (UserKind::ServiceAccount, None, true);
+    let (id, operator_id) = (user.id, operator.id);
+    write(&store, move |tx| {
+        tx.insert_user(&user)?;
+        tx.insert_user(&operator)?;
+        tx.insert_user(&robot)
+    })
+    .await
+    .expect("inserted");
+    let operators = || read(&store, |c| c.list_operators(9));
+    let ids = |rows: Vec<countersign::store::users::User>| {
+        rows.iter().map(|row| row.id).collect::<Vec<_>>()
+    };
+    assert_eq!(ids(operators().await), [operator_id]);
+    assert_eq!(read(&store, |c| c.list_people(9)).await.len(), 2);
+    assert_eq!(read(&store, |c| c.list_people(1)).await.len(), 1);
+    let make = move |tx: &mut Tx| tx.change_operator(id, true);
+    ends_what_is_remembered_of(&store, Subject::User(id), make).await;
+    assert_eq!(write(&store, make).await, Err(Error::NotFound));
+    write(&store, move |tx| tx.change_operator(operator_id, false))
+        .await
+        .expect("taken away");
+    assert_eq!(ids(operators().await), [id]);
 }
