@@ -48,12 +48,12 @@ pub async fn submit(
     let return_to = local_path(form.field("return_to"));
     let proven = match person.user.email.as_deref() {
         Some(email) if by_password(&app, person) => {
-            sign_in::prove(&app, &facts, email, form.field("password")).await?
+            sign_in::prove(&app, &visitor, &facts, email, form.field("password")).await?
         }
         _ => None,
     };
     match proven.filter(|proven| proven.id == person.user.id) {
-        Some(proven) => sign_in::start(&app, &visitor, facts.now, proven.id, None, return_to).await,
+        Some(proven) => sign_in::start(&app, &visitor, facts.now, &proven, None, return_to).await,
         None => {
             let template = page(&app, &visitor, return_to, Some(WRONG.to_owned())).await?;
             Ok(html::page(

@@ -112,14 +112,6 @@ impl App {
         address: IpAddr,
         now: Timestamp,
     ) -> Result<ManagementLookup, store::Error> {
-        let budget = match self.admit_stranger(address, now) {
-            Ok(budget) => budget,
-            Err(retry_after_seconds) => {
-                return Ok(ManagementLookup::Throttled {
-                    retry_after_seconds,
-                });
-            }
-        };
         let candidates = self
             .digester
             .candidates(Purpose::ManagementToken, credential);
@@ -127,10 +119,15 @@ impl App {
             .store
             .read(move |snapshot| management_tokens::find_live(snapshot, &candidates, now))
             .await?;
-        if found.is_none() {
-            self.count_stranger(budget, now);
-        }
-        Ok(found.map_or(ManagementLookup::Unknown, ManagementLookup::Found))
+        Ok(match found {
+            Some(found) => ManagementLookup::Found(found),
+            None => match self.count_unknown(address, now) {
+                Ok(()) => ManagementLookup::Unknown,
+                Err(retry_after_seconds) => ManagementLookup::Throttled {
+                    retry_after_seconds,
+                },
+            },
+        })
     }
 
     /// Whether it has the shape of a management token.

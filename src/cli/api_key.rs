@@ -152,7 +152,8 @@ fn owner(tx: &mut Tx, organization: OrganizationId) -> Result<UserId, Refusal> {
         kind: Some(UserKind::Person),
         ..MemberFilter::default()
     };
-    let owners = tx.list_members_page(organization, &owners, None, MOST_OWNERS)?;
+    let now = tx.now;
+    let owners = tx.list_members_page(organization, &owners, None, MOST_OWNERS, now)?;
     let first = owners.last().map(|(member, _)| member.user_id);
     first.ok_or_else(|| Refusal::field("organization", "has no owner yet: a key acts as somebody"))
 }
