@@ -75,6 +75,7 @@ pub async fn collect(
                 environment: key.environment,
                 secret: secret.expose().to_owned(),
                 try_url: format!("{}/v1/whoami", app.issuer.as_str()),
+                scheme: app.config.keys.header_scheme.clone(),
             };
             Ok(html::page(StatusCode::OK, &template, None))
         }
@@ -139,7 +140,7 @@ fn closed_page(status: LinkStatus) -> HttpResponse {
     let (title, text) = match status {
         LinkStatus::Used => (
             "This link has been used",
-            "It works once. If that was not you, tell whoever sent it at once: the key can be revoked.",
+            "It works once: the key was already made, its secret was shown. If that was not you, tell whoever sent it at once: the key can be revoked.",
         ),
         LinkStatus::Expired => (
             "This link has expired",

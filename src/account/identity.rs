@@ -23,8 +23,13 @@ use crate::web::visitor::Visitor;
 const PATH: &str = "/account/identity";
 const NO_PROVIDER: &str = "There is no other way to sign in here.";
 
-/// `GET /account/identity`.
-pub async fn show(app: web::Data<App>, visitor: Visitor) -> Result<HttpResponse, PageError> {
+/// `GET /account/identity?done=`.
+pub async fn show(
+    app: web::Data<App>,
+    visitor: Visitor,
+    request: HttpRequest,
+) -> Result<HttpResponse, PageError> {
+    let query = Form::of_query(&request)?;
     let person = visitor.require()?;
     let (user, issuer) = (person.user.id, app.config.identity.issuer.clone());
     let linked = app
@@ -39,6 +44,7 @@ pub async fn show(app: web::Data<App>, visitor: Visitor) -> Result<HttpResponse,
         linked: linked
             .first()
             .map(|identity| Timestamp::date(identity.created_at)),
+        password_changed: query.field("done") == "password",
         with_password: identities::has_password(&app.config.identity, &person.user),
         locked: person
             .session

@@ -1,6 +1,8 @@
 //! An invitation's link: what it offers, an account for who has none, and the answer. The token is the path's; whoever is
 //! signed in with another address reads so.
 
+use std::sync::Arc;
+
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 
@@ -199,8 +201,9 @@ async fn sign_up(
         .await
         .map_err(busy)?;
     let name = name.to_owned();
+    let settings = Arc::clone(&app.settings);
     let create = move |tx: &mut Tx| {
-        invitations::create_account(tx, &candidates, &name, &hash).map(Verdict::Done)
+        invitations::create_account(tx, &settings, &candidates, &name, &hash).map(Verdict::Done)
     };
     let made: Result<_, Refusal> = app.store.write(facts.now, create).await;
     Ok(made?)

@@ -1,6 +1,7 @@
 //! A person's own account: signing in and out, here and at providers, and what it has connected.
 
 pub mod claims;
+pub mod confirm;
 pub mod connected_apps;
 pub mod hand_over;
 pub mod home;
@@ -10,6 +11,7 @@ mod known_devices;
 pub mod openid;
 pub mod organizations;
 pub mod pages;
+pub mod password;
 pub mod people_pages;
 pub mod sign_in;
 pub mod sign_out;

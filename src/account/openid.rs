@@ -126,7 +126,13 @@ async fn leave(
         return Ok(ask_first(request, &provider));
     }
     match begin(app, facts, &provider, return_to, None).await? {
-        Ok((url, cookie)) => with_cookies(html::see_other(url.as_str()), [cookie]),
+        Ok((mut url, cookie)) => {
+            // OpenID Connect Core §3.1.2.1: the provider asks although it knows the person
+            if query.field("again") == "true" {
+                url.query_pairs_mut().append_pair("prompt", "login");
+            }
+            with_cookies(html::see_other(url.as_str()), [cookie])
+        }
         Err(failure) => Ok(failed(facts, realm, failure)),
     }
 }

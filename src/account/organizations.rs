@@ -23,6 +23,7 @@ use crate::web::desk;
 use crate::web::facts::Facts;
 use crate::web::form::Form;
 use crate::web::html::{self, PageError};
+use crate::web::once;
 use crate::web::page::FieldErrors;
 use crate::web::refusal::{field_errors, parse_id};
 use crate::web::visitor::Visitor;
@@ -188,10 +189,18 @@ pub async fn create(
     let (form, user) = form_of_free(&app, &visitor, &request, payload).await?;
     form.refuse_repeated(&["name"])?;
     let (settings, wanted) = (Arc::clone(&app.settings), form.field("name").to_owned());
+    let ticket = once::ticket(&app, &visitor, &request, &form)?;
+    let sent = ticket.clone();
     let found = move |tx: &mut Tx| {
-        founding::found(tx, &settings, user.id, &wanted).map(|_| Verdict::Done(()))
+        once::enter(tx, &sent, |tx| {
+            let made = founding::found(tx, &settings, user.id, &wanted)?;
+            Ok((made.id.to_string(), ()))
+        })
+        .map(Verdict::Done)
     };
-    let answer = app.store.write(facts.now, found).await;
+    let made = app.store.write(facts.now, found).await;
+    // made before or now: the page shows it
+    let answer = once::after_twin(&app, ticket, made).await.map(drop);
     done(&app, &visitor, &facts, form.field("name"), answer).await
 }
 

@@ -3,7 +3,7 @@
 use askama::Template;
 
 use crate::types::environment::Environment;
-use crate::web::page::{Link, ScopeRow, Shell};
+use crate::web::page::{FieldErrors, Link, ScopeRow, Shell};
 
 /// `POST /login` with `csrf email password return_to`.
 #[derive(Template)]
@@ -39,6 +39,20 @@ pub struct ClaimPage {
     pub claim: String,
 }
 
+/// `POST /account/confirm` with `csrf password return_to`.
+#[derive(Template)]
+#[template(path = "account/confirm.html")]
+pub struct ConfirmPage {
+    pub shell: Shell,
+    pub csrf: String,
+    /// Where to go afterwards; a local path, already validated.
+    pub return_to: String,
+    /// The button to the provider that may vouch for the person again.
+    pub provider: Option<Link>,
+    pub with_password: bool,
+    pub error: Option<String>,
+}
+
 /// How the person signs in, and how that can be changed: `POST /account/identity/link` and `…/unlink` with `csrf`.
 #[derive(Template)]
 #[template(path = "account/identity.html")]
@@ -52,8 +66,21 @@ pub struct IdentityPage {
     /// Since when it is linked.
     pub linked: Option<String>,
     pub with_password: bool,
+    /// Just now.
+    pub password_changed: bool,
     /// Why neither can be changed with this session.
     pub locked: Option<String>,
+}
+
+/// `POST /account/password` with `csrf current password`.
+#[derive(Template)]
+#[template(path = "account/password.html")]
+pub struct PasswordPage {
+    pub shell: Shell,
+    pub csrf: String,
+    /// So that password managers know which one is meant.
+    pub email: String,
+    pub errors: FieldErrors,
 }
 
 /// `POST /hand-over/{token}` with `csrf email`.
@@ -78,6 +105,8 @@ pub struct HandOverDonePage {
     pub environment: Environment,
     pub secret: String,
     pub try_url: String,
+    /// The word before the key in the `Authorization` header.
+    pub scheme: String,
 }
 
 #[derive(Template)]
@@ -124,6 +153,8 @@ pub struct ConnectedApp {
     pub last_used: Option<(String, String)>,
     /// The operator has stopped it.
     pub stopped: bool,
+    /// A used token came back: when, and how long ago.
+    pub marked: Option<(String, String)>,
     pub revoke_href: String,
 }
 
@@ -140,6 +171,7 @@ pub enum Maker {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::web::page::FieldError;
     use crate::web::page::promises::assert_kept;
     use crate::web::page::samples::{RIGHT_TO_LEFT, SCRIPT, long, scopes, signed_in, signed_out};
 
@@ -156,6 +188,7 @@ mod tests {
                 connected: "3 Oct 2026, 09:12 UTC".into(),
                 last_used: Some(("20 Nov 2026, 11:58 UTC".into(), "2 minutes ago".into())),
                 stopped: false,
+                marked: None,
                 revoke_href: "/account/applications/con_1/revoke".into(),
             }
         }
@@ -171,6 +204,7 @@ mod tests {
                 maker: Maker::Unverified,
                 workspaces: named(),
                 last_used: None,
+                marked: Some(("20 Nov 2026, 11:59 UTC".into(), "1 minute ago".into())),
                 scopes,
                 environment,
                 ..Self::sample(name)
@@ -247,6 +281,7 @@ mod tests {
                 environment: Environment::Sandbox,
                 secret: "cs_sandbox_0123".into(),
                 try_url: "https://api.acme.example/v1/whoami".into(),
+                scheme: "API-Key".into(),
             }
         }
     }
@@ -356,6 +391,7 @@ mod tests {
                 provider: provider.map(Into::into),
                 linked: linked.map(Into::into),
                 with_password: linked.is_none(),
+                password_changed: locked.is_none(),
                 locked: locked.map(Into::into),
             }
         }
@@ -397,6 +433,53 @@ mod tests {
             ..SignInPage::sample()
         };
         assert_kept("sign-in-without-password", &without);
+    }
+
+    #[test]
+    fn the_page_that_changes_the_password_keeps_the_promises() {
+        for errors in [&[][..], &["current"], &["password"]] {
+            let page = PasswordPage {
+                shell: signed_in("Change your password", None),
+                csrf: "csrf-token".into(),
+                email: SCRIPT.into(),
+                errors: FieldErrors(
+                    errors
+                        .iter()
+                        .map(|field| FieldError {
+                            field: (*field).into(),
+                            message: "is wrong".into(),
+                        })
+                        .collect(),
+                ),
+            };
+            assert_kept("password", &page);
+        }
+    }
+
+    #[test]
+    fn the_page_of_a_fresh_proof_keeps_the_promises() {
+        let page = |name: &str, with_password| ConfirmPage {
+            shell: signed_in("Confirm who you are", None),
+            csrf: "csrf-token".into(),
+            return_to: "/dev-centre".into(),
+            provider: Some(Link {
+                href: "/login/oidc?return_to=%2F&again=true".into(),
+                label: name.into(),
+            }),
+            with_password,
+            error: with_password.then(|| name.to_owned()),
+        };
+        assert_kept("confirm-provider", &page("Confirm with Acme", false));
+        assert_kept(
+            "confirm-none",
+            &ConfirmPage {
+                provider: None,
+                ..page("", false)
+            },
+        );
+        for (kind, name) in [("script", SCRIPT.to_owned()), ("long", long())] {
+            assert_kept(&format!("confirm-{kind}"), &page(&name, true));
+        }
     }
 
     #[test]

@@ -13,6 +13,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use actix_web::http::StatusCode;
+use actix_web::http::header::{HeaderValue, REFRESH};
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::pages::SignInPage;
@@ -35,7 +36,7 @@ use crate::web::cookies::{self, mint_session_token};
 use crate::web::facts::Facts;
 use crate::web::form::Form;
 use crate::web::html::{self, PRODUCT, PageError};
-use crate::web::page::{Link, Shell};
+use crate::web::page::{Link, NoticePage, Shell};
 use crate::web::problem::RETRY_SECONDS;
 use crate::web::provider::Provider;
 use crate::web::return_to::local_path;
@@ -45,6 +46,8 @@ use crate::web::visitor::Visitor;
 const WRONG: &str = "The e-mail address or the password is wrong. If many wrong ones were tried lately, sign in where you have signed in before, or with a provider, or ask whoever runs this service.";
 /// Behind it, with its query, an application waits for the sign-in.
 const AUTHORIZE: &str = "/oauth2/authorize?";
+const CONTINUE: &str = "/login/continue?";
+const STALE: &str = "This page was no longer up to date. Enter your password once more.";
 
 /// `GET /login?return_to=&with=`.
 pub async fn form(
@@ -57,14 +60,41 @@ pub async fn form(
     if visitor.signed_in().is_some() {
         return Ok(html::see_other(return_to));
     }
-    page(
-        &app,
-        &visitor,
-        return_to,
-        None,
-        query.field("with") == "password",
-    )
-    .await
+    let asked = query.field("with") == "password";
+    page(&app, &visitor, return_to, None, asked).await
+}
+
+/// `GET /login/continue?…`: between a sign-in and the authorization request with this query. Chromium holds the sign-in
+/// form's `form-action` against every redirect behind it, and an application that was allowed before redirects on to
+/// anywhere: the chain ends at this page, which goes on by itself.
+pub async fn go_on(visitor: Visitor, request: HttpRequest) -> HttpResponse {
+    let href = format!("{AUTHORIZE}{}", request.query_string());
+    if visitor.signed_in().is_none() {
+        return html::see_other(&href);
+    }
+    let template = NoticePage {
+        shell: visitor.shell("Signed in"),
+        heading: "You are signed in".to_owned(),
+        message: "You go on by yourself in a moment. If nothing happens, use the button."
+            .to_owned(),
+        way_out: Some(Link {
+            href: href.clone(),
+            label: "Go on".to_owned(),
+        }),
+    };
+    let mut response = html::page(StatusCode::OK, &template, None);
+    if let Ok(value) = HeaderValue::try_from(format!("0; url={href}")) {
+        response.headers_mut().insert(REFRESH, value);
+    }
+    response
+}
+
+/// Where a sign-in leads: to an authorization request by way of [`go_on`].
+fn onward(return_to: &str) -> HttpResponse {
+    match return_to.strip_prefix(AUTHORIZE) {
+        Some(query) => html::see_other(&format!("{CONTINUE}{query}")),
+        None => html::see_other(return_to),
+    }
 }
 
 /// `POST /login` with `csrf email password return_to`.
@@ -76,17 +106,37 @@ pub async fn submit(
     payload: web::Payload,
 ) -> Result<HttpResponse, PageError> {
     let form = Form::read(&request, payload, app.config.server.max_body_bytes).await?;
-    visitor.check_csrf(&form)?;
     form.refuse_repeated(&["email", "password", "return_to"])?;
     let (email, return_to) = (form.field("email"), local_path(form.field("return_to")));
+    match visitor.check_csrf(&form) {
+        // in another tab, after this form was loaded: nobody is exchanged for somebody else
+        Err(PageError::Csrf) if visitor.signed_in().is_some() => return Ok(onward(return_to)),
+        // of tabs that were opened at once, the last one's cookie stays: the form again, with the right token
+        Err(PageError::Csrf) => {
+            let stale = Again {
+                status: StatusCode::FORBIDDEN,
+                email,
+                message: STALE,
+            };
+            return page(&app, &visitor, return_to, Some(stale), true).await;
+        }
+        checked => checked?,
+    }
     match prove(&app, &visitor, &facts, email, form.field("password")).await? {
         Some(person) => start(&app, &visitor, facts.now, &person, None, return_to).await,
-        None => page(&app, &visitor, return_to, Some(email), true).await,
+        None => {
+            let wrong = Again {
+                status: StatusCode::UNPROCESSABLE_ENTITY,
+                email,
+                message: WRONG,
+            };
+            page(&app, &visitor, return_to, Some(wrong), true).await
+        }
     }
 }
 
 /// The person whose password this is.
-async fn prove(
+pub(super) async fn prove(
     app: &App,
     visitor: &Visitor,
     facts: &Facts,
@@ -265,23 +315,28 @@ pub(super) async fn start(
         None
     };
     with_cookies(
-        html::see_other(return_to),
+        onward(return_to),
         [cookies::session(secure, token), stranger]
             .into_iter()
             .chain(device),
     )
 }
 
-/// The form; `refused`: the address that was typed before. The password is never shown again. `asked`: for the form with
-/// the password, which only operators have a use for while local accounts are off.
+/// Why the form is shown again, with the address that was typed before. The password is never shown again.
+struct Again<'a> {
+    status: StatusCode,
+    email: &'a str,
+    message: &'static str,
+}
+
+/// The form; `asked`: for the form with the password, which only operators have a use for while local accounts are off.
 async fn page(
     app: &App,
     visitor: &Visitor,
     return_to: &str,
-    refused: Option<&str>,
+    again: Option<Again<'_>>,
     asked: bool,
 ) -> Result<HttpResponse, PageError> {
-    let waiting = waiting_application(app, return_to).await?;
     let with_password = app.config.identity.local_accounts || asked;
     let template = SignInPage {
         shell: Shell {
@@ -291,27 +346,18 @@ async fn page(
             active_section: None,
         },
         csrf: visitor.csrf(),
-        email: refused.unwrap_or_default().to_owned(),
-        error: refused.map(|_| WRONG.to_owned()),
+        email: again.as_ref().map_or("", |again| again.email).to_owned(),
+        error: again.as_ref().map(|again| again.message.to_owned()),
         return_to: return_to.to_owned(),
-        on_behalf_of: waiting.as_ref().map(|waiting| waiting.name.clone()),
+        on_behalf_of: waiting_application(app, return_to).await?,
         providers: providers(app, return_to).await?,
         with_password,
         password_href: (!with_password).then(|| password_path(return_to)),
         reset_href: None,
         sign_up_href: None,
     };
-    let status = if refused.is_some() {
-        StatusCode::UNPROCESSABLE_ENTITY
-    } else {
-        StatusCode::OK
-    };
-    let response = html::page(
-        status,
-        &template,
-        waiting.as_ref().map(|waiting| waiting.form_action.as_str()),
-    );
-    with_cookies(response, visitor.cookie())
+    let status = again.map_or(StatusCode::OK, |again| again.status);
+    with_cookies(html::page(status, &template, None), visitor.cookie())
 }
 
 fn password_path(return_to: &str) -> String {
@@ -346,14 +392,8 @@ fn waiting_organization(return_to: &str) -> Option<OrganizationId> {
     organization.parse().ok()
 }
 
-/// The application behind the sign-in, and where the browser is sent in the end: Chromium holds `form-action` against
-/// every redirect that follows the form.
-struct Waiting {
-    name: String,
-    form_action: String,
-}
-
-async fn waiting_application(app: &App, return_to: &str) -> Result<Option<Waiting>, store::Error> {
+/// The name of the application behind the sign-in.
+async fn waiting_application(app: &App, return_to: &str) -> Result<Option<String>, store::Error> {
     let Some((client, asked)) = authorization_asked(return_to) else {
         return Ok(None);
     };
@@ -361,10 +401,7 @@ async fn waiting_application(app: &App, return_to: &str) -> Result<Option<Waitin
         return Ok(None);
     };
     let target = client.redirect_uri(asked.as_ref());
-    Ok(target.map(|uri| Waiting {
-        name: client.application.name.clone(),
-        form_action: uri.form_action_source(),
-    }))
+    Ok(target.map(|_| client.application.public_name().to_owned()))
 }
 
 /// Client and redirect URI of the authorization request that `return_to` goes back to.

@@ -237,6 +237,8 @@ pub struct DepartureView {
     pub workspaces: i64,
     /// Invitations that the member has made and nobody has answered.
     pub invitations: i64,
+    /// Management tokens that act as the member: they end.
+    pub management_tokens: i64,
 }
 
 impl From<&Departure> for DepartureView {
@@ -266,6 +268,7 @@ impl From<&Departure> for DepartureView {
             sessions: departure.sessions,
             workspaces: departure.workspaces,
             invitations: departure.invitations,
+            management_tokens: departure.management_tokens,
         }
     }
 }

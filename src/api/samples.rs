@@ -1,15 +1,20 @@
 //! Every operation as code in five languages, made of the description: `x-codeSamples`, and the page `GET /v1/docs/examples`.
 //!
-//! Invariant: a sample sends what the description requires, and nothing else: the required parameters and fields.
+//! Invariant: a sample runs as it is shown, once the ids of zeros are one's own: it sends the required parameters and fields,
+//! the organization, which an operator token names, and words that this installation knows.
 
 use askama::Template;
 use serde_json::{Map, Value, json};
 
 use super::idempotency::HEADER;
+use crate::types::environment::Environment;
 use crate::web::page::Shell;
 
 /// The variable of the shell that holds the credential, in every sample.
 const VARIABLE: &str = "COUNTERSIGN_TOKEN";
+const EXAMPLE: &str = "Example";
+const ADDRESS: &str = "ann@customer.example";
+const CALLBACK: &str = "https://crm.example/callback";
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -53,6 +58,17 @@ impl Language {
     }
 }
 
+/// What this installation knows, and samples say.
+#[derive(Debug, Clone)]
+pub struct Words {
+    pub environment: Environment,
+    pub scope: String,
+    pub permission: String,
+    pub role: String,
+    /// An operator token says whom a new key belongs to.
+    pub names_owner: bool,
+}
+
 /// What a sample sends.
 struct Request {
     method: String,
@@ -69,7 +85,7 @@ impl Request {
 }
 
 /// Adds `x-codeSamples` to every operation of the description.
-pub fn add(document: &mut Value) {
+pub fn add(document: &mut Value, words: &Words) {
     let known = document["components"]["schemas"].take();
     let base = document
         .pointer("/servers/0/url")
@@ -78,7 +94,7 @@ pub fn add(document: &mut Value) {
         .to_owned();
     for (path, methods) in document["paths"].as_object_mut().into_iter().flatten() {
         for (method, operation) in methods.as_object_mut().into_iter().flatten() {
-            let request = request(&known, &base, path, method, operation);
+            let request = request(&known, &base, (path, method), operation, words);
             let samples = Language::ALL.map(|language| {
                 let (lang, label) = language.names();
                 json!({"lang": lang, "label": label, "source": language.code(&request)})
@@ -89,7 +105,14 @@ pub fn add(document: &mut Value) {
     document["components"]["schemas"] = known;
 }
 
-fn request(known: &Value, base: &str, path: &str, method: &str, operation: &Value) -> Request {
+fn request(
+    known: &Value,
+    base: &str,
+    (path, method): (&str, &str),
+    operation: &Value,
+    words: &Words,
+) -> Request {
+    let makes_key = (path, method) == ("/v1/api-keys", "post");
     let (mut path, mut query) = (path.to_owned(), Vec::new());
     let mut creates = false;
     for parameter in operation["parameters"].as_array().into_iter().flatten() {
@@ -97,7 +120,7 @@ fn request(known: &Value, base: &str, path: &str, method: &str, operation: &Valu
         let value = || plain(&example(known, &parameter["schema"], 0));
         match parameter["in"].as_str() {
             Some("path") => path = path.replace(&format!("{{{name}}}"), &value()),
-            Some("query") if parameter["required"] == true => {
+            Some("query") if parameter["required"] == true || name == "organization" => {
                 query.push(format!("{name}={}", value()))
             }
             Some("header") if name == HEADER => creates = true,
@@ -109,14 +132,33 @@ fn request(known: &Value, base: &str, path: &str, method: &str, operation: &Valu
     } else {
         format!("?{}", query.join("&"))
     };
-    let body = operation
+    let mut body = operation
         .pointer("/requestBody/content/application~1json/schema")
         .map(|schema| example(known, schema, 0));
+    if let Some(Value::Object(fields)) = &mut body {
+        say(fields, words);
+        if makes_key && words.names_owner {
+            fields.insert("owner".to_owned(), json!(zeros("usr")));
+        }
+    }
     Request {
         method: method.to_ascii_uppercase(),
         url: format!("{base}{path}{query}"),
         creates,
         body,
+    }
+}
+
+/// Puts words that are known here where the schema says no more than that there is one.
+fn say(fields: &mut Map<String, Value>, words: &Words) {
+    for (name, value) in fields {
+        match (name.as_str(), &*value) {
+            ("environment", _) => *value = json!(words.environment.as_str()),
+            ("scopes", _) => *value = json!([words.scope]),
+            ("permissions", Value::Array(_)) => *value = json!([words.permission]),
+            ("role", Value::String(word)) if word == EXAMPLE => *value = json!(words.role),
+            _ => {}
+        }
     }
 }
 
@@ -178,22 +220,35 @@ fn object(known: &Value, schema: &Value, depth: usize) -> Map<String, Value> {
         .flatten()
         .filter_map(Value::as_str)
         .collect();
+    let has = |name: &str| fields.is_some_and(|fields| fields.contains_key(name));
     if names.is_empty() {
-        names.extend(
-            fields
-                .and_then(|fields| fields.keys().next())
-                .map(String::as_str),
-        );
+        let first = fields
+            .and_then(|fields| fields.keys().next())
+            .map(String::as_str);
+        // who is new has a name and an address
+        let named = ["name", "email"].into_iter().filter(|name| has(name));
+        names.extend(named);
+        if names.is_empty() {
+            names.extend(first);
+        }
     }
-    names
+    let value = |name: &str| match name {
+        "email" => json!(ADDRESS),
+        _ => example(known, &schema["properties"][name], depth + 1),
+    };
+    let mut object: Map<String, Value> = names
         .into_iter()
-        .map(|name| {
-            (
-                name.to_owned(),
-                example(known, &schema["properties"][name], depth + 1),
-            )
-        })
-        .collect()
+        .map(|name| (name.to_owned(), value(name)))
+        .collect();
+    // exactly one of four fields says when it ends
+    if has("expires_in_days") && has("never_expires") {
+        object.insert("expires_in_days".to_owned(), json!(90));
+    }
+    // the code flow, which is the default, needs one
+    if has("redirect_uris") && has("client_type") {
+        object.insert("redirect_uris".to_owned(), json!([CALLBACK]));
+    }
+    object
 }
 
 fn string(schema: &Value) -> String {
@@ -201,12 +256,17 @@ fn string(schema: &Value) -> String {
         .as_str()
         .and_then(|pattern| pattern.strip_prefix('^')?.split_once("_[0-9A-Za-z]{22}$"));
     match (id, schema["format"].as_str()) {
-        (Some((kind, _)), _) => format!("{kind}_{}", "0".repeat(22)),
+        (Some((kind, _)), _) => zeros(kind),
         (None, Some("date-time")) => "2030-01-01T00:00:00Z".to_owned(),
-        (None, Some("email")) => "ada@acme.example".to_owned(),
+        (None, Some("email")) => ADDRESS.to_owned(),
         (None, Some("uri" | "uri-reference")) => "https://acme.example".to_owned(),
-        _ => "Example".to_owned(),
+        _ => EXAMPLE.to_owned(),
     }
+}
+
+/// An id that stands for one's own.
+fn zeros(kind: &str) -> String {
+    format!("{kind}_{}", "0".repeat(22))
 }
 
 fn curl(request: &Request) -> String {

@@ -10,6 +10,7 @@ use crate::domain::decision::access::Access;
 use crate::domain::decision::presented::{self, FirstUse, TokenClaims};
 use crate::domain::decision::usage::Used;
 use crate::domain::operations::operator_tokens;
+use crate::domain::people::management_tokens::{self, PresentedToken};
 use crate::store::operator_tokens::OperatorToken;
 use crate::store::{self, Snapshot, Tx, Verdict};
 use crate::telemetry::metrics::MemoryLabels;
@@ -32,6 +33,14 @@ pub enum Lookup {
 #[derive(Debug, Clone)]
 pub enum OperatorLookup {
     Found(OperatorToken),
+    Unknown,
+    Throttled { retry_after_seconds: i64 },
+}
+
+/// What the look-up of a management token found.
+#[derive(Debug, Clone)]
+pub enum ManagementLookup {
+    Found(PresentedToken),
     Unknown,
     Throttled { retry_after_seconds: i64 },
 }
@@ -93,6 +102,41 @@ impl App {
                 },
             },
         })
+    }
+
+    /// The management token behind what was presented, read at every request: a use is judged by what its maker holds then.
+    /// It may have expired.
+    pub async fn management_token(
+        &self,
+        credential: &str,
+        address: IpAddr,
+        now: Timestamp,
+    ) -> Result<ManagementLookup, store::Error> {
+        let candidates = self
+            .digester
+            .candidates(Purpose::ManagementToken, credential);
+        let found = self
+            .store
+            .read(move |snapshot| management_tokens::find_live(snapshot, &candidates, now))
+            .await?;
+        Ok(match found {
+            Some(found) => ManagementLookup::Found(found),
+            None => match self.count_unknown(address, now) {
+                Ok(()) => ManagementLookup::Unknown,
+                Err(retry_after_seconds) => ManagementLookup::Throttled {
+                    retry_after_seconds,
+                },
+            },
+        })
+    }
+
+    /// Whether it has the shape of a management token.
+    pub fn is_management_token(&self, credential: &str) -> bool {
+        format::is_token(
+            &self.config.keys.prefix,
+            TokenKind::ManagementToken,
+            credential,
+        )
     }
 
     /// Whether it has the shape of an operator token.

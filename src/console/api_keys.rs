@@ -19,6 +19,7 @@ use crate::domain::keys::api_keys::{self, Minted, NewApiKey};
 use crate::domain::keys::changes;
 use crate::domain::keys::lists::{self, ListedKey};
 use crate::domain::keys::places::KeyPlaces;
+use crate::domain::operations::idempotency::Ticket;
 use crate::store::api_keys::{self as stored, ApiKey, KeyStatus};
 use crate::types::environment::Environment;
 use crate::types::id::{ApiKeyId, OrganizationId, WorkspaceId};
@@ -27,7 +28,8 @@ use crate::types::state::{ApiKeyState, ReachKind};
 use crate::types::time::Timestamp;
 use crate::web::form::Form;
 use crate::web::html::{self, PageError};
-use crate::web::page::{Choice, FieldErrors, Section};
+use crate::web::once::{self, Once};
+use crate::web::page::{Choice, FieldErrors, Link, Section};
 use crate::web::visitor::Visitor;
 
 const ON_A_PAGE: i64 = 100;
@@ -123,11 +125,20 @@ pub async fn create(
     form.refuse_repeated(&api_key_form::SINGLE_FIELDS)?;
     // before the key exists: once it does, nothing may keep its page from being shown
     let (place, choices) = shell::ask(&app, &visitor, &path, Choices::read).await?;
-    match make(&app, &visitor, &place, &form).await {
-        Ok((key, secret)) => Ok(html::page(
+    let ticket = once::ticket(&app, &visitor, &request, &form)?;
+    match make(&app, &visitor, &place, &form, ticket).await {
+        Ok((Once::Made(key), secret)) => Ok(html::page(
             StatusCode::OK,
             &created_page(&app, &place, &key, &secret),
             None,
+        )),
+        Ok((Once::MadeBefore(_), _)) => Ok(once::made_before(
+            place.shell("API key created", Section::ApiKeys),
+            "The API key",
+            Link {
+                href: list_path(place.organization.id),
+                label: "To the API keys".to_owned(),
+            },
         )),
         Err(refusal) => {
             let chosen =
@@ -348,7 +359,8 @@ async fn make(
     visitor: &Visitor,
     place: &Place,
     form: &Form,
-) -> Result<(ApiKey, Plaintext), Refusal> {
+    ticket: Ticket,
+) -> Result<(Once<ApiKey>, Plaintext), Refusal> {
     let wanted = api_key_form::parse(form)?;
     let keys = &app.config.keys;
     let (public_id, secret) = mint_key(&keys.prefix, keys.marker(wanted.environment));
@@ -357,8 +369,9 @@ async fn make(
         secret: Some(Minted { public_id, digest }),
         ..wanted
     };
-    let create = move |desk: &mut Desk| api_keys::create(desk, &new);
-    let key = shell::change(app, visitor, place.organization.id, create).await?;
+    let create =
+        move |desk: &mut Desk| api_keys::create(desk, &new).map(|key| (key.id.to_string(), key));
+    let key = once::make(app, visitor, place.organization.id, ticket, create).await?;
     Ok((key, secret))
 }
 
@@ -371,6 +384,7 @@ fn created_page(app: &App, place: &Place, key: &ApiKey, secret: &Plaintext) -> A
         secret: secret.expose().to_owned(),
         expires: date_or_never(key.expires_at),
         try_url: format!("{}/v1/whoami", app.issuer.as_str()),
+        scheme: app.config.keys.header_scheme.clone(),
     }
 }
 

@@ -14,7 +14,8 @@ use crate::types::id::{ApplicationId, ClientSecretId};
 use crate::web::facts::Facts;
 use crate::web::form::Form;
 use crate::web::html::{self, PageError};
-use crate::web::page::Section;
+use crate::web::once::{self, Once};
+use crate::web::page::{Link, Section};
 use crate::web::visitor::Visitor;
 
 /// `POST /dev-centre/{organization}/applications/{id}/secrets`. The answer is the only page that ever shows the secret.
@@ -31,8 +32,21 @@ pub async fn create(
     let (place, found) = get(&app, &visitor, &path).await?;
     let (secret, stored) = app.mint_client_secret();
     let (organization, id) = (place.organization.id, found.application.id);
-    let create = move |desk: &mut Desk| secrets::create(desk, id, &stored, Others::Keep);
-    let (application, _) = shell::change(&app, &visitor, organization, create).await?;
+    let ticket = once::ticket(&app, &visitor, &request, &form)?;
+    let create = move |desk: &mut Desk| {
+        secrets::create(desk, id, &stored, Others::Keep).map(|(made, _)| (id.to_string(), made))
+    };
+    let made = once::make(&app, &visitor, organization, ticket, create).await?;
+    let Once::Made(application) = made else {
+        return Ok(once::made_before(
+            place.shell("Secret created", Section::Applications),
+            "The secret",
+            Link {
+                href: own_path(organization, id),
+                label: "To the application".to_owned(),
+            },
+        ));
+    };
     let template = ApplicationCreatedPage {
         is_second: true,
         shell: place.shell("Secret created", Section::Applications),

@@ -20,6 +20,7 @@ use crate::domain::clients::authorizations::Terms;
 use crate::domain::clients::own_applications;
 use crate::domain::clients::secrets::MOST_LIVE;
 use crate::domain::desk::{Desk, View};
+use crate::domain::operations::idempotency::Ticket;
 use crate::store::application_secrets::ApplicationSecret;
 use crate::store::applications::Application;
 use crate::types::environment::Environment;
@@ -32,7 +33,8 @@ use crate::types::time::Timestamp;
 use crate::web::facts::Facts;
 use crate::web::form::Form;
 use crate::web::html::{self, PageError};
-use crate::web::page::{Choice, FieldErrors, ScopeRow, Section};
+use crate::web::once::{self, Once};
+use crate::web::page::{Choice, FieldErrors, Link, ScopeRow, Section};
 use crate::web::visitor::Visitor;
 
 /// `GET /dev-centre/{organization}/applications`.
@@ -120,11 +122,20 @@ pub async fn create(
     form.refuse_repeated(&application_form::SINGLE_FIELDS)?;
     // before the secret exists: once it does, nothing may keep its page from being shown
     let (place, ()) = shell::ask(&app, &visitor, &path, own_applications::ensure_manages).await?;
-    match make(&app, &visitor, &place, &form).await {
-        Ok((application, secret)) => Ok(html::page(
+    let ticket = once::ticket(&app, &visitor, &request, &form)?;
+    match make(&app, &visitor, &place, &form, ticket).await {
+        Ok((Once::Made(application), secret)) => Ok(html::page(
             StatusCode::OK,
             &created_page(&place, &application, &secret),
             None,
+        )),
+        Ok((Once::MadeBefore(id), _)) => Ok(once::made_before(
+            place.shell("Application created", Section::Applications),
+            "The application",
+            Link {
+                href: format!("{}/{id}", list_path(place.organization.id)),
+                label: "To the application".to_owned(),
+            },
         )),
         Err(refusal) => {
             let template = new_page(
@@ -183,7 +194,7 @@ pub async fn show(
         authorization_endpoint: format!("{issuer}/oauth2/authorize"),
         token_endpoint: format!("{issuer}/oauth2/token"),
         new_secret_action: may_add.then(|| format!("{own}/secrets")),
-        approval: approval_facts(&own, application, may_manage),
+        approval: approval_facts(&own, &found, may_manage),
         stopped: application
             .stopped_at
             .map(|_| application.stopped_because.clone().unwrap_or_default()),
@@ -360,11 +371,13 @@ fn when(at: Option<Timestamp>, now: Timestamp) -> String {
     )
 }
 
-fn approval_facts(own: &str, application: &Application, may_manage: bool) -> Option<ApprovalFacts> {
+fn approval_facts(own: &str, found: &OwnApplication, may_manage: bool) -> Option<ApprovalFacts> {
+    let application = &found.application;
     let may_ask = may_manage && matches!(application.approval, Approval::None | Approval::Refused);
     (application.environment == Environment::Production).then(|| ApprovalFacts {
         state: application.approval,
         reason: application.approval_reason.clone(),
+        waiting: found.waiting.clone(),
         verified: application.verified_at.is_some(),
         request_action: may_ask.then(|| format!("{own}/request-approval")),
     })
@@ -440,15 +453,16 @@ async fn make(
     visitor: &Visitor,
     place: &Place,
     form: &Form,
-) -> Result<(Application, Plaintext), Refusal> {
+    ticket: Ticket,
+) -> Result<(Once<Application>, Plaintext), Refusal> {
     let draft = application_form::parse(form, &app.settings.catalogue)?;
     let (secret, stored) = app.mint_client_secret();
     let new = draft.with_secret(stored);
-    let create = move |desk: &mut Desk| applications::create(desk, &new);
-    Ok((
-        shell::change(app, visitor, place.organization.id, create).await?,
-        secret,
-    ))
+    let create = move |desk: &mut Desk| {
+        applications::create(desk, &new).map(|made| (made.id.to_string(), made))
+    };
+    let made = once::make(app, visitor, place.organization.id, ticket, create).await?;
+    Ok((made, secret))
 }
 
 pub(super) fn created_page(

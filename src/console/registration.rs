@@ -13,13 +13,15 @@ use crate::domain::Refusal;
 use crate::domain::clients::own_applications;
 use crate::domain::clients::registration_tokens::{self, ListedToken, NewRegistrationToken};
 use crate::domain::desk::Desk;
+use crate::domain::operations::idempotency::Ticket;
 use crate::store::registration_tokens::RegistrationToken;
 use crate::types::id::{OrganizationId, RegistrationTokenId};
 use crate::types::time::Timestamp;
 use crate::web::facts::Facts;
 use crate::web::form::Form;
 use crate::web::html::{self, PageError};
-use crate::web::page::{FieldErrors, Section};
+use crate::web::once::{self, Once};
+use crate::web::page::{FieldErrors, Link, Section};
 use crate::web::visitor::Visitor;
 
 const FIELDS: [&str; 4] = ["name", "environment", "max_clients", "expiry"];
@@ -57,11 +59,20 @@ pub async fn create(
     form.refuse_repeated(&FIELDS)?;
     // before the token exists: once it does, nothing may keep its page from being shown
     let (place, ()) = shell::ask(&app, &visitor, &path, own_applications::ensure_manages).await?;
-    match make(&app, &visitor, &place, &form).await {
-        Ok((token, plaintext)) => Ok(html::page(
+    let ticket = once::ticket(&app, &visitor, &request, &form)?;
+    match make(&app, &visitor, &place, &form, ticket).await {
+        Ok((Once::Made(token), plaintext)) => Ok(html::page(
             StatusCode::OK,
             &created_page(&app, &place, &token, &plaintext),
             None,
+        )),
+        Ok((Once::MadeBefore(_), _)) => Ok(once::made_before(
+            place.shell("Token created", Section::Applications),
+            "The token",
+            Link {
+                href: list_path(place.organization.id),
+                label: "To the tokens".to_owned(),
+            },
         )),
         Err(refusal) => {
             let template = list_page(
@@ -165,17 +176,18 @@ async fn make(
     visitor: &Visitor,
     place: &Place,
     form: &Form,
-) -> Result<(RegistrationToken, Plaintext), Refusal> {
+    ticket: Ticket,
+) -> Result<(Once<RegistrationToken>, Plaintext), Refusal> {
     let plaintext = mint_token(&app.config.keys.prefix, TokenKind::InitialAccessToken);
     let digest = app
         .digester
         .digest(Purpose::InitialAccessToken, plaintext.expose());
     let new = parse(form, visitor.now(), digest)?;
-    let create = move |desk: &mut Desk| registration_tokens::create(desk, &new);
-    Ok((
-        shell::change(app, visitor, place.organization.id, create).await?,
-        plaintext,
-    ))
+    let create = move |desk: &mut Desk| {
+        registration_tokens::create(desk, &new).map(|made| (made.id.to_string(), made))
+    };
+    let made = once::make(app, visitor, place.organization.id, ticket, create).await?;
+    Ok((made, plaintext))
 }
 
 fn parse(

@@ -22,6 +22,7 @@ use crate::domain::decision::{Unlock, ensure};
 use crate::telemetry::metrics::DecisionLabels;
 use crate::types::environment::Environment;
 use crate::types::id::{OrganizationId, UserId, WorkspaceId};
+use crate::types::state::ObligationKind;
 use crate::types::time::Timestamp;
 use crate::web::facts::Facts;
 use crate::web::problem::Problem;
@@ -74,6 +75,9 @@ struct Answer<'a> {
     obligations: &'a Obligations,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     refused_recipients: &'a [RefusedRecipient],
+    /// What the Sandbox policy demands and this resource server is not registered to enforce.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    missing_obligations: &'a [ObligationKind],
     limits: Vec<Limit<'a>>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     violated_policies: &'a [Policy],
@@ -342,6 +346,7 @@ fn answer<'a>(
         holder: found.map(|access| holder(app, access, decision)),
         obligations: &decision.obligations,
         refused_recipients: &decision.refused_recipients,
+        missing_obligations: &decision.missing_obligations,
         limits: decision.limits.iter().map(limit).collect(),
         violated_policies: &decision.violated,
         retry_after_seconds: decision.retry_after_seconds,

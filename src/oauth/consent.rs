@@ -9,34 +9,41 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use super::authorization_response;
 use super::authorize::STOPPED;
 use super::error::Code;
-use super::pages::{ConsentPage, RequestedScope, WorkspaceChoice};
+use super::pages::{ConsentPage, NewRedirect, RequestedScope, WorkspaceChoice};
 use crate::app::App;
 use crate::config::ScopeEntry;
-use crate::crypto::digest::Purpose;
+use crate::crypto::digest::{Digest, Purpose};
 use crate::crypto::format::{TokenKind, mint_token};
 use crate::domain::clients::clients::{Client, made_by};
-use crate::domain::clients::consents::{self, CodeRequest, ConsentChoice, MOST_WORKSPACES};
+use crate::domain::clients::consents::{
+    self, CodeRequest, ConsentChoice, Destination, MOST_WORKSPACES,
+};
 use crate::domain::decision::resource_servers;
 use crate::domain::desk::Desk;
 use crate::domain::people::identities::{self, Entrance};
 use crate::domain::people::sessions::SignedIn;
 use crate::domain::{Refusal, ensure};
 use crate::store::authorization_requests::AuthorizationRequest;
+use crate::store::authorizations::Authorization;
 use crate::store::consents::Consent;
 use crate::store::organizations::Organization;
 use crate::store::workspaces::Workspace;
 use crate::store::{self, Verdict};
 use crate::types::grant_types::GrantType;
 use crate::types::id::{AuthorizationRequestId, OrganizationId, WorkspaceId};
-use crate::types::state::ReachKind;
+use crate::types::redirect_uri::RedirectUri;
+use crate::types::state::{ReachKind, RequestAnswer};
 use crate::web::facts::Facts;
 use crate::web::form::Form;
-use crate::web::html::{PageError, page};
+use crate::web::html::{LeadsAnywhere, PageError, page};
 use crate::web::page::{self, ScopeRow};
 use crate::web::visitor::Visitor;
 
+const AUTHORIZE: &str = "/oauth2/authorize";
 /// The value that stands for every workspace.
 const ALL: &str = "all";
+/// Between the id of a request and what its page showed.
+const REQUEST_END: char = '.';
 
 /// GET: the same request with another organization chosen.
 pub async fn get(
@@ -47,7 +54,8 @@ pub async fn get(
 ) -> Result<HttpResponse, PageError> {
     let query = Form::of_query(&request)?;
     let person = visitor.require()?;
-    let (client, kept) = find(&app, &facts, person, &query).await?;
+    let (client, kept) = find(&app, &facts, person, &query, expired()).await?;
+    ensure(kept.answer.is_none(), ask_again(&kept))?;
     let organization = query.one("organization")?.and_then(|id| id.parse().ok());
     show(&app, &visitor, &client, &kept, organization, None).await
 }
@@ -61,16 +69,72 @@ pub async fn post(
     payload: web::Payload,
 ) -> Result<HttpResponse, PageError> {
     let form = Form::read(&request, payload, app.config.server.max_body_bytes).await?;
-    visitor.check_csrf(&form)?;
+    // of a session that has ended, or a request that is gone: nothing is decided, and the page is shown anew
+    let lost = |otherwise| match request.query_string() {
+        "" => otherwise,
+        query => PageError::SeeOther {
+            location: format!("{AUTHORIZE}?{query}"),
+        },
+    };
+    visitor.check_csrf(&form).map_err(lost)?;
     let person = visitor.require()?;
-    let (client, kept) = find(&app, &facts, person, &form).await?;
-    match form.one("decision")? {
-        Some("allow") => allow(&app, &facts, &visitor, person, &client, kept, &form).await,
-        Some("deny") => deny(&app, &facts, person, kept).await,
-        _ => Err(PageError::BadRequest(
-            "Choose to allow or to deny.".to_owned(),
-        )),
+    let answer = match form.one("decision")? {
+        Some("allow") => RequestAnswer::Allowed,
+        Some("deny") => RequestAnswer::Denied,
+        _ => {
+            return Err(PageError::BadRequest(
+                "Choose to allow or to deny.".to_owned(),
+            ));
+        }
+    };
+    let decide = async || {
+        let (client, kept) = find(&app, &facts, person, &form, lost(expired())).await?;
+        ensure(
+            kept.answer.is_none_or(|given| given == answer),
+            ask_again(&kept),
+        )?;
+        match answer {
+            RequestAnswer::Allowed => {
+                allow(&app, &facts, &visitor, person, &client, kept, &form).await
+            }
+            RequestAnswer::Denied => deny(&app, &facts, person, kept).await,
+        }
+    };
+    match decide().await {
+        // the other button was clicked at the same instant: now it is answered
+        Err(PageError::NotFound) => decide().await,
+        decided => decided,
     }
+}
+
+fn expired() -> PageError {
+    PageError::BadRequest("This request has expired or was answered before. Go back to the application and start again.".to_owned())
+}
+
+/// The same request from its beginning, for whoever decides too late or in another way than before. With the page, whatever
+/// was allowed before: somebody else may be signed in by now.
+fn ask_again(kept: &AuthorizationRequest) -> PageError {
+    PageError::SeeOther {
+        location: authorize_path(kept),
+    }
+}
+
+fn authorize_path(kept: &AuthorizationRequest) -> String {
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    query
+        .append_pair("response_type", "code")
+        .append_pair("client_id", kept.application_id.as_str())
+        .append_pair("redirect_uri", kept.redirect_uri.as_str())
+        .append_pair("scope", kept.scopes.as_str())
+        .append_pair("prompt", "consent")
+        .extend_pairs(kept.state.iter().map(|state| ("state", state)))
+        .extend_pairs(kept.resources.iter().map(|uri| ("resource", uri)));
+    if let Some(challenge) = &kept.code_challenge {
+        query
+            .append_pair("code_challenge", challenge)
+            .append_pair("code_challenge_method", "S256");
+    }
+    format!("{AUTHORIZE}?{}", query.finish())
 }
 
 async fn allow(
@@ -84,6 +148,11 @@ async fn allow(
 ) -> Result<HttpResponse, PageError> {
     let (organization, choice) = choice(form)?;
     ensure_open(app, person, organization).await?;
+    let asked = consents::request_in(client, &kept, organization).ok_or(PageError::NotFound)?;
+    if !Shown::of(client, &asked, organization).is_in(app, form)? {
+        let changed = Some(CHANGED.to_owned());
+        return show(app, visitor, client, &kept, Some(organization), changed).await;
+    }
     let code = mint_token(&app.config.keys.prefix, TokenKind::AuthorizationCode);
     let digest = app
         .digester
@@ -120,6 +189,33 @@ async fn allow(
             show(app, visitor, client, &kept, Some(organization), message).await
         }
         Err(refusal) => Err(refusal.into()),
+    }
+}
+
+const CHANGED: &str = "The application has changed since this page was made. Nothing was allowed: read the page again.";
+
+/// What a page shows and somebody else can change before it is answered. The form says, beside the id of the request, what its
+/// page showed.
+struct Shown(String);
+
+impl Shown {
+    /// `asked`: the request as it is shown to people of this organization.
+    fn of(client: &Client, asked: &AuthorizationRequest, organization: OrganizationId) -> Self {
+        let name = client.application.name_for(organization);
+        Self(format!("{}\n{}\n{name}", asked.id, asked.scopes))
+    }
+
+    fn mark(&self, app: &App) -> String {
+        let digest = app.digester.digest(Purpose::ConsentPage, &self.0);
+        format!("{REQUEST_END}{}", digest.as_str())
+    }
+
+    fn is_in(&self, app: &App, form: &Form) -> Result<bool, PageError> {
+        let mark = form
+            .one("request")?
+            .and_then(|value| value.split_once(REQUEST_END))
+            .and_then(|(_, mark)| mark.parse::<Digest>().ok());
+        Ok(mark.is_some_and(|mark| app.digester.matches(Purpose::ConsentPage, &self.0, &mark)))
     }
 }
 
@@ -188,28 +284,27 @@ fn choice(form: &Form) -> Result<(OrganizationId, ConsentChoice), PageError> {
     Ok((organization, choice))
 }
 
-/// The stored request that this session made, and its client.
+/// The stored request that this session made, and its client; `lost`: there is none.
 async fn find(
     app: &App,
     facts: &Facts,
     person: &SignedIn,
     form: &Form,
+    lost: PageError,
 ) -> Result<(Arc<Client>, AuthorizationRequest), PageError> {
-    let expired = || {
-        PageError::BadRequest("This request has expired or was answered before. Go back to the application and start again.".to_owned())
+    let Some(id) = form.one("request")?.and_then(|value| {
+        let id = value.split(REQUEST_END).next()?;
+        id.parse::<AuthorizationRequestId>().ok()
+    }) else {
+        return Err(lost);
     };
-    let id: AuthorizationRequestId = form
-        .one("request")?
-        .and_then(|id| id.parse().ok())
-        .ok_or_else(expired)?;
     let (session, now) = (person.session.id, facts.now);
     let kept = app
         .store
         .read(move |snapshot| snapshot.find_authorization_request(session, id))
         .await?;
-    let kept = kept
-        .filter(|request| request.expires_at > now)
-        .ok_or_else(expired)?;
+    let kept = kept.ok_or(lost)?;
+    ensure(kept.expires_at > now, ask_again(&kept))?;
     let client = app
         .client_or_stopped(kept.application_id)
         .await?
@@ -241,22 +336,18 @@ pub(super) async fn show(
 ) -> Result<HttpResponse, PageError> {
     let person = visitor.require()?;
     let (catalogue, now) = (Arc::clone(&app.settings.catalogue), app.clock.now());
-    let (application, session, resources) = (
-        client.application.clone(),
-        person.session.clone(),
-        kept.resources.clone(),
-    );
+    let (shared, session, request) = (Arc::clone(client), person.session.clone(), kept.clone());
     let ground = app
         .store
         .read(move |snapshot| {
-            let eligible = consents::eligible_organizations(
-                snapshot,
-                &catalogue,
-                &application,
-                session.user_id,
-                now,
-            )?;
-            let organizations = identities::sort_out(snapshot, &session, eligible)?.open;
+            let to = Destination {
+                client: &shared,
+                redirect_uri: &request.redirect_uri,
+            };
+            let user = session.user_id;
+            let eligible = consents::eligible_organizations(snapshot, &catalogue, to, user, now)?;
+            let mut organizations = identities::sort_out(snapshot, &session, eligible)?.open;
+            organizations.retain(|own| consents::request_in(&shared, &request, own.id).is_some());
             let selected = organizations
                 .iter()
                 .find(|own| Some(own.id) == chosen)
@@ -268,7 +359,7 @@ pub(super) async fn show(
                 }
                 None => (false, Vec::new()),
             };
-            let consents = snapshot.list_live_consents(session.user_id, application.id)?;
+            let consents = snapshot.list_live_consents(user, shared.application.id)?;
             let before = consents.into_iter().find(|consent| {
                 selected
                     .as_ref()
@@ -279,7 +370,12 @@ pub(super) async fn show(
                 .map(|consent| snapshot.list_consent_workspaces(consent.id))
                 .transpose()?
                 .unwrap_or_default();
-            let apis = resource_servers::names(snapshot, &resources)?;
+            let answered = before
+                .as_ref()
+                .map(|consent| snapshot.list_authorizations_of_consent(consent.id))
+                .transpose()?
+                .unwrap_or_default();
+            let apis = resource_servers::names(snapshot, &request.resources)?;
             Ok::<_, store::Error>(Ground {
                 organizations,
                 selected,
@@ -287,24 +383,22 @@ pub(super) async fn show(
                 workspaces,
                 before,
                 chosen,
+                answered,
                 apis,
             })
         })
         .await?;
     let selected = ground.selected.clone().ok_or(PageError::NotFound)?;
+    let asked = consents::request_in(client, kept, selected.id).ok_or(PageError::NotFound)?;
     let status = if error.is_some() {
         StatusCode::UNPROCESSABLE_ENTITY
     } else {
         StatusCode::OK
     };
     let template = consent_page(
-        app, visitor, person, client, kept, &ground, &selected, error,
+        app, visitor, person, client, &asked, &ground, &selected, error,
     );
-    Ok(page(
-        status,
-        &template,
-        Some(&kept.redirect_uri.form_action_source()),
-    ))
+    Ok(page(status, &template, Some(LeadsAnywhere)))
 }
 
 /// Where the person could allow it.
@@ -316,6 +410,8 @@ struct Ground {
     /// What the person has allowed in the selected organization before, and where.
     before: Option<Consent>,
     chosen: Vec<WorkspaceId>,
+    /// What came of it, and still stands.
+    answered: Vec<Authorization>,
     /// The names of the resource servers that the request is for; empty for the default audience.
     apis: Vec<String>,
 }
@@ -338,8 +434,13 @@ fn consent_page(
     ConsentPage {
         shell: visitor.shell("Allow access?"),
         csrf: visitor.csrf(),
-        request_id: kept.id.to_string(),
-        application_name: client.application.name.clone(),
+        request_id: format!(
+            "{}{}",
+            kept.id,
+            Shown::of(client, kept, selected.id).mark(app)
+        ),
+        authorize_path: authorize_path(kept),
+        application_name: client.application.name_for(selected.id).to_owned(),
         application_organization: made_by(
             &client.application,
             &client.organization_name,
@@ -350,6 +451,12 @@ fn consent_page(
         verified: client.application.verified_at.is_some(),
         local: !kept.redirect_uri.proves_its_host(),
         connected_before: ground.before.is_some(),
+        former_name: ground
+            .before
+            .as_ref()
+            .map(|consent| consent.application_name.clone())
+            .filter(|name| !name.is_empty() && name != client.application.name_for(selected.id)),
+        new_redirect: new_redirect(&kept.redirect_uri, &ground.answered),
         apis: ground.apis.clone(),
         redirect_host: kept.redirect_uri.origin(),
         environment: client.application.environment,
@@ -383,6 +490,24 @@ fn consent_page(
         user_email: email,
         error,
     }
+}
+
+/// Where the application sent the person until now, if it is somewhere else.
+fn new_redirect(now: &RedirectUri, answered: &[Authorization]) -> Option<NewRedirect> {
+    let mut before: Vec<String> = answered
+        .iter()
+        .filter_map(|own| own.redirect_uri.as_ref())
+        .map(RedirectUri::without_loopback_port)
+        .collect();
+    before.sort_unstable();
+    before.dedup();
+    let known = answered
+        .iter()
+        .any(|own| consents::was_answered_at(own, now));
+    (!known && !before.is_empty()).then(|| NewRedirect {
+        now: now.to_string(),
+        before,
+    })
 }
 
 /// A single workspace is chosen beforehand, and what was chosen before; among several the person chooses.

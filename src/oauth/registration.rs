@@ -61,7 +61,7 @@ async fn register(
     let members = read_members(app, request, payload).await?;
     let metadata = ClientMetadata::new(
         &members,
-        &registration::offer(&app.settings, registrant.token.is_some()),
+        &registration::offer(&app.settings, registrant.lets_act_as_itself),
     )?;
     let (secret, new_secret) = app.mint_client_secret();
     let management = mint_token(&app.config.keys.prefix, TokenKind::RegistrationAccessToken);

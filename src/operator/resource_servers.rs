@@ -8,22 +8,25 @@ use super::pages::resource_servers::{
     ResourceServerListPage, ResourceServerNewPage, ResourceServerPage, ResourceServerRow,
     SecretRow,
 };
-use super::resource_server_form;
+use super::resource_server_form::{self, parse_obligations};
 use super::shell::{self, Operator};
 use crate::app::App;
 use crate::crypto::Plaintext;
 use crate::domain::Refusal;
 use crate::domain::decision::resource_servers::enforced;
+use crate::domain::operations::idempotency::Ticket;
 use crate::domain::operations::resource_servers::{self, RegisteredServer};
 use crate::domain::rights::asker::Asker;
 use crate::store::resource_servers::{ResourceServer, ResourceServerSecret};
 use crate::store::{Snapshot, Tx};
+use crate::types::environment::Environment;
 use crate::types::id::{ClientSecretId, ResourceServerId};
 use crate::types::resource::ResourceUri;
 use crate::types::state::ObligationKind;
 use crate::web::form::Form;
 use crate::web::html::{self, PageError};
-use crate::web::page::FieldErrors;
+use crate::web::once::{self, Once};
+use crate::web::page::{FieldErrors, Link};
 use crate::web::refusal::{field_errors, parse_id};
 use crate::web::visitor::Visitor;
 
@@ -63,12 +66,14 @@ pub async fn create(
 ) -> Result<HttpResponse, PageError> {
     let (operator, form) = shell::submitted(&app, &visitor, &request, payload).await?;
     form.refuse_repeated(&resource_server_form::SINGLE_FIELDS)?;
-    match make(&app, &operator, &form).await {
-        Ok((server, secret)) => Ok(html::page(
+    let ticket = once::ticket(&app, &visitor, &request, &form)?;
+    match make(&app, &operator, &form, ticket).await {
+        Ok((Once::Made(server), secret)) => Ok(html::page(
             StatusCode::OK,
             &created_page(&operator, &server, &secret, true),
             None,
         )),
+        Ok((Once::MadeBefore(id), _)) => Ok(made_before(&operator, "The resource server", &id)),
         Err(refusal) => {
             let template = new_page(
                 &operator,
@@ -99,7 +104,7 @@ pub async fn show(
     ))
 }
 
-/// `POST /operator/resource-servers/{id}` with `csrf change` and `uri` or `secret`.
+/// `POST /operator/resource-servers/{id}` with `csrf change` and `uri`, `secret` or the obligations.
 pub async fn change(
     app: web::Data<App>,
     visitor: Visitor,
@@ -110,7 +115,14 @@ pub async fn change(
     let (operator, form) = shell::submitted(&app, &visitor, &request, payload).await?;
     form.refuse_repeated(&["change", "uri", "secret"])?;
     let id: ResourceServerId = parse_id(&path)?;
-    let change = Change::read(&app, &form)?;
+    form.refuse_repeated(&resource_server_form::SINGLE_FIELDS)?;
+    let change = match (form.field("change"), parse_obligations(&form)) {
+        ("set_obligations", Ok(obligations)) => Change::SetObligations(obligations),
+        ("set_obligations", Err(refusal)) => {
+            return refused(&app, &operator, &path, &form, refusal).await;
+        }
+        _ => Change::read(&app, &form)?,
+    };
     let change = move |tx: &mut Tx, asker: &Asker| change.carry_out(tx, asker, id);
     match shell::change_everywhere(&app, &operator, change).await {
         Ok(()) => Ok(html::see_other(&server_path(id))),
@@ -129,9 +141,13 @@ pub async fn add_secret(
     let (operator, form) = shell::submitted(&app, &visitor, &request, payload).await?;
     let id: ResourceServerId = parse_id(&path)?;
     let (secret, new) = app.mint_client_secret();
-    let add = move |tx: &mut Tx, asker: &Asker| resource_servers::add_secret(tx, asker, id, &new);
-    match shell::change_everywhere(&app, &operator, add).await {
-        Ok(server) => Ok(html::page(
+    let ticket = once::ticket(&app, &visitor, &request, &form)?;
+    let add = move |tx: &mut Tx, asker: &Asker| {
+        resource_servers::add_secret(tx, asker, id, &new).map(|server| (id.to_string(), server))
+    };
+    match shell::make_everywhere(&app, &operator, ticket, add).await {
+        Ok(Once::MadeBefore(id)) => Ok(made_before(&operator, "The secret", &id)),
+        Ok(Once::Made(server)) => Ok(html::page(
             StatusCode::OK,
             &created_page(&operator, &server, &secret, false),
             None,
@@ -176,6 +192,7 @@ enum Change {
     AddResource { uri: String, issuer: String },
     RemoveResource(ResourceUri),
     SetDefaultAudience(bool),
+    SetObligations(Vec<ObligationKind>),
     RevokeSecret(ClientSecretId),
 }
 
@@ -206,6 +223,9 @@ impl Change {
             Self::RemoveResource(uri) => resource_servers::remove_resource(tx, asker, id, uri),
             Self::SetDefaultAudience(default) => {
                 resource_servers::set_default_audience(tx, asker, id, *default)
+            }
+            Self::SetObligations(obligations) => {
+                resource_servers::set_obligations(tx, asker, id, obligations)
             }
             Self::RevokeSecret(secret) => resource_servers::revoke_secret(tx, asker, id, *secret),
         }
@@ -250,12 +270,23 @@ async fn make(
     app: &App,
     operator: &Operator,
     form: &Form,
-) -> Result<(ResourceServer, Plaintext), Refusal> {
+    ticket: Ticket,
+) -> Result<(Once<ResourceServer>, Plaintext), Refusal> {
     let (secret, stored) = app.mint_client_secret();
     let new = resource_server_form::parse(form, stored)?;
-    let register = move |tx: &mut Tx, asker: &Asker| resource_servers::register(tx, asker, &new);
-    let server = shell::change_everywhere(app, operator, register).await?;
+    let register = move |tx: &mut Tx, asker: &Asker| {
+        resource_servers::register(tx, asker, &new).map(|server| (server.id.to_string(), server))
+    };
+    let server = shell::make_everywhere(app, operator, ticket, register).await?;
     Ok((server, secret))
+}
+
+fn made_before(operator: &Operator, what: &str, id: &str) -> HttpResponse {
+    let way = Link {
+        href: format!("{LIST}/{id}"),
+        label: "To the resource server".to_owned(),
+    };
+    once::made_before(operator.shell("Secret created"), what, way)
 }
 
 fn row(found: &RegisteredServer) -> ResourceServerRow {
@@ -270,17 +301,15 @@ fn row(found: &RegisteredServer) -> ResourceServerRow {
 }
 
 fn page(app: &App, operator: &Operator, found: &RegisteredServer) -> ResourceServerPage {
-    let obligations = enforced(&found.server);
+    let server = &found.server;
+    let obligations = (server.environment != Some(Environment::Production))
+        .then(|| resource_server_form::chosen(&enforced(server)));
     ResourceServerPage {
         shell: operator.shell("Resource server"),
         csrf: operator.csrf(),
         server: ResourceServerDetail {
             row: row(found),
-            obligations: obligations
-                .into_iter()
-                .map(obligation)
-                .map(str::to_owned)
-                .collect(),
+            obligations,
             metadata_urls: found
                 .resources
                 .iter()
@@ -296,15 +325,6 @@ fn page(app: &App, operator: &Operator, found: &RegisteredServer) -> ResourceSer
         can_add_secret: found.secrets.len() < 2,
         uri: String::new(),
         errors: FieldErrors::default(),
-    }
-}
-
-/// In words.
-fn obligation(kind: ObligationKind) -> &'static str {
-    match kind {
-        ObligationKind::DocumentName => "Document names",
-        ObligationKind::Watermark => "Watermark",
-        ObligationKind::Recipients => "Recipients",
     }
 }
 

@@ -7,8 +7,11 @@ use serde::Deserialize;
 
 use super::routes::table;
 use crate::api::openapi::{Entry, document};
-use crate::api::samples::{self, Language};
+use crate::api::samples::{self, Language, Words};
 use crate::app::App;
+use crate::config::KeyOwner;
+use crate::domain::lifecycle::quickstart;
+use crate::types::environment::Environment;
 use crate::web::facts::Facts;
 use crate::web::html::{PRODUCT, error_page, page};
 
@@ -23,9 +26,29 @@ fn description(app: &App) -> &str {
         };
         let entries: Vec<Entry> = table().into_iter().filter_map(entry).collect();
         let mut description = document(&entries, &app.settings.catalogue, &app.issuer);
-        samples::add(&mut description);
+        samples::add(&mut description, &words(app));
         description.to_string()
     })
+}
+
+/// What the samples say.
+fn words(app: &App) -> Words {
+    let catalogue = &app.settings.catalogue;
+    let scope = catalogue
+        .scopes()
+        .find(|scope| !catalogue.is_management(&scope.name));
+    let environments = quickstart::environments(catalogue);
+    Words {
+        environment: *environments.first().unwrap_or(&Environment::Sandbox),
+        scope: scope.map(|scope| scope.name.clone()).unwrap_or_default(),
+        permission: catalogue
+            .names(catalogue.all())
+            .first()
+            .map(|name| (*name).to_owned())
+            .unwrap_or_default(),
+        role: catalogue.least_role().to_owned(),
+        names_owner: app.config.keys.owner == KeyOwner::User,
+    }
 }
 
 pub async fn get(app: web::Data<App>) -> HttpResponse {

@@ -1,4 +1,4 @@
-//! Authorization requests that wait for a person's decision, bound to the session that asked.
+//! Authorization requests that wait for a person's decision, or have it, bound to the session that asked.
 
 use diesel::{
     ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable, Selectable,
@@ -12,6 +12,7 @@ use crate::types::id::{ApplicationId, AuthorizationRequestId, SessionId};
 use crate::types::redirect_uri::RedirectUri;
 use crate::types::resource::Resources;
 use crate::types::scope::Scopes;
+use crate::types::state::RequestAnswer;
 use crate::types::time::Timestamp;
 
 #[derive(Debug, Clone, Queryable, Selectable, Insertable)]
@@ -28,6 +29,8 @@ pub struct AuthorizationRequest {
     /// RFC 7636, method S256; none only for a client that may leave it out.
     pub code_challenge: Option<String>,
     pub expires_at: Timestamp,
+    /// What the person decided; none while it waits.
+    pub answer: Option<RequestAnswer>,
 }
 
 impl Snapshot<'_> {
@@ -87,13 +90,19 @@ impl Tx<'_> {
         })
     }
 
-    /// Takes the request: `NotFound` when it was decided before.
-    pub fn delete_authorization_request(
+    /// Decides the request: `NotFound` when it was decided before.
+    pub fn answer_authorization_request(
         &mut self,
         id: AuthorizationRequestId,
+        answer: RequestAnswer,
     ) -> Result<(), Error> {
+        let waiting = authorization_requests::table
+            .find(id)
+            .filter(authorization_requests::answer.is_null());
         self.run_one_quiet(|conn| {
-            diesel::delete(authorization_requests::table.find(id)).execute(conn)
+            diesel::update(waiting)
+                .set(authorization_requests::answer.eq(Some(answer)))
+                .execute(conn)
         })
     }
 

@@ -198,6 +198,22 @@ impl Snapshot<'_> {
         })
     }
 
+    /// That this person has made and nobody has answered, the oldest first.
+    pub fn list_pending_invitations_by(
+        &mut self,
+        organization: OrganizationId,
+        creator: UserId,
+    ) -> Result<Vec<Invitation>, Error> {
+        let made = invitations::table.filter(
+            invitations::organization_id
+                .eq(organization)
+                .and(invitations::created_by.eq(creator)),
+        );
+        let pending = made.filter(invitations::state.eq(InvitationState::Pending));
+        let oldest_first = pending.order((invitations::created_at, invitations::id));
+        self.run(|conn| oldest_first.select(Invitation::as_select()).load(conn))
+    }
+
     /// That this person has made and nobody has answered.
     pub fn count_invitations_of(
         &mut self,
@@ -264,10 +280,12 @@ impl Tx<'_> {
         self.run_one_quiet(|conn| diesel::update(pending).set(decided).execute(conn))
     }
 
-    /// Another link in place of the former one, which opens nothing any more. `NotFound` when it is not pending.
+    /// Another link in place of the former one, which opens nothing any more: it is this person's from now on. `NotFound` when it
+    /// is not pending.
     pub fn renew_invitation(
         &mut self,
         id: InvitationId,
+        by: UserId,
         digest: &Digest,
         expires_at: Timestamp,
     ) -> Result<(), Error> {
@@ -277,31 +295,11 @@ impl Tx<'_> {
         self.run_one_quiet(|conn| {
             diesel::update(pending)
                 .set((
+                    invitations::created_by.eq(by),
                     invitations::digest.eq(digest),
                     invitations::expires_at.eq(expires_at),
                 ))
                 .execute(conn)
         })
-    }
-
-    /// All that this person has made and nobody has answered.
-    pub fn revoke_invitations_of(
-        &mut self,
-        organization: OrganizationId,
-        creator: UserId,
-    ) -> Result<usize, Error> {
-        let now = self.now;
-        let pending = invitations::table
-            .filter(
-                invitations::organization_id
-                    .eq(organization)
-                    .and(invitations::created_by.eq(creator)),
-            )
-            .filter(invitations::state.eq(InvitationState::Pending));
-        let revoked = (
-            invitations::state.eq(InvitationState::Revoked),
-            invitations::decided_at.eq(Some(now)),
-        );
-        self.run_quiet(|conn| diesel::update(pending).set(revoked).execute(conn))
     }
 }

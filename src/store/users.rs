@@ -57,6 +57,25 @@ impl Snapshot<'_> {
         })
     }
 
+    /// The people who operate the installation, the newest first, at most `most`.
+    pub fn list_operators(&mut self, most: i64) -> Result<Vec<User>, Error> {
+        let operators = users::table
+            .filter(users::operator.eq(true))
+            .filter(users::kind.eq(UserKind::Person))
+            .order((users::created_at.desc(), users::id.desc()))
+            .limit(most);
+        self.run(|conn| operators.select(User::as_select()).load(conn))
+    }
+
+    /// The people of the installation, the newest first, at most `most`.
+    pub fn list_people(&mut self, most: i64) -> Result<Vec<User>, Error> {
+        let people = users::table
+            .filter(users::kind.eq(UserKind::Person))
+            .order((users::created_at.desc(), users::id.desc()))
+            .limit(most);
+        self.run(|conn| people.select(User::as_select()).load(conn))
+    }
+
     /// `account_key`: the normal form of the address.
     pub fn find_user_by_email(&mut self, account_key: &str) -> Result<Option<User>, Error> {
         self.run(|conn| {
@@ -117,6 +136,26 @@ impl Tx<'_> {
         any.map_or(Ok(()), |any| self.hold_user(any))
     }
 
+    /// Compare-and-swap: `NotFound` when the password is not, or not any more, the one behind `from`.
+    pub fn change_password(
+        &mut self,
+        id: UserId,
+        from: Option<&str>,
+        to: &str,
+    ) -> Result<(), Error> {
+        let (row, set) = (users::table.find(id), users::password_hash.eq(Some(to)));
+        match from {
+            Some(from) => {
+                let from_row = row.filter(users::password_hash.eq(from));
+                self.run_one_quiet(|conn| diesel::update(from_row).set(set).execute(conn))
+            }
+            None => {
+                let from_row = row.filter(users::password_hash.is_null());
+                self.run_one_quiet(|conn| diesel::update(from_row).set(set).execute(conn))
+            }
+        }
+    }
+
     /// Behind a right password, or a new one.
     pub fn forget_wrong_passwords(&mut self, id: UserId) -> Result<(), Error> {
         self.run_one_quiet(|conn| {
@@ -150,6 +189,16 @@ impl Tx<'_> {
         self.run_one_news(subjects, |conn| {
             diesel::update(users::table.find(user.id))
                 .set(set)
+                .execute(conn)
+        })
+    }
+
+    /// Makes the person an operator, or takes it away. Compare-and-swap: `NotFound` when it is so already.
+    pub fn change_operator(&mut self, id: UserId, to: bool) -> Result<(), Error> {
+        let other = users::table.find(id).filter(users::operator.ne(to));
+        self.run_one_news([Subject::User(id)], |conn| {
+            diesel::update(other)
+                .set(users::operator.eq(to))
                 .execute(conn)
         })
     }

@@ -63,6 +63,15 @@ impl RedirectUri {
         )
     }
 
+    /// Whether one of the others is at the same host and port, whatever the path; on this machine, whatever the port.
+    pub fn is_at_host_of(&self, others: &[Self]) -> bool {
+        let host = |uri: &Self| {
+            let without_port = Self(uri.without_loopback_port());
+            without_port.origin()
+        };
+        others.iter().any(|other| host(other) == host(self))
+    }
+
     /// What the consent page shows: `https://app.example`, or the scheme of a native application.
     pub fn origin(&self) -> String {
         match Url::parse(&self.0) {
@@ -71,15 +80,6 @@ impl RedirectUri {
             }
             Ok(url) => format!("{}:", url.scheme()),
             Err(_) => String::new(),
-        }
-    }
-
-    /// The source that `form-action` names. CSP has no word for an IPv6 address: there the scheme must do.
-    pub fn form_action_source(&self) -> String {
-        let origin = self.origin();
-        match origin.split_once("://[") {
-            Some((scheme, _)) => format!("{scheme}:"),
-            None => origin,
         }
     }
 
@@ -120,7 +120,7 @@ impl FromStr for RedirectUri {
         if !url.username().is_empty() || url.password().is_some() || authority(text).contains('@') {
             return Err(UserInfo);
         }
-        // the origin becomes a source in `form-action`, where `;` ends the directive, `,` the policy, and `*` is any host
+        // a person reads it on the consent page: no host has a `;`, `,` or `*` in its name
         if matches!(url.host(), Some(Host::Domain(name)) if !name.bytes().all(is_host_byte)) {
             return Err(HostName);
         }
@@ -261,23 +261,6 @@ mod tests {
             assert_eq!(text.parse::<RedirectUri>(), Err(error), "{text}");
         }
         assert!("com.example.app:/cb".parse::<RedirectUri>().is_ok());
-    }
-
-    #[test]
-    fn the_policy_names_the_scheme_where_it_cannot_name_the_address() {
-        assert_eq!(
-            uri("https://[2001:db8::1]:8443/cb").form_action_source(),
-            "https:"
-        );
-        assert_eq!(uri("http://[::1]/cb").form_action_source(), "http:");
-        assert_eq!(
-            uri("https://app.example:8443/cb").form_action_source(),
-            "https://app.example:8443"
-        );
-        assert_eq!(
-            uri("com.example.app:/cb").form_action_source(),
-            "com.example.app:"
-        );
     }
 
     #[test]

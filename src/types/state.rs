@@ -157,6 +157,9 @@ vocabulary! {
     /// `Pending`: the code waits to be redeemed. `Active`: tokens live. `Revoked` is final.
     pub enum AuthorizationState { Pending = "pending", Active = "active", Revoked = "revoked" }
 
+    /// What a person decided about an authorization request.
+    pub enum RequestAnswer { Allowed = "allowed", Denied = "denied" }
+
     pub enum ConsentState { Active = "active", Revoked = "revoked" }
 
     /// `Replaced`: the answer that carried it was lost, and another one stands in its place.
@@ -220,7 +223,8 @@ impl OrganizationRole {
 
 vocabulary! {
     /// What a resource server declares that it enforces.
-    #[derive(Hash)]
+    #[derive(Hash, Serialize, Deserialize)]
+    #[serde(rename_all = "snake_case")]
     pub enum ObligationKind {
         /// `document_name` or `document_name_prefix`.
         DocumentName = "document_name",

@@ -20,20 +20,28 @@ use crate::store::identity_providers::IdentityProvider;
 /// The product's name on every page.
 pub const PRODUCT: &str = "Countersign";
 
-/// A page. `form_action`: an origin beside our own that a form's answer may redirect to (Chromium checks the whole chain).
+/// That a form's answer leads to places which nobody knows beforehand: Chromium holds `form-action` against every redirect
+/// behind a form, also against those of the application that the browser is sent to.
+#[derive(Debug, Clone, Copy)]
+pub struct LeadsAnywhere;
+
+/// A page. Its forms, and what they redirect to, stay on this server, unless it `leads` anywhere.
 pub fn page(
     status: StatusCode,
     template: &impl Template,
-    form_action: Option<&str>,
+    leads: Option<LeadsAnywhere>,
 ) -> HttpResponse {
     let Ok(body) = template.render() else {
         return HttpResponse::InternalServerError()
             .content_type("text/plain; charset=utf-8")
             .body("The page could not be shown.");
     };
-    let elsewhere = form_action.map_or_else(String::new, |origin| format!(" {origin}"));
+    let form_action = match leads {
+        None => " form-action 'self';",
+        Some(LeadsAnywhere) => "",
+    };
     let policy = format!(
-        "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'{elsewhere}; base-uri 'none'; frame-ancestors 'none'"
+        "default-src 'none'; style-src 'self'; img-src 'self';{form_action} base-uri 'none'; frame-ancestors 'none'"
     );
     HttpResponse::build(status)
         .content_type("text/html; charset=utf-8")
@@ -57,6 +65,12 @@ pub enum PageError {
     /// To the sign-in page, and back to the path.
     #[error("sign-in required")]
     SignIn { return_to: String },
+    /// What was asked for is another path of this server.
+    #[error("see {location}")]
+    SeeOther { location: String },
+    /// To the page on which the person proves again who they are, and back to the path.
+    #[error("a fresh proof of who it is is required")]
+    Proof { return_to: String },
     #[error("not found")]
     NotFound,
     #[error("{0}")]
@@ -129,7 +143,9 @@ impl From<FormError> for PageError {
 impl PageError {
     fn words(&self) -> (StatusCode, &'static str, String) {
         match self {
-            Self::SignIn { .. } => (StatusCode::SEE_OTHER, "Sign in", String::new()),
+            Self::SignIn { .. } | Self::Proof { .. } | Self::SeeOther { .. } => {
+                (StatusCode::SEE_OTHER, "Go on", String::new())
+            }
             Self::NotFound => (
                 StatusCode::NOT_FOUND,
                 "Not found",
@@ -165,6 +181,17 @@ impl PageError {
         }
     }
 
+    /// Where the person proves again who they are, if that is what is missing.
+    pub fn proof_href(&self) -> Option<String> {
+        let Self::Proof { return_to } = self else {
+            return None;
+        };
+        let query = url::form_urlencoded::Serializer::new(String::new())
+            .append_pair("return_to", return_to)
+            .finish();
+        Some(format!("/account/confirm?{query}"))
+    }
+
     fn retry_after(&self) -> Option<i64> {
         match self {
             Self::TooMany {
@@ -182,6 +209,12 @@ impl PageError {
                 .append_pair("return_to", return_to)
                 .finish();
             return see_other(&format!("/login?{query}"));
+        }
+        if let Self::SeeOther { location } = self {
+            return see_other(location);
+        }
+        if let Some(href) = self.proof_href() {
+            return see_other(&href);
         }
         if let Self::Unavailable(reason) = self {
             tracing::error!("A page could not be shown: {reason}");

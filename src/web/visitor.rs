@@ -1,7 +1,8 @@
 //! Who is at the browser: a signed-in person or a stranger, and the token that ties a form to that browser.
 //!
-//! Invariant: a form's token is an HMAC of the session's (or stranger's) own secret; a form made for one browser is never
-//! accepted from another, and a form made before a sign-in never after it.
+//! Invariant: a form's token is an HMAC of the session's (or stranger's) own secret behind a number of the page; a form made
+//! for one browser is never accepted from another, and a form made before a sign-in never after it. The number is another one on
+//! every page: by it a form that is sent again is known (`once.rs`).
 
 use std::future::Future;
 use std::pin::Pin;
@@ -26,7 +27,11 @@ use crate::domain::people::addresses;
 use crate::domain::people::sessions::{self, SignedIn};
 use crate::domain::rights::asker::Asker;
 use crate::store::Verdict;
+use crate::types::text::random_base62;
 use crate::types::time::Timestamp;
+
+/// Enough that no two pages of one session share it.
+const PAGE_NUMBER_CHARACTERS: usize = 16;
 
 /// The browser behind a request.
 pub struct Visitor {
@@ -38,6 +43,7 @@ pub struct Visitor {
     csrf: String,
     /// The cookie by which known devices are recognized, as it was sent.
     devices: String,
+    page_number: String,
     path: String,
     now: Timestamp,
     /// The address is in `[operations] allowed_networks`.
@@ -77,6 +83,18 @@ impl Visitor {
         })
     }
 
+    /// The person, if they have proved lately who they are; or the way to the page on which they do, and on to `return_to`.
+    pub fn require_proof(&self, return_to: &str) -> Result<&SignedIn, PageError> {
+        let person = self.require()?;
+        ensure(
+            person.is_proven(self.now),
+            PageError::Proof {
+                return_to: return_to.to_owned(),
+            },
+        )?;
+        Ok(person)
+    }
+
     /// Whether the operator's pages open to this person, from here.
     pub fn is_operator(&self) -> bool {
         self.in_operations
@@ -108,20 +126,24 @@ impl Visitor {
         }
     }
 
-    /// For the hidden field of a form.
+    /// For the hidden field of a form: `<number of the page>.<HMAC>`.
     pub fn csrf(&self) -> String {
-        self.csrf.clone()
+        format!("{}.{}", self.page_number, self.csrf)
     }
 
     /// Refuses a form that was not made by us for this browser.
     pub fn check_csrf(&self, form: &Form) -> Result<(), PageError> {
         let presented = form.one("csrf")?.unwrap_or_default();
+        let (page_number, presented) = presented.split_once('.').unwrap_or_default();
         let equal = aws_lc_rs::constant_time::verify_slices_are_equal(
             presented.as_bytes(),
             self.csrf.as_bytes(),
         )
         .is_ok();
-        if equal { Ok(()) } else { Err(PageError::Csrf) }
+        ensure(
+            equal && page_number.len() == PAGE_NUMBER_CHARACTERS,
+            PageError::Csrf,
+        )
     }
 
     /// A stranger's cookie, when the browser has none yet: without it no form can be answered.
@@ -154,6 +176,7 @@ async fn recognize(request: &HttpRequest) -> Result<Visitor, PageError> {
         .unwrap_or_default()
         .to_owned();
     let in_operations = app.config.operations.allows(facts.address);
+    let page_number = random_base62(PAGE_NUMBER_CHARACTERS);
     let path = request
         .uri()
         .path_and_query()
@@ -170,6 +193,7 @@ async fn recognize(request: &HttpRequest) -> Result<Visitor, PageError> {
             secure,
             csrf,
             devices,
+            page_number,
             path,
             now: facts.now,
             in_operations,
@@ -189,6 +213,7 @@ async fn recognize(request: &HttpRequest) -> Result<Visitor, PageError> {
         secure,
         csrf,
         devices,
+        page_number,
         path,
         now: facts.now,
         in_operations,

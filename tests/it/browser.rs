@@ -2,14 +2,16 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use countersign::domain::lifecycle::quickstart::ADMIN;
 use reqwest::StatusCode;
 use serde_json::json;
+use tempfile::TempDir;
 
-use crate::databases::{TestDatabase, both_databases};
+use crate::databases::{TestDatabase, both_databases, offered};
 use crate::server::{Server, VERIFIER, authorize_path, parameter};
 use crate::webdriver::Chromium;
 
@@ -19,6 +21,10 @@ both_databases!(
     a_person_takes_back_what_was_allowed_and_is_asked_again,
     a_person_creates_copies_and_revokes_a_key,
     a_person_creates_changes_and_deletes_an_application,
+    allow_and_deny_lead_on_wherever_the_callback_goes,
+    a_double_click_on_allow_lands,
+    tabs_end_where_they_were_going,
+    the_back_button_leads_to_the_application_again,
 );
 
 /// The keys Control+A, and Control+C or Control+V, as WebDriver writes them.
@@ -33,6 +39,11 @@ struct Landing {
 
 impl Landing {
     fn listen() -> Self {
+        Self::that_goes_on_to(None)
+    }
+
+    /// `onward`: where its answer sends the browser.
+    fn that_goes_on_to(onward: Option<String>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         // a loopback address matches on any port (RFC 8252 §7.3)
         let redirect_uri = format!(
@@ -49,8 +60,12 @@ impl Landing {
                     .expect("a request");
                 let path = line.split(' ').nth(1).unwrap_or_default().to_owned();
                 let body = "<!doctype html><title>Landed</title><script>document.title = 'JavaScript ran'</script><p>Welcome back.";
+                let status = match &onward {
+                    Some(onward) => format!("302 Found\r\nLocation: {onward}"),
+                    None => "200 OK".to_owned(),
+                };
                 let head = format!(
-                    "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+                    "HTTP/1.1 {status}\r\nContent-Type: text/html\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
                     body.len()
                 );
                 drop(stream.write_all(format!("{head}{body}").as_bytes()));
@@ -120,6 +135,256 @@ async fn a_person_signs_in_allows_and_lands_with_a_code_that_is_redeemed(db: Tes
     assert_eq!(status, StatusCode::OK, "{tokens}");
     let access_token = tokens["access_token"].as_str().expect("a token");
     assert_eq!(server.introspect(access_token).await["active"], true);
+    assert_no_violation(&chromium).await;
+}
+
+/// The https callback of an application that goes on from there: `tests/python/onward_callback.py`.
+struct Onward {
+    program: Child,
+    port: u16,
+    requests: Receiver<String>,
+    _certificate: TempDir,
+}
+
+impl Onward {
+    /// `PORT` in `onward` stands for the callback's own port. None: this test skips.
+    fn listen(onward: &str) -> Option<Self> {
+        let python = offered("PYTHON", "PYTHON")?;
+        let folder = TempDir::with_prefix("certificate-").expect("a temporary folder");
+        let file = folder.path().join("both.pem");
+        let made = Command::new("openssl")
+            .args([
+                "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+            ])
+            .args(["-subj", "/CN=crm.example", "-keyout"])
+            .arg(&file)
+            .arg("-out")
+            .arg(folder.path().join("certificate.pem"))
+            .stderr(Stdio::null())
+            .status()
+            .expect("openssl runs");
+        assert!(made.success(), "openssl makes a certificate");
+        let certificate = std::fs::read(folder.path().join("certificate.pem")).expect("made");
+        let mut both = std::fs::read(&file).expect("made");
+        both.extend(certificate);
+        std::fs::write(&file, both).expect("written");
+        let mut program = Command::new(python)
+            .arg("tests/python/onward_callback.py")
+            .arg(&file)
+            .arg(onward)
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("Python starts");
+        let mut lines = BufReader::new(program.stdout.take().expect("piped"))
+            .lines()
+            .map_while(Result::ok);
+        let port = lines.next().and_then(|port| port.parse().ok());
+        let (sender, requests) = channel();
+        std::thread::spawn(move || lines.try_for_each(|line| sender.send(line)));
+        Some(Self {
+            program,
+            port: port.expect("a port"),
+            requests,
+            _certificate: folder,
+        })
+    }
+
+    fn callback(&self) -> String {
+        format!("https://crm.example:{}/callback", self.port)
+    }
+
+    /// The path of the next request, but for what a browser asks for by itself.
+    fn asked(&self) -> String {
+        loop {
+            let path = self.requests.recv_timeout(Duration::from_secs(60));
+            let path = path.expect("the browser arrives");
+            if path != "/favicon.ico" {
+                return path;
+            }
+        }
+    }
+}
+
+impl Drop for Onward {
+    fn drop(&mut self) {
+        drop(self.program.kill());
+        drop(self.program.wait());
+    }
+}
+
+/// An application with this redirect URI, of the admin's own organization.
+async fn application(server: &Server, redirect_uri: &str) -> String {
+    let path = format!(
+        "/v1/applications?organization={}",
+        server.planted.organization
+    );
+    let body = json!({
+        "name": "Example CRM", "environment": "sandbox", "scopes": ["read"], "redirect_uris": [redirect_uri],
+    });
+    let request = server
+        .post(&path)
+        .bearer_auth(&server.secrets.operator_token)
+        .json(&body);
+    let (status, made) = crate::server::json(request.send().await.expect("an answer")).await;
+    assert_eq!(status, StatusCode::CREATED, "{made}");
+    made["id"].as_str().expect("an id").to_owned()
+}
+
+/// What Chromium holds against a form, its policy counts also behind the redirects of others.
+async fn allow_and_deny_lead_on_wherever_the_callback_goes(db: TestDatabase) {
+    let Some(chromium) = Chromium::start().await else {
+        return;
+    };
+    let server = Server::start(db).await;
+    let mut signed_in = false;
+    for (onward, lands) in [
+        ("claude://mcp/connected", false),
+        ("https://next.example:PORT/landed", true),
+    ] {
+        let Some(callback) = Onward::listen(onward) else {
+            return;
+        };
+        let loopback =
+            Landing::that_goes_on_to(Some(onward.replace("PORT", &callback.port.to_string())));
+        let client = application(&server, &callback.callback()).await;
+        let hosted = authorize_path(&client, &callback.callback(), "read");
+        let own = authorize_path(
+            server.planted.application.as_str(),
+            &loopback.redirect_uri,
+            "read write",
+        );
+        for (path, decision, answer) in [
+            (&hosted, "deny", "error"),
+            (&hosted, "allow", "code"),
+            (&own, "deny", "error"),
+            (&own, "allow", "code"),
+        ] {
+            chromium.open(&server.url(path)).await;
+            if !signed_in {
+                chromium.shows("main", "to continue to Example CRM").await;
+                sign_in(&chromium, &server).await;
+                signed_in = true;
+            }
+            chromium.shows("h1", "Allow Example CRM").await;
+            chromium.click(&format!("button[value={decision}]")).await;
+            let target = if path == &hosted {
+                format!("https://crm.example{}", callback.asked())
+            } else {
+                loopback.arrived()
+            };
+            assert!(parameter(&target, answer).is_some(), "{target}");
+            arrives_behind(&chromium, &callback, lands).await;
+        }
+        // a sign-in that leads to what was allowed before: straight on, without a page
+        chromium.open(&server.url("/account/applications")).await;
+        chromium.click("details.menu.last > summary").await;
+        chromium.click("details.menu.last button").await;
+        chromium.shows("h1", "Sign in").await;
+        chromium.open(&server.url(&hosted)).await;
+        chromium.shows("main", "to continue to Example CRM").await;
+        sign_in(&chromium, &server).await;
+        let target = format!("https://crm.example{}", callback.asked());
+        assert!(parameter(&target, "code").is_some(), "{target}");
+        arrives_behind(&chromium, &callback, lands).await;
+    }
+}
+
+/// The browser goes on from the callback: to the page there, or out of the browser, and no policy of ours stops it.
+async fn arrives_behind(chromium: &Chromium, callback: &Onward, lands: bool) {
+    if lands {
+        assert_eq!(callback.asked(), "/landed");
+        chromium.shows("body", "Welcome back.").await;
+        assert_eq!(
+            chromium.url().await,
+            format!("https://next.example:{}/landed", callback.port)
+        );
+    } else {
+        // another program would open: there is none here, and the page stays
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    let complaints = chromium.complaints().await;
+    let stopped = complaints
+        .iter()
+        .find(|line| line.contains("Content Security Policy"));
+    assert_eq!(stopped, None);
+}
+
+async fn a_double_click_on_allow_lands(db: TestDatabase) {
+    let Some(chromium) = Chromium::start().await else {
+        return;
+    };
+    let (server, landing) = (Server::start(db).await, Landing::listen());
+    sign_in_to_consent(&chromium, &server, &landing).await;
+    chromium.double_click("button[value=allow]").await;
+    chromium.shows("body", "Welcome back.").await;
+    let code = parameter(&chromium.url().await, "code").expect("a code");
+    let form = [
+        ("grant_type", "authorization_code"),
+        ("code", &code),
+        ("redirect_uri", &landing.redirect_uri),
+        ("code_verifier", VERIFIER),
+    ];
+    let (status, tokens) = server.token(&form).await;
+    assert_eq!(status, StatusCode::OK, "{tokens}");
+    assert_no_violation(&chromium).await;
+}
+
+/// Five tabs of a browser that was started again, each on its way to an application: one signs in, and every one arrives.
+async fn tabs_end_where_they_were_going(db: TestDatabase) {
+    let Some(chromium) = Chromium::start().await else {
+        return;
+    };
+    let (server, landing) = (Server::start(db).await, Landing::listen());
+    let path = authorize_path(
+        server.planted.application.as_str(),
+        &landing.redirect_uri,
+        "read write",
+    );
+    let mut tabs = Vec::new();
+    for number in 0..5 {
+        tabs.push(chromium.open_tab().await);
+        let path = path.replace("state=xyz", &format!("state=tab{number}"));
+        chromium.open(&server.url(&path)).await;
+        chromium.shows("main", "to continue to Example CRM").await;
+    }
+    for tab in &tabs {
+        chromium.switch_to(tab).await;
+        sign_in(&chromium, &server).await;
+        chromium.shows("h1", "Allow Example CRM").await;
+    }
+    for (number, tab) in tabs.iter().enumerate() {
+        chromium.switch_to(tab).await;
+        chromium.click("button[value=allow]").await;
+        chromium.shows("body", "Welcome back.").await;
+        let target = landing.arrived();
+        assert_eq!(
+            parameter(&target, "state"),
+            Some(format!("tab{number}")),
+            "{target}"
+        );
+        assert!(parameter(&target, "code").is_some(), "{target}");
+    }
+    assert_no_violation(&chromium).await;
+}
+
+async fn the_back_button_leads_to_the_application_again(db: TestDatabase) {
+    let Some(chromium) = Chromium::start().await else {
+        return;
+    };
+    let (server, landing) = (Server::start(db).await, Landing::listen());
+    sign_in_to_consent(&chromium, &server, &landing).await;
+    for decision in ["allow", "deny", "allow"] {
+        chromium.click(&format!("button[value={decision}]")).await;
+        chromium.shows("body", "Welcome back.").await;
+        chromium.back().await;
+        chromium.shows("h1", "Allow Example CRM").await;
+    }
+    // behind the page there is the sign-in, which is done
+    chromium.back().await;
+    chromium.shows("h1", "Allow Example CRM").await;
+    chromium.click("button[value=allow]").await;
+    chromium.shows("body", "Welcome back.").await;
+    assert!(parameter(&chromium.url().await, "code").is_some());
     assert_no_violation(&chromium).await;
 }
 

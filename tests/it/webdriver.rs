@@ -72,6 +72,48 @@ impl Chromium {
         self.command("/url", json!({ "url": url })).await;
     }
 
+    /// The back button.
+    pub async fn back(&self) {
+        self.command("/back", json!({})).await;
+    }
+
+    /// Where the browser is, as its address bar says.
+    pub async fn url(&self) -> String {
+        self.ask("/url").await
+    }
+
+    /// Opens one more tab, and goes there.
+    pub async fn open_tab(&self) -> String {
+        let tab = self.command("/window/new", json!({ "type": "tab" })).await;
+        let handle = tab["handle"].as_str().expect("a handle").to_owned();
+        self.switch_to(&handle).await;
+        handle
+    }
+
+    pub async fn switch_to(&self, tab: &str) {
+        self.command("/window", json!({ "handle": tab })).await;
+    }
+
+    /// Two clicks with nothing between them (W3C WebDriver §15.7).
+    pub async fn double_click(&self, css: &str) {
+        let found = self
+            .command("/element", json!({ "using": "css selector", "value": css }))
+            .await;
+        let press = [
+            json!({ "type": "pointerDown", "button": 0 }),
+            json!({ "type": "pointerUp", "button": 0 }),
+        ];
+        let there =
+            json!({ "type": "pointerMove", "duration": 0, "origin": found, "x": 0, "y": 0 });
+        let actions: Vec<Value> = std::iter::once(there)
+            .chain(press.clone())
+            .chain(press)
+            .collect();
+        let mouse = json!({ "type": "pointer", "id": "mouse", "parameters": { "pointerType": "mouse" }, "actions": actions });
+        self.command("/actions", json!({ "actions": [mouse] }))
+            .await;
+    }
+
     pub async fn title(&self) -> String {
         self.ask("/title").await
     }
@@ -288,6 +330,8 @@ fn capabilities(profile: &str) -> Value {
         "--disable-background-networking",
         "--disable-component-update",
         "--disable-sync",
+        // applications under names of their own
+        "--host-resolver-rules=MAP *.example 127.0.0.1",
     ];
     let arguments: Vec<String> = arguments
         .iter()
@@ -296,6 +340,7 @@ fn capabilities(profile: &str) -> Value {
         .collect();
     let without_javascript = json!({ "profile.managed_default_content_settings.javascript": 2 });
     json!({ "capabilities": { "alwaysMatch": {
+        "acceptInsecureCerts": true,
         "goog:chromeOptions": { "args": arguments, "prefs": without_javascript },
         "goog:loggingPrefs": { "browser": "ALL" },
     } } })

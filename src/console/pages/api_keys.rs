@@ -169,6 +169,8 @@ pub struct ApiKeyCreatedPage {
     pub expires: String,
     /// An absolute URL that answers to the key, for the first try.
     pub try_url: String,
+    /// The word before the key in the `Authorization` header.
+    pub scheme: String,
 }
 
 /// `POST …/api-keys/{id}/revoke` with `csrf`.
@@ -397,6 +399,7 @@ mod samples {
                 ),
                 expires: "18 Feb 2027".into(),
                 try_url: "https://api.acme.example/v1/whoami".into(),
+                scheme: "API-Key".into(),
             }
         }
     }

@@ -14,6 +14,7 @@ pub use crate::domain::words::{Cause, DecisionCode};
 use crate::domain::words::{Factor, Reason};
 use crate::types::environment::Environment;
 use crate::types::permission::PermissionSet;
+use crate::types::state::ObligationKind;
 use crate::types::time::Timestamp;
 
 /// The answer. What the credential is, is told by its `Access`, and only if it was found.
@@ -23,6 +24,8 @@ pub struct Decision {
     pub cause: Option<Cause>,
     pub obligations: Obligations,
     pub refused_recipients: Vec<RefusedRecipient>,
+    /// What the policy demands and the resource server does not enforce.
+    pub missing_obligations: Vec<ObligationKind>,
     pub permissions: PermissionSet,
     pub limits: Vec<Standing>,
     pub violated: Vec<Policy>,
@@ -47,6 +50,7 @@ impl Decision {
             cause,
             obligations: Obligations::default(),
             refused_recipients: Vec::new(),
+            missing_obligations: Vec::new(),
             permissions: PermissionSet::NONE,
             limits: Vec::new(),
             violated: Vec::new(),
@@ -157,9 +161,10 @@ pub fn decide(
     }
     match obligations(&asked, rules) {
         Ok(obligations) => Decision::allowed(permissions(access, question), obligations),
-        Err((cause, refused_recipients)) => Decision {
-            refused_recipients,
-            ..Decision::refused(cause)
+        Err(refusal) => Decision {
+            refused_recipients: refusal.recipients,
+            missing_obligations: refusal.missing,
+            ..Decision::refused(refusal.cause)
         },
     }
 }
@@ -192,49 +197,65 @@ pub fn stands(
     )
 }
 
+/// Why the sandbox policy refuses.
+#[derive(Debug, Clone)]
+pub struct PolicyRefusal {
+    pub cause: Cause,
+    pub recipients: Vec<RefusedRecipient>,
+    /// The obligations that the resource server does not enforce.
+    pub missing: Vec<ObligationKind>,
+}
+
+impl PolicyRefusal {
+    fn new(code: DecisionCode, reason: Reason) -> Self {
+        Self {
+            cause: Cause::new(Factor::SandboxPolicy, code, reason),
+            recipients: Vec::new(),
+            missing: Vec::new(),
+        }
+    }
+}
+
 /// The sandbox policy fails closed: what the resource server does not enforce, it may not be asked to forget.
-pub fn obligations(
-    asked: &Asked,
-    rules: &Rules,
-) -> Result<Obligations, (Cause, Vec<RefusedRecipient>)> {
+pub fn obligations(asked: &Asked, rules: &Rules) -> Result<Obligations, PolicyRefusal> {
     let (access, question) = (asked.access, asked.question);
     if access.environment == Environment::Production {
         return Ok(Obligations::default());
     }
-    let refused = |code, reason| Cause::new(Factor::SandboxPolicy, code, reason);
     let sends = question
         .permission
         .is_some_and(|permission| rules.catalogue.sends().contains(permission));
     if sends && question.recipients.as_ref().is_none_or(Vec::is_empty) {
-        return Err((
-            refused(DecisionCode::RecipientsRequired, Reason::RecipientsRequired),
-            Vec::new(),
+        return Err(PolicyRefusal::new(
+            DecisionCode::RecipientsRequired,
+            Reason::RecipientsRequired,
         ));
     }
     let recipients = question.recipients.as_deref().unwrap_or_default();
     let refused_recipients = sandbox::refused_recipients(rules.policy, &access.own, recipients);
     if !refused_recipients.is_empty() {
-        return Err((
-            refused(
+        return Err(PolicyRefusal {
+            recipients: refused_recipients,
+            ..PolicyRefusal::new(
                 DecisionCode::RecipientNotAllowed,
                 Reason::RecipientNotAllowed,
-            ),
-            refused_recipients,
-        ));
+            )
+        });
     }
     let obligations =
         sandbox::obligations(rules.policy, &access.own, question.document_name.as_deref());
-    if obligations
+    let missing: Vec<ObligationKind> = obligations
         .kinds()
-        .any(|kind| !asked.server.enforces.contains(&kind))
-    {
-        return Err((
-            refused(
+        .filter(|kind| !asked.server.enforces.contains(kind))
+        .collect();
+    if !missing.is_empty() {
+        return Err(PolicyRefusal {
+            missing,
+            ..PolicyRefusal::new(
                 DecisionCode::ObligationNotSupported,
                 Reason::ObligationNotSupported,
-            ),
-            Vec::new(),
-        ));
+            )
+        });
     }
     Ok(obligations)
 }

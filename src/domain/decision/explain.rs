@@ -9,7 +9,6 @@ use crate::domain::decision::factors::{
 };
 use crate::domain::decision::limiter::{Limiter, Taken};
 use crate::domain::decision::resource_servers::Server;
-use crate::domain::decision::sandbox;
 use crate::types::environment::Environment;
 use crate::types::permission::Permission;
 use crate::types::state::Simulation;
@@ -259,11 +258,12 @@ fn sandbox_policy(asked: &Asked, rules: &Rules) -> Step {
             true,
             "The policy allows it, with the obligations of the answer.".to_owned(),
         ),
-        Err((cause, _)) if cause.reason == Reason::RecipientsRequired => {
+        Err(refusal) if refusal.cause.reason == Reason::RecipientsRequired => {
             step(false, "Sending in Sandbox needs the recipients.".to_owned())
         }
-        Err((_, refused)) if !refused.is_empty() => {
-            let first = refused
+        Err(refusal) if !refusal.recipients.is_empty() => {
+            let first = refusal
+                .recipients
                 .iter()
                 .take(MOST_NAMED)
                 .map(|one| format!("{} ({})", one.address, one.reason))
@@ -272,21 +272,13 @@ fn sandbox_policy(asked: &Asked, rules: &Rules) -> Step {
                 false,
                 format!(
                     "{} refused: {}.",
-                    count(refused.len(), "recipient"),
+                    count(refusal.recipients.len(), "recipient"),
                     first.join(", ")
                 ),
             )
         }
-        Err(_) => {
-            let obligations = sandbox::obligations(
-                rules.policy,
-                &asked.access.own,
-                asked.question.document_name.as_deref(),
-            );
-            let missing = obligations
-                .kinds()
-                .filter(|kind| !asked.server.enforces.contains(kind))
-                .map(|kind| kind.to_string());
+        Err(refusal) => {
+            let missing = refusal.missing.iter().map(ToString::to_string);
             step(
                 false,
                 format!(

@@ -16,6 +16,8 @@ use crate::types::text::parse_text;
 use crate::types::time::Timestamp;
 
 pub const MOST_NAME: usize = 100;
+/// The workspace that every new organization starts with, unless another name is given.
+pub const FIRST_WORKSPACE: &str = "Main";
 
 /// A person with a verified address, as the operator or the quickstart creates one.
 pub struct NewPerson {

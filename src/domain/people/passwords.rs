@@ -1,14 +1,16 @@
 //! Which passwords a person may choose (NIST SP 800-63B §3.1.1.2): long enough, and none of those that are tried first. And how
 //! many wrong ones an account takes.
 //!
-//! Invariants: every door that sets a password asks [`check_password`], and forgets the wrong ones that were tried before; every
-//! door that takes one asks [`judge`].
+//! Invariants: every door that sets a password asks [`check_password`]; every door that takes one asks [`judge`]; a new password
+//! ends all sessions ([`change`]) and forgets the wrong ones that were tried before.
 
 use std::collections::HashSet;
 
 use crate::domain::{Refusal, ensure};
+use crate::store::users::User;
 use crate::store::{Error, Tx};
 use crate::types::event::Event;
+use crate::types::id::UserId;
 
 /// The shortest accepted password, in characters (NIST SP 800-63B §3.1.1.2: at least 8; 15 without a second factor).
 pub const LEAST_PASSWORD: usize = 12;
@@ -97,6 +99,19 @@ fn is_guessable(password: &str, own: &[&str]) -> bool {
         || count_runs(&characters) <= MOST_RUNS
         || is_listed(&folded, own)
         || is_dressed_word(&folded, own)
+}
+
+/// Sets a password that [`check_password`] let through, by its hash. Every session of the person ends: whoever came in by the
+/// old one is out. `by`: none for whoever runs the server. `Blocked` when the password was changed meanwhile.
+pub fn change(tx: &mut Tx, user: &User, hash: &str, by: Option<UserId>) -> Result<(), Refusal> {
+    let meanwhile = "The password was changed meanwhile. Sign in with the new one.";
+    match tx.change_password(user.id, user.password_hash.as_deref(), hash) {
+        Err(Error::NotFound) => return Err(Refusal::Blocked(meanwhile.to_owned())),
+        changed => changed?,
+    }
+    tx.forget_wrong_passwords(user.id)?;
+    tx.delete_sessions_of(user.id)?;
+    Ok(tx.record(None, by, Event::UserPasswordChanged, user.id.as_str(), "")?)
 }
 
 /// The shortest part that makes up the whole by being repeated.

@@ -23,7 +23,8 @@ pub struct ResourceServerRow {
     pub created: String,
 }
 
-/// `POST /operator/resource-servers` with `csrf name environment=both|sandbox|production obligation… default_audience`.
+/// `POST /operator/resource-servers` with `csrf name environment=both|sandbox|production default_audience` and the fields of
+/// [`ObligationsForm`].
 #[derive(Template)]
 #[template(path = "operator/resource_server_new.html")]
 pub struct ResourceServerNewPage {
@@ -38,10 +39,17 @@ pub struct ResourceServerNewPage {
 pub struct ResourceServerForm {
     pub name: String,
     pub environment: String,
-    pub document_name: bool,
-    pub watermark: bool,
-    pub recipients: bool,
+    pub obligations: ObligationsForm,
     pub default_audience: bool,
+}
+
+/// `obligation_document_name`, `obligation_watermark`, `obligation_recipients`, each `enforced` or `refused`; empty while
+/// nothing is chosen.
+#[derive(Debug, Clone, Default)]
+pub struct ObligationsForm {
+    pub document_name: String,
+    pub watermark: String,
+    pub recipients: String,
 }
 
 impl Default for ResourceServerForm {
@@ -50,9 +58,7 @@ impl Default for ResourceServerForm {
         Self {
             name,
             environment,
-            document_name: false,
-            watermark: false,
-            recipients: false,
+            obligations: ObligationsForm::default(),
             default_audience: true,
         }
     }
@@ -69,7 +75,8 @@ pub struct ResourceServerCreatedPage {
     pub is_new: bool,
 }
 
-/// `POST /operator/resource-servers/{id}` with `csrf change` and `uri` or `secret`; `POST …/{id}/secrets` with `csrf`.
+/// `POST /operator/resource-servers/{id}` with `csrf change` and `uri`, `secret` or the fields of [`ObligationsForm`];
+/// `POST …/{id}/secrets` with `csrf`.
 #[derive(Template)]
 #[template(path = "operator/resource_server.html")]
 pub struct ResourceServerPage {
@@ -88,8 +95,8 @@ pub struct ResourceServerPage {
 #[derive(Debug, Clone)]
 pub struct ResourceServerDetail {
     pub row: ResourceServerRow,
-    /// In words.
-    pub obligations: Vec<String>,
+    /// What is chosen now; none for a server of Production only, to which the policy does not apply.
+    pub obligations: Option<ObligationsForm>,
     /// RFC 9728 §3.1.
     pub metadata_urls: Vec<String>,
 }
@@ -176,13 +183,18 @@ mod samples {
 
         pub fn sample_refused(name: &str) -> Self {
             let mut errors = FieldErrors::default();
-            for field in ["name", "environment", "obligation"] {
+            let obligations = ["obligation_watermark", "obligation_recipients"];
+            for field in ["name", "environment"].into_iter().chain(obligations) {
                 errors.push(field, format!("Something is wrong here: {name}"));
             }
             let form = ResourceServerForm {
                 name: name.into(),
                 environment: name.into(),
-                watermark: true,
+                obligations: ObligationsForm {
+                    document_name: "enforced".into(),
+                    watermark: name.into(),
+                    ..ObligationsForm::default()
+                },
                 ..ResourceServerForm::default()
             };
             Self {
@@ -221,7 +233,11 @@ mod samples {
                     metadata_urls: vec![
                         "https://api.vendor.example/.well-known/oauth-protected-resource/v1".into(),
                     ],
-                    obligations: vec!["Document names".into(), "Watermark".into()],
+                    obligations: Some(ObligationsForm {
+                        document_name: "enforced".into(),
+                        watermark: "enforced".into(),
+                        recipients: "refused".into(),
+                    }),
                     row,
                 },
                 issuer: "https://id.vendor.example".into(),
@@ -242,7 +258,7 @@ mod samples {
             let page = Self::sample(name);
             let server = ResourceServerDetail {
                 row: ResourceServerRow::sample_bare(name),
-                obligations: Vec::new(),
+                obligations: None,
                 metadata_urls: Vec::new(),
             };
             let secrets = page

@@ -2,7 +2,7 @@
 //!
 //! - Text and value are each other's inverse, by the byte.
 //! - The host that RFC 3986 reads is the host that a browser reads.
-//! - What reaches the Content-Security-Policy is one source: `scheme:` or `scheme://host:port`, and nothing more.
+//! - What the consent page shows of it is `scheme:` or `scheme://host:port`, and nothing more.
 //! - `matches` is symmetric, and lets nothing but a loopback port differ.
 //! - `with_parameters` is a header value, goes to the same place, and carries the parameters as they were.
 
@@ -46,15 +46,8 @@ fn accepted(text: &str) -> Option<RedirectUri> {
         );
     }
     assert!(url.scheme() != "http" || is_loopback(&url), "{text}");
-    assert!(
-        is_one_source(&uri.form_action_source()),
-        "{}",
-        uri.form_action_source()
-    );
-    assert!(
-        uri.form_action_source()
-            .starts_with(&format!("{}:", url.scheme()))
-    );
+    assert!(is_one_origin(&uri.origin()), "{}", uri.origin());
+    assert!(uri.origin().starts_with(&format!("{}:", url.scheme())));
     Some(uri)
 }
 
@@ -82,8 +75,8 @@ fn is_loopback(url: &Url) -> bool {
     }
 }
 
-fn is_one_source(source: &str) -> bool {
-    let Some((scheme, rest)) = source.split_once(':') else {
+fn is_one_origin(origin: &str) -> bool {
+    let Some((scheme, rest)) = origin.split_once(':') else {
         return false;
     };
     let scheme_is_plain = scheme.starts_with(|c: char| c.is_ascii_lowercase())
@@ -95,7 +88,7 @@ fn is_one_source(source: &str) -> bool {
             !host.is_empty()
                 && host
                     .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || b"-._:".contains(&b))
+                    .all(|b| b.is_ascii_alphanumeric() || b"-._:[]".contains(&b))
         }
         None => rest.is_empty(),
     };

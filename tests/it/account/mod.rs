@@ -3,6 +3,7 @@
 mod connected_apps;
 mod hand_over;
 mod organizations;
+mod password;
 mod sign_in;
 mod sign_out;
 

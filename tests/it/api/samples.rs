@@ -116,11 +116,14 @@ async fn the_examples_run_as_they_are_printed(db: TestDatabase) {
         for (language, source) in samples(&document, "/v1/workspaces", method) {
             let (folder, token) = (tempfile::tempdir().expect("a folder"), token.clone());
             let place = folder.path().to_owned();
-            // two workspaces never share a name
-            let (of, sent) = (
-                language.clone(),
-                source.replace("\"Example\"", &format!("\"Example {language}\"")),
-            );
+            // two workspaces never share a name, and the id of zeros stands for one's own
+            let own = source
+                .replace("\"Example\"", &format!("\"Example {language}\""))
+                .replace(
+                    &format!("org_{}", "0".repeat(22)),
+                    server.planted.organization.as_str(),
+                );
+            let (of, sent) = (language.clone(), own);
             let ran = tokio::task::spawn_blocking(move || run(&of, &sent, &token, &place))
                 .await
                 .expect("it ran");

@@ -1,11 +1,15 @@
 //! The program itself, as somebody types it.
 
+mod api_key;
 mod config;
 mod doctor;
+mod first_steps;
 mod limits;
 mod migrate;
 mod operator;
+mod organization;
 mod quickstart;
+mod resource_server;
 mod serve;
 mod signing_keys;
 mod user;

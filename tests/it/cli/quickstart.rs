@@ -385,6 +385,45 @@ fn every_printed_command_works_when_pasted() {
     assert!(refused.contains("invalid_grant"), "CODE is none: {refused}");
 }
 
+#[test]
+fn what_it_prints_runs_under_every_profile() {
+    if is_skipped("SHELL_TOOLS") {
+        return;
+    }
+    for profile in ["pandadoc", "penvio", "documenso", "yousign"] {
+        let place = place();
+        // a refusal is a failure, too
+        place.write(".curlrc", "fail-with-body\n");
+        let mut program = place.start(&[
+            "quickstart",
+            "--profile",
+            profile,
+            "--listen",
+            "127.0.0.1:0",
+            "--data-dir",
+            "data",
+        ]);
+        let mut script = format!("export CURL_HOME='{}'\n", place.path().display());
+        loop {
+            let line = program.line();
+            if line.contains("Ctrl-C stops it.") {
+                break;
+            }
+            let is_command = line.starts_with("curl") || line.starts_with("TOKEN");
+            if is_command && !line.contains("code=CODE") {
+                script.push_str(&line);
+                script.push('\n');
+            }
+        }
+        assert_eq!(script.lines().count(), 10, "{profile}: {script}");
+        let answers = paste(&script);
+        assert!(
+            answers.contains("\"name\":\"Support\""),
+            "{profile}: {answers}"
+        );
+    }
+}
+
 fn paste(script: &str) -> String {
     let elsewhere = tempfile::tempdir().expect("a temporary folder");
     let output = Command::new("sh")

@@ -1,4 +1,4 @@
-//! `countersign user create`.
+//! `countersign user create` and `password`.
 
 use reqwest::StatusCode;
 
@@ -9,12 +9,14 @@ use crate::server::hidden;
 both_databases!(
     a_person_is_created_and_signs_in,
     a_made_password_is_printed_and_works,
+    an_account_is_made_beside_the_running_server_and_listed,
     what_cannot_be_an_account_is_refused,
     a_database_without_its_schema_is_refused,
+    a_password_is_changed_beside_a_running_server,
 );
 
 /// Whether the password opens the console.
-async fn signs_in(issuer: &str, email: &str, password: &str) -> bool {
+pub async fn signs_in(issuer: &str, email: &str, password: &str) -> bool {
     let client = reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .cookie_store(true)
@@ -105,6 +107,81 @@ async fn a_made_password_is_printed_and_works(db: TestDatabase) {
         .to_owned();
     let mut serving = place.start(&["serve"]);
     assert!(signs_in(&serving.issuer(), "ada@acme.example", &password).await);
+}
+
+async fn a_password_is_changed_beside_a_running_server(db: TestDatabase) {
+    let place = Place::new(&db);
+    let create = [
+        "user",
+        "create",
+        "--email",
+        "ada@acme.example",
+        "--name",
+        "Ada",
+    ];
+    assert!(place.run(&create).succeeded);
+    let mut serving = place.start(&["serve"]);
+    let issuer = serving.issuer();
+    let change = ["user", "password", "--email", "Ada@Acme.example"];
+    let changed = place.run(&change);
+    assert!(changed.succeeded, "{}", changed.said);
+    let made = changed
+        .output
+        .lines()
+        .find_map(|line| line.strip_prefix("Password: "))
+        .expect("a password")
+        .to_owned();
+    assert!(signs_in(&issuer, "ada@acme.example", &made).await);
+    let from_stdin = [change.as_slice(), &["--password-stdin"]].concat();
+    place
+        .run_with_input(&from_stdin, "Password1234")
+        .assert_refused("password is easy to guess");
+    let changed = place.run_with_input(&from_stdin, "correct horse battery staple");
+    assert!(changed.succeeded && !changed.output.contains("correct horse"));
+    assert!(signs_in(&issuer, "ada@acme.example", "correct horse battery staple").await);
+    assert!(!signs_in(&issuer, "ada@acme.example", &made).await);
+    place
+        .run(&["user", "password", "--email", "ben@acme.example"])
+        .assert_refused("nobody signs in with this address");
+}
+
+async fn an_account_is_made_beside_the_running_server_and_listed(db: TestDatabase) {
+    let place = Place::new(&db);
+    let mut serving = place.start(&["serve"]);
+    let issuer = serving.issuer();
+    for (email, organization) in [("ada@acme.example", "Acme"), ("ben@acme.example", "Acme")] {
+        let arguments = [
+            "user",
+            "create",
+            "--email",
+            email,
+            "--name",
+            "Somebody",
+            "--operator",
+            "--organization",
+            organization,
+        ];
+        let created = place.run(&arguments);
+        assert!(created.succeeded, "{}", created.said);
+        let password = created
+            .output
+            .lines()
+            .find_map(|line| line.strip_prefix("Password: "))
+            .expect("a password");
+        assert!(signs_in(&issuer, email, password).await, "done is done");
+    }
+    let listed = place.run(&["user", "list"]).output;
+    let rows: Vec<_> = listed
+        .lines()
+        .filter(|line| line.contains("@acme.example"))
+        .collect();
+    assert!(
+        rows.len() == 2
+            && rows
+                .iter()
+                .all(|row| row.contains("active") && row.contains("yes")),
+        "{listed}"
+    );
 }
 
 async fn what_cannot_be_an_account_is_refused(db: TestDatabase) {

@@ -5,6 +5,7 @@ mod application_approval;
 mod application_edit;
 mod application_secrets;
 mod applications;
+mod management_tokens;
 mod organizations;
 mod registration;
 
@@ -49,7 +50,7 @@ async fn answer(response: Response) -> (StatusCode, String) {
     (status, response.text().await.expect("text"))
 }
 
-/// Sends the same form `count` times at once, and counts the answers by status.
+/// Sends the form `count` times at once, each from a page of its own: the answers' statuses.
 async fn at_once(
     browser: &Browser<'_>,
     path: &str,
@@ -57,12 +58,17 @@ async fn at_once(
     count: usize,
 ) -> Vec<StatusCode> {
     let mut sent = tokio::task::JoinSet::new();
-    for _ in 0..count {
+    for number in 0..count {
+        let own = |(name, value): &(&str, &str)| match *name {
+            "csrf" => ("csrf".to_owned(), of_page(value, number)),
+            name => (name.to_owned(), (*value).to_owned()),
+        };
+        let fields: Vec<_> = fields.iter().map(own).collect();
         sent.spawn(
             browser
                 .client
                 .post(browser.server.url(path))
-                .form(fields)
+                .form(&fields)
                 .send(),
         );
     }
@@ -70,6 +76,12 @@ async fn at_once(
     answers
         .map(|answer| answer.expect("an answer").status())
         .collect()
+}
+
+/// The token of a form as another page of the same browser has it: the number before the point is the page's.
+fn of_page(csrf: &str, number: usize) -> String {
+    let (page, own) = csrf.split_once('.').expect("a number and an HMAC");
+    format!("{number:0width$}.{own}", width = page.len())
 }
 
 /// The id of the first row's link that ends with `action`.

@@ -274,12 +274,30 @@ async fn every_refused_recipient_is_listed_with_its_reason(db: TestDatabase) {
 async fn what_the_resource_server_does_not_enforce_refuses(db: TestDatabase) {
     use ObligationKind::{DocumentName, Recipients, Watermark};
     let server = Server::start(db).await;
-    for (enforces, code) in [
-        (&[][..], "obligation_not_supported"),
-        (&[DocumentName, Watermark][..], "obligation_not_supported"),
-        (&[DocumentName, Recipients][..], "obligation_not_supported"),
-        (&[Watermark, Recipients][..], "obligation_not_supported"),
-        (&[Watermark, Recipients, DocumentName][..], "valid"),
+    let refused = "obligation_not_supported";
+    let all = json!(["document_name", "watermark", "recipients"]);
+    for (enforces, code, missing) in [
+        (&[][..], refused, all),
+        (
+            &[DocumentName, Watermark][..],
+            refused,
+            json!(["recipients"]),
+        ),
+        (
+            &[DocumentName, Recipients][..],
+            refused,
+            json!(["watermark"]),
+        ),
+        (
+            &[Watermark, Recipients][..],
+            refused,
+            json!(["document_name"]),
+        ),
+        (
+            &[Watermark, Recipients, DocumentName][..],
+            "valid",
+            json!(null),
+        ),
     ] {
         let api = tenants::resource_server(&server, None, enforces).await;
         let answer = verify_as(
@@ -289,6 +307,7 @@ async fn what_the_resource_server_does_not_enforce_refuses(db: TestDatabase) {
         )
         .await;
         assert_eq!(answer["code"], code, "{enforces:?}");
+        assert_eq!(answer["missing_obligations"], missing, "{answer}");
         assert_eq!(
             answer["obligations"] == json!({}),
             code != "valid",

@@ -24,8 +24,9 @@ both_databases!(
     unknown_parameters_are_ignored,
     state_is_echoed_unchanged_and_absent_stays_absent,
     an_oversize_state_is_refused_and_not_echoed,
+    what_a_client_may_not_have_is_left_out_of_its_request,
     without_a_scope_the_default_is_asked_and_shown,
-    the_pages_let_their_form_end_at_the_redirect_uri,
+    the_consent_page_alone_lets_its_form_lead_anywhere,
     no_page_can_be_framed_or_leaks_where_it_was,
     the_endpoint_has_no_cors,
     a_query_that_is_not_text_is_refused,
@@ -85,10 +86,17 @@ async fn a_stranger_signs_in_and_comes_back_with_the_whole_request(db: TestDatab
             .await
             .expect("an answer");
         // 9700-14
+        let onward = path.replacen("/oauth2/authorize?", "/login/continue?", 1);
         assert_eq!(
             (signed_in.status(), location(signed_in.headers())),
-            (StatusCode::SEE_OTHER, path.clone())
+            (StatusCode::SEE_OTHER, onward.clone())
         );
+        // the chain of redirects ends here, and the page goes on by itself
+        let between = browser.get(&onward).await;
+        assert_eq!(between.status(), StatusCode::OK);
+        assert_eq!(between.headers()["refresh"], format!("0; url={path}"));
+        let html = between.text().await.expect("text").replace("&#38;", "&");
+        assert!(html.contains(&format!("href=\"{path}\"")), "{html}");
         let target = browser.allow(&path).await;
         assert_eq!(parameter(&target, "state").as_deref(), Some(state));
     }
@@ -237,7 +245,7 @@ async fn what_is_wrong_is_told_to_the_client_with_state_and_issuer(db: TestDatab
             "unsupported_response_type",
         ),
         ("response_mode", Some("fragment"), "invalid_request"),
-        ("scope", Some("read everything"), "invalid_scope"),
+        ("scope", Some("everything at once"), "invalid_scope"),
         ("scope", Some("read \"write"), "invalid_scope"),
         ("scope", Some("lesen\u{e4}"), "invalid_scope"),
         (
@@ -266,7 +274,7 @@ async fn what_is_wrong_is_told_to_the_client_with_state_and_issuer(db: TestDatab
     let narrow = register(&server, |new| new.scopes = "read".parse().expect("scopes")).await;
     let answer = redirected_error(
         &browser,
-        &authorize_with(narrow.id.as_str(), &[("scope", Some("read write"))]),
+        &authorize_with(narrow.id.as_str(), &[("scope", Some("write send"))]),
     )
     .await;
     assert_eq!(answer.0, "invalid_scope");
@@ -350,6 +358,35 @@ async fn an_oversize_state_is_refused_and_not_echoed(db: TestDatabase) {
     );
 }
 
+async fn what_a_client_may_not_have_is_left_out_of_its_request(db: TestDatabase) {
+    // RFC 6749 §3.3, §5.1: at every door that takes a scope; the page and the answer say what was granted
+    let server = Server::start(db).await;
+    let narrow = register(&server, |new| {
+        new.scopes = "read write".parse().expect("scopes")
+    })
+    .await;
+    let asked = "read send unknown openid";
+    let path = authorize_with(narrow.id.as_str(), &[("scope", Some(asked))]);
+    let browser = server.signed_in_browser().await;
+    let page = consent(&browser, &path).await;
+    assert!(page.html.contains("See your documents"), "{}", page.html);
+    assert!(!page.html.contains("Send documents"), "{}", page.html);
+    let target = location(super::allow(&browser, &page).await.headers());
+    let code = parameter(&target, "code").expect("a code");
+    let (status, tokens) = super::token_as(&server, &narrow, &super::redemption(&code)).await;
+    assert_eq!((status, &tokens["scope"]), (StatusCode::OK, &"read".into()));
+    let refresh = [
+        ("grant_type", "refresh_token"),
+        ("refresh_token", super::text(&tokens, "refresh_token")),
+        ("scope", asked),
+    ];
+    let own = [("grant_type", "client_credentials"), ("scope", asked)];
+    for form in [refresh.as_slice(), &own] {
+        let (status, body) = super::token_as(&server, &narrow, form).await;
+        assert_eq!((status, &body["scope"]), (StatusCode::OK, &"read".into()));
+    }
+}
+
 async fn without_a_scope_the_default_is_asked_and_shown(db: TestDatabase) {
     // RFC 6749 §3.3, 9700-16
     let server = Server::start(db).await;
@@ -370,29 +407,27 @@ async fn without_a_scope_the_default_is_asked_and_shown(db: TestDatabase) {
     }
 }
 
-/// What the page lets forms end at.
-async fn form_action(browser: &Browser<'_>, path: &str) -> String {
+/// What the page lets forms end at, at whichever redirect; none: anywhere.
+async fn form_action(browser: &Browser<'_>, path: &str) -> Option<String> {
     let response = browser.get(path).await;
-    assert_eq!(response.status(), StatusCode::OK);
     let policy = response.headers()[CONTENT_SECURITY_POLICY]
         .to_str()
         .expect("text")
         .to_owned();
+    assert!(policy.starts_with("default-src 'none'; "), "{policy}");
     policy
         .split("; ")
-        .find(|directive| directive.starts_with("form-action "))
-        .expect("form-action")
-        .to_owned()
+        .find(|directive| directive.starts_with("form-action"))
+        .map(str::to_owned)
 }
 
-async fn the_pages_let_their_form_end_at_the_redirect_uri(db: TestDatabase) {
-    // Chromium holds form-action against the redirect behind the form, on the consent page and on the sign-in page before it
+async fn the_consent_page_alone_lets_its_form_lead_anywhere(db: TestDatabase) {
+    // Chromium holds form-action against every redirect behind the form, those of the application included
     let server = Server::start(db).await;
     let uris = [
         "https://app.example/cb?x=1",
         "http://127.0.0.1/cb",
         "http://[::1]/cb",
-        "http://localhost/cb",
         "com.example.app:/cb",
     ];
     let client = register(&server, |new| {
@@ -400,29 +435,31 @@ async fn the_pages_let_their_form_end_at_the_redirect_uri(db: TestDatabase) {
     })
     .await;
     let (browser, stranger) = (server.signed_in_browser().await, server.browser());
-    for (uri, source) in [
-        ("https://app.example/cb?x=1", "https://app.example"),
-        ("http://127.0.0.1:49152/cb", "http://127.0.0.1:49152"),
-        // CSP has no word for an IPv6 address
-        ("http://[::1]:49152/cb", "http:"),
-        ("http://localhost:5000/cb", "http://localhost:5000"),
-        ("com.example.app:/cb", "com.example.app:"),
-    ] {
+    let own = Some("form-action 'self'".to_owned());
+    for uri in uris {
         let path = authorize_with(client.id.as_str(), &[("redirect_uri", Some(uri))]);
-        let expected = format!("form-action 'self' {source}");
-        assert_eq!(
-            form_action(&browser, &path).await,
-            expected,
-            "consent, {uri}"
-        );
+        assert_eq!(form_action(&browser, &path).await, None, "consent, {uri}");
+        // the sign-in ends at a page of ours before it goes on
         let sign_in = location(stranger.get(&path).await.headers());
-        assert_eq!(
-            form_action(&stranger, &sign_in).await,
-            expected,
-            "sign-in, {uri}"
-        );
+        assert_eq!(form_action(&stranger, &sign_in).await, own, "{sign_in}");
+        let onward = path.replacen("/oauth2/authorize?", "/login/continue?", 1);
+        assert_eq!(form_action(&browser, &onward).await, own, "{onward}");
     }
-    assert_eq!(form_action(&stranger, "/login").await, "form-action 'self'");
+    let keys = format!("/dev-centre/{}/api-keys/new", server.planted.organization);
+    for path in [
+        "/login",
+        "/account/identity",
+        "/account/applications",
+        "/oauth2/authorize?client_id=x",
+        "/nothing",
+        &keys,
+    ] {
+        let seen = match path {
+            "/login" => form_action(&stranger, path).await,
+            _ => form_action(&browser, path).await,
+        };
+        assert_eq!(seen, own, "{path}");
+    }
 }
 
 async fn no_page_can_be_framed_or_leaks_where_it_was(db: TestDatabase) {

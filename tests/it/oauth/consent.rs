@@ -2,10 +2,11 @@
 
 use countersign::config::ScopeEntry;
 use countersign::domain::clients::consents::MOST_WORKSPACES;
+use countersign::domain::lifecycle::quickstart::ADMIN;
 use countersign::domain::people::accounts;
 use countersign::types::environment::Environment;
 use countersign::types::state::{OrganizationRole, ProductionAccess};
-use reqwest::StatusCode;
+use reqwest::{Response, StatusCode};
 
 use super::{
     Consent, add_organization, add_workspace_member, allow, answer, assert_error_page,
@@ -22,7 +23,9 @@ both_databases!(
     a_registered_query_stays,
     a_form_without_the_browsers_own_token_is_refused,
     another_sessions_request_cannot_be_answered,
-    a_request_is_answered_once,
+    a_double_click_arrives,
+    who_changes_their_mind_is_asked_again,
+    a_form_of_a_session_that_has_ended_leads_back,
     a_request_expires,
     a_request_ends_with_its_application,
     no_workspace_chosen_shows_the_page_again,
@@ -75,8 +78,16 @@ async fn denying_tells_the_client_and_nothing_else(db: TestDatabase) {
         Some(server.base.as_str())
     );
     assert_eq!(parameter(&target, "code"), None);
-    // it is decided
-    assert_error_page(allow(&browser, &page).await, StatusCode::BAD_REQUEST).await;
+    // it is decided: whoever allows it now is asked from the beginning
+    asked_again(&browser, allow(&browser, &page).await).await;
+}
+
+/// Nothing was decided: the browser is led to the page again, whatever was allowed before.
+async fn asked_again(browser: &Browser<'_>, response: Response) -> Consent {
+    assert_eq!(response.status(), StatusCode::SEE_OTHER);
+    let path = location(response.headers());
+    assert!(path.starts_with("/oauth2/authorize?"), "{path}");
+    consent(browser, &path).await
 }
 
 async fn a_registered_query_stays(db: TestDatabase) {
@@ -179,26 +190,127 @@ async fn another_sessions_request_cannot_be_answered(db: TestDatabase) {
     }
 }
 
-async fn a_request_is_answered_once(db: TestDatabase) {
+async fn a_double_click_arrives(db: TestDatabase) {
+    // a browser shows the second answer only: whichever it is, it leads to the application
+    let server = Server::start_with(db, |config| {
+        (config.server.workers, config.database.connections) = (2, 8)
+    })
+    .await;
+    let browser = server.signed_in_browser().await;
+    let arrived = |response: &Response| {
+        assert_eq!(response.status(), StatusCode::SEE_OTHER);
+        let target = location(response.headers());
+        assert!(target.starts_with(REDIRECT_URI), "{target}");
+        assert_eq!(parameter(&target, "state").as_deref(), Some("xyz"));
+        (
+            parameter(&target, "code"),
+            parameter(&target, "error").unwrap_or_default(),
+        )
+    };
+    let page = consent(&browser, &server.authorize_path("read")).await;
+    let (lost, _) = arrived(&allow(&browser, &page).await);
+    let (shown, _) = arrived(&allow(&browser, &page).await);
+    assert!(lost.is_some() && lost != shown, "a code is for one answer");
+    let (status, tokens) = server.redeem(&shown.expect("a code")).await;
+    assert_eq!(status, StatusCode::OK, "{tokens}");
+    // and at once
+    let page = consent(&browser, &server.authorize_path("read")).await;
+    let (one, other) = tokio::join!(allow(&browser, &page), allow(&browser, &page));
+    let codes = [arrived(&one).0, arrived(&other).0];
+    for code in codes {
+        let (status, tokens) = server.redeem(&code.expect("a code")).await;
+        assert_eq!(status, StatusCode::OK, "{tokens}");
+    }
+    // the other button, too; it is written down once
+    let page = consent(&browser, &server.authorize_path("read")).await;
+    let deny = || answer(&browser, &page, &[("decision", "deny")]);
+    let (one, other) = tokio::join!(deny(), deny());
+    for response in [one, other, deny().await] {
+        assert_eq!(arrived(&response), (None, "access_denied".to_owned()));
+    }
+    assert_eq!(server.database.count_events("authorization.denied"), 1);
+}
+
+async fn who_changes_their_mind_is_asked_again(db: TestDatabase) {
+    let server = Server::start_with(db, |config| {
+        (config.server.workers, config.database.connections) = (2, 8)
+    })
+    .await;
+    let browser = server.signed_in_browser().await;
+    let page = consent(&browser, &server.authorize_path("read write")).await;
+    assert_eq!(allow(&browser, &page).await.status(), StatusCode::SEE_OTHER);
+    // also the way back, and the choice of another organization
+    let again = asked_again(
+        &browser,
+        answer(&browser, &page, &[("decision", "deny")]).await,
+    )
+    .await;
+    let other = format!("/oauth2/authorize/consent?request={}", page.request);
+    asked_again(&browser, browser.get(&other).await).await;
+    assert!(again.html.contains("Create and change documents"));
+    let target = location(allow(&browser, &again).await.headers());
+    let (_, tokens) = server
+        .redeem(&parameter(&target, "code").expect("a code"))
+        .await;
+    assert_eq!(tokens["scope"], "read write");
+    // both buttons at once: one is first, and neither answer is a dead end
+    for _ in 0..5 {
+        let page = consent(&browser, &server.authorize_path("read")).await;
+        let (allowed, denied) = tokio::join!(
+            allow(&browser, &page),
+            answer(&browser, &page, &[("decision", "deny")])
+        );
+        let targets = [allowed, denied].map(|response| location(response.headers()));
+        let arrived = targets
+            .iter()
+            .filter(|target| target.starts_with(REDIRECT_URI));
+        assert_eq!(arrived.count(), 1, "{targets:?}");
+        assert!(
+            targets
+                .iter()
+                .any(|target| target.starts_with("/oauth2/authorize?")),
+            "{targets:?}"
+        );
+    }
+}
+
+async fn a_form_of_a_session_that_has_ended_leads_back(db: TestDatabase) {
     let server = Server::start(db).await;
     let browser = server.signed_in_browser().await;
     let page = consent(&browser, &server.authorize_path("read")).await;
-    assert_eq!(allow(&browser, &page).await.status(), StatusCode::SEE_OTHER);
-    assert_error_page(allow(&browser, &page).await, StatusCode::BAD_REQUEST).await;
-    assert_error_page(
-        answer(&browser, &page, &[("decision", "deny")]).await,
-        StatusCode::BAD_REQUEST,
+    let (_, action) = page
+        .html
+        .split_once("<form method=\"post\" action=\"/oauth2/authorize?")
+        .expect("the form");
+    let action = format!(
+        "/oauth2/authorize?{}",
+        action.split('"').next().expect("a path")
     )
-    .await;
-    // of two at once, one is
-    let page = consent(&browser, &server.authorize_path("read")).await;
-    let (first, second) = tokio::join!(allow(&browser, &page), allow(&browser, &page));
-    let allowed = [&first, &second]
-        .iter()
-        .filter(|response| response.status() == StatusCode::SEE_OTHER)
-        .count();
-    assert_eq!(allowed, 1, "{} {}", first.status(), second.status());
-    assert!(!first.status().is_server_error() && !second.status().is_server_error());
+    .replace("&#38;", "&");
+    let send = async || {
+        let fields = [
+            ("csrf", page.csrf.as_str()),
+            ("request", &page.request),
+            ("organization", server.planted.organization.as_str()),
+            ("workspace", server.planted.workspace.as_str()),
+            ("decision", "allow"),
+        ];
+        let request = browser.client.post(server.url(&action)).form(&fields);
+        request.send().await.expect("an answer")
+    };
+    // in another tab
+    let signed_out = browser.submit("/account/identity", "/logout", &[]).await;
+    assert_eq!(signed_out.status(), StatusCode::SEE_OTHER);
+    let way = location(send().await.headers());
+    assert!(way.starts_with("/oauth2/authorize?"), "{way}");
+    let sign_in = location(browser.get(&way).await.headers());
+    assert!(sign_in.starts_with("/login?return_to="), "{sign_in}");
+    // and in again: nothing is decided by the old form, and the page is shown whatever was allowed before
+    let signed_in = browser.sign_in(ADMIN, &server.secrets.password).await;
+    assert_eq!(signed_in.status(), StatusCode::SEE_OTHER);
+    let again = asked_again(&browser, send().await).await;
+    assert_eq!(server.database.count_events("authorization.allowed"), 0);
+    assert!(location(allow(&browser, &again).await.headers()).starts_with(REDIRECT_URI));
 }
 
 async fn a_request_expires(db: TestDatabase) {
@@ -206,11 +318,9 @@ async fn a_request_expires(db: TestDatabase) {
     let browser = server.signed_in_browser().await;
     let page = consent(&browser, &server.authorize_path("read")).await;
     server.clock.step_seconds(10 * 60);
-    let html = assert_error_page(allow(&browser, &page).await, StatusCode::BAD_REQUEST).await;
-    assert!(
-        html.contains("Go back to the application and start again."),
-        "{html}"
-    );
+    let again = asked_again(&browser, allow(&browser, &page).await).await;
+    assert_eq!(server.database.count_events("authorization.allowed"), 0);
+    assert!(location(allow(&browser, &again).await.headers()).starts_with(REDIRECT_URI));
 }
 
 async fn a_request_ends_with_its_application(db: TestDatabase) {
@@ -397,7 +507,7 @@ async fn another_organization_can_be_chosen(db: TestDatabase) {
     )
     .await;
     let joins = move |tx: &mut countersign::store::Tx| {
-        let admin = super::user(tx, countersign::domain::lifecycle::quickstart::ADMIN)?;
+        let admin = super::user(tx, ADMIN)?;
         accounts::add_member(tx, beta, admin, OrganizationRole::Member)?;
         Ok(accounts::add_workspace_member(
             tx, beta, workspace, admin, "viewer",

@@ -2,6 +2,7 @@
 
 mod applications;
 mod approval;
+mod customers;
 mod organizations;
 mod resource_servers;
 
@@ -76,9 +77,9 @@ impl Api {
             ("default_audience", "true"),
         ];
         let obligations = [
-            ("obligation", "document_name"),
-            ("obligation", "watermark"),
-            ("obligation", "recipients"),
+            ("obligation_document_name", "enforced"),
+            ("obligation_watermark", "enforced"),
+            ("obligation_recipients", "enforced"),
         ];
         let response = browser
             .submit(

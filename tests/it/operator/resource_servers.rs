@@ -4,7 +4,7 @@ use reqwest::StatusCode;
 
 use super::{Api, operator, read};
 use crate::databases::{TestDatabase, both_databases};
-use crate::server::{Browser, Server};
+use crate::server::{Browser, Server, hidden};
 use crate::tenants;
 
 both_databases!(
@@ -16,6 +16,8 @@ both_databases!(
     a_resource_names_one_server,
     a_deleted_server_asks_nothing_more,
     a_broken_form_registers_nothing,
+    every_obligation_is_chosen,
+    obligations_are_edited,
 );
 
 async fn status(server: &Server, api: &Api, secret: &str) -> StatusCode {
@@ -161,13 +163,13 @@ async fn a_resource_is_added_and_removed(db: TestDatabase) {
     .await;
     let html = read(&browser, &api.page()).await;
     assert_eq!(
-        html.matches("name=\"uri\" value=\"https://billing.example/v1\"")
+        html.matches("name=\"uri\" value=\"HTTPS://Billing.example/v1\"")
             .count(),
         1,
-        "scheme and host in lower case, once: {html}"
+        "as it was written first, once: {html}"
     );
     assert!(
-        html.contains("https://billing.example/.well-known/oauth-protected-resource/v1"),
+        html.contains("HTTPS://Billing.example/.well-known/oauth-protected-resource/v1"),
         "{html}"
     );
     for _ in 0..2 {
@@ -180,11 +182,7 @@ async fn a_resource_is_added_and_removed(db: TestDatabase) {
         )
         .await;
     }
-    assert!(
-        !read(&browser, &api.page())
-            .await
-            .contains("billing.example")
-    );
+    assert!(!read(&browser, &api.page()).await.contains("illing.example"));
     for (change, shown) in [
         ("leave_default_audience", "It is not good at this API."),
         ("join_default_audience", "It is good at this API, too."),
@@ -388,5 +386,110 @@ async fn a_broken_form_registers_nothing(db: TestDatabase) {
             .count(),
         1,
         "that of quickstart"
+    );
+}
+
+async fn every_obligation_is_chosen(db: TestDatabase) {
+    let server = Server::start(db).await;
+    let browser = operator(&server).await;
+    let list = "/operator/resource-servers";
+    let new = format!("{list}/new");
+    let html = read(&browser, &new).await;
+    assert!(!html.contains("value=\"enforced\" checked"), "{html}");
+    assert!(!html.contains("value=\"refused\" checked"), "{html}");
+    let names = [
+        "obligation_document_name",
+        "obligation_watermark",
+        "obligation_recipients",
+    ];
+    // each of them, in words that say what the API has to do
+    for environment in ["both", "sandbox"] {
+        for missing in names {
+            let mut fields = vec![("name", "A"), ("environment", environment)];
+            let others = names.into_iter().filter(|name| *name != missing);
+            fields.extend(others.map(|name| (name, "refused")));
+            for wrong in [None, Some((missing, "")), Some((missing, "yes"))] {
+                let fields: Vec<_> = fields.iter().copied().chain(wrong).collect();
+                let response = browser.submit(&new, list, &fields).await;
+                assert_eq!(response.status(), StatusCode::UNPROCESSABLE_ENTITY);
+                let html = response.text().await.expect("text");
+                assert!(
+                    html.contains(&format!("href=\"#{missing}\""))
+                        && html.contains("Choose whether your API does this."),
+                    "{html}"
+                );
+            }
+        }
+    }
+    // the policy does not apply to Production
+    let live = [("name", "Live"), ("environment", "production")];
+    let response = browser.submit(&new, list, &live).await;
+    assert_eq!(response.status(), StatusCode::OK);
+    let live = Api::shown(&response.text().await.expect("text"));
+    assert!(
+        !read(&browser, &live.page())
+            .await
+            .contains("set_obligations")
+    );
+    // what programs sent before the page had these choices
+    let mut fields = vec![("name", "Old"), ("environment", "both")];
+    fields.extend(["document_name", "watermark", "recipients"].map(|kind| ("obligation", kind)));
+    let response = browser.submit(&new, list, &fields).await;
+    let old = Api::shown(&response.text().await.expect("text"));
+    assert_eq!(
+        old.verify(&server, &server.secrets.sandbox_key).await,
+        "valid"
+    );
+}
+
+async fn obligations_are_edited(db: TestDatabase) {
+    let server = Server::start(db).await;
+    let browser = operator(&server).await;
+    let api = Api::register(&browser, "Billing", &[]).await;
+    let code = async || api.verify(&server, &server.secrets.sandbox_key).await;
+    assert_eq!(code().await, "valid");
+    let choose = |watermark| {
+        [
+            ("change", "set_obligations"),
+            ("obligation_document_name", "enforced"),
+            ("obligation_watermark", watermark),
+            ("obligation_recipients", "enforced"),
+        ]
+    };
+    // it counts from the next request on, also for what is remembered
+    for (watermark, expected) in [
+        ("refused", "obligation_not_supported"),
+        ("enforced", "valid"),
+        ("refused", "obligation_not_supported"),
+    ] {
+        api.change(&browser, &choose(watermark)).await;
+        assert_eq!(code().await, expected);
+        let html = read(&browser, &api.page()).await;
+        assert!(
+            html.contains(&format!(
+                "id=\"obligation_watermark-{watermark}\" name=\"obligation_watermark\" value=\"{watermark}\" checked"
+            )),
+            "{html}"
+        );
+    }
+    let changed = "resource_server.obligations_changed";
+    assert_eq!(server.database.count_events(changed), 3);
+    // the same again changes nothing, and neither does half a form
+    api.change(&browser, &choose("refused")).await;
+    let response = api.try_change(&browser, &choose("")).await;
+    assert_eq!(response.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    let response = api.try_change(&browser, &choose("refused")[..2]).await;
+    assert_eq!(response.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(server.database.count_events(changed), 3);
+    assert_eq!(code().await, "obligation_not_supported");
+    // nobody else
+    let admin = server.signed_in_browser().await;
+    let csrf = hidden(&read(&admin, "/account/identity").await, "csrf").expect("a token");
+    let mut fields = choose("enforced").to_vec();
+    fields.push(("csrf", &csrf));
+    let request = admin.client.post(server.url(&api.page())).form(&fields);
+    assert_eq!(
+        request.send().await.expect("an answer").status(),
+        StatusCode::NOT_FOUND
     );
 }

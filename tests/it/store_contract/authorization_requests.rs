@@ -3,6 +3,7 @@
 use countersign::store::Error;
 use countersign::store::authorization_requests::AuthorizationRequest;
 use countersign::types::id::{ApplicationId, AuthorizationRequestId, SessionId};
+use countersign::types::state::RequestAnswer;
 use countersign::types::time::Timestamp;
 
 use super::{Acme, EARLIER, LATER, NOW, is_constraint, open, read, redirect_uri, scopes, write};
@@ -30,6 +31,7 @@ fn request(
         resources: "https://api.example/v1".parse().expect("a resource"),
         code_challenge: Some("challenge".to_owned()),
         expires_at,
+        answer: None,
     }
 }
 
@@ -68,17 +70,23 @@ async fn a_request_is_decided_once(db: TestDatabase) {
     write(&store, move |tx| tx.insert_authorization_request(&row))
         .await
         .expect("inserted");
-    write(&store, move |tx| tx.delete_authorization_request(id))
-        .await
-        .expect("taken");
+    write(&store, move |tx| {
+        tx.answer_authorization_request(id, RequestAnswer::Denied)
+    })
+    .await
+    .expect("decided");
+    for answer in [RequestAnswer::Allowed, RequestAnswer::Denied] {
+        assert_eq!(
+            write(&store, move |tx| tx
+                .answer_authorization_request(id, answer))
+            .await,
+            Err(Error::NotFound)
+        );
+    }
+    let found = read(&store, move |c| c.find_authorization_request(session, id)).await;
     assert_eq!(
-        write(&store, move |tx| tx.delete_authorization_request(id)).await,
-        Err(Error::NotFound)
-    );
-    assert!(
-        read(&store, move |c| c.find_authorization_request(session, id))
-            .await
-            .is_none()
+        found.and_then(|request| request.answer),
+        Some(RequestAnswer::Denied)
     );
 }
 
