@@ -10,6 +10,7 @@ use crate::crypto::password;
 use crate::domain::Refusal;
 use crate::domain::lifecycle::provisioning;
 use crate::domain::people::accounts::{self, NewPerson};
+use crate::domain::people::addresses;
 use crate::domain::people::passwords::{self, check_password};
 use crate::store::{self, Store, Tx, Verdict};
 use crate::types::email::Mailbox;
@@ -114,14 +115,21 @@ async fn list(store: &Store) -> Result<String, Failure> {
     Ok(text)
 }
 
+/// What the person types to sign in: the address, with four digits behind it when it is somebody else's.
+fn sign_in_name(typed: &str) -> Result<String, Failure> {
+    let name = addresses::account_key(typed);
+    Mailbox::parse(addresses::address_in(&name)).map_err(|error| format!("--email: {error}"))?;
+    Ok(name)
+}
+
 #[expect(clippy::print_stdout, reason = "it is what was asked for")]
 fn run_state(named: &Named, to: UserState) -> Result<(), Failure> {
     let config = named.config.load()?;
-    let email = Mailbox::parse(&named.email).map_err(|error| format!("--email: {error}"))?;
+    let name = sign_in_name(&named.email)?;
     let write = move |tx: &mut Tx| {
         let unknown = || Refusal::field("--email", "is nobody's, or an operator's");
         let person = tx
-            .find_user_by_email(&email.account_key())?
+            .find_user_by_email(&name)?
             .filter(|person| !person.operator)
             .ok_or_else(unknown)?;
         provisioning::write_user_state(tx, None, person.id, to)?;
@@ -138,15 +146,14 @@ fn run_state(named: &Named, to: UserState) -> Result<(), Failure> {
 #[expect(clippy::print_stdout, reason = "it is what was asked for")]
 fn run_password(arguments: &Password) -> Result<(), Failure> {
     let config = arguments.config.load()?;
-    let email = Mailbox::parse(&arguments.email).map_err(|error| format!("--email: {error}"))?;
+    let name = sign_in_name(&arguments.email)?;
     let password = wanted_password(arguments.password_stdin)?;
     let hash = password::hash(&password);
     let shown = (!arguments.password_stdin).then(|| password.clone());
     let write = move |tx: &mut Tx| {
         let unknown = || Refusal::field("--email", "nobody signs in with this address");
-        let address = email.account_key();
-        let user = accounts::find_person(tx, &address)?.ok_or_else(unknown)?;
-        check_password(&password, &[&address, &user.name])?;
+        let user = accounts::find_person(tx, &name)?.ok_or_else(unknown)?;
+        check_password(&password, &[&name, &user.name])?;
         passwords::change(tx, &user, &hash, None)?;
         Ok(Verdict::Done(user.id.to_string()))
     };

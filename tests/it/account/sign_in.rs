@@ -26,6 +26,7 @@ both_databases!(
     failures_at_many_accounts_lock_no_neighbour_out,
     a_known_device_goes_on_when_strangers_have_tried_too_many_passwords,
     what_a_device_keeps_is_for_one_account_and_one_password,
+    whoever_is_signed_in_proves_it_again_whatever_strangers_tried,
     a_forged_forwarding_header_is_no_fresh_start,
     an_idle_session_ends,
     a_busy_session_ends_after_a_day,
@@ -420,6 +421,34 @@ async fn what_a_device_keeps_is_for_one_account_and_one_password(db: TestDatabas
         .write(move |tx| Ok(tx.forget_wrong_passwords(ben)?))
         .await;
     assert_eq!(tries("", ben_at, "203.0.113.6").await, open);
+}
+
+async fn whoever_is_signed_in_proves_it_again_whatever_strangers_tried(db: TestDatabase) {
+    let server = Server::start_with(db, trust_loopback).await;
+    // without the cookie of known devices: a session from before it
+    let own = format!("{SESSION}={}", session(&server).await);
+    guesses(&server, ADMIN, 100).await;
+    let strangers = Form::load(&server).await;
+    for _ in 0..6 {
+        strangers
+            .send(&server, "192.0.2.66", ADMIN, "a guess")
+            .await;
+    }
+    let path = "/account/confirm";
+    let page = server.get(path).header(COOKIE, &own).send().await;
+    let html = page.expect("an answer").text().await.expect("text");
+    let csrf = hidden(&html, "csrf").expect("a token");
+    let fields = [
+        ("csrf", csrf.as_str()),
+        ("password", &server.secrets.password),
+        ("return_to", "/"),
+    ];
+    let request = server
+        .post(path)
+        .header(COOKIE, &own)
+        .header("x-forwarded-for", "192.0.2.66");
+    let response = request.form(&fields).send().await.expect("an answer");
+    assert_eq!(response.status(), StatusCode::SEE_OTHER);
 }
 
 async fn a_forged_forwarding_header_is_no_fresh_start(db: TestDatabase) {
