@@ -75,7 +75,7 @@ pub async fn create(
         )),
         Ok((Once::Made(token), plaintext)) => Ok(html::page(
             StatusCode::OK,
-            &created_page(&app, &place, &token, &plaintext),
+            &created_page(&place, &token, &plaintext),
             None,
         )),
         Err(refusal) => {
@@ -265,7 +265,6 @@ fn workspaces(form: &Form) -> Result<Option<Vec<WorkspaceId>>, Refusal> {
 }
 
 fn created_page(
-    app: &App,
     place: &Place,
     token: &ManagementToken,
     plaintext: &Plaintext,
@@ -276,7 +275,5 @@ fn created_page(
         name: token.name.clone(),
         secret: plaintext.expose().to_owned(),
         expires: token.expires_at.date(),
-        openapi_url: format!("{}/v1/openapi.json", app.issuer.as_str()),
-        docs_url: format!("{}/v1/docs", app.issuer.as_str()),
     }
 }
