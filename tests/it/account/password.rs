@@ -72,7 +72,9 @@ async fn what_is_no_new_password_changes_nothing(db: TestDatabase) {
         assert_eq!(answer.status(), StatusCode::UNPROCESSABLE_ENTITY);
         let text = answer.text().await.expect("text");
         assert!(text.contains(message), "{message}: {text}");
-        let shown = [NEW, &old, "Password1234"].iter().any(|typed| text.contains(typed));
+        let shown = [NEW, &old, "Password1234"]
+            .iter()
+            .any(|typed| text.contains(typed));
         assert!(!shown, "never shown again");
     }
     let forged = here
