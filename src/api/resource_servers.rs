@@ -127,6 +127,10 @@ fn yes() -> bool {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "ResourceServerChange")]
 pub struct ResourceServerChangeBody {
+    /// The Sandbox rules that its code carries out, all of them.
+    #[serde(default, deserialize_with = "present")]
+    #[schemars(with = "Vec<ObligationKind>", length(max = 3))]
+    enforces: Option<Vec<ObligationKind>>,
     #[serde(default, deserialize_with = "present")]
     #[schemars(with = "bool")]
     default_audience: Option<bool>,
@@ -183,6 +187,13 @@ pub async fn get(
     Ok(Answer::of(call.ask_vendor(get).await?.into()))
 }
 
+/// Each once.
+fn in_order(mut rules: Vec<ObligationKind>) -> Vec<ObligationKind> {
+    rules.sort_unstable_by_key(ObligationKind::as_str);
+    rules.dedup();
+    rules
+}
+
 /// The server, after a change.
 fn read(desk: &mut VendorDesk, id: ResourceServerId) -> Result<RegisteredServer, Refusal> {
     let operator = desk.as_operator(NEEDED)?;
@@ -196,16 +207,14 @@ pub async fn create(
     let NewResourceServerBody {
         name,
         environment,
-        mut enforces,
+        enforces,
         default_audience,
     } = input.body;
-    enforces.sort_unstable_by_key(ObligationKind::as_str);
-    enforces.dedup();
     let (secret, stored) = call.app.mint_client_secret();
     let new = NewResourceServer {
         name,
         environment,
-        obligations: enforces,
+        obligations: in_order(enforces),
         default_audience,
         secret: stored,
     };
@@ -229,11 +238,19 @@ pub async fn change(
     call: Call,
     input: Input<ResourceServerPath, NoQuery, ResourceServerChangeBody>,
 ) -> Result<Answer<ResourceServerView>, Problem> {
-    let (id, wanted) = (input.path.id, input.body.default_audience);
+    let id = input.path.id;
+    let ResourceServerChangeBody {
+        enforces,
+        default_audience: wanted,
+    } = input.body;
+    let enforces = enforces.map(in_order);
     let change = move |desk: &mut VendorDesk| {
         let operator = desk.as_operator(NEEDED)?;
         if let Some(wanted) = wanted {
             resource_servers::set_default_audience(desk.tx, &operator, id, wanted)?;
+        }
+        if let Some(enforces) = &enforces {
+            resource_servers::set_obligations(desk.tx, &operator, id, enforces)?;
         }
         read(desk, id)
     };

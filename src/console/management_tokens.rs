@@ -15,6 +15,7 @@ use crate::crypto::digest::Purpose;
 use crate::crypto::format::{TokenKind, hint, mint_token};
 use crate::domain::Refusal;
 use crate::domain::desk::{Desk, View};
+use crate::domain::operations::idempotency::Ticket;
 use crate::domain::people::management_tokens::{
     self, Choices, ListedManagementToken, MOST_TOKENS, NewManagementToken,
 };
@@ -25,7 +26,8 @@ use crate::types::state::ReachKind;
 use crate::types::time::Timestamp;
 use crate::web::form::Form;
 use crate::web::html::{self, PageError};
-use crate::web::page::{Choice, FieldErrors, Section};
+use crate::web::once::{self, Once};
+use crate::web::page::{Choice, FieldErrors, Link, Section};
 use crate::web::visitor::Visitor;
 
 const SINGLE_FIELDS: [&str; 3] = ["name", "reach", "days"];
@@ -61,10 +63,19 @@ pub async fn create(
     // before the token exists: once it does, nothing may keep its page from being shown
     let (place, _) = shell::ask(&app, &visitor, &path, management_tokens::choices).await?;
     visitor.require_proof(&list_path(place.organization.id))?;
-    match make(&app, &visitor, &place, &form).await {
-        Ok((token, plaintext)) => Ok(html::page(
+    let ticket = once::ticket(&app, &visitor, &request, &form)?;
+    match make(&app, &visitor, &place, &form, ticket).await {
+        Ok((Once::MadeBefore(_), _)) => Ok(once::made_before(
+            place.shell("Token created", Section::ManagementTokens),
+            "The token",
+            Link {
+                href: list_path(place.organization.id),
+                label: "To the tokens".to_owned(),
+            },
+        )),
+        Ok((Once::Made(token), plaintext)) => Ok(html::page(
             StatusCode::OK,
-            &created_page(&app, &place, &token, &plaintext),
+            &created_page(&place, &token, &plaintext),
             None,
         )),
         Err(refusal) => {
@@ -206,7 +217,8 @@ async fn make(
     visitor: &Visitor,
     place: &Place,
     form: &Form,
-) -> Result<(ManagementToken, Plaintext), Refusal> {
+    ticket: Ticket,
+) -> Result<(Once<ManagementToken>, Plaintext), Refusal> {
     let plaintext = mint_token(&app.config.keys.prefix, TokenKind::ManagementToken);
     let proven_at = visitor
         .signed_in()
@@ -225,11 +237,11 @@ async fn make(
         days: form.field("days").trim().parse().unwrap_or(0),
         proven_at,
     };
-    let create = move |desk: &mut Desk| management_tokens::create(desk, &new);
-    Ok((
-        shell::change(app, visitor, place.organization.id, create).await?,
-        plaintext,
-    ))
+    let create = move |desk: &mut Desk| {
+        management_tokens::create(desk, &new).map(|made| (made.id.to_string(), made))
+    };
+    let made = once::make(app, visitor, place.organization.id, ticket, create).await?;
+    Ok((made, plaintext))
 }
 
 /// None: the whole organization. What belongs to the other choice is not looked at.
@@ -253,7 +265,6 @@ fn workspaces(form: &Form) -> Result<Option<Vec<WorkspaceId>>, Refusal> {
 }
 
 fn created_page(
-    app: &App,
     place: &Place,
     token: &ManagementToken,
     plaintext: &Plaintext,
@@ -264,7 +275,5 @@ fn created_page(
         name: token.name.clone(),
         secret: plaintext.expose().to_owned(),
         expires: token.expires_at.date(),
-        openapi_url: format!("{}/v1/openapi.json", app.issuer.as_str()),
-        docs_url: format!("{}/v1/docs", app.issuer.as_str()),
     }
 }

@@ -226,7 +226,7 @@ mod tests {
         // the first submit button of a form is what the Enter key presses
         let html = ConsentPage::sample().render().expect("renders");
         let form = html
-            .split(r#"action="/oauth2/authorize""#)
+            .split(r#"action="/oauth2/authorize?"#)
             .nth(1)
             .expect("the decision form");
         let (deny, allow) = (form.find(r#"value="deny""#), form.find(r#"value="allow""#));

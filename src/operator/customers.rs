@@ -12,9 +12,11 @@ use crate::crypto::format::{TokenKind, mint_token};
 use crate::domain::Refusal;
 use crate::domain::desk::VendorDesk;
 use crate::domain::lifecycle::customers::{self, Customer, NewCustomer};
+use crate::domain::operations::idempotency::Ticket;
 use crate::web::form::Form;
 use crate::web::html::{self, PageError};
-use crate::web::page::FieldErrors;
+use crate::web::once::{self, Once};
+use crate::web::page::{FieldErrors, Link};
 use crate::web::refusal::field_errors;
 use crate::web::visitor::Visitor;
 
@@ -42,8 +44,17 @@ pub async fn create(
 ) -> Result<HttpResponse, PageError> {
     let (operator, form) = shell::submitted(&app, &visitor, &request, payload).await?;
     form.refuse_repeated(&FIELDS)?;
-    match make(&app, &operator, &form).await {
-        Ok((made, token)) => Ok(html::page(
+    let ticket = once::ticket(&app, &visitor, &request, &form)?;
+    match make(&app, &operator, &form, ticket).await {
+        Ok((Once::MadeBefore(id), _)) => Ok(once::made_before(
+            operator.shell("Customer created"),
+            "The customer",
+            Link {
+                href: format!("/operator/organizations/{id}"),
+                label: "To the organization".to_owned(),
+            },
+        )),
+        Ok((Once::Made(made), token)) => Ok(html::page(
             StatusCode::OK,
             &created_page(&app, &operator, made, &token),
             None,
@@ -70,7 +81,8 @@ async fn make(
     app: &App,
     operator: &Operator,
     form: &Form,
-) -> Result<(Customer, Plaintext), Refusal> {
+    ticket: Ticket,
+) -> Result<(Once<Customer>, Plaintext), Refusal> {
     let text = |name| form.field(name).to_owned();
     let token = mint_token(&app.config.keys.prefix, TokenKind::Invitation);
     let new = NewCustomer {
@@ -80,8 +92,11 @@ async fn make(
         plan: Some(text("plan")).filter(|plan| !plan.is_empty()),
         digest: app.digester.digest(Purpose::Invitation, token.expose()),
     };
-    let create = move |desk: &mut VendorDesk| customers::create(desk, &new);
-    Ok((shell::change_vendor(app, operator, create).await?, token))
+    let create = move |desk: &mut VendorDesk| {
+        customers::create(desk, &new).map(|made| (made.organization.id.to_string(), made))
+    };
+    let made = shell::make_vendor(app, operator, ticket, create).await?;
+    Ok((made, token))
 }
 
 fn page(app: &App, operator: &Operator, form: CustomerForm, errors: FieldErrors) -> CustomerPage {

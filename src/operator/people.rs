@@ -10,6 +10,7 @@ use crate::app::App;
 use crate::crypto::password;
 use crate::domain::Refusal;
 use crate::domain::desk::{VendorDesk, VendorView};
+use crate::domain::operations::idempotency::Ticket;
 use crate::domain::people::accounts::NewPerson;
 use crate::domain::people::operators;
 use crate::store::users::User;
@@ -17,7 +18,8 @@ use crate::types::email::Mailbox;
 use crate::types::state::UserState;
 use crate::web::form::Form;
 use crate::web::html::{self, PageError};
-use crate::web::page::FieldErrors;
+use crate::web::once::{self, Once};
+use crate::web::page::{FieldErrors, Link};
 use crate::web::refusal::{field_errors, parse_id};
 use crate::web::visitor::Visitor;
 
@@ -41,8 +43,17 @@ pub async fn create(
     let (operator, form) = shell::submitted(&app, &visitor, &request, payload).await?;
     form.refuse_repeated(&["email", "name", "operator"])?;
     visitor.require_proof(LIST)?;
-    match make(&app, &operator, &form).await? {
-        Ok((user, password)) => {
+    let ticket = once::ticket(&app, &visitor, &request, &form)?;
+    match make(&app, &operator, &form, ticket).await? {
+        Ok((Once::MadeBefore(_), _)) => Ok(once::made_before(
+            operator.shell("Account created"),
+            "The account",
+            Link {
+                href: LIST.to_owned(),
+                label: "To the people".to_owned(),
+            },
+        )),
+        Ok((Once::Made(user), password)) => {
             let template = ShownOncePage {
                 shell: operator.shell("Account created"),
                 heading: "The account is ready".to_owned(),
@@ -100,7 +111,8 @@ async fn make(
     app: &App,
     operator: &Operator,
     form: &Form,
-) -> Result<Result<(User, String), Refusal>, PageError> {
+    ticket: Ticket,
+) -> Result<Result<(Once<User>, String), Refusal>, PageError> {
     let email = match Mailbox::parse(form.field("email")) {
         Ok(email) => email,
         Err(error) => return Ok(Err(Refusal::field("email", error.to_string()))),
@@ -117,8 +129,10 @@ async fn make(
         password_hash,
         operator: form.field("operator") == "true",
     };
-    let create = move |desk: &mut VendorDesk| operators::create_person(desk, &person);
-    let made = shell::change_vendor(app, operator, create).await;
+    let create = move |desk: &mut VendorDesk| {
+        operators::create_person(desk, &person).map(|made| (made.id.to_string(), made))
+    };
+    let made = shell::make_vendor(app, operator, ticket, create).await;
     Ok(made.map(|user| (user, password)))
 }
 

@@ -164,6 +164,28 @@ pub async fn change_vendor<T: Send + 'static>(
     app.store.write(operator.now, write).await
 }
 
+/// Makes something by a rule of the vendor's, by a form that is good once; `make` also returns the new id.
+pub async fn make_vendor<T: Send + 'static>(
+    app: &App,
+    operator: &Operator,
+    ticket: Ticket,
+    mut make: impl FnMut(&mut VendorDesk<'_, '_>) -> Result<(String, T), Refusal> + Send + 'static,
+) -> Result<Once<T>, Refusal> {
+    let sent = ticket.clone();
+    let change = move |desk: &mut VendorDesk<'_, '_>| {
+        let (settings, asker) = (desk.settings, desk.asker);
+        once::enter(desk.tx, &sent, |tx| {
+            make(&mut VendorDesk {
+                tx,
+                settings,
+                asker,
+            })
+        })
+    };
+    let made = change_vendor(app, operator, change).await;
+    once::after_twin(app, ticket, made).await
+}
+
 /// Asks about what belongs to no organization, in one snapshot.
 pub async fn ask_everywhere<T: Send + 'static>(
     app: &App,

@@ -12,12 +12,14 @@ use crate::crypto::digest::Purpose;
 use crate::crypto::format::{TokenKind, hint, mint_token};
 use crate::domain::Refusal;
 use crate::domain::desk::{VendorDesk, VendorView};
+use crate::domain::operations::idempotency::Ticket;
 use crate::domain::operations::operator_tokens::{self, NewOperatorToken};
 use crate::store::operator_tokens::OperatorToken;
 use crate::types::time::Timestamp;
 use crate::web::form::Form;
 use crate::web::html::{self, PageError};
-use crate::web::page::FieldErrors;
+use crate::web::once::{self, Once};
+use crate::web::page::{FieldErrors, Link};
 use crate::web::refusal::{date_or_never, field_errors, parse_id};
 use crate::web::visitor::Visitor;
 
@@ -42,8 +44,17 @@ pub async fn create(
     let (operator, form) = shell::submitted(&app, &visitor, &request, payload).await?;
     form.refuse_repeated(&["name", "expiry"])?;
     visitor.require_proof(LIST)?;
-    match make(&app, &operator, &form, visitor.now()).await {
-        Ok((token, plaintext)) => {
+    let ticket = once::ticket(&app, &visitor, &request, &form)?;
+    match make(&app, &operator, &form, ticket).await {
+        Ok((Once::MadeBefore(_), _)) => Ok(once::made_before(
+            operator.shell("Token created"),
+            "The token",
+            Link {
+                href: LIST.to_owned(),
+                label: "To the tokens".to_owned(),
+            },
+        )),
+        Ok((Once::Made(token), plaintext)) => {
             let template = ShownOncePage {
                 shell: operator.shell("Token created"),
                 heading: "The token is ready".to_owned(),
@@ -86,14 +97,14 @@ async fn make(
     app: &App,
     operator: &Operator,
     form: &Form,
-    now: Timestamp,
-) -> Result<(OperatorToken, Plaintext), Refusal> {
+    ticket: Ticket,
+) -> Result<(Once<OperatorToken>, Plaintext), Refusal> {
     let expires_at = match form.field("expiry") {
         "never" => None,
         days @ ("30" | "90" | "365") => days
             .parse()
             .ok()
-            .map(|days: i64| now.plus_seconds(days * SECONDS_A_DAY)),
+            .map(|days: i64| operator.now.plus_seconds(days * SECONDS_A_DAY)),
         _ => return Err(Refusal::field("expiry", "Choose when it expires.")),
     };
     let permissions: Vec<String> = form.all("permission").map(str::to_owned).collect();
@@ -108,8 +119,11 @@ async fn make(
         digest: app.digester.digest(Purpose::OperatorToken, token.expose()),
         hint: hint(&token),
     };
-    let grant = move |desk: &mut VendorDesk| operator_tokens::grant(desk, &new);
-    Ok((shell::change_vendor(app, operator, grant).await?, token))
+    let grant = move |desk: &mut VendorDesk| {
+        operator_tokens::grant(desk, &new).map(|made| (made.id.to_string(), made))
+    };
+    let made = shell::make_vendor(app, operator, ticket, grant).await?;
+    Ok((made, token))
 }
 
 async fn page(

@@ -83,8 +83,6 @@ pub struct ManagementTokenCreatedPage {
     pub name: String,
     pub secret: String,
     pub expires: String,
-    pub openapi_url: String,
-    pub docs_url: String,
 }
 
 #[cfg(test)]
@@ -151,8 +149,6 @@ mod tests {
             name: name.into(),
             secret: "cs_mt_AbC4xY9kLm2QzT7vWp1RsN5uJh8GdFe3BcXaYqZoMiKlPw".into(),
             expires: "2 Nov 2026".into(),
-            openapi_url: "https://api.acme.example/v1/openapi.json".into(),
-            docs_url: "https://api.acme.example/v1/docs".into(),
         }
     }
 

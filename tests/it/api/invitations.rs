@@ -221,20 +221,15 @@ async fn an_acceptance_is_judged_again(db: TestDatabase) {
         "it is bound to the address"
     );
     let member_path = format!("/v1/members/{mia}");
-    for (change, code) in [
-        (json!({"role": "member"}), "invitation_outdated"),
-        (
-            json!({"role": "admin", "state": "suspended"}),
-            "invitation_outdated",
-        ),
-    ] {
-        assert_eq!(owner.patch(&member_path, &change).await.0, StatusCode::OK);
-        assert_eq!(
-            coded(accept(&server, guest, by_link(&server, &link)).await),
-            code,
-            "{change}"
-        );
-    }
+    let suspended = json!({"state": "suspended"});
+    assert_eq!(
+        owner.patch(&member_path, &suspended).await.0,
+        StatusCode::OK
+    );
+    assert_eq!(
+        coded(accept(&server, guest, by_link(&server, &link)).await),
+        "invitation_outdated"
+    );
     assert_eq!(
         owner
             .patch(&member_path, &json!({"state": "active"}))
@@ -295,6 +290,20 @@ async fn an_acceptance_is_judged_again(db: TestDatabase) {
         accept(&server, guest, by_link(&server, text(&fresh.1, "/link"))).await,
         Ok(())
     );
+    // a demotion ends an invitation for good (docs/access.md)
+    let owner = self::owner(&server).await;
+    let another = json!({"email": "stranger@elsewhere.example", "role": "admin"});
+    let (_, another) = by_mia.post("/v1/invitations", &another).await;
+    let link = text(&another, "/link").to_owned();
+    for role in ["member", "admin"] {
+        let change = json!({"role": role});
+        assert_eq!(owner.patch(&member_path, &change).await.0, StatusCode::OK);
+        assert_eq!(
+            coded(accept(&server, stranger, by_link(&server, &link)).await),
+            "not_found",
+            "{change}"
+        );
+    }
 }
 
 async fn an_invitation_accepted_many_times_at_once_makes_one_member(db: TestDatabase) {

@@ -46,6 +46,11 @@ async fn a_resource_server_is_registered_asks_and_is_deleted(db: TestDatabase) {
         .patch(&path, &json!({"default_audience": false}))
         .await;
     assert_eq!(changed["default_audience"], false);
+    assert_eq!(changed["enforces"], json!(["document_name", "watermark"]));
+    let (_, changed) = program
+        .patch(&path, &json!({"enforces": ["recipients"]}))
+        .await;
+    assert_eq!(changed["enforces"], json!(["recipients"]));
     let (_, shown) = program.get(&path).await;
     assert_eq!(shown, changed);
     assert!(!shown.to_string().contains(secret));

@@ -13,6 +13,7 @@ both_databases!(
     what_cannot_be_an_account_is_refused,
     a_database_without_its_schema_is_refused,
     a_password_is_changed_beside_a_running_server,
+    a_person_is_suspended_beside_a_running_server_and_an_operator_is_not,
 );
 
 /// Whether the password opens the console.
@@ -182,6 +183,40 @@ async fn an_account_is_made_beside_the_running_server_and_listed(db: TestDatabas
                 .all(|row| row.contains("active") && row.contains("yes")),
         "{listed}"
     );
+}
+
+async fn a_person_is_suspended_beside_a_running_server_and_an_operator_is_not(db: TestDatabase) {
+    let place = Place::new(&db);
+    let create = |email: &str, more: &[&str]| {
+        let base = [
+            "user",
+            "create",
+            "--email",
+            email,
+            "--name",
+            "Ada",
+            "--password-stdin",
+        ];
+        let arguments = [&base[..], more].concat();
+        let created = place.run_with_input(&arguments, "correct horse battery staple");
+        assert!(created.succeeded, "{}", created.said);
+    };
+    create("ada@acme.example", &[]);
+    create("op@saas.example", &["--operator"]);
+    let mut serving = place.start(&["serve"]);
+    let issuer = serving.issuer();
+    let password = "correct horse battery staple";
+    for (command, opens) in [("suspend", false), ("suspend", false), ("resume", true)] {
+        let done = place.run(&["user", command, "--email", "Ada@Acme.example"]);
+        assert!(done.succeeded, "{}", done.said);
+        let came_in = signs_in(&issuer, "ada@acme.example", password).await;
+        assert_eq!(came_in, opens, "{command}");
+    }
+    for email in ["op@saas.example", "nobody@acme.example"] {
+        place
+            .run(&["user", "suspend", "--email", email])
+            .assert_refused("is nobody's, or an operator's");
+    }
 }
 
 async fn what_cannot_be_an_account_is_refused(db: TestDatabase) {
