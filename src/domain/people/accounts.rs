@@ -110,10 +110,8 @@ pub(in crate::domain) fn insert_person(tx: &mut Tx, person: CheckedPerson) -> Re
 
 /// An operator runs the installation and belongs to no organization: nobody draws them into one.
 pub(in crate::domain) fn ensure_no_operator(user: &User) -> Result<(), Refusal> {
-    ensure(
-        !user.operator,
-        Refusal::Forbidden("Operators belong to no organization. Use another account for that."),
-    )
+    let message = "Operators belong to no organization. Use another account for that.";
+    ensure(!user.operator, Refusal::Blocked(message.to_owned()))
 }
 
 /// Who may sign in with this address. The suspended read as unknown; service accounts have no address.
