@@ -3,7 +3,7 @@
 //!
 //! | floor | room | owns |
 //! |---|---|---|
-//! | 1 | [`cli`] | the command line: `quickstart serve migrate config doctor user operator signing-keys` |
+//! | 1 | [`cli`] | the command line: `quickstart serve migrate config doctor user organization api-key resource-server operator signing-keys` |
 //! | 2 | [`server`] | the route table, the middleware around it, start and stop |
 //! | 3 | [`oauth`] | door: one file per RFC endpoint, `grants/` one file per grant |
 //! | 3 | [`gateway`] | door: `verify`, `watermark`, `whoami`: the hot path |
@@ -25,10 +25,10 @@
 //!
 //! | room | owns |
 //! |---|---|
-//! | [`domain::lifecycle`] | what crosses nouns: departures, provisioning, quickstart, the sweep |
+//! | [`domain::lifecycle`] | what crosses nouns: customers, departures, provisioning, quickstart, the sweep |
 //! | [`domain::keys`] | static API keys |
 //! | [`domain::clients`] | OAuth applications, consents, authorizations, refresh |
-//! | [`domain::people`] | accounts, members, invitations, workspaces, organizations, roles |
+//! | [`domain::people`] | accounts, members, invitations, workspaces, organizations, roles, management tokens |
 //! | [`domain::domains`] | proof of domains |
 //! | [`domain::decision`] | may it, and what then: all that the hot path imports |
 //! | [`domain::plans`] [`domain::operations`] | what is sold · the vendor's own |

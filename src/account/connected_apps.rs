@@ -106,6 +106,7 @@ fn row(catalogue: &Catalogue, connected: Connected, now: Timestamp) -> Connected
         organization_name,
         workspaces,
         last_used_at,
+        marked_at,
     } = connected;
     ConnectedApp {
         maker: if is_own {
@@ -124,6 +125,7 @@ fn row(catalogue: &Catalogue, connected: Connected, now: Timestamp) -> Connected
         scopes: ScopeRow::list(catalogue, |scope| consent.scopes.contains(&scope.name)),
         connected: consent.created_at.date_time(),
         last_used: last_used_at.map(|at| (at.date_time(), at.ago(now))),
+        marked: marked_at.map(|at| (at.date_time(), at.ago(now))),
         revoke_href: format!("{LIST}/{}/revoke", consent.id),
     }
 }

@@ -10,9 +10,7 @@ use super::with_cookies;
 use crate::app::App;
 use crate::crypto::digest::{Digest, Purpose};
 use crate::crypto::format::{TokenKind, is_token, mint_key};
-use crate::crypto::password::network;
 use crate::domain::Refusal;
-use crate::domain::decision::limiter::Quota;
 use crate::domain::keys::api_keys::Minted;
 use crate::domain::keys::hand_overs::{self, HandOverLink, LinkStatus, Tried};
 use crate::store::{Tx, Verdict};
@@ -56,17 +54,6 @@ pub async fn collect(
     if link.status != LinkStatus::Open {
         return Ok(closed_page(link.status));
     }
-    let network = network(facts.address).to_string();
-    let guesses = Quota::new(
-        "hand_over_address",
-        network.as_str(),
-        app.config.sessions.failures_per_address,
-    );
-    if !app.limiter.is_free(&network, &guesses, facts.now) {
-        return Err(PageError::TooMany {
-            retry_after_seconds: guesses.rate.window_seconds,
-        });
-    }
     let (public_id, secret) = mint_key(&link.key.prefix, &link.key.marker);
     let minted = Minted {
         public_id,
@@ -92,10 +79,7 @@ pub async fn collect(
             };
             Ok(html::page(StatusCode::OK, &template, None))
         }
-        Ok(Tried::WrongAddress) => {
-            app.limiter.take(&network, &[guesses], facts.now);
-            page(&visitor, &path, link, Some(WRONG.to_owned()))
-        }
+        Ok(Tried::WrongAddress) => page(&visitor, &path, link, Some(WRONG.to_owned())),
         // a twin was quicker, or an admin
         Err(Refusal::NotFound | Refusal::Coded(..)) => Ok(closed_page(LinkStatus::Void)),
         Err(other) => Err(other.into()),

@@ -9,6 +9,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use super::pages::IdentityPage;
 use super::{openid, with_cookies};
 use crate::app::App;
+use crate::domain::people::addresses;
 use crate::domain::people::identities::{self, Denial, OPERATOR};
 use crate::store::Verdict;
 use crate::types::time::Timestamp;
@@ -22,8 +23,13 @@ use crate::web::visitor::Visitor;
 const PATH: &str = "/account/identity";
 const NO_PROVIDER: &str = "There is no other way to sign in here.";
 
-/// `GET /account/identity`.
-pub async fn show(app: web::Data<App>, visitor: Visitor) -> Result<HttpResponse, PageError> {
+/// `GET /account/identity?done=`.
+pub async fn show(
+    app: web::Data<App>,
+    visitor: Visitor,
+    request: HttpRequest,
+) -> Result<HttpResponse, PageError> {
+    let query = Form::of_query(&request)?;
     let person = visitor.require()?;
     let (user, issuer) = (person.user.id, app.config.identity.issuer.clone());
     let linked = app
@@ -33,10 +39,12 @@ pub async fn show(app: web::Data<App>, visitor: Visitor) -> Result<HttpResponse,
     let template = IdentityPage {
         shell: shell(&visitor)?,
         csrf: visitor.csrf(),
+        sign_in_name: person.user.email.clone().unwrap_or_default(),
         provider: Provider::operator(&app).map(|provider| provider.name),
         linked: linked
             .first()
             .map(|identity| Timestamp::date(identity.created_at)),
+        password_changed: query.field("done") == "password",
         with_password: identities::has_password(&app.config.identity, &person.user),
         locked: person
             .session
@@ -112,7 +120,8 @@ pub async fn unlink(
 }
 
 fn shell(visitor: &Visitor) -> Result<Shell, PageError> {
-    let email = visitor.require()?.user.email.clone().unwrap_or_default();
+    let name = visitor.require()?.user.email.as_deref();
+    let email = addresses::address_in(name.unwrap_or_default()).to_owned();
     let signed_in = Some(SignedIn {
         email,
         csrf: visitor.csrf(),

@@ -1,6 +1,8 @@
 //! An invitation's link: what it offers, an account for who has none, and the answer. The token is the path's; whoever is
 //! signed in with another address reads so.
 
+use std::sync::Arc;
+
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 
@@ -9,9 +11,11 @@ use super::{sign_in, with_cookies};
 use crate::app::App;
 use crate::crypto::digest::{Digest, Purpose};
 use crate::domain::desk::Desk;
-use crate::domain::people::accounts::{MOST_PASSWORD, check_password};
+use crate::domain::people::addresses;
 use crate::domain::people::invitations::{self, By, Offer};
+use crate::domain::people::passwords::check_password;
 use crate::domain::{Refusal, ensure};
+use crate::store::users::User;
 use crate::store::{Snapshot, Tx, Verdict};
 use crate::types::refusal_code::RefusalCode;
 use crate::types::state::{Licence, OrganizationRole};
@@ -67,9 +71,7 @@ fn page(
         .finish();
     let who = match visitor.signed_in() {
         None => Visitors::Nobody,
-        Some(person) if person.user.email.as_deref() == Some(offer.invitation.email.as_str()) => {
-            Visitors::Invited
-        }
+        Some(person) if is_for(&offer, &person.user) => Visitors::Invited,
         Some(_) => Visitors::Somebody,
     };
     let status = if errors.is_empty() {
@@ -89,6 +91,11 @@ fn page(
         errors,
     };
     with_cookies(html::page(status, &template, None), visitor.cookie())
+}
+
+fn is_for(offer: &Offer, user: &User) -> bool {
+    let address = user.email.as_deref().map(addresses::address_in);
+    address == Some(offer.invitation.email.as_str())
 }
 
 impl OfferView {
@@ -142,13 +149,13 @@ pub async fn create_account(
     )?;
     let offer = find(&app, &facts, &path).await?;
     let (name, password) = (form.field("name"), form.field("password"));
-    match sign_up(&app, &facts, &path, name, password).await {
+    match sign_up(&app, &facts, &path, &offer.invitation.email, name, password).await {
         Ok(person) => {
             sign_in::start(
                 &app,
                 &visitor,
                 facts.now,
-                person,
+                &person,
                 None,
                 &format!("/invitations/{path}"),
             )
@@ -177,18 +184,12 @@ async fn sign_up(
     app: &App,
     facts: &Facts,
     token: &str,
+    email: &str,
     name: &str,
     password: &str,
-) -> Result<crate::types::id::UserId, SignUp> {
+) -> Result<User, SignUp> {
     let candidates = candidates(app, token).map_err(SignUp::Page)?;
-    ensure(
-        password.len() <= MOST_PASSWORD,
-        Refusal::Invalid(vec![(
-            "password",
-            format!("must be at most {MOST_PASSWORD} bytes"),
-        )]),
-    )?;
-    check_password(password)?;
+    check_password(password, &[email, name])?;
     let busy = |_| {
         SignUp::Page(PageError::TooMany {
             retry_after_seconds: RETRY_SECONDS,
@@ -200,9 +201,9 @@ async fn sign_up(
         .await
         .map_err(busy)?;
     let name = name.to_owned();
+    let settings = Arc::clone(&app.settings);
     let create = move |tx: &mut Tx| {
-        invitations::create_account(tx, &candidates, &name, &hash)
-            .map(|user| Verdict::Done(user.id))
+        invitations::create_account(tx, &settings, &candidates, &name, &hash).map(Verdict::Done)
     };
     let made: Result<_, Refusal> = app.store.write(facts.now, create).await;
     Ok(made?)

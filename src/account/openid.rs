@@ -9,12 +9,13 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 
-use super::{sign_in, with_cookies};
+use super::{claims, sign_in, with_cookies};
 use crate::app::App;
+use crate::crypto::password::network;
+use crate::domain::decision::limiter::Quota;
 use crate::domain::ensure;
-use crate::domain::people::identities::{self, Denial, OPERATOR, Realm};
-use crate::outbound::openid::{Answer, Failure, Flow, Proven};
-use crate::store::users::User;
+use crate::domain::people::identities::{self, Answer, Brought, Denial, OPERATOR, Realm};
+use crate::outbound::openid::{Answer as ProviderAnswer, Failure, Flow, Proven};
 use crate::store::{self, Tx, Verdict};
 use crate::types::id::SessionId;
 use crate::types::time::Timestamp;
@@ -49,7 +50,7 @@ struct Started {
 
 /// Why nobody came in by a provider; each is a page.
 #[derive(Debug, thiserror::Error)]
-enum Rejection {
+pub(super) enum Rejection {
     #[error("the browser did not start this sign-in, or long ago")]
     NotStarted,
     #[error("somebody else is signed in here")]
@@ -63,6 +64,12 @@ enum Rejection {
     /// Nothing that has to do with signing in.
     #[error(transparent)]
     Page(#[from] PageError),
+}
+
+impl From<store::Error> for Rejection {
+    fn from(error: store::Error) -> Self {
+        Self::Page(error.into())
+    }
 }
 
 impl From<Denial> for Rejection {
@@ -119,7 +126,13 @@ async fn leave(
         return Ok(ask_first(request, &provider));
     }
     match begin(app, facts, &provider, return_to, None).await? {
-        Ok((url, cookie)) => with_cookies(html::see_other(url.as_str()), [cookie]),
+        Ok((mut url, cookie)) => {
+            // OpenID Connect Core §3.1.2.1: the provider asks although it knows the person
+            if query.field("again") == "true" {
+                url.query_pairs_mut().append_pair("prompt", "login");
+            }
+            with_cookies(html::see_other(url.as_str()), [cookie])
+        }
         Err(failure) => Ok(failed(facts, realm, failure)),
     }
 }
@@ -144,7 +157,7 @@ fn ask_first(request: &HttpRequest, provider: &Provider) -> HttpResponse {
     html::page(StatusCode::OK, &template, None)
 }
 
-/// Where the browser goes, and what it takes along.
+/// Where the browser goes, and what it takes along. A provider that cannot be reached is not asked as often as somebody likes.
 pub(super) async fn begin(
     app: &App,
     facts: &Facts,
@@ -152,15 +165,21 @@ pub(super) async fn begin(
     return_to: &str,
     link: Option<SessionId>,
 ) -> Result<Result<(url::Url, actix_web::cookie::Cookie<'static>), Failure>, PageError> {
-    let budget = app
-        .admit_stranger(facts.address, facts.now)
-        .map_err(|retry_after_seconds| PageError::TooMany {
+    let network = network(facts.address).to_string();
+    let failures = Quota::new(
+        "provider_failures",
+        format!("{} {network}", provider.realm.as_str()),
+        app.config.limits.unknown_credentials,
+    );
+    if let Some(retry_after_seconds) = app.limiter.wait(&network, &failures, facts.now) {
+        return Err(PageError::TooMany {
             retry_after_seconds,
-        })?;
+        });
+    }
     let (url, flow) = match app.openid.begin(&provider.registration, facts.now).await {
         Ok(begun) => begun,
         Err(failure) => {
-            app.count_stranger(budget, facts.now);
+            app.limiter.take(&network, &[failures], facts.now);
             return Ok(Err(failure));
         }
     };
@@ -201,12 +220,22 @@ pub async fn callback(
     let Some(started) = started(&app, &request, &query, facts.now) else {
         return Ok(rejected(&facts, "unknown", &Rejection::NotStarted));
     };
-    let response = match come_back(&app, &visitor, &facts, &query, &started).await {
-        Ok(response) => response,
-        Err(Rejection::Page(error)) => return Err(error),
-        Err(rejection) => rejected(&facts, &started.realm, &rejection),
-    };
+    let come = come_back(&app, &visitor, &facts, &query, &started).await;
+    let response = answered(&facts, &started.realm, come)?;
     with_cookies(response, [cookies::sign_in_removal(app.issuer.is_secure())])
+}
+
+/// What the person reads in the end.
+pub(super) fn answered(
+    facts: &Facts,
+    realm: &str,
+    answer: Result<HttpResponse, Rejection>,
+) -> Result<HttpResponse, PageError> {
+    match answer {
+        Err(Rejection::Page(error)) => Err(error),
+        Err(rejection) => Ok(rejected(facts, realm, &rejection)),
+        Ok(response) => Ok(response),
+    }
 }
 
 /// What this browser left with, if this is its answer (RFC 9700 §4.7).
@@ -230,17 +259,19 @@ async fn come_back(
     query: &Form,
     started: &Started,
 ) -> Result<HttpResponse, Rejection> {
-    let budget = app
-        .admit_stranger(facts.address, facts.now)
-        .map_err(|retry_after_seconds| PageError::TooMany {
-            retry_after_seconds,
-        })?;
     let provider = Provider::find(app, &started.realm)
         .await?
         .filter(|provider| provider.registration.issuer == started.issuer);
     let provider = provider.ok_or(Rejection::NotStarted)?;
     let redeemed = redeem(app, facts, query, started, &provider).await;
-    let proven = redeemed.inspect_err(|_| app.count_stranger(budget, facts.now))?;
+    // a right answer is let in, however many wrong ones came from the same address
+    if redeemed.is_err() {
+        app.count_unknown(facts.address, facts.now)
+            .map_err(|retry_after_seconds| PageError::TooMany {
+                retry_after_seconds,
+            })?;
+    }
+    let proven = redeemed?;
     match started.link {
         Some(session) => link(app, visitor, facts, session, proven).await,
         None => {
@@ -250,6 +281,7 @@ async fn come_back(
                 facts,
                 &provider.realm,
                 proven,
+                None,
                 &started.return_to,
             )
             .await
@@ -272,7 +304,7 @@ async fn redeem(
         .ok()
         .flatten()
         .ok_or_else(|| Rejection::AtProvider("it sent no code".to_owned()))?;
-    let answer = Answer {
+    let answer = ProviderAnswer {
         code,
         iss: query.one("iss").ok().flatten(),
     };
@@ -282,20 +314,44 @@ async fn redeem(
         .await?)
 }
 
-async fn sign_in(
+/// Signs the person in whom the provider has proven; `answer`: to the question whether an account that has not proven the address
+/// is theirs.
+pub(super) async fn sign_in(
     app: &App,
     visitor: &Visitor,
     facts: &Facts,
     realm: &Realm,
     proven: Proven,
+    answer: Option<Answer>,
     return_to: &str,
 ) -> Result<HttpResponse, Rejection> {
-    let mut recognized = recognize(app, facts, realm, &proven).await;
-    if let Err(Denial::Store(store::Error::Constraint(_))) = recognized {
+    let mut brought = recognize(app, facts, realm, &proven, answer).await;
+    if let Err(Denial::Store(store::Error::Constraint(_))) = brought {
         // the same person's other first sign-in was faster: now there is somebody to find
-        recognized = recognize(app, facts, realm, &proven).await;
+        brought = recognize(app, facts, realm, &proven, answer).await;
     }
-    let user = recognized?;
+    let own = visitor
+        .signed_in()
+        .filter(|own| own.session.confined_to.is_none());
+    if let Ok(Brought::Asks(holder)) = &brought
+        && own.is_some_and(|own| own.user.id == holder.id)
+    {
+        // who is signed in as that account has shown the password
+        let answer = Answer {
+            account: holder.id,
+            is_theirs: true,
+        };
+        brought = recognize(app, facts, realm, &proven, Some(answer)).await;
+    }
+    let user = match brought? {
+        Brought::Person(user) => user,
+        Brought::Asks(holder) => {
+            ensure(visitor.signed_in().is_none(), Rejection::SomebodyElse)?;
+            return Ok(claims::ask(
+                app, visitor, realm, &proven, &holder, return_to,
+            )?);
+        }
+    };
     // whoever is signed in is not exchanged for somebody else
     ensure(
         visitor.signed_in().is_none_or(|own| own.user.id == user.id),
@@ -305,7 +361,7 @@ async fn sign_in(
         app,
         visitor,
         facts.now,
-        user.id,
+        &user,
         realm.confines_to(),
         return_to,
     )
@@ -317,11 +373,13 @@ async fn recognize(
     facts: &Facts,
     realm: &Realm,
     proven: &Proven,
-) -> Result<User, Denial> {
+    answer: Option<Answer>,
+) -> Result<Brought, Denial> {
     let (shared, proven) = (realm.clone(), proven.clone());
     let settings = Arc::clone(&app.settings);
-    let rule =
-        move |tx: &mut Tx| identities::sign_in(tx, &settings, &shared, &proven).map(Verdict::Done);
+    let rule = move |tx: &mut Tx| {
+        identities::sign_in(tx, &settings, &shared, &proven, answer).map(Verdict::Done)
+    };
     match realm.confines_to() {
         Some(organization) => {
             app.store

@@ -3,7 +3,7 @@
 use askama::Template;
 
 use crate::types::environment::Environment;
-use crate::web::page::{Link, ScopeRow, Shell};
+use crate::web::page::{FieldErrors, Link, ScopeRow, Shell};
 
 /// `POST /login` with `csrf email password return_to`.
 #[derive(Template)]
@@ -27,19 +27,60 @@ pub struct SignInPage {
     pub sign_up_href: Option<String>,
 }
 
+/// `POST /login/oidc/claim` with `csrf claim answer password`.
+#[derive(Template)]
+#[template(path = "account/claim.html")]
+pub struct ClaimPage {
+    pub shell: Shell,
+    pub csrf: String,
+    /// The address that the person has proven, and another account has.
+    pub email: String,
+    /// What the provider has proven, sealed.
+    pub claim: String,
+}
+
+/// `POST /account/confirm` with `csrf password return_to`.
+#[derive(Template)]
+#[template(path = "account/confirm.html")]
+pub struct ConfirmPage {
+    pub shell: Shell,
+    pub csrf: String,
+    /// Where to go afterwards; a local path, already validated.
+    pub return_to: String,
+    /// The button to the provider that may vouch for the person again.
+    pub provider: Option<Link>,
+    pub with_password: bool,
+    pub error: Option<String>,
+}
+
 /// How the person signs in, and how that can be changed: `POST /account/identity/link` and `…/unlink` with `csrf`.
 #[derive(Template)]
 #[template(path = "account/identity.html")]
 pub struct IdentityPage {
     pub shell: Shell,
     pub csrf: String,
+    /// What the person types to sign in: the address, with four digits behind it when somebody else has proven it.
+    pub sign_in_name: String,
     /// The operator's provider, by name.
     pub provider: Option<String>,
     /// Since when it is linked.
     pub linked: Option<String>,
     pub with_password: bool,
+    /// Just now.
+    pub password_changed: bool,
     /// Why neither can be changed with this session.
     pub locked: Option<String>,
+}
+
+/// `POST /account/password` with `csrf current password`.
+#[derive(Template)]
+#[template(path = "account/password.html")]
+pub struct PasswordPage {
+    pub shell: Shell,
+    pub csrf: String,
+    /// So that password managers know which one is meant.
+    pub email: String,
+    pub errors: FieldErrors,
 }
 
 /// `POST /hand-over/{token}` with `csrf email`.
@@ -112,6 +153,8 @@ pub struct ConnectedApp {
     pub last_used: Option<(String, String)>,
     /// The operator has stopped it.
     pub stopped: bool,
+    /// A used token came back: when, and how long ago.
+    pub marked: Option<(String, String)>,
     pub revoke_href: String,
 }
 
@@ -128,6 +171,7 @@ pub enum Maker {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::web::page::FieldError;
     use crate::web::page::promises::assert_kept;
     use crate::web::page::samples::{RIGHT_TO_LEFT, SCRIPT, long, scopes, signed_in, signed_out};
 
@@ -144,6 +188,7 @@ mod tests {
                 connected: "3 Oct 2026, 09:12 UTC".into(),
                 last_used: Some(("20 Nov 2026, 11:58 UTC".into(), "2 minutes ago".into())),
                 stopped: false,
+                marked: None,
                 revoke_href: "/account/applications/con_1/revoke".into(),
             }
         }
@@ -159,6 +204,7 @@ mod tests {
                 maker: Maker::Unverified,
                 workspaces: named(),
                 last_used: None,
+                marked: Some(("20 Nov 2026, 11:59 UTC".into(), "1 minute ago".into())),
                 scopes,
                 environment,
                 ..Self::sample(name)
@@ -341,11 +387,26 @@ mod tests {
             Self {
                 shell: signed_in("How you sign in", None),
                 csrf: "csrf-token".into(),
+                sign_in_name: "ada@acme.example#0421".into(),
                 provider: provider.map(Into::into),
                 linked: linked.map(Into::into),
                 with_password: linked.is_none(),
+                password_changed: locked.is_none(),
                 locked: locked.map(Into::into),
             }
+        }
+    }
+
+    #[test]
+    fn the_question_about_an_earlier_account_keeps_the_promises() {
+        for email in ["ada@acme.example", SCRIPT, RIGHT_TO_LEFT, &long()] {
+            let page = ClaimPage {
+                shell: signed_out("Is this account yours?"),
+                csrf: "csrf-token".into(),
+                email: email.into(),
+                claim: "k1:c2VhbGVk".into(),
+            };
+            assert_kept("claim", &page);
         }
     }
 
@@ -372,6 +433,53 @@ mod tests {
             ..SignInPage::sample()
         };
         assert_kept("sign-in-without-password", &without);
+    }
+
+    #[test]
+    fn the_page_that_changes_the_password_keeps_the_promises() {
+        for errors in [&[][..], &["current"], &["password"]] {
+            let page = PasswordPage {
+                shell: signed_in("Change your password", None),
+                csrf: "csrf-token".into(),
+                email: SCRIPT.into(),
+                errors: FieldErrors(
+                    errors
+                        .iter()
+                        .map(|field| FieldError {
+                            field: (*field).into(),
+                            message: "is wrong".into(),
+                        })
+                        .collect(),
+                ),
+            };
+            assert_kept("password", &page);
+        }
+    }
+
+    #[test]
+    fn the_page_of_a_fresh_proof_keeps_the_promises() {
+        let page = |name: &str, with_password| ConfirmPage {
+            shell: signed_in("Confirm who you are", None),
+            csrf: "csrf-token".into(),
+            return_to: "/dev-centre".into(),
+            provider: Some(Link {
+                href: "/login/oidc?return_to=%2F&again=true".into(),
+                label: name.into(),
+            }),
+            with_password,
+            error: with_password.then(|| name.to_owned()),
+        };
+        assert_kept("confirm-provider", &page("Confirm with Acme", false));
+        assert_kept(
+            "confirm-none",
+            &ConfirmPage {
+                provider: None,
+                ..page("", false)
+            },
+        );
+        for (kind, name) in [("script", SCRIPT.to_owned()), ("long", long())] {
+            assert_kept(&format!("confirm-{kind}"), &page(&name, true));
+        }
     }
 
     #[test]

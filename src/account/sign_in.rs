@@ -1,8 +1,13 @@
 //! Sign-in with an e-mail address and a password (NIST SP 800-63B §3.1.1, §3.2.2).
 //!
-//! Invariant: an unknown address, a wrong password, a suspended person and a service account get the same answer after the
-//! same work; failures count for the address they come from, alone and with the account, never for the account alone, so
-//! that nobody can lock somebody else out.
+//! Invariants:
+//!
+//! - An unknown address, a wrong password, a suspended person and a service account get the same answer after the same work.
+//! - A *known device*, in which the person has signed in before, has a budget of its own: nothing that others do stops it.
+//! - Elsewhere failures count for the address they come from with the account. When an address has failed at many accounts, each
+//!   account is tried once from there: whoever shares the address and types the right password comes in.
+//! - After [`MOST_WRONG_PASSWORDS`](crate::domain::people::passwords::MOST_WRONG_PASSWORDS) in a row, from whatever addresses, the
+//!   password alone signs in from known devices only. A right one there, a new one, or the operator's provider is the way back.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -12,19 +17,19 @@ use actix_web::http::header::{HeaderValue, REFRESH};
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::pages::SignInPage;
-use super::with_cookies;
+use super::{known_devices, with_cookies};
 use crate::app::App;
 use crate::config::Sessions;
 use crate::crypto::digest::Purpose;
-use crate::crypto::password::network;
-use crate::domain::decision::limiter::Quota;
-use crate::domain::people::accounts::{self, MOST_PASSWORD};
+use crate::crypto::password::{Turn, network};
+use crate::domain::decision::limiter::{Limiter, Quota};
 use crate::domain::people::identities;
+use crate::domain::people::passwords::{self, MOST_PASSWORD};
 use crate::domain::people::sessions;
+use crate::domain::people::{accounts, addresses};
 use crate::store::users::User;
-use crate::store::{self, Verdict};
-use crate::types::email::Mailbox;
-use crate::types::id::{ApplicationId, OrganizationId, UserId};
+use crate::store::{self, Tx, Verdict};
+use crate::types::id::{ApplicationId, OrganizationId};
 use crate::types::redirect_uri::RedirectUri;
 use crate::types::time::Timestamp;
 use crate::web::cookies::{self, mint_session_token};
@@ -37,7 +42,8 @@ use crate::web::provider::Provider;
 use crate::web::return_to::local_path;
 use crate::web::visitor::Visitor;
 
-const WRONG: &str = "The e-mail address or the password is wrong.";
+/// The same for everybody: it must not tell which accounts there are.
+const WRONG: &str = "The e-mail address or the password is wrong. If many wrong ones were tried lately, sign in where you have signed in before, or with a provider, or ask whoever runs this service.";
 /// Behind it, with its query, an application waits for the sign-in.
 const AUTHORIZE: &str = "/oauth2/authorize?";
 const CONTINUE: &str = "/login/continue?";
@@ -116,8 +122,8 @@ pub async fn submit(
         }
         checked => checked?,
     }
-    match prove(&app, &facts, email, form.field("password")).await? {
-        Some(person) => start(&app, &visitor, facts.now, person.id, None, return_to).await,
+    match prove(&app, &visitor, &facts, email, form.field("password")).await? {
+        Some(person) => start(&app, &visitor, facts.now, &person, None, return_to).await,
         None => {
             let wrong = Again {
                 status: StatusCode::UNPROCESSABLE_ENTITY,
@@ -130,8 +136,9 @@ pub async fn submit(
 }
 
 /// The person whose password this is.
-async fn prove(
+pub(super) async fn prove(
     app: &App,
+    visitor: &Visitor,
     facts: &Facts,
     email: &str,
     password: &str,
@@ -140,44 +147,75 @@ async fn prove(
         return Ok(None);
     }
     // what is no address is nobody's, and costs the same
-    let account =
-        Mailbox::parse(email).map_or_else(|_| email.to_owned(), |mailbox| mailbox.account_key());
-    let failures = Failures::new(&app.config.sessions, &account, facts.address);
-    failures.refuse_full(app, facts.now)?;
+    let account = addresses::account_key(email);
+    let key = account.clone();
     let person = app
         .store
-        .read(move |snapshot| accounts::find_person(snapshot, &account))
+        .read(move |snapshot| accounts::find_person(snapshot, &key))
         .await?;
+    let device = person
+        .as_ref()
+        .and_then(|person| known_devices::recognize(app, visitor.devices(), person, facts.now));
+    let failures = Failures::new(
+        &app.config.sessions,
+        &account,
+        facts.address,
+        device.as_deref(),
+    );
+    failures.refuse_full(app, facts.now)?;
     let stored = person
         .as_ref()
         .and_then(|person| person.password_hash.clone());
+    let turn = device
+        .clone()
+        .map_or_else(|| Turn::from(facts.address), Turn::Device);
     let verified = app
         .passwords
-        .verify(facts.address, password.to_owned(), stored)
+        .verify(turn, password.to_owned(), stored)
         .await;
     let verified = verified.map_err(|_| PageError::TooMany {
         retry_after_seconds: RETRY_SECONDS,
     })?;
-    let proven = verified
+    let is_right = verified
         && person
             .as_ref()
             .is_some_and(|person| identities::has_password(&app.config.identity, person));
     // again: of many tries sent at once, those above the limit learn nothing
     failures.refuse_full(app, facts.now)?;
-    if !proven {
+    if !is_right {
         failures.count(app, facts.now);
     }
+    let is_known = device.is_some();
+    let judge =
+        move |tx: &mut Tx| passwords::judge(tx, &account, is_right, is_known).map(Verdict::Done);
+    let proven: Result<bool, store::Error> = app.store.write(facts.now, judge).await;
+    let proven = proven?;
     Ok(person.filter(|_| proven))
 }
 
-/// What may fail from one network: at all, and at one account.
-struct Failures {
-    network: String,
-    quotas: [Quota; 2],
+/// What may fail before somebody has to wait.
+enum Failures {
+    /// In a browser that the account knows.
+    Device { subject: String, quota: Quota },
+    /// From one network: at all, and at one account.
+    Stranger {
+        network: String,
+        at_account: Quota,
+        from_address: Quota,
+    },
 }
 
 impl Failures {
-    fn new(config: &Sessions, account: &str, address: IpAddr) -> Self {
+    fn new(config: &Sessions, account: &str, address: IpAddr, device: Option<&str>) -> Self {
+        if let Some(device) = device {
+            let subject = format!("{account} {device}");
+            let quota = Quota::new(
+                "sign_in_device",
+                subject.as_str(),
+                config.failures_per_account,
+            );
+            return Self::Device { subject, quota };
+        }
         let network = network(address).to_string();
         let from_address = Quota::new(
             "sign_in_address",
@@ -189,64 +227,98 @@ impl Failures {
             format!("{account} {network}"),
             config.failures_per_account,
         );
-        Self {
+        Self::Stranger {
             network,
-            quotas: [from_address, at_account],
+            at_account,
+            from_address,
         }
     }
 
     fn refuse_full(&self, app: &App, now: Timestamp) -> Result<(), PageError> {
-        match self
-            .quotas
-            .iter()
-            .find(|quota| !app.limiter.is_free(&self.network, quota, now))
-        {
-            Some(full) => Err(PageError::TooMany {
-                retry_after_seconds: full.rate.window_seconds,
+        match self.wait(&app.limiter, now) {
+            Some(retry_after_seconds) => Err(PageError::TooMany {
+                retry_after_seconds,
             }),
             None => Ok(()),
         }
     }
 
+    /// Seconds until the next try; none when it may be now.
+    fn wait(&self, limiter: &Limiter, now: Timestamp) -> Option<i64> {
+        match self {
+            Self::Device { subject, quota } => limiter.wait(subject, quota, now),
+            Self::Stranger {
+                network,
+                at_account,
+                from_address,
+            } => limiter.wait(network, at_account, now).or_else(|| {
+                let address = limiter.wait(network, from_address, now)?;
+                let mut once = at_account.clone();
+                once.rate.quota = once.rate.quota.min(1);
+                let account = limiter.wait(network, &once, now)?;
+                Some(address.min(account))
+            }),
+        }
+    }
+
     /// One by one: a full one does not keep the other from counting.
     fn count(&self, app: &App, now: Timestamp) {
-        for quota in &self.quotas {
-            app.limiter
-                .take(&self.network, std::slice::from_ref(quota), now);
+        match self {
+            Self::Device { subject, quota } => {
+                app.limiter.take(subject, std::slice::from_ref(quota), now);
+            }
+            Self::Stranger {
+                network,
+                at_account,
+                from_address,
+            } => {
+                for quota in [at_account, from_address] {
+                    app.limiter.take(network, std::slice::from_ref(quota), now);
+                }
+            }
         }
     }
 }
 
-/// Starts a session under a new id, ends the one that this browser had, and goes on.
+/// Starts a session under a new id, ends the one that this browser had, and goes on. The browser is a known device from now on,
+/// unless only an organization's provider vouched for the person.
 pub(super) async fn start(
     app: &App,
     visitor: &Visitor,
     now: Timestamp,
-    person: UserId,
+    person: &User,
     confined_to: Option<OrganizationId>,
     return_to: &str,
 ) -> Result<HttpResponse, PageError> {
     let token = mint_session_token();
     let digest = app.digester.digest(Purpose::Session, &token);
-    let (settings, former) = (
+    let (settings, id, former) = (
         Arc::clone(&app.settings),
+        person.id,
         visitor
             .signed_in()
             .map(|signed_in| signed_in.session.clone()),
     );
-    let begin = move |tx: &mut store::Tx| {
+    let begin = move |tx: &mut Tx| {
         if let Some(former) = &former {
             sessions::end(tx, former)?;
         }
-        sessions::start(tx, &settings.sessions, person, &digest, confined_to)
+        sessions::start(tx, &settings.sessions, id, &digest, confined_to)
             .map(Verdict::<_, store::Error>::Done)
     };
     app.store.write(now, begin).await?;
     let secure = app.issuer.is_secure();
     let [_, stranger] = cookies::removals(secure);
+    let device = if confined_to.is_none() {
+        known_devices::remember(app, visitor.devices(), person, now)
+    } else {
+        None
+    };
     with_cookies(
         onward(return_to),
-        [cookies::session(secure, token), stranger],
+        [cookies::session(secure, token), stranger]
+            .into_iter()
+            .chain(device),
     )
 }
 
@@ -329,7 +401,7 @@ async fn waiting_application(app: &App, return_to: &str) -> Result<Option<String
         return Ok(None);
     };
     let target = client.redirect_uri(asked.as_ref());
-    Ok(target.map(|_| client.application.name.clone()))
+    Ok(target.map(|_| client.application.public_name().to_owned()))
 }
 
 /// Client and redirect URI of the authorization request that `return_to` goes back to.
@@ -382,14 +454,69 @@ mod tests {
         }
     }
 
-    #[test]
-    fn failures_never_count_for_an_account_alone() {
-        let network_of = |address: [u8; 4]| {
-            Failures::new(&Sessions::default(), "ada@acme.example", address.into())
+    fn from(address: [u8; 4], account: &str, device: Option<&str>) -> Failures {
+        Failures::new(&Sessions::default(), account, address.into(), device)
+    }
+
+    fn fail(limiter: &Limiter, failures: &Failures) {
+        let (owner, quotas) = match failures {
+            Failures::Device { subject, quota } => (subject, vec![quota]),
+            Failures::Stranger {
+                network,
+                at_account,
+                from_address,
+            } => (network, vec![at_account, from_address]),
         };
-        let (owner, attacker) = (network_of([192, 0, 2, 1]), network_of([192, 0, 2, 2]));
-        for (own, other) in owner.quotas.iter().zip(&attacker.quotas) {
-            assert_ne!(own.subject, other.subject);
+        for quota in quotas {
+            limiter.take(
+                owner,
+                std::slice::from_ref(quota),
+                Timestamp::from_millis(0),
+            );
+        }
+    }
+
+    #[test]
+    fn failures_of_others_at_a_shared_address_lock_nobody_out() {
+        let (limiter, shared) = (Limiter::default(), [192, 0, 2, 1]);
+        let now = Timestamp::from_millis(10_000);
+        for number in 0..100 {
+            fail(
+                &limiter,
+                &from(shared, &format!("a{number}@acme.example"), None),
+            );
+        }
+        let own = from(shared, "ada@acme.example", None);
+        assert_eq!(own.wait(&limiter, now), None, "the first try is judged");
+        fail(&limiter, &own);
+        assert_eq!(own.wait(&limiter, now), Some(890), "a second one waits");
+        let device = from(shared, "ada@acme.example", Some("d1"));
+        assert_eq!(device.wait(&limiter, now), None);
+        let elsewhere = from([192, 0, 2, 2], "ada@acme.example", None);
+        assert_eq!(elsewhere.wait(&limiter, now), None);
+    }
+
+    #[test]
+    fn a_known_device_has_a_budget_of_its_own() {
+        let (limiter, now) = (Limiter::default(), Timestamp::from_millis(10_000));
+        let device = from([192, 0, 2, 1], "ada@acme.example", Some("d1"));
+        for _ in 0..5 {
+            assert_eq!(device.wait(&limiter, now), None);
+            fail(&limiter, &device);
+        }
+        assert_eq!(device.wait(&limiter, now), Some(890));
+        let elsewhere = from([192, 0, 2, 2], "ada@acme.example", Some("d1"));
+        assert_eq!(
+            elsewhere.wait(&limiter, now),
+            Some(890),
+            "wherever it is carried"
+        );
+        for other in [
+            from([192, 0, 2, 1], "ada@acme.example", Some("d2")),
+            from([192, 0, 2, 1], "ben@acme.example", Some("d1")),
+            from([192, 0, 2, 1], "ada@acme.example", None),
+        ] {
+            assert_eq!(other.wait(&limiter, now), None);
         }
     }
 }

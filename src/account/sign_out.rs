@@ -1,9 +1,11 @@
-//! Sign-out: the session ends on the server, and the browser forgets both cookies.
+//! Sign-out, here or everywhere: sessions end on the server, and the browser forgets both cookies.
 
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::with_cookies;
 use crate::app::App;
+use crate::domain::ensure;
+use crate::domain::people::identities::Denial;
 use crate::domain::people::sessions;
 use crate::store::{self, Verdict};
 use crate::web::cookies;
@@ -31,6 +33,34 @@ pub async fn submit(
             })
             .await?;
     }
+    leave(&app)
+}
+
+/// `POST /logout/everywhere`: every session of the person ends, this one as well.
+pub async fn everywhere(
+    app: web::Data<App>,
+    visitor: Visitor,
+    facts: Facts,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> Result<HttpResponse, PageError> {
+    let form = Form::read(&request, payload, app.config.server.max_body_bytes).await?;
+    let person = visitor.require()?;
+    visitor.check_csrf(&form)?;
+    ensure(
+        person.session.confined_to.is_none(),
+        PageError::Forbidden(Denial::Confined.to_string()),
+    )?;
+    let user = person.user.id;
+    app.store
+        .write(facts.now, move |tx| {
+            sessions::end_all(tx, user).map(Verdict::<(), store::Error>::Done)
+        })
+        .await?;
+    leave(&app)
+}
+
+fn leave(app: &App) -> Result<HttpResponse, PageError> {
     with_cookies(
         html::see_other("/login"),
         cookies::removals(app.issuer.is_secure()),

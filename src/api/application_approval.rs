@@ -36,7 +36,10 @@ pub async fn approve(
     call: Call,
     input: Input<ApplicationPath, NoQuery, NoBody>,
 ) -> Result<Answer<DetailView>, Problem> {
-    then(&call, move |desk| approval::approve(desk, input.path.id)).await
+    then(&call, move |desk| {
+        approval::approve(desk, input.path.id, None)
+    })
+    .await
 }
 
 pub async fn refuse(

@@ -7,6 +7,7 @@ use super::input::present;
 use crate::domain::Refusal;
 use crate::domain::clients::applications::{NewApplication, OwnApplication};
 use crate::domain::clients::settings::{ApplicationSettings, RefreshPolicy};
+use crate::domain::clients::versions::Version;
 use crate::store::application_secrets::{ApplicationSecret, NewSecret};
 use crate::store::applications::Application;
 use crate::types::environment::Environment;
@@ -99,12 +100,34 @@ pub struct DetailView {
     #[serde(flatten)]
     application: ApplicationView,
     redirect_uris: Vec<String>,
+    /// What people of other organizations get; null while it is not approved.
+    approved_version: Option<VersionView>,
     /// Of its own service account, by which it acts as itself.
     role: Option<String>,
     /// The live ones, the oldest first.
     secrets: Vec<SecretView>,
     /// People who let it act for them.
     connected_people: i64,
+}
+
+/// The version of an application that the vendor approved. Another name, another host or more scopes wait for the vendor.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ApprovedVersion")]
+pub struct VersionView {
+    name: String,
+    redirect_uris: Vec<String>,
+    scopes: Vec<String>,
+}
+
+impl From<Version> for VersionView {
+    fn from(version: Version) -> Self {
+        let uris = version.redirect_uris().iter();
+        Self {
+            name: version.name().to_owned(),
+            redirect_uris: uris.map(RedirectUri::to_string).collect(),
+            scopes: version.scopes().iter().map(str::to_owned).collect(),
+        }
+    }
 }
 
 /// What a create answers with: the only time that the secret is shown.
@@ -161,6 +184,7 @@ impl From<OwnApplication> for DetailView {
                 .iter()
                 .map(RedirectUri::to_string)
                 .collect(),
+            approved_version: own.approved.map(VersionView::from),
             role: own
                 .role
                 .filter(|_| own.application.may_use(GrantType::ClientCredentials)),

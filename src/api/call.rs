@@ -6,7 +6,7 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, web};
 use serde_json::json;
 
-use crate::app::{App, Lookup, OperatorLookup};
+use crate::app::{App, ManagementLookup, OperatorLookup};
 use crate::domain::Refusal;
 use crate::domain::decision::access::Access;
 use crate::domain::decision::limiter::{Quota, Standing, Taken};
@@ -21,7 +21,8 @@ use crate::types::permission::PermissionSet;
 use crate::types::right::Right;
 use crate::web::credential::credential;
 use crate::web::facts::Facts;
-use crate::web::problem::{Challenge, Problem, unknown_credential};
+use crate::web::holder;
+use crate::web::problem::{Problem, unknown_credential};
 
 use super::idempotency::{self, Repeatable};
 use super::rule::{Or, Rule};
@@ -33,13 +34,13 @@ pub struct Call {
     pub asker: Asker,
     /// The credential's own; an operator token's is named by the query.
     pub organization: Option<OrganizationId>,
-    /// Of an access token or a key; none for an operator token.
+    /// Of an access token or a key; none for an operator token and a management token.
     pub access: Option<Arc<Access>>,
-    /// What an operator token may do.
+    /// What an operator token may do, or a management token at most.
     granted: PermissionSet,
     /// Names the caller for limits and idempotency keys: the same for every token of an application and a person.
     pub(super) name: String,
-    /// The key, the authorization or the operator token, for the audit log.
+    /// The key, the authorization, the operator token or the management token, for the audit log.
     credential: String,
     pub(super) repeatable: Option<Repeatable>,
 }
@@ -54,30 +55,10 @@ pub async fn authenticate(
     if app.is_operator_token(&presented) {
         return of_operator(app, facts, &presented).await;
     }
-    let access = match app
-        .access(&presented, Some(facts.address), facts.now)
-        .await?
-    {
-        Lookup::Found(access) => access,
-        Lookup::Unknown => return Err(unknown_credential()),
-        Lookup::Throttled {
-            retry_after_seconds,
-        } => return Err(Problem::rate_limited(retry_after_seconds)),
-    };
-    if access.is_expired(facts.now) {
-        return Err(expired());
+    if app.is_management_token(&presented) {
+        return of_management_token(app, facts, &presented).await;
     }
-    if access.suspended.is_some() {
-        let detail = "The organization or the account behind this credential is suspended.";
-        return Err(Problem::new(StatusCode::FORBIDDEN, "suspended", detail));
-    }
-    if let Some(lock) = access.lock {
-        return Err(Problem::locked(
-            lock.code().as_str(),
-            &lock.unlock(&app.settings.catalogue, access.environment),
-        ));
-    }
-    app.note_use(&access, Some(facts.address), facts.now);
+    let access = holder::authenticate(&app, &facts, &presented).await?;
     let credential = access.credential.id.clone();
     let name = match &access.credential.token {
         Some(token) => format!(
@@ -111,7 +92,7 @@ async fn of_operator(app: web::Data<App>, facts: Facts, presented: &str) -> Resu
         } => return Err(Problem::rate_limited(retry_after_seconds)),
     };
     if token.expires_at.is_some_and(|end| end <= facts.now) {
-        return Err(expired());
+        return Err(holder::expired());
     }
     app.usage.note(Used::OperatorToken(token.id), facts.now);
     let granted = granted::permissions(&app.settings.catalogue, &token);
@@ -128,13 +109,40 @@ async fn of_operator(app: web::Data<App>, facts: Facts, presented: &str) -> Resu
     })
 }
 
-fn expired() -> Problem {
-    let challenge = Challenge::Credential(Some("invalid_token"));
-    Problem::unauthorized(
-        "credential_expired",
-        "The credential has expired: create a new one.",
-        challenge,
-    )
+async fn of_management_token(
+    app: web::Data<App>,
+    facts: Facts,
+    presented: &str,
+) -> Result<Call, Problem> {
+    let found = match app
+        .management_token(presented, facts.address, facts.now)
+        .await?
+    {
+        ManagementLookup::Found(found) => found,
+        ManagementLookup::Unknown => return Err(unknown_credential()),
+        ManagementLookup::Throttled {
+            retry_after_seconds,
+        } => return Err(Problem::rate_limited(retry_after_seconds)),
+    };
+    if found.token.expires_at <= facts.now {
+        return Err(holder::expired());
+    }
+    if found.is_suspended {
+        return Err(holder::suspended());
+    }
+    let id = found.token.id;
+    app.usage.note(Used::ManagementToken(id), facts.now);
+    Ok(Call {
+        asker: found.asker(&app.settings.catalogue),
+        granted: found.permissions(&app.settings.catalogue),
+        organization: Some(found.token.organization_id),
+        app,
+        facts,
+        access: None,
+        name: id.to_string(),
+        credential: id.to_string(),
+        repeatable: None,
+    })
 }
 
 impl Call {
@@ -298,6 +306,40 @@ impl Call {
             change(&mut desk).map(Verdict::Done)
         };
         self.app.store.write(self.facts.now, write).await
+    }
+
+    /// As [`Call::make`], of what belongs to no organization, or is one.
+    pub async fn make_vendor<T: Send + 'static>(
+        &self,
+        mut make: impl FnMut(&mut VendorDesk<'_, '_>) -> Result<(String, T), Refusal> + Send + 'static,
+        mut again: impl FnMut(&mut VendorDesk<'_, '_>, &str) -> Result<T, Refusal> + Send + 'static,
+    ) -> Result<Made<T>, Problem> {
+        let ticket = self
+            .repeatable
+            .as_ref()
+            .map(|repeatable| repeatable.ticket.clone());
+        let made = self.change_vendor(move |desk| {
+            let (settings, asker) = (desk.settings, desk.asker);
+            let make = |tx: &mut Tx| {
+                make(&mut VendorDesk {
+                    tx,
+                    settings,
+                    asker,
+                })
+            };
+            Ok(match once(desk.tx, ticket.as_ref(), make)? {
+                Once::Created(value) => Some(Made {
+                    value,
+                    replayed: false,
+                }),
+                Once::Replayed(id) => Some(Made {
+                    value: again(desk, &id)?,
+                    replayed: true,
+                }),
+                Once::Reused => None,
+            })
+        });
+        made.await?.ok_or_else(idempotency::reused)
     }
 
     /// A create that may be repeated with its `Idempotency-Key`, behind the organization's lock. `make` also returns the new id;

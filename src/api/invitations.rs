@@ -102,7 +102,7 @@ pub(super) fn full() -> Licence {
 }
 
 /// The link's token, and what is stored of it.
-fn mint(call: &Call) -> (Plaintext, Digest) {
+pub(super) fn mint(call: &Call) -> (Plaintext, Digest) {
     let token = mint_token(&call.app.config.keys.prefix, TokenKind::Invitation);
     let digest = call
         .app
@@ -111,7 +111,7 @@ fn mint(call: &Call) -> (Plaintext, Digest) {
     (token, digest)
 }
 
-fn link(call: &Call, token: &Plaintext) -> String {
+pub(super) fn link(call: &Call, token: &Plaintext) -> String {
     format!(
         "{}/invitations/{}",
         call.app.issuer.as_str(),

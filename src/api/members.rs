@@ -44,6 +44,9 @@ pub struct MemberView {
     pub state: MemberState,
     /// When the membership ends by itself.
     pub ends_at: Option<Timestamp>,
+    /// When somebody else proved the address by which this person was invited. The membership was suspended then: confirm it by
+    /// making it active, or remove the member.
+    pub address_lost_at: Option<Timestamp>,
     /// The roles in workspaces, as far as the caller may see them. Owners and admins of the organization need none.
     pub workspaces: Vec<WorkspaceRole>,
     pub created_at: Timestamp,
@@ -88,6 +91,7 @@ impl From<ListedMember> for MemberView {
             licence: member.licence,
             state: member.state,
             ends_at: member.ends_at,
+            address_lost_at: member.address_lost_at,
             workspaces: WorkspaceRole::of(listed.workspaces),
             created_at: member.created_at,
         }
@@ -114,6 +118,9 @@ pub struct MemberQuery {
     workspace: Option<WorkspaceId>,
     /// Exactly this address.
     email: Option<String>,
+    /// `true`: only those who were invited by an address that somebody else has proven since, and wait to be confirmed.
+    #[serde(default)]
+    address_lost: bool,
 }
 
 /// What is to change of a member; what is left out stays.
@@ -230,6 +237,8 @@ pub struct DepartureView {
     pub workspaces: i64,
     /// Invitations that the member has made and nobody has answered.
     pub invitations: i64,
+    /// Management tokens that act as the member: they end.
+    pub management_tokens: i64,
 }
 
 impl From<&Departure> for DepartureView {
@@ -259,6 +268,7 @@ impl From<&Departure> for DepartureView {
             sessions: departure.sessions,
             workspaces: departure.workspaces,
             invitations: departure.invitations,
+            management_tokens: departure.management_tokens,
         }
     }
 }
@@ -327,6 +337,7 @@ pub(super) async fn page(
         kind: _,
         workspace,
         email,
+        address_lost,
     } = query;
     // what is no address is nobody's
     let email =
@@ -339,6 +350,7 @@ pub(super) async fn page(
         workspace,
         only: None,
         email,
+        address_lost,
     };
     let list =
         move |view: &mut View| members::list(view, &filter, Cursor::place(cursor), limit.rows());

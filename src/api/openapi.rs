@@ -233,6 +233,13 @@ fn security(rule: Rule, catalogue: &Catalogue) -> Vec<Value> {
             ways.push(json!({"oauth2": [scope.name]}));
         }
     }
+    let for_programs = rule.needs.iter().any(|right| {
+        let needed = catalogue.right(*right);
+        !needed.is_empty() && needed.is_subset_of(catalogue.all())
+    });
+    if for_programs {
+        ways.push(json!({"managementToken": []}));
+    }
     let above = catalogue.management() | catalogue.operator();
     let for_keys = rule.or == Some(Or::Itself)
         || rule
@@ -258,6 +265,7 @@ fn security_schemes(catalogue: &Catalogue, issuer: &Issuer) -> Value {
     );
     json!({
         "operatorToken": {"type": "http", "scheme": "bearer", "description": "Made with `countersign operator token create`."},
+        "managementToken": {"type": "http", "scheme": "bearer", "description": "Made by an admin of the organization, in the Dev Centre."},
         "apiKey": {"type": "http", "scheme": "bearer", "description": "Only of an organization's admin, with organization operations switched on."},
         "oauth2": {
             "type": "oauth2",

@@ -6,8 +6,12 @@ use serde::{Deserialize, Serialize};
 use super::answer::Answer;
 use super::call::Call;
 use super::input::{Input, NoBody, NoPath, NoQuery, present};
+use super::invitations::{self, InvitationView};
 use super::page::{Cursor, Limit, Page};
-use crate::domain::desk::{Desk, VendorView, View};
+use super::workspaces::WorkspaceView;
+use crate::domain::desk::{Desk, VendorDesk, VendorView, View};
+use crate::domain::lifecycle::customers::{self, Customer, NewCustomer};
+use crate::domain::people::accounts::FIRST_WORKSPACE;
 use crate::domain::people::organizations::{self, OrganizationChange};
 use crate::domain::{Refusal, ensure};
 use crate::store::organizations::{Organization, OrganizationFilter};
@@ -183,4 +187,77 @@ async fn set_state(
     let id = reached(&call, path)?;
     let set = move |desk: &mut Desk| organizations::set_state(desk, to);
     Ok(Answer::of(call.change(id, set).await?.into()))
+}
+
+/// A customer to be made.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "NewOrganization", example = serde_json::json!({"name": "Acme", "owner_email": "ada@acme.example"}))]
+pub struct NewOrganizationBody {
+    #[schemars(length(min = 1, max = 100))]
+    name: String,
+    /// The name of its first workspace.
+    #[serde(default = "first_workspace")]
+    #[schemars(length(min = 1, max = 100))]
+    workspace: String,
+    /// Who is invited to own it.
+    #[schemars(length(min = 3, max = 320))]
+    owner_email: String,
+    /// The name of a plan; left out: the default one.
+    #[schemars(length(min = 1, max = 100))]
+    plan: Option<String>,
+}
+
+fn first_workspace() -> String {
+    FIRST_WORKSPACE.to_owned()
+}
+
+/// What a create answers with: the only time that the invitation's link is shown.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "CreatedOrganization")]
+pub struct CreatedOrganizationView {
+    #[serde(flatten)]
+    organization: OrganizationView,
+    workspace: WorkspaceView,
+    invitation: InvitationView,
+}
+
+pub async fn create(
+    call: Call,
+    input: Input<NoPath, NoQuery, NewOrganizationBody>,
+) -> Result<Answer<CreatedOrganizationView>, Problem> {
+    let NewOrganizationBody {
+        name,
+        workspace,
+        owner_email,
+        plan,
+    } = input.body;
+    let (token, digest) = invitations::mint(&call);
+    let new = NewCustomer {
+        name,
+        workspace,
+        owner_email,
+        plan,
+        digest,
+    };
+    let create = move |desk: &mut VendorDesk| {
+        let made = customers::create(desk, &new)?;
+        Ok((made.organization.id.to_string(), made))
+    };
+    let again = |desk: &mut VendorDesk, id: &str| {
+        customers::made(desk, id.parse().map_err(|_| Refusal::NotFound)?)
+    };
+    let made = call.make_vendor(create, again).await?;
+    let link = (!made.replayed).then(|| invitations::link(&call, &token));
+    let location = |made: &Customer| format!("/v1/organizations/{}", made.organization.id);
+    Ok(Answer::made(made, location, |made| {
+        CreatedOrganizationView {
+            organization: made.organization.into(),
+            workspace: made.workspace.into(),
+            invitation: InvitationView {
+                link,
+                ..made.invitation.into()
+            },
+        }
+    }))
 }

@@ -62,7 +62,7 @@ pub async fn put_organization(
         name,
         time_zone,
         state,
-        subscription: None,
+        ..WantedOrganization::default()
     };
     let put =
         move |desk: &mut VendorDesk| provisioning::put_organization(desk, &external_id, &wanted);
@@ -280,6 +280,7 @@ fn put_all(desk: &mut VendorDesk, item: &OrganizationItem) -> Result<Organizatio
             .state
             .filter(|state| *state == OrganizationState::Active),
         subscription: item.subscription.clone().map(SubscriptionBody::wanted),
+        names_workspaces: !item.workspaces.is_empty(),
     };
     let (organization, mut effect) =
         provisioning::put_organization(desk, &item.external_id, &wanted)?;
@@ -288,9 +289,13 @@ fn put_all(desk: &mut VendorDesk, item: &OrganizationItem) -> Result<Organizatio
     for item in &item.workspaces {
         workspaces.push(put_workspace_item(&mut own, item)?);
     }
+    if effect == Effect::Created {
+        provisioning::ensure_workspace(&mut own)?;
+    }
     let mut users = Vec::new();
     for item in &item.users {
-        users.push(put_user_item(&mut own, item)?);
+        let founds = effect == Effect::Created;
+        users.push(put_user_item(&mut own, item, founds)?);
     }
     if item.state == Some(OrganizationState::Suspended) {
         let suspend = WantedOrganization {
@@ -324,7 +329,7 @@ fn put_workspace_item(desk: &mut Desk, item: &WorkspaceItem) -> Result<ItemResul
     )
 }
 
-fn put_user_item(desk: &mut Desk, item: &UserItem) -> Result<ItemResult, Refusal> {
+fn put_user_item(desk: &mut Desk, item: &UserItem, founds: bool) -> Result<ItemResult, Refusal> {
     let user = WantedUser {
         email: item.email.clone(),
         name: item.name.clone(),
@@ -339,6 +344,7 @@ fn put_user_item(desk: &mut Desk, item: &UserItem) -> Result<ItemResult, Refusal
         role: item.role,
         licence: item.licence,
         workspaces: roles,
+        founds,
     };
     let done = provisioning::put_person(desk, &item.external_id, &user, &member);
     told(

@@ -12,7 +12,7 @@ use std::sync::{Arc, OnceLock};
 use tokio::sync::{Mutex, Semaphore};
 
 pub use self::build::{BuildError, existing_secret_keys, secret_keys};
-pub use self::presented::{Lookup, OperatorLookup};
+pub use self::presented::{Lookup, ManagementLookup, OperatorLookup};
 use self::remembered::Remembered;
 pub use self::strangers::Proof;
 use crate::config::{Config, Issuer};

@@ -10,6 +10,7 @@ use crate::domain::decision::access::Access;
 use crate::domain::decision::presented::{self, FirstUse, TokenClaims};
 use crate::domain::decision::usage::Used;
 use crate::domain::operations::operator_tokens;
+use crate::domain::people::management_tokens::{self, PresentedToken};
 use crate::store::operator_tokens::OperatorToken;
 use crate::store::{self, Snapshot, Tx, Verdict};
 use crate::telemetry::metrics::MemoryLabels;
@@ -32,6 +33,14 @@ pub enum Lookup {
 #[derive(Debug, Clone)]
 pub enum OperatorLookup {
     Found(OperatorToken),
+    Unknown,
+    Throttled { retry_after_seconds: i64 },
+}
+
+/// What the look-up of a management token found.
+#[derive(Debug, Clone)]
+pub enum ManagementLookup {
+    Found(PresentedToken),
     Unknown,
     Throttled { retry_after_seconds: i64 },
 }
@@ -79,23 +88,55 @@ impl App {
         address: IpAddr,
         now: Timestamp,
     ) -> Result<OperatorLookup, store::Error> {
-        let budget = match self.admit_stranger(address, now) {
-            Ok(budget) => budget,
-            Err(retry_after_seconds) => {
-                return Ok(OperatorLookup::Throttled {
-                    retry_after_seconds,
-                });
-            }
-        };
         let candidates = self.digester.candidates(Purpose::OperatorToken, credential);
         let found = self
             .store
             .read(move |snapshot| operator_tokens::find_live(snapshot, &candidates))
             .await?;
-        if found.is_none() {
-            self.count_stranger(budget, now);
-        }
-        Ok(found.map_or(OperatorLookup::Unknown, OperatorLookup::Found))
+        Ok(match found {
+            Some(token) => OperatorLookup::Found(token),
+            None => match self.count_unknown(address, now) {
+                Ok(()) => OperatorLookup::Unknown,
+                Err(retry_after_seconds) => OperatorLookup::Throttled {
+                    retry_after_seconds,
+                },
+            },
+        })
+    }
+
+    /// The management token behind what was presented, read at every request: a use is judged by what its maker holds then.
+    /// It may have expired.
+    pub async fn management_token(
+        &self,
+        credential: &str,
+        address: IpAddr,
+        now: Timestamp,
+    ) -> Result<ManagementLookup, store::Error> {
+        let candidates = self
+            .digester
+            .candidates(Purpose::ManagementToken, credential);
+        let found = self
+            .store
+            .read(move |snapshot| management_tokens::find_live(snapshot, &candidates, now))
+            .await?;
+        Ok(match found {
+            Some(found) => ManagementLookup::Found(found),
+            None => match self.count_unknown(address, now) {
+                Ok(()) => ManagementLookup::Unknown,
+                Err(retry_after_seconds) => ManagementLookup::Throttled {
+                    retry_after_seconds,
+                },
+            },
+        })
+    }
+
+    /// Whether it has the shape of a management token.
+    pub fn is_management_token(&self, credential: &str) -> bool {
+        format::is_token(
+            &self.config.keys.prefix,
+            TokenKind::ManagementToken,
+            credential,
+        )
     }
 
     /// Whether it has the shape of an operator token.
@@ -157,17 +198,6 @@ impl App {
         {
             return Ok(Lookup::Unknown);
         }
-        let budget = match address
-            .map(|address| self.admit_stranger(address, now))
-            .transpose()
-        {
-            Ok(budget) => budget,
-            Err(retry_after_seconds) => {
-                return Ok(Lookup::Throttled {
-                    retry_after_seconds,
-                });
-            }
-        };
         self.metrics
             .access_memory
             .get_or_create(&MemoryLabels { result: "miss" })
@@ -176,10 +206,13 @@ impl App {
         let stamp = self.store.changes().stamp();
         let Some(access) = self.load(shape, credential, now).await?.map(Arc::new) else {
             self.remembered.unknown.put(fingerprint, stamp);
-            if let Some(budget) = budget {
-                self.count_stranger(budget, now);
-            }
-            return Ok(Lookup::Unknown);
+            let counted = address.map_or(Ok(()), |address| self.count_unknown(address, now));
+            return Ok(match counted {
+                Ok(()) => Lookup::Unknown,
+                Err(retry_after_seconds) => Lookup::Throttled {
+                    retry_after_seconds,
+                },
+            });
         };
         self.remembered.accesses.put(fingerprint, stamp, &access);
         Ok(Lookup::Found(access))

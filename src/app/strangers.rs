@@ -1,4 +1,7 @@
 //! Budgets for what strangers provoke: look-ups of unknown credentials, and guesses at a client's secret.
+//!
+//! Invariant: a generated secret is compared first, and only wrong ones are counted. So a right one is never refused because of
+//! wrong ones, whoever sent those: it has at least 160 random bits, and cannot be guessed.
 
 use std::net::IpAddr;
 
@@ -17,26 +20,27 @@ pub enum Proof<I> {
 }
 
 impl App {
-    /// The budget that a look-up is charged to, when a stranger can provoke it: `Err` tells how many seconds that address has
-    /// to wait.
-    pub fn admit_stranger(&self, address: IpAddr, now: Timestamp) -> Result<Quota, i64> {
+    /// What was presented is nobody's: it counts for the address it came from. `Err`: that one has shown too many, and
+    /// has to wait for so many seconds.
+    pub fn count_unknown(&self, address: IpAddr, now: Timestamp) -> Result<(), i64> {
         let rate = self.config.limits.unknown_credentials;
-        let budget = Quota::new("unknown_credentials", network(address).to_string(), rate);
-        if self.limiter.is_free(&budget.subject, &budget, now) {
-            Ok(budget)
-        } else {
-            Err(budget.rate.window_seconds)
+        let network = network(address).to_string();
+        let budget = Quota::new("unknown_credentials", network.as_str(), rate);
+        self.count(&network, budget, now)
+    }
+
+    fn count(&self, owner: &str, budget: Quota, now: Timestamp) -> Result<(), i64> {
+        let window = budget.rate.window_seconds;
+        match self.limiter.take(owner, &[budget], now) {
+            Taken::All(_) => Ok(()),
+            Taken::None {
+                retry_after_seconds,
+                ..
+            } => Err(retry_after_seconds.unwrap_or(window)),
         }
     }
 
-    /// The look-up found nobody: it counts.
-    pub fn count_stranger(&self, budget: Quota, now: Timestamp) {
-        let owner = budget.subject.clone();
-        let _: Taken = self.limiter.take(&owner, &[budget], now);
-    }
-
-    /// Which of the `live` secrets `secret` is. Failures are counted per client and address, before the comparison: what
-    /// is over the limit learns nothing.
+    /// Which of the `live` secrets `secret` is. Wrong ones are counted per client and address.
     pub fn proves<'d, I>(
         &self,
         client: &str,
@@ -45,24 +49,23 @@ impl App {
         address: IpAddr,
         now: Timestamp,
     ) -> Proof<I> {
-        let rate = self.config.limits.client_failures;
-        let failures = Quota::new(
-            "client_failures",
-            format!("{client} {}", network(address)),
-            rate,
-        );
-        if !self.limiter.is_free(client, &failures, now) {
-            return Proof::Throttled {
-                retry_after_seconds: rate.window_seconds,
-            };
-        }
         let matches = |(_, digest): &(I, &Digest)| {
             self.digester.matches(Purpose::ClientSecret, secret, digest)
         };
         if let Some((which, _)) = live.into_iter().find(matches) {
             return Proof::Proven(which);
         }
-        let _: Taken = self.limiter.take(client, &[failures], now);
-        Proof::Wrong
+        let rate = self.config.limits.client_failures;
+        let failures = Quota::new(
+            "client_failures",
+            format!("{client} {}", network(address)),
+            rate,
+        );
+        match self.count(client, failures, now) {
+            Ok(()) => Proof::Wrong,
+            Err(retry_after_seconds) => Proof::Throttled {
+                retry_after_seconds,
+            },
+        }
     }
 }

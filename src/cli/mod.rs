@@ -1,10 +1,14 @@
 //! The command line: one file a command.
 
+mod api_key;
+mod beside;
 mod config;
 mod doctor;
 mod migrate;
 mod operator;
+mod organization;
 mod quickstart;
+mod resource_server;
 mod serve;
 mod signing_keys;
 mod user;
@@ -40,6 +44,15 @@ enum Command {
     /// Manage accounts
     #[command(subcommand)]
     User(user::Command),
+    /// Make organizations: your customers
+    #[command(subcommand)]
+    Organization(organization::Command),
+    /// Make API keys
+    #[command(subcommand)]
+    ApiKey(api_key::Command),
+    /// Register your APIs, which ask what a credential may do
+    #[command(subcommand)]
+    ResourceServer(resource_server::Command),
     /// Manage the tokens of your own programs, which reach across organizations
     #[command(subcommand)]
     Operator(operator::Command),
@@ -105,6 +118,9 @@ pub fn run() -> ExitCode {
         Command::Config(command) => config::run(&command),
         Command::Doctor(arguments) => return doctor::run(&arguments),
         Command::User(command) => user::run(command),
+        Command::Organization(command) => organization::run(command),
+        Command::ApiKey(command) => api_key::run(command),
+        Command::ResourceServer(command) => resource_server::run(command),
         Command::Operator(command) => operator::run(&command),
         Command::SigningKeys(command) => signing_keys::run(&command),
     };

@@ -6,8 +6,7 @@
 use std::fmt::Write as _;
 
 use super::user::words;
-use super::{ConfigArguments, Failure};
-use crate::app::existing_secret_keys;
+use super::{ConfigArguments, Failure, beside};
 use crate::config::Config;
 use crate::crypto::digest::{Digester, Purpose};
 use crate::crypto::format::{self, TokenKind};
@@ -66,11 +65,18 @@ pub fn run(Command::Token(command): &Command) -> Result<(), Failure> {
     | Token::List(config)
     | Token::Revoke(Revoke { config, .. })) = command;
     let config = config.load()?;
+    let digester = match command {
+        Token::Create(_) => Some(Digester::new(&beside::secret_keys(&config)?)),
+        Token::List(_) | Token::Revoke(_) => None,
+    };
     let store = Store::open_as_guest(&config.database.url.parse()?)?;
     let now = Clock::System.now();
     let text = actix_web::rt::System::new().block_on(async {
         match command {
-            Token::Create(arguments) => create(&store, &config, arguments, now).await,
+            Token::Create(arguments) => {
+                let digester = digester.ok_or("the secret key was not read")?;
+                create(&store, &config, &digester, arguments).await
+            }
             Token::List(_) => list(&store, now).await,
             Token::Revoke(arguments) => revoke(&store, &arguments.id, now).await,
         }
@@ -82,10 +88,10 @@ pub fn run(Command::Token(command): &Command) -> Result<(), Failure> {
 async fn create(
     store: &Store,
     config: &Config,
+    digester: &Digester,
     arguments: &Create,
-    now: Timestamp,
 ) -> Result<String, Failure> {
-    let digester = Digester::new(&existing_secret_keys(config)?);
+    let now = Clock::System.now();
     let catalogue = config.catalogue()?;
     let token = format::mint_token(&config.keys.prefix, TokenKind::OperatorToken);
     let days = i64::from(arguments.expires_days);

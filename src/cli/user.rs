@@ -1,22 +1,56 @@
-//! `countersign user create`: an account with a verified address, as the operator vouches for it.
+//! `countersign user`: accounts. One that is created has a verified address, as the operator vouches for it.
 //!
-//! It takes the database's lock, so no server may run: it changes members, whom a running server remembers, and on
-//! PostgreSQL that server would not learn of it.
+//! Works beside a running server, and is done when that has noticed (`beside.rs`).
 
-use super::{ConfigArguments, Failure};
+use std::fmt::Write as _;
+
+use super::{ConfigArguments, Failure, beside};
 use crate::app::secret_keys;
 use crate::crypto::password;
 use crate::domain::Refusal;
+use crate::domain::lifecycle::provisioning;
 use crate::domain::people::accounts::{self, NewPerson};
-use crate::store::{Database, Store, Tx, Verdict};
+use crate::domain::people::passwords::{self, check_password};
+use crate::store::{self, Store, Tx, Verdict};
 use crate::types::email::Mailbox;
-use crate::types::state::{OrganizationRole, ProductionAccess};
-use crate::types::time::Clock;
+use crate::types::state::{OrganizationRole, ProductionAccess, UserState};
+
+/// People that one listing shows.
+const MOST_LISTED: i64 = 10_000;
 
 #[derive(clap::Subcommand)]
 pub enum Command {
     /// Create an account; its password is read from standard input, or made and printed
     Create(Create),
+    /// List the people, the newest first
+    List(ConfigArguments),
+    /// Suspend a person everywhere: sessions end, and what acts as them stops; not for operators
+    Suspend(Named),
+    /// Take a suspension back
+    Resume(Named),
+    /// Give an account another password, which signs it out everywhere
+    Password(Password),
+}
+
+#[derive(clap::Args)]
+pub struct Named {
+    #[command(flatten)]
+    config: ConfigArguments,
+    /// The e-mail address that the person signs in with
+    #[arg(long)]
+    email: String,
+}
+
+#[derive(clap::Args)]
+pub struct Password {
+    #[command(flatten)]
+    config: ConfigArguments,
+    /// The e-mail address that the person signs in with
+    #[arg(long)]
+    email: String,
+    /// Read the password from standard input instead of making one
+    #[arg(long)]
+    password_stdin: bool,
 }
 
 #[derive(clap::Args)]
@@ -43,24 +77,99 @@ pub struct Create {
     password_stdin: bool,
 }
 
-#[expect(clippy::print_stdout, reason = "it is what was asked for")]
 pub fn run(command: Command) -> Result<(), Failure> {
-    let Command::Create(arguments) = command;
+    match command {
+        Command::Create(arguments) => run_create(arguments),
+        Command::Password(arguments) => run_password(&arguments),
+        Command::Suspend(named) => run_state(&named, UserState::Suspended),
+        Command::Resume(named) => run_state(&named, UserState::Active),
+        Command::List(arguments) => {
+            let config = arguments.load()?;
+            let store = Store::open_as_guest(&config.database.url.parse()?)?;
+            print!("{}", actix_web::rt::System::new().block_on(list(&store))?);
+            Ok(())
+        }
+    }
+}
+
+async fn list(store: &Store) -> Result<String, Failure> {
+    let people: Result<_, store::Error> = store
+        .read(|snapshot| snapshot.list_people(MOST_LISTED))
+        .await;
+    let mut text = format!(
+        "{:<26}  {:<9}  {:<8}  {:<24}  {}\n",
+        "ID", "STATE", "OPERATOR", "CREATED", "E-MAIL"
+    );
+    for person in people? {
+        writeln!(
+            text,
+            "{:<26}  {:<9}  {:<8}  {:<24}  {}",
+            person.id.as_str(),
+            person.state.as_str(),
+            if person.operator { "yes" } else { "no" },
+            person.created_at.rfc3339(),
+            person.email.unwrap_or_default()
+        )?;
+    }
+    Ok(text)
+}
+
+#[expect(clippy::print_stdout, reason = "it is what was asked for")]
+fn run_state(named: &Named, to: UserState) -> Result<(), Failure> {
+    let config = named.config.load()?;
+    let email = Mailbox::parse(&named.email).map_err(|error| format!("--email: {error}"))?;
+    let write = move |tx: &mut Tx| {
+        let unknown = || Refusal::field("--email", "is nobody's, or an operator's");
+        let person = tx
+            .find_user_by_email(&email.account_key())?
+            .filter(|person| !person.operator)
+            .ok_or_else(unknown)?;
+        provisioning::write_user_state(tx, None, person.id, to)?;
+        Ok(Verdict::Done(person.id.to_string()))
+    };
+    let person = beside::write(&config, write)?;
+    match to {
+        UserState::Suspended => println!("Suspended {person} everywhere."),
+        UserState::Active => println!("{person} is active again."),
+    }
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "it is what was asked for")]
+fn run_password(arguments: &Password) -> Result<(), Failure> {
+    let config = arguments.config.load()?;
+    let email = Mailbox::parse(&arguments.email).map_err(|error| format!("--email: {error}"))?;
+    let password = wanted_password(arguments.password_stdin)?;
+    let hash = password::hash(&password);
+    let shown = (!arguments.password_stdin).then(|| password.clone());
+    let write = move |tx: &mut Tx| {
+        let unknown = || Refusal::field("--email", "nobody signs in with this address");
+        let address = email.account_key();
+        let user = accounts::find_person(tx, &address)?.ok_or_else(unknown)?;
+        check_password(&password, &[&address, &user.name])?;
+        passwords::change(tx, &user, &hash, None)?;
+        Ok(Verdict::Done(user.id.to_string()))
+    };
+    let changed = beside::write(&config, write)?;
+    println!("Changed the password of {changed}, and signed it out everywhere.");
+    if let Some(password) = shown {
+        println!("Password: {password}");
+    }
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "it is what was asked for")]
+fn run_create(arguments: Create) -> Result<(), Failure> {
     let config = arguments.config.load()?;
     let email = Mailbox::parse(&arguments.email).map_err(|error| format!("--email: {error}"))?;
     let role: OrganizationRole = arguments
         .role
         .parse()
         .map_err(|error| format!("--role: {error}"))?;
-    let password = if arguments.password_stdin {
-        read_password()?
-    } else {
-        password::generate()
-    };
-    accounts::check_password(&password).map_err(|refusal| words(&refusal))?;
+    let password = wanted_password(arguments.password_stdin)?;
+    check_password(&password, &[&arguments.email, &arguments.name])
+        .map_err(|refusal| words(&refusal))?;
     secret_keys(&config)?;
-    let database: Database = config.database.url.parse()?;
-    let store = Store::open(&database, 1)?;
     let person = NewPerson {
         email,
         name: arguments.name,
@@ -70,9 +179,7 @@ pub fn run(command: Command) -> Result<(), Failure> {
     let organization = arguments.organization;
     let write =
         move |tx: &mut Tx| create(tx, &person, organization.as_deref(), role).map(Verdict::Done);
-    let created: Result<String, Refusal> =
-        actix_web::rt::System::new().block_on(store.write(Clock::System.now(), write));
-    println!("{}", created.map_err(|refusal| words(&refusal))?);
+    println!("{}", beside::write(&config, write)?);
     if !arguments.password_stdin {
         println!("Password: {password}");
     }
@@ -94,7 +201,7 @@ fn create(
         Some(organization) => organization,
         None => {
             let organization = accounts::create_organization(tx, name, ProductionAccess::None)?;
-            accounts::create_workspace(tx, organization.id, "Main")?;
+            accounts::create_workspace(tx, organization.id, accounts::FIRST_WORKSPACE)?;
             organization
         }
     };
@@ -105,8 +212,11 @@ fn create(
     ))
 }
 
-/// One line, without its end.
-fn read_password() -> Result<String, Failure> {
+/// One line of standard input without its end, or a new one.
+fn wanted_password(from_stdin: bool) -> Result<String, Failure> {
+    if !from_stdin {
+        return Ok(password::generate());
+    }
     let mut line = String::new();
     std::io::stdin().read_line(&mut line)?;
     Ok(line.trim_end_matches(['\r', '\n']).to_owned())

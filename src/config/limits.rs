@@ -77,7 +77,7 @@ pub struct Limits {
     pub whoami: Rate,
     /// Requests of one caller to the management API.
     pub management: Rate,
-    /// Unknown credentials that one client address may have looked up.
+    /// Unknown credentials of one client address.
     pub unknown_credentials: Rate,
     /// Wrong secrets of one client or resource server from one address.
     pub client_failures: Rate,

@@ -62,6 +62,8 @@ pub use weak::{WEAK, Weak, is_everybody};
 
 /// Variables of the tests, not of the configuration.
 const FOREIGN_PREFIX: &str = "COUNTERSIGN_TEST_";
+/// A longer grace would let a thief come back all day without ending anything.
+const MOST_GRACE_SECONDS: i64 = 60 * 60;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -261,6 +263,16 @@ impl Config {
                 "oauth.refresh_replay_seconds",
                 oauth.refresh_replay_seconds >= 60,
                 "must be at least 60",
+            ),
+            (
+                "oauth.refresh_grace_seconds",
+                (0..=MOST_GRACE_SECONDS).contains(&oauth.refresh_grace_seconds),
+                "must be 0 to 3600",
+            ),
+            (
+                "oauth.refresh_grace_authenticated_seconds",
+                (0..=MOST_GRACE_SECONDS).contains(&oauth.refresh_grace_authenticated_seconds),
+                "must be 0 to 3600",
             ),
             (
                 "sweep",
@@ -584,6 +596,16 @@ mod tests {
                 "[oauth]\nsigning_key_publish_seconds = 0",
                 &[][..],
                 "1 to 2592000",
+            ),
+            (
+                "[oauth]\nrefresh_grace_seconds = -1",
+                &[][..],
+                "oauth.refresh_grace_seconds: must be 0 to 3600",
+            ),
+            (
+                "[oauth]\nrefresh_grace_authenticated_seconds = 3601",
+                &[][..],
+                "oauth.refresh_grace_authenticated_seconds: must be 0 to 3600",
             ),
             (
                 "[identity]\nlocal_accounts = false",

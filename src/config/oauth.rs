@@ -21,6 +21,11 @@ pub struct OAuth {
     pub pkce_optional_for: Vec<String>,
     /// Seconds for which a consumed refresh token is remembered, so that its return is noticed as a theft.
     pub refresh_replay_seconds: i64,
+    /// Seconds after its use in which a refresh token that comes back is refused and the connection marked, not ended: two
+    /// tabs that share one. 0: it ends at once.
+    pub refresh_grace_seconds: i64,
+    /// The same for clients that authenticated: workers that share a stored token.
+    pub refresh_grace_authenticated_seconds: i64,
     /// Seconds a key signs before the next one takes over; 0: until somebody rotates.
     pub signing_key_seconds: i64,
     /// Seconds a key is published before it signs, so that every resource server has it by then.
@@ -38,6 +43,8 @@ impl Default for OAuth {
             signing_algorithm: "ES256".to_owned(),
             pkce_optional_for: Vec::new(),
             refresh_replay_seconds: 30 * 24 * 60 * 60,
+            refresh_grace_seconds: 60,
+            refresh_grace_authenticated_seconds: 10 * 60,
             signing_key_seconds: 90 * 24 * 60 * 60,
             signing_key_publish_seconds: 24 * 60 * 60,
         }

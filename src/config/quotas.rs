@@ -14,7 +14,7 @@ const MOST_NAME_BYTES: usize = 64;
 /// Of one request.
 const MOST_COST: u64 = 1_000_000;
 /// Policies that are there anyway.
-const RESERVED: [&str; 7] = [
+const RESERVED: [&str; 9] = [
     "owner",
     "whoami",
     "unknown_credentials",
@@ -22,6 +22,8 @@ const RESERVED: [&str; 7] = [
     "registrations",
     "sign_in_address",
     "sign_in_account",
+    "sign_in_device",
+    "provider_failures",
 ];
 
 /// Who shares a quota.

@@ -11,9 +11,10 @@ pub struct Sessions {
     pub idle_seconds: i64,
     /// Seconds after which a session ends in any case.
     pub absolute_seconds: i64,
-    /// Failed sign-ins of one address. Counted per address, so that nobody can lock somebody else out.
+    /// Failed sign-ins of one address; behind that, each account is tried once from there. Counted per address, so that nobody can
+    /// lock somebody else out.
     pub failures_per_address: Rate,
-    /// Failed sign-ins of one address at one account.
+    /// Failed sign-ins at one account, of one address or in one browser that the account knows.
     pub failures_per_account: Rate,
 }
 

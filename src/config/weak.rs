@@ -5,7 +5,8 @@ use ipnet::IpNet;
 
 use super::{Config, Limits, OAuth, Rate, Sessions};
 
-const HOUR: i64 = 60 * 60;
+const MINUTE: i64 = 60;
+const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
 
 pub struct Weak {
@@ -39,6 +40,8 @@ pub const WEAK: &[Weak] = &[
     weak("registration.open_organization", |c| c.registration.is_open(), "anybody may register applications under any name"),
     weak("oauth.pkce_optional_for", |c| !c.oauth.pkce_optional_for.is_empty(), "codes of these applications can be redeemed by whoever injects them (RFC 9700 §2.1.1)"),
     weak("oauth.refresh_replay_seconds", |c| c.oauth.refresh_replay_seconds < HOUR, "a stolen refresh token that comes back after an hour is not noticed as a theft"),
+    weak("oauth.refresh_grace_seconds", |c| c.oauth.refresh_grace_seconds > 5 * MINUTE, "a stolen refresh token of a public client that comes back within more than five minutes ends nothing"),
+    weak("oauth.refresh_grace_authenticated_seconds", |c| c.oauth.refresh_grace_authenticated_seconds > 30 * MINUTE, "a stolen refresh token that comes back within more than half an hour ends nothing"),
     weak("sandbox.name_prefix", |c| c.sandbox.name_prefix.trim().is_empty(), "Sandbox documents cannot be told from others by their name"),
     weak("sandbox.include_subdomains", |c| c.sandbox.include_subdomains, "Sandbox documents reach every sub-domain of an own domain, whoever runs it"),
     weak("limits.sandbox", |c| is_looser(c.limits.sandbox, Limits::default().sandbox), "the Sandbox can carry production traffic"),
@@ -147,6 +150,8 @@ mod tests {
             signing_key_publish_seconds = 60
             pkce_optional_for = ['app_0000000000000000000001']
             refresh_replay_seconds = 60
+            refresh_grace_seconds = 301
+            refresh_grace_authenticated_seconds = 1801
         ";
         assert_eq!(
             names(text),

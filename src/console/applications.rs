@@ -194,7 +194,7 @@ pub async fn show(
         authorization_endpoint: format!("{issuer}/oauth2/authorize"),
         token_endpoint: format!("{issuer}/oauth2/token"),
         new_secret_action: may_add.then(|| format!("{own}/secrets")),
-        approval: approval_facts(&own, application, may_manage),
+        approval: approval_facts(&own, &found, may_manage),
         stopped: application
             .stopped_at
             .map(|_| application.stopped_because.clone().unwrap_or_default()),
@@ -371,11 +371,13 @@ fn when(at: Option<Timestamp>, now: Timestamp) -> String {
     )
 }
 
-fn approval_facts(own: &str, application: &Application, may_manage: bool) -> Option<ApprovalFacts> {
+fn approval_facts(own: &str, found: &OwnApplication, may_manage: bool) -> Option<ApprovalFacts> {
+    let application = &found.application;
     let may_ask = may_manage && matches!(application.approval, Approval::None | Approval::Refused);
     (application.environment == Environment::Production).then(|| ApprovalFacts {
         state: application.approval,
         reason: application.approval_reason.clone(),
+        waiting: found.waiting.clone(),
         verified: application.verified_at.is_some(),
         request_action: may_ask.then(|| format!("{own}/request-approval")),
     })

@@ -4,6 +4,7 @@ pub mod api_keys;
 pub mod application_edit;
 pub mod application_secrets;
 pub mod applications;
+pub mod management_tokens;
 pub mod organizations;
 pub mod pages;
 pub mod plan;

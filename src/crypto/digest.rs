@@ -22,9 +22,14 @@ pub enum Purpose {
     ClientMetadata,
     Invitation,
     OperatorToken,
+    ManagementToken,
     HandOver,
+    /// The password's hash that a known device was remembered under.
+    KnownDevice,
     /// What makes two requests with one idempotency key the same.
     Request,
+    /// What a consent page showed.
+    ConsentPage,
 }
 
 impl Purpose {
@@ -42,8 +47,11 @@ impl Purpose {
             Self::ClientMetadata => b"client_metadata\0",
             Self::Invitation => b"invitation\0",
             Self::OperatorToken => b"operator_token\0",
+            Self::ManagementToken => b"management_token\0",
             Self::HandOver => b"hand_over\0",
+            Self::KnownDevice => b"known_device\0",
             Self::Request => b"request\0",
+            Self::ConsentPage => b"consent_page\0",
         }
     }
 }

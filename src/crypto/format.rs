@@ -1,7 +1,7 @@
 //! How credentials look.
 //!
 //! Key: `<prefix>_<environment marker>_` + 12 public id + 32 secret + 6 checksum, base62; an empty marker drops its `_`.
-//! Token: `<prefix>_at_` (`_rt_ _ac_ _cs_ _rg_ _ra_ _ot_`) + 32 secret + 6 checksum. The checksum is the CRC-32 of all before it: it
+//! Token: `<prefix>_at_` (`_rt_ _ac_ _cs_ _rg_ _ra_ _ot_ _mt_`) + 32 secret + 6 checksum. The checksum is the CRC-32 of all before it: it
 //! refuses typos before any look-up, with the answer of an unknown credential. Parsed from the right: a prefix may hold `_`.
 
 use super::Plaintext;
@@ -31,6 +31,8 @@ pub enum TokenKind {
     Invitation,
     /// Lets a program of the vendor manage every organization.
     OperatorToken,
+    /// Lets a program of an organization manage it.
+    ManagementToken,
     /// A one-time link to a key's secret.
     HandOver,
 }
@@ -46,6 +48,7 @@ impl TokenKind {
             Self::RegistrationAccessToken => "ra",
             Self::Invitation => "iv",
             Self::OperatorToken => "ot",
+            Self::ManagementToken => "mt",
             Self::HandOver => "ho",
         }
     }

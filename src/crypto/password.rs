@@ -1,8 +1,8 @@
 //! Passwords: argon2id at OWASP's minimum (19 MiB, 2 passes, 1 lane), on threads of their own behind a fair queue.
 //!
-//! Invariant: however many attempts one address sends, an attempt from another address waits behind at most one of them
-//! per thread; the queue never holds more than its bounds; when it is full, an address with few attempts waiting takes the
-//! place of one with many.
+//! Invariant: however many attempts one address sends, an attempt from another address, or from a known device, waits behind
+//! at most one of them per thread; the queue never holds more than its bounds; when it is full, an address with few attempts
+//! waiting takes the place of one with many.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
@@ -78,13 +78,27 @@ impl CustomizedPasswordHasher<PasswordHash> for Hasher {
     }
 }
 
+/// Whose turn an attempt waits for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Turn {
+    Network(IpAddr),
+    /// A browser in which the person has signed in before: it does not wait for its neighbours.
+    Device(String),
+}
+
+impl From<IpAddr> for Turn {
+    fn from(address: IpAddr) -> Self {
+        Self::Network(network(address))
+    }
+}
+
 type Job = Box<dyn FnOnce() + Send>;
 
 #[derive(Default)]
 struct Waiting {
-    /// Addresses with waiting jobs, next in turn first; each stands here once.
-    turns: VecDeque<IpAddr>,
-    jobs: HashMap<IpAddr, VecDeque<Job>>,
+    /// With waiting jobs, next in turn first; each stands here once.
+    turns: VecDeque<Turn>,
+    jobs: HashMap<Turn, VecDeque<Job>>,
     count: usize,
     closed: bool,
 }
@@ -139,7 +153,7 @@ impl PasswordQueue {
     /// Whether `password` is the one behind `stored`; `None` (an unknown account) takes as long and is never true.
     pub async fn verify(
         &self,
-        address: IpAddr,
+        turn: impl Into<Turn>,
         password: String,
         stored: Option<String>,
     ) -> Result<bool, Busy> {
@@ -147,7 +161,7 @@ impl PasswordQueue {
         let stored = stored.unwrap_or_else(|| self.decoy.clone());
         let (answer, answered) = oneshot::channel();
         self.enqueue(
-            network(address),
+            turn.into(),
             Box::new(move || {
                 let _ = answer.send(verify(&password, &stored) && known);
             }),
@@ -156,10 +170,10 @@ impl PasswordQueue {
     }
 
     /// What [`hash`] says of a new password, behind the same queue.
-    pub async fn hash(&self, address: IpAddr, password: String) -> Result<String, Busy> {
+    pub async fn hash(&self, turn: impl Into<Turn>, password: String) -> Result<String, Busy> {
         let (answer, answered) = oneshot::channel();
         self.enqueue(
-            network(address),
+            turn.into(),
             Box::new(move || {
                 let _ = answer.send(hash(&password));
             }),
@@ -167,22 +181,22 @@ impl PasswordQueue {
         answered.await.map_err(|_| Busy)
     }
 
-    fn enqueue(&self, address: IpAddr, job: Job) -> Result<(), Busy> {
+    fn enqueue(&self, turn: Turn, job: Job) -> Result<(), Busy> {
         let mut waiting = self
             .shared
             .waiting
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let own = waiting.jobs.get(&address).map_or(0, VecDeque::len);
+        let own = waiting.jobs.get(&turn).map_or(0, VecDeque::len);
         if own >= MOST_WAITING_PER_ADDRESS
             || (waiting.count >= MOST_WAITING && !waiting.make_room(own))
         {
             return Err(Busy);
         }
         if own == 0 {
-            waiting.turns.push_back(address);
+            waiting.turns.push_back(turn.clone());
         }
-        waiting.jobs.entry(address).or_default().push_back(job);
+        waiting.jobs.entry(turn).or_default().push_back(job);
         waiting.count += 1;
         self.shared.arrived.notify_one();
         Ok(())
@@ -207,7 +221,7 @@ fn work(shared: &Shared) {
     }
 }
 
-/// Takes one job of the address whose turn it is, and puts that address at the end of the line if it has more.
+/// Takes one job of whose turn it is, and puts them at the end of the line if they have more.
 fn next(shared: &Shared) -> Option<Job> {
     let mut waiting = shared
         .waiting
@@ -217,13 +231,13 @@ fn next(shared: &Shared) -> Option<Job> {
         if waiting.closed {
             return None;
         }
-        if let Some(address) = waiting.turns.pop_front() {
-            let jobs = waiting.jobs.get_mut(&address)?;
+        if let Some(turn) = waiting.turns.pop_front() {
+            let jobs = waiting.jobs.get_mut(&turn)?;
             let job = jobs.pop_front();
             if jobs.is_empty() {
-                waiting.jobs.remove(&address);
+                waiting.jobs.remove(&turn);
             } else {
-                waiting.turns.push_back(address);
+                waiting.turns.push_back(turn);
             }
             waiting.count -= 1;
             return job;
@@ -296,10 +310,10 @@ mod tests {
         };
         let (flood, calm) = (IpAddr::from([192, 0, 2, 1]), IpAddr::from([192, 0, 2, 2]));
         for _ in 0..MOST_WAITING_PER_ADDRESS {
-            queue.enqueue(flood, job("flood")).expect("fits");
+            queue.enqueue(flood.into(), job("flood")).expect("fits");
         }
-        assert_eq!(queue.enqueue(flood, job("flood")), Err(Busy));
-        queue.enqueue(calm, job("calm")).expect("fits");
+        assert_eq!(queue.enqueue(flood.into(), job("flood")), Err(Busy));
+        queue.enqueue(calm.into(), job("calm")).expect("fits");
         for _ in 0..3 {
             next(&queue.shared).expect("a job")();
         }
@@ -321,12 +335,12 @@ mod tests {
         for busy in 0..8 {
             for _ in 0..MOST_WAITING_PER_ADDRESS {
                 queue
-                    .enqueue(IpAddr::from([192, 0, 2, busy]), Box::new(|| ()))
+                    .enqueue(IpAddr::from([192, 0, 2, busy]).into(), Box::new(|| ()))
                     .expect("fits");
             }
         }
         queue
-            .enqueue(IpAddr::from([198, 51, 100, 1]), Box::new(|| ()))
+            .enqueue(IpAddr::from([198, 51, 100, 1]).into(), Box::new(|| ()))
             .expect("a newcomer takes the place of a busy address");
         assert_eq!(
             queue.shared.waiting.lock().expect("unpoisoned").count,

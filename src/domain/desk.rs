@@ -9,6 +9,7 @@ use super::words::{Refusal, ensure};
 use crate::store::{Error, Snapshot, Tx};
 use crate::types::event::Event;
 use crate::types::id::{OrganizationId, UserId, WorkspaceId};
+use crate::types::permission::PermissionSet;
 use crate::types::right::Right;
 use crate::types::time::Timestamp;
 
@@ -37,6 +38,15 @@ impl<'c> Desk<'_, 'c> {
             snapshot: self.tx,
             settings: self.settings,
             organization: self.organization,
+            asker: self.asker,
+        }
+    }
+
+    /// For the rules of the vendor's that are about no organization.
+    pub fn vendor(&mut self) -> VendorDesk<'_, 'c> {
+        VendorDesk {
+            tx: self.tx,
+            settings: self.settings,
             asker: self.asker,
         }
     }
@@ -203,6 +213,21 @@ impl<'c> VendorDesk<'_, 'c> {
         rights::ensure_vendor(self.tx, &self.settings.catalogue, self.asker, needed)
     }
 
+    /// The same, for a rule that knows operators only: a program that holds the right does there what an operator does.
+    pub fn as_operator(&mut self, needed: Right) -> Result<Asker, Refusal> {
+        self.ensure(needed)?;
+        Ok(Asker::operator(self.asker.user))
+    }
+
+    /// Refuses a grant of more than the asker holds for the vendor.
+    pub fn ensure_holds(&mut self, granted: PermissionSet) -> Result<(), Refusal> {
+        let held = self.asker.operator_permissions(&self.settings.catalogue);
+        ensure(
+            held.is_some_and(|held| granted.is_subset_of(held)),
+            Refusal::Forbidden(BEYOND),
+        )
+    }
+
     /// Records what the asker did to `subject`, which belongs to no organization.
     pub fn record(&mut self, event: Event, subject: &str, detail: &str) -> Result<(), Error> {
         self.tx
@@ -214,5 +239,11 @@ impl VendorView<'_, '_> {
     /// Refuses whoever does not hold the right for the vendor.
     pub fn ensure(&mut self, needed: Right) -> Result<(), Refusal> {
         rights::ensure_vendor(self.snapshot, &self.settings.catalogue, self.asker, needed)
+    }
+
+    /// The same, for a rule that knows operators only.
+    pub fn as_operator(&mut self, needed: Right) -> Result<Asker, Refusal> {
+        self.ensure(needed)?;
+        Ok(Asker::operator(self.asker.user))
     }
 }

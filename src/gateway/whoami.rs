@@ -1,16 +1,16 @@
 //! `GET /v1/whoami`: the holder of a key or token asks what it is. No secret, a limit of its own.
 
-use actix_web::http::StatusCode;
 use actix_web::http::header::CACHE_CONTROL;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::json;
 
-use crate::app::{App, Lookup};
+use crate::app::App;
 use crate::domain::decision::access::Access;
 use crate::domain::decision::limiter::{Quota, Taken};
 use crate::web::credential::credential;
 use crate::web::facts::Facts;
-use crate::web::problem::{Challenge, Problem, unknown_credential};
+use crate::web::holder;
+use crate::web::problem::Problem;
 use crate::web::rate_limit::add_headers;
 
 pub async fn get(app: web::Data<App>, facts: Facts, request: HttpRequest) -> HttpResponse {
@@ -21,38 +21,7 @@ pub async fn get(app: web::Data<App>, facts: Facts, request: HttpRequest) -> Htt
 
 async fn whoami(app: &App, facts: &Facts, request: &HttpRequest) -> Result<HttpResponse, Problem> {
     let presented = credential(request, &app.config.keys.header_scheme)?;
-    let access = match app
-        .access(&presented, Some(facts.address), facts.now)
-        .await?
-    {
-        Lookup::Found(access) => access,
-        Lookup::Unknown => return Err(unknown_credential()),
-        Lookup::Throttled {
-            retry_after_seconds,
-        } => return Err(Problem::rate_limited(retry_after_seconds)),
-    };
-    if access.is_expired(facts.now) {
-        let challenge = Challenge::Credential(Some("invalid_token"));
-        return Err(Problem::unauthorized(
-            "credential_expired",
-            "The credential has expired: create a new one.",
-            challenge,
-        ));
-    }
-    if access.suspended.is_some() {
-        return Err(Problem::new(
-            StatusCode::FORBIDDEN,
-            "suspended",
-            "The organization or the account behind this credential is suspended.",
-        ));
-    }
-    if let Some(lock) = access.lock {
-        return Err(Problem::locked(
-            lock.code().as_str(),
-            &lock.unlock(&app.settings.catalogue, access.environment),
-        ));
-    }
-    app.note_use(&access, Some(facts.address), facts.now);
+    let access = holder::authenticate(app, facts, &presented).await?;
     let id = &access.credential.id;
     let quota = Quota {
         lasting: true,

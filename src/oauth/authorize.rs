@@ -14,7 +14,7 @@ use crate::crypto::Plaintext;
 use crate::crypto::digest::Purpose;
 use crate::crypto::format::{TokenKind, mint_token};
 use crate::domain::clients::clients::Client;
-use crate::domain::clients::consents::{self, CodeRequest};
+use crate::domain::clients::consents::{self, CodeRequest, Destination};
 use crate::domain::ensure;
 use crate::domain::people::identities::{self, ELSEWHERE};
 use crate::domain::people::sessions::SignedIn;
@@ -73,7 +73,7 @@ pub async fn get(
         }
         Err(sign_in) => return Err(sign_in),
     };
-    if let Err(entrance) = refuse_entrance(&app, person, &client).await {
+    if let Err(entrance) = refuse_entrance(&app, person, &client, &redirect_uri).await {
         let silent = query.one("prompt").ok().flatten() == Some("none");
         let error = Code::LoginRequired.because(
             "The person's organization asks for another sign-in, and prompt=none forbids to ask.",
@@ -174,19 +174,24 @@ async fn destination(
 }
 
 /// A page, not an answer to the client, when the person could authorize it after another sign-in.
-async fn refuse_entrance(app: &App, person: &SignedIn, client: &Client) -> Result<(), PageError> {
-    let (application, session) = (client.application.clone(), person.session.clone());
+async fn refuse_entrance(
+    app: &App,
+    person: &SignedIn,
+    client: &Arc<Client>,
+    redirect_uri: &RedirectUri,
+) -> Result<(), PageError> {
+    let (client, redirect_uri) = (Arc::clone(client), redirect_uri.clone());
+    let session = person.session.clone();
     let (catalogue, now) = (Arc::clone(&app.settings.catalogue), app.clock.now());
     let (any, entrances) = app
         .store
         .read(move |snapshot| {
-            let eligible = consents::eligible_organizations(
-                snapshot,
-                &catalogue,
-                &application,
-                session.user_id,
-                now,
-            )?;
+            let to = Destination {
+                client: &client,
+                redirect_uri: &redirect_uri,
+            };
+            let user = session.user_id;
+            let eligible = consents::eligible_organizations(snapshot, &catalogue, to, user, now)?;
             Ok::<_, crate::store::Error>((
                 !eligible.is_empty(),
                 identities::sort_out(snapshot, &session, eligible)?,
@@ -242,8 +247,8 @@ async fn accept(
         Code::InvalidRequest.because("state is too long."),
     )?;
     let prompt = prompt(query)?;
-    let resources = resource::asked(query)?;
-    resource::ensure_known(app, &resources, client.application.environment).await?;
+    let environment = client.application.environment;
+    let resources = resource::registered(app, resource::asked(query)?, environment).await?;
     let asked = query.one("scope")?;
     let ours = ensure(
         response_type == Some("code"),
@@ -283,13 +288,18 @@ async fn decide(
         .digest(Purpose::AuthorizationCode, code.expose());
     let decide = move |tx: &mut Tx| -> Result<_, Error> {
         let (user, now, catalogue) = (session.user_id, tx.now, &settings.catalogue);
-        let eligible =
-            consents::eligible_organizations(tx, catalogue, &client.application, user, now)?;
-        let eligible = identities::sort_out(tx, &session, eligible)?.open;
+        let to = Destination {
+            client: &client,
+            redirect_uri: &request.redirect_uri,
+        };
+        let eligible = consents::eligible_organizations(tx, catalogue, to, user, now)?;
+        let mut eligible = identities::sort_out(tx, &session, eligible)?.open;
         ensure(
             !eligible.is_empty(),
             Code::AccessDenied.because(NOT_ELIGIBLE),
         )?;
+        eligible.retain(|own| consents::request_in(&client, &request, own.id).is_some());
+        ensure(!eligible.is_empty(), scope::nothing_left())?;
         let asked = CodeRequest {
             client: &client,
             request: &request,

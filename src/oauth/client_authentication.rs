@@ -64,12 +64,10 @@ async fn look_up(
     id: ApplicationId,
     facts: &Facts,
 ) -> Result<Option<Arc<Client>>, Error> {
-    let budget = app
-        .admit_stranger(facts.address, facts.now)
-        .map_err(Error::throttled)?;
     let client = app.client(id).await?;
     if client.is_none() {
-        app.count_stranger(budget, facts.now);
+        app.count_unknown(facts.address, facts.now)
+            .map_err(Error::throttled)?;
     }
     Ok(client)
 }

@@ -9,25 +9,29 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use super::authorization_response;
 use super::authorize::STOPPED;
 use super::error::Code;
-use super::pages::{ConsentPage, RequestedScope, WorkspaceChoice};
+use super::pages::{ConsentPage, NewRedirect, RequestedScope, WorkspaceChoice};
 use crate::app::App;
 use crate::config::ScopeEntry;
-use crate::crypto::digest::Purpose;
+use crate::crypto::digest::{Digest, Purpose};
 use crate::crypto::format::{TokenKind, mint_token};
 use crate::domain::clients::clients::{Client, made_by};
-use crate::domain::clients::consents::{self, CodeRequest, ConsentChoice, MOST_WORKSPACES};
+use crate::domain::clients::consents::{
+    self, CodeRequest, ConsentChoice, Destination, MOST_WORKSPACES,
+};
 use crate::domain::decision::resource_servers;
 use crate::domain::desk::Desk;
 use crate::domain::people::identities::{self, Entrance};
 use crate::domain::people::sessions::SignedIn;
 use crate::domain::{Refusal, ensure};
 use crate::store::authorization_requests::AuthorizationRequest;
+use crate::store::authorizations::Authorization;
 use crate::store::consents::Consent;
 use crate::store::organizations::Organization;
 use crate::store::workspaces::Workspace;
 use crate::store::{self, Verdict};
 use crate::types::grant_types::GrantType;
 use crate::types::id::{AuthorizationRequestId, OrganizationId, WorkspaceId};
+use crate::types::redirect_uri::RedirectUri;
 use crate::types::state::{ReachKind, RequestAnswer};
 use crate::web::facts::Facts;
 use crate::web::form::Form;
@@ -38,6 +42,8 @@ use crate::web::visitor::Visitor;
 const AUTHORIZE: &str = "/oauth2/authorize";
 /// The value that stands for every workspace.
 const ALL: &str = "all";
+/// Between the id of a request and what its page showed.
+const REQUEST_END: char = '.';
 
 /// GET: the same request with another organization chosen.
 pub async fn get(
@@ -140,6 +146,11 @@ async fn allow(
 ) -> Result<HttpResponse, PageError> {
     let (organization, choice) = choice(form)?;
     ensure_open(app, person, organization).await?;
+    let asked = consents::request_in(client, &kept, organization).ok_or(PageError::NotFound)?;
+    if !Shown::of(client, &asked, organization).is_in(app, form)? {
+        let changed = Some(CHANGED.to_owned());
+        return show(app, visitor, client, &kept, Some(organization), changed).await;
+    }
     let code = mint_token(&app.config.keys.prefix, TokenKind::AuthorizationCode);
     let digest = app
         .digester
@@ -176,6 +187,33 @@ async fn allow(
             show(app, visitor, client, &kept, Some(organization), message).await
         }
         Err(refusal) => Err(refusal.into()),
+    }
+}
+
+const CHANGED: &str = "The application has changed since this page was made. Nothing was allowed: read the page again.";
+
+/// What a page shows and somebody else can change before it is answered. The form says, beside the id of the request, what its
+/// page showed.
+struct Shown(String);
+
+impl Shown {
+    /// `asked`: the request as it is shown to people of this organization.
+    fn of(client: &Client, asked: &AuthorizationRequest, organization: OrganizationId) -> Self {
+        let name = client.application.name_for(organization);
+        Self(format!("{}\n{}\n{name}", asked.id, asked.scopes))
+    }
+
+    fn mark(&self, app: &App) -> String {
+        let digest = app.digester.digest(Purpose::ConsentPage, &self.0);
+        format!("{REQUEST_END}{}", digest.as_str())
+    }
+
+    fn is_in(&self, app: &App, form: &Form) -> Result<bool, PageError> {
+        let mark = form
+            .one("request")?
+            .and_then(|value| value.split_once(REQUEST_END))
+            .and_then(|(_, mark)| mark.parse::<Digest>().ok());
+        Ok(mark.is_some_and(|mark| app.digester.matches(Purpose::ConsentPage, &self.0, &mark)))
     }
 }
 
@@ -252,10 +290,10 @@ async fn find(
     form: &Form,
     lost: PageError,
 ) -> Result<(Arc<Client>, AuthorizationRequest), PageError> {
-    let Some(id) = form
-        .one("request")?
-        .and_then(|id| id.parse::<AuthorizationRequestId>().ok())
-    else {
+    let Some(id) = form.one("request")?.and_then(|value| {
+        let id = value.split(REQUEST_END).next()?;
+        id.parse::<AuthorizationRequestId>().ok()
+    }) else {
         return Err(lost);
     };
     let (session, now) = (person.session.id, facts.now);
@@ -296,22 +334,18 @@ pub(super) async fn show(
 ) -> Result<HttpResponse, PageError> {
     let person = visitor.require()?;
     let (catalogue, now) = (Arc::clone(&app.settings.catalogue), app.clock.now());
-    let (application, session, resources) = (
-        client.application.clone(),
-        person.session.clone(),
-        kept.resources.clone(),
-    );
+    let (shared, session, request) = (Arc::clone(client), person.session.clone(), kept.clone());
     let ground = app
         .store
         .read(move |snapshot| {
-            let eligible = consents::eligible_organizations(
-                snapshot,
-                &catalogue,
-                &application,
-                session.user_id,
-                now,
-            )?;
-            let organizations = identities::sort_out(snapshot, &session, eligible)?.open;
+            let to = Destination {
+                client: &shared,
+                redirect_uri: &request.redirect_uri,
+            };
+            let user = session.user_id;
+            let eligible = consents::eligible_organizations(snapshot, &catalogue, to, user, now)?;
+            let mut organizations = identities::sort_out(snapshot, &session, eligible)?.open;
+            organizations.retain(|own| consents::request_in(&shared, &request, own.id).is_some());
             let selected = organizations
                 .iter()
                 .find(|own| Some(own.id) == chosen)
@@ -323,7 +357,7 @@ pub(super) async fn show(
                 }
                 None => (false, Vec::new()),
             };
-            let consents = snapshot.list_live_consents(session.user_id, application.id)?;
+            let consents = snapshot.list_live_consents(user, shared.application.id)?;
             let before = consents.into_iter().find(|consent| {
                 selected
                     .as_ref()
@@ -334,7 +368,12 @@ pub(super) async fn show(
                 .map(|consent| snapshot.list_consent_workspaces(consent.id))
                 .transpose()?
                 .unwrap_or_default();
-            let apis = resource_servers::names(snapshot, &resources)?;
+            let answered = before
+                .as_ref()
+                .map(|consent| snapshot.list_authorizations_of_consent(consent.id))
+                .transpose()?
+                .unwrap_or_default();
+            let apis = resource_servers::names(snapshot, &request.resources)?;
             Ok::<_, store::Error>(Ground {
                 organizations,
                 selected,
@@ -342,18 +381,20 @@ pub(super) async fn show(
                 workspaces,
                 before,
                 chosen,
+                answered,
                 apis,
             })
         })
         .await?;
     let selected = ground.selected.clone().ok_or(PageError::NotFound)?;
+    let asked = consents::request_in(client, kept, selected.id).ok_or(PageError::NotFound)?;
     let status = if error.is_some() {
         StatusCode::UNPROCESSABLE_ENTITY
     } else {
         StatusCode::OK
     };
     let template = consent_page(
-        app, visitor, person, client, kept, &ground, &selected, error,
+        app, visitor, person, client, &asked, &ground, &selected, error,
     );
     Ok(page(status, &template, Some(LeadsAnywhere)))
 }
@@ -367,6 +408,8 @@ struct Ground {
     /// What the person has allowed in the selected organization before, and where.
     before: Option<Consent>,
     chosen: Vec<WorkspaceId>,
+    /// What came of it, and still stands.
+    answered: Vec<Authorization>,
     /// The names of the resource servers that the request is for; empty for the default audience.
     apis: Vec<String>,
 }
@@ -389,9 +432,13 @@ fn consent_page(
     ConsentPage {
         shell: visitor.shell("Allow access?"),
         csrf: visitor.csrf(),
-        request_id: kept.id.to_string(),
+        request_id: format!(
+            "{}{}",
+            kept.id,
+            Shown::of(client, kept, selected.id).mark(app)
+        ),
         authorize_path: authorize_path(kept),
-        application_name: client.application.name.clone(),
+        application_name: client.application.name_for(selected.id).to_owned(),
         application_organization: made_by(
             &client.application,
             &client.organization_name,
@@ -402,6 +449,12 @@ fn consent_page(
         verified: client.application.verified_at.is_some(),
         local: !kept.redirect_uri.proves_its_host(),
         connected_before: ground.before.is_some(),
+        former_name: ground
+            .before
+            .as_ref()
+            .map(|consent| consent.application_name.clone())
+            .filter(|name| !name.is_empty() && name != client.application.name_for(selected.id)),
+        new_redirect: new_redirect(&kept.redirect_uri, &ground.answered),
         apis: ground.apis.clone(),
         redirect_host: kept.redirect_uri.origin(),
         environment: client.application.environment,
@@ -435,6 +488,24 @@ fn consent_page(
         user_email: email,
         error,
     }
+}
+
+/// Where the application sent the person until now, if it is somewhere else.
+fn new_redirect(now: &RedirectUri, answered: &[Authorization]) -> Option<NewRedirect> {
+    let mut before: Vec<String> = answered
+        .iter()
+        .filter_map(|own| own.redirect_uri.as_ref())
+        .map(RedirectUri::without_loopback_port)
+        .collect();
+    before.sort_unstable();
+    before.dedup();
+    let known = answered
+        .iter()
+        .any(|own| consents::was_answered_at(own, now));
+    (!known && !before.is_empty()).then(|| NewRedirect {
+        now: now.to_string(),
+        before,
+    })
 }
 
 /// A single workspace is chosen beforehand, and what was chosen before; among several the person chooses.

@@ -5,16 +5,24 @@ use actix_web::{HttpResponse, web};
 use serde_json::json;
 
 use crate::app::App;
+use crate::domain::clients::registration;
+
+/// What a reader can get: one that registers here by itself no more than [registration] lets it have (RFC 8414 §2: a server
+/// need not name every scope).
+pub(super) fn scopes_supported(app: &App) -> Vec<&str> {
+    let open = app.config.registration.is_open();
+    let offered = registration::offer(&app.settings, false).scopes;
+    let public = app.settings.catalogue.public_scopes();
+    public
+        .map(|scope| scope.name.as_str())
+        .filter(|name| !open || offered.contains(name))
+        .collect()
+}
 
 pub async fn get(app: web::Data<App>) -> HttpResponse {
     let issuer = app.issuer.as_str();
     let at = |path: &str| format!("{issuer}{path}");
-    let scopes: Vec<&str> = app
-        .settings
-        .catalogue
-        .public_scopes()
-        .map(|scope| scope.name.as_str())
-        .collect();
+    let scopes = scopes_supported(&app);
     let mut metadata = json!({
         "issuer": issuer,
         "authorization_endpoint": at("/oauth2/authorize"),

@@ -8,6 +8,7 @@
 //! - that the redirect URI may be left out there (OAuth 2.1 §4.1.3): the machine demands one and is given the stored one;
 //! - the port of a loopback address (RFC 8252 §7.3): the machine is given both URIs without it;
 //! - which scopes a request gets that names none, where blank is none. The machine only checks that the client may have them;
+//! - that a scope which cannot be had is left out (RFC 6749 §3.3): the machines are asked about what is left;
 //! - the very instant of expiry: one machine compares by `<`, the other by `<=`, on a clock that runs on (see `Stored::until`).
 //!
 //! The machines' error texts, JSON and HTTP layers stay unused.
@@ -80,6 +81,10 @@ pub fn refresh_token(
     authorization: &Authorization,
     until: DateTime<Utc>,
 ) -> Result<Scopes, Code> {
+    let asked = asked
+        .map(|asked| left_of(asked, &oxide_scope(&authorization.scopes)?))
+        .transpose()?;
+    let asked = asked.as_deref();
     let sent = Sent {
         scope: asked,
         ..Sent::by(client)
@@ -383,7 +388,9 @@ fn negotiate(
     default: Option<&Scopes>,
 ) -> Result<PreGrant, Code> {
     let scope = match asked.filter(|asked| asked.iter().next().is_some()) {
-        Some(asked) => asked,
+        Some(asked) => left_of(&asked.to_string(), allowed)?
+            .parse()
+            .map_err(|_| Code::InvalidScope)?,
         None => oxide_scope(default.ok_or(Code::InvalidScope)?)?,
     };
     if !allowed.priviledged_to(&scope) {
@@ -394,6 +401,19 @@ fn negotiate(
         redirect_uri: client.redirect_uri.as_ref().clone(),
         scope,
     })
+}
+
+/// RFC 6749 §3.3: what of it may be had. The machines refuse a request for one scope too many, and are asked about the rest.
+fn left_of(asked: &str, allowed: &Scope) -> Result<String, Code> {
+    let asked: Scope = asked.parse().map_err(|_| Code::InvalidScope)?;
+    let left: Vec<&str> = asked
+        .iter()
+        .filter(|token| allowed.iter().any(|own| own == *token))
+        .collect();
+    if left.is_empty() && asked.iter().next().is_some() {
+        return Err(Code::InvalidScope);
+    }
+    Ok(left.join(" "))
 }
 
 fn registered_redirect_uris(client: &Client) -> Result<Vec<RegisteredUrl>, Code> {

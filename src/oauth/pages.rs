@@ -12,7 +12,7 @@ use crate::web::page::{Choice, ScopeRow, Shell};
 pub struct ConsentPage {
     pub shell: Shell,
     pub csrf: String,
-    /// Of the stored authorization request.
+    /// Of the stored authorization request, and what the page shows of it.
     pub request_id: String,
     /// The same request from its beginning: the form goes there, so that one that comes too late leads back.
     pub authorize_path: String,
@@ -26,6 +26,10 @@ pub struct ConsentPage {
     pub local: bool,
     /// The person has allowed it something in this organization: what is new is marked.
     pub connected_before: bool,
+    /// What it was called when the person allowed it.
+    pub former_name: Option<String>,
+    /// It sends the person somewhere else than before.
+    pub new_redirect: Option<NewRedirect>,
     /// The APIs it is for; empty for all.
     pub apis: Vec<String>,
     /// Host of the validated redirect URI, or its private-use scheme.
@@ -48,6 +52,13 @@ impl ConsentPage {
     fn asks_for_more(&self) -> bool {
         self.connected_before && self.scopes.iter().any(|requested| requested.is_new)
     }
+}
+
+/// Redirect URIs, without the port of a loopback address.
+#[derive(Debug, Clone)]
+pub struct NewRedirect {
+    pub now: String,
+    pub before: Vec<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -98,6 +109,8 @@ mod tests {
                 verified: false,
                 local: false,
                 connected_before: false,
+                former_name: None,
+                new_redirect: None,
                 apis: Vec::new(),
                 redirect_host: "crm.northwind.example".into(),
                 environment: Environment::Production,
@@ -149,6 +162,11 @@ mod tests {
                 own: false,
                 verified: true,
                 connected_before: true,
+                former_name: Some("Northwind Exports".into()),
+                new_redirect: Some(NewRedirect {
+                    now: "https://crm.northwind.example/callback".into(),
+                    before: vec!["https://northwind.example/cb".into()],
+                }),
                 scopes,
                 apis,
                 all_workspaces_selected,
@@ -166,6 +184,11 @@ mod tests {
                     is_new: true,
                 }],
                 connected_before: true,
+                former_name: Some(name.into()),
+                new_redirect: Some(NewRedirect {
+                    now: name.into(),
+                    before: vec![name.into(), name.into()],
+                }),
                 apis: vec![name.into()],
                 organizations: vec![
                     choice("org_1Acme", name, true),
@@ -203,7 +226,7 @@ mod tests {
         // the first submit button of a form is what the Enter key presses
         let html = ConsentPage::sample().render().expect("renders");
         let form = html
-            .split(r#"action="/oauth2/authorize""#)
+            .split(r#"action="/oauth2/authorize?"#)
             .nth(1)
             .expect("the decision form");
         let (deny, allow) = (form.find(r#"value="deny""#), form.find(r#"value="allow""#));

@@ -7,6 +7,7 @@ use actix_web::http::header::{CACHE_CONTROL, HOST, VARY};
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::json;
 
+use super::metadata::scopes_supported;
 use crate::app::App;
 use crate::store;
 use crate::types::resource::ResourceUri;
@@ -34,27 +35,20 @@ async fn describe(
     facts: &Facts,
     request: &HttpRequest,
 ) -> Result<Option<HttpResponse>, Problem> {
-    let Some(resource) = named(request) else {
+    let Some(asked) = named(request) else {
         return Ok(None);
     };
-    let budget = app
-        .admit_stranger(facts.address, facts.now)
-        .map_err(Problem::rate_limited)?;
-    let uri = resource.clone();
     let found = app
         .store
-        .read(move |snapshot| snapshot.find_resource_server_by_uri(uri.as_str()))
+        .read(move |snapshot| snapshot.find_resource_server_by_uri(&asked))
         .await;
-    let Some(server) = found.map_err(|error: store::Error| Problem::from(error))? else {
-        app.count_stranger(budget, facts.now);
+    let Some((server, resource)) = found.map_err(|error: store::Error| Problem::from(error))?
+    else {
+        app.count_unknown(facts.address, facts.now)
+            .map_err(Problem::rate_limited)?;
         return Ok(None);
     };
-    let scopes: Vec<&str> = app
-        .settings
-        .catalogue
-        .public_scopes()
-        .map(|scope| scope.name.as_str())
-        .collect();
+    let scopes = scopes_supported(app);
     // one path tells of as many resources as there are hosts
     let mut response = HttpResponse::Ok();
     response

@@ -265,12 +265,15 @@ mod tests {
                 stopped_because: None,
                 last_used_at: None,
                 first_party: false,
+                approved_name: None,
+                approved_scopes: None,
             },
             organization_name: "Acme".to_owned(),
             redirect_uris: redirect_uris
                 .iter()
                 .map(|uri| uri.parse().expect("a redirect URI"))
                 .collect(),
+            approved_redirect_uris: Vec::new(),
             secrets: Vec::new(),
             own_authorization: None,
             registration_used_at: None,
@@ -303,6 +306,7 @@ mod tests {
             resources: Resources::default(),
             last_used_at: None,
             row_expires_at: None,
+            marked_at: None,
         }
     }
 

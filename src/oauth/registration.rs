@@ -61,7 +61,7 @@ async fn register(
     let members = read_members(app, request, payload).await?;
     let metadata = ClientMetadata::new(
         &members,
-        &registration::offer(&app.settings, registrant.token.is_some()),
+        &registration::offer(&app.settings, registrant.lets_act_as_itself),
     )?;
     let (secret, new_secret) = app.mint_client_secret();
     let management = mint_token(&app.config.keys.prefix, TokenKind::RegistrationAccessToken);
@@ -161,9 +161,6 @@ async fn find_registrant(
     token: Option<Vec<Digest>>,
     facts: &Facts,
 ) -> Result<Registrant, Error> {
-    let budget = app
-        .admit_stranger(facts.address, facts.now)
-        .map_err(Error::throttled)?;
     let (settings, now) = (Arc::clone(&app.settings), facts.now);
     let found = app
         .store
@@ -172,7 +169,8 @@ async fn find_registrant(
         })
         .await;
     if matches!(found, Err(RegistrationError::UnknownToken)) {
-        app.count_stranger(budget, facts.now);
+        app.count_unknown(facts.address, facts.now)
+            .map_err(Error::throttled)?;
     }
     Ok(found?)
 }

@@ -141,16 +141,14 @@ async fn authenticate(
         Purpose::RegistrationAccessToken,
     )?;
     let id: ApplicationId = path.parse().map_err(|_| RegistrationError::UnknownToken)?;
-    let budget = app
-        .admit_stranger(facts.address, facts.now)
-        .map_err(Error::throttled)?;
     let candidates = token.clone();
     let found = app
         .store
         .read(move |snapshot| registration::find_managed(snapshot, &candidates, id))
         .await;
     if matches!(found, Err(RegistrationError::UnknownToken)) {
-        app.count_stranger(budget, facts.now);
+        app.count_unknown(facts.address, facts.now)
+            .map_err(Error::throttled)?;
     }
     Ok((token, found?))
 }

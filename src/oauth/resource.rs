@@ -2,7 +2,7 @@
 
 use super::error::{Code, Error};
 use crate::app::App;
-use crate::domain::decision::resource_servers::find_wrong_target;
+use crate::domain::decision::resource_servers::find_targets;
 use crate::domain::ensure;
 use crate::store;
 use crate::types::environment::Environment;
@@ -10,47 +10,47 @@ use crate::types::resource::{MOST_RESOURCES, ResourceError, ResourceUri, Resourc
 use crate::web::form::Form;
 
 /// What the request names; it may stand several times (RFC 8707 §2).
-pub fn asked(form: &Form) -> Result<Resources, Error> {
+pub fn asked(form: &Form) -> Result<Vec<ResourceUri>, Error> {
     let named: Vec<&str> = form.all("resource").filter(|uri| !uri.is_empty()).collect();
     let wrong = |error: ResourceError| Code::InvalidTarget.because(format!("resource {error}."));
     ensure(named.len() <= MOST_RESOURCES, wrong(ResourceError::TooMany))?;
     named
         .into_iter()
         .map(str::parse::<ResourceUri>)
-        .collect::<Result<Resources, _>>()
+        .collect::<Result<_, _>>()
         .map_err(wrong)
 }
 
-/// Refuses what no resource server is called by.
-pub async fn ensure_known(
+/// What the request names, as it is registered: so it is answered in `aud`. Refuses what no resource server is called by.
+pub async fn registered(
     app: &App,
-    asked: &Resources,
+    asked: Vec<ResourceUri>,
     environment: Environment,
-) -> Result<(), Error> {
+) -> Result<Resources, Error> {
     if asked.is_empty() {
-        return Ok(());
+        return Ok(Resources::default());
     }
-    let resources = asked.clone();
-    let wrong = app
+    let found = app
         .store
-        .read(move |snapshot| find_wrong_target(snapshot, &resources, environment))
+        .read(move |snapshot| find_targets(snapshot, &asked, environment))
         .await;
-    match wrong.map_err(|error: store::Error| Error::from(error))? {
-        Some(_) => Err(Code::InvalidTarget.because(
-            "resource names one that is not registered here, or not in this environment.",
-        )),
-        None => Ok(()),
-    }
+    found
+        .map_err(|error: store::Error| Error::from(error))?
+        .ok_or_else(|| {
+            Code::InvalidTarget.because(
+                "resource names one that is not registered here, or not in this environment.",
+            )
+        })
 }
 
 /// RFC 8707 §2.2: some of what was granted; absent inherits all of it.
-pub fn narrow(granted: &Resources, asked: &Resources) -> Result<Resources, Error> {
+pub fn narrow(granted: &Resources, asked: &[ResourceUri]) -> Result<Resources, Error> {
     if asked.is_empty() {
         return Ok(granted.clone());
     }
     ensure(
-        asked.is_subset_of(granted),
+        asked.iter().all(|uri| granted.contains(uri.as_str())),
         Code::InvalidTarget.because("resource names one that was not granted."),
     )?;
-    Ok(asked.clone())
+    Ok(granted.narrowed_to(&asked.iter().cloned().collect()))
 }

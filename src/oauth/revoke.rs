@@ -13,6 +13,7 @@ use crate::crypto::digest::{Digest, Purpose};
 use crate::crypto::format::{TokenKind, is_token};
 use crate::domain::clients::authorizations;
 use crate::domain::clients::clients::Client;
+use crate::domain::clients::refresh::Case;
 use crate::store::{self, Tx, Verdict};
 use crate::types::event::Event;
 use crate::types::id::{AccessTokenId, AuthorizationId};
@@ -87,13 +88,17 @@ fn end(
     jwt: Option<&Presented>,
 ) -> Result<(), store::Error> {
     if let Some(token) = tx.find_refresh_token_by_digest(refresh)? {
-        // §2.1: with the refresh token, the access tokens of the same authorization
         let own = tx
             .find_authorization(token.authorization_id)?
             .filter(|own| own.application_id == client.application.id);
-        return own.map_or(Ok(()), |authorization| {
-            authorizations::end(tx, &authorization, "revoked by the client")
-        });
+        return match own {
+            // §2.1: with the refresh token, the access tokens of the same authorization
+            Some(own) if Case::of(tx, token)?.ends_by_revocation(tx.now) => {
+                authorizations::end(tx, &own, "revoked by the client")
+            }
+            // §2.2: another client's, or one that has rotated and whose successor was seen
+            _ => Ok(()),
+        };
     }
     let row = tx.find_access_token_by_digest(opaque)?;
     let row = row.map(|row| Presented {

@@ -13,11 +13,12 @@ use super::shell::{self, Operator};
 use crate::app::App;
 use crate::config::Catalogue;
 use crate::domain::Refusal;
-use crate::domain::clients::approval::{self, ReviewedApplication};
+use crate::domain::clients::approval::{self, ListedApplication, ReviewedApplication};
+use crate::domain::clients::versions::Version;
 use crate::domain::desk::{Desk, View};
 use crate::domain::rights::asker::Asker;
+use crate::store::Snapshot;
 use crate::store::applications::{Application, ApplicationFilter};
-use crate::store::{Snapshot, Tx};
 use crate::types::environment::Environment;
 use crate::types::id::{ApplicationId, OrganizationId};
 use crate::types::redirect_uri::RedirectUri;
@@ -50,7 +51,7 @@ pub async fn list(
     let next_href = found
         .last()
         .filter(|_| more)
-        .map(|(last, _)| list_path(&filter, Some(last.id)));
+        .map(|last| list_path(&filter, Some(last.application.id)));
     let template = ApplicationsPage {
         shell: operator.shell("Applications"),
         waiting: waiting.iter().map(row).collect(),
@@ -77,7 +78,8 @@ pub async fn show(
     ))
 }
 
-/// `POST /operator/applications/{id}` with `csrf decision=approve|refuse|verify|unverify|resume reason`.
+/// `POST /operator/applications/{id}` with `csrf decision=approve|refuse|verify|unverify|resume reason`; `approve` with
+/// `version`, the one that the page showed.
 pub async fn decide(
     app: web::Data<App>,
     visitor: Visitor,
@@ -86,11 +88,11 @@ pub async fn decide(
     payload: web::Payload,
 ) -> Result<HttpResponse, PageError> {
     let (operator, form) = shell::submitted(&app, &visitor, &request, payload).await?;
-    form.refuse_repeated(&["decision", "reason"])?;
+    form.refuse_repeated(&["decision", "reason", "version"])?;
     let id: ApplicationId = parse_id(&path)?;
     let decision = Decision::read(form.field("decision"))?;
-    let reason = form.field("reason").to_owned();
-    let decide = move |desk: &mut Desk| decision.carry_out(desk, id, &reason);
+    let (reason, shown) = (form.field("reason").to_owned(), shown(&form)?);
+    let decide = move |desk: &mut Desk| decision.carry_out(desk, id, &reason, shown.as_ref());
     match change(&app, &operator, id, decide).await {
         Ok(()) => Ok(html::see_other(&application_path(id))),
         Err(refusal) => {
@@ -188,9 +190,15 @@ impl Decision {
         }
     }
 
-    fn carry_out(self, desk: &mut Desk, id: ApplicationId, reason: &str) -> Result<(), Refusal> {
+    fn carry_out(
+        self,
+        desk: &mut Desk,
+        id: ApplicationId,
+        reason: &str,
+        shown: Option<&Version>,
+    ) -> Result<(), Refusal> {
         match self {
-            Self::Approve => approval::approve(desk, id).map(drop),
+            Self::Approve => approval::approve(desk, id, shown).map(drop),
             Self::Refuse => approval::refuse(desk, id, reason).map(drop),
             Self::Verify => approval::set_verified(desk, id, true),
             Self::Unverify => approval::set_verified(desk, id, false),
@@ -199,6 +207,15 @@ impl Decision {
             Self::Resume => approval::resume(desk, id).map(drop),
         }
     }
+}
+
+/// The version that the page showed; none where the form does not say.
+fn shown(form: &Form) -> Result<Option<Version>, PageError> {
+    let wrong = || PageError::BadRequest("The form is not the one of this page.".to_owned());
+    let version = form.one("version")?;
+    version
+        .map(|text| Version::of_text(text).ok_or_else(wrong))
+        .transpose()
 }
 
 /// What cannot be searched for is told; a standing that there is not is any.
@@ -250,24 +267,17 @@ async fn get(app: &App, operator: &Operator, path: &str) -> Result<ReviewedAppli
     Ok(shell::ask_everywhere(app, operator, read).await?)
 }
 
-/// Changes an application at the desk of the organization that it belongs to.
+/// Changes an application at the desk of the organization that it belongs to, behind that organization's lock: what is decided
+/// about is of one piece.
 async fn change<T: Send + 'static>(
     app: &App,
     operator: &Operator,
     id: ApplicationId,
-    mut change: impl FnMut(&mut Desk<'_, '_>) -> Result<T, Refusal> + Send + 'static,
+    change: impl FnMut(&mut Desk<'_, '_>) -> Result<T, Refusal> + Send + 'static,
 ) -> Result<T, Refusal> {
-    let settings = Arc::clone(&app.settings);
-    let write = move |tx: &mut Tx, asker: &Asker| {
-        let organization = find_organization(tx, id)?;
-        change(&mut Desk {
-            tx,
-            settings: &settings,
-            organization,
-            asker,
-        })
-    };
-    shell::change_everywhere(app, operator, write).await
+    let find = move |snapshot: &mut Snapshot, _: &Asker| find_organization(snapshot, id);
+    let organization = shell::ask_everywhere(app, operator, find).await?;
+    shell::change(app, operator, organization, change).await
 }
 
 fn find_organization(
@@ -278,21 +288,23 @@ fn find_organization(
     Ok(application.organization_id)
 }
 
-fn row((application, organization): &(Application, String)) -> ApplicationRow {
+fn row(listed: &ListedApplication) -> ApplicationRow {
+    let application = &listed.application;
     ApplicationRow {
         id: application.id.to_string(),
         name: application.name.clone(),
-        organization: organization.clone(),
+        organization: listed.organization_name.clone(),
         created: application.created_at.date(),
         last_used: date_or_never(application.last_used_at),
-        status: status(application),
+        status: status(application, listed.changed),
     }
 }
 
-fn status(application: &Application) -> Status {
+fn status(application: &Application, changed: bool) -> Status {
     Status {
         sandbox: application.environment == Environment::Sandbox,
         approval: application.approval,
+        changed,
         verified: application.verified_at.is_some(),
         stopped: application.stopped_at.is_some(),
     }
@@ -304,7 +316,7 @@ fn page(catalogue: &Catalogue, operator: &Operator, found: ReviewedApplication) 
         _ if application.status.sandbox => (false, false),
         Approval::None | Approval::Refused => (true, false),
         Approval::Requested => (true, true),
-        Approval::Approved => (false, true),
+        Approval::Approved => (application.status.changed, true),
     };
     ApplicationPage {
         shell: operator.shell("Application"),
@@ -341,16 +353,22 @@ fn detail(catalogue: &Catalogue, found: ReviewedApplication) -> ApplicationDetai
     };
     ApplicationDetail {
         id: application.id.to_string(),
-        status: status(&application),
+        status: status(&application, found.changed),
         environment: application.environment,
         client_type: application.client_type,
         organization: found.organization_name,
         organization_id: application.organization_id.to_string(),
         redirect_uris: found
-            .redirect_uris
+            .current
+            .redirect_uris()
             .iter()
             .map(RedirectUri::to_string)
             .collect(),
+        changes: match &found.approved {
+            Some(approved) if found.changed => found.current.changes_since(approved),
+            _ => Vec::new(),
+        },
+        version: found.current.to_text(),
         scopes: catalogue
             .scopes()
             .filter(|own| application.scopes.contains(&own.name))

@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, web};
 
 use crate::app::App;
 use crate::domain::Refusal;
-use crate::domain::desk::{Desk, View};
+use crate::domain::desk::{Desk, VendorDesk, VendorView, View};
 use crate::domain::operations::idempotency::Ticket;
 use crate::domain::rights::asker::Asker;
 use crate::store::{Snapshot, Tx, Verdict};
@@ -126,6 +126,63 @@ pub async fn make_everywhere<T: Send + 'static>(
     let sent = ticket.clone();
     let change = move |tx: &mut Tx<'_>, asker: &Asker| once::enter(tx, &sent, |tx| make(tx, asker));
     let made = change_everywhere(app, operator, change).await;
+    once::after_twin(app, ticket, made).await
+}
+
+/// Asks by a rule of the vendor's, in one snapshot.
+pub async fn ask_vendor<T: Send + 'static>(
+    app: &App,
+    operator: &Operator,
+    question: impl FnOnce(&mut VendorView<'_, '_>) -> Result<T, Refusal> + Send + 'static,
+) -> Result<T, Refusal> {
+    let (settings, asker) = (Arc::clone(&app.settings), operator.asker.clone());
+    let read = move |snapshot: &mut Snapshot| {
+        question(&mut VendorView {
+            snapshot,
+            settings: &settings,
+            asker: &asker,
+        })
+    };
+    app.store.read(read).await
+}
+
+/// Changes something by a rule of the vendor's. The closure may run twice: it borrows what it captured.
+pub async fn change_vendor<T: Send + 'static>(
+    app: &App,
+    operator: &Operator,
+    mut change: impl FnMut(&mut VendorDesk<'_, '_>) -> Result<T, Refusal> + Send + 'static,
+) -> Result<T, Refusal> {
+    let (settings, asker) = (Arc::clone(&app.settings), operator.asker.clone());
+    let write = move |tx: &mut Tx| {
+        let mut desk = VendorDesk {
+            tx,
+            settings: &settings,
+            asker: &asker,
+        };
+        change(&mut desk).map(Verdict::Done)
+    };
+    app.store.write(operator.now, write).await
+}
+
+/// Makes something by a rule of the vendor's, by a form that is good once; `make` also returns the new id.
+pub async fn make_vendor<T: Send + 'static>(
+    app: &App,
+    operator: &Operator,
+    ticket: Ticket,
+    mut make: impl FnMut(&mut VendorDesk<'_, '_>) -> Result<(String, T), Refusal> + Send + 'static,
+) -> Result<Once<T>, Refusal> {
+    let sent = ticket.clone();
+    let change = move |desk: &mut VendorDesk<'_, '_>| {
+        let (settings, asker) = (desk.settings, desk.asker);
+        once::enter(desk.tx, &sent, |tx| {
+            make(&mut VendorDesk {
+                tx,
+                settings,
+                asker,
+            })
+        })
+    };
+    let made = change_vendor(app, operator, change).await;
     once::after_twin(app, ticket, made).await
 }
 

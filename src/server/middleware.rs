@@ -1,19 +1,21 @@
-//! Around every handler, outermost first: facts, host check, the handler, errors as pages, security headers, log and metrics.
+//! Around every handler, outermost first: framing, facts, host check, the handler, errors as pages, security headers, log and
+//! metrics.
 
 use std::net::{IpAddr, Ipv4Addr};
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::StatusCode;
 use actix_web::http::header::{
     ALLOW, HOST, HeaderMap, HeaderName, HeaderValue, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY,
     WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
-use actix_web::http::{ConnectionType, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, web};
 
 use crate::app::App;
 use crate::oauth::protected_resource::WELL_KNOWN;
+use crate::server::framing::{self, Admission, Held};
 use crate::telemetry::metrics::RequestLabels;
 use crate::types::id::RequestId;
 use crate::types::time::Stopwatch;
@@ -31,7 +33,7 @@ fn is_for_any_host(path: &str) -> bool {
 }
 
 pub async fn around(
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let Some(app) = request.app_data::<web::Data<App>>().cloned() else {
@@ -39,26 +41,34 @@ pub async fn around(
             .into_response(HttpResponse::InternalServerError())
             .map_into_boxed_body());
     };
+    let admission = framing::admit(&request);
+    if admission == Admission::Cut {
+        return Ok(framing::cut(request).await);
+    }
     let stopwatch = Stopwatch::start();
     let facts = facts(&app, &request);
     request.extensions_mut().insert(facts);
-    let mut response = if knows_host(&app, request.headers()) || is_for_any_host(request.path()) {
+    let held = Held::take(&mut request);
+    let mut response = if let Admission::Refuse(detail) = admission {
+        let refusal = Problem::bad_request("ambiguous_request", detail).respond(&facts);
+        request.into_response(refusal).map_into_boxed_body()
+    } else if knows_host(&app, request.headers()) || is_for_any_host(request.path()) {
         let response = next.call(request).await?.map_into_boxed_body();
         with_page_errors(response)
     } else {
         let refusal = misdirected(&app, request.path(), &facts);
         request.into_response(refusal).map_into_boxed_body()
     };
-    if response.status() == StatusCode::REQUEST_TIMEOUT {
-        // the rest of the body would be read as the next request
-        response
-            .response_mut()
-            .head_mut()
-            .set_connection_type(ConnectionType::Close);
+    // 408: the rest of the body would be read as the next request
+    if response.status() == StatusCode::REQUEST_TIMEOUT || framing::is_last(&response) {
+        framing::end(&mut response);
     }
     secure(&app, &facts, response.headers_mut());
     observe(&app, &facts, &response, stopwatch);
-    Ok(response)
+    Ok(match held {
+        Some(held) => held.answer(response).await,
+        None => response,
+    })
 }
 
 fn facts(app: &App, request: &ServiceRequest) -> Facts {

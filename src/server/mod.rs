@@ -2,6 +2,7 @@
 
 pub mod assets;
 pub mod cors;
+pub mod framing;
 pub mod health;
 pub mod middleware;
 pub mod openapi;

@@ -9,6 +9,7 @@ use actix_web::middleware::from_fn;
 use actix_web::{App as WebApp, HttpServer, web};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::framing::Connection;
 use super::middleware::around;
 use super::routes::{check_aliases, configure};
 use crate::app::{App, BuildError};
@@ -47,6 +48,7 @@ pub async fn start(
             .wrap(from_fn(around))
             .configure(routes.clone())
     })
+    .on_connect(Connection::begin)
     .workers(workers)
     .shutdown_timeout(shutdown_seconds)
     .client_request_timeout(Duration::from_secs(10))

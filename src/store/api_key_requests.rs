@@ -109,6 +109,37 @@ impl Snapshot<'_> {
         self.run(|conn| newest_first.select(ApiKeyRequest::as_select()).load(conn))
     }
 
+    /// Approved ones that nobody has collected, by who approved them.
+    pub fn list_api_key_requests_approved_by(
+        &mut self,
+        organization: OrganizationId,
+        decided_by: UserId,
+    ) -> Result<Vec<ApiKeyRequest>, Error> {
+        let own = api_key_requests::table
+            .filter(api_key_requests::organization_id.eq(organization))
+            .filter(api_key_requests::state.eq(KeyRequestState::Approved));
+        let approved = own.filter(api_key_requests::decided_by.eq(Some(decided_by)));
+        self.run(|conn| approved.select(ApiKeyRequest::as_select()).load(conn))
+    }
+
+    /// What this person asked for and has not got yet, decided or not, by others than themselves.
+    pub fn list_waiting_api_key_requests_of(
+        &mut self,
+        organization: OrganizationId,
+        requester: UserId,
+    ) -> Result<Vec<ApiKeyRequest>, Error> {
+        let own = api_key_requests::table
+            .filter(api_key_requests::organization_id.eq(organization))
+            .filter(api_key_requests::requester_id.eq(requester));
+        let waiting = [KeyRequestState::Open, KeyRequestState::Approved];
+        let waiting = own.filter(api_key_requests::state.eq_any(waiting));
+        let by_others = api_key_requests::decided_by
+            .is_null()
+            .or(api_key_requests::decided_by.ne(Some(requester)));
+        let found = waiting.filter(by_others);
+        self.run(|conn| found.select(ApiKeyRequest::as_select()).load(conn))
+    }
+
     pub fn count_open_api_key_requests(
         &mut self,
         organization: OrganizationId,

@@ -59,6 +59,36 @@ impl Snapshot<'_> {
         })
     }
 
+    /// Open ones that this person has made.
+    pub fn list_open_api_key_transfers_by(
+        &mut self,
+        organization: OrganizationId,
+        offered_by: UserId,
+    ) -> Result<Vec<ApiKeyTransfer>, Error> {
+        let open = api_key_transfers::table
+            .filter(api_key_transfers::organization_id.eq(organization))
+            .filter(api_key_transfers::state.eq(TransferState::Open));
+        let made = open.filter(api_key_transfers::offered_by.eq(offered_by));
+        self.run(|conn| made.select(ApiKeyTransfer::as_select()).load(conn))
+    }
+
+    /// Open ones that somebody else has made to this person.
+    pub fn list_open_api_key_transfers_to(
+        &mut self,
+        organization: OrganizationId,
+        to: UserId,
+    ) -> Result<Vec<ApiKeyTransfer>, Error> {
+        let open = api_key_transfers::table
+            .filter(api_key_transfers::organization_id.eq(organization))
+            .filter(api_key_transfers::state.eq(TransferState::Open));
+        let got = open.filter(
+            api_key_transfers::to_id
+                .eq(to)
+                .and(api_key_transfers::offered_by.ne(to)),
+        );
+        self.run(|conn| got.select(ApiKeyTransfer::as_select()).load(conn))
+    }
+
     /// The newest first, those behind `after`, at most `most`. `of`: only those that this person made, gives or gets.
     pub fn list_api_key_transfers_page(
         &mut self,

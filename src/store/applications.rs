@@ -3,11 +3,14 @@
 use diesel::dsl::{exists, not};
 use diesel::{
     BoolExpressionMethods, Connection, EscapeExpressionMethods, ExpressionMethods, Insertable,
-    OptionalExtension, QueryDsl, Queryable, Selectable, SelectableHelper, TextExpressionMethods,
+    NullableExpressionMethods, OptionalExtension, QueryDsl, Queryable, Selectable,
+    SelectableHelper, TextExpressionMethods,
 };
 
 use super::conn::Conn;
-use super::schema::{application_redirect_uris, applications, organizations, registrations};
+use super::schema::{
+    application_redirect_uris, applications, approved_redirect_uris, organizations, registrations,
+};
 use super::statements::{ReadDsl, WriteDsl};
 use super::{Error, Snapshot, Subject, Tx};
 use crate::crypto::digest::Digest;
@@ -57,6 +60,9 @@ pub struct Application {
     pub last_used_at: Option<Timestamp>,
     /// The vendor's own, as the operator says: the only one that may have management scopes.
     pub first_party: bool,
+    /// Of the version that the operator approved; none while it is not approved.
+    pub approved_name: Option<String>,
+    pub approved_scopes: Option<Scopes>,
 }
 
 impl Application {
@@ -78,6 +84,30 @@ impl Application {
     pub fn is_open_to(&self, organization: OrganizationId) -> bool {
         self.organization_id == organization
             || (self.environment == Environment::Production && self.approval == Approval::Approved)
+    }
+
+    /// What people of this organization know it as: others than its own by the name that was approved.
+    pub fn name_for(&self, organization: OrganizationId) -> &str {
+        match &self.approved_name {
+            Some(approved) if self.organization_id != organization => approved,
+            _ => &self.name,
+        }
+    }
+
+    /// What it is called before it is known who asks: as others than its own people know it.
+    pub fn public_name(&self) -> &str {
+        self.approved_name.as_deref().unwrap_or(&self.name)
+    }
+
+    /// What people of this organization can let it do: others than its own no more than was approved.
+    pub fn scopes_for(&self, organization: OrganizationId) -> Scopes {
+        if self.organization_id == organization {
+            return self.scopes.clone();
+        }
+        let approved = self.approved_scopes.as_ref();
+        approved.map_or_else(Scopes::default, |approved| {
+            self.scopes.intersection(approved)
+        })
     }
 }
 
@@ -121,6 +151,13 @@ diesel::define_sql_function! { fn lower(text: diesel::sql_types::Text) -> diesel
 #[derive(Insertable)]
 #[diesel(table_name = application_redirect_uris)]
 struct ApplicationRedirectUri<'a> {
+    application_id: ApplicationId,
+    uri: &'a RedirectUri,
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = approved_redirect_uris)]
+struct ApprovedRedirectUri<'a> {
     application_id: ApplicationId,
     uri: &'a RedirectUri,
 }
@@ -202,15 +239,27 @@ impl Snapshot<'_> {
         self.run(|conn| page.select(Application::as_select()).load(conn))
     }
 
-    /// Of every organization, in this state of approval, the oldest first, at most `most`.
-    pub fn list_applications_by_approval(
-        &mut self,
-        approval: Approval,
-        most: i64,
-    ) -> Result<Vec<Application>, Error> {
+    /// Of every organization, those that ask for approval, and approved ones that have another name, other scopes or a new
+    /// redirect URI since; the oldest first, at most `most`.
+    pub fn list_applications_to_approve(&mut self, most: i64) -> Result<Vec<Application>, Error> {
+        let known = approved_redirect_uris::table
+            .filter(approved_redirect_uris::application_id.eq(applications::id))
+            .filter(approved_redirect_uris::uri.eq(application_redirect_uris::uri));
+        let new_uri = application_redirect_uris::table
+            .filter(application_redirect_uris::application_id.eq(applications::id))
+            .filter(not(exists(known)));
+        let changed = applications::name
+            .ne(applications::approved_name.assume_not_null())
+            .or(applications::scopes.ne(applications::approved_scopes.assume_not_null()))
+            .or(exists(new_uri));
+        let approved = applications::approval.eq(Approval::Approved);
         self.run(|conn| {
             applications::table
-                .filter(applications::approval.eq(approval))
+                .filter(
+                    applications::approval
+                        .eq(Approval::Requested)
+                        .or(approved.and(changed)),
+                )
                 .filter(applications::state.eq(ApplicationState::Active))
                 .order((applications::created_at, applications::id))
                 .limit(most)
@@ -289,6 +338,20 @@ impl Snapshot<'_> {
                 .filter(application_redirect_uris::application_id.eq(application))
                 .order(application_redirect_uris::uri)
                 .select(application_redirect_uris::uri)
+                .load(conn)
+        })
+    }
+
+    /// Those of the version that the operator approved.
+    pub fn list_approved_redirect_uris(
+        &mut self,
+        application: ApplicationId,
+    ) -> Result<Vec<RedirectUri>, Error> {
+        self.run(|conn| {
+            approved_redirect_uris::table
+                .filter(approved_redirect_uris::application_id.eq(application))
+                .order(approved_redirect_uris::uri)
+                .select(approved_redirect_uris::uri)
                 .load(conn)
         })
     }
@@ -437,7 +500,55 @@ impl Tx<'_> {
         .map(drop)
     }
 
-    /// Compare-and-swap on the approval that was read: `NotFound` when somebody else has decided.
+    /// Compare-and-swap on the approval, the name and the scopes that were read: `NotFound` when somebody has changed one of
+    /// them. What is approved from now on is this version, with these redirect URIs.
+    pub fn approve_application(
+        &mut self,
+        application: &Application,
+        redirect_uris: &[RedirectUri],
+    ) -> Result<(), Error> {
+        let row = applications::table
+            .find(application.id)
+            .filter(applications::approval.eq(application.approval))
+            .filter(applications::name.eq(&application.name))
+            .filter(applications::scopes.eq(&application.scopes));
+        let changed = (
+            applications::approval.eq(Approval::Approved),
+            applications::approval_reason.eq(None::<String>),
+            applications::approved_name.eq(Some(&application.name)),
+            applications::approved_scopes.eq(Some(&application.scopes)),
+        );
+        self.run_one_news(
+            [Subject::Organization(application.organization_id)],
+            |conn| diesel::update(row).set(changed).execute(conn),
+        )?;
+        self.delete_approved_redirect_uris(application)?;
+        redirect_uris.iter().try_for_each(|uri| {
+            let row = ApprovedRedirectUri {
+                application_id: application.id,
+                uri,
+            };
+            // quiet: the approval is the news
+            self.run_one_quiet(|conn| {
+                diesel::insert_into(approved_redirect_uris::table)
+                    .values(&row)
+                    .execute(conn)
+            })
+        })
+    }
+
+    fn delete_approved_redirect_uris(&mut self, application: &Application) -> Result<(), Error> {
+        let all = approved_redirect_uris::table
+            .filter(approved_redirect_uris::application_id.eq(application.id));
+        self.run_news(
+            [Subject::Organization(application.organization_id)],
+            |conn| diesel::delete(all).execute(conn),
+        )
+        .map(drop)
+    }
+
+    /// Compare-and-swap on the approval that was read: `NotFound` when somebody else has decided. No version is approved any
+    /// more: [`Self::approve_application`] approves one.
     pub fn change_approval(
         &mut self,
         application: &Application,
@@ -454,10 +565,13 @@ impl Tx<'_> {
                     .set((
                         applications::approval.eq(to),
                         applications::approval_reason.eq(reason),
+                        applications::approved_name.eq(None::<String>),
+                        applications::approved_scopes.eq(None::<Scopes>),
                     ))
                     .execute(conn)
             },
-        )
+        )?;
+        self.delete_approved_redirect_uris(application)
     }
 
     pub fn set_application_verified(

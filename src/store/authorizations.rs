@@ -53,6 +53,8 @@ pub struct Authorization {
     pub last_used_at: Option<Timestamp>,
     /// When nothing can come of it any more; none for one that stands.
     pub row_expires_at: Option<Timestamp>,
+    /// When a used refresh token came back within the grace, the last time.
+    pub marked_at: Option<Timestamp>,
 }
 
 #[derive(Insertable)]
@@ -207,6 +209,19 @@ impl Tx<'_> {
             authorizations::row_expires_at.eq(Some(row_expires_at)),
         );
         self.run_one_quiet(|conn| diesel::update(live).set(used).execute(conn))
+    }
+
+    /// A used refresh token came back. Quiet: no access depends on it. `NotFound` when the family is not live any more.
+    pub fn mark_authorization(&mut self, id: AuthorizationId) -> Result<(), Error> {
+        let now = self.now;
+        let live = authorizations::table
+            .find(id)
+            .filter(authorizations::state.eq(AuthorizationState::Active));
+        self.run_one_quiet(|conn| {
+            diesel::update(live)
+                .set(authorizations::marked_at.eq(Some(now)))
+                .execute(conn)
+        })
     }
 
     pub fn count_wrong_verifier(&mut self, id: AuthorizationId) -> Result<(), Error> {

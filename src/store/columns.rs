@@ -12,8 +12,9 @@ use crate::types::grant_types::GrantTypes;
 use crate::types::id::{
     AccessTokenId, ApiKeyId, ApiKeyRequestId, ApiKeySecretId, ApiKeyTransferId, ApplicationId,
     AuditEventId, AuthorizationId, AuthorizationRequestId, ClientSecretId, ConsentId, DomainId,
-    HandOverId, IdentityProviderId, InvitationId, JoinRequestId, OperatorTokenId, OrganizationId,
-    RefreshTokenId, RegistrationTokenId, ResourceServerId, RoleId, SessionId, UserId, WorkspaceId,
+    HandOverId, IdentityProviderId, InvitationId, JoinRequestId, ManagementTokenId,
+    OperatorTokenId, OrganizationId, RefreshTokenId, RegistrationTokenId, ResourceServerId, RoleId,
+    SessionId, UserId, WorkspaceId,
 };
 use crate::types::redirect_uri::RedirectUri;
 use crate::types::resource::{ResourceUri, Resources};
@@ -60,7 +61,7 @@ text_columns! {
     C01: OrganizationId; C02: WorkspaceId; C03: UserId; C04: ApiKeyId; C05: ApplicationId; C06: ClientSecretId; C07: AuthorizationId;
     C08: AuthorizationRequestId; C09: AccessTokenId; C10: RefreshTokenId; C11: SessionId; C12: ResourceServerId; C13: DomainId; C14: AuditEventId;
     C15: ConsentId; C16: IdentityProviderId; C17: RegistrationTokenId;
-    C18: ApiKeySecretId; C19: RoleId; C51: OperatorTokenId;
+    C18: ApiKeySecretId; C19: RoleId; C51: OperatorTokenId; C66: ManagementTokenId;
     C52: ApiKeyRequestId; C53: HandOverId; C54: ApiKeyTransferId; C55: KeyRequestState; C56: HandOverState; C57: TransferState;
     C20: Environment; C21: OrganizationRole; C22: Licence; C23: PermissionLevel; C24: UserKind; C25: UserState; C26: OrganizationState;
     C27: ProductionAccess; C28: ApiKeyState; C29: ReachKind; C30: ClientType; C31: AccessTokenFormat; C32: ApplicationState; C33: SecretState;

@@ -29,6 +29,10 @@ pub struct Consent {
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
     pub revoked_at: Option<Timestamp>,
+    /// What the application was called on the page that was allowed last.
+    pub application_name: String,
+    /// When the person first allowed it under this name: what was allowed before was allowed to another one.
+    pub named_at: Timestamp,
 }
 
 #[derive(Insertable)]
@@ -161,13 +165,11 @@ impl Tx<'_> {
         self.insert_consent_workspaces(consent.id, workspaces)
     }
 
-    /// Compare-and-swap: what was allowed and where from now on. Quiet, as [`Tx::revoke_consent`]: an access depends on the
+    /// Compare-and-swap: what was allowed, where and to whom from now on. Quiet, as [`Tx::revoke_consent`]: an access depends on the
     /// authorizations that came of the consent, each of which has its own scopes, workspaces and end. `NotFound` when it was revoked meanwhile.
     pub fn change_consent(
         &mut self,
         consent: &Consent,
-        scopes: &Scopes,
-        reach: ReachKind,
         workspaces: &[WorkspaceId],
     ) -> Result<(), Error> {
         self.expect_workspaces(consent.organization_id, workspaces)?;
@@ -178,8 +180,10 @@ impl Tx<'_> {
         self.run_one_quiet(|conn| {
             diesel::update(live)
                 .set((
-                    consents::scopes.eq(scopes),
-                    consents::reach.eq(reach),
+                    consents::scopes.eq(&consent.scopes),
+                    consents::reach.eq(consent.reach),
+                    consents::application_name.eq(&consent.application_name),
+                    consents::named_at.eq(consent.named_at),
                     consents::updated_at.eq(now),
                 ))
                 .execute(conn)

@@ -11,15 +11,15 @@ use super::application_secrets::ApplicationSecret;
 use super::applications::Application;
 use super::schema::{
     api_key_secrets, api_key_workspaces, api_keys, application_secrets, applications,
-    authorization_workspaces, authorizations, consent_workspaces, consents, registration_tokens,
-    secret_disclosures, sessions, workspace_members, workspaces,
+    authorization_workspaces, authorizations, consent_workspaces, consents, secret_disclosures,
+    sessions, workspace_members, workspaces,
 };
 use super::statements::{ReadDsl, WriteDsl};
 use super::{Error, Snapshot, Subject, Tx};
 use crate::types::id::{ApiKeyId, OrganizationId, UserId, WorkspaceId};
 use crate::types::state::{
     ApiKeySecretState, ApiKeyState, ApplicationState, AuthorizationState, ConsentState, ReachKind,
-    RegistrationTokenState, SecretState,
+    SecretState,
 };
 
 const ENDED: [ApiKeyState; 2] = [ApiKeyState::Revoked, ApiKeyState::Deactivated];
@@ -262,26 +262,6 @@ impl Tx<'_> {
         );
         self.run_news([Subject::Organization(organization)], |conn| {
             diesel::delete(there).execute(conn)
-        })
-    }
-
-    /// The registration tokens that the person has made.
-    pub fn revoke_registration_tokens_by(
-        &mut self,
-        organization: OrganizationId,
-        user: UserId,
-    ) -> Result<usize, Error> {
-        let made = registration_tokens::table
-            .filter(
-                registration_tokens::organization_id
-                    .eq(organization)
-                    .and(registration_tokens::created_by.eq(user)),
-            )
-            .filter(registration_tokens::state.eq(RegistrationTokenState::Active));
-        self.run_quiet(|conn| {
-            diesel::update(made)
-                .set(registration_tokens::state.eq(RegistrationTokenState::Revoked))
-                .execute(conn)
         })
     }
 

@@ -12,6 +12,7 @@ use diesel::{QueryResult, QueryableByName, RunQueryDsl};
 
 use super::changes::Changes;
 use super::conn::{Conn, Database};
+use super::foreign_writes;
 
 /// The advisory lock's number: "countsgn" in ASCII.
 const LOCK: i64 = 0x636f_756e_7473_676e;
@@ -111,7 +112,9 @@ fn keep(
     thread
         .spawn(move || {
             while let (Some(held), Some(changes)) = (watched.upgrade(), changes.upgrade()) {
-                let proven = conn.as_mut().is_some_and(|conn| proves(conn).is_ok());
+                let proven = conn
+                    .as_mut()
+                    .is_some_and(|conn| proves(conn, &changes).is_ok());
                 if !proven {
                     conn = regain(&database, &changes, &held);
                 }
@@ -123,8 +126,9 @@ fn keep(
     Ok(held)
 }
 
-fn proves(conn: &mut Conn) -> QueryResult<()> {
-    conn.batch("SELECT 1")
+/// The connection lives, and with it the lock. Commands beside this process learn that it has forgotten what they changed.
+fn proves(conn: &mut Conn, changes: &Changes) -> QueryResult<()> {
+    foreign_writes::answer(conn, changes)
 }
 
 fn regain(database: &Database, changes: &Changes, held: &AtomicBool) -> Option<Conn> {

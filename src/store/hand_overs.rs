@@ -68,6 +68,21 @@ impl Snapshot<'_> {
             .limit(most);
         self.run(|conn| newest_first.select(HandOver::as_select()).load(conn))
     }
+
+    /// Open ones that this person has made.
+    pub fn list_open_hand_overs_by(
+        &mut self,
+        organization: OrganizationId,
+        creator: UserId,
+    ) -> Result<Vec<HandOver>, Error> {
+        let made = hand_overs::table.filter(
+            hand_overs::organization_id
+                .eq(organization)
+                .and(hand_overs::created_by.eq(creator)),
+        );
+        let open = made.filter(hand_overs::state.eq(HandOverState::Open));
+        self.run(|conn| open.select(HandOver::as_select()).load(conn))
+    }
 }
 
 impl Tx<'_> {

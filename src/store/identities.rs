@@ -45,6 +45,14 @@ impl Snapshot<'_> {
         })
     }
 
+    /// Whether any provider signs the person in.
+    pub fn has_identities(&mut self, user: UserId) -> Result<bool, Error> {
+        let own = identities::table.filter(identities::user_id.eq(user));
+        let found: Option<UserId> =
+            self.run(|conn| own.select(identities::user_id).first(conn).optional())?;
+        Ok(found.is_some())
+    }
+
     /// The person's links at one issuer, the oldest first.
     pub fn list_identities(
         &mut self,

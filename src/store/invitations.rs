@@ -1,12 +1,12 @@
 //! Invitations, and the workspaces that each opens.
 
 use diesel::{
-    BoolExpressionMethods, Connection, ExpressionMethods, Insertable, OptionalExtension, QueryDsl,
-    Queryable, Selectable, SelectableHelper,
+    BoolExpressionMethods, Connection, ExpressionMethods, Insertable, NullableExpressionMethods,
+    OptionalExtension, QueryDsl, Queryable, Selectable, SelectableHelper,
 };
 
 use super::conn::Conn;
-use super::schema::{invitation_workspaces, invitations};
+use super::schema::{invitation_workspaces, invitations, users};
 use super::statements::{ReadDsl, WriteDsl};
 use super::{Error, Snapshot, Tx};
 use crate::crypto::digest::Digest;
@@ -116,6 +116,30 @@ impl Snapshot<'_> {
         self.run(|conn| oldest_first.select(Invitation::as_select()).load(conn))
     }
 
+    /// Who has accepted an invitation to this address and has proven no address of their own, and of which organization.
+    pub fn list_joined_unproven(
+        &mut self,
+        email: &str,
+    ) -> Result<Vec<(OrganizationId, UserId)>, Error> {
+        let unproven = users::table
+            .filter(users::email_verified_at.is_null())
+            .select(users::id.nullable());
+        let accepted = invitations::table
+            .filter(
+                invitations::email
+                    .eq(email)
+                    .and(invitations::accepted_by.eq_any(unproven)),
+            )
+            .filter(invitations::state.eq(InvitationState::Accepted))
+            .order((invitations::organization_id, invitations::accepted_by))
+            .select((
+                invitations::organization_id,
+                invitations::accepted_by.assume_not_null(),
+            ))
+            .distinct();
+        self.run(|conn| accepted.load(conn))
+    }
+
     /// The newest first, those behind `after`, at most `most`; in `state`, if one is given.
     pub fn list_invitations_page(
         &mut self,
@@ -172,6 +196,22 @@ impl Snapshot<'_> {
                 .count()
                 .get_result(conn)
         })
+    }
+
+    /// That this person has made and nobody has answered, the oldest first.
+    pub fn list_pending_invitations_by(
+        &mut self,
+        organization: OrganizationId,
+        creator: UserId,
+    ) -> Result<Vec<Invitation>, Error> {
+        let made = invitations::table.filter(
+            invitations::organization_id
+                .eq(organization)
+                .and(invitations::created_by.eq(creator)),
+        );
+        let pending = made.filter(invitations::state.eq(InvitationState::Pending));
+        let oldest_first = pending.order((invitations::created_at, invitations::id));
+        self.run(|conn| oldest_first.select(Invitation::as_select()).load(conn))
     }
 
     /// That this person has made and nobody has answered.
@@ -240,10 +280,12 @@ impl Tx<'_> {
         self.run_one_quiet(|conn| diesel::update(pending).set(decided).execute(conn))
     }
 
-    /// Another link in place of the former one, which opens nothing any more. `NotFound` when it is not pending.
+    /// Another link in place of the former one, which opens nothing any more: it is this person's from now on. `NotFound` when it
+    /// is not pending.
     pub fn renew_invitation(
         &mut self,
         id: InvitationId,
+        by: UserId,
         digest: &Digest,
         expires_at: Timestamp,
     ) -> Result<(), Error> {
@@ -253,31 +295,11 @@ impl Tx<'_> {
         self.run_one_quiet(|conn| {
             diesel::update(pending)
                 .set((
+                    invitations::created_by.eq(by),
                     invitations::digest.eq(digest),
                     invitations::expires_at.eq(expires_at),
                 ))
                 .execute(conn)
         })
-    }
-
-    /// All that this person has made and nobody has answered.
-    pub fn revoke_invitations_of(
-        &mut self,
-        organization: OrganizationId,
-        creator: UserId,
-    ) -> Result<usize, Error> {
-        let now = self.now;
-        let pending = invitations::table
-            .filter(
-                invitations::organization_id
-                    .eq(organization)
-                    .and(invitations::created_by.eq(creator)),
-            )
-            .filter(invitations::state.eq(InvitationState::Pending));
-        let revoked = (
-            invitations::state.eq(InvitationState::Revoked),
-            invitations::decided_at.eq(Some(now)),
-        );
-        self.run_quiet(|conn| diesel::update(pending).set(revoked).execute(conn))
     }
 }

@@ -36,25 +36,39 @@ pub(super) trait Job: Send {
     fn writes(&self) -> bool;
 }
 
+/// Beside whom this process writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// It holds the database's lock: nobody else remembers anything.
+    Alone,
+    /// Beside a server that does not learn of its writes: what a memory depends on stays as it is.
+    Guest,
+    /// Beside a server that is told of each write.
+    Announcing,
+}
+
 pub(super) type BoxedJob = Box<dyn Job>;
 
 pub(super) struct WriteJob<F, T, E> {
     closure: F,
     now: Timestamp,
-    /// Another process may remember what this one changes.
-    guest: bool,
+    place: Place,
     result: Option<Result<Verdict<T, E>, E>>,
     answer: oneshot::Sender<Result<T, E>>,
 }
 
 impl<F, T, E> WriteJob<F, T, E> {
-    pub fn new(now: Timestamp, guest: bool, closure: F) -> (Self, oneshot::Receiver<Result<T, E>>) {
+    pub fn new(
+        now: Timestamp,
+        place: Place,
+        closure: F,
+    ) -> (Self, oneshot::Receiver<Result<T, E>>) {
         let (answer, answered) = oneshot::channel();
         (
             Self {
                 closure,
                 now,
-                guest,
+                place,
                 result: None,
                 answer,
             },
@@ -76,6 +90,13 @@ where
         let Ok(result) = catch_unwind(AssertUnwindSafe(|| closure(&mut tx))) else {
             return Outcome::Spoilt("a rule panicked".to_owned());
         };
+        // last: its lock is held for the shortest time
+        let result = match result {
+            Ok(done) if self.place == Place::Announcing => {
+                tx.announce_foreign_write().map(|()| done).map_err(E::from)
+            }
+            other => other,
+        };
         match tx.spoilt() {
             Some(spoilt) if spoilt.most_attempts > 1 => {
                 return Outcome::Again(spoilt.reason.clone(), spoilt.most_attempts);
@@ -86,9 +107,9 @@ where
         // a closure that swallowed a violated constraint gets it back
         let result = match tx.violated() {
             Some(violated) if result.is_ok() => Err(E::from(violated.clone())),
-            _ if self.guest && tx.has_touched() => Err(E::from(Error::Unavailable(
-                "only the serving process may change this".to_owned(),
-            ))),
+            _ if self.place == Place::Guest && tx.has_touched() => Err(E::from(
+                Error::Unavailable("only the serving process may change this".to_owned()),
+            )),
             _ => result,
         };
         let keeps = result.is_ok();

@@ -29,6 +29,8 @@ pub struct Member {
     pub state: MemberState,
     /// When the membership ends by itself: a viewer's invitation for some weeks.
     pub ends_at: Option<Timestamp>,
+    /// When somebody else proved the address that the member was invited by: suspended until an admin confirms it.
+    pub address_lost_at: Option<Timestamp>,
 }
 
 impl Member {
@@ -48,6 +50,7 @@ impl Member {
             created_at: now,
             state: MemberState::Active,
             ends_at: None,
+            address_lost_at: None,
         }
     }
 }
@@ -137,6 +140,8 @@ pub struct MemberFilter {
     pub only: Option<Vec<WorkspaceId>>,
     /// Exactly this address, as [`crate::types::email::Mailbox::account_key`] writes it.
     pub email: Option<String>,
+    /// Those who were invited by an address that somebody else has proven since.
+    pub address_lost: bool,
 }
 
 impl Snapshot<'_> {
@@ -169,6 +174,9 @@ impl Snapshot<'_> {
         }
         if let Some(email) = &filter.email {
             found = found.filter(users::email.eq(email));
+        }
+        if filter.address_lost {
+            found = found.filter(members::address_lost_at.is_not_null());
         }
         for only in named.iter().chain(&filter.only) {
             let there = workspace_members::table
@@ -457,6 +465,20 @@ impl Tx<'_> {
         self.run_one_news([Subject::Organization(organization)], |conn| {
             diesel::update(from_row)
                 .set(members::state.eq(to))
+                .execute(conn)
+        })
+    }
+
+    /// What a list shows; the membership acts by its state.
+    pub fn change_member_address_loss(
+        &mut self,
+        organization: OrganizationId,
+        user: UserId,
+        lost_at: Option<Timestamp>,
+    ) -> Result<(), Error> {
+        self.run_one_quiet(|conn| {
+            diesel::update(members::table.find((organization, user)))
+                .set(members::address_lost_at.eq(lost_at))
                 .execute(conn)
         })
     }

@@ -6,6 +6,7 @@ mod columns;
 mod conn;
 mod error;
 mod exclusive;
+mod foreign_writes;
 mod health;
 mod job;
 mod lane;
@@ -35,6 +36,7 @@ pub mod identity_providers;
 pub mod invitations;
 pub mod join_requests;
 pub mod limit_windows;
+pub mod management_tokens;
 pub mod members;
 pub mod operator_tokens;
 pub mod organizations;
@@ -62,6 +64,7 @@ pub use changes::{Changes, Stamp, Subject};
 pub use conn::{Conn, Database, UnknownScheme};
 pub use error::Error;
 pub use exclusive::ExclusiveError;
+pub use foreign_writes::ForeignWrites;
 pub use health::{Health, HealthError, examine};
 pub use job::Verdict;
 pub use migrations::{SchemaError, check as check_schema, migrate};
@@ -70,7 +73,7 @@ pub use tx::{Snapshot, Tx};
 use crate::types::id::OrganizationId;
 use crate::types::time::Timestamp;
 use exclusive::Exclusive;
-use job::{BoxedJob, ReadJob, WriteJob};
+use job::{BoxedJob, Place, ReadJob, WriteJob};
 
 /// Requests that may wait for a database thread; one more is answered 503.
 const MOST_WAITING: usize = 1024;
@@ -91,8 +94,9 @@ pub struct Store {
     writes: SyncSender<BoxedJob>,
     changes: Arc<Changes>,
     rehearses: Arc<AtomicBool>,
-    /// `None`: a guest.
-    exclusive: Option<Exclusive>,
+    place: Place,
+    /// `None`: another process may hold the lock.
+    _exclusive: Option<Exclusive>,
 }
 
 impl Store {
@@ -100,7 +104,13 @@ impl Store {
     pub fn open(database: &Database, connections: usize) -> Result<Self, OpenError> {
         let changes = Arc::new(Changes::new());
         let exclusive = exclusive::acquire(database, &changes)?;
-        Self::start(database, connections, changes, Some(exclusive))
+        Self::start(
+            database,
+            connections,
+            changes,
+            Some(exclusive),
+            Place::Alone,
+        )
     }
 
     /// Opens the database beside the process that serves, without its lock: for one command.
@@ -110,7 +120,32 @@ impl Store {
     /// touches a [`Subject`] is rolled back. Nor may it add what a memory of unknown ones may hold: credentials, clients and
     /// resource servers. (On SQLite the server notices foreign writes within half a second, and forgets everything.)
     pub fn open_as_guest(database: &Database) -> Result<Self, OpenError> {
-        Self::start(database, 1, Arc::new(Changes::new()), None)
+        Self::start(database, 1, Arc::new(Changes::new()), None, Place::Guest)
+    }
+
+    /// Opens the database for one command that changes what a running server may remember: with the lock while nobody serves,
+    /// else beside the server. There each write is counted in its own transaction ([`ForeignWrites`]); the server forgets what
+    /// it remembered when it sees the count, and says so. A command that was written is not done before [`Store::is_noticed`].
+    pub fn open_beside(database: &Database) -> Result<Self, OpenError> {
+        match Self::open(database, 1) {
+            Err(OpenError::Exclusive(ExclusiveError::Taken(_))) => Self::start(
+                database,
+                1,
+                Arc::new(Changes::new()),
+                None,
+                Place::Announcing,
+            ),
+            opened => opened,
+        }
+    }
+
+    /// Whether no process remembers what this one has changed so far.
+    pub async fn is_noticed(&self) -> Result<bool, Error> {
+        if self.place != Place::Announcing {
+            return Ok(true);
+        }
+        let writes: ForeignWrites = self.read(|snapshot| snapshot.find_foreign_writes()).await?;
+        Ok(writes.noticed >= writes.written)
     }
 
     fn start(
@@ -118,12 +153,13 @@ impl Store {
         connections: usize,
         changes: Arc<Changes>,
         exclusive: Option<Exclusive>,
+        place: Place,
     ) -> Result<Self, OpenError> {
         check_schema(database)?;
         let rehearses = Arc::new(AtomicBool::new(false));
         let reads = start_lane(database, &changes, &rehearses, connections)?;
         let writes = match database {
-            Database::Sqlite(_) => start_writer(database, &changes, &rehearses)?,
+            Database::Sqlite(_) => start_writer(database, &changes, &rehearses, place)?,
             // a lane of its own: reads that strangers provoke must not stand before a revocation
             Database::Postgres(_) => start_lane(database, &changes, &rehearses, connections)?,
         };
@@ -132,7 +168,8 @@ impl Store {
             writes,
             changes,
             rehearses,
-            exclusive,
+            place,
+            _exclusive: exclusive,
         })
     }
 
@@ -165,7 +202,7 @@ impl Store {
         T: Send + 'static,
         E: From<Error> + Send + 'static,
     {
-        let (job, answered) = WriteJob::new(now, self.exclusive.is_none(), closure);
+        let (job, answered) = WriteJob::new(now, self.place, closure);
         send(&self.writes, Box::new(job))?;
         receive(answered).await
     }
@@ -231,9 +268,15 @@ fn start_writer(
     database: &Database,
     changes: &Arc<Changes>,
     rehearses: &Arc<AtomicBool>,
+    place: Place,
 ) -> std::io::Result<SyncSender<BoxedJob>> {
     let (sender, receiver) = sync_channel(MOST_WAITING);
-    let writer = writer::Writer::new(database.clone(), Arc::clone(changes), Arc::clone(rehearses));
+    let writer = writer::Writer::new(
+        database.clone(),
+        Arc::clone(changes),
+        Arc::clone(rehearses),
+        place,
+    );
     std::thread::Builder::new()
         .name("writer".to_owned())
         .spawn(move || writer.work(&receiver))?;

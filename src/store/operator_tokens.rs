@@ -71,6 +71,17 @@ impl Snapshot<'_> {
         })
     }
 
+    /// The live ones that this token has made.
+    pub fn list_operator_tokens_made_by(
+        &mut self,
+        maker: OperatorTokenId,
+    ) -> Result<Vec<OperatorTokenId>, Error> {
+        let made = operator_tokens::table
+            .filter(operator_tokens::made_by.eq(maker))
+            .filter(operator_tokens::revoked_at.is_null());
+        self.run(|conn| made.select(operator_tokens::id).load(conn))
+    }
+
     /// The newest first, revoked ones too, at most `most`.
     pub fn list_operator_tokens(&mut self, most: i64) -> Result<Vec<OperatorToken>, Error> {
         let newest_first = operator_tokens::table
@@ -88,6 +99,19 @@ impl Tx<'_> {
         self.run_one_quiet(|conn| {
             diesel::insert_into(operator_tokens::table)
                 .values(token)
+                .execute(conn)
+        })
+    }
+
+    /// Says which token has made this one: it ends with that.
+    pub fn set_operator_token_maker(
+        &mut self,
+        id: OperatorTokenId,
+        maker: OperatorTokenId,
+    ) -> Result<(), Error> {
+        self.run_one_quiet(|conn| {
+            diesel::update(operator_tokens::table.find(id))
+                .set(operator_tokens::made_by.eq(Some(maker)))
                 .execute(conn)
         })
     }

@@ -80,6 +80,19 @@ impl Snapshot<'_> {
         })
     }
 
+    /// Those that this person has made and nobody has revoked.
+    pub fn list_registration_tokens_by(
+        &mut self,
+        organization: OrganizationId,
+        creator: UserId,
+    ) -> Result<Vec<RegistrationToken>, Error> {
+        let made = registration_tokens::table
+            .filter(registration_tokens::organization_id.eq(organization))
+            .filter(registration_tokens::created_by.eq(creator));
+        let live = made.filter(registration_tokens::state.eq(RegistrationTokenState::Active));
+        self.run(|conn| live.select(RegistrationToken::as_select()).load(conn))
+    }
+
     /// The live applications that were registered with it.
     pub fn count_clients_of_token(&mut self, id: RegistrationTokenId) -> Result<i64, Error> {
         self.run(|conn| {

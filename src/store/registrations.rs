@@ -8,8 +8,8 @@ use diesel::{
 
 use super::applications::Application;
 use super::schema::{
-    application_redirect_uris, application_secrets, applications, authorization_requests,
-    authorizations, consents, registrations,
+    application_redirect_uris, application_secrets, applications, approved_redirect_uris,
+    authorization_requests, authorizations, consents, registrations,
 };
 use super::statements::{ReadDsl, WriteDsl};
 use super::{Error, Snapshot, Subject, Tx};
@@ -308,6 +308,9 @@ impl Tx<'_> {
         let uris = application_redirect_uris::table
             .filter(application_redirect_uris::application_id.eq_any(&ids));
         self.run_quiet(|conn| diesel::delete(uris).execute(conn))?;
+        let approved = approved_redirect_uris::table
+            .filter(approved_redirect_uris::application_id.eq_any(&ids));
+        self.run_quiet(|conn| diesel::delete(approved).execute(conn))?;
         let secrets =
             application_secrets::table.filter(application_secrets::application_id.eq_any(&ids));
         self.run_quiet(|conn| diesel::delete(secrets).execute(conn))?;

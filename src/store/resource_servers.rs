@@ -33,6 +33,7 @@ pub struct ResourceServer {
 #[diesel(table_name = resources)]
 struct Resource<'a> {
     uri: &'a ResourceUri,
+    uri_folded: String,
     resource_server_id: ResourceServerId,
     created_at: Timestamp,
 }
@@ -88,17 +89,17 @@ impl Snapshot<'_> {
         self.run(|conn| oldest_first.select(ResourceServer::as_select()).load(conn))
     }
 
-    /// Which server is called so (RFC 8707).
+    /// Which server is called so (RFC 8707), and how the resource is written there.
     pub fn find_resource_server_by_uri(
         &mut self,
-        uri: &str,
-    ) -> Result<Option<ResourceServer>, Error> {
+        uri: &ResourceUri,
+    ) -> Result<Option<(ResourceServer, ResourceUri)>, Error> {
         let of_uri = resource_servers::table
             .inner_join(resources::table)
-            .filter(resources::uri.eq(uri));
+            .filter(resources::uri_folded.eq(uri.key()));
         self.run(|conn| {
             of_uri
-                .select(ResourceServer::as_select())
+                .select((ResourceServer::as_select(), resources::uri))
                 .first(conn)
                 .optional()
         })
@@ -143,6 +144,7 @@ impl Tx<'_> {
     ) -> Result<(), Error> {
         let row = Resource {
             uri,
+            uri_folded: uri.key(),
             resource_server_id: server,
             created_at: self.now,
         };
@@ -159,7 +161,7 @@ impl Tx<'_> {
         uri: &ResourceUri,
     ) -> Result<(), Error> {
         let row = resources::table
-            .find(uri)
+            .filter(resources::uri_folded.eq(uri.key()))
             .filter(resources::resource_server_id.eq(server));
         self.run_one_news([Subject::ResourceServer(server)], |conn| {
             diesel::delete(row).execute(conn)

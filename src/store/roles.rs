@@ -9,7 +9,7 @@ use super::conn::Conn;
 use super::schema::{roles, workspace_members, workspaces};
 use super::statements::{ReadDsl, WriteDsl};
 use super::{Error, Snapshot, Subject, Tx};
-use crate::types::id::{OrganizationId, RoleId, WorkspaceId};
+use crate::types::id::{OrganizationId, RoleId, UserId, WorkspaceId};
 use crate::types::time::Timestamp;
 
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable, Insertable, diesel::AsChangeset)]
@@ -82,6 +82,27 @@ impl Snapshot<'_> {
             .order((roles::created_at.desc(), roles::id.desc()))
             .limit(most);
         self.run(|conn| newest_first.select(Role::as_select()).load(conn))
+    }
+
+    /// Who holds the role in any workspace, each once.
+    pub fn list_holders_of_role(
+        &mut self,
+        organization: OrganizationId,
+        id: RoleId,
+    ) -> Result<Vec<UserId>, Error> {
+        self.run(|conn| {
+            workspace_members::table
+                .inner_join(workspaces::table)
+                .filter(
+                    workspaces::organization_id
+                        .eq(organization)
+                        .and(workspace_members::role.eq(id.as_str())),
+                )
+                .order(workspace_members::user_id)
+                .select(workspace_members::user_id)
+                .distinct()
+                .load(conn)
+        })
     }
 
     /// The workspaces in which somebody holds the role, each once, by name.

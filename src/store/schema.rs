@@ -62,6 +62,7 @@ diesel::table! {
         operator -> Bool,
         external_id -> Nullable<Text>,
         created_at -> BigInt,
+        wrong_passwords -> BigInt,
     }
 }
 
@@ -74,6 +75,7 @@ diesel::table! {
         created_at -> BigInt,
         state -> Text,
         ends_at -> Nullable<BigInt>,
+        address_lost_at -> Nullable<BigInt>,
     }
 }
 
@@ -302,11 +304,20 @@ diesel::table! {
         stopped_because -> Nullable<Text>,
         last_used_at -> Nullable<BigInt>,
         first_party -> Bool,
+        approved_name -> Nullable<Text>,
+        approved_scopes -> Nullable<Text>,
     }
 }
 
 diesel::table! {
     application_redirect_uris (application_id, uri) {
+        application_id -> Text,
+        uri -> Text,
+    }
+}
+
+diesel::table! {
+    approved_redirect_uris (application_id, uri) {
         application_id -> Text,
         uri -> Text,
     }
@@ -353,6 +364,7 @@ diesel::table! {
         uri -> Text,
         resource_server_id -> Text,
         created_at -> BigInt,
+        uri_folded -> Text,
     }
 }
 
@@ -393,6 +405,7 @@ diesel::table! {
         last_seen_at -> BigInt,
         expires_at -> BigInt,
         confined_to -> Nullable<Text>,
+        proven_at -> BigInt,
     }
 }
 
@@ -423,6 +436,8 @@ diesel::table! {
         created_at -> BigInt,
         updated_at -> BigInt,
         revoked_at -> Nullable<BigInt>,
+        application_name -> Text,
+        named_at -> BigInt,
     }
 }
 
@@ -458,6 +473,7 @@ diesel::table! {
         resources -> Text,
         last_used_at -> Nullable<BigInt>,
         row_expires_at -> Nullable<BigInt>,
+        marked_at -> Nullable<BigInt>,
     }
 }
 
@@ -552,6 +568,38 @@ diesel::table! {
         expires_at -> Nullable<BigInt>,
         last_used_at -> Nullable<BigInt>,
         revoked_at -> Nullable<BigInt>,
+        made_by -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    management_tokens (id) {
+        id -> Text,
+        organization_id -> Text,
+        user_id -> Text,
+        name -> Text,
+        digest -> Text,
+        hint -> Text,
+        permissions -> Text,
+        reach -> Text,
+        created_at -> BigInt,
+        expires_at -> BigInt,
+        last_used_at -> Nullable<BigInt>,
+        revoked_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    management_token_workspaces (management_token_id, workspace_id) {
+        management_token_id -> Text,
+        workspace_id -> Text,
+    }
+}
+
+diesel::table! {
+    foreign_writes (name) {
+        name -> Text,
+        count -> BigInt,
     }
 }
 
@@ -607,6 +655,7 @@ diesel::joinable!(api_key_workspaces -> api_keys (api_key_id));
 diesel::joinable!(api_key_workspaces -> workspaces (workspace_id));
 diesel::joinable!(applications -> organizations (organization_id));
 diesel::joinable!(application_redirect_uris -> applications (application_id));
+diesel::joinable!(approved_redirect_uris -> applications (application_id));
 diesel::joinable!(application_secrets -> applications (application_id));
 diesel::joinable!(resource_server_secrets -> resource_servers (resource_server_id));
 diesel::joinable!(resources -> resource_servers (resource_server_id));
@@ -631,6 +680,8 @@ diesel::joinable!(access_tokens -> authorizations (authorization_id));
 diesel::joinable!(identity_providers -> organizations (organization_id));
 diesel::joinable!(identities -> users (user_id));
 diesel::joinable!(operator_tokens -> users (user_id));
+diesel::joinable!(management_tokens -> users (user_id));
+diesel::joinable!(management_token_workspaces -> management_tokens (management_token_id));
 
 diesel::allow_tables_to_appear_in_same_query!(
     organizations,
@@ -651,6 +702,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     secret_disclosures,
     applications,
     application_redirect_uris,
+    approved_redirect_uris,
     application_secrets,
     resource_servers,
     resource_server_secrets,
@@ -669,6 +721,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     signing_keys,
     identity_providers,
     identities,
+    management_tokens,
+    management_token_workspaces,
     operator_tokens,
     idempotency_keys,
     limit_windows,

@@ -25,6 +25,8 @@ pub struct Session {
     pub expires_at: Timestamp,
     /// The organization whose provider vouched for the person: the session opens that one alone.
     pub confined_to: Option<OrganizationId>,
+    /// When the person last proved who they are, by a password or at a provider.
+    pub proven_at: Timestamp,
 }
 
 impl Snapshot<'_> {
@@ -90,6 +92,12 @@ impl Tx<'_> {
             diesel::delete(sessions::table.filter(sessions::confined_to.eq(organization)))
                 .execute(conn)
         })
+    }
+
+    /// Ends every session of the user, whoever vouched for it.
+    pub fn delete_sessions_of(&mut self, user: UserId) -> Result<usize, Error> {
+        let own = sessions::table.filter(sessions::user_id.eq(user));
+        self.run_quiet(|conn| diesel::delete(own).execute(conn))
     }
 
     /// Removes the user's sessions that are past their absolute expiry.

@@ -90,6 +90,27 @@ impl Snapshot<'_> {
         })
     }
 
+    /// When a refresh made the next generation of the family; none while it is the last one.
+    pub fn find_end_of_generation(
+        &mut self,
+        authorization: AuthorizationId,
+        generation: i64,
+    ) -> Result<Option<Timestamp>, Error> {
+        let consumed = refresh_tokens::table.filter(
+            refresh_tokens::authorization_id
+                .eq(authorization)
+                .and(refresh_tokens::generation.eq(generation))
+                .and(refresh_tokens::state.eq(RefreshTokenState::Consumed)),
+        );
+        self.run(|conn| {
+            consumed
+                .select(refresh_tokens::consumed_at)
+                .first::<Option<Timestamp>>(conn)
+                .optional()
+        })
+        .map(Option::flatten)
+    }
+
     /// Whether the access token came with a refresh token and nobody has seen it since.
     pub fn is_receipt_open(&mut self, access_token: AccessTokenId) -> Result<bool, Error> {
         let open = refresh_tokens::table.filter(
@@ -164,6 +185,23 @@ impl Tx<'_> {
             diesel::update(unused)
                 .set((
                     refresh_tokens::state.eq(RefreshTokenState::Replaced),
+                    refresh_tokens::consumed_at.eq(Some(now)),
+                ))
+                .execute(conn)
+        })
+    }
+
+    /// Compare-and-swap: a token that was replaced is used after all, since its answer had arrived. `NotFound` when it is
+    /// not one that was replaced.
+    pub fn use_replaced_refresh_token(&mut self, id: RefreshTokenId) -> Result<(), Error> {
+        let now = self.now;
+        let replaced = refresh_tokens::table
+            .find(id)
+            .filter(refresh_tokens::state.eq(RefreshTokenState::Replaced));
+        self.run_one_quiet(|conn| {
+            diesel::update(replaced)
+                .set((
+                    refresh_tokens::state.eq(RefreshTokenState::Consumed),
                     refresh_tokens::consumed_at.eq(Some(now)),
                 ))
                 .execute(conn)

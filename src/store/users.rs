@@ -57,6 +57,25 @@ impl Snapshot<'_> {
         })
     }
 
+    /// The people who operate the installation, the newest first, at most `most`.
+    pub fn list_operators(&mut self, most: i64) -> Result<Vec<User>, Error> {
+        let operators = users::table
+            .filter(users::operator.eq(true))
+            .filter(users::kind.eq(UserKind::Person))
+            .order((users::created_at.desc(), users::id.desc()))
+            .limit(most);
+        self.run(|conn| operators.select(User::as_select()).load(conn))
+    }
+
+    /// The people of the installation, the newest first, at most `most`.
+    pub fn list_people(&mut self, most: i64) -> Result<Vec<User>, Error> {
+        let people = users::table
+            .filter(users::kind.eq(UserKind::Person))
+            .order((users::created_at.desc(), users::id.desc()))
+            .limit(most);
+        self.run(|conn| people.select(User::as_select()).load(conn))
+    }
+
     /// `account_key`: the normal form of the address.
     pub fn find_user_by_email(&mut self, account_key: &str) -> Result<Option<User>, Error> {
         self.run(|conn| {
@@ -91,7 +110,61 @@ impl Snapshot<'_> {
     }
 }
 
+impl Snapshot<'_> {
+    /// In a row, since the last right one; 0 for nobody.
+    pub fn count_wrong_passwords(&mut self, id: UserId) -> Result<i64, Error> {
+        let own = users::table.find(id).select(users::wrong_passwords);
+        let found: Option<i64> = self.run(|conn| own.first(conn).optional())?;
+        Ok(found.unwrap_or_default())
+    }
+}
+
 impl Tx<'_> {
+    /// Of whoever has this address. When nobody has, another row is written as it is: that takes as long, so that the time
+    /// of an answer does not tell which accounts there are.
+    pub fn record_wrong_password(&mut self, account_key: &str) -> Result<(), Error> {
+        let counted = self.run_quiet(|conn| {
+            diesel::update(users::table.filter(users::email.eq(account_key)))
+                .set(users::wrong_passwords.eq(users::wrong_passwords + 1))
+                .execute(conn)
+        })?;
+        if counted > 0 {
+            return Ok(());
+        }
+        let any = users::table.order(users::id).select(users::id);
+        let any: Option<UserId> = self.run(|conn| any.first(conn).optional())?;
+        any.map_or(Ok(()), |any| self.hold_user(any))
+    }
+
+    /// Compare-and-swap: `NotFound` when the password is not, or not any more, the one behind `from`.
+    pub fn change_password(
+        &mut self,
+        id: UserId,
+        from: Option<&str>,
+        to: &str,
+    ) -> Result<(), Error> {
+        let (row, set) = (users::table.find(id), users::password_hash.eq(Some(to)));
+        match from {
+            Some(from) => {
+                let from_row = row.filter(users::password_hash.eq(from));
+                self.run_one_quiet(|conn| diesel::update(from_row).set(set).execute(conn))
+            }
+            None => {
+                let from_row = row.filter(users::password_hash.is_null());
+                self.run_one_quiet(|conn| diesel::update(from_row).set(set).execute(conn))
+            }
+        }
+    }
+
+    /// Behind a right password, or a new one.
+    pub fn forget_wrong_passwords(&mut self, id: UserId) -> Result<(), Error> {
+        self.run_one_quiet(|conn| {
+            diesel::update(users::table.find(id))
+                .set(users::wrong_passwords.eq(0))
+                .execute(conn)
+        })
+    }
+
     pub fn insert_user(&mut self, user: &User) -> Result<(), Error> {
         self.run_one_quiet(|conn| diesel::insert_into(users::table).values(user).execute(conn))
     }
@@ -116,6 +189,16 @@ impl Tx<'_> {
         self.run_one_news(subjects, |conn| {
             diesel::update(users::table.find(user.id))
                 .set(set)
+                .execute(conn)
+        })
+    }
+
+    /// Makes the person an operator, or takes it away. Compare-and-swap: `NotFound` when it is so already.
+    pub fn change_operator(&mut self, id: UserId, to: bool) -> Result<(), Error> {
+        let other = users::table.find(id).filter(users::operator.ne(to));
+        self.run_one_news([Subject::User(id)], |conn| {
+            diesel::update(other)
+                .set(users::operator.eq(to))
                 .execute(conn)
         })
     }

@@ -8,7 +8,7 @@ use diesel::{
 use super::conn::Conn;
 use super::schema::{
     api_key_workspaces, api_keys, authorization_workspaces, consent_workspaces, consents,
-    workspace_members, workspaces,
+    management_token_workspaces, workspace_members, workspaces,
 };
 use super::statements::{ReadDsl, WriteDsl};
 use super::{Error, Snapshot, Subject, Tx};
@@ -261,6 +261,13 @@ impl Tx<'_> {
             diesel::delete(
                 authorization_workspaces::table
                     .filter(authorization_workspaces::workspace_id.eq(id)),
+            )
+            .execute(conn)
+        })?;
+        self.run_quiet(|conn| {
+            diesel::delete(
+                management_token_workspaces::table
+                    .filter(management_token_workspaces::workspace_id.eq(id)),
             )
             .execute(conn)
         })?;

@@ -17,7 +17,8 @@ use diesel::{QueryableByName, RunQueryDsl};
 use super::changes::{Changes, Subject};
 use super::conn::{Conn, Database};
 use super::error::Error;
-use super::job::{BoxedJob, Outcome};
+use super::foreign_writes;
+use super::job::{BoxedJob, Outcome, Place};
 
 /// One COMMIT carries at most this many writes.
 const MOST_IN_BATCH: usize = 64;
@@ -31,16 +32,26 @@ pub(super) struct Writer {
     conn: Option<Conn>,
     /// `PRAGMA data_version` as this connection last saw it: it moves when another connection commits.
     data_version: i64,
+    place: Place,
+    /// A foreign write was seen, and whoever made it was not yet told so.
+    owes_an_answer: bool,
 }
 
 impl Writer {
-    pub fn new(database: Database, changes: Arc<Changes>, rehearses: Arc<AtomicBool>) -> Self {
+    pub fn new(
+        database: Database,
+        changes: Arc<Changes>,
+        rehearses: Arc<AtomicBool>,
+        place: Place,
+    ) -> Self {
         Self {
             database,
             changes,
             rehearses,
             conn: None,
             data_version: 0,
+            place,
+            owes_an_answer: false,
         }
     }
 
@@ -103,6 +114,7 @@ impl Writer {
         if self.conn.is_none() {
             self.conn = Some(Conn::open(&self.database).map_err(|error| error.to_string())?);
             self.data_version = 0;
+            self.owes_an_answer = true;
             self.notice_foreign_writes();
             // last: a foreign write before the first look at `data_version` is in no later SELECT's past
             self.changes.forget_all();
@@ -125,11 +137,26 @@ impl Writer {
                         "Another program wrote to the database: the access cache was cleared"
                     );
                     self.changes.forget_all();
+                    self.owes_an_answer = true;
                 }
                 self.data_version = version.data_version;
             }
             Err(_) => self.changes.forget_all(),
         }
+        self.answer_foreign_writes();
+    }
+
+    /// Commands beside this process wait until it has forgotten what they changed.
+    fn answer_foreign_writes(&mut self) {
+        let Some(conn) = self.conn.as_mut().filter(|_| self.owes_an_answer) else {
+            return;
+        };
+        if self.place != Place::Alone {
+            self.owes_an_answer = false;
+            return;
+        }
+        let answered = foreign_writes::answer(conn, &self.changes);
+        self.owes_an_answer = answered.is_err();
     }
 }
 

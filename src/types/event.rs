@@ -15,6 +15,7 @@ pub enum SubjectKind {
     IdentityProvider,
     Invitation,
     JoinRequest,
+    ManagementToken,
     OperatorToken,
     Organization,
     RefreshToken,
@@ -109,6 +110,7 @@ events! {
     ApplicationSecretRevoked = "application_secret.revoked", ApplicationSecret, Organization;
     AuthorizationAllowed = "authorization.allowed", Authorization, Organization;
     AuthorizationDenied = "authorization.denied", Application, Person;
+    AuthorizationMarked = "authorization.marked", Authorization, Organization;
     AuthorizationRevoked = "authorization.revoked", Authorization, Organization;
     ConsentGiven = "consent.given", Consent, Organization;
     ConsentRevoked = "consent.revoked", Consent, Organization;
@@ -131,6 +133,9 @@ events! {
     JoinRequestCreated = "join_request.created", JoinRequest, Organization;
     JoinRequestRefused = "join_request.refused", JoinRequest, Organization;
     JoinRequestWithdrawn = "join_request.withdrawn", JoinRequest, Organization;
+    ManagementTokenCreated = "management_token.created", ManagementToken, Organization;
+    ManagementTokenRevoked = "management_token.revoked", ManagementToken, Organization;
+    MemberAddressLost = "member.address_lost", User, Organization;
     MemberAdded = "member.added", User, Organization;
     MemberChanged = "member.changed", User, Organization;
     MemberLicenceChanged = "member.licence_changed", User, Organization;
@@ -178,9 +183,14 @@ events! {
     SubscriptionCreated = "subscription.created", Organization, Organization;
     TokensBulkRevoked = "tokens.bulk_revoked", Application, Organization;
     TrialStarted = "trial.started", Organization, Organization;
+    UserAddressLost = "user.address_lost", User, Operator;
+    UserAddressProven = "user.address_proven", User, Operator;
     UserChanged = "user.changed", User, Operator;
     UserCreated = "user.created", User, Operator;
+    UserPasswordChanged = "user.password_changed", User, Person;
+    UserPasswordLocked = "user.password_locked", User, Operator;
     UserResumed = "user.resumed", User, Operator;
+    UserSignedOut = "user.signed_out", User, Person;
     UserSuspended = "user.suspended", User, Operator;
     WorkspaceChanged = "workspace.changed", Workspace, Organization;
     WorkspaceCreated = "workspace.created", Workspace, Organization;

@@ -136,6 +136,8 @@ ids! {
     RegistrationTokenId = "rgt";
     DomainId = "dom";
     OperatorTokenId = "opt";
+    /// An organization's own credential for the management API.
+    ManagementTokenId = "mgt";
     /// An organization's own way to sign in.
     IdentityProviderId = "idp";
     AuditEventId = "evt";

@@ -63,6 +63,15 @@ impl RedirectUri {
         )
     }
 
+    /// Whether one of the others is at the same host and port, whatever the path; on this machine, whatever the port.
+    pub fn is_at_host_of(&self, others: &[Self]) -> bool {
+        let host = |uri: &Self| {
+            let without_port = Self(uri.without_loopback_port());
+            without_port.origin()
+        };
+        others.iter().any(|other| host(other) == host(self))
+    }
+
     /// What the consent page shows: `https://app.example`, or the scheme of a native application.
     pub fn origin(&self) -> String {
         match Url::parse(&self.0) {

@@ -37,7 +37,6 @@ impl RefusalCode {
 }
 
 refusal_codes! {
-    AccountExists = "account_exists", Conflict;
     AdminOnly = "admin_only", Forbidden;
     AlreadyAsked = "already_asked", Conflict;
     AlreadyInvited = "already_invited", Conflict;

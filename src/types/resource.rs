@@ -1,4 +1,7 @@
 //! Resource indicators (RFC 8707 §2): the absolute URIs by which resource servers are called in `resource` and `aud`.
+//!
+//! Invariant: a resource is kept and answered letter by letter as the operator registered it: a resource server compares
+//! `aud`, a client the `resource` of RFC 9728 with what they know. How somebody else writes it is only compared ([`is_same`]).
 
 use std::fmt;
 use std::str::FromStr;
@@ -21,7 +24,7 @@ pub enum ResourceError {
     TooMany,
 }
 
-/// One resource: scheme and host in lower case, the rest as it was written. A bare host and its root are one.
+/// One resource, as it was written.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ResourceUri(String);
 
@@ -30,9 +33,16 @@ impl ResourceUri {
         &self.0
     }
 
-    /// RFC 9728 §3.1: where the metadata of this resource is: the well-known path goes between host and path.
+    /// The same for two that name one resource: scheme and host in lower case, and a bare host without its slash.
+    pub fn key(&self) -> String {
+        let (origin, rest) = parts(&self.0);
+        format!("{}{rest}", origin.to_ascii_lowercase())
+    }
+
+    /// RFC 9728 §3.1: where the metadata of this resource is: the well-known path goes between host and path, in the place
+    /// of the slash of a bare host.
     pub fn metadata_url(&self) -> String {
-        let (origin, rest) = self.0.split_at(origin_bytes(&self.0));
+        let (origin, rest) = parts(&self.0);
         format!("{origin}/.well-known/oauth-protected-resource{rest}")
     }
 }
@@ -70,10 +80,21 @@ impl FromStr for ResourceUri {
         {
             return Err(Extra);
         }
-        let (origin, rest) = text.split_at(origin_bytes(text));
-        let rest = if rest == "/" { "" } else { rest };
-        Ok(Self(format!("{}{rest}", origin.to_ascii_lowercase())))
+        Ok(Self(text.to_owned()))
     }
+}
+
+/// Whether both name one resource: the case of scheme and host does not matter, nor whether a bare host has its slash (RFC
+/// 3986 §6.2.2.1, §6.2.3: clients that parse a URL write it that way). Everything else is compared by the byte.
+pub fn is_same(one: &str, other: &str) -> bool {
+    let ((origin, rest), (other_origin, other_rest)) = (parts(one), parts(other));
+    origin.eq_ignore_ascii_case(other_origin) && rest == other_rest
+}
+
+/// `scheme://authority`, and the rest that is compared.
+fn parts(text: &str) -> (&str, &str) {
+    let (origin, rest) = text.split_at(origin_bytes(text));
+    (origin, if rest == "/" { "" } else { rest })
 }
 
 /// Bytes of `scheme://authority`.
@@ -107,12 +128,19 @@ impl Resources {
         self.0.is_empty()
     }
 
+    /// Whether one of them is this resource, however it is written.
     pub fn contains(&self, uri: &str) -> bool {
-        self.iter().any(|own| own == uri)
+        self.iter().any(|own| is_same(own, uri))
     }
 
     pub fn is_subset_of(&self, other: &Self) -> bool {
         self.iter().all(|uri| other.contains(uri))
+    }
+
+    /// Those that `asked` names, too, as they are written here.
+    pub fn narrowed_to(&self, asked: &Self) -> Self {
+        let named: Vec<&str> = self.iter().filter(|uri| asked.contains(uri)).collect();
+        Self(named.join(" "))
     }
 }
 
@@ -120,7 +148,7 @@ impl FromIterator<ResourceUri> for Resources {
     fn from_iter<I: IntoIterator<Item = ResourceUri>>(uris: I) -> Self {
         let mut uris: Vec<String> = uris.into_iter().map(|uri| uri.0).collect();
         uris.sort_unstable();
-        uris.dedup();
+        uris.dedup_by(|one, other| is_same(one, other));
         Self(uris.join(" "))
     }
 }
@@ -147,17 +175,27 @@ mod tests {
     }
 
     #[test]
-    fn scheme_and_host_do_not_differ_by_case_and_the_rest_does() {
-        // MCP-23
-        assert_eq!(uri("HTTPS://API.example/v1"), uri("https://api.example/v1"));
-        assert_eq!(uri("https://api.example/"), uri("https://api.example"));
+    fn what_is_one_resource_is_found_and_every_resource_stays_as_it_was_written() {
+        // MCP-23; RFC 9068 §3, RFC 9728 §3.3
+        for (one, other) in [
+            ("HTTPS://API.example/v1", "https://api.example/v1"),
+            ("https://api.example/", "https://api.example"),
+        ] {
+            assert!(is_same(one, other) && uri(one).key() == uri(other).key());
+            assert_eq!(
+                (uri(one).as_str(), uri(other).as_str()),
+                (one, other),
+                "letter by letter"
+            );
+        }
         for other in [
             "https://api.example/V1",
             "https://api.example/v1/",
             "https://api.example/v1?x",
             "https://api.example:8443/v1",
         ] {
-            assert_ne!(uri("https://api.example/v1"), uri(other));
+            assert!(!is_same("https://api.example/v1", other), "{other}");
+            assert_ne!(uri("https://api.example/v1").key(), uri(other).key());
         }
     }
 
@@ -187,10 +225,12 @@ mod tests {
             uri("https://api.example/mcp").metadata_url(),
             "https://api.example/.well-known/oauth-protected-resource/mcp"
         );
-        assert_eq!(
-            uri("https://api.example").metadata_url(),
-            "https://api.example/.well-known/oauth-protected-resource"
-        );
+        for bare in ["https://api.example", "https://api.example/"] {
+            assert_eq!(
+                uri(bare).metadata_url(),
+                "https://api.example/.well-known/oauth-protected-resource"
+            );
+        }
     }
 
     #[test]
@@ -199,10 +239,9 @@ mod tests {
             .parse()
             .expect("resources");
         assert_eq!(set.as_str(), "https://a.example/x https://b.example");
-        assert!(
-            "https://b.example"
-                .parse::<Resources>()
-                .is_ok_and(|one| one.is_subset_of(&set))
-        );
+        let one: Resources = "https://B.example/".parse().expect("resources");
+        assert!(one.is_subset_of(&set));
+        // as it was granted, not as it is asked for
+        assert_eq!(set.narrowed_to(&one).as_str(), "https://b.example");
     }
 }

@@ -27,11 +27,15 @@ rights! {
     MembersManage = "members:manage";
     MembersRead = "members:read";
     OperatorApprovals = "operator:approvals";
+    OperatorOperators = "operator:operators";
     OperatorOrganizations = "operator:organizations";
     OperatorRead = "operator:read";
+    OperatorResourceServers = "operator:resource_servers";
+    OperatorSigningKeys = "operator:signing_keys";
     OperatorSubscriptions = "operator:subscriptions";
     OrganizationManage = "organization:manage";
     OrganizationRead = "organization:read";
     RolesManage = "roles:manage";
+    UsersManage = "users:manage";
     WorkspacesManage = "workspaces:manage";
 }

@@ -223,7 +223,7 @@ impl OrganizationRole {
 
 vocabulary! {
     /// What a resource server declares that it enforces.
-    #[derive(Hash, Serialize)]
+    #[derive(Hash, Serialize, Deserialize)]
     #[serde(rename_all = "snake_case")]
     pub enum ObligationKind {
         /// `document_name` or `document_name_prefix`.

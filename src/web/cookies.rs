@@ -21,6 +21,8 @@ const SESSION: &str = "countersign_session";
 const STRANGER: &str = "countersign_visitor";
 /// What a browser takes along to a provider and brings back, sealed.
 const SIGN_IN: &str = "countersign_sign_in";
+/// By which a browser is known to accounts, sealed for each.
+const DEVICES: &str = "countersign_devices";
 
 /// The tokens in a browser's cookies: each has the shape of one of ours, and is not yet known to be one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -76,6 +78,17 @@ pub fn read_sign_in(headers: &HeaderMap, secure: bool) -> Option<&str> {
     find(headers, &full_name(SIGN_IN, secure))
 }
 
+/// For known devices.
+pub fn devices(secure: bool, sealed: String, seconds: i64) -> Cookie<'static> {
+    let mut cookie = cookie(DEVICES, secure, sealed);
+    cookie.set_max_age(Duration::seconds(seconds));
+    cookie
+}
+
+pub fn read_devices(headers: &HeaderMap, secure: bool) -> Option<&str> {
+    find(headers, &full_name(DEVICES, secure))
+}
+
 /// The value of the one cookie of this name.
 fn find<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     let pairs = headers
@@ -125,23 +138,27 @@ mod tests {
     use super::*;
     use actix_web::http::header::HeaderValue;
 
-    /// What all readers take out of these Cookie headers: session, stranger, sign-in.
-    fn read(cookies: &[&[u8]], secure: bool) -> [Option<String>; 3] {
+    /// What all readers take out of these Cookie headers: session, stranger, sign-in, devices.
+    fn read(cookies: &[&[u8]], secure: bool) -> [Option<String>; 4] {
         let mut headers = HeaderMap::new();
         for value in cookies {
             headers.append(COOKIE, HeaderValue::from_bytes(value).expect("a header"));
         }
         let presented = Presented::of(&headers, secure);
         let sign_in = read_sign_in(&headers, secure).map(str::to_owned);
-        [presented.session, presented.stranger, sign_in]
+        let devices = read_devices(&headers, secure).map(str::to_owned);
+        [presented.session, presented.stranger, sign_in, devices]
     }
 
     #[test]
     fn only_the_name_as_it_is_written_counts_at_every_reader() {
         let (own, planted) = ("a".repeat(TOKEN_CHARACTERS), "b".repeat(TOKEN_CHARACTERS));
-        for (at, name) in [SESSION, STRANGER, SIGN_IN].into_iter().enumerate() {
+        for (at, name) in [SESSION, STRANGER, SIGN_IN, DEVICES]
+            .into_iter()
+            .enumerate()
+        {
             let guarded = format!("__Host-{name}={own}");
-            let mut expected = [None, None, None];
+            let mut expected = [None, None, None, None];
             expected[at] = Some(own.clone());
             assert_eq!(read(&[guarded.as_bytes()], true), expected);
             // RFC 6265bis §4.1.3.2: browsers guard the prefix as it is written, and no other spelling of it
@@ -156,7 +173,7 @@ mod tests {
             ];
             for spelling in &spellings {
                 let alone = format!("{spelling}={planted}");
-                assert_eq!(read(&[alone.as_bytes()], true), [None, None, None]);
+                assert_eq!(read(&[alone.as_bytes()], true), [None, None, None, None]);
                 for both in [format!("{alone}; {guarded}"), format!("{guarded};{alone}")] {
                     assert_eq!(read(&[both.as_bytes()], true), expected, "{both}");
                 }
@@ -166,11 +183,11 @@ mod tests {
                 );
             }
             let twice = format!("{name}={planted}; {name}={own}");
-            assert_eq!(read(&[twice.as_bytes()], false), [None, None, None]);
+            assert_eq!(read(&[twice.as_bytes()], false), [None, None, None, None]);
             let (one, other) = (format!("{name}={planted}"), format!("{name}={own}"));
             assert_eq!(
                 read(&[one.as_bytes(), other.as_bytes()], false),
-                [None, None, None]
+                [None, None, None, None]
             );
         }
         let decoded = format!("countersign_session=%61{}", &own[1..]);
@@ -207,7 +224,7 @@ mod tests {
         // a value of ours that is no text is none
         assert_eq!(
             read(&[b"countersign_sign_in=\xf6"], false),
-            [None, None, None]
+            [None, None, None, None]
         );
     }
 }

@@ -68,6 +68,9 @@ pub enum PageError {
     /// What was asked for is another path of this server.
     #[error("see {location}")]
     SeeOther { location: String },
+    /// To the page on which the person proves again who they are, and back to the path.
+    #[error("a fresh proof of who it is is required")]
+    Proof { return_to: String },
     #[error("not found")]
     NotFound,
     #[error("{0}")]
@@ -140,7 +143,7 @@ impl From<FormError> for PageError {
 impl PageError {
     fn words(&self) -> (StatusCode, &'static str, String) {
         match self {
-            Self::SignIn { .. } | Self::SeeOther { .. } => {
+            Self::SignIn { .. } | Self::Proof { .. } | Self::SeeOther { .. } => {
                 (StatusCode::SEE_OTHER, "Go on", String::new())
             }
             Self::NotFound => (
@@ -178,6 +181,17 @@ impl PageError {
         }
     }
 
+    /// Where the person proves again who they are, if that is what is missing.
+    pub fn proof_href(&self) -> Option<String> {
+        let Self::Proof { return_to } = self else {
+            return None;
+        };
+        let query = url::form_urlencoded::Serializer::new(String::new())
+            .append_pair("return_to", return_to)
+            .finish();
+        Some(format!("/account/confirm?{query}"))
+    }
+
     fn retry_after(&self) -> Option<i64> {
         match self {
             Self::TooMany {
@@ -198,6 +212,9 @@ impl PageError {
         }
         if let Self::SeeOther { location } = self {
             return see_other(location);
+        }
+        if let Some(href) = self.proof_href() {
+            return see_other(&href);
         }
         if let Self::Unavailable(reason) = self {
             tracing::error!("A page could not be shown: {reason}");

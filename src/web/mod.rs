@@ -8,6 +8,7 @@ pub mod credential;
 pub mod desk;
 pub mod facts;
 pub mod form;
+pub mod holder;
 pub mod html;
 pub mod once;
 pub mod page;

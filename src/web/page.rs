@@ -44,6 +44,7 @@ pub enum Section {
     ApiKeys,
     Applications,
     SingleSignOn,
+    ManagementTokens,
     Plan,
 }
 

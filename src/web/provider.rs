@@ -82,6 +82,11 @@ impl Provider {
             .await?)
     }
 
+    /// The same for somebody who is signed in: the provider asks them again (OpenID Connect Core §3.1.2.1, `prompt=login`).
+    pub fn again_href(realm: &str, return_to: &str) -> String {
+        format!("{}&again=true", Self::href(realm, return_to))
+    }
+
     /// Starts a sign-in there, and goes on to `return_to`.
     pub fn href(realm: &str, return_to: &str) -> String {
         let query = url::form_urlencoded::Serializer::new(String::new())

@@ -60,15 +60,12 @@ async fn look_up(
     id: ResourceServerId,
     facts: &Facts,
 ) -> Result<Option<Arc<Server>>, ServerError> {
-    let throttled = |retry_after_seconds| ServerError::Throttled {
-        retry_after_seconds,
-    };
-    let budget = app
-        .admit_stranger(facts.address, facts.now)
-        .map_err(throttled)?;
     let server = app.resource_server(id).await?;
     if server.is_none() {
-        app.count_stranger(budget, facts.now);
+        app.count_unknown(facts.address, facts.now)
+            .map_err(|retry_after_seconds| ServerError::Throttled {
+                retry_after_seconds,
+            })?;
     }
     Ok(server)
 }

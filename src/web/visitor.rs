@@ -23,6 +23,7 @@ use super::page;
 use crate::app::App;
 use crate::crypto::digest::Purpose;
 use crate::domain::ensure;
+use crate::domain::people::addresses;
 use crate::domain::people::sessions::{self, SignedIn};
 use crate::domain::rights::asker::Asker;
 use crate::store::Verdict;
@@ -40,6 +41,8 @@ pub struct Visitor {
     is_new: bool,
     secure: bool,
     csrf: String,
+    /// The cookie by which known devices are recognized, as it was sent.
+    devices: String,
     page_number: String,
     path: String,
     now: Timestamp,
@@ -50,6 +53,11 @@ pub struct Visitor {
 impl Visitor {
     pub fn signed_in(&self) -> Option<&SignedIn> {
         self.signed_in.as_ref()
+    }
+
+    /// What the browser shows of the accounts that it is known to; nothing of it is believed yet.
+    pub fn devices(&self) -> &str {
+        &self.devices
     }
 
     /// The instant of the request.
@@ -73,6 +81,18 @@ impl Visitor {
         self.signed_in.as_ref().ok_or_else(|| PageError::SignIn {
             return_to: self.path.clone(),
         })
+    }
+
+    /// The person, if they have proved lately who they are; or the way to the page on which they do, and on to `return_to`.
+    pub fn require_proof(&self, return_to: &str) -> Result<&SignedIn, PageError> {
+        let person = self.require()?;
+        ensure(
+            person.is_proven(self.now),
+            PageError::Proof {
+                return_to: return_to.to_owned(),
+            },
+        )?;
+        Ok(person)
     }
 
     /// Whether the operator's pages open to this person, from here.
@@ -152,6 +172,9 @@ async fn recognize(request: &HttpRequest) -> Result<Visitor, PageError> {
     let facts = Facts::of(request).ok_or(PageError::WithoutFacts)?;
     let secure = app.issuer.is_secure();
     let presented = Presented::of(request.headers(), secure);
+    let devices = cookies::read_devices(request.headers(), secure)
+        .unwrap_or_default()
+        .to_owned();
     let in_operations = app.config.operations.allows(facts.address);
     let page_number = random_base62(PAGE_NUMBER_CHARACTERS);
     let path = request
@@ -169,6 +192,7 @@ async fn recognize(request: &HttpRequest) -> Result<Visitor, PageError> {
             is_new: false,
             secure,
             csrf,
+            devices,
             page_number,
             path,
             now: facts.now,
@@ -188,6 +212,7 @@ async fn recognize(request: &HttpRequest) -> Result<Visitor, PageError> {
         is_new,
         secure,
         csrf,
+        devices,
         page_number,
         path,
         now: facts.now,
@@ -197,9 +222,9 @@ async fn recognize(request: &HttpRequest) -> Result<Visitor, PageError> {
 
 /// Also for the error page, should it come to one: it knows the request only.
 fn account_menu(visitor: &Visitor) -> Result<page::SignedIn, PageError> {
-    let email = visitor.require()?.user.email.clone().unwrap_or_default();
+    let name = visitor.require()?.user.email.as_deref();
     Ok(page::SignedIn {
-        email,
+        email: addresses::address_in(name.unwrap_or_default()).to_owned(),
         csrf: visitor.csrf(),
         operator: visitor.is_operator(),
         ..page::SignedIn::default()
@@ -210,25 +235,18 @@ fn csrf(app: &App, token: &str) -> String {
     URL_SAFE_NO_PAD.encode(app.digester.fingerprint(Purpose::Csrf, token))
 }
 
+/// Nothing is counted: whoever is signed in pays nothing, and whoever is not any more goes on as a stranger.
 async fn find_session(
     app: &App,
     token: &str,
     facts: &Facts,
 ) -> Result<Option<SignedIn>, PageError> {
-    let budget = app
-        .admit_stranger(facts.address, facts.now)
-        .map_err(|retry_after_seconds| PageError::TooMany {
-            retry_after_seconds,
-        })?;
     let candidates = app.digester.candidates(Purpose::Session, token);
     let (settings, now) = (Arc::clone(&app.settings), facts.now);
     let found = app
         .store
         .read(move |snapshot| sessions::find(snapshot, &settings.sessions, &candidates, now))
         .await?;
-    if found.is_none() {
-        app.count_stranger(budget, now);
-    }
     if let Some(signed_in) = &found
         && signed_in.wants_recording(now)
     {

@@ -2,6 +2,9 @@
 
 mod askers;
 mod factors;
+mod operator_grants;
+mod planted;
+mod secrets;
 mod walk;
 
 use std::collections::BTreeSet;

@@ -97,6 +97,7 @@ pub fn is_skipped(kind: &str) -> bool {
         "PDF_TOOLS" => &["pdfinfo", "pdftotext", "pdftoppm", "qpdf"],
         "SHELL_TOOLS" => &["curl", "jq", "xxd"],
         "GO" => &["go"],
+        "NGINX" => &["nginx"],
         _ => &[],
     };
     let lacks = !is_under_tests_run() && !tools.iter().all(|tool| is_in_path(tool));

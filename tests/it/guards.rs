@@ -77,9 +77,11 @@ enum Who {
     OperatorToken,
     /// Of a first-party application, for the admin.
     FirstPartyToken,
+    /// Made by the admin, with every permission that one can have.
+    ManagementToken,
 }
 
-const ALL: [Who; 14] = [
+const ALL: [Who; 15] = [
     Who::Nobody,
     Who::Stranger,
     Who::Operator,
@@ -94,6 +96,7 @@ const ALL: [Who; 14] = [
     Who::RegisteredClient,
     Who::OperatorToken,
     Who::FirstPartyToken,
+    Who::ManagementToken,
 ];
 
 /// What the door did.
@@ -169,7 +172,8 @@ fn expected(route: &Route, who: Who) -> Door {
             | Who::Registrant
             | Who::RegisteredClient
             | Who::OperatorToken
-            | Who::FirstPartyToken => Door::WrongKind,
+            | Who::FirstPartyToken
+            | Who::ManagementToken => Door::WrongKind,
             _ => Door::Unknown,
         },
         Guard::ResourceServer => {
@@ -193,7 +197,7 @@ fn expected(route: &Route, who: Who) -> Door {
         // what is across organizations is for operator tokens alone
         Guard::Management => match who {
             Who::OperatorToken => Door::In,
-            Who::FirstPartyToken
+            Who::FirstPartyToken | Who::ManagementToken
                 if !needs(route)
                     .iter()
                     .all(|right| right.name().starts_with("operator:")) =>
@@ -208,7 +212,7 @@ fn expected(route: &Route, who: Who) -> Door {
                     Door::In
                 }
             }
-            SandboxKey | Token | Who::FirstPartyToken => Door::Forbidden,
+            SandboxKey | Token | Who::FirstPartyToken | Who::ManagementToken => Door::Forbidden,
             _ => Door::Unknown,
         },
     }
@@ -316,6 +320,11 @@ pub async fn sample(server: &Server, route: &Route, registered: &str) -> (String
         // nobody's: there is no provider to go to
         (_, "/login/oidc/{provider}") => "/login/oidc/idp_0123456789ABCDEFGHIJKL".to_owned(),
         (_, "/oauth2/register/{client_id}") => route.path.replace("{client_id}", registered),
+        (_, path) if path.contains("/management-tokens/{id}") => {
+            let maker = admin(server).await;
+            let made = tenants::made_management_token(server, maker, "members:read", None).await;
+            path.replace("{id}", made.0.as_str())
+        }
         (_, "/dev-centre/{organization}/registration/{id}/revoke") => route.path.replace(
             "{id}",
             RegistrationTokenId::generate(server.clock.now()).as_str(),
@@ -349,6 +358,26 @@ pub async fn sample(server: &Server, route: &Route, registered: &str) -> (String
         (_, path) if path.starts_with("/v1/organizations/{id}") => {
             path.replace("{id}", organization.as_str())
         }
+        (_, path) if path.starts_with("/v1/resource-servers/{id}") => {
+            let (id, _) = tenants::resource_server(server, None, &[]).await;
+            let path = path.replace("{id}", id.as_str());
+            let secret = ClientSecretId::generate(server.clock.now());
+            let path = path.replace("{secret}", secret.as_str());
+            if route.method == Method::DELETE && path.ends_with("/resources") {
+                format!("{path}?uri=https%3A%2F%2Fapi.example%2F")
+            } else {
+                path
+            }
+        }
+        (_, "/v1/operators/{id}" | "/operator/people/{id}/remove-operator") => {
+            let operator = person(server, &fresh_address(), true).await;
+            route.path.replace("{id}", operator.as_str())
+        }
+        (_, "/v1/operator-tokens/{id}" | "/operator/tokens/{id}/revoke") => {
+            let made = crate::api::operator_tokens::make(server, &["operator:read"], None).await;
+            route.path.replace("{id}", made.0.id.as_str())
+        }
+        (_, "/v1/signing-keys/{kid}") => route.path.replace("{kid}", &waiting_key(server).await),
         (_, path) if path.starts_with("/v1/users/{id}/") => path.replace(
             "{id}",
             person(server, &fresh_address(), false).await.as_str(),
@@ -422,7 +451,8 @@ pub async fn sample(server: &Server, route: &Route, registered: &str) -> (String
     };
     let path = path.replace("{organization}", organization.as_str());
     let path = if route.guard == Guard::Management {
-        format!("{path}?organization={organization}")
+        let start = if path.contains('?') { '&' } else { '?' };
+        format!("{path}{start}organization={organization}")
     } else {
         path
     };
@@ -442,7 +472,7 @@ pub async fn sample(server: &Server, route: &Route, registered: &str) -> (String
         (_, "/v1/verify") => Body::Question,
         _ if route.guard == Guard::Management => Body::Json,
         (_, "/v1/watermark") => Body::Document,
-        (_, "/oauth2/authorize" | "/login" | "/logout") => Body::Form,
+        (_, "/oauth2/authorize" | "/login" | "/login/oidc/claim" | "/logout") => Body::Form,
         (_, path)
             if [
                 "/dev-centre/",
@@ -469,11 +499,18 @@ async fn name_resource(server: &Server, path: &str) {
             .parse::<ResourceUri>()
             .expect("a resource"),
     );
-    let name = move |tx: &mut Tx| match tx.find_resource_server_by_uri(uri.as_str())? {
+    let name = move |tx: &mut Tx| match tx.find_resource_server_by_uri(&uri)? {
         Some(_) => Ok(()),
         None => Ok(tx.insert_resource(id, &uri)?),
     };
     server.write(name).await;
+}
+
+/// The key that signs next: it may be removed.
+async fn waiting_key(server: &Server) -> String {
+    let operator = crate::api::Program::operator(server);
+    let made = operator.post("/v1/signing-keys/rotate", &json!({})).await.1;
+    made["kid"].as_str().expect("a key").to_owned()
 }
 
 async fn fresh_key(server: &Server) -> ApiKeyId {
@@ -701,6 +738,8 @@ async fn live_consent(server: &Server) -> ConsentId {
         created_at: now,
         updated_at: now,
         revoked_at: None,
+        application_name: "An application".to_owned(),
+        named_at: countersign::types::time::Timestamp::from_millis(0),
     };
     let find_or_insert = move |tx: &mut Tx| match tx.list_live_consents(user, application)?.pop() {
         Some(live) => Ok(live.id),
@@ -836,6 +875,12 @@ async fn callers<'s>(server: &'s Server, management: &str) -> Vec<Caller<'s>> {
         "management:read management:write",
     )
     .await;
+    let catalogue = &server.app.settings.catalogue;
+    let everything = catalogue
+        .names((catalogue.management() | catalogue.organization()) & catalogue.all())
+        .join(" ");
+    let made = tenants::made_management_token(server, admin(server).await, &everything, None).await;
+    let made = made.1;
     let mut callers = Vec::new();
     for who in ALL {
         let (email, authorization) = match who {
@@ -877,6 +922,7 @@ async fn callers<'s>(server: &'s Server, management: &str) -> Vec<Caller<'s>> {
                 Some(format!("Bearer {}", server.secrets.operator_token)),
             ),
             Who::FirstPartyToken => (None, Some(format!("Bearer {first_party}"))),
+            Who::ManagementToken => (None, Some(format!("Bearer {made}"))),
         };
         callers.push(Caller::new(server, who, email, authorization).await);
     }

@@ -3,11 +3,14 @@
 mod access;
 mod account;
 mod api;
+mod audience;
 mod browser;
 mod cli;
 mod cluster;
 mod console;
 mod databases;
+#[path = "../desync/mod.rs"]
+mod desync;
 mod docs;
 mod domains;
 mod gateway;
@@ -32,6 +35,7 @@ mod stamp;
 mod store_contract;
 mod store_faults;
 mod tenants;
+mod throttles;
 mod upgrade;
 mod webdriver;
 mod without_middleware;

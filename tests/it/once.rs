@@ -31,6 +31,9 @@ enum Kind {
     SecretOf(usize),
 }
 
+/// In place of an address that nobody has yet.
+const FRESH: &str = "fresh";
+
 /// Every form whose answer shows a secret. Whoever adds one adds it here.
 fn doors(server: &Server) -> Vec<Door> {
     let own = format!("/dev-centre/{}", server.planted.organization);
@@ -42,6 +45,7 @@ fn doors(server: &Server) -> Vec<Door> {
     };
     let (keys, applications) = (format!("{own}/api-keys"), format!("{own}/applications"));
     let (registration, servers) = (format!("{own}/registration"), "/operator/resource-servers");
+    let tokens = format!("{own}/management-tokens");
     let secret_of = |template, event, by_operator, of| Door {
         template,
         event,
@@ -97,6 +101,45 @@ fn doors(server: &Server) -> Vec<Door> {
             servers,
             &[("environment", "production")],
         ),
+        named(
+            "console/management_token_created.html",
+            "management_token.created",
+            false,
+            tokens.clone(),
+            &tokens,
+            &[
+                ("permission", "members:read"),
+                ("reach", "organization"),
+                ("days", "30"),
+            ],
+        ),
+        named(
+            "operator/shown_once.html",
+            "user.created",
+            true,
+            "/operator/people".to_owned(),
+            "/operator/people",
+            &[("email", FRESH)],
+        ),
+        named(
+            "operator/shown_once.html",
+            "operator_token.created",
+            true,
+            "/operator/tokens".to_owned(),
+            "/operator/tokens",
+            &[("permission", "operator:read"), ("expiry", "30")],
+        ),
+        named(
+            "operator/customer_created.html",
+            "organization.created",
+            true,
+            "/operator/organizations/new".to_owned(),
+            "/operator/organizations",
+            &[
+                ("workspace", "Main"),
+                ("owner_email", "hank@globex.example"),
+            ],
+        ),
         secret_of(
             "console/application_created.html",
             "application_secret.created",
@@ -135,7 +178,13 @@ impl Open {
         let csrf = hidden(&html, "csrf").unwrap_or_else(|| panic!("no form on {page}: {html}"));
         let mut own: Vec<_> = fields
             .iter()
-            .map(|(name, value)| (*name, (*value).to_owned()))
+            .map(|(name, value)| match *value {
+                FRESH => (
+                    *name,
+                    format!("{:016x}@shop.example", rand::random::<u64>()),
+                ),
+                value => (*name, value.to_owned()),
+            })
             .collect();
         own.extend([("csrf", csrf), ("name", name.to_owned())]);
         Self {
@@ -152,7 +201,14 @@ impl Open {
 
 /// The secret on the page, if there is one.
 fn secret(html: &str) -> Option<&str> {
-    let marks = ["cs_sandbox_", "cs_production_", "cs_cs_", "cs_rg_"];
+    let marks = [
+        "cs_sandbox_",
+        "cs_production_",
+        "cs_cs_",
+        "cs_rg_",
+        "id=\"secret\" value=",
+        "id=\"link\" value=",
+    ];
     let at = marks.iter().find_map(|mark| html.find(mark))?;
     html[at..].split(['"', '<']).next()
 }
@@ -225,6 +281,8 @@ async fn a_form_makes_one_thing_however_often_it_is_sent(db: TestDatabase) {
         .map(|door| door.template.to_owned())
         // its link is good once: account/hand_over.rs
         .chain(["account/hand_over_done.html".to_owned()])
+        // the address that a provider sends people back to is no secret
+        .chain(["console/single_sign_on.html".to_owned()])
         .collect();
     assert_eq!(templates_with_a_secret(), tried);
 }

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use countersign::crypto::digest::Purpose;
-use countersign::crypto::format::{TokenKind, mint_key, mint_token};
+use countersign::crypto::format::{TokenKind, hint, mint_key, mint_token};
 use countersign::crypto::password;
 use countersign::domain::Refusal;
 use countersign::domain::clients::applications::{self, NewApplication};
@@ -19,20 +19,21 @@ use countersign::store::api_keys::ApiKey;
 use countersign::store::application_secrets::NewSecret;
 use countersign::store::applications::Application;
 use countersign::store::authorizations::Authorization;
+use countersign::store::management_tokens::ManagementToken;
 use countersign::store::tokens::AccessToken;
 use countersign::types::email::Mailbox;
 use countersign::types::environment::Environment;
 use countersign::types::grant_types::GrantTypes;
 use countersign::types::id::{
-    AccessTokenId, ApiKeyId, ApplicationId, AuthorizationId, OrganizationId, ResourceServerId,
-    UserId, WorkspaceId,
+    AccessTokenId, ApiKeyId, ApplicationId, AuthorizationId, ManagementTokenId, OrganizationId,
+    ResourceServerId, UserId, WorkspaceId,
 };
 use countersign::types::resource::Resources;
 use countersign::types::scope::Scopes;
 use countersign::types::state::ObligationKind;
 use countersign::types::state::{
-    AccessTokenFormat, ApiKeyState, Approval, AuthorizationState, ClientType, GrantKind,
-    OrganizationRole, PermissionLevel, ProductionAccess, ReachKind,
+    AccessTokenFormat, ApiKeyState, AuthorizationState, ClientType, GrantKind, OrganizationRole,
+    PermissionLevel, ProductionAccess, ReachKind,
 };
 use countersign::types::time::Timestamp;
 use serde_json::Value;
@@ -240,6 +241,44 @@ pub async fn key(server: &Server, key: Key) -> Made {
     }
 }
 
+/// A management token of the planted organization, as its maker would make one in the Dev Centre: its secret. `workspaces`:
+/// none for the whole organization.
+pub async fn made_management_token(
+    server: &Server,
+    maker: UserId,
+    permissions: &str,
+    workspaces: Option<Vec<WorkspaceId>>,
+) -> (ManagementTokenId, String) {
+    let secret = mint_token(&server.app.config.keys.prefix, TokenKind::ManagementToken);
+    let now = server.clock.now();
+    let row = ManagementToken {
+        id: ManagementTokenId::generate(now),
+        organization_id: server.planted.organization,
+        user_id: maker,
+        name: "Sync".to_owned(),
+        digest: server
+            .app
+            .digester
+            .digest(Purpose::ManagementToken, secret.expose()),
+        hint: hint(&secret),
+        permissions: permissions.to_owned(),
+        reach: match workspaces {
+            None => ReachKind::Organization,
+            Some(_) => ReachKind::Workspaces,
+        },
+        created_at: now,
+        expires_at: now.plus_seconds(30 * 24 * 60 * 60),
+        last_used_at: None,
+        revoked_at: None,
+    };
+    let id = row.id;
+    let insert = move |tx: &mut Tx<'_>| {
+        Ok(tx.insert_management_token(&row, &workspaces.unwrap_or_default())?)
+    };
+    server.write(insert).await;
+    (id, secret.expose().to_owned())
+}
+
 /// A resource server that enforces `obligations`, and its secret.
 pub async fn resource_server(
     server: &Server,
@@ -330,6 +369,7 @@ pub async fn token(
         resources: Resources::default(),
         last_used_at: None,
         row_expires_at: None,
+        marked_at: None,
     };
     let access_token = AccessToken {
         id: AccessTokenId::generate(now),
@@ -404,7 +444,8 @@ pub async fn approve(server: &Server, application: ApplicationId) {
     server
         .write(move |tx: &mut Tx| {
             let application = tx.find_application(application)?.ok_or(Refusal::NotFound)?;
-            Ok(tx.change_approval(&application, Approval::Approved, None)?)
+            let uris = tx.list_redirect_uris(application.id)?;
+            Ok(tx.approve_application(&application, &uris)?)
         })
         .await;
 }

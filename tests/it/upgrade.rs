@@ -1,22 +1,27 @@
-//! A database from before `2026-11-21-040000_vendor_rules`: what it holds works as before.
+//! A database from before a migration: what it holds works as before.
 #![expect(clippy::panic, reason = "a test fails by it")]
 
 use countersign::crypto::digest::{Digester, Purpose};
 use countersign::crypto::format::mint_key;
 use countersign::crypto::secret_key::SecretKeys;
 use countersign::store::migrate;
+use countersign::types::id::ApplicationId;
 use serde_json::json;
 
 use crate::databases::{TestDatabase, both_databases};
 use crate::server::Server;
 
-both_databases!(keys_from_before_the_upgrade_verify_as_before);
+both_databases!(
+    keys_from_before_the_upgrade_verify_as_before,
+    what_was_approved_and_allowed_before_the_upgrade_still_is,
+);
 
 const KEY: &str = "k1 abababababababababababababababababababababababababababababababab\n";
-const NEXT: &str = "2026-11-21-040000";
+const VENDOR_RULES: &str = "2026-11-21-040000";
+const RESOURCE_NAMES: &str = "2026-11-30-020000";
 
-/// Runs the migrations before [`NEXT`], and writes them down as diesel does.
-fn migrate_to_before(db: &TestDatabase) {
+/// Runs the migrations before `next`, and writes them down as diesel does.
+fn migrate_to_before(db: &TestDatabase, next: &str) {
     db.execute(
         "CREATE TABLE __diesel_schema_migrations (version VARCHAR(50) PRIMARY KEY NOT NULL, run_on TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP)",
     );
@@ -30,7 +35,7 @@ fn migrate_to_before(db: &TestDatabase) {
                 .expect("UTF-8")
         })
         .collect();
-    names.retain(|name| name.as_str() < NEXT);
+    names.retain(|name| name.as_str() < next);
     names.sort();
     for name in names {
         db.execute(&std::fs::read_to_string(format!("migrations/{name}/up.sql")).expect("up.sql"));
@@ -43,7 +48,7 @@ fn migrate_to_before(db: &TestDatabase) {
 
 async fn keys_from_before_the_upgrade_verify_as_before(db: TestDatabase) {
     db.unmigrate();
-    migrate_to_before(&db);
+    migrate_to_before(&db, VENDOR_RULES);
     let digester = Digester::new(&SecretKeys::parse(KEY).expect("a key file"));
     let id = |kind: &str, number: u32| format!("{kind}_{number:022}");
     let (organization, owner, left, workspace) =
@@ -98,5 +103,82 @@ async fn keys_from_before_the_upgrade_verify_as_before(db: TestDatabase) {
     assert_eq!(
         server.verify(json!({"credential": keys[0].0})).await["credential"]["name"],
         "Key 1"
+    );
+}
+
+async fn what_was_approved_and_allowed_before_the_upgrade_still_is(db: TestDatabase) {
+    db.unmigrate();
+    migrate_to_before(&db, RESOURCE_NAMES);
+    let id = |kind: &str, number: u32| format!("{kind}_{number:022}");
+    let (organization, owner) = (id("org", 1), id("usr", 1));
+    db.execute(&format!(
+        "INSERT INTO organizations (id, name, state, production_access, generation, created_at) \
+         VALUES ('{organization}', 'Old', 'active', 'approved', 7, 1000)"
+    ));
+    db.execute(&format!(
+        "INSERT INTO users (id, kind, email, name, state, operator, created_at) \
+         VALUES ('{owner}', 'person', 'old@acme.example', 'Old', 'active', FALSE, 1000)"
+    ));
+    for (number, approval) in [(1, "approved"), (2, "requested")] {
+        let application = id("app", number);
+        db.execute(&format!(
+            "INSERT INTO applications (id, organization_id, environment, name, client_type, access_token_format, scopes, \
+             state, created_by, created_at, approval) VALUES ('{application}', '{organization}', 'production', 'CRM {number}', \
+             'public', 'jwt', 'read write', 'active', '{owner}', 1000, '{approval}')"
+        ));
+        for uri in ["https://a.example/cb", "https://b.example/cb"] {
+            db.execute(&format!(
+                "INSERT INTO application_redirect_uris (application_id, uri) VALUES ('{application}', '{uri}')"
+            ));
+        }
+        db.execute(&format!(
+            "INSERT INTO consents (id, user_id, application_id, organization_id, scopes, reach, state, created_at, updated_at) \
+             VALUES ('{}', '{owner}', '{application}', '{organization}', 'read', 'organization', 'active', 1000, 1000)",
+            id("con", number)
+        ));
+    }
+    let api = id("rs", 1);
+    db.execute(&format!(
+        "INSERT INTO resource_servers (id, name, obligations, created_at) VALUES ('{api}', 'Old API', '', 1000)"
+    ));
+    db.execute(&format!(
+        "INSERT INTO resources (uri, resource_server_id, created_at) VALUES ('https://api.example', '{api}', 1000)"
+    ));
+    let applied = migrate(&db.database).unwrap_or_else(|error| panic!("{error}"));
+    assert!(
+        applied.iter().any(|version| version == "20261130020100"),
+        "{applied:?}"
+    );
+    let store = crate::store_contract::open(&db);
+    for (number, approved) in [(1, Some("CRM 1")), (2, None)] {
+        let application: ApplicationId = id("app", number).parse().expect("an id");
+        let found = crate::store_contract::read(&store, move |c| c.find_application(application))
+            .await
+            .expect("found");
+        // its version of now counts as approved
+        assert_eq!(found.approved_name.as_deref(), approved);
+        assert_eq!(
+            found.approved_scopes,
+            approved.map(|_| "read write".parse().expect("scopes"))
+        );
+        let uris = crate::store_contract::read(&store, move |c| {
+            c.list_approved_redirect_uris(application)
+        })
+        .await;
+        assert_eq!(uris.len(), if approved.is_some() { 2 } else { 0 });
+        // bound to what is registered now: nobody is asked again because of an upgrade
+        let owner = owner.parse().expect("an id");
+        let consents =
+            crate::store_contract::read(&store, move |c| c.list_live_consents(owner, application))
+                .await;
+        assert_eq!(consents[0].application_name, format!("CRM {number}"));
+    }
+    let asked = "https://API.example/".parse().expect("a resource");
+    let found =
+        crate::store_contract::read(&store, move |c| c.find_resource_server_by_uri(&asked)).await;
+    let (server, written) = found.expect("found");
+    assert_eq!(
+        (server.id.as_str(), written.as_str()),
+        (api.as_str(), "https://api.example")
     );
 }

@@ -19,6 +19,7 @@ pub(super) fn check(config: &Config) -> Vec<Finding> {
             findings.push(issuer_finding(&issuer));
             findings.push(hosts(config, &issuer));
             findings.push(proxies(config, &issuer));
+            findings.push(operator_pages(config, &issuer));
         }
         Err(error) => findings.push(Finding::problem(
             "issuer",
@@ -137,6 +138,48 @@ fn proxies(config: &Config, issuer: &Issuer) -> Finding {
             )
         }
     }
+}
+
+/// From where operators reach `/operator`. Behind a proxy that is trusted nobody comes from a loopback address; behind one that
+/// is not, everybody comes from the proxy's.
+fn operator_pages(config: &Config, issuer: &Issuer) -> Finding {
+    const CHECK: &str = "operator pages";
+    let networks = &config.operations.allowed_networks;
+    let names = || {
+        let names: Vec<String> = networks.iter().map(ToString::to_string).collect();
+        names.join(", ")
+    };
+    if networks.is_empty() {
+        return Finding::warning(
+            CHECK,
+            "[operations] allowed_networks is empty: nobody reaches /operator and /metrics",
+            "Name the networks that operators come from.",
+        );
+    }
+    let only_loopback = networks.iter().all(|network| network.addr().is_loopback());
+    if !issuer.is_secure() || !only_loopback {
+        return Finding::ok(CHECK, format!("/operator opens from {}", names()));
+    }
+    let listens_here = config
+        .server
+        .listen
+        .parse::<SocketAddr>()
+        .is_ok_and(|address| address.ip().is_loopback());
+    if config.server.trusted_proxies.is_empty() && listens_here {
+        return Finding::warning(
+            CHECK,
+            "a proxy stands in front, on this machine, and X-Forwarded-For counts from nobody: whoever the proxy lets through reaches the sign-in of /operator",
+            "Set [server] trusted_proxies, and name the networks that operators come from in [operations] allowed_networks.",
+        );
+    }
+    Finding::warning(
+        CHECK,
+        format!(
+            "the issuer is https, so a proxy stands in front, and /operator opens from {} only: behind the proxy nobody reaches it",
+            names()
+        ),
+        "Name the networks that operators come from in [operations] allowed_networks.",
+    )
 }
 
 /// One line a setting.

@@ -150,6 +150,8 @@ pub struct ApprovalFacts {
     pub state: Approval,
     /// Of a refusal.
     pub reason: Option<String>,
+    /// Of an approved one, what waits for the operator, a sentence each.
+    pub waiting: Vec<String>,
     pub verified: bool,
     /// Where to post to ask for it: `csrf`. None while nothing is to be asked.
     pub request_action: Option<String>,
@@ -443,6 +445,7 @@ pub(super) mod samples {
                 approval: Some(ApprovalFacts {
                     state: Approval::None,
                     reason: None,
+                    waiting: Vec::new(),
                     verified: false,
                     request_action: Some(
                         "/dev-centre/org_1Acme/applications/app_1Abc/request-approval".into(),
@@ -486,6 +489,11 @@ pub(super) mod samples {
             let approval = ApprovalFacts {
                 state,
                 reason: stopped.clone(),
+                waiting: if state == Approval::Approved {
+                    vec![format!("Its name was CRM and is {name}.")]
+                } else {
+                    Vec::new()
+                },
                 verified: state == Approval::Approved,
                 request_action: None,
             };

@@ -3,6 +3,7 @@
 pub mod api_keys;
 pub mod application_settings;
 pub mod applications;
+pub mod management_tokens;
 pub mod plan;
 pub mod registration;
 pub mod single_sign_on;

@@ -5,6 +5,7 @@ use crate::config::{ADMIN_ROLE, Catalogue};
 use crate::domain::clients::own_applications;
 use crate::domain::clients::service_account;
 use crate::domain::clients::settings::{ApplicationSettings, RefreshPolicy};
+use crate::domain::clients::versions::Version;
 use crate::domain::desk::{Desk, View};
 use crate::domain::people::endings;
 use crate::domain::plans::{open, plans};
@@ -59,6 +60,10 @@ impl NewApplication {
 pub struct OwnApplication {
     pub application: Application,
     pub redirect_uris: Vec<RedirectUri>,
+    /// What people of other organizations get; none while it is not approved.
+    pub approved: Option<Version>,
+    /// What they do not get before the operator has approved it, too: what is different since, a sentence each.
+    pub waiting: Vec<String>,
     /// Of its own service account, in the workspaces it has one in.
     pub role: Option<String>,
     /// The live ones, the oldest first.
@@ -144,6 +149,8 @@ pub(in crate::domain) fn insert(
         stopped_because: None,
         last_used_at: None,
         first_party: false,
+        approved_name: None,
+        approved_scopes: None,
     };
     tx.insert_application(&application, &new.redirect_uris)?;
     if application.client_type == ClientType::Public {
@@ -206,8 +213,16 @@ pub fn describe(
     application: Application,
 ) -> Result<OwnApplication, store::Error> {
     let id = application.id;
+    let current = Version::current(snapshot, &application)?;
+    let approved = Version::approved(snapshot, &application)?;
+    let waiting = match &approved {
+        Some(approved) if !current.is_within(approved) => current.changes_since(approved),
+        _ => Vec::new(),
+    };
     Ok(OwnApplication {
-        redirect_uris: snapshot.list_redirect_uris(id)?,
+        waiting,
+        approved,
+        redirect_uris: current.redirect_uris().to_vec(),
         role: service_account::role(snapshot, &application)?,
         secrets: snapshot.list_application_secrets(id)?,
         people: snapshot.count_consents(id)?,

@@ -1,20 +1,22 @@
 //! What the operator decides about an application: whether people of other organizations may authorize it, whether who is
 //! behind it has been checked, and that it stops everywhere.
 //!
-//! Invariant: only who holds `operator:approvals` decides; a decision takes effect with its commit, for tokens that were issued before, too.
+//! Invariants: only who holds `operator:approvals` decides; a decision takes effect with its commit, for tokens that were
+//! issued before, too. What is approved is the version that the operator was shown (`versions.rs`): one that changed meanwhile
+//! is not. What an organization changes of an approved application waits by itself, and the approved version goes on.
 
 use crate::domain::clients::clients;
 use crate::domain::clients::own_applications;
+use crate::domain::clients::versions::Version;
 use crate::domain::desk::{Desk, View};
 use crate::domain::rights::asker::Asker;
-use crate::domain::rights::rights;
+use crate::domain::rights::rights::{self, BEYOND};
 use crate::domain::{Refusal, ensure};
 use crate::store::applications::{Application, ApplicationFilter};
 use crate::store::{Error, Snapshot, Tx};
 use crate::types::environment::Environment;
 use crate::types::event::Event;
 use crate::types::id::ApplicationId;
-use crate::types::redirect_uri::RedirectUri;
 use crate::types::right::Right;
 use crate::types::state::Approval;
 use crate::types::text::parse_text;
@@ -26,6 +28,8 @@ const MOST_WAITING: i64 = 200;
 pub const PAGE: usize = 50;
 const NOTHING_TO_APPROVE: &str =
     "A Sandbox application is for its own organization only; there is nothing to approve.";
+const CHANGED: &str =
+    "It has changed since this page was made, and nothing was approved. Look at it again.";
 const OVERTAKEN: &str = "Somebody else has just decided about it. Look again.";
 
 /// An application as the operator's pages show it.
@@ -35,41 +39,75 @@ pub struct ReviewedApplication {
     pub organization_name: String,
     pub creator_name: String,
     pub creator_email: Option<String>,
-    pub redirect_uris: Vec<RedirectUri>,
+    /// As its makers have it.
+    pub current: Version,
+    /// As others get it; none while it is not approved.
+    pub approved: Option<Version>,
+    /// Its makers have changed it since, and others do not get that before it is approved.
+    pub changed: bool,
     /// Consents of people that stand.
     pub consents: i64,
 }
 
-/// The applications whose organizations ask for approval, with the organization's name, who has waited longest first.
+/// An application in the operator's lists.
+#[derive(Debug, Clone)]
+pub struct ListedApplication {
+    pub application: Application,
+    pub organization_name: String,
+    /// It is approved, and its makers have changed it since: others do not get that before it is approved, too.
+    pub changed: bool,
+}
+
+impl ListedApplication {
+    fn of(snapshot: &mut Snapshot, application: Application) -> Result<Self, Error> {
+        Ok(Self {
+            organization_name: organization_name(snapshot, &application)?,
+            changed: is_changed(snapshot, &application)?,
+            application,
+        })
+    }
+}
+
+/// The applications whose organizations ask for approval, or have changed an approved one, the oldest first.
 pub fn list_waiting(
     snapshot: &mut Snapshot,
     asker: &Asker,
-) -> Result<Vec<(Application, String)>, Refusal> {
+) -> Result<Vec<ListedApplication>, Refusal> {
     rights::ensure_operates(snapshot, asker)?;
-    let waiting = snapshot.list_applications_by_approval(Approval::Requested, MOST_WAITING)?;
-    let mut rows = Vec::new();
-    for application in waiting {
-        let name = organization_name(snapshot, &application)?;
-        rows.push((application, name));
+    let mut waiting = Vec::new();
+    for application in snapshot.list_applications_to_approve(MOST_WAITING)? {
+        let listed = ListedApplication::of(snapshot, application)?;
+        // one that asks for less than was approved waits for nothing
+        if listed.changed || listed.application.approval == Approval::Requested {
+            waiting.push(listed);
+        }
     }
-    Ok(rows)
+    Ok(waiting)
 }
 
-/// A page of Production applications, with the organization's name, the newest first, and whether there are more.
+/// Whether the organization has changed an approved application in a way that has to be approved, too.
+fn is_changed(snapshot: &mut Snapshot, application: &Application) -> Result<bool, Error> {
+    let Some(approved) = Version::approved(snapshot, application)? else {
+        return Ok(false);
+    };
+    Ok(!Version::current(snapshot, application)?.is_within(&approved))
+}
+
+/// A page of Production applications, the newest first, and whether there are more.
 pub fn search(
     snapshot: &mut Snapshot,
     asker: &Asker,
     filter: &ApplicationFilter,
-) -> Result<(Vec<(Application, String)>, bool), Refusal> {
+) -> Result<(Vec<ListedApplication>, bool), Refusal> {
     rights::ensure_operates(snapshot, asker)?;
-    let mut found = snapshot
+    let found = snapshot
         .list_production_applications(filter, i64::try_from(PAGE).unwrap_or(i64::MAX) + 1)?;
     let more = found.len() > PAGE;
-    found.truncate(PAGE);
-    for (application, name) in &mut found {
-        *name = organization_name(snapshot, application)?;
-    }
-    Ok((found, more))
+    let page = found.into_iter().take(PAGE);
+    let page = page
+        .map(|(application, _)| ListedApplication::of(snapshot, application))
+        .collect::<Result<_, _>>()?;
+    Ok((page, more))
 }
 
 pub fn get(view: &mut View, id: ApplicationId) -> Result<ReviewedApplication, Refusal> {
@@ -86,7 +124,9 @@ pub fn get(view: &mut View, id: ApplicationId) -> Result<ReviewedApplication, Re
         organization_name: organization_name(snapshot, &application)?,
         creator_email: creator.as_ref().and_then(|creator| creator.email.clone()),
         creator_name: creator.map_or_else(|| "nobody known".to_owned(), |creator| creator.name),
-        redirect_uris: snapshot.list_redirect_uris(id)?,
+        current: Version::current(snapshot, &application)?,
+        approved: Version::approved(snapshot, &application)?,
+        changed: is_changed(snapshot, &application)?,
         consents: snapshot.count_consents(id)?,
         application,
     })
@@ -120,12 +160,35 @@ pub fn request(desk: &mut Desk, id: ApplicationId) -> Result<Application, Refusa
     decide(desk, application, Approval::Requested, None, event)
 }
 
-pub fn approve(desk: &mut Desk, id: ApplicationId) -> Result<Application, Refusal> {
+/// Approves the version that the operator was `shown`; without one, the current version. Runs behind the organization's lock:
+/// the version is of one piece. `Blocked` when it has changed meanwhile, with what changed.
+pub fn approve(
+    desk: &mut Desk,
+    id: ApplicationId,
+    shown: Option<&Version>,
+) -> Result<Application, Refusal> {
     ensure_decides(desk)?;
     let application = own_applications::find(desk.tx, desk.organization, id)?;
     ensure_production(&application)?;
-    let event = Event::ApplicationApproved;
-    decide(desk, application, Approval::Approved, None, event)
+    let current = Version::current(desk.tx, &application)?;
+    if let Some(shown) = shown.filter(|shown| **shown != current) {
+        let changes = current.changes_since(shown).join(" ");
+        return Err(Refusal::Blocked(format!("{CHANGED} {changes}")));
+    }
+    let approved = Version::approved(desk.tx, &application)?;
+    if approved.as_ref() == Some(&current) {
+        return Ok(application);
+    }
+    match desk
+        .tx
+        .approve_application(&application, current.redirect_uris())
+    {
+        Err(Error::NotFound) => return Err(Refusal::Blocked(OVERTAKEN.to_owned())),
+        changed => changed?,
+    }
+    let detail = approved.map_or("", |_| "a changed version");
+    desk.record(Event::ApplicationApproved, id.as_str(), detail)?;
+    own_applications::find(desk.tx, desk.organization, id)
 }
 
 /// Refuses a request, or takes an approval back: tokens of other organizations' people end at once.
@@ -175,11 +238,7 @@ fn decide(
     }
     let detail = reason.as_deref().unwrap_or_default();
     desk.record(event, application.id.as_str(), detail)?;
-    Ok(Application {
-        approval: to,
-        approval_reason: reason,
-        ..application
-    })
+    own_applications::find(desk.tx, desk.organization, application.id)
 }
 
 /// Whether the operator has checked who is behind it: without that, the consent page warns.
@@ -198,7 +257,8 @@ pub fn set_verified(desk: &mut Desk, id: ApplicationId, verified: bool) -> Resul
     Ok(desk.record(event, id.as_str(), "")?)
 }
 
-/// Whether it is the vendor's own: only then may it have management scopes. What its tokens held of them ends at once.
+/// Whether it is the vendor's own: only then may it have management scopes, so whoever says so holds all that these give. What
+/// its tokens held of them ends at once.
 pub fn set_first_party(
     desk: &mut Desk,
     id: ApplicationId,
@@ -209,6 +269,9 @@ pub fn set_first_party(
     if application.first_party == first_party {
         return Ok(());
     }
+    let managing = desk.settings.catalogue.management();
+    let holds = managing.is_subset_of(desk.own_rights()?.organization);
+    ensure(!first_party || holds, Refusal::Forbidden(BEYOND))?;
     desk.tx
         .set_application_first_party(&application, first_party)?;
     let event = if first_party {

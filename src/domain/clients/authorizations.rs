@@ -18,22 +18,23 @@ use crate::types::id::{AccessTokenId, AuthorizationId, RefreshTokenId, UserId, W
 use crate::types::resource::Resources;
 use crate::types::scope::Scopes;
 use crate::types::state::{
-    AccessTokenFormat, AuthorizationState, GrantKind, ReachKind, RefreshTokenState,
+    AccessTokenFormat, AuthorizationState, ClientType, GrantKind, ReachKind, RefreshTokenState,
 };
 use crate::types::time::Timestamp;
 
 /// A code may be tried with this many wrong verifiers before it dies (9700-20).
 const MOST_WRONG_VERIFIERS: i64 = 3;
 
-/// The scopes a request gets: what it asked for, or the configured default ones, and never more than the client may have.
-/// None when it asked for something that it may not have.
+/// The scopes a request gets: what it asked for, or the configured default ones, and never more than the client may have
+/// (RFC 6749 §3.3: what it may not have is left out, and the answer says what was granted). None when it asked, and nothing
+/// of it is left.
 pub fn negotiate_scopes(
     catalogue: &Catalogue,
     allowed: &Scopes,
     asked: Option<&Scopes>,
 ) -> Option<Scopes> {
     match asked.filter(|asked| !asked.is_empty()) {
-        Some(asked) => asked.is_subset_of(allowed).then(|| asked.clone()),
+        Some(asked) => Some(asked.intersection(allowed)).filter(|left| !left.is_empty()),
         None => {
             let defaults: Scopes = catalogue
                 .scopes()
@@ -79,6 +80,7 @@ pub fn create_own(
         resources: Resources::default(),
         last_used_at: None,
         row_expires_at: None,
+        marked_at: None,
     };
     tx.insert_authorization(&authorization, &[])?;
     Ok(authorization)
@@ -92,6 +94,8 @@ pub struct Terms {
     pub idle_seconds: i64,
     /// The whole family.
     pub absolute_seconds: i64,
+    /// After its use a refresh token that comes back only marks the family (`refresh.rs`).
+    pub grace_seconds: i64,
     pub refreshes: bool,
     pub rotates: bool,
 }
@@ -106,6 +110,10 @@ impl Terms {
             absolute_seconds: application
                 .refresh_absolute_seconds
                 .unwrap_or(config.authorization_seconds),
+            grace_seconds: match application.client_type {
+                ClientType::Public => config.refresh_grace_seconds,
+                ClientType::Confidential => config.refresh_grace_authenticated_seconds,
+            },
             refreshes: application.may_use(GrantType::RefreshToken),
             rotates: application.rotates(),
         }

@@ -20,6 +20,8 @@ pub struct Client {
     pub application: Application,
     pub organization_name: String,
     pub redirect_uris: Vec<RedirectUri>,
+    /// Of the version that the operator approved (`versions.rs`).
+    pub approved_redirect_uris: Vec<RedirectUri>,
     pub secrets: Vec<ApplicationSecret>,
     /// By which it acts as itself; none for a public one, and for one whose service account or organization has lost access.
     pub own_authorization: Option<(Authorization, Prospect)>,
@@ -63,6 +65,13 @@ impl Client {
             None if self.redirect_uris.len() == 1 => self.redirect_uris.first().cloned(),
             None => None,
         }
+    }
+
+    /// Whether people of this organization may be answered there: those of others than its own only at an approved host.
+    pub fn answers_at(&self, organization: OrganizationId, uri: &RedirectUri) -> bool {
+        let own = self.application.organization_id == organization;
+        self.redirect_uri(Some(uri)).is_some()
+            && (own || uri.is_at_host_of(&self.approved_redirect_uris))
     }
 }
 
@@ -121,6 +130,10 @@ pub fn find(
         return Ok(None);
     };
     let redirect_uris = snapshot.list_redirect_uris(id)?;
+    let approved_redirect_uris = match application.approved_name {
+        Some(_) => snapshot.list_approved_redirect_uris(id)?,
+        None => Vec::new(),
+    };
     let secrets = snapshot.list_application_secrets(id)?;
     let own_authorization = match snapshot.find_client_credentials_authorization(id)? {
         Some(own) => {
@@ -134,6 +147,7 @@ pub fn find(
         application,
         organization_name: organization.name,
         redirect_uris,
+        approved_redirect_uris,
         secrets,
         own_authorization,
         vouched_for: registration

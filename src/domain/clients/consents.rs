@@ -3,7 +3,9 @@
 //! Invariants: an authorization carries exactly what its page showed. A consent is one per person, application and
 //! organization; a revoked one carries nothing, whatever runs at the same time: who makes an authorization of it holds its
 //! row. It is used again without a page only for a client that nobody else can pretend to be (OAuth 2.1 §7.3.1), only if
-//! nothing was left to choose, and never for more than was allowed.
+//! nothing was left to choose, and never for more than was allowed: under the name that the page showed, for the redirect URI,
+//! the resources and the scopes that one page showed together (an application's environment never changes). People of other
+//! organizations than the application's allow what the operator approved of it (`versions.rs`).
 
 use crate::config::{Catalogue, OAuth};
 use crate::crypto::digest::Digest;
@@ -26,6 +28,7 @@ use crate::store::{Error, Snapshot, Tx};
 use crate::types::environment::Environment;
 use crate::types::event::Event;
 use crate::types::id::{AuthorizationId, ConsentId, OrganizationId, UserId, WorkspaceId};
+use crate::types::redirect_uri::RedirectUri;
 use crate::types::scope::Scopes;
 use crate::types::state::{
     AuthorizationState, ConsentState, GrantKind, Licence, OrganizationState, ReachKind,
@@ -44,11 +47,33 @@ const MOST_CODES: usize = 20;
 /// Connected applications that one page lists.
 const MOST_LISTED: i64 = 200;
 
+/// A client, and where it wants to be answered.
+#[derive(Debug, Clone, Copy)]
+pub struct Destination<'a> {
+    pub client: &'a Client,
+    pub redirect_uri: &'a RedirectUri,
+}
+
+/// The request as people of this organization can allow it: for the scopes that the application may have of them. None when
+/// nothing of it is left.
+pub fn request_in(
+    client: &Client,
+    request: &AuthorizationRequest,
+    organization: OrganizationId,
+) -> Option<AuthorizationRequest> {
+    let scopes = client.application.scopes_for(organization);
+    let scopes = request.scopes.intersection(&scopes);
+    (!scopes.is_empty() || request.scopes.is_empty()).then(|| AuthorizationRequest {
+        scopes,
+        ..request.clone()
+    })
+}
+
 /// The organizations in which this person may authorize the client.
 pub fn eligible_organizations(
     snapshot: &mut Snapshot,
     catalogue: &Catalogue,
-    client: &Application,
+    to: Destination,
     user: UserId,
     now: Timestamp,
 ) -> Result<Vec<Organization>, Error> {
@@ -56,7 +81,7 @@ pub fn eligible_organizations(
     for organization in snapshot.list_organizations_of(user, now)? {
         let membership = snapshot.find_membership(organization.id, user, now)?;
         let acts = membership.is_some_and(|membership| membership.suspended.is_none());
-        if acts && is_eligible(snapshot, catalogue, client, &organization, now)? {
+        if acts && is_eligible(snapshot, catalogue, to, &organization, now)? {
             eligible.push(organization);
         }
     }
@@ -64,14 +89,18 @@ pub fn eligible_organizations(
 }
 
 /// A Sandbox application only for members of its own organization; where the environment is open on the organization's plan;
-/// in other organizations once the operator has approved it.
+/// in other organizations once the operator has approved it, and where it wants to be answered.
 fn is_eligible(
     snapshot: &mut Snapshot,
     catalogue: &Catalogue,
-    client: &Application,
+    to: Destination,
     organization: &Organization,
     now: Timestamp,
 ) -> Result<bool, Error> {
+    let client = &to.client.application;
+    if !to.client.answers_at(organization.id, to.redirect_uri) {
+        return Ok(false);
+    }
     if !client.is_open_to(organization.id) || organization.state != OrganizationState::Active {
         return Ok(false);
     }
@@ -146,26 +175,24 @@ pub fn allow(
         .find_membership(organization, user, now)?
         .filter(|membership| membership.suspended.is_none())
         .ok_or(Refusal::NotFound)?;
-    let application = &asked.client.application;
+    let to = Destination {
+        client: asked.client,
+        redirect_uri: &asked.request.redirect_uri,
+    };
     ensure(
-        is_eligible(
-            desk.tx,
-            catalogue,
-            application,
-            &membership.organization,
-            now,
-        )?,
+        is_eligible(desk.tx, catalogue, to, &membership.organization, now)?,
         Refusal::NotFound,
     )?;
+    let request = request_in(asked.client, asked.request, organization).ok_or(Refusal::NotFound)?;
     let request = &AuthorizationRequest {
-        scopes: within_licence(catalogue, &membership.member, &asked.request.scopes)?,
-        ..asked.request.clone()
+        scopes: within_licence(catalogue, &membership.member, &request.scopes)?,
+        ..request
     };
     let asked = CodeRequest { request, ..*asked };
     let (is_admin, own) = own_workspaces(desk.tx, organization, user, now)?;
     let reach = check_choice(choice, is_admin, &own)?;
     let consent = remember(desk, &asked, choice, reach)?;
-    if application.environment == Environment::Sandbox {
+    if asked.client.application.environment == Environment::Sandbox {
         let plan = plans::plan_of(desk.tx, catalogue, organization)?;
         plans::start_trial(desk.tx, plan, organization)?;
     }
@@ -196,7 +223,7 @@ fn within_licence(
 }
 
 /// Writes what was allowed: workspaces are those chosen last. More scopes join those of before, but only where all of them
-/// were allowed: for what no page showed together, nothing is remembered.
+/// were allowed, and to the same name: for what no page showed together, nothing is remembered.
 fn remember(
     desk: &mut Desk,
     asked: &CodeRequest,
@@ -205,6 +232,7 @@ fn remember(
 ) -> Result<Consent, Refusal> {
     let (now, organization, user) = (desk.now(), desk.organization, desk.asker.user);
     let (application, request) = (asked.client.application.id, asked.request);
+    let name = asked.client.application.name_for(organization);
     let workspaces = if reach == ReachKind::Workspaces {
         choice.workspaces.as_slice()
     } else {
@@ -215,17 +243,21 @@ fn remember(
         .into_iter()
         .find(|consent| consent.organization_id == organization)
     {
-        let scopes: Scopes = match is_within(desk.tx, &consent, reach, workspaces)? {
+        let same_name = consent.application_name == name;
+        let joins = same_name && is_within(desk.tx, &consent, reach, workspaces)?;
+        let scopes: Scopes = match joins {
             true => consent.scopes.iter().chain(request.scopes.iter()).collect(),
             false => request.scopes.clone(),
         };
-        desk.tx
-            .change_consent(&consent, &scopes, reach, workspaces)?;
-        return Ok(Consent {
+        let consent = Consent {
             scopes,
             reach,
+            application_name: name.to_owned(),
+            named_at: if same_name { consent.named_at } else { now },
             ..consent
-        });
+        };
+        desk.tx.change_consent(&consent, workspaces)?;
+        return Ok(consent);
     }
     let consent = Consent {
         id: ConsentId::generate(now),
@@ -238,6 +270,8 @@ fn remember(
         created_at: now,
         updated_at: now,
         revoked_at: None,
+        application_name: name.to_owned(),
+        named_at: now,
     };
     desk.tx.insert_consent(&consent, workspaces)?;
     desk.record(
@@ -262,19 +296,15 @@ fn is_within(
     Ok(reach == ReachKind::Workspaces && workspaces.iter().all(|id| chosen.contains(id)))
 }
 
-/// The consent that covers the request, if the person need not be asked again.
+/// The consent that covers the request in this organization, if the person need not be asked again.
 fn remembered(
     tx: &mut Tx,
     client: &Client,
     request: &AuthorizationRequest,
     user: UserId,
-    eligible: &[Organization],
+    organization: OrganizationId,
 ) -> Result<Option<Consent>, Error> {
-    // several organizations are a choice, and the page is where it is made
-    let [organization] = eligible else {
-        return Ok(None);
-    };
-    let own = client.is_made_by(organization.id);
+    let own = client.is_made_by(organization);
     let proven = client.is_confidential()
         && request.redirect_uri.proves_its_host()
         && (own || client.application.verified_at.is_some());
@@ -283,12 +313,14 @@ fn remembered(
     }
     let consents = tx.list_live_consents(user, client.application.id)?;
     let covers = |consent: &Consent| {
-        consent.organization_id == organization.id && request.scopes.is_subset_of(&consent.scopes)
+        consent.organization_id == organization
+            && consent.application_name == client.application.name_for(organization)
+            && request.scopes.is_subset_of(&consent.scopes)
     };
     let Some(consent) = consents.into_iter().find(covers) else {
         return Ok(None);
     };
-    // where the tokens may go was on the page, too
+    // where the code goes (RFC 6749 §10.2), and where the tokens may go, was on the page, too
     let same_target = |own: &Authorization| {
         own.resources == request.resources
             || (!request.resources.is_empty() && request.resources.is_subset_of(&own.resources))
@@ -296,7 +328,11 @@ fn remembered(
     let alike: Vec<_> = tx
         .list_authorizations_of_consent(consent.id)?
         .into_iter()
-        .filter(same_target)
+        .filter(|own| {
+            own.created_at >= consent.named_at
+                && same_target(own)
+                && was_answered_at(own, &request.redirect_uri)
+        })
         .collect();
     let shown: Scopes = alike.iter().flat_map(|own| own.scopes.iter()).collect();
     if alike.is_empty() || !request.scopes.is_subset_of(&shown) {
@@ -307,10 +343,16 @@ fn remembered(
         all_workspaces: consent.reach == ReachKind::Organization,
     };
     let now = tx.now;
-    let (is_admin, own) = own_workspaces(tx, organization.id, user, now)?;
+    let (is_admin, own) = own_workspaces(tx, organization, user, now)?;
     Ok(check_choice(&choice, is_admin, &own)
         .is_ok()
         .then_some(consent))
+}
+
+/// Whether it was allowed for this redirect URI, whatever the port of a loopback address.
+pub fn was_answered_at(authorization: &Authorization, uri: &RedirectUri) -> bool {
+    let shown = authorization.redirect_uri.as_ref();
+    shown.is_some_and(|shown| shown.without_loopback_port() == uri.without_loopback_port())
 }
 
 /// Uses a remembered consent again, without a page. False: the person must be asked.
@@ -321,10 +363,17 @@ pub fn allow_again(
     user: UserId,
     eligible: &[Organization],
 ) -> Result<bool, Refusal> {
-    let CodeRequest {
-        client, request, ..
-    } = *asked;
-    let Some(consent) = remembered(tx, client, request, user, eligible)? else {
+    // several organizations are a choice, and the page is where it is made
+    let [organization] = eligible else {
+        return Ok(false);
+    };
+    let (client, organization) = (asked.client, organization.id);
+    let Some(request) = request_in(client, asked.request, organization) else {
+        return Ok(false);
+    };
+    let request = &request;
+    let asked = &CodeRequest { request, ..*asked };
+    let Some(consent) = remembered(tx, client, request, user, organization)? else {
         return Ok(false);
     };
     match tx.hold_consent(consent.id) {
@@ -333,7 +382,7 @@ pub fn allow_again(
         Err(error) => return Err(error.into()),
     }
     // read again: whoever held it before may have narrowed it
-    let Some(consent) = remembered(tx, client, request, user, eligible)? else {
+    let Some(consent) = remembered(tx, client, request, user, organization)? else {
         return Ok(false);
     };
     authorize(tx, config, asked, &consent).map(|_| true)
@@ -372,8 +421,10 @@ fn authorize(
         resources: request.resources.clone(),
         last_used_at: None,
         row_expires_at: Some(code_expires_at),
+        marked_at: None,
     };
     let workspaces = tx.list_consent_workspaces(consent.id)?;
+    end_marked(tx, consent)?;
     tx.insert_authorization(&authorization, &workspaces)?;
     end_oldest(tx, consent.id, AuthorizationState::Pending, MOST_CODES)?;
     let organization = consent.organization_id;
@@ -385,6 +436,23 @@ fn authorize(
         application.id.as_str(),
     )?;
     Ok(authorization)
+}
+
+/// The person authorizes the application again: families that a used refresh token marked end (`refresh.rs`). Whoever was
+/// robbed comes here, since nothing else gives them tokens.
+fn end_marked(tx: &mut Tx, consent: &Consent) -> Result<(), Error> {
+    for own in tx.list_live_consents(consent.user_id, consent.application_id)? {
+        let mut families = tx.list_authorizations_of_consent(own.id)?;
+        families.retain(|family| family.marked_at.is_some());
+        for marked in &families {
+            authorizations::end(
+                tx,
+                marked,
+                "authorized again after a used refresh token came back",
+            )?;
+        }
+    }
+    Ok(())
 }
 
 /// A code of this consent is redeemed: holds the consent, so that nobody revokes it meanwhile, and makes place among its
@@ -482,6 +550,8 @@ pub struct Connected {
     /// The names of the workspaces; empty for all of them.
     pub workspaces: Vec<String>,
     pub last_used_at: Option<Timestamp>,
+    /// When a used refresh token came back to it (`refresh.rs`).
+    pub marked_at: Option<Timestamp>,
 }
 
 /// What this person has connected, the newest first.
@@ -554,6 +624,12 @@ fn connected(snapshot: &mut Snapshot, consent: Consent) -> Result<Option<Connect
         .map(|workspace| workspace.name)
         .collect();
     let last_used_at = snapshot.last_use_of_consent(consent.id)?;
+    let application = Application {
+        name: application.name_for(consent.organization_id).to_owned(),
+        ..application
+    };
+    let families = snapshot.list_authorizations_of_consent(consent.id)?;
+    let marked_at = families.iter().filter_map(|family| family.marked_at).max();
     Ok(Some(Connected {
         consent,
         application,
@@ -562,6 +638,7 @@ fn connected(snapshot: &mut Snapshot, consent: Consent) -> Result<Option<Connect
         organization_name,
         workspaces,
         last_used_at,
+        marked_at,
     }))
 }
 

@@ -13,3 +13,4 @@ pub mod registration_tokens;
 pub mod secrets;
 pub mod service_account;
 pub mod settings;
+pub mod versions;

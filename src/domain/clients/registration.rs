@@ -2,7 +2,8 @@
 //!
 //! Invariants: two registrations of a public application that mean the same give the same application, whatever runs at the
 //! same time; what several may share (registered without a token) none of them can change; an application that registered
-//! never acts as itself unless a token of the organization vouched for it. What nobody uses ends, and is then unknown.
+//! never acts as itself unless a token of the organization vouched for it, and gets nothing new once that token, or whoever
+//! made it, does so no more. What nobody uses ends, and is then unknown.
 
 use crate::crypto::digest::Digest;
 use crate::domain::clients::applications::{self, NewApplication};
@@ -24,9 +25,7 @@ use crate::store::{Snapshot, Tx};
 use crate::types::environment::Environment;
 use crate::types::event::Event;
 use crate::types::id::{ApplicationId, OrganizationId, RegistrationTokenId, UserId};
-use crate::types::state::{
-    AccessTokenFormat, ClientType, OrganizationState, RegistrationTokenState,
-};
+use crate::types::state::{AccessTokenFormat, ClientType, OrganizationState};
 use crate::types::time::Timestamp;
 
 /// Where anybody may register, the longest unused one makes room for a new one; not before whoever registered it had the time
@@ -74,6 +73,8 @@ pub struct Registrant {
     pub creator: UserId,
     /// None: anybody.
     pub token: Option<RegistrationToken>,
+    /// Whether the token's maker lets what registers act as itself.
+    pub lets_act_as_itself: bool,
 }
 
 impl Registrant {
@@ -104,12 +105,8 @@ fn by_token(
     let token = snapshot
         .find_registration_token_by_digest(candidates)?
         .ok_or(RegistrationError::UnknownToken)?;
-    let live = token.state == RegistrationTokenState::Active
-        && token.expires_at.is_none_or(|end| end > now);
-    ensure(live, RegistrationError::UnknownToken)?;
-    // rights are those of who made it, as they are now
     ensure(
-        registration_tokens::its_maker_still_manages(snapshot, settings, &token, now)?,
+        registration_tokens::is_good(snapshot, settings, &token, now)?,
         RegistrationError::UnknownToken,
     )?;
     let organization = snapshot
@@ -120,6 +117,7 @@ fn by_token(
         organization: organization.id,
         environment: token.environment,
         creator: token.created_by,
+        lets_act_as_itself: registration_tokens::grants_role(snapshot, settings, &token, now)?,
         token: Some(token),
     })
 }
@@ -143,6 +141,7 @@ fn in_the_open(
         environment,
         creator,
         token: None,
+        lets_act_as_itself: false,
     })
 }
 
@@ -336,7 +335,6 @@ fn insert(
 ) -> Result<Registered, RegistrationError> {
     let Description { metadata, same } = &new.description;
     let managed = registrant.token.is_some();
-    let role = &settings.registration.service_account_role;
     let application = NewApplication {
         name: metadata.name.clone(),
         environment: registrant.environment,
@@ -344,11 +342,7 @@ fn insert(
         access_token_format: AccessTokenFormat::Jwt,
         redirect_uris: metadata.redirect_uris.clone(),
         scopes: metadata.scopes.clone(),
-        role: if role.is_empty() {
-            settings.catalogue.least_role().to_owned()
-        } else {
-            role.clone()
-        },
+        role: registration_tokens::role(settings).to_owned(),
         secret: new.secret.clone(),
         grants: metadata.grants,
         refresh: RefreshPolicy::default(),
@@ -358,7 +352,7 @@ fn insert(
         registrant.organization,
         registrant.creator,
         application,
-        managed,
+        registrant.lets_act_as_itself,
     )?;
     tx.insert_registration(&Registration {
         application_id: application.id,
@@ -450,14 +444,16 @@ pub fn update(
     let same_type = metadata.auth_method.client_type() == application.client_type;
     let text = "token_endpoint_auth_method must not change between none and a secret: register another client.";
     ensure(same_type, MetadataError::Metadata(text.to_owned()))?;
-    if !is_still_vouched_for(tx, settings, &registration)? {
+    let uris = tx.list_redirect_uris(id)?;
+    if !is_still_vouched_for(tx, settings, &registration, &application)? {
         // whoever vouched for it does no more: it keeps what it has, and gets nothing new
         let more = metadata
             .grants
             .iter()
             .any(|grant| !application.may_use(grant))
-            || !metadata.scopes.is_subset_of(&application.scopes);
-        let text = "the initial access token of this client is not valid any more: it can give up grant_types and scope, and get no new ones.";
+            || !metadata.scopes.is_subset_of(&application.scopes)
+            || !metadata.redirect_uris.iter().all(|uri| uris.contains(uri));
+        let text = "the initial access token of this client is not valid any more: it can give up grant_types, scope and redirect_uris, and get no new ones.";
         ensure(!more, MetadataError::Metadata(text.to_owned()))?;
     }
     let other = if same.is_empty() {
@@ -474,7 +470,6 @@ pub fn update(
         metadata.scopes.clone(),
         metadata.grants,
     );
-    let uris = tx.list_redirect_uris(id)?;
     let checked =
         settings::is_still_checked(&application.name, &uris, &name, &metadata.redirect_uris);
     let verified_at = application.verified_at.filter(|_| checked);
@@ -507,11 +502,12 @@ pub fn update(
     })
 }
 
-/// Whether the initial access token is live, and whoever made it may still manage applications.
+/// Whether the initial access token, and whoever made it, still vouch for the application.
 fn is_still_vouched_for(
     tx: &mut Tx,
     settings: &Settings,
     registration: &Registration,
+    application: &Application,
 ) -> Result<bool, store::Error> {
     let Some(id) = registration.registration_token_id else {
         return Ok(false);
@@ -520,8 +516,7 @@ fn is_still_vouched_for(
         return Ok(false);
     };
     let now = tx.now;
-    Ok(token.state == RegistrationTokenState::Active
-        && registration_tokens::its_maker_still_manages(tx, settings, &token, now)?)
+    registration_tokens::vouches_for(tx, settings, &token, application, now)
 }
 
 /// The application ends itself (RFC 7592 §2.3): it and its tokens are dead at once.

@@ -1,15 +1,18 @@
 //! Initial access tokens (RFC 7591 §1.2): people make them, and give them to programs that register applications.
 //!
-//! Invariant: a token registers nothing any more once whoever made it has lost `applications:manage` in the organization.
+//! Invariant: at each use whoever made the token is asked. It registers nothing while they do not hold `applications:manage` in
+//! the organization; what registers acts as itself only if they hold, in every workspace, what its role allows.
 
 use crate::config::Registration;
 use crate::crypto::digest::Digest;
 use crate::domain::clients::own_applications;
+use crate::domain::clients::service_account;
 use crate::domain::desk::{Desk, View};
 use crate::domain::plans::open;
 use crate::domain::rights::asker::Asker;
 use crate::domain::settings::Settings;
 use crate::domain::{Refusal, ensure};
+use crate::store::applications::Application;
 use crate::store::registration_tokens::RegistrationToken;
 use crate::store::{self, Snapshot};
 use crate::types::environment::Environment;
@@ -130,12 +133,60 @@ pub fn revoke(desk: &mut Desk, id: RegistrationTokenId) -> Result<(), Refusal> {
     }
 }
 
-/// Whether whoever made it may still manage the organization's applications: asked at each use.
-pub fn its_maker_still_manages(
+/// The role of the service account of what registers, where that acts as itself.
+pub fn role(settings: &Settings) -> &str {
+    let named = &settings.registration.service_account_role;
+    if named.is_empty() {
+        settings.catalogue.least_role()
+    } else {
+        named
+    }
+}
+
+/// Whether the token registers anything now: it has not ended, and whoever made it may still manage applications.
+pub fn is_good(
     snapshot: &mut Snapshot,
     settings: &Settings,
     token: &RegistrationToken,
     now: Timestamp,
+) -> Result<bool, store::Error> {
+    let live = token.state == RegistrationTokenState::Active
+        && token.expires_at.is_none_or(|end| end > now);
+    let manages = |view: &mut View| view.ensure(Right::ApplicationsManage).map(|()| true);
+    Ok(live && by_maker(snapshot, settings, token, now, manages)?)
+}
+
+/// Whether whoever made it holds what an application that registers may do as itself.
+pub fn grants_role(
+    snapshot: &mut Snapshot,
+    settings: &Settings,
+    token: &RegistrationToken,
+    now: Timestamp,
+) -> Result<bool, store::Error> {
+    let grants = |view: &mut View| service_account::grants(view, role(settings));
+    by_maker(snapshot, settings, token, now, grants)
+}
+
+/// Whether the token vouches for this application now, and so for what it asks for anew.
+pub fn vouches_for(
+    snapshot: &mut Snapshot,
+    settings: &Settings,
+    token: &RegistrationToken,
+    application: &Application,
+    now: Timestamp,
+) -> Result<bool, store::Error> {
+    let may_hold = |view: &mut View| service_account::may_hold(view, application);
+    Ok(is_good(snapshot, settings, token, now)?
+        && by_maker(snapshot, settings, token, now, may_hold)?)
+}
+
+/// Asks whoever made the token, as they are now. A refusal is a no.
+fn by_maker(
+    snapshot: &mut Snapshot,
+    settings: &Settings,
+    token: &RegistrationToken,
+    now: Timestamp,
+    question: impl FnOnce(&mut View) -> Result<bool, Refusal>,
 ) -> Result<bool, store::Error> {
     let maker = Asker::of_earlier(snapshot, &settings.catalogue, token.created_by, now)?;
     let mut view = View {
@@ -145,9 +196,8 @@ pub fn its_maker_still_manages(
         asker: &maker,
         now,
     };
-    match view.ensure(Right::ApplicationsManage) {
-        Ok(()) => Ok(true),
+    match question(&mut view) {
         Err(Refusal::Store(error)) => Err(error),
-        Err(_) => Ok(false),
+        answered => Ok(answered.unwrap_or(false)),
     }
 }

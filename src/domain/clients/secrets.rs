@@ -1,9 +1,11 @@
 //! The secrets of a confidential application: a second one beside the first, so that rotation needs no downtime.
 //!
-//! Invariant: at most two are live, and at least one: without any the application could not prove itself; deleting it is the
-//! way to end it. Both are counted behind the organization's lock.
+//! Invariants: at most two are live, and at least one: without any the application could not prove itself; deleting it is the
+//! way to end it. Both are counted behind the organization's lock. Whoever gets one holds all that the application may do as
+//! itself (`service_account::ensure_may_hold`).
 
 use crate::domain::clients::own_applications;
+use crate::domain::clients::service_account;
 use crate::domain::desk::Desk;
 use crate::domain::plans::open;
 use crate::domain::{Refusal, ensure};
@@ -33,6 +35,7 @@ pub fn create(
     own_applications::ensure_manages(&mut desk.view())?;
     open::ensure_not_suspended(desk.tx, desk.organization)?;
     let application = own_applications::find(desk.tx, desk.organization, id)?;
+    service_account::ensure_may_hold(desk, &application)?;
     let confidential = application.client_type == ClientType::Confidential;
     ensure(
         confidential,

@@ -2,13 +2,15 @@
 //!
 //! Invariant: a change counts at once, for what was issued before, too: narrower scopes narrow live tokens, a grant that is
 //! taken away stops, a redirect URI that is taken away gets no more codes. The operator's check is of a name and of
-//! addresses: it ends when another name or host takes their place.
+//! addresses: it ends when another name or host takes their place. What the operator approved stays what people of other
+//! organizations get (`versions.rs`). Whoever adds something to an application holds all that it may do as itself.
 
 use crate::config::Catalogue;
 use crate::domain::clients::clients;
 use crate::domain::clients::own_applications;
 use crate::domain::clients::service_account;
 use crate::domain::desk::{Desk, View};
+use crate::domain::people::planted;
 use crate::domain::plans::open;
 use crate::domain::{Refusal, ensure};
 use crate::store::applications::Application;
@@ -202,6 +204,7 @@ pub fn change(
     let after = match before.service_account_id {
         Some(account) if new_role => {
             service_account::set_role(desk.tx, organization, account, &wanted.role)?;
+            planted::end_unvouched(desk, account)?;
             after
         }
         None if acts_as_itself => service_account::give(desk.tx, after, &wanted.role)?,
@@ -211,6 +214,9 @@ pub fn change(
     desk.tx
         .change_redirect_uris(&after, &wanted.redirect_uris)?;
     desk.tx.change_own_scopes(id, organization, &after.scopes)?;
+    if adds(&before, &uris, &wanted) {
+        service_account::ensure_may_hold(desk, &after)?;
+    }
     // one that registered by itself is the organization's from here on: it cannot undo this
     desk.tx.take_over_registration(id)?;
     desk.record(Event::ApplicationChanged, id.as_str(), &changed.join(" "))?;
@@ -258,6 +264,15 @@ fn changes(
         .collect()
 }
 
+/// Whether the application gets something that it did not have. A role is judged for itself.
+fn adds(before: &Application, uris: &[RedirectUri], wanted: &ApplicationSettings) -> bool {
+    let refresh = RefreshPolicy::of(before);
+    !wanted.redirect_uris.iter().all(|uri| uris.contains(uri))
+        || !wanted.scopes.is_subset_of(&before.scopes)
+        || !wanted.grants.iter().all(|grant| before.may_use(grant))
+        || wanted.refresh != refresh
+}
+
 /// Whether the operator's check still holds: it was of a name and of addresses.
 pub fn is_still_checked(
     old_name: &str,
@@ -265,8 +280,7 @@ pub fn is_still_checked(
     name: &str,
     uris: &[RedirectUri],
 ) -> bool {
-    let known_host = |uri: &RedirectUri| old_uris.iter().any(|own| own.origin() == uri.origin());
-    old_name == name && uris.iter().all(known_host)
+    old_name == name && uris.iter().all(|uri| uri.is_at_host_of(old_uris))
 }
 
 fn applied(

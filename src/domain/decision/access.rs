@@ -11,18 +11,19 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use crate::config::{Catalogue, OrganizationOperations, Plan};
+use crate::config::{Catalogue, Plan};
 use crate::domain::decision::memory::Depends;
 use crate::domain::decision::resource_servers::Server;
 use crate::domain::decision::sandbox::{Own, OwnDomain};
 use crate::domain::plans::plans::{self, Lock};
 use crate::domain::rights::asker::{Asker, Extent};
+use crate::domain::rights::key_rights::{self, KeyReach};
 use crate::domain::rights::rights;
 use crate::store::api_key_secrets::ApiKeySecret;
 use crate::store::api_keys::ApiKey;
 use crate::store::applications::Application;
 use crate::store::authorizations::Authorization;
-use crate::store::members::{Member, Membership};
+use crate::store::members::Membership;
 use crate::store::organizations::Organization;
 use crate::store::users::User;
 use crate::store::{Error, Snapshot, Subject};
@@ -37,8 +38,8 @@ use crate::types::resource::Resources;
 use crate::types::scope::Scopes;
 pub use crate::types::state::Suspension;
 use crate::types::state::{
-    ApiKeySecretState, ApiKeyState, AuthorizationState, GrantKind, OrganizationState,
-    PermissionLevel, ReachKind, Simulation, UserKind,
+    ApiKeySecretState, ApiKeyState, AuthorizationState, GrantKind, OrganizationState, ReachKind,
+    Simulation, UserKind,
 };
 use crate::types::time::Timestamp;
 
@@ -235,6 +236,12 @@ impl Access {
         }
     }
 
+    /// Whether this server itself is the token's audience: it names no resource (RFC 9068 §3); a key has no audience.
+    pub fn is_for_issuer(&self) -> bool {
+        let token = self.credential.token.as_ref();
+        token.is_none_or(|token| token.resources.is_empty())
+    }
+
     pub fn is_expired(&self, now: Timestamp) -> bool {
         self.simulation == Some(Simulation::Expired)
             || self.credential.expires_at.is_some_and(|end| end <= now)
@@ -289,10 +296,7 @@ pub fn of_api_key(
         .into_iter()
         .map(|(id, _)| id)
         .collect();
-    let level = match key.permission_level {
-        PermissionLevel::Full => catalogue.all(),
-        PermissionLevel::ReadOnly => catalogue.read_only(),
-    };
+    let level = key_rights::level(catalogue, key.permission_level);
     let credential = Credential {
         kind: CredentialKind::ApiKey,
         id: key.id.to_string(),
@@ -376,7 +380,9 @@ pub fn of_token(
         ReachKind::Workspaces => !catalogue.organization(),
         ReachKind::Organization => catalogue.all(),
     };
-    let allowed = catalogue.open_to(&application.scopes, application.first_party);
+    // what its makers added since the operator's approval is for their own organization
+    let scopes = application.scopes_for(authorization.organization_id);
+    let allowed = catalogue.open_to(&scopes, application.first_party);
     // RFC 6749 §3.3: never more than was authorized, whatever the token says
     let granted = catalogue.granted_by(&token.scopes)
         & catalogue.granted_by(&authorization.scopes)
@@ -384,7 +390,9 @@ pub fn of_token(
     let credential = Credential {
         kind: CredentialKind::AccessToken,
         id: token.id.clone(),
-        name: application.name.clone(),
+        name: application
+            .name_for(authorization.organization_id)
+            .to_owned(),
         issued_at: token.issued_at,
         expires_at: Some(token.expires_at),
         key: None,
@@ -510,15 +518,15 @@ fn assemble(
         organization,
         ..
     } = &held.membership;
-    let may_operate = application.is_none() && may_operate(snapshot, catalogue, stand, member)?;
-    let extent = match stand.reach {
-        ReachKind::Organization => Extent::Whole,
-        ReachKind::Workspaces => Extent::Workspaces {
-            only: stand.workspaces.clone(),
-            organization: may_operate,
-        },
+    let reach = KeyReach {
+        organization: stand.organization,
+        reach: stand.reach,
+        workspaces: &stand.workspaces,
+        operations: stand.operations,
     };
-    let roles = held.within(&extent, catalogue);
+    let may_operate =
+        application.is_none() && key_rights::may_operate(snapshot, catalogue, &reach, member.role)?;
+    let roles = held.within(&reach.extent(may_operate), catalogue);
     if roles.workspaces.is_empty() && roles.organization.is_empty() {
         return Ok(None);
     }
@@ -634,34 +642,6 @@ fn suspension(membership: &Membership, home: Option<&Home>, stand: &Stand) -> Op
     membership
         .suspended
         .or(stand.paused.then_some(Suspension::Key))
-}
-
-/// Row 25: only an organization admin's key, and only the way that the profile allows it (C4).
-fn may_operate(
-    snapshot: &mut Snapshot,
-    catalogue: &Catalogue,
-    stand: &Stand,
-    member: &Member,
-) -> Result<bool, Error> {
-    if !member.role.is_admin() {
-        return Ok(false);
-    }
-    Ok(match catalogue.operations {
-        OrganizationOperations::Never => false,
-        OrganizationOperations::Switch => {
-            stand.operations && stand.reach == ReachKind::Organization
-        }
-        OrganizationOperations::ServiceWorkspace => {
-            let services = snapshot
-                .list_workspaces(stand.organization)?
-                .into_iter()
-                .filter(|workspace| workspace.is_service);
-            let services: Vec<WorkspaceId> = services.map(|workspace| workspace.id).collect();
-            stand.reach == ReachKind::Workspaces
-                && !stand.workspaces.is_empty()
-                && stand.workspaces.iter().all(|id| services.contains(id))
-        }
-    })
 }
 
 fn earliest<const N: usize>(instants: [Option<Timestamp>; N]) -> Option<Timestamp> {

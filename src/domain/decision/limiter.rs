@@ -144,9 +144,15 @@ impl Limiter {
         }
     }
 
-    /// Whether the quota's cost would be admitted, without taking it.
-    pub fn is_free(&self, owner: &str, quota: &Quota, now: Timestamp) -> bool {
-        self.stripe(owner).has_room(owner, quota, now)
+    /// Seconds until the quota's cost would be admitted; none when it would be now. Takes nothing.
+    pub fn wait(&self, owner: &str, quota: &Quota, now: Timestamp) -> Option<i64> {
+        match self.look(owner, std::slice::from_ref(quota), now) {
+            Taken::All(_) => None,
+            Taken::None {
+                retry_after_seconds,
+                ..
+            } => Some(retry_after_seconds.unwrap_or(quota.rate.window_seconds)),
+        }
     }
 
     /// The lasting windows that have changed since they were last taken; give those that could not be written back with

@@ -55,31 +55,34 @@ pub fn find(snapshot: &mut Snapshot, id: ResourceServerId) -> Result<Option<Serv
     }))
 }
 
-/// The first of `asked` that no resource server is called by, or that does not serve this environment (RFC 8707 §2).
-pub fn find_wrong_target(
+/// What is asked for, as it is registered (RFC 8707 §2). None when one of them is not, or its server does not serve this
+/// environment.
+pub fn find_targets(
     snapshot: &mut Snapshot,
-    asked: &Resources,
+    asked: &[ResourceUri],
     environment: Environment,
-) -> Result<Option<String>, Error> {
-    for uri in asked.iter() {
-        let server = snapshot.find_resource_server_by_uri(uri)?;
+) -> Result<Option<Resources>, Error> {
+    let mut targets = Vec::new();
+    for uri in asked {
+        let found = snapshot.find_resource_server_by_uri(uri)?;
         let serves =
-            |server: ResourceServer| server.environment.is_none_or(|own| own == environment);
-        if !server.is_some_and(serves) {
-            return Ok(Some(uri.to_owned()));
+            |server: &ResourceServer| server.environment.is_none_or(|own| own == environment);
+        match found.filter(|(server, _)| serves(server)) {
+            Some((_, registered)) => targets.push(registered),
+            None => return Ok(None),
         }
     }
-    Ok(None)
+    Ok(Some(targets.into_iter().collect()))
 }
 
 /// The names of the servers that are called so.
 pub fn names(snapshot: &mut Snapshot, resources: &Resources) -> Result<Vec<String>, Error> {
     let mut names = Vec::new();
-    for uri in resources.iter() {
+    for uri in resources.iter().filter_map(|uri| uri.parse().ok()) {
         names.extend(
             snapshot
-                .find_resource_server_by_uri(uri)?
-                .map(|server| server.name),
+                .find_resource_server_by_uri(&uri)?
+                .map(|(server, _)| server.name),
         );
     }
     names.sort_unstable();

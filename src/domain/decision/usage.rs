@@ -8,7 +8,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::store::{Error, Tx};
-use crate::types::id::{ApiKeyId, ApiKeySecretId, ApplicationId, ClientSecretId, OperatorTokenId};
+use crate::types::id::{
+    ApiKeyId, ApiKeySecretId, ApplicationId, ClientSecretId, ManagementTokenId, OperatorTokenId,
+};
 use crate::types::time::Timestamp;
 
 /// Rows written in one transaction.
@@ -23,6 +25,7 @@ pub enum Used {
     ApplicationSecret(ClientSecretId),
     Application(ApplicationId),
     OperatorToken(OperatorTokenId),
+    ManagementToken(ManagementTokenId),
 }
 
 /// The last time, and the address it came from, where that is told.
@@ -104,6 +107,7 @@ pub fn record(tx: &mut Tx, uses: &[(Used, Use)]) -> Result<(), Error> {
         Used::ApplicationSecret(id) => tx.record_application_secret_use(*id, *at),
         Used::Application(id) => tx.record_application_use(*id, *at),
         Used::OperatorToken(id) => tx.record_operator_token_use(*id, *at),
+        Used::ManagementToken(id) => tx.record_management_token_use(*id, *at),
     })
 }
 

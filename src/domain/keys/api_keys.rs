@@ -7,8 +7,9 @@ use crate::config::{KeyName, OrganizationOperations, Plan};
 use crate::crypto::digest::Digest;
 use crate::domain::desk::{Desk, View};
 use crate::domain::keys::expiry::Expiry;
-use crate::domain::keys::owners::{self, Ground, Makers};
+use crate::domain::keys::owners::{self, Makers};
 use crate::domain::keys::places::{KeyPlaces, named};
+use crate::domain::keys::secrets;
 use crate::domain::plans::open;
 use crate::domain::plans::plans;
 use crate::domain::{Refusal, ensure};
@@ -110,6 +111,7 @@ pub fn create(desk: &mut Desk, new: &NewApiKey) -> Result<ApiKey, Refusal> {
         expires_at,
         ..row(desk, &organization, &makers, new)?
     };
+    ensure_may_hold(desk, &makers, &key, new.reach.workspaces())?;
     insert(desk, &key, new)?;
     plans::start_trial(desk.tx, &plan, desk.organization)?;
     desk.tx.record(
@@ -122,6 +124,23 @@ pub fn create(desk: &mut Desk, new: &NewApiKey) -> Result<ApiKey, Refusal> {
     Ok(key)
 }
 
+/// The key belongs to somebody else: its first secret shows whoever made it no more than they hold.
+fn ensure_may_hold(
+    desk: &mut Desk,
+    makers: &Makers,
+    key: &ApiKey,
+    named: &[WorkspaceId],
+) -> Result<(), Refusal> {
+    let more = "The key could do more than you may.";
+    let too_much = || Refusal::Coded(RefusalCode::InsufficientPermission, more.to_owned());
+    let mut view = desk.view();
+    ensure(
+        secrets::may_hold(&mut view.by(&makers.creator), key, named)?,
+        too_much(),
+    )?;
+    ensure(secrets::may_hold(&mut view, key, named)?, too_much())
+}
+
 /// What is stored of a new key, but for what was checked.
 fn row(
     desk: &mut Desk,
@@ -129,12 +148,8 @@ fn row(
     makers: &Makers,
     new: &NewApiKey,
 ) -> Result<ApiKey, Refusal> {
-    let ground = Ground {
-        reach: new.reach.kind(),
-        workspaces: new.reach.workspaces(),
-        level: new.permission_level,
-    };
-    let owner_id = owners::owner(desk, organization, &makers.owner, &ground)?;
+    let (reach, named) = (new.reach.kind(), new.reach.workspaces());
+    let owner_id = owners::owner(desk, organization, &makers.owner, reach, named)?;
     let (keys, now) = (&desk.settings.keys, desk.now());
     let (state, public_id) = match &new.secret {
         Some(secret) => (ApiKeyState::Active, secret.public_id.clone()),
@@ -150,7 +165,7 @@ fn row(
         public_id,
         name: String::new(),
         description: String::new(),
-        reach: new.reach.kind(),
+        reach,
         permission_level: new.permission_level,
         organization_operations: new.reach.has_operations(),
         self_rotation: new.self_rotation,

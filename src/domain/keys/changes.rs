@@ -1,7 +1,11 @@
-//! What may become of a key: other words, less reach, a pause, an end. A key's scope, permission and expiry only ever narrow.
+//! What may become of a key: other words, less reach, a pause, an end.
+//!
+//! Invariant: a key's scope, permission and expiry only ever narrow; no change lets it do anything more.
 
 use crate::domain::desk::Desk;
 use crate::domain::keys::api_keys::{self, check_texts};
+use crate::domain::keys::secrets;
+use crate::domain::rights::key_rights;
 use crate::domain::{Refusal, ensure};
 use crate::store::api_keys::ApiKey;
 use crate::store::{self, Tx};
@@ -69,10 +73,26 @@ pub fn change(desk: &mut Desk, id: ApiKeyId, wanted: &KeyChange) -> Result<ApiKe
         if before.reach == ReachKind::Organization {
             api_keys::ensure_workspace_room(desk, workspaces)?;
         }
+        ensure_less((&before, &named), (&after, workspaces), desk)?;
     }
     desk.tx.change_api_key(&after, workspaces.as_deref())?;
     desk.record(Event::ApiKeyChanged, id.as_str(), &after.name)?;
     Ok(after)
+}
+
+/// Less reach is not always less power: where service workspaces make keys strong (C4), a key that keeps nothing else gains.
+fn ensure_less(
+    (before, named): (&ApiKey, &[WorkspaceId]),
+    (after, left): (&ApiKey, &[WorkspaceId]),
+    desk: &mut Desk,
+) -> Result<(), Refusal> {
+    let (catalogue, now) = (&desk.settings.catalogue, desk.now());
+    let had = key_rights::of_key(desk.tx, catalogue, before, named, now)?;
+    let has = key_rights::of_key(desk.tx, catalogue, after, left, now)?;
+    ensure(
+        has.is_within(&had),
+        widens("In these workspaces alone the key could do more."),
+    )
 }
 
 /// An earlier end, which is still to come.
@@ -179,7 +199,10 @@ pub fn pause(desk: &mut Desk, id: ApiKeyId) -> Result<ApiKey, Refusal> {
     toggle(desk, id, (from, to), Event::ApiKeyPaused)
 }
 
+/// Lets a paused key work again: for its owner, or who holds all that it can do.
 pub fn resume(desk: &mut Desk, id: ApiKeyId) -> Result<ApiKey, Refusal> {
+    let key = api_keys::find_managed(desk, id)?;
+    secrets::ensure_may_hold(&mut desk.view(), &key)?;
     let (from, to) = (ApiKeyState::Paused, ApiKeyState::Active);
     toggle(desk, id, (from, to), Event::ApiKeyResumed)
 }

@@ -1,15 +1,16 @@
 //! A one-time link by which somebody outside collects a key's secret (A2).
 //!
 //! Invariants: the secret is made when the link is used and shown to whoever has both the link and the address it is bound to;
-//! the admin never sees it. A link works once, for a bounded time, and only while its maker manages the key.
+//! the admin never sees it. A link works once, for a bounded time, and only while its maker manages the key and may be given a
+//! secret of it.
 
 use crate::crypto::digest::Digest;
 use crate::domain::desk::{Desk, View};
 use crate::domain::keys::api_keys::{self, Minted};
 use crate::domain::keys::lists;
-use crate::domain::keys::places;
 use crate::domain::keys::requests;
 use crate::domain::keys::rotation::{self, MOST_GRACE_SECONDS};
+use crate::domain::keys::secrets;
 use crate::domain::rights::asker::Asker;
 use crate::domain::settings::Settings;
 use crate::domain::{Refusal, ensure};
@@ -70,6 +71,7 @@ pub enum Tried {
 /// Makes a link; an open one of the same key ends. Runs behind the organization's lock.
 pub fn create(desk: &mut Desk, id: ApiKeyId, new: &NewHandOver) -> Result<HandOver, Refusal> {
     let key = api_keys::find_managed(desk, id)?;
+    secrets::ensure_may_hold(&mut desk.view(), &key)?;
     let email = Mailbox::parse(&new.email)
         .map_err(|error| Refusal::field("email", error.to_string()))?
         .account_key();
@@ -192,7 +194,7 @@ fn status(view: &mut View, hand_over: &HandOver, key: &ApiKey) -> Result<LinkSta
     let opens = hand_over.wrong_addresses < MOST_WRONG_ADDRESSES
         && can_be_handed(key, view.now)
         && lists::stands(view.snapshot, key, view.now)?
-        && places::manages(view, key)?;
+        && secrets::vouches(view, key)?;
     Ok(if opens {
         LinkStatus::Open
     } else {

@@ -10,5 +10,6 @@ pub mod owners;
 pub mod places;
 pub mod requests;
 pub mod rotation;
+pub mod secrets;
 pub mod simulation;
 pub mod transfers;

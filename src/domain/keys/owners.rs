@@ -10,10 +10,8 @@ use crate::domain::{Refusal, ensure};
 use crate::store::Tx;
 use crate::store::organizations::Organization;
 use crate::types::id::{UserId, WorkspaceId};
-use crate::types::permission::PermissionSet;
-use crate::types::refusal_code::RefusalCode;
 use crate::types::right::Right;
-use crate::types::state::{OrganizationRole, PermissionLevel, ReachKind, UserKind};
+use crate::types::state::{OrganizationRole, ReachKind, UserKind};
 
 /// Whose rights a new key is measured by.
 #[derive(Debug, Clone)]
@@ -72,62 +70,27 @@ fn ensure_service_account(desk: &mut Desk, id: UserId) -> Result<(), Refusal> {
     desk.ensure_holds(&held)
 }
 
-/// What the key will reach.
-pub struct Ground<'g> {
-    pub reach: ReachKind,
-    pub workspaces: &'g [WorkspaceId],
-    pub level: PermissionLevel,
-}
-
-/// The owner; nobody's key can do more than its creator may.
+/// The owner. What the key can do then is measured by who makes it (`secrets::may_hold`).
 pub fn owner(
     desk: &mut Desk,
     organization: &Organization,
     asked: &Asker,
-    ground: &Ground,
+    reach: ReachKind,
+    workspaces: &[WorkspaceId],
 ) -> Result<UserId, Refusal> {
-    match (desk.settings.keys.owner, ground.reach, ground.workspaces) {
+    match (desk.settings.keys.owner, reach, workspaces) {
         (KeyOwner::User, ..) => Ok(asked.user),
         (KeyOwner::Workspace, ReachKind::Workspaces, [workspace]) => {
-            ensure_holds_all(desk, asked, ground)?;
             of_workspace(desk.tx, organization, *workspace)
         }
         (KeyOwner::Workspace, ReachKind::Workspaces, _) => Err(Refusal::field(
             "workspaces",
             "A key belongs to one workspace here: choose one.",
         )),
-        (KeyOwner::Organization, ReachKind::Workspaces, _) => {
-            ensure_holds_all(desk, asked, ground)?;
-            of_organization(desk.tx, organization)
-        }
-        (KeyOwner::Workspace | KeyOwner::Organization, ReachKind::Organization, _) => {
+        (KeyOwner::Workspace, ReachKind::Organization, _) | (KeyOwner::Organization, ..) => {
             of_organization(desk.tx, organization)
         }
     }
-}
-
-/// The service account acts as an admin: a creator with a smaller role would gain by it.
-fn ensure_holds_all(desk: &mut Desk, asked: &Asker, ground: &Ground) -> Result<(), Refusal> {
-    if asked.is_operator() {
-        return Ok(());
-    }
-    let catalogue = &desk.settings.catalogue;
-    let level = match ground.level {
-        PermissionLevel::Full => catalogue.all(),
-        PermissionLevel::ReadOnly => catalogue.read_only(),
-    };
-    // what a key can hold at all
-    let granted: PermissionSet =
-        catalogue.role(ADMIN_ROLE) & level & !catalogue.management() & !catalogue.organization();
-    let held = desk.view().by(asked).own_rights()?;
-    let more = "The key could do more in this workspace than you may.";
-    for workspace in ground.workspaces {
-        ensure(
-            granted.is_subset_of(held.in_workspace(*workspace)),
-            Refusal::Coded(RefusalCode::InsufficientPermission, more.to_owned()),
-        )?;
-    }
-    Ok(())
 }
 
 fn of_organization(tx: &mut Tx, organization: &Organization) -> Result<UserId, Refusal> {

@@ -1,6 +1,7 @@
 //! Who reaches which key: by the rights that roles give now (rows 2, 3, 18; C2).
 
 use crate::domain::desk::View;
+use crate::domain::rights::key_rights;
 use crate::domain::rights::rights::Places;
 use crate::domain::{Refusal, ensure};
 use crate::store::api_keys::ApiKey;
@@ -8,14 +9,10 @@ use crate::store::workspaces::Workspace;
 use crate::store::{Error, Snapshot};
 use crate::types::id::{ApiKeyId, WorkspaceId};
 use crate::types::right::Right;
-use crate::types::state::ReachKind;
 
 const CLOSED: &str = "Only owners and admins can open the Dev Centre.";
 
-/// Where an asker holds one right over keys.
-///
-/// Invariant: who holds it in the organization reaches every key; anybody else only keys that name workspaces, all of them
-/// among those in which the right is held.
+/// Where an asker holds one right over keys: [`key_rights::reaches`] tells which keys that reaches.
 #[derive(Debug, Clone)]
 pub struct KeyPlaces(Places);
 
@@ -48,12 +45,12 @@ impl KeyPlaces {
 
     /// Whether the right is held in every one of these workspaces of the organization.
     pub fn covers(&self, workspaces: &[WorkspaceId]) -> bool {
-        !workspaces.is_empty() && workspaces.iter().all(|id| self.holds_in(*id))
+        key_rights::covers(&self.0, workspaces)
     }
 
     /// `named`: the workspaces that the key names.
     pub fn reaches(&self, key: &ApiKey, named: &[WorkspaceId]) -> bool {
-        self.is_everywhere() || (key.reach == ReachKind::Workspaces && self.covers(named))
+        key_rights::reaches(&self.0, key, named)
     }
 
     /// The workspaces of the organization in which the right is held.

@@ -1,7 +1,8 @@
 //! A member asks for a key, an admin approves or refuses, the member collects the secret once (A2).
 //!
 //! Invariants: the key belongs to the member and acts with the member's rights, so nobody gets more by asking; the secret is
-//! made at the collection and shown to the member alone; an approved key counts against the caps from its approval on.
+//! made at the collection and shown to the member alone, while whoever approved still manages keys there; an approved key counts
+//! against the caps from its approval on.
 
 use crate::config::Keys;
 use crate::domain::desk::{Desk, View};
@@ -253,6 +254,7 @@ pub fn withdraw(desk: &mut Desk, id: ApiKeyRequestId) -> Result<(), Refusal> {
 pub fn collect(desk: &mut Desk, id: ApiKeyRequestId, minted: &Minted) -> Result<ApiKey, Refusal> {
     let request = own(desk, id)?;
     ensure(request.state == KeyRequestState::Approved, closed(&request))?;
+    ensure_still_approved(desk, &request)?;
     let key = request.api_key_id.ok_or(Refusal::NotFound)?;
     let key = desk
         .tx
@@ -266,6 +268,18 @@ pub fn collect(desk: &mut Desk, id: ApiKeyRequestId, minted: &Minted) -> Result<
         .change_api_key_request(&collected, KeyRequestState::Approved)?;
     let user = desk.asker.user;
     Ok(begin(desk.tx, key, user, Some(user), minted)?.0)
+}
+
+fn ensure_still_approved(desk: &mut Desk, request: &ApiKeyRequest) -> Result<(), Refusal> {
+    let gone = "Who approved the request does not manage keys there any more: ask for another one.";
+    let outdated = || Refusal::Coded(RefusalCode::RequestOutdated, gone.to_owned());
+    let (catalogue, now) = (&desk.settings.catalogue, desk.now());
+    let decided_by = request.decided_by.ok_or_else(outdated)?;
+    let approver = Asker::of_earlier(desk.tx, catalogue, decided_by, now)?;
+    match ensure_decides(&mut desk.view().by(&approver), request) {
+        Err(Refusal::Store(error)) => Err(Refusal::Store(error)),
+        decides => decides.map_err(|_| outdated()),
+    }
 }
 
 /// The first secret of a pending key. `shown_to`: a member; whoever has no account is told of otherwise.

@@ -7,6 +7,7 @@
 use crate::domain::desk::Desk;
 use crate::domain::keys::api_keys::{self, Minted};
 use crate::domain::keys::changes;
+use crate::domain::keys::secrets;
 use crate::domain::{Refusal, ensure};
 use crate::store::Tx;
 use crate::store::api_key_secrets::ApiKeySecret;
@@ -46,7 +47,11 @@ pub fn rotate(
     wanted: &KeyRotation,
 ) -> Result<ApiKey, Refusal> {
     let (mut key, user) = match by {
-        RotatedBy::Manager => (api_keys::find_managed(desk, id)?, desk.asker.user),
+        RotatedBy::Manager => {
+            let key = api_keys::find_managed(desk, id)?;
+            secrets::ensure_may_hold(&mut desk.view(), &key)?;
+            (key, desk.asker.user)
+        }
         RotatedBy::Itself(secret) => {
             let key = find_itself(desk, id, secret)?;
             let owner = key.owner_id;

@@ -1,14 +1,15 @@
 //! A key changes its owner (row 28): offered by who manages it, accepted by who is to own it.
 //!
-//! Invariants: scope, level and expiry stay; the old secrets die in the transaction that makes the new one; both sides manage
-//! every workspace of the key at acceptance, so nobody transfers more than both hold. The only way to revive a key that was
-//! deactivated.
+//! Invariants: scope, level and expiry stay; the old secrets die in the transaction that makes the new one. At acceptance both
+//! sides manage every workspace of the key, and whoever offered it owns it or holds all that it can do, so nobody transfers
+//! more than both hold. The only way to revive a key that was deactivated.
 
 use crate::config::KeyOwner;
 use crate::domain::desk::{Desk, View};
 use crate::domain::keys::api_keys::{self, Minted};
 use crate::domain::keys::lists;
 use crate::domain::keys::places::{KeyPlaces, manages};
+use crate::domain::keys::secrets;
 use crate::domain::rights::asker::Asker;
 use crate::domain::{Refusal, ensure};
 use crate::store::Snapshot;
@@ -34,6 +35,7 @@ pub struct ListedTransfer {
 /// Offers the key. Runs behind the organization's lock.
 pub fn offer(desk: &mut Desk, id: ApiKeyId, to: UserId) -> Result<ApiKeyTransfer, Refusal> {
     let key = api_keys::find_managed(desk, id)?;
+    secrets::ensure_may_hold(&mut desk.view(), &key)?;
     let shared =
         "API keys belong to the organization or the workspace here: nobody else can own one.";
     ensure(
@@ -99,7 +101,7 @@ pub fn accept(desk: &mut Desk, id: ApiKeyTransferId, minted: &Minted) -> Result<
     let giver = Asker::of_earlier(desk.tx, catalogue, transfer.offered_by, now)?;
     let gone = "Who offered the key does not manage it any more: ask for a new offer.";
     ensure(
-        manages(&mut desk.view().by(&giver), &key)?,
+        secrets::vouches(&mut desk.view().by(&giver), &key)?,
         Refusal::Coded(RefusalCode::TransferOutdated, gone.to_owned()),
     )?;
     desk.tx

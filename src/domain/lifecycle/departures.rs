@@ -1,11 +1,13 @@
 //! Departures: what ends when somebody leaves an organization or one of its workspaces, and what they were shown (A10).
 //!
 //! Invariant: what ends here ends for good, in one transaction: coming back revives nothing. Being demoted or suspended is no
-//! departure: what the intersection takes away then, it gives back.
+//! departure: what the intersection takes away from one's own keys then, it gives back. What somebody set up for later ends with
+//! a demotion, too (`people/planted.rs`).
 
 use crate::domain::desk::{Desk, View};
 use crate::domain::keys::api_keys::Minted;
 use crate::domain::keys::rotation;
+use crate::domain::keys::secrets;
 use crate::domain::people::endings::{self, end};
 use crate::domain::people::members::{ensure_below, ensure_free_standing, keeping_an_owner};
 use crate::domain::{Refusal, ensure};
@@ -41,6 +43,8 @@ pub struct Departure {
     pub workspaces: i64,
     /// Invitations that the member has made and nobody has answered.
     pub invitations: i64,
+    /// Management tokens that act as the member.
+    pub management_tokens: i64,
 }
 
 impl Departure {
@@ -62,6 +66,7 @@ impl Departure {
             (self.sessions, "single sign-on session"),
             (self.workspaces, "workspace role"),
             (self.invitations, "pending invitation"),
+            (self.management_tokens, "management token"),
         ];
         all.into_iter()
             .filter(|(count, _)| *count > 0)
@@ -74,7 +79,7 @@ impl Departure {
 #[derive(Debug, Clone)]
 pub enum ShownSecrets {
     Keep,
-    /// Keys get a new secret; the old one dies once the new one is used and the grace is over.
+    /// Keys get a new secret, which the asker is shown; the old one dies once the new one is used and the grace is over.
     Rotate {
         grace_seconds: i64,
         /// One for each of [`Departure::shown_keys`].
@@ -132,6 +137,7 @@ fn examine(snapshot: &mut Snapshot, member: Member) -> Result<Departure, Refusal
         workspaces: i64::try_from(snapshot.list_workspace_roles(organization, id)?.len())
             .unwrap_or(i64::MAX),
         invitations: snapshot.count_invitations_of(organization, id)?,
+        management_tokens: snapshot.count_management_tokens_of(organization, id)?,
         member,
     })
 }
@@ -213,6 +219,7 @@ fn rotate_shown(
             .iter()
             .find(|(id, _)| *id == key.id)
             .ok_or_else(|| Refusal::Blocked(changed.to_owned()))?;
+        secrets::ensure_may_hold(&mut desk.view(), key)?;
         let fresh = rotation::add_pending(desk.tx, key, by, grace_seconds, new.clone())?;
         desk.tx.record_disclosure(fresh.id.as_str(), by)?;
         removed.rotated.push(key.id);

@@ -1,5 +1,6 @@
 //! What crosses nouns: a departure, provisioning, the first start, the sweep.
 
+pub mod customers;
 pub mod departures;
 pub mod provisioning;
 pub mod quickstart;

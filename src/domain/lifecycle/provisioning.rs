@@ -1,17 +1,23 @@
 //! Provisioning: a billing system tells what there is, by its own names (`external_id`).
 //!
-//! Invariant: an upsert is safe to repeat. What is as wanted already is not written: no event, nothing forgotten. An
-//! `external_id` names one thing in the whole installation.
+//! Invariants: an upsert is safe to repeat. What is as wanted already is not written: no event, nothing forgotten. An
+//! `external_id` names one thing in the whole installation. Whoever provisions gives no member of an organization that is there
+//! already more than they hold, and gives a person another address, by which that person signs in, only if they hold all that
+//! the person holds, everywhere.
 
 use crate::config::Catalogue;
 use crate::domain::desk::{Desk, VendorDesk};
+use crate::domain::people::accounts::FIRST_WORKSPACE;
+use crate::domain::people::addresses;
 use crate::domain::people::endings;
 use crate::domain::people::organizations::{
     self, Effect, OrganizationChange, SubscriptionChange, parse_external_id, parse_name,
     parse_time_zone,
 };
+use crate::domain::people::planted;
 use crate::domain::people::workspaces::{self, NewWorkspace, WorkspaceChange};
 use crate::domain::plans::seats;
+use crate::domain::rights::rights::{self, BEYOND};
 use crate::domain::{Refusal, ensure};
 use crate::store::members::{Member, WorkspaceMember};
 use crate::store::organizations::Organization;
@@ -21,7 +27,7 @@ use crate::store::workspaces::Workspace;
 use crate::store::{Error, Tx};
 use crate::types::email::Mailbox;
 use crate::types::event::Event;
-use crate::types::id::{OrganizationId, UserId};
+use crate::types::id::{OrganizationId, UserId, WorkspaceId};
 use crate::types::refusal_code::RefusalCode;
 use crate::types::right::Right;
 use crate::types::state::{Licence, OrganizationRole, OrganizationState, UserKind, UserState};
@@ -34,6 +40,8 @@ pub struct WantedOrganization {
     pub time_zone: Option<String>,
     pub state: Option<OrganizationState>,
     pub subscription: Option<SubscriptionChange>,
+    /// Its workspaces come with it: it needs no other one.
+    pub names_workspaces: bool,
 }
 
 /// A person as they are to be.
@@ -61,6 +69,8 @@ pub struct WantedMember {
     pub licence: Option<Licence>,
     /// The workspaces to be in, by external id, with the role there. Others are left alone.
     pub workspaces: Vec<(String, String)>,
+    /// The organization is made in the same transaction: nothing is in it yet that anybody could gain.
+    pub founds: bool,
 }
 
 /// The organization with this name, made or brought up to date. Its lock is taken here: who calls holds none.
@@ -86,6 +96,9 @@ pub fn put_organization(
                 organizations::apply(desk.tx, desk.asker.user, found, &change)?
             }
         };
+    if effect == Effect::Created && !wanted.names_workspaces {
+        ensure_workspace(&mut desk.at(organization.id))?;
+    }
     if let Some(subscription) = &wanted.subscription {
         let subscribed = organizations::subscribe(&mut desk.at(organization.id), subscription)?.1;
         effect = effect.max(at_most_updated(subscribed));
@@ -96,6 +109,19 @@ pub fn put_organization(
         (organization, effect) = (changed, effect.max(done));
     }
     Ok((organization, effect))
+}
+
+/// A new organization has a workspace: nothing could be done in one without.
+pub fn ensure_workspace(desk: &mut Desk) -> Result<(), Refusal> {
+    if desk.tx.count_workspaces(desk.organization)? > 0 {
+        return Ok(());
+    }
+    let first = NewWorkspace {
+        name: FIRST_WORKSPACE.to_owned(),
+        external_id: None,
+        is_service: false,
+    };
+    workspaces::make(desk, &first).map(drop)
 }
 
 /// A part that was created changes the whole.
@@ -127,7 +153,8 @@ fn create_organization(
     Ok(organization)
 }
 
-/// The workspace with this name in the organization.
+/// The workspace with this name in the organization. The one that it was made with is found by its title, while it has no
+/// external id.
 pub fn put_workspace(
     desk: &mut Desk,
     external_id: &str,
@@ -139,6 +166,14 @@ pub fn put_workspace(
         let name = name
             .ok_or(Refusal::field("name", "is needed for a new workspace"))?
             .to_owned();
+        if let Some(first) = find_first_workspace(desk, &name)? {
+            let change = WorkspaceChange {
+                name: None,
+                external_id: Some(Some(external_id)),
+            };
+            // the vendor had none of this name before
+            return Ok((workspaces::apply(desk, first, &change)?, Effect::Created));
+        }
         let new = NewWorkspace {
             name,
             external_id: Some(external_id),
@@ -163,37 +198,52 @@ pub fn put_workspace(
     }
 }
 
+fn find_first_workspace(desk: &mut Desk, name: &str) -> Result<Option<WorkspaceId>, Refusal> {
+    if parse_name(name)? != FIRST_WORKSPACE {
+        return Ok(None);
+    }
+    let first = |workspace: &Workspace| {
+        workspace.name == FIRST_WORKSPACE && workspace.external_id.is_none()
+    };
+    let workspaces = desk.tx.list_workspaces(desk.organization)?;
+    Ok(workspaces.iter().find(|own| first(own)).map(|own| own.id))
+}
+
 /// The person with this name. A person who signed up by themselves is found by the address, and gets the external id; an
-/// address of somebody who has another one, or of an operator, is refused.
+/// address of somebody who has another one, or of an operator, is refused. An account that has not proven the address gives way:
+/// the vendor vouches for the person.
 pub fn put_user(
     desk: &mut VendorDesk,
     external_id: &str,
     wanted: &WantedUser,
 ) -> Result<(User, Effect), Refusal> {
     desk.ensure(Right::OperatorOrganizations)?;
-    write_user(desk.tx, desk.asker.user, external_id, wanted)
+    write_user(desk, external_id, wanted)
 }
 
 /// The same, once the asker's rights are known.
 fn write_user(
-    tx: &mut Tx,
-    by: UserId,
+    desk: &mut VendorDesk,
     external_id: &str,
     wanted: &WantedUser,
 ) -> Result<(User, Effect), Refusal> {
-    let found = find_user(tx, external_id, wanted)?;
+    let Found { known, gives_way } = check_user(desk, external_id, wanted)?;
+    let (tx, by) = (&mut *desk.tx, desk.asker.user);
     let named = NamedUser {
         external_id: external_id.to_owned(),
         email: wanted.email.as_deref().map(parse_email).transpose()?,
         name: wanted.name.as_deref().map(parse_name).transpose()?,
     };
-    let (user, effect) = match found {
+    if let Some(holder) = gives_way {
+        addresses::give_way(tx, Some(by), &holder)?;
+    }
+    let (user, effect) = match known {
         Some(found) => change_user(tx, by, found, named)?,
         None => (create_user(tx, by, named)?, Effect::Created),
     };
     match wanted.state {
         Some(state) => {
-            let done = write_user_state(tx, by, user.id, state)?;
+            let done = write_user_state(tx, Some(by), user.id, state)?;
             Ok((User { state, ..user }, effect.max(done)))
         }
         None => Ok((user, effect)),
@@ -207,8 +257,42 @@ struct NamedUser {
     name: Option<String>,
 }
 
-/// Whom it is about; none for a new one. Everything that can be refused about a person is refused here.
-fn find_user(tx: &mut Tx, external_id: &str, wanted: &WantedUser) -> Result<Option<User>, Refusal> {
+/// Whom it is about.
+struct Found {
+    /// None for somebody new.
+    known: Option<User>,
+    /// Another account that has the person's address and has not proven it.
+    gives_way: Option<User>,
+}
+
+/// Everything that can be refused about a person is refused here.
+fn check_user(
+    desk: &mut VendorDesk,
+    external_id: &str,
+    wanted: &WantedUser,
+) -> Result<Found, Refusal> {
+    let found = find_user(desk.tx, external_id, wanted)?;
+    let email = wanted.email.as_deref().map(parse_email).transpose()?;
+    if let Some(user) = &found.known
+        && email.is_some()
+        && email != user.email
+    {
+        ensure_holds_all_of(desk, user.id)?;
+    }
+    Ok(found)
+}
+
+fn ensure_holds_all_of(desk: &mut VendorDesk, user: UserId) -> Result<(), Refusal> {
+    let now = desk.tx.now;
+    for organization in desk.tx.list_organizations_of(user, now)? {
+        let mut desk = desk.at(organization.id);
+        let held = desk.rights_of(user)?;
+        desk.ensure_holds(&held)?;
+    }
+    Ok(())
+}
+
+fn find_user(tx: &mut Tx, external_id: &str, wanted: &WantedUser) -> Result<Found, Refusal> {
     let external_id = parse_external_id(external_id)?;
     let email = wanted.email.as_deref().map(parse_email).transpose()?;
     let name = wanted.name.as_deref().map(parse_name).transpose()?;
@@ -216,22 +300,24 @@ fn find_user(tx: &mut Tx, external_id: &str, wanted: &WantedUser) -> Result<Opti
         Some(email) => tx.find_user_by_email(email)?,
         None => None,
     };
-    match (tx.find_user_by_external_id(&external_id)?, by_email) {
-        (Some(own), Some(other)) if own.id != other.id => Err(email_taken()),
-        (Some(own), _) if own.operator => Err(Refusal::Coded(
-            RefusalCode::ExternalIdTaken,
-            "An operator has this external_id.".to_owned(),
-        )),
-        (Some(own), _) => Ok(Some(own)),
-        // an address that nobody has proven may be somebody else's: whoever wrote it down first would be let in
-        (None, Some(other))
-            if other.external_id.is_none()
-                && !other.operator
-                && other.email_verified_at.is_some() =>
-        {
-            Ok(Some(other))
+    // an address that nobody has proven may be somebody else's: whoever wrote it down first would be let in
+    let is_proven = |user: &User| user.email_verified_at.is_some();
+    let own = tx.find_user_by_external_id(&external_id)?;
+    let (by_email, unproven) = match by_email {
+        Some(user) if is_proven(&user) => (Some(user), None),
+        other => (None, other),
+    };
+    let known = match (own, by_email) {
+        (Some(own), Some(other)) if own.id != other.id => return Err(email_taken()),
+        (Some(own), _) if own.operator => {
+            return Err(Refusal::Coded(
+                RefusalCode::ExternalIdTaken,
+                "An operator has this external_id.".to_owned(),
+            ));
         }
-        (None, Some(_)) => Err(email_taken()),
+        (Some(own), _) => Some(own),
+        (None, Some(other)) if other.external_id.is_none() && !other.operator => Some(other),
+        (None, Some(_)) => return Err(email_taken()),
         (None, None) => {
             ensure(
                 email.is_some(),
@@ -241,9 +327,12 @@ fn find_user(tx: &mut Tx, external_id: &str, wanted: &WantedUser) -> Result<Opti
                 name.is_some(),
                 Refusal::field("name", "is needed for a new user"),
             )?;
-            Ok(None)
+            None
         }
-    }
+    };
+    let is_known = |user: &User| known.as_ref().is_some_and(|known| known.id == user.id);
+    let gives_way = unproven.filter(|holder| !is_known(holder));
+    Ok(Found { known, gives_way })
 }
 
 fn email_taken() -> Refusal {
@@ -287,17 +376,25 @@ fn change_user(
 ) -> Result<(User, Effect), Refusal> {
     let mut after = before.clone();
     after.external_id = Some(named.external_id);
+    // the vendor vouches for it
     if let Some(email) = named
         .email
-        .filter(|email| before.email.as_ref() != Some(email))
+        .filter(|email| before.email.as_ref() != Some(email) || before.email_verified_at.is_none())
     {
         after.email = Some(email);
         after.email_verified_at = Some(tx.now);
     }
     after.name = named.name.unwrap_or(after.name);
-    if (&after.external_id, &after.email, &after.name)
-        == (&before.external_id, &before.email, &before.name)
-    {
+    let said = |user: &User| {
+        let (external_id, email) = (user.external_id.clone(), user.email.clone());
+        (
+            external_id,
+            email,
+            user.email_verified_at,
+            user.name.clone(),
+        )
+    };
+    if said(&after) == said(&before) {
         return Ok((before, Effect::Unchanged));
     }
     tx.change_user(&after)?;
@@ -308,11 +405,17 @@ fn change_user(
 /// Suspends a person everywhere, or takes that back. Not an operator: those are the installation's own.
 pub fn set_user_state(desk: &mut VendorDesk, id: UserId, to: UserState) -> Result<User, Refusal> {
     desk.ensure(Right::OperatorOrganizations)?;
-    write_user_state(desk.tx, desk.asker.user, id, to)?;
+    write_user_state(desk.tx, Some(desk.asker.user), id, to)?;
     desk.tx.find_user(id)?.ok_or(Refusal::NotFound)
 }
 
-fn write_user_state(tx: &mut Tx, by: UserId, id: UserId, to: UserState) -> Result<Effect, Refusal> {
+/// `by`: none for whoever runs the server.
+pub fn write_user_state(
+    tx: &mut Tx,
+    by: Option<UserId>,
+    id: UserId,
+    to: UserState,
+) -> Result<Effect, Refusal> {
     let user = tx
         .find_user(id)?
         .filter(|user| user.kind == UserKind::Person && !user.operator)
@@ -325,10 +428,14 @@ fn write_user_state(tx: &mut Tx, by: UserId, id: UserId, to: UserState) -> Resul
         changed => changed?,
     }
     let event = match to {
-        UserState::Suspended => Event::UserSuspended,
+        // a session that lasted until then does not go on when the person comes back
+        UserState::Suspended => {
+            tx.delete_sessions_of(id)?;
+            Event::UserSuspended
+        }
         UserState::Active => Event::UserResumed,
     };
-    tx.record(None, Some(by), event, id.as_str(), "")?;
+    tx.record(None, by, event, id.as_str(), "")?;
     Ok(Effect::Updated)
 }
 
@@ -341,9 +448,10 @@ pub fn put_person(
     member: &WantedMember,
 ) -> Result<(User, Effect), Refusal> {
     desk.ensure(Right::OperatorOrganizations)?;
-    let known = find_user(desk.tx, external_id, user)?;
-    check_member(desk, known.map(|user| user.id), member)?;
-    let (user, effect) = write_user(desk.tx, desk.asker.user, external_id, user)?;
+    let known = check_user(&mut desk.vendor(), external_id, user)?.known;
+    let known = known.map(|user| user.id);
+    check_member(desk, known, member)?;
+    let (user, effect) = write_user(&mut desk.vendor(), external_id, user)?;
     let joined = put_member(desk, user.id, member)?;
     Ok((
         user,
@@ -384,10 +492,29 @@ fn check_member(
     if let Some(user) = user.filter(|_| !stays_owner) {
         ensure_another_owner(desk.tx, organization, user)?;
     }
+    let mut roles = Vec::new();
     for (workspace, role) in &wanted.workspaces {
-        check_workspace_role(desk.tx, catalogue, organization, workspace, role)?;
+        let found = check_workspace_role(desk.tx, catalogue, organization, workspace, role)?;
+        roles.push((found.id, role.clone()));
     }
-    Ok(())
+    // somebody new has nothing yet, as the asker, who is no member
+    let user = user.unwrap_or(desk.asker.user);
+    let before = member.unwrap_or(Member::new(
+        organization,
+        user,
+        OrganizationRole::Member,
+        licence,
+        desk.now(),
+    ));
+    let after = Member {
+        role: wanted.role.unwrap_or(before.role),
+        licence,
+        ..before
+    };
+    let had = rights::of_user(desk.tx, catalogue, organization, user, now)?;
+    let has = rights::of_grant(desk.tx, catalogue, &after, &roles)?;
+    let within = wanted.founds || has.gains_only_what(&had, &desk.own_rights()?);
+    ensure(within, Refusal::Forbidden(BEYOND))
 }
 
 /// Refuses the only owner who can act: of a bulk, each item is checked before anything of it is written.
@@ -428,6 +555,9 @@ fn put_member(desk: &mut Desk, user: UserId, wanted: &WantedMember) -> Result<Ef
         let given = put_workspace_role(desk, user, workspace, role)?;
         effect = effect.max(at_most_updated(given));
     }
+    if effect == Effect::Updated {
+        planted::end_unvouched(desk, user)?;
+    }
     Ok(effect)
 }
 
@@ -441,6 +571,7 @@ fn change_member(
     if let Some(role) = wanted.role.filter(|role| *role != member.role) {
         desk.tx
             .change_member_role(organization, user, member.role, role)?;
+        endings::change_role(desk.tx, organization, user, (member.role, role))?;
         desk.record(Event::MemberRoleChanged, user.as_str(), role.as_str())?;
         effect = Effect::Updated;
     }

@@ -1,7 +1,10 @@
-//! Operator tokens: made on the server's command line, they reach across organizations.
+//! Operator tokens: made on the server's command line, by operators, or by another of them, they reach across organizations.
+//!
+//! Invariant: what a token makes holds no more than that token, and ends with it.
 
 use crate::config::Catalogue;
 use crate::crypto::digest::Digest;
+use crate::domain::desk::{VendorDesk, VendorView};
 use crate::domain::rights::granted::EVERYTHING;
 use crate::domain::{Refusal, ensure};
 use crate::store;
@@ -10,6 +13,7 @@ use crate::store::users::User;
 use crate::store::{Snapshot, Tx};
 use crate::types::event::Event;
 use crate::types::id::{OperatorTokenId, UserId};
+use crate::types::right::Right;
 use crate::types::state::{UserKind, UserState};
 use crate::types::text::parse_text;
 use crate::types::time::Timestamp;
@@ -92,9 +96,50 @@ pub fn create(
     Ok(token)
 }
 
-/// Ends it at once. One that is revoked already stays so; `NotFound` when there is none.
+/// Makes one for the asker: it holds no more than they do, and no operator token makes one that outlives itself.
+pub fn grant(desk: &mut VendorDesk, new: &NewOperatorToken) -> Result<OperatorToken, Refusal> {
+    desk.ensure(Right::OperatorOperators)?;
+    let catalogue = &desk.settings.catalogue;
+    let named = if new.permissions.is_empty() {
+        catalogue.all() | catalogue.operator()
+    } else {
+        catalogue.of_names(new.permissions.iter().map(String::as_str))
+    };
+    desk.ensure_holds(named)?;
+    let maker = desk.tx.find_operator_token_of(desk.asker.user)?;
+    let end = maker.as_ref().and_then(|maker| maker.expires_at);
+    ensure(
+        end.is_none_or(|end| new.expires_at.is_some_and(|own| own <= end)),
+        Refusal::field(
+            "expires_at",
+            "must not be later than that of the token that makes it",
+        ),
+    )?;
+    let made = create(desk.tx, &desk.settings.catalogue, new)?;
+    if let Some(maker) = maker {
+        desk.tx.set_operator_token_maker(made.id, maker.id)?;
+    }
+    Ok(made)
+}
+
+/// The newest first, revoked ones too, at most [`MOST_LISTED`].
+pub fn list(view: &mut VendorView) -> Result<Vec<OperatorToken>, Refusal> {
+    view.ensure(Right::OperatorOperators)?;
+    Ok(view.snapshot.list_operator_tokens(MOST_LISTED)?)
+}
+
+/// Ends one, as the asker. `NotFound` when there is none.
+pub fn end(desk: &mut VendorDesk, id: OperatorTokenId) -> Result<(), Refusal> {
+    desk.ensure(Right::OperatorOperators)?;
+    revoke(desk.tx, id)
+}
+
+/// Ends it at once, with those it has made. One that is revoked already stays so; `NotFound` when there is none.
 pub fn revoke(tx: &mut Tx, id: OperatorTokenId) -> Result<(), Refusal> {
     let token = tx.find_operator_token(id)?.ok_or(Refusal::NotFound)?;
+    for made in tx.list_operator_tokens_made_by(id)? {
+        revoke(tx, made)?;
+    }
     match tx.revoke_operator_token(id) {
         Ok(()) => Ok(tx.record(
             None,

@@ -1,6 +1,7 @@
 //! How the operator keeps the resource servers: registers them, says what they are called, rotates their secrets.
 //!
-//! Invariants: only who operates the installation in person registers or changes one. A `resource` URI names one server. A
+//! Invariants: only who operates the installation in person registers or changes one, or a program that holds
+//! `operator:resource_servers` (`VendorDesk::as_operator`). A `resource` URI names one server. A
 //! server has one or two live secrets, so that a new one is in use before the old one ends.
 
 use crate::domain::rights::asker::Asker;
@@ -12,7 +13,7 @@ use crate::store::{Error, Snapshot, Tx};
 use crate::types::environment::Environment;
 use crate::types::event::Event;
 use crate::types::id::{ClientSecretId, ResourceServerId, UserId};
-use crate::types::resource::{ResourceError, ResourceUri};
+use crate::types::resource::{ResourceError, ResourceUri, is_same};
 use crate::types::state::ObligationKind;
 use crate::types::text::parse_text;
 
@@ -38,6 +39,13 @@ pub struct NewResourceServer {
 /// Registers one, as the installation itself.
 pub fn create(tx: &mut Tx, new: &NewResourceServer) -> Result<ResourceServer, Error> {
     insert(tx, None, &new.name, new)
+}
+
+/// The same with a name that somebody typed.
+pub fn create_checked(tx: &mut Tx, new: &NewResourceServer) -> Result<ResourceServer, Refusal> {
+    let name = parse_text(&new.name, MOST_NAME)
+        .map_err(|error| Refusal::Invalid(vec![("name", error.to_string())]))?;
+    Ok(insert(tx, None, &name, new)?)
 }
 
 /// Registers one, as the operator.
@@ -148,12 +156,12 @@ pub fn add_resource(
         .parse()
         .map_err(|error: ResourceError| refused(error.to_string()))?;
     ensure(
-        uri.as_str() != issuer,
+        !is_same(uri.as_str(), issuer),
         refused("This is the address of this server itself.".to_owned()),
     )?;
-    match tx.find_resource_server_by_uri(uri.as_str())? {
-        Some(owner) if owner.id == id => return Ok(()),
-        Some(owner) => {
+    match tx.find_resource_server_by_uri(&uri)? {
+        Some((owner, _)) if owner.id == id => return Ok(()),
+        Some((owner, _)) => {
             return Err(refused(format!(
                 "This is what {} is called: a URI names one resource server.",
                 owner.name

@@ -1,6 +1,7 @@
 //! People, organizations and workspaces: how they come to be.
 
-use crate::domain::Refusal;
+use crate::domain::people::addresses;
+use crate::domain::{Refusal, ensure};
 use crate::store::domains::Domain;
 use crate::store::members::{Member, WorkspaceMember};
 use crate::store::organizations::Organization;
@@ -14,11 +15,9 @@ use crate::types::state::{Licence, OrganizationRole, ProductionAccess, UserKind,
 use crate::types::text::parse_text;
 use crate::types::time::Timestamp;
 
-/// The shortest accepted password, in characters (NIST SP 800-63B §3.1.1.2: at least 8; 15 without a second factor).
-pub const LEAST_PASSWORD: usize = 12;
-/// The longest, in bytes: argon2 would take more, a request body would not.
-pub const MOST_PASSWORD: usize = 1024;
 pub const MOST_NAME: usize = 100;
+/// The workspace that every new organization starts with, unless another name is given.
+pub const FIRST_WORKSPACE: &str = "Main";
 
 /// A person with a verified address, as the operator or the quickstart creates one.
 pub struct NewPerson {
@@ -29,24 +28,13 @@ pub struct NewPerson {
     pub operator: bool,
 }
 
-/// Whether a password may be chosen.
-pub fn check_password(password: &str) -> Result<(), Refusal> {
-    let refused = |message: String| Err(Refusal::Invalid(vec![("password", message)]));
-    if password.chars().count() < LEAST_PASSWORD {
-        return refused(format!("must be at least {LEAST_PASSWORD} characters"));
-    }
-    if password.len() > MOST_PASSWORD {
-        return refused(format!("must be at most {MOST_PASSWORD} bytes"));
-    }
-    Ok(())
-}
-
+/// An account that has the address and has not proven it gives way.
 pub fn create_person(tx: &mut Tx, person: &NewPerson) -> Result<User, Refusal> {
     let now = tx.now;
     create(tx, person, Some(now))
 }
 
-/// The same, of whose address nobody has proven anything yet.
+/// The same, of whose address nobody has proven anything yet: where it is somebody's, the account gets another name.
 pub(in crate::domain) fn create_unproven_person(
     tx: &mut Tx,
     person: &NewPerson,
@@ -61,13 +49,14 @@ fn create(
 ) -> Result<User, Refusal> {
     let name = parse_text(&person.name, MOST_NAME)
         .map_err(|error| Refusal::Invalid(vec![("name", error.to_string())]))?;
-    let email = person.email.account_key();
-    if tx.find_user_by_email(&email)?.is_some() {
-        return Err(Refusal::Invalid(vec![(
-            "email",
-            "is taken by another account".to_owned(),
-        )]));
-    }
+    let address = person.email.account_key();
+    let email = if verified_at.is_some() {
+        let free = addresses::claim(tx, None, &address)?;
+        ensure(free, Refusal::field("email", "is taken by another account"))?;
+        address
+    } else {
+        addresses::unproven_name(tx, &address)?
+    };
     let checked = CheckedPerson {
         email,
         email_verified_at: verified_at,
@@ -117,6 +106,14 @@ pub(in crate::domain) fn insert_person(tx: &mut Tx, person: CheckedPerson) -> Re
         if user.operator { "operator" } else { "" },
     )?;
     Ok(user)
+}
+
+/// An operator runs the installation and belongs to no organization: nobody draws them into one.
+pub(in crate::domain) fn ensure_no_operator(user: &User) -> Result<(), Refusal> {
+    ensure(
+        !user.operator,
+        Refusal::Forbidden("Operators belong to no organization. Use another account for that."),
+    )
 }
 
 /// Who may sign in with this address. The suspended read as unknown; service accounts have no address.

@@ -9,7 +9,7 @@ use crate::domain::people::members::ensure_below;
 use crate::domain::people::service_accounts::check_workspaces;
 use crate::domain::plans::open;
 use crate::domain::plans::seats;
-use crate::domain::rights::rights;
+use crate::domain::rights::rights::{self, BEYOND, Rights};
 use crate::domain::{Refusal, ensure};
 use crate::store::members::Member;
 use crate::types::event::Event;
@@ -41,7 +41,7 @@ impl Grant {
 
 /// Refuses a grant that is wrong, or more than the asker may give now.
 pub fn check(desk: &mut Desk, grant: &Grant) -> Result<(), Refusal> {
-    desk.ensure(Right::MembersManage)?;
+    let granting = granting(desk)?;
     open::ensure_not_suspended(desk.tx, desk.organization)?;
     ensure_below(desk, grant.role)?;
     let (organization, now) = (desk.organization, desk.now());
@@ -60,7 +60,20 @@ pub fn check(desk: &mut Desk, grant: &Grant) -> Result<(), Refusal> {
     check_workspaces(desk.tx, catalogue, organization, &grant.workspaces)?;
     let member = grant.member(organization, desk.asker.user, now);
     let granted = rights::of_grant(desk.tx, catalogue, &member, &grant.workspaces)?;
-    desk.ensure_holds(&granted)
+    ensure(granted.is_within(&granting), Refusal::Forbidden(BEYOND))
+}
+
+/// What the asker may give a new member: all that they hold themselves, if they manage members; by `users:manage` alone, which
+/// a key for organization operations holds, no more than the credential lets through.
+fn granting(desk: &mut Desk) -> Result<Rights, Refusal> {
+    match desk.ensure(Right::MembersManage) {
+        Ok(()) => desk.own_rights(),
+        Err(Refusal::Forbidden(_)) => {
+            desk.ensure(Right::UsersManage)?;
+            desk.rights()
+        }
+        Err(other) => Err(other),
+    }
 }
 
 /// Makes the person a member. Runs behind the organization's lock: seats are counted.
@@ -73,6 +86,8 @@ pub fn admit(desk: &mut Desk, user: UserId, grant: &Grant) -> Result<Member, Ref
         desk.tx.find_member(organization, user, now)?.is_none(),
         Refusal::Coded(RefusalCode::AlreadyMember, there.to_owned()),
     )?;
+    let person = desk.tx.find_user(user)?.ok_or(Refusal::NotFound)?;
+    accounts::ensure_no_operator(&person)?;
     seats::ensure_free(
         desk.tx,
         &desk.settings.catalogue,

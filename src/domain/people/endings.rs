@@ -4,11 +4,12 @@
 
 use crate::domain::Refusal;
 use crate::domain::desk::Desk;
+use crate::domain::people::planted;
 use crate::store::api_keys::ApiKey;
 use crate::store::{Error, Tx};
 use crate::types::event::Event;
 use crate::types::id::{OrganizationId, UserId, WorkspaceId};
-use crate::types::state::{ApiKeyState, ReachKind};
+use crate::types::state::{ApiKeyState, OrganizationRole, ReachKind};
 
 /// Why a membership ended that had an end.
 const MEMBERSHIP_ENDED: &str = "membership_ended";
@@ -30,14 +31,14 @@ pub fn end(
     let authorizations =
         tx.revoke_authorizations_in(organization, id, "the member left the organization")?;
     let sessions = tx.delete_confined_sessions_of(organization, id)?;
-    let tokens = tx.revoke_registration_tokens_by(organization, id)?;
-    let invitations = tx.revoke_invitations_of(organization, id)?;
+    let planted = planted::end_all(tx, organization, id, by)?;
+    let management = tx.revoke_management_tokens_by(organization, id)?;
     tx.delete_workspace_memberships(organization, id)?;
     tx.delete_member(organization, id)?;
     let keys = keys.len();
     let detail = format!(
-        "{because}: {keys} keys deactivated, {consents} consents, {authorizations} authorizations, {sessions} sessions, {tokens} registration tokens \
-         and {invitations} invitations ended"
+        "{because}: {keys} keys deactivated, {consents} consents, {authorizations} authorizations, {sessions} sessions, {management} management \
+         tokens and {planted} things set up for later ended"
     );
     tx.record(
         Some(organization),
@@ -57,6 +58,19 @@ pub fn end_if_over(tx: &mut Tx, organization: OrganizationId, id: UserId) -> Res
         end(tx, organization, id, None, MEMBERSHIP_ENDED)?;
     }
     Ok(is_over)
+}
+
+/// What an admin made as such ends for good once they are none any more. Runs behind the organization's lock.
+pub fn change_role(
+    tx: &mut Tx,
+    organization: OrganizationId,
+    id: UserId,
+    (before, after): (OrganizationRole, OrganizationRole),
+) -> Result<(), Error> {
+    if before.is_admin() && !after.is_admin() {
+        tx.revoke_management_tokens_by(organization, id)?;
+    }
+    Ok(())
 }
 
 /// The service account of what is deleted leaves the organization with it.
@@ -84,6 +98,7 @@ pub fn leave_workspace(desk: &mut Desk, workspace: WorkspaceId, id: UserId) -> R
         id.as_str(),
         workspace.as_str(),
     )?;
+    planted::end_unvouched(desk, id)?;
     // an admin of the organization reaches it all the same
     let left = desk.rights_of(id)?;
     if left.reaches(workspace) {
@@ -105,6 +120,8 @@ pub fn leave_workspace(desk: &mut Desk, workspace: WorkspaceId, id: UserId) -> R
             deactivate(desk.tx, &key, Some(desk.asker.user), WORKSPACES_LOST)?;
         }
     }
+    desk.tx
+        .drop_workspace_from_management_tokens(organization, id, workspace)?;
     Ok(desk
         .tx
         .drop_workspace_from_consents(organization, id, workspace)?)

@@ -10,9 +10,6 @@ use crate::types::id::UserId;
 use crate::types::refusal_code::RefusalCode;
 use crate::types::state::{OrganizationRole, ProductionAccess, UserKind, UserState};
 
-/// The workspace that every new organization starts with.
-const FIRST_WORKSPACE: &str = "Main";
-
 /// A new organization on the default plan, with one workspace.
 pub fn found(
     tx: &mut Tx,
@@ -33,6 +30,7 @@ pub fn found(
         .find_user(user)?
         .filter(person)
         .ok_or(Refusal::NotFound)?;
+    accounts::ensure_no_operator(&founder)?;
     ensure(
         founder.email_verified_at.is_some(),
         Refusal::Forbidden("Your address is not verified yet."),
@@ -46,7 +44,7 @@ pub fn found(
     )?;
     let organization = accounts::create_organization(tx, name, ProductionAccess::None)?;
     accounts::add_member(tx, organization.id, user, OrganizationRole::Owner)?;
-    accounts::create_workspace(tx, organization.id, FIRST_WORKSPACE)?;
+    accounts::create_workspace(tx, organization.id, accounts::FIRST_WORKSPACE)?;
     tx.record(
         Some(organization.id),
         Some(user),

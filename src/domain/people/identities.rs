@@ -4,7 +4,10 @@
 //!
 //! - A person is recognized by (who vouched, issuer, subject), never by an address. What one provider linked means nothing
 //!   to another, although both may be at the same issuer.
-//! - The operator's provider never takes over an account that exists: the person links it, signed in.
+//! - The operator's provider never takes over an account whose address is proven: the person links it, signed in. Only one that
+//!   the vendor has made, and that nobody could sign in to yet, it opens by the address.
+//! - Of an account that has the address and has not proven it, the person is asked once for the password: right, and both are
+//!   one account; otherwise it gives way ([`addresses`]).
 //! - An organization's admins control its provider, and with it could pose as anybody. So it signs in members of that
 //!   organization only, recognizes them first by a *verified* address in one of the organization's *verified* domains, never
 //!   an operator; and the session opens that organization and nothing else.
@@ -13,6 +16,7 @@ use crate::config;
 use crate::crypto::seal::Sealer;
 use crate::domain::desk::{Desk, View};
 use crate::domain::people::accounts::{self, CheckedPerson, MOST_NAME};
+use crate::domain::people::addresses;
 use crate::domain::people::members;
 use crate::domain::plans::seats;
 use crate::domain::settings::Settings;
@@ -97,6 +101,21 @@ pub enum Denial {
     Store(#[from] store::Error),
 }
 
+/// What the person answered who was asked for the password of an account that has not proven their address.
+#[derive(Debug, Clone, Copy)]
+pub struct Answer {
+    pub account: UserId,
+    /// The password was right.
+    pub is_theirs: bool,
+}
+
+/// Whom a provider has brought.
+pub enum Brought {
+    Person(User),
+    /// This account has the address and has not proven it: the person is asked for its password.
+    Asks(User),
+}
+
 /// The person whom the provider has proven, known or new; for an organization's provider behind that organization's lock. Who is
 /// linked comes in although the organization may have lost the domain since: the session opens nothing but that organization,
 /// which can remove them.
@@ -105,7 +124,8 @@ pub fn sign_in(
     settings: &Settings,
     realm: &Realm,
     proven: &Proven,
-) -> Result<User, Denial> {
+    answer: Option<Answer>,
+) -> Result<Brought, Denial> {
     // before the link: whom another first sign-in creates in between is then found by the link, which commits with the person
     let by_address = proven
         .verified_email
@@ -118,15 +138,36 @@ pub fn sign_in(
     {
         ensure_admitted(tx, realm, &user)?;
         tx.record_identity_use(&identity)?;
-        return Ok(user);
+        let covered = match &proven.verified_email {
+            Some(email) => match ensure_covered(tx, realm, email) {
+                Ok(()) => Some(email),
+                Err(Denial::ForeignDomain) => None,
+                Err(other) => return Err(other),
+            },
+            None => None,
+        };
+        let user = addresses::prove_own(tx, user, covered)?;
+        return Ok(Brought::Person(user));
     }
     let email = proven.verified_email.as_ref().ok_or(Denial::Unverified)?;
     ensure_covered(tx, realm, email)?;
     let user = match by_address {
+        Some(holder) if holder.email_verified_at.is_none() => match answer {
+            None => return Ok(Brought::Asks(holder)),
+            Some(answer) if answer.is_theirs && answer.account == holder.id => {
+                ensure_admitted(tx, realm, &holder)?;
+                addresses::prove(tx, &holder)?
+            }
+            Some(_) => {
+                ensure(settings.identity.create_users, Denial::Unknown)?;
+                addresses::give_way(tx, None, &holder)?;
+                create(tx, settings, realm, proven, email)?
+            }
+        },
         Some(user) => {
             // the operator's provider may know somebody else by an address that was theirs once
             ensure(
-                matches!(realm, Realm::Organization(_)) && user.email_verified_at.is_some(),
+                matches!(realm, Realm::Organization(_)) || waits_for_its_owner(tx, &user)?,
                 Denial::Taken,
             )?;
             ensure_admitted(tx, realm, &user)?;
@@ -138,7 +179,13 @@ pub fn sign_in(
         }
     };
     insert(tx, realm, proven, user.id)?;
-    Ok(user)
+    Ok(Brought::Person(user))
+}
+
+/// The vendor made the account and vouches for its address, and nobody could sign in yet.
+fn waits_for_its_owner(snapshot: &mut Snapshot, user: &User) -> Result<bool, store::Error> {
+    let is_open = user.password_hash.is_none() && !user.operator;
+    Ok(is_open && !snapshot.has_identities(user.id)?)
 }
 
 /// Links the operator's provider to the person who is signed in.
@@ -152,6 +199,9 @@ pub fn link(tx: &mut Tx, session: &Session, user: UserId, proven: &Proven) -> Re
             .is_empty(),
         Denial::LinkedAlready,
     )?;
+    if let Some(own) = tx.find_user(user)? {
+        addresses::prove_own(tx, own, proven.verified_email.as_ref())?;
+    }
     insert(tx, &Realm::Operator, proven, user)
 }
 

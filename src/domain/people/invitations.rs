@@ -1,14 +1,17 @@
 //! Invitations: bound to an address, and judged again when they are accepted (A1, A5).
 //!
-//! Invariants: a link is good once, for the person with that address, while the one who made it may still grant what it grants.
+//! Invariants: a link is good once, for the person with that address, while the one who made it, or sent it again, may still
+//! grant what it grants; not even an account is made by another.
 //! As long as a link is shown to who made it instead of being mailed, holding it proves no address: whoever creates an account
-//! by it joins this organization, and is taken for the owner of the address nowhere else.
+//! by it joins this organization, and is taken for the owner of the address nowhere else (see [`addresses`]).
 
 use crate::crypto::digest::Digest;
 use crate::domain::desk::{Desk, View};
 use crate::domain::people::accounts::{self, NewPerson};
+use crate::domain::people::addresses;
 use crate::domain::people::admission::{self, Grant};
 use crate::domain::rights::asker::Asker;
+use crate::domain::settings::Settings;
 use crate::domain::{Refusal, ensure};
 use crate::store::invitations::Invitation;
 use crate::store::organizations::Organization;
@@ -136,13 +139,15 @@ fn ensure_uninvited(desk: &mut Desk, email: &str) -> Result<(), Refusal> {
     if let Some(former) = desk.tx.find_pending_invitation(organization, email)? {
         let open =
             "This address is invited already. Send that invitation again, or revoke it first.";
+        let (id, is_open) = (former.id, former.is_open(now));
+        let former = listed(desk.tx, former)?;
         ensure(
-            !former.is_open(desk.now()),
+            !is_open || !is_vouched(desk.tx, desk.settings, &former)?,
             Refusal::Coded(RefusalCode::AlreadyInvited, open.to_owned()),
         )?;
-        // it has expired: the new one takes its place
+        // it opens nothing: the new one takes its place
         desk.tx
-            .decide_invitation(former.id, InvitationState::Revoked, None)?;
+            .decide_invitation(id, InvitationState::Revoked, None)?;
     }
     Ok(())
 }
@@ -153,7 +158,7 @@ pub fn made(desk: &mut Desk, id: InvitationId) -> Result<ListedInvitation, Refus
 }
 
 /// Makes a new link, and lets the time begin anew; the former link opens nothing any more. The asker must be able to grant
-/// what it grants. Runs behind the organization's lock.
+/// what it grants, and is the one who invites from now on. Runs behind the organization's lock.
 pub fn resend(
     desk: &mut Desk,
     id: InvitationId,
@@ -172,7 +177,8 @@ pub fn resend(
     let expires_at = desk
         .now()
         .plus_seconds(desk.settings.invitations.expire_seconds);
-    desk.tx.renew_invitation(id, digest, expires_at)?;
+    let by = desk.asker.user;
+    desk.tx.renew_invitation(id, by, digest, expires_at)?;
     desk.record(Event::InvitationResent, id.as_str(), "")?;
     find(desk.tx, desk.organization, id)
 }
@@ -296,7 +302,9 @@ fn find_for(
     by: &By,
     now: Timestamp,
 ) -> Result<Invitation, Refusal> {
-    let own = |invitation: &Invitation| user.email.as_deref() == Some(invitation.email.as_str());
+    let own = |invitation: &Invitation| {
+        user.email.as_deref().map(addresses::address_in) == Some(invitation.email.as_str())
+    };
     let found = match by {
         By::Link(candidates) => snapshot
             .find_invitation_by_digest(candidates)?
@@ -335,29 +343,53 @@ pub fn accept(desk: &mut Desk, by: &By) -> Result<(), Refusal> {
         .find_user(desk.asker.user)?
         .filter(|user| user.kind == UserKind::Person && user.state == UserState::Active)
         .ok_or(Refusal::NotFound)?;
+    accounts::ensure_no_operator(&user)?;
     let invitation = find_for(desk.tx, &user, by, now)?;
     ensure(
         invitation.organization_id == desk.organization,
         Refusal::NotFound,
     )?;
-    let catalogue = &desk.settings.catalogue;
-    let inviter = Asker::of_earlier(desk.tx, catalogue, invitation.created_by, now)?;
     let found = listed(desk.tx, invitation)?;
-    let mut of_inviter = Desk {
-        tx: desk.tx,
-        settings: desk.settings,
-        organization: desk.organization,
-        asker: &inviter,
-    };
-    let admitted = admission::admit(&mut of_inviter, user.id, &grant_of(&found));
-    admitted.map_err(|refusal| match refusal {
-        Refusal::NotFound | Refusal::Forbidden(_) | Refusal::Invalid(_) => stale(),
-        other => other,
+    by_inviter(desk.tx, desk.settings, &found, |desk| {
+        admission::admit(desk, user.id, &grant_of(&found)).map(drop)
     })?;
     let id = found.invitation.id;
     desk.tx
         .decide_invitation(id, InvitationState::Accepted, Some(user.id))?;
     Ok(desk.record(Event::InvitationAccepted, id.as_str(), "")?)
+}
+
+/// Does it as whoever made the link, as they are now.
+fn by_inviter(
+    tx: &mut Tx,
+    settings: &Settings,
+    found: &ListedInvitation,
+    rule: impl FnOnce(&mut Desk) -> Result<(), Refusal>,
+) -> Result<(), Refusal> {
+    let (catalogue, now) = (&settings.catalogue, tx.now);
+    let inviter = Asker::of_earlier(tx, catalogue, found.invitation.created_by, now)?;
+    let done = rule(&mut Desk {
+        tx,
+        settings,
+        organization: found.invitation.organization_id,
+        asker: &inviter,
+    });
+    done.map_err(|refusal| match refusal {
+        Refusal::NotFound | Refusal::Forbidden(_) | Refusal::Invalid(_) => stale(),
+        other => other,
+    })
+}
+
+/// Whether whoever made the link may still grant what it grants.
+fn is_vouched(tx: &mut Tx, settings: &Settings, found: &ListedInvitation) -> Result<bool, Refusal> {
+    let checked = by_inviter(tx, settings, found, |desk| {
+        admission::check(desk, &grant_of(found))
+    });
+    match checked {
+        Ok(()) => Ok(true),
+        Err(Refusal::Store(error)) => Err(Refusal::Store(error)),
+        Err(_) => Ok(false),
+    }
 }
 
 fn stale() -> Refusal {
@@ -380,22 +412,21 @@ pub fn decline(tx: &mut Tx, user: UserId, by: &By) -> Result<(), Refusal> {
     )?)
 }
 
-/// A new account for the invited address, by the link. The password was hashed outside.
+/// A new account for the invited address, by the link; under another name when the address is somebody's: the inviter may hold
+/// the link, and must not learn whose. The password was hashed outside.
 pub fn create_account(
     tx: &mut Tx,
+    settings: &Settings,
     candidates: &[Digest],
     name: &str,
     password_hash: &str,
 ) -> Result<User, Refusal> {
     let now = tx.now;
     let invitation = find_by_link(tx, candidates, now)?.invitation;
+    let found = listed(tx, invitation.clone())?;
+    ensure(is_vouched(tx, settings, &found)?, stale())?;
     let email = Mailbox::parse(&invitation.email)
         .map_err(|error| Refusal::Invalid(vec![("email", error.to_string())]))?;
-    let known = "There is an account with this address already. Sign in instead.";
-    ensure(
-        tx.find_user_by_email(&email.account_key())?.is_none(),
-        Refusal::Coded(RefusalCode::AccountExists, known.to_owned()),
-    )?;
     accounts::create_unproven_person(
         tx,
         &NewPerson {

@@ -2,6 +2,7 @@
 
 use crate::domain::desk::{Desk, View};
 use crate::domain::domains::domains;
+use crate::domain::people::accounts;
 use crate::domain::people::admission::{self, Grant};
 use crate::domain::{Refusal, ensure};
 use crate::store::join_requests::JoinRequest;
@@ -56,6 +57,7 @@ pub fn ask(desk: &mut Desk, message: &str) -> Result<JoinRequest, Refusal> {
         .find_user(desk.asker.user)?
         .filter(|user| user.state == UserState::Active)
         .ok_or(Refusal::NotFound)?;
+    accounts::ensure_no_operator(&user)?;
     // an organization that has not proven the domain is not there
     ensure(
         list_joinable(desk.tx, &user, now)?

@@ -5,6 +5,7 @@
 
 use crate::domain::desk::{Desk, View};
 use crate::domain::people::endings;
+use crate::domain::people::planted;
 use crate::domain::people::roles;
 use crate::domain::plans::open;
 use crate::domain::plans::seats;
@@ -166,6 +167,9 @@ pub fn change(desk: &mut Desk, id: UserId, wanted: &MemberChange) -> Result<List
     keeping_an_owner(desk, |desk| {
         desk.ensure_no_more(id, |desk| write(desk, &user, &before, &after))
     })?;
+    if after.role < before.role || after.licence != before.licence {
+        planted::end_unvouched(desk, id)?;
+    }
     let changed = differences(&before, &after);
     if !changed.is_empty() {
         desk.record(Event::MemberChanged, id.as_str(), &changed.join(", "))?;
@@ -175,10 +179,15 @@ pub fn change(desk: &mut Desk, id: UserId, wanted: &MemberChange) -> Result<List
 
 impl MemberChange {
     fn applied(&self, before: &Member) -> Member {
+        let state = self.state.unwrap_or(before.state);
         Member {
             role: self.role.unwrap_or(before.role),
             licence: self.licence.unwrap_or(before.licence),
-            state: self.state.unwrap_or(before.state),
+            state,
+            // confirmed, whatever became of the address
+            address_lost_at: before
+                .address_lost_at
+                .filter(|_| state == MemberState::Suspended),
             ends_at: self.ends_at.unwrap_or(before.ends_at),
             ..before.clone()
         }
@@ -222,6 +231,7 @@ fn write(desk: &mut Desk, user: &User, before: &Member, after: &Member) -> Resul
     if after.role != before.role {
         desk.tx
             .change_member_role(organization, id, before.role, after.role)?;
+        endings::change_role(desk.tx, organization, id, (before.role, after.role))?;
     }
     if after.licence != before.licence {
         desk.tx
@@ -230,9 +240,17 @@ fn write(desk: &mut Desk, user: &User, before: &Member, after: &Member) -> Resul
     if after.state != before.state {
         desk.tx
             .change_member_state(organization, id, before.state, after.state)?;
+        if after.state == MemberState::Suspended {
+            desk.tx.delete_confined_sessions_of(organization, id)?;
+        }
     }
     if after.ends_at != before.ends_at {
         desk.tx.change_member_end(organization, id, after.ends_at)?;
+    }
+    if after.address_lost_at != before.address_lost_at {
+        let lost_at = after.address_lost_at;
+        desk.tx
+            .change_member_address_loss(organization, id, lost_at)?;
     }
     Ok(())
 }
@@ -332,6 +350,7 @@ pub fn put_workspace_role(
         };
         write_workspace_role(desk.tx, organization, &row, held.as_deref())
     })?;
+    planted::end_unvouched(desk, id)?;
     let detail = format!(
         "{workspace}: {} to {role}",
         held.as_deref().unwrap_or("no role")

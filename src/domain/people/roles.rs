@@ -4,6 +4,7 @@
 
 use crate::config::Catalogue;
 use crate::domain::desk::{Desk, View};
+use crate::domain::people::planted;
 use crate::domain::plans::open;
 use crate::domain::rights::rights::BEYOND;
 use crate::domain::{Refusal, ensure};
@@ -125,6 +126,9 @@ pub fn change(desk: &mut Desk, id: RoleId, wanted: &RoleChange) -> Result<Role, 
     if after != before {
         desk.tx.change_role(&after)?;
         desk.record(Event::RoleChanged, id.as_str(), &after.permissions)?;
+        for holder in desk.tx.list_holders_of_role(desk.organization, id)? {
+            planted::end_unvouched(desk, holder)?;
+        }
     }
     Ok(after)
 }

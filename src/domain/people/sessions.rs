@@ -12,6 +12,8 @@ use crate::types::time::Timestamp;
 
 /// How old `last_seen_at` may be before a request writes it again.
 const SEEN_EVERY_SECONDS: i64 = 60;
+/// How long a proof of who somebody is stands for what needs one again (step-up).
+pub const PROOF_SECONDS: i64 = 15 * 60;
 
 /// A person and the session they came with.
 #[derive(Debug, Clone)]
@@ -24,6 +26,11 @@ impl SignedIn {
     /// Whether this request should record that the session was used.
     pub fn wants_recording(&self, now: Timestamp) -> bool {
         self.session.last_seen_at.plus_seconds(SEEN_EVERY_SECONDS) < now
+    }
+
+    /// Whether the person has proved who they are within [`PROOF_SECONDS`].
+    pub fn is_proven(&self, now: Timestamp) -> bool {
+        self.session.proven_at.plus_seconds(PROOF_SECONDS) > now
     }
 }
 
@@ -63,6 +70,7 @@ pub fn start(
         last_seen_at: tx.now,
         expires_at: tx.now.plus_seconds(config.absolute_seconds),
         confined_to,
+        proven_at: tx.now,
     };
     tx.insert_session(&session)?;
     tx.record(
@@ -73,6 +81,18 @@ pub fn start(
         "",
     )?;
     Ok(session)
+}
+
+/// Ends every session of the person, in whatever browser.
+pub fn end_all(tx: &mut Tx, user: UserId) -> Result<(), Error> {
+    tx.delete_sessions_of(user)?;
+    tx.record(
+        None,
+        Some(user),
+        Event::UserSignedOut,
+        user.as_str(),
+        "everywhere",
+    )
 }
 
 pub fn end(tx: &mut Tx, session: &Session) -> Result<(), Error> {

@@ -96,19 +96,33 @@ impl Asker {
         }
     }
 
-    /// Whoever did something earlier, asked again: an operator token that has ended holds nothing any more.
+    /// By a management token, which its maker made for one organization: at most what the maker holds at this moment.
+    pub fn management_token(
+        maker: UserId,
+        home: OrganizationId,
+        permissions: PermissionSet,
+        extent: Extent,
+    ) -> Self {
+        Self::credential(maker, home, permissions, extent)
+    }
+
+    /// Whoever did something earlier, asked again: an operator token that has ended holds nothing any more, and who operates the
+    /// installation no more is a person like others.
     pub fn of_earlier(
         snapshot: &mut Snapshot,
         catalogue: &Catalogue,
         user: UserId,
         now: Timestamp,
     ) -> Result<Self, Error> {
-        let account = snapshot.find_user(user)?;
-        if account.is_none_or(|user| !user.operator || user.kind != UserKind::ServiceAccount) {
-            return Ok(Self::person(user));
-        }
-        let permissions = granted::held_by(snapshot, catalogue, user, now)?;
-        Ok(Self::operator_token(user, permissions))
+        let account = snapshot.find_user(user)?.filter(|user| user.operator);
+        Ok(match account.map(|account| account.kind) {
+            None => Self::person(user),
+            Some(UserKind::Person) => Self::operator(user),
+            Some(UserKind::ServiceAccount) => {
+                let permissions = granted::held_by(snapshot, catalogue, user, now)?;
+                Self::operator_token(user, permissions)
+            }
+        })
     }
 
     /// The same, as if by no credential at all. What somebody may grant is measured by what they hold themselves: a token that
@@ -137,7 +151,10 @@ impl Asker {
     }
 
     /// What the vendor's own hold in every organization; none for everybody else.
-    pub(super) fn operator_permissions(&self, catalogue: &Catalogue) -> Option<PermissionSet> {
+    pub(in crate::domain) fn operator_permissions(
+        &self,
+        catalogue: &Catalogue,
+    ) -> Option<PermissionSet> {
         let everything = catalogue.all() | catalogue.operator();
         match self.authority {
             Authority::Member => None,

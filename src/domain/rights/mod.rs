@@ -2,5 +2,6 @@
 
 pub mod asker;
 pub mod granted;
+pub mod key_rights;
 pub mod rights;
 pub mod roles_held;

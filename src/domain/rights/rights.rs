@@ -255,18 +255,28 @@ pub fn of_user(
     user: UserId,
     now: Timestamp,
 ) -> Result<Rights, Error> {
-    let Some(member) = snapshot.find_member(organization, user, now)? else {
-        return Ok(Rights::NONE);
-    };
-    let roles = roles_held::held(snapshot, catalogue, &member)?;
-    Ok(Rights::new(
-        roles,
-        licensed(catalogue, &member),
-        member.role,
-    ))
+    let member = snapshot.find_member(organization, user, now)?;
+    let (extent, bound) = (Extent::Whole, PermissionSet::ALL);
+    of_member(snapshot, catalogue, member.as_ref(), &extent, bound)
 }
 
-/// What a membership that is not there yet would give.
+/// The same by a credential of this extent and bound.
+pub fn of_member(
+    snapshot: &mut Snapshot,
+    catalogue: &Catalogue,
+    member: Option<&Member>,
+    extent: &Extent,
+    bound: PermissionSet,
+) -> Result<Rights, Error> {
+    let Some(member) = member else {
+        return Ok(Rights::NONE);
+    };
+    let roles = roles_held::held(snapshot, catalogue, member)?.within(extent, catalogue);
+    let bound = licensed(catalogue, member) & bound;
+    Ok(Rights::new(roles, bound, member.role))
+}
+
+/// What a membership would give with these roles, in place of those that it has in the same workspaces: before it is written.
 pub fn of_grant(
     snapshot: &mut Snapshot,
     catalogue: &Catalogue,
@@ -274,6 +284,8 @@ pub fn of_grant(
     workspaces: &[(WorkspaceId, String)],
 ) -> Result<Rights, Error> {
     let mut roles = roles_held::held(snapshot, catalogue, member)?;
+    let given = |id: &WorkspaceId| workspaces.iter().any(|(given, _)| given == id);
+    roles.workspaces.retain(|(id, _)| !given(id));
     for (workspace, role) in workspaces {
         let role = roles_held::permissions(snapshot, catalogue, member.organization_id, role)?;
         roles

@@ -20,7 +20,7 @@ use crate::store::{self, Tx, Verdict};
 use crate::types::grant_types::GrantType;
 use crate::types::id::ConsentId;
 use crate::types::redirect_uri::RedirectUri;
-use crate::types::resource::Resources;
+use crate::types::resource::ResourceUri;
 use crate::types::state::AuthorizationState;
 use crate::web::facts::Facts;
 use crate::web::form::Form;
@@ -30,7 +30,7 @@ struct Request {
     candidates: Vec<Digest>,
     redirect_uri: Option<String>,
     code_verifier: Option<String>,
-    resources: Resources,
+    resources: Vec<ResourceUri>,
 }
 
 pub async fn exchange(
@@ -119,6 +119,14 @@ fn redeem(
         Code::InvalidGrant.because("The person signed out before the code was redeemed."),
     )?;
     let resources = resource::narrow(&authorization.resources, &request.resources)?;
+    // what was taken away from the application since is not issued any more
+    let scopes = authorization
+        .scopes
+        .intersection(&client.application.scopes_for(authorization.organization_id));
+    ensure(
+        !scopes.is_empty() || authorization.scopes.is_empty(),
+        Code::InvalidGrant.because("The application may have none of these scopes any more."),
+    )?;
     let terms = Terms::of(&settings.oauth, &client.application);
     // before the code: who revokes the consent takes the same order
     if let Some(consent) = authorization.consent_id {
@@ -129,12 +137,7 @@ fn redeem(
         Err(store::Error::NotFound) => return replayed(tx, &authorization, proven),
         Err(error) => return Err(error.into()),
     }
-    let extent = TokenExtent {
-        scopes: authorization
-            .scopes
-            .intersection(&client.application.scopes),
-        resources,
-    };
+    let extent = TokenExtent { scopes, resources };
     let entitlement = Entitlement {
         authorization: Authorization {
             state: AuthorizationState::Active,

@@ -31,8 +31,8 @@ pub async fn exchange(
     let asked = form.one("scope")?;
     let ours = scope::negotiate(&app.settings.catalogue, allowed, asked);
     let scopes = referee::client_credentials(&client, asked, ours)?;
-    let resources = resource::asked(form)?;
-    resource::ensure_known(app, &resources, client.application.environment).await?;
+    let environment = client.application.environment;
+    let resources = resource::registered(app, resource::asked(form)?, environment).await?;
     let terms = Terms::of(&app.config.oauth, &client.application);
     let entitlement = Entitlement {
         authorization,

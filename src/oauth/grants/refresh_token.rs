@@ -9,7 +9,7 @@ use crate::domain::clients::authorizations::{
     self, Entitlement, Issuance, MintedTokens, Terms, TokenExtent,
 };
 use crate::domain::clients::clients::Client;
-use crate::domain::clients::refresh::{self, Judgement};
+use crate::domain::clients::refresh::{self, Case, Judgement, Taken};
 use crate::domain::ensure;
 use crate::domain::settings::Settings;
 use crate::oauth::error::{Code, Error};
@@ -17,7 +17,7 @@ use crate::oauth::referee::Stored;
 use crate::oauth::{referee, resource, scope, token_response};
 use crate::store::authorizations::Authorization;
 use crate::store::{self, Tx, Verdict};
-use crate::types::resource::Resources;
+use crate::types::resource::ResourceUri;
 use crate::types::state::AuthorizationState;
 use crate::web::facts::Facts;
 use crate::web::form::Form;
@@ -26,7 +26,7 @@ use crate::web::form::Form;
 struct Request {
     candidates: Vec<Digest>,
     scope: Option<String>,
-    resources: Resources,
+    resources: Vec<ResourceUri>,
 }
 
 pub async fn exchange(
@@ -91,18 +91,19 @@ fn exchange_once(
     let refresh_token = tx
         .find_refresh_token_by_digest(&request.candidates)?
         .ok_or(Code::InvalidGrant)?;
-    let live = tx.find_live_refresh_token(authorization.id)?;
+    let case = Case::of(tx, refresh_token)?;
     let now = tx.now;
-    let judged = refresh::judge(&refresh_token, live.as_ref(), now);
-    if judged == Judgement::Stolen {
-        refresh::take(tx, &authorization, &refresh_token, judged, live.as_ref())?;
-        return Ok(stolen());
+    let judged = case.judge(now, terms.grace_seconds);
+    if matches!(judged, Judgement::Returned | Judgement::Stolen) {
+        let taken = refresh::take(tx, &authorization, &case, terms.grace_seconds)?;
+        return Ok(refused(taken));
     }
-    // one that stands for a lost answer lives as long as that answer would have
-    let lives_as = live
+    // a replacement token gets the expiry of the token it replaces
+    let lives_as = case
+        .live
         .as_ref()
         .filter(|_| judged == Judgement::Lost)
-        .unwrap_or(&refresh_token);
+        .unwrap_or(&case.token);
     // no token outlives its family
     let family_end = authorization.expires_at.unwrap_or(lives_as.expires_at);
     let stored = Stored {
@@ -118,27 +119,24 @@ fn exchange_once(
     .and_then(|()| scope::narrow(&authorization.scopes, asked));
     // what was taken away from the application is not issued any more
     let scopes = referee::refresh_token(client, asked, &stored, ours)?
-        .intersection(&client.application.scopes);
+        .intersection(&client.application.scopes_for(authorization.organization_id));
     ensure(
         !scopes.is_empty() || authorization.scopes.is_empty(),
         Code::InvalidGrant.because("The application may have none of these scopes any more."),
     )?;
     let resources = resource::narrow(&authorization.resources, &request.resources)?;
     let extent = TokenExtent { scopes, resources };
-    let generation = if terms.rotates {
-        refresh::take(tx, &authorization, &refresh_token, judged, live.as_ref())?
+    let taken = if terms.rotates {
+        refresh::take(tx, &authorization, &case, terms.grace_seconds)?
     } else {
         // the application keeps its token: it lives on from here
         ensure(judged == Judgement::Live, Code::InvalidGrant)?;
-        tx.extend_refresh_token(
-            refresh_token.id,
-            terms.refresh_token_end(now, &authorization),
-        )?;
-        Some(refresh_token.generation)
+        tx.extend_refresh_token(case.token.id, terms.refresh_token_end(now, &authorization))?;
+        Taken::Generation(case.token.generation)
     };
-    // none: somebody showed the other pair in between
-    let Some(generation) = generation else {
-        return Ok(stolen());
+    let Taken::Generation(generation) = taken else {
+        // somebody showed the live pair in between
+        return Ok(refused(taken));
     };
     let entitlement = Entitlement {
         authorization,
@@ -166,10 +164,12 @@ fn hold(tx: &mut Tx, terms: &Terms, authorization: &Authorization) -> Result<(),
     }
 }
 
-/// Committed: what was stolen is dead although the request fails.
-fn stolen() -> Verdict<Issuance, Error> {
-    Verdict::Refused(
-        Code::InvalidGrant
+/// Committed: what was stolen is dead, and what came back is noted, although the request fails.
+fn refused(taken: Taken) -> Verdict<Issuance, Error> {
+    Verdict::Refused(match taken {
+        Taken::Ended => Code::InvalidGrant
             .because("The refresh token was used before. The authorization has been revoked."),
-    )
+        Taken::Marked | Taken::Generation(_) => Code::InvalidGrant
+            .because("The refresh token was used before. Use the one that was issued for it."),
+    })
 }

@@ -44,11 +44,14 @@ pub struct ApplicationRow {
 pub struct Status {
     pub sandbox: bool,
     pub approval: Approval,
+    /// Approved, and changed since: that waits.
+    pub changed: bool,
     pub verified: bool,
     pub stopped: bool,
 }
 
-/// `POST /operator/applications/{id}` with `csrf decision=approve|refuse|verify|unverify|resume reason`.
+/// `POST /operator/applications/{id}` with `csrf decision=approve|refuse|verify|unverify|resume reason`; `approve` with
+/// `version`, the one that is shown.
 #[derive(Template)]
 #[template(path = "operator/application.html")]
 pub struct ApplicationPage {
@@ -73,6 +76,10 @@ pub struct ApplicationDetail {
     pub organization_id: String,
     pub redirect_uris: Vec<String>,
     pub scopes: Vec<ScopeRow>,
+    /// What is approved by the form: name, redirect URIs and scopes in one text.
+    pub version: String,
+    /// What is different since it was approved, a sentence each.
+    pub changes: Vec<String>,
     pub created: String,
     pub created_by: String,
     pub created_by_email: String,
@@ -108,24 +115,28 @@ mod samples {
     const APPROVED: Status = Status {
         sandbox: false,
         approval: Approval::Approved,
+        changed: false,
         verified: true,
         stopped: false,
     };
     const WAITING: Status = Status {
         sandbox: false,
         approval: Approval::Requested,
+        changed: false,
         verified: false,
         stopped: false,
     };
     const STOPPED: Status = Status {
         sandbox: false,
         approval: Approval::Refused,
+        changed: false,
         verified: false,
         stopped: true,
     };
     const OWN: Status = Status {
         sandbox: false,
         approval: Approval::None,
+        changed: false,
         verified: false,
         stopped: false,
     };
@@ -185,6 +196,15 @@ mod samples {
                 name.into(),
             ],
             scopes: scopes(),
+            version: format!(r#"{{"name": "{name}"}}"#),
+            changes: if status.changed {
+                vec![
+                    format!("Its name was Northwind and is {name}."),
+                    "New scope: send.".into(),
+                ]
+            } else {
+                Vec::new()
+            },
             created: "3 Oct 2026".into(),
             created_by: name.into(),
             created_by_email: "nora@northwind.example".into(),
@@ -221,6 +241,17 @@ mod samples {
 
         pub fn sample_approved(name: &str) -> Self {
             Self::of(name, APPROVED)
+        }
+
+        pub fn sample_changed(name: &str) -> Self {
+            let changed = Status {
+                changed: true,
+                ..APPROVED
+            };
+            Self {
+                can_approve: true,
+                ..Self::of(name, changed)
+            }
         }
 
         pub fn sample_stopped(name: &str) -> Self {
@@ -309,6 +340,10 @@ mod tests {
             assert_kept(
                 &file("application-approved"),
                 &ApplicationPage::sample_approved(name),
+            );
+            assert_kept(
+                &file("application-changed"),
+                &ApplicationPage::sample_changed(name),
             );
             assert_kept(
                 &file("application-stopped"),

@@ -2,6 +2,7 @@
 
 use askama::Template;
 
+use crate::domain::people::accounts::FIRST_WORKSPACE;
 use crate::types::state::ProductionAccess;
 use crate::web::page::{FieldErrors, Shell};
 
@@ -54,6 +55,50 @@ pub struct OrganizationPage {
     /// What was typed, after a refusal.
     pub reason: String,
     pub errors: FieldErrors,
+}
+
+/// `POST /operator/organizations` with `csrf name workspace owner_email plan`.
+#[derive(Template)]
+#[template(path = "operator/customer_new.html")]
+pub struct CustomerPage {
+    pub shell: Shell,
+    pub csrf: String,
+    pub plans: Vec<PlanChoice>,
+    pub form: CustomerForm,
+    pub errors: FieldErrors,
+}
+
+/// The text of each field, whatever it was.
+#[derive(Debug, Clone)]
+pub struct CustomerForm {
+    pub name: String,
+    pub workspace: String,
+    pub owner_email: String,
+    /// Empty for the default one.
+    pub plan: String,
+}
+
+impl Default for CustomerForm {
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            workspace: FIRST_WORKSPACE.to_owned(),
+            owner_email: String::new(),
+            plan: String::new(),
+        }
+    }
+}
+
+/// The only page that ever shows the invitation's link. Answer it with `Cache-Control: no-store`.
+#[derive(Template)]
+#[template(path = "operator/customer_created.html")]
+pub struct CustomerCreatedPage {
+    pub shell: Shell,
+    pub id: String,
+    pub name: String,
+    pub owner_email: String,
+    pub expires: String,
+    pub link: String,
 }
 
 #[derive(Debug, Clone)]
@@ -188,7 +233,48 @@ mod samples {
 mod tests {
     use super::*;
     use crate::web::page::promises::assert_kept;
-    use crate::web::page::samples::{RIGHT_TO_LEFT, SCRIPT, long};
+    use crate::web::page::samples::{RIGHT_TO_LEFT, SCRIPT, long, operator};
+
+    #[test]
+    fn the_form_of_a_new_customer_keeps_the_promises() {
+        for (kind, name) in [
+            ("script", SCRIPT.to_owned()),
+            ("long", long()),
+            ("rtl", RIGHT_TO_LEFT.to_owned()),
+        ] {
+            let mut errors = FieldErrors::default();
+            for field in ["name", "workspace", "owner_email", "plan"] {
+                errors.push(field, format!("Something is wrong here: {name}"));
+            }
+            let form = CustomerForm {
+                name: name.clone(),
+                owner_email: name.clone(),
+                ..CustomerForm::default()
+            };
+            let plan = PlanChoice {
+                name: "free".into(),
+                title: "Free".into(),
+                chosen: true,
+            };
+            let page = CustomerPage {
+                shell: operator("New customer"),
+                csrf: "csrf-token".into(),
+                plans: vec![plan],
+                form,
+                errors,
+            };
+            assert_kept(&format!("operator-customer-new-{kind}"), &page);
+            let created = CustomerCreatedPage {
+                shell: operator("Customer created"),
+                id: "org_1Acme".into(),
+                name: name.clone(),
+                owner_email: name,
+                expires: "3 Oct 2026".into(),
+                link: "https://api.acme.example/invitations/cs_iv_AbC4xY9kLm2QzT7vWp1RsN5u".into(),
+            };
+            assert_kept(&format!("operator-customer-created-{kind}"), &created);
+        }
+    }
 
     #[test]
     fn the_pages_keep_the_promises_whatever_the_names() {

@@ -19,6 +19,7 @@ both_databases!(
     another_persons_connection_is_not_found,
     a_stopped_application_is_marked_and_can_be_taken_back,
     a_deleted_application_is_not_listed,
+    a_connection_that_a_used_token_came_back_to_is_marked,
     a_hostile_name_is_text,
     a_broken_form_takes_nothing_back,
 );
@@ -276,6 +277,36 @@ async fn a_deleted_application_is_not_listed(db: TestDatabase) {
     );
 }
 
+async fn a_connection_that_a_used_token_came_back_to_is_marked(db: TestDatabase) {
+    // 9700-35: the person is told, and is shown the way out; connecting again is one, too
+    let server = Server::start(db).await;
+    let browser = server.signed_in_browser().await;
+    let tokens = server.code_flow("read").await;
+    let form = [
+        ("grant_type", "refresh_token"),
+        (
+            "refresh_token",
+            tokens["refresh_token"].as_str().expect("a token"),
+        ),
+    ];
+    let next = server.token(&form).await.1;
+    let token = next["access_token"].as_str().expect("a token");
+    assert_eq!(server.introspect(token).await["active"], true);
+    let told = "A used token came back";
+    assert!(!read(&browser, LIST).await.contains(told));
+    server.clock.step_seconds(60);
+    assert_eq!(server.token(&form).await.1["error"], "invalid_grant");
+    server.clock.step_seconds(3 * 60);
+    let html = read(&browser, LIST).await;
+    let part = "on 20 Nov 2026, 12:01 UTC <span class=\"hint\">3 minutes ago</span>";
+    assert!(html.contains(told) && html.contains(part), "{html}");
+    let confirmation = read(&browser, &revocation(&browser).await).await;
+    assert!(confirmation.contains(told), "{confirmation}");
+    server.code_flow("read").await;
+    assert!(!read(&browser, LIST).await.contains(told));
+    assert_eq!(server.introspect(token).await["active"], false);
+}
+
 async fn a_hostile_name_is_text(db: TestDatabase) {
     let server = Server::start(db).await;
     let (user, organization, workspace) = (
@@ -314,6 +345,8 @@ async fn a_hostile_name_is_text(db: TestDatabase) {
             created_at: tx.now,
             updated_at: tx.now,
             revoked_at: None,
+            application_name: "An application".to_owned(),
+            named_at: countersign::types::time::Timestamp::from_millis(0),
         };
         Ok(tx.insert_consent(&consent, &[workspace])?)
     };

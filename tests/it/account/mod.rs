@@ -3,6 +3,7 @@
 mod connected_apps;
 mod hand_over;
 mod organizations;
+mod password;
 mod sign_in;
 mod sign_out;
 
@@ -13,6 +14,7 @@ use crate::server::{Server, hidden};
 
 const SESSION: &str = "countersign_session";
 const STRANGER: &str = "countersign_visitor";
+const DEVICES: &str = "countersign_devices";
 
 /// A sign-in page as one browser has it: the cookie it brought and the token in its form.
 struct Form {

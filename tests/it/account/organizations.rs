@@ -123,6 +123,10 @@ async fn the_invited_person_creates_the_account_and_joins(db: TestDatabase) {
     for (name, password, message) in [
         ("", PASSWORD, "Name "),
         ("Guest", "short", "at least"),
+        // NIST SP 800-63B §3.1.1.2
+        ("Guest", "P@ssw0rd1234", "easy to guess"),
+        ("Guest", GUEST, "easy to guess"),
+        ("Ada Lovelace", "Lovelace-1815", "easy to guess"),
         ("a\u{202e}b", PASSWORD, "Name "),
     ] {
         let (status, html) = text(
@@ -194,19 +198,6 @@ async fn a_person_with_an_account_signs_in_and_comes_back_to_the_invitation(db: 
             "/login?return_to={}",
             invited.path.replace('/', "%2F")
         )),
-        "{html}"
-    );
-    let taken = stranger
-        .submit(
-            &invited.path,
-            &format!("{}/account", invited.path),
-            &[("name", "Guest"), ("password", PASSWORD)],
-        )
-        .await;
-    let (status, html) = text(taken).await;
-    assert!(
-        status == StatusCode::UNPROCESSABLE_ENTITY
-            && html.contains("There is an account with this address already"),
         "{html}"
     );
     let browser = people::browser(&server, GUEST).await;

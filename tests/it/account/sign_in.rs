@@ -9,7 +9,7 @@ use reqwest::header::{
     CONTENT_SECURITY_POLICY, CONTENT_TYPE, COOKIE, HeaderMap, ORIGIN, RETRY_AFTER,
 };
 
-use super::{Form, SESSION, STRANGER, cookie, opens, session, set_cookie};
+use super::{DEVICES, Form, SESSION, STRANGER, cookie, opens, session, set_cookie};
 use crate::databases::{TestDatabase, both_databases};
 use crate::people;
 use crate::server::{REDIRECT_URI, Server, authorize_path, hidden, location};
@@ -21,7 +21,9 @@ both_databases!(
     a_session_chosen_by_somebody_else_is_not_taken_up,
     nobody_learns_which_accounts_exist,
     five_failures_at_an_account_stop_their_own_network_and_nobody_else,
-    failures_at_many_accounts_stop_their_own_network,
+    failures_at_many_accounts_lock_no_neighbour_out,
+    a_known_device_goes_on_when_strangers_have_tried_too_many_passwords,
+    what_a_device_keeps_is_for_one_account_and_one_password,
     a_forged_forwarding_header_is_no_fresh_start,
     an_idle_session_ends,
     a_busy_session_ends_after_a_day,
@@ -257,7 +259,7 @@ async fn five_failures_at_an_account_stop_their_own_network_and_nobody_else(db: 
     );
 }
 
-async fn failures_at_many_accounts_stop_their_own_network(db: TestDatabase) {
+async fn failures_at_many_accounts_lock_no_neighbour_out(db: TestDatabase) {
     let server = Server::start_with(db, |config| {
         trust_loopback(config);
         config.sessions.failures_per_address.quota = 3;
@@ -278,18 +280,138 @@ async fn failures_at_many_accounts_stop_their_own_network(db: TestDatabase) {
         assert_eq!(response.status(), StatusCode::UNPROCESSABLE_ENTITY);
     }
     let right = server.secrets.password.as_str();
+    people::person(&server, "ben@acme.example").await;
+    let from = async |email: &str, password: &str| {
+        let address = "2001:db8:0:1::9";
+        form.send(&server, address, email, password).await
+    };
+    let neighbour = from("ben@acme.example", right).await;
+    assert_eq!(neighbour.status(), StatusCode::SEE_OTHER);
+    // each account is tried once from there
+    server.clock.step_seconds(100);
     assert_eq!(
-        form.send(&server, "2001:db8:0:1::9", ADMIN, right)
-            .await
-            .status(),
-        StatusCode::TOO_MANY_REQUESTS
+        from(ADMIN, "a guess").await.status(),
+        StatusCode::UNPROCESSABLE_ENTITY
     );
+    let stopped = from(ADMIN, right).await;
+    assert_eq!(stopped.status(), StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(stopped.headers()[RETRY_AFTER], "800", "the true wait");
     assert_eq!(
         form.send(&server, "2001:db8:0:2::9", ADMIN, right)
             .await
             .status(),
         StatusCode::SEE_OTHER
     );
+}
+
+/// A new browser's page, with the cookie of known devices that another answer set.
+async fn known(server: &Server, devices: &str) -> Form {
+    let mut form = Form::load(server).await;
+    form.cookie = format!("{}; {DEVICES}={devices}", form.cookie);
+    form
+}
+
+async fn a_known_device_goes_on_when_strangers_have_tried_too_many_passwords(db: TestDatabase) {
+    // NIST SP 800-63B §3.2.2: no more than 100 in a row
+    let server = Server::start_with(db, trust_loopback).await;
+    let right = server.secrets.password.as_str();
+    let stranger = Form::load(&server).await;
+    let first = stranger.send(&server, "192.0.2.1", ADMIN, right).await;
+    let line = set_cookie(&first, DEVICES).expect("the browser is known from now on");
+    for attribute in ["; HttpOnly", "; SameSite=Lax", "; Path=/", "Max-Age"] {
+        assert!(line.contains(attribute), "{line}");
+    }
+    let devices = cookie(&first, DEVICES).expect("a device");
+    for number in 0..100 {
+        let address = format!("198.51.100.{number}");
+        let guess = stranger.send(&server, &address, ADMIN, "a guess").await;
+        assert_eq!(guess.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    }
+    assert_eq!(server.database.count_events("user.password_locked"), 1);
+    // the password alone opens nothing elsewhere, and reads as a wrong one
+    let text = async |form: &Form, password: &str| {
+        let response = form.send(&server, "203.0.113.1", ADMIN, password).await;
+        let (status, new) = (response.status(), cookie(&response, SESSION));
+        (status, new, response.text().await.expect("text"))
+    };
+    let (refused, wrong) = (
+        text(&stranger, right).await,
+        text(&stranger, "a guess").await,
+    );
+    assert_eq!(refused, wrong);
+    assert!(refused.0 == StatusCode::UNPROCESSABLE_ENTITY && refused.1.is_none());
+    // where many others fail, too
+    for number in 0..40 {
+        let other = format!("user{number}@acme.example");
+        stranger
+            .send(&server, "192.0.2.66", &other, "a guess")
+            .await;
+    }
+    for _ in 0..6 {
+        stranger.send(&server, "192.0.2.66", ADMIN, "a guess").await;
+    }
+    let own = known(&server, &devices).await;
+    let back = own.send(&server, "192.0.2.66", ADMIN, right).await;
+    assert_eq!(back.status(), StatusCode::SEE_OTHER);
+    // it was right: the row is broken
+    let anywhere = stranger.send(&server, "203.0.113.2", ADMIN, right).await;
+    assert_eq!(anywhere.status(), StatusCode::SEE_OTHER);
+    // a device has five tries of its own, wherever it is carried
+    for number in 0..5 {
+        let address = format!("203.0.113.{}", 10 + number);
+        let wrong = own.send(&server, &address, ADMIN, "a guess").await;
+        assert_eq!(wrong.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    }
+    let stopped = own.send(&server, "203.0.113.20", ADMIN, right).await;
+    assert_eq!(stopped.status(), StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(stopped.headers()[RETRY_AFTER], "900");
+}
+
+async fn what_a_device_keeps_is_for_one_account_and_one_password(db: TestDatabase) {
+    let server = Server::start_with(db, trust_loopback).await;
+    let ben = people::person(&server, "ben@acme.example").await;
+    let right = server.secrets.password.as_str();
+    let form = Form::load(&server).await;
+    let admins = form.send(&server, "192.0.2.1", ADMIN, right).await;
+    let admins = cookie(&admins, DEVICES).expect("a device");
+    let both = known(&server, &admins).await;
+    let both = both
+        .send(&server, "192.0.2.1", "ben@acme.example", right)
+        .await;
+    let both = cookie(&both, DEVICES).expect("both accounts' device");
+    for number in 0..100 {
+        for email in [ADMIN, "ben@acme.example"] {
+            let address = format!("198.51.100.{number}");
+            form.send(&server, &address, email, "a guess").await;
+        }
+    }
+    let tries = async |devices: &str, email: &str, address: &str| {
+        let form = known(&server, devices).await;
+        form.send(&server, address, email, right).await.status()
+    };
+    let (open, shut) = (StatusCode::SEE_OTHER, StatusCode::UNPROCESSABLE_ENTITY);
+    let ben_at = "ben@acme.example";
+    assert_eq!(tries(&admins, ben_at, "203.0.113.1").await, shut);
+    let spoilt = both.replace('|', "x");
+    assert_eq!(tries(&spoilt, ben_at, "203.0.113.2").await, shut);
+    let sealed_for_a_provider = server.app.sealer.seal("sign-in at a provider", b"{}");
+    assert_eq!(
+        tries(&sealed_for_a_provider, ben_at, "203.0.113.3").await,
+        shut
+    );
+    // another password: whoever knew the former one is a stranger
+    let hash = countersign::crypto::password::hash(right);
+    let stored = hash.clone();
+    server.database.execute(&format!(
+        "UPDATE users SET password_hash = '{stored}' WHERE id = '{ben}'"
+    ));
+    assert_eq!(tries(&both, ben_at, "203.0.113.4").await, shut);
+    assert_eq!(tries(&both, ADMIN, "203.0.113.5").await, open);
+    // a new password lets everybody in again who knows it
+    server
+        .write(move |tx| Ok(tx.forget_wrong_passwords(ben)?))
+        .await;
+    assert_eq!(tries("", ben_at, "203.0.113.6").await, open);
 }
 
 async fn a_forged_forwarding_header_is_no_fresh_start(db: TestDatabase) {

@@ -8,7 +8,7 @@ use countersign::domain::people::join_requests;
 use countersign::domain::rights::asker::Asker;
 use countersign::types::id::{OrganizationId, UserId};
 use countersign::types::refusal_code::RefusalCode;
-use countersign::types::state::OrganizationRole;
+use countersign::types::state::{OrganizationRole, PermissionLevel};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -16,7 +16,7 @@ use super::{Program, problem, text};
 use crate::databases::{TestDatabase, both_databases};
 use crate::people;
 use crate::server::Server;
-use crate::tenants::{self, admin, member, person};
+use crate::tenants::{self, Key, admin, key, member, person};
 
 both_databases!(
     the_link_is_shown_once_and_a_new_one_ends_it,
@@ -25,6 +25,7 @@ both_databases!(
     an_acceptance_is_judged_again,
     an_invitation_accepted_many_times_at_once_makes_one_member,
     who_leaves_takes_their_invitations_along,
+    a_key_with_organization_operations_creates_users_with_no_more_than_it_holds,
     wrong_invitations_are_told_field_by_field,
     a_request_to_join_is_approved_or_refused_with_words,
     only_people_of_a_verified_domain_may_ask,
@@ -220,20 +221,15 @@ async fn an_acceptance_is_judged_again(db: TestDatabase) {
         "it is bound to the address"
     );
     let member_path = format!("/v1/members/{mia}");
-    for (change, code) in [
-        (json!({"role": "member"}), "invitation_outdated"),
-        (
-            json!({"role": "admin", "state": "suspended"}),
-            "invitation_outdated",
-        ),
-    ] {
-        assert_eq!(owner.patch(&member_path, &change).await.0, StatusCode::OK);
-        assert_eq!(
-            coded(accept(&server, guest, by_link(&server, &link)).await),
-            code,
-            "{change}"
-        );
-    }
+    let suspended = json!({"state": "suspended"});
+    assert_eq!(
+        owner.patch(&member_path, &suspended).await.0,
+        StatusCode::OK
+    );
+    assert_eq!(
+        coded(accept(&server, guest, by_link(&server, &link)).await),
+        "invitation_outdated"
+    );
     assert_eq!(
         owner
             .patch(&member_path, &json!({"state": "active"}))
@@ -294,6 +290,20 @@ async fn an_acceptance_is_judged_again(db: TestDatabase) {
         accept(&server, guest, by_link(&server, text(&fresh.1, "/link"))).await,
         Ok(())
     );
+    // a demotion ends an invitation for good (docs/access.md)
+    let owner = self::owner(&server).await;
+    let another = json!({"email": "stranger@elsewhere.example", "role": "admin"});
+    let (_, another) = by_mia.post("/v1/invitations", &another).await;
+    let link = text(&another, "/link").to_owned();
+    for role in ["member", "admin"] {
+        let change = json!({"role": role});
+        assert_eq!(owner.patch(&member_path, &change).await.0, StatusCode::OK);
+        assert_eq!(
+            coded(accept(&server, stranger, by_link(&server, &link)).await),
+            "not_found",
+            "{change}"
+        );
+    }
 }
 
 async fn an_invitation_accepted_many_times_at_once_makes_one_member(db: TestDatabase) {
@@ -551,4 +561,86 @@ async fn only_people_of_a_verified_domain_may_ask(db: TestDatabase) {
         .post(&format!("/v1/join-requests/{made}/approve"), &json!({}))
         .await;
     assert_eq!(problem(refused), (409, "join_request_outdated".to_owned()));
+}
+
+/// S2: "Create Workspace, Create User".
+async fn a_key_with_organization_operations_creates_users_with_no_more_than_it_holds(
+    db: TestDatabase,
+) {
+    let server = Server::start(db).await;
+    let owner = admin(&server).await;
+    let able = Key {
+        operations: true,
+        ..Key::of(&server, owner).for_organization()
+    };
+    let able = Program::new(&server, &key(&server, able).await.secret);
+    let (_, made) = able
+        .post("/v1/workspaces", &json!({"name": "New customer"}))
+        .await;
+    let place = text(&made, "/id").to_owned();
+    let invite = |email: &str, role: &str, workspaces: Value| {
+        let wanted = json!({"email": email, "role": role, "workspaces": workspaces});
+        let able = &able;
+        async move { able.post("/v1/invitations", &wanted).await }
+    };
+    let at = |workspace: &str, role: &str| json!([{"workspace": workspace, "role": role}]);
+    let (status, made) = invite("new@acme.example", "member", at(&place, "member")).await;
+    assert_eq!(status, StatusCode::CREATED, "{made}");
+    let user = person(&server, "new@acme.example", false).await;
+    accept(&server, user, by_link(&server, text(&made, "/link")))
+        .await
+        .expect("the user is in");
+    let operator = Program::operator(&server);
+    let path = format!(
+        "/v1/members/{user}?organization={}",
+        server.planted.organization
+    );
+    let (_, shown) = operator.get(&path).await;
+    assert_eq!(shown["workspaces"], at(&place, "member"), "{shown}");
+    // nobody who manages, and nobody above a member
+    let planted = server.planted.workspace.to_string();
+    for (role, workspaces) in [
+        ("owner", json!([])),
+        ("admin", json!([])),
+        ("member", at(&planted, "admin")),
+    ] {
+        let (status, body) = invite("more@acme.example", role, workspaces).await;
+        assert_eq!(status, StatusCode::FORBIDDEN, "{role}: {body}");
+    }
+    // it manages nobody: what is there stays
+    let id = text(&made, "/id");
+    for answer in [
+        able.get("/v1/invitations").await,
+        able.get("/v1/members").await,
+        able.delete(&format!("/v1/members/{user}")).await,
+        able.post_empty(&format!("/v1/invitations/{id}/resend"))
+            .await,
+    ] {
+        assert_eq!(
+            problem(answer),
+            (403, "insufficient_permission".to_owned()),
+            "[24]"
+        );
+    }
+    for weak in [
+        Key::of(&server, owner).for_organization(),
+        Key {
+            operations: true,
+            ..Key::of(&server, owner)
+        },
+        Key {
+            operations: true,
+            level: PermissionLevel::ReadOnly,
+            ..Key::of(&server, owner).for_organization()
+        },
+    ] {
+        let weak = Program::new(&server, &key(&server, weak).await.secret);
+        assert_eq!(
+            problem(
+                weak.post("/v1/invitations", &json!({"email": "no@acme.example"}))
+                    .await
+            ),
+            (403, "insufficient_permission".to_owned())
+        );
+    }
 }

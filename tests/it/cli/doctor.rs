@@ -14,6 +14,7 @@ both_databases!(
     a_database_that_takes_no_writes_is_a_problem,
     a_row_from_the_future_is_a_problem,
     an_overdue_signing_key_is_named,
+    operator_pages_that_nobody_reaches_behind_a_proxy_are_named,
 );
 
 const KEY: &str = "k1 abababababababababababababababababababababababababababababababab\n";
@@ -297,4 +298,30 @@ fn a_configuration_that_cannot_be_read_is_one_problem() {
         "did you mean `server.listen`?",
     );
     assert_eq!(report["findings"].as_array().map(Vec::len), Some(1));
+}
+
+async fn operator_pages_that_nobody_reaches_behind_a_proxy_are_named(db: TestDatabase) {
+    let plain = Place::new(&db);
+    let opens = "/operator opens from 127.0.0.0/8";
+    assert_found(&report(&plain).1, "operator pages", "ok", opens);
+    let https = || {
+        Place::new(&db)
+            .with("COUNTERSIGN_SERVER_ISSUER", "https://dev.example.com")
+            .with("COUNTERSIGN_SERVER_TRUSTED_PROXIES", "127.0.0.0/8")
+    };
+    let nobody = "behind the proxy nobody reaches it";
+    assert_found(&report(&https()).1, "operator pages", "warning", nobody);
+    let elsewhere = https()
+        .with("COUNTERSIGN_SERVER_TRUSTED_PROXIES", "")
+        .with("COUNTERSIGN_SERVER_LISTEN", "192.0.2.1:8080");
+    assert_found(&report(&elsewhere).1, "operator pages", "warning", nobody);
+    let open = https().with("COUNTERSIGN_SERVER_TRUSTED_PROXIES", "");
+    let everybody = "whoever the proxy lets through";
+    assert_found(&report(&open).1, "operator pages", "warning", everybody);
+    let networks = "COUNTERSIGN_OPERATIONS_ALLOWED_NETWORKS";
+    let office = https().with(networks, "192.0.2.0/24");
+    let opens = "/operator opens from 192.0.2.0/24";
+    assert_found(&report(&office).1, "operator pages", "ok", opens);
+    let none = https().with(networks, "");
+    assert_found(&report(&none).1, "operator pages", "warning", "is empty");
 }

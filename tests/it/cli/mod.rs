@@ -1,11 +1,15 @@
 //! The program itself, as somebody types it.
 
+mod api_key;
 mod config;
 mod doctor;
+mod first_steps;
 mod limits;
 mod migrate;
 mod operator;
+mod organization;
 mod quickstart;
+mod resource_server;
 mod serve;
 mod signing_keys;
 mod user;
@@ -198,11 +202,15 @@ fn the_help_names_every_command_and_what_it_does() {
     let help = place.run(&["--help"]);
     assert!(help.succeeded);
     for line in [
-        "quickstart    Serve on an embedded database",
+        "quickstart ",
+        "  Serve on an embedded database",
         "serve ",
         "migrate ",
         "config ",
         "user ",
+        "organization ",
+        "api-key ",
+        "resource-server ",
         "operator ",
         "signing-keys ",
         "doctor ",
@@ -216,6 +224,8 @@ fn the_help_names_every_command_and_what_it_does() {
         (&["migrate", "--help"], "--config <FILE>"),
         (&["config", "check", "--help"], "secrets left out"),
         (&["user", "create", "--help"], "--password-stdin"),
+        (&["user", "password", "--help"], "--password-stdin"),
+        (&["user", "suspend", "--help"], "--email"),
         (&["operator", "token", "create", "--help"], "--expires-days"),
         (&["signing-keys", "rotate", "--help"], "--now"),
         (&["doctor", "--help"], "--json"),

@@ -25,9 +25,12 @@ async fn decide(server: &Server, created: &Created, to: Approval, reason: Option
     let id: ApplicationId = created.client_id.parse().expect("an id");
     server
         .write(move |tx| {
-            Ok(tx
-                .find_application(id)?
-                .map_or(Ok(()), |found| tx.change_approval(&found, to, reason))?)
+            let found = tx.find_application(id)?.expect("there is one");
+            if to == Approval::Approved {
+                let uris = tx.list_redirect_uris(id)?;
+                return Ok(tx.approve_application(&found, &uris)?);
+            }
+            Ok(tx.change_approval(&found, to, reason)?)
         })
         .await;
 }

@@ -5,6 +5,7 @@ mod application_approval;
 mod application_edit;
 mod application_secrets;
 mod applications;
+mod management_tokens;
 mod organizations;
 mod registration;
 

@@ -24,6 +24,7 @@ both_databases!(
     unknown_parameters_are_ignored,
     state_is_echoed_unchanged_and_absent_stays_absent,
     an_oversize_state_is_refused_and_not_echoed,
+    what_a_client_may_not_have_is_left_out_of_its_request,
     without_a_scope_the_default_is_asked_and_shown,
     the_consent_page_alone_lets_its_form_lead_anywhere,
     no_page_can_be_framed_or_leaks_where_it_was,
@@ -244,7 +245,7 @@ async fn what_is_wrong_is_told_to_the_client_with_state_and_issuer(db: TestDatab
             "unsupported_response_type",
         ),
         ("response_mode", Some("fragment"), "invalid_request"),
-        ("scope", Some("read everything"), "invalid_scope"),
+        ("scope", Some("everything at once"), "invalid_scope"),
         ("scope", Some("read \"write"), "invalid_scope"),
         ("scope", Some("lesen\u{e4}"), "invalid_scope"),
         (
@@ -273,7 +274,7 @@ async fn what_is_wrong_is_told_to_the_client_with_state_and_issuer(db: TestDatab
     let narrow = register(&server, |new| new.scopes = "read".parse().expect("scopes")).await;
     let answer = redirected_error(
         &browser,
-        &authorize_with(narrow.id.as_str(), &[("scope", Some("read write"))]),
+        &authorize_with(narrow.id.as_str(), &[("scope", Some("write send"))]),
     )
     .await;
     assert_eq!(answer.0, "invalid_scope");
@@ -355,6 +356,35 @@ async fn an_oversize_state_is_refused_and_not_echoed(db: TestDatabase) {
         redirected_error(&browser, &path).await,
         ("invalid_request".to_owned(), None)
     );
+}
+
+async fn what_a_client_may_not_have_is_left_out_of_its_request(db: TestDatabase) {
+    // RFC 6749 §3.3, §5.1: at every door that takes a scope; the page and the answer say what was granted
+    let server = Server::start(db).await;
+    let narrow = register(&server, |new| {
+        new.scopes = "read write".parse().expect("scopes")
+    })
+    .await;
+    let asked = "read send unknown openid";
+    let path = authorize_with(narrow.id.as_str(), &[("scope", Some(asked))]);
+    let browser = server.signed_in_browser().await;
+    let page = consent(&browser, &path).await;
+    assert!(page.html.contains("See your documents"), "{}", page.html);
+    assert!(!page.html.contains("Send documents"), "{}", page.html);
+    let target = location(super::allow(&browser, &page).await.headers());
+    let code = parameter(&target, "code").expect("a code");
+    let (status, tokens) = super::token_as(&server, &narrow, &super::redemption(&code)).await;
+    assert_eq!((status, &tokens["scope"]), (StatusCode::OK, &"read".into()));
+    let refresh = [
+        ("grant_type", "refresh_token"),
+        ("refresh_token", super::text(&tokens, "refresh_token")),
+        ("scope", asked),
+    ];
+    let own = [("grant_type", "client_credentials"), ("scope", asked)];
+    for form in [refresh.as_slice(), &own] {
+        let (status, body) = super::token_as(&server, &narrow, form).await;
+        assert_eq!((status, &body["scope"]), (StatusCode::OK, &"read".into()));
+    }
 }
 
 async fn without_a_scope_the_default_is_asked_and_shown(db: TestDatabase) {

@@ -78,7 +78,7 @@ async fn without_a_scope_the_default_is_given(db: TestDatabase) {
 async fn a_scope_that_it_may_not_have_is_refused(db: TestDatabase) {
     let server = Server::start(db).await;
     let narrow = register(&server, |new| new.scopes = "read".parse().expect("scopes")).await;
-    for scope in ["write", "read write", "unknown", "re\"ad", "read\twrite"] {
+    for scope in ["write", "write unknown", "unknown", "re\"ad", "read\twrite"] {
         assert_oauth_error(
             &token_as(&server, &narrow, &[OWN, ("scope", scope)]).await,
             StatusCode::BAD_REQUEST,

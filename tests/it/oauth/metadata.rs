@@ -13,6 +13,7 @@ both_databases!(
     what_is_advertised_is_there,
     what_is_not_advertised_does_not_work,
     the_keys_are_public_keys_only,
+    the_metadata_name_the_scopes_that_their_reader_can_get,
 );
 
 async fn document(server: &Server, path: &str) -> Value {
@@ -129,6 +130,28 @@ async fn what_is_advertised_is_there(db: TestDatabase) {
             ])
             .await;
         assert_eq!((answer.0, &answer.1["scope"]), (StatusCode::OK, scope));
+    }
+}
+
+async fn the_metadata_name_the_scopes_that_their_reader_can_get(db: TestDatabase) {
+    // RFC 8414 §2, RFC 9728 §2: MCP clients register in the open and ask for every scope that they read here
+    let server = super::registration::open(db, |config| {
+        config.registration.scopes = vec!["read".to_owned()];
+    })
+    .await;
+    let (id, uri) = (
+        server.planted.resource_server,
+        format!("{}/mcp", server.base),
+    );
+    server
+        .write(move |tx| Ok(tx.insert_resource(id, &uri.parse().expect("a resource"))?))
+        .await;
+    for path in [
+        "/.well-known/oauth-authorization-server",
+        "/.well-known/oauth-protected-resource/mcp",
+    ] {
+        let metadata = document(&server, path).await;
+        assert_eq!(metadata["scopes_supported"], json!(["read"]), "{path}");
     }
 }
 

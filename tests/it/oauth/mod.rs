@@ -1,5 +1,6 @@
 //! The OAuth endpoints through HTTP: one file per route and per grant. What several of them need stands here.
 
+mod approved;
 mod authorization_code;
 mod authorize;
 mod client_credentials;
@@ -14,6 +15,7 @@ mod matrix;
 mod metadata;
 mod protected_resource;
 mod races;
+mod refresh_habits;
 mod refresh_token;
 mod registration;
 mod registration_management;

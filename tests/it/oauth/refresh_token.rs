@@ -25,6 +25,10 @@ both_databases!(
     two_holders_who_take_turns_are_found_although_nobody_asks_about_their_tokens,
     a_lost_answer_is_given_again_after_the_old_token_would_have_expired,
     a_revoked_access_token_was_received,
+    what_comes_back_within_the_grace_is_refused_and_marks_the_connection,
+    a_marked_connection_ends_when_the_person_connects_the_application_again,
+    presenting_a_twin_is_a_use,
+    without_a_grace_what_comes_back_ends_the_connection,
     a_confidential_application_may_keep_its_refresh_token,
     lifetimes_are_the_applications_own,
     without_the_grant_there_is_no_refresh_token,
@@ -38,6 +42,8 @@ both_databases!(
 );
 
 const DAY: i64 = 24 * 60 * 60;
+/// Of clients that authenticate.
+const GRACE: i64 = 600;
 
 async fn each_refresh_rotates(db: TestDatabase) {
     // 9700-32
@@ -98,7 +104,14 @@ async fn a_confidential_client_must_authenticate(db: TestDatabase) {
         StatusCode::UNAUTHORIZED,
         "invalid_client",
     );
-    assert_eq!(refresh(&server, refresh_token).await.0, StatusCode::OK);
+    // what was granted is what is left of it (RFC 6749 §3.3): many clients repeat the scopes of their first request
+    let form = [
+        ("grant_type", "refresh_token"),
+        ("refresh_token", refresh_token),
+        ("scope", "write read unknown"),
+    ];
+    let (status, body) = server.token(&form).await;
+    assert_eq!((status, &body["scope"]), (StatusCode::OK, &"read".into()));
 }
 
 async fn a_replay_kills_the_family(db: TestDatabase) {
@@ -108,6 +121,7 @@ async fn a_replay_kills_the_family(db: TestDatabase) {
     let first = server.code_flow("read").await;
     let second = refresh(&server, text(&first, "refresh_token")).await.1;
     let third = refresh(&server, text(&second, "refresh_token")).await.1;
+    server.clock.step_seconds(GRACE);
     assert_invalid_grant(&refresh(&server, text(&first, "refresh_token")).await);
     for tokens in [&first, &second, &third] {
         assert!(!is_active(&server, text(tokens, "access_token")).await);
@@ -159,7 +173,7 @@ async fn a_wider_scope_is_refused_and_burns_nothing(db: TestDatabase) {
     let server = Server::start(db).await;
     let tokens = server.code_flow("read").await;
     let refresh_token = text(&tokens, "refresh_token");
-    for scope in ["read write", "write", "unknown", "re\"ad", "read\u{e4}"] {
+    for scope in ["write", "unknown", "write unknown", "re\"ad", "read\u{e4}"] {
         let form = [
             ("grant_type", "refresh_token"),
             ("refresh_token", refresh_token),
@@ -366,6 +380,7 @@ async fn a_successor_that_was_seen_makes_a_replay_a_theft(db: TestDatabase) {
                 StatusCode::OK
             ),
         }
+        server.clock.step_seconds(GRACE);
         assert_invalid_grant(&token_as(&server, &opaque, &form).await);
         assert!(!is_active(&server, token).await);
         let next = [
@@ -388,12 +403,16 @@ async fn a_successor_that_was_seen_makes_a_replay_a_theft(db: TestDatabase) {
 }
 
 async fn a_theft_is_found_even_when_the_thief_came_second(db: TestDatabase) {
-    // 9700-35: the thief refreshes a copied token whose answer seems lost; the client's own answer shows the theft
+    // 9700-35: the thief refreshes a copied token whose answer seems lost; the client's own answer shows the theft. Within
+    // the grace it is refused and shown to the person; a client that comes back later ends it
     let server = Server::start(db).await;
     let first = server.code_flow("read").await;
     let client = refresh(&server, text(&first, "refresh_token")).await.1;
     let thief = refresh(&server, text(&first, "refresh_token")).await.1;
     assert!(is_active(&server, text(&thief, "access_token")).await);
+    assert_invalid_grant(&refresh(&server, text(&client, "refresh_token")).await);
+    assert_eq!(server.database.count_events("authorization.marked"), 1);
+    server.clock.step_seconds(GRACE);
     assert_invalid_grant(&refresh(&server, text(&client, "refresh_token")).await);
     assert!(!is_active(&server, text(&thief, "access_token")).await);
     assert_invalid_grant(&refresh(&server, text(&thief, "refresh_token")).await);
@@ -547,19 +566,136 @@ async fn two_holders_who_take_turns_are_found_although_nobody_asks_about_their_t
     server.clock.step_seconds(600);
     let client = refresh(&server, text(&stolen, "refresh_token")).await.1;
     server.clock.step_seconds(600);
-    assert_invalid_grant(&refresh(&server, text(&thief, "refresh_token")).await);
+    // the thief's twin is a use: the family moves on, and that was the last turn
+    let (status, thief) = refresh(&server, text(&thief, "refresh_token")).await;
+    assert_eq!(status, StatusCode::OK, "{thief}");
     assert_invalid_grant(&refresh(&server, text(&client, "refresh_token")).await);
-    // requests that cross each other are no theft: the twin counts for a minute
+    assert_eq!(server.database.count_events("authorization.marked"), 1);
+    server.clock.step_seconds(600);
+    assert_invalid_grant(&refresh(&server, text(&client, "refresh_token")).await);
+    assert_invalid_grant(&refresh(&server, text(&thief, "refresh_token")).await);
+}
+
+async fn presenting_a_twin_is_a_use(db: TestDatabase) {
+    // 9700-34: requests that cross each other are no theft; whichever answer is used, the others are dead
+    let server = Server::start(db).await;
     let own = server.code_flow("read").await;
-    let (first, second) = (
-        refresh(&server, text(&own, "refresh_token")).await.1,
-        refresh(&server, text(&own, "refresh_token")).await.1,
+    let mut twins = Vec::new();
+    for _ in 0..3 {
+        twins.push(refresh(&server, text(&own, "refresh_token")).await.1);
+    }
+    server.clock.step_seconds(10 * 60);
+    let (status, next) = refresh(&server, text(&twins[0], "refresh_token")).await;
+    assert_eq!(status, StatusCode::OK, "{next}");
+    // their grace begins here: until now they were good
+    for dead in &twins[1..] {
+        assert!(!is_active(&server, text(dead, "access_token")).await);
+        assert_invalid_grant(&refresh(&server, text(dead, "refresh_token")).await);
+    }
+    assert!(is_active(&server, text(&next, "access_token")).await);
+    // the answer to the twin can be lost, too
+    let lost = server.code_flow("read").await;
+    let twin = refresh(&server, text(&lost, "refresh_token")).await.1;
+    refresh(&server, text(&lost, "refresh_token")).await;
+    for _ in 0..2 {
+        let again = refresh(&server, text(&twin, "refresh_token")).await;
+        assert_eq!(again.0, StatusCode::OK, "{}", again.1);
+    }
+}
+
+async fn what_comes_back_within_the_grace_is_refused_and_marks_the_connection(db: TestDatabase) {
+    // 9700-35: tabs and workers that share a stored token collide; afterwards it is a theft as before
+    let server = Server::start(db).await;
+    let public = register_public(&server).await;
+    for (grace, is_public) in [(60, true), (GRACE, false)] {
+        let ask = async |form: &[(&str, &str)]| match is_public {
+            true => token_as_public(&server, &public, form).await,
+            false => server.token(form).await,
+        };
+        let first = match is_public {
+            true => {
+                let code = code_of(&server, &public, "read").await;
+                ask(&redemption(&code)).await.1
+            }
+            false => server.code_flow("read").await,
+        };
+        let old = [
+            ("grant_type", "refresh_token"),
+            ("refresh_token", text(&first, "refresh_token")),
+        ];
+        let second = ask(&old).await.1;
+        assert!(is_active(&server, text(&second, "access_token")).await);
+        let marks = server.database.count_events("authorization.marked");
+        server.clock.step_seconds(grace - 1);
+        for _ in 0..3 {
+            let answer = ask(&old).await;
+            assert_invalid_grant(&answer);
+            let description = text(&answer.1, "error_description");
+            assert!(!description.contains("revoked"), "{description}");
+        }
+        // one event, however many come back with it
+        let counted = server.database.count_events("authorization.marked");
+        assert_eq!(counted, marks + 1);
+        assert!(is_active(&server, text(&second, "access_token")).await);
+        let next = [
+            ("grant_type", "refresh_token"),
+            ("refresh_token", text(&second, "refresh_token")),
+        ];
+        server.clock.step_seconds(1);
+        let third = ask(&next).await;
+        assert_eq!(third.0, StatusCode::OK, "{}", third.1);
+        // the next collision is another event
+        assert!(is_active(&server, text(&third.1, "access_token")).await);
+        assert_invalid_grant(&ask(&next).await);
+        let counted = server.database.count_events("authorization.marked");
+        assert_eq!(counted, marks + 2);
+        // a second old token, after the grace
+        server.clock.step_seconds(grace);
+        assert_invalid_grant(&ask(&next).await);
+        assert!(!is_active(&server, text(&third.1, "access_token")).await);
+    }
+}
+
+async fn a_marked_connection_ends_when_the_person_connects_the_application_again(db: TestDatabase) {
+    // 9700-35: the victim of a theft has to connect again, a second tab has not
+    let server = Server::start(db).await;
+    let (other, untouched) = (
+        register(&server, |_| {}).await,
+        server.code_flow("read").await,
     );
+    let first = server.code_flow("read").await;
+    let thief = refresh(&server, text(&first, "refresh_token")).await.1;
+    assert!(is_active(&server, text(&thief, "access_token")).await);
+    assert_invalid_grant(&refresh(&server, text(&first, "refresh_token")).await);
+    // another application changes nothing
+    let code = code_of(&server, &other, "read").await;
     assert_eq!(
-        refresh(&server, text(&first, "refresh_token")).await.0,
-        StatusCode::OK,
-        "{second}"
+        token_as(&server, &other, &redemption(&code)).await.0,
+        StatusCode::OK
     );
+    assert!(is_active(&server, text(&thief, "access_token")).await);
+    let again = server.code_flow("read").await;
+    assert!(!is_active(&server, text(&thief, "access_token")).await);
+    assert_invalid_grant(&refresh(&server, text(&thief, "refresh_token")).await);
+    // what was not marked goes on
+    for tokens in [&untouched, &again] {
+        assert!(is_active(&server, text(tokens, "access_token")).await);
+        let status = refresh(&server, text(tokens, "refresh_token")).await.0;
+        assert_eq!(status, StatusCode::OK);
+    }
+}
+
+async fn without_a_grace_what_comes_back_ends_the_connection(db: TestDatabase) {
+    let none = |config: &mut countersign::config::Config| {
+        config.oauth.refresh_grace_authenticated_seconds = 0
+    };
+    let server = Server::start_with(db, none).await;
+    let first = server.code_flow("read").await;
+    let second = refresh(&server, text(&first, "refresh_token")).await.1;
+    assert!(is_active(&server, text(&second, "access_token")).await);
+    assert_invalid_grant(&refresh(&server, text(&first, "refresh_token")).await);
+    assert!(!is_active(&server, text(&second, "access_token")).await);
+    assert_eq!(server.database.count_events("authorization.marked"), 0);
 }
 
 async fn a_lost_answer_is_given_again_after_the_old_token_would_have_expired(db: TestDatabase) {
@@ -590,6 +726,7 @@ async fn a_revoked_access_token_was_received(db: TestDatabase) {
         super::revoke(&server, text(&second, "access_token")).await,
         StatusCode::OK
     );
+    server.clock.step_seconds(GRACE);
     assert_invalid_grant(&refresh(&server, text(&first, "refresh_token")).await);
     assert_invalid_grant(&refresh(&server, text(&second, "refresh_token")).await);
 }

@@ -96,7 +96,7 @@ async fn count(server: &Server) -> i64 {
 const COMMONS: &str = "org_0000000000000000000001";
 
 /// A server at which anybody may register; the admin owns the organization that it belongs to.
-async fn open(db: TestDatabase, change: impl FnOnce(&mut Config)) -> Server {
+pub(super) async fn open(db: TestDatabase, change: impl FnOnce(&mut Config)) -> Server {
     let server = Server::start_with(db, |config| {
         config.registration.open_organization = COMMONS.to_owned();
         change(config);
@@ -793,6 +793,8 @@ fn made_by_of(tx: &mut Tx, application: ApplicationId) -> Result<String, Refusal
         created_at: tx.now,
         updated_at: tx.now,
         revoked_at: None,
+        application_name: "An application".to_owned(),
+        named_at: countersign::types::time::Timestamp::from_millis(0),
     };
     tx.insert_consent(&consent, &[])?;
     Ok(consents::find_connected(tx, person, consent.id)?.made_by)

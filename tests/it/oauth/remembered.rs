@@ -29,6 +29,10 @@ both_databases!(
     a_revoked_consent_beats_a_silent_authorization,
     one_consent_has_so_many_authorizations_and_no_more,
     what_no_page_showed_together_is_asked_about,
+    another_redirect_uri_is_asked_about,
+    another_name_is_asked_about,
+    a_port_of_this_machine_is_no_change,
+    what_changes_while_the_page_is_read_is_not_allowed,
     who_was_removed_and_comes_back_is_asked_again,
     a_sign_out_ends_the_code_that_waits,
 );
@@ -558,6 +562,147 @@ async fn what_no_page_showed_together_is_asked_about(db: TestDatabase) {
         .await
         .is_none()
     );
+}
+
+/// Its makers change what people are shown of it.
+async fn change(server: &Server, client: &Registered, name: &'static str, uris: &[&str]) {
+    let (id, uris) = (client.id, uris.iter());
+    let uris: Vec<_> = uris.map(|uri| uri.parse().expect("a URI")).collect();
+    let write = move |tx: &mut Tx| {
+        let found = tx.find_application(id)?.expect("there is one");
+        let changed = countersign::store::applications::Application {
+            name: name.to_owned(),
+            ..found
+        };
+        tx.change_application(&changed)?;
+        Ok(tx.change_redirect_uris(&changed, &uris)?)
+    };
+    server.write(write).await;
+}
+
+async fn another_redirect_uri_is_asked_about(db: TestDatabase) {
+    // RFC 6749 §10.2: what was allowed is bound to where it sends people, and to what was shown together with that
+    const OTHER: &str = "https://ben-at-home.example/cb";
+    let server = Server::start(db).await;
+    let client = proven(&server).await;
+    let browser = server.signed_in_browser().await;
+    let at = |uri: &'static str, scope: &'static str| {
+        path(
+            &client,
+            &[("redirect_uri", Some(uri)), ("scope", Some(scope))],
+        )
+    };
+    browser.allow(&at(HTTPS, "read write")).await;
+    assert!(silent(&browser, &at(HTTPS, "read write")).await.is_some());
+    change(&server, &client, "Second application", &[HTTPS, OTHER]).await;
+    let none = at(OTHER, "read") + "&prompt=none";
+    let target = silent(&browser, &none).await.expect("a redirect");
+    assert_eq!(
+        parameter(&target, "error").as_deref(),
+        Some("consent_required")
+    );
+    let page = consent(&browser, &at(OTHER, "read")).await;
+    for shown in [
+        "It has changed since you connected it",
+        OTHER,
+        HTTPS,
+        ">New<",
+    ] {
+        assert!(page.html.contains(shown), "{shown}: {}", page.html);
+    }
+    assert!(silent(&browser, &at(HTTPS, "read write")).await.is_some());
+    allow(&browser, &page).await;
+    assert!(silent(&browser, &at(OTHER, "read")).await.is_some());
+    assert!(silent(&browser, &at(HTTPS, "read write")).await.is_some());
+    // no page has shown more than reading there
+    assert!(silent(&browser, &at(OTHER, "write")).await.is_none());
+    // the same host with another path is another redirect URI
+    let other_path = "https://app.example/cb2";
+    change(&server, &client, "Second application", &[HTTPS, other_path]).await;
+    assert!(silent(&browser, &at(other_path, "read")).await.is_none());
+}
+
+async fn another_name_is_asked_about(db: TestDatabase) {
+    let server = Server::start(db).await;
+    let client = proven(&server).await;
+    let browser = server.signed_in_browser().await;
+    let asked = |scope: &'static str| path(&client, &[("scope", Some(scope))]);
+    browser.allow(&asked("read write")).await;
+    server.clock.step_seconds(1);
+    change(&server, &client, "Security Center", &[HTTPS]).await;
+    let page = consent(&browser, &asked("read")).await;
+    for shown in [
+        "Security Center",
+        "Then it was called",
+        "Second application",
+    ] {
+        assert!(page.html.contains(shown), "{shown}: {}", page.html);
+    }
+    allow(&browser, &page).await;
+    assert!(silent(&browser, &asked("read")).await.is_some());
+    // what the old name was allowed, the new one was not
+    let page = consent(&browser, &asked("write")).await;
+    assert!(!page.html.contains("Then it was called"), "{}", page.html);
+    // nor at this redirect URI what it was allowed at another one
+    let other = "https://app.example/other";
+    change(&server, &client, "Security Center", &[HTTPS, other]).await;
+    browser
+        .allow(&path(
+            &client,
+            &[("redirect_uri", Some(other)), ("scope", Some("write"))],
+        ))
+        .await;
+    assert!(silent(&browser, &asked("write")).await.is_none());
+}
+
+async fn a_port_of_this_machine_is_no_change(db: TestDatabase) {
+    // RFC 8252 §7.3: a native application listens at another port every time
+    let server = Server::start(db).await;
+    let client = register(&server, |new| {
+        new.client_type = ClientType::Public;
+        new.redirect_uris = ["http://127.0.0.1/cb", "http://127.0.0.1/other"]
+            .map(|uri| uri.parse().expect("a URI"))
+            .to_vec();
+    })
+    .await;
+    let browser = server.signed_in_browser().await;
+    let at = |uri: &'static str| path(&client, &[("redirect_uri", Some(uri))]);
+    browser.allow(&at("http://127.0.0.1:1111/cb")).await;
+    for (uri, changed) in [
+        ("http://127.0.0.1:2222/cb", false),
+        ("http://127.0.0.1:1111/other", true),
+    ] {
+        let page = consent(&browser, &at(uri)).await;
+        assert_eq!(page.html.contains("It has changed"), changed, "{uri}");
+    }
+}
+
+async fn what_changes_while_the_page_is_read_is_not_allowed(db: TestDatabase) {
+    // the page is the promise: what was allowed is what it showed
+    let server = Server::start(db).await;
+    let client = proven(&server).await;
+    let browser = server.signed_in_browser().await;
+    let page = consent(&browser, &path(&client, &[])).await;
+    change(&server, &client, "Security Center", &[HTTPS]).await;
+    let response = allow(&browser, &page).await;
+    assert_eq!(response.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    let html = response.text().await.expect("text");
+    assert!(
+        html.contains("has changed since this page was made") && html.contains("Security Center"),
+        "{html}"
+    );
+    assert_eq!(consents_of(&server, &client).await.len(), 0);
+    let again = super::Consent {
+        request: crate::server::hidden(&html, "request").expect("a request"),
+        ..page
+    };
+    let response = allow(&browser, &again).await;
+    assert_eq!(response.status(), StatusCode::SEE_OTHER);
+    let [remembered] = consents_of(&server, &client)
+        .await
+        .try_into()
+        .expect("one consent");
+    assert_eq!(remembered.application_name, "Security Center");
 }
 
 async fn who_was_removed_and_comes_back_is_asked_again(db: TestDatabase) {

@@ -22,6 +22,7 @@ both_databases!(
     an_application_as_itself_names_a_resource_too,
     a_resource_of_another_environment_is_an_invalid_target,
     a_removed_resource_or_server_ends_what_is_for_it,
+    a_resource_is_answered_letter_by_letter,
     the_consent_page_names_the_apis,
 );
 
@@ -386,6 +387,86 @@ async fn a_removed_resource_or_server_ends_what_is_for_it(db: TestDatabase) {
     )
     .await;
     assert_eq!(error, "invalid_target");
+}
+
+async fn a_resource_is_answered_letter_by_letter(db: TestDatabase) {
+    // RFC 9068 §3, RFC 9728 §3.3: as the operator wrote it, however a client writes it (a parsed URL has a slash: MCP-23)
+    let server = Server::start(db).await;
+    let browser = operator(&server).await;
+    for (number, written, others) in [
+        (
+            0,
+            "https://api.example.test/",
+            ["https://api.example.test", "HTTPS://API.example.test/"],
+        ),
+        (
+            1,
+            "https://bare.example",
+            ["https://bare.example/", "https://BARE.example"],
+        ),
+        (
+            2,
+            "https://Docs.Example:8443/V1/",
+            [
+                "https://docs.example:8443/V1/",
+                "HTTPS://docs.example:8443/V1/",
+            ],
+        ),
+    ] {
+        let api = Api::register(&browser, &format!("API {number}"), &[written]).await;
+        // a resource names one server, however it is written
+        for taken in others {
+            let other = Api::register(&browser, "Another", &[]).await;
+            let response = other
+                .try_change(&browser, &[("change", "add_resource"), ("uri", taken)])
+                .await;
+            assert_eq!(
+                response.status(),
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "{taken}"
+            );
+        }
+        let (authority, path) = written["https://".len()..]
+            .split_once('/')
+            .unwrap_or((&written["https://".len()..], ""));
+        let at = if path.is_empty() {
+            String::new()
+        } else {
+            format!("/{path}")
+        };
+        let metadata = server
+            .get(&format!("/.well-known/oauth-protected-resource{at}"))
+            .header("Host", authority.to_lowercase())
+            .send()
+            .await
+            .expect("an answer");
+        assert_eq!(metadata.status(), StatusCode::OK, "{written}");
+        let metadata: Value = metadata.json().await.expect("JSON");
+        assert_eq!(metadata["resource"], written);
+        for asked in [written, others[0], others[1]] {
+            // the quota of an owner is small
+            server.clock.step_seconds(60);
+            let client = register(&server, |_| {}).await;
+            let code = code(&server, &client, &[asked]).await;
+            let tokens = granted(redeem(&server, &client, &code, &[asked]).await);
+            let again = granted(refresh(&server, &client, &tokens, &[asked]).await);
+            let form = with(&[("grant_type", "client_credentials")], &[asked]);
+            let own = granted(token_as(&server, &client, &form).await);
+            for tokens in [tokens, again, own] {
+                assert_eq!(audience(&tokens), written, "asked for as {asked}");
+                let token = text(&tokens, "access_token");
+                assert_eq!(api.introspect(&server, token).await["aud"], written);
+                assert_eq!(api.verify(&server, token).await, "valid");
+            }
+        }
+    }
+    // the issuer's own name is nobody's, with or without a slash
+    let other = Api::register(&browser, "Another", &[]).await;
+    let own = format!("{}/", server.base);
+    let response = other
+        .try_change(&browser, &[("change", "add_resource"), ("uri", &own)])
+        .await;
+    assert_eq!(response.status(), StatusCode::UNPROCESSABLE_ENTITY);
 }
 
 async fn the_consent_page_names_the_apis(db: TestDatabase) {

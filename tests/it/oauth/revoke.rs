@@ -24,6 +24,7 @@ both_databases!(
     who_does_not_authenticate_revokes_nothing,
     a_request_without_a_token_is_refused,
     a_used_refresh_token_takes_the_family_along,
+    a_client_that_tidies_up_its_old_refresh_token_stays_connected,
 );
 
 async fn an_access_token_ends_and_its_refresh_token_lives(db: TestDatabase) {
@@ -290,4 +291,34 @@ async fn a_used_refresh_token_takes_the_family_along(db: TestDatabase) {
         StatusCode::OK
     );
     assert!(!is_active(&server, text(&second, "access_token")).await);
+}
+
+async fn a_client_that_tidies_up_its_old_refresh_token_stays_connected(db: TestDatabase) {
+    // RFC 7009 §2.2: whoever has shown the successor holds it, and what they revoke is invalid already
+    let server = Server::start(db).await;
+    let first = server.code_flow("read").await;
+    let second = refresh(&server, text(&first, "refresh_token")).await.1;
+    assert!(is_active(&server, text(&second, "access_token")).await);
+    let third = refresh(&server, text(&second, "refresh_token")).await.1;
+    for _ in 0..2 {
+        server.clock.step_seconds(400);
+        let old = text(&first, "refresh_token");
+        assert_eq!(revoke(&server, old).await, StatusCode::OK);
+        assert!(is_active(&server, text(&third, "access_token")).await);
+    }
+    // the twin of one that was seen, too
+    let own = server.code_flow("read").await;
+    let twin = refresh(&server, text(&own, "refresh_token")).await.1;
+    let live = refresh(&server, text(&own, "refresh_token")).await.1;
+    assert!(is_active(&server, text(&live, "access_token")).await);
+    let twin = text(&twin, "refresh_token");
+    assert_eq!(revoke(&server, twin).await, StatusCode::OK);
+    assert!(is_active(&server, text(&live, "access_token")).await);
+    // and a twin of one that nobody has seen ends the connection
+    let own = server.code_flow("read").await;
+    let twin = refresh(&server, text(&own, "refresh_token")).await.1;
+    let live = refresh(&server, text(&own, "refresh_token")).await.1;
+    let twin = text(&twin, "refresh_token");
+    assert_eq!(revoke(&server, twin).await, StatusCode::OK);
+    assert_invalid_grant(&refresh(&server, text(&live, "refresh_token")).await);
 }

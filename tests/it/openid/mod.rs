@@ -1,6 +1,7 @@
 //! Sign-in at providers of others: a real one from npm, and a fake one that says what a real one never would.
 
 mod account;
+mod addresses;
 mod fake;
 mod hostile;
 mod organizations;

@@ -54,7 +54,7 @@ async fn production(server: &Server) -> ApplicationId {
     .id
 }
 
-/// What the rule answers in the planted organization. As on the operator's pages, no lock makes two of them wait.
+/// What the rule answers in the planted organization. No lock makes two of them wait.
 async fn attempt<T: Send + 'static>(
     server: &Server,
     asker: &Asker,
@@ -154,8 +154,10 @@ async fn only_an_operator_decides(db: TestDatabase) {
             Err(Refusal::NotFound)
         );
         assert_eq!(
-            attempt(&server, &person, move |desk| approval::approve(desk, id)
-                .map(drop))
+            attempt(&server, &person, move |desk| approval::approve(
+                desk, id, None
+            )
+            .map(drop))
             .await,
             Err(Refusal::NotFound)
         );
@@ -213,8 +215,10 @@ async fn only_an_operator_decides(db: TestDatabase) {
     }
     assert_eq!(approval_of(&server, id).await, Approval::Requested);
     assert_eq!(
-        attempt(&server, &operator, move |desk| approval::approve(desk, id)
-            .map(drop))
+        attempt(&server, &operator, move |desk| approval::approve(
+            desk, id, None
+        )
+        .map(drop))
         .await,
         Ok(())
     );
@@ -269,8 +273,10 @@ async fn there_is_nothing_to_approve_in_sandbox(db: TestDatabase) {
         Err(Refusal::Blocked(_))
     ));
     assert!(matches!(
-        attempt(&server, &operator, move |desk| approval::approve(desk, id)
-            .map(drop))
+        attempt(&server, &operator, move |desk| approval::approve(
+            desk, id, None
+        )
+        .map(drop))
         .await,
         Err(Refusal::Blocked(_))
     ));
@@ -298,8 +304,10 @@ async fn there_is_nothing_to_approve_in_sandbox(db: TestDatabase) {
         .await
         .expect("deleted");
     assert_eq!(
-        attempt(&server, &operator, move |desk| approval::approve(desk, id)
-            .map(drop))
+        attempt(&server, &operator, move |desk| approval::approve(
+            desk, id, None
+        )
+        .map(drop))
         .await,
         Err(Refusal::NotFound)
     );
@@ -329,7 +337,7 @@ async fn of_ten_operators_that_decide_at_once_every_answer_is_true(db: TestDatab
         );
         let decide = |number: usize| {
             attempt(&server, &operator, move |desk| match number % 2 {
-                0 => approval::approve(desk, id).map(drop),
+                0 => approval::approve(desk, id, None).map(drop),
                 _ => approval::refuse(desk, id, "no").map(drop),
             })
         };
@@ -350,7 +358,7 @@ async fn of_ten_operators_that_decide_at_once_every_answer_is_true(db: TestDatab
             "{before:?} {after:?}"
         );
         attempt(&server, &operator, move |desk| {
-            approval::approve(desk, id).map(drop)
+            approval::approve(desk, id, None).map(drop)
         })
         .await
         .expect("approved");
@@ -367,7 +375,7 @@ async fn what_is_so_already_is_not_told_twice(db: TestDatabase) {
     let (id, operator) = (production(&server).await, operator(&server).await);
     for _ in 0..2 {
         attempt(&server, &operator, move |desk| {
-            approval::approve(desk, id).map(drop)
+            approval::approve(desk, id, None).map(drop)
         })
         .await
         .expect("approved");
@@ -406,7 +414,7 @@ async fn a_reason_holds_no_tricks(db: TestDatabase) {
     let server = Server::start(db).await;
     let (id, operator) = (production(&server).await, operator(&server).await);
     attempt(&server, &operator, move |desk| {
-        approval::approve(desk, id).map(drop)
+        approval::approve(desk, id, None).map(drop)
     })
     .await
     .expect("approved");
@@ -474,7 +482,7 @@ async fn other_organizations_use_it_as_long_as_it_is_approved(db: TestDatabase) 
     let active = async |token: &str| server.introspect(token).await["active"] == true;
     assert_eq!((active(&foreign).await, active(&own).await), (false, true));
     attempt(&server, &operator, move |desk| {
-        approval::approve(desk, id).map(drop)
+        approval::approve(desk, id, None).map(drop)
     })
     .await
     .expect("approved");
@@ -490,7 +498,7 @@ async fn other_organizations_use_it_as_long_as_it_is_approved(db: TestDatabase) 
         "at once, and only the others"
     );
     attempt(&server, &operator, move |desk| {
-        approval::approve(desk, id).map(drop)
+        approval::approve(desk, id, None).map(drop)
     })
     .await
     .expect("approved");

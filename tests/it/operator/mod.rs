@@ -2,6 +2,7 @@
 
 mod applications;
 mod approval;
+mod customers;
 mod organizations;
 mod resource_servers;
 

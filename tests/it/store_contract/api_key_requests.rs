@@ -89,6 +89,23 @@ async fn a_request_is_decided_once(db: TestDatabase) {
         read(&store, move |c| c.find_api_key_request_of_key(key_id)).await,
         Some(decided)
     );
+    // by who approved it; of who asked, unless they approved it themselves
+    let waiting = async |organization| {
+        let (approved, asked) = read(&store, move |c| {
+            let approved = c.list_api_key_requests_approved_by(organization, acme.person)?;
+            let asked = c.list_waiting_api_key_requests_of(organization, acme.person)?;
+            Ok((approved, asked))
+        })
+        .await;
+        (approved.len(), asked.len())
+    };
+    assert_eq!(waiting(acme.organization).await, (1, 0));
+    assert_eq!(waiting(other.organization).await, (0, 0));
+    let another = request(&acme);
+    write(&store, move |tx| tx.insert_api_key_request(&another))
+        .await
+        .expect("a request");
+    assert_eq!(waiting(acme.organization).await, (1, 1));
 }
 
 async fn requests_are_paged_and_counted(db: TestDatabase) {

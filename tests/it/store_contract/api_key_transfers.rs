@@ -131,6 +131,24 @@ async fn offers_are_listed_for_those_who_have_to_do_with_them(db: TestDatabase) 
     for of in [None, Some(acme.person), Some(to_id)] {
         assert_eq!(listed(of, None, 9).await, ids);
     }
+    // the open ones, by who makes and who gets them
+    let closed = ids[0];
+    write(&store, move |tx| {
+        tx.close_api_key_transfer(acme.organization, closed, TransferState::Declined)
+    })
+    .await
+    .expect("declined");
+    let open = async |organization, of| {
+        let (made, got) = read(&store, move |c| {
+            let made = c.list_open_api_key_transfers_by(organization, of)?;
+            Ok((made, c.list_open_api_key_transfers_to(organization, of)?))
+        })
+        .await;
+        (made.len(), got.len())
+    };
+    assert_eq!(open(acme.organization, acme.person).await, (2, 0));
+    assert_eq!(open(acme.organization, to_id).await, (0, 2));
+    assert_eq!(open(other.organization, acme.person).await, (0, 0));
     assert!(listed(Some(other.person), None, 9).await.is_empty());
     assert_eq!(listed(None, Some((NOW, ids[0])), 1).await, ids[1..2]);
     assert!(

@@ -23,6 +23,7 @@ both_databases!(
     an_application_is_verified_and_not_any_more,
     an_application_is_stopped_once_and_resumed_once,
     requests_wait_in_their_order_over_all_organizations,
+    an_approved_version_stays_beside_the_current_one,
     production_applications_are_found_by_part_of_a_name_or_a_whole_id,
     production_applications_are_found_by_what_was_decided,
     production_applications_come_in_pages,
@@ -294,10 +295,7 @@ async fn of_two_decisions_about_one_application_one_is_kept(db: TestDatabase) {
             .changes()
             .is_current(before, [Subject::Organization(organization)])
     );
-    let late = write(&store, move |tx| {
-        tx.change_approval(&seen, Approval::Approved, None)
-    })
-    .await;
+    let late = write(&store, move |tx| tx.approve_application(&seen, &[])).await;
     assert_eq!(late, Err(Error::NotFound));
     let found = get(&store, id).await;
     assert_eq!(
@@ -391,27 +389,123 @@ async fn requests_wait_in_their_order_over_all_organizations(db: TestDatabase) {
     write(&store, move |tx| tx.delete_application(organization, gone))
         .await
         .expect("deleted");
-    insert(
-        &store,
-        Application {
-            approval: Approval::Approved,
-            ..production(&acme, "CRM")
-        },
-    )
-    .await;
-    let listed = |approval, most| {
-        read(&store, move |c| {
-            c.list_applications_by_approval(approval, most)
-        })
-    };
+    let listed = |most| read(&store, move |c| c.list_applications_to_approve(most));
     let ids =
         |applications: Vec<Application>| applications.iter().map(|own| own.id).collect::<Vec<_>>();
-    assert_eq!(
-        ids(listed(Approval::Requested, 9).await),
-        [waiting[1].1, waiting[0].1]
+    let requests = [waiting[1].1, waiting[0].1];
+    assert_eq!(ids(listed(9).await), requests);
+    assert_eq!(ids(listed(1).await), [waiting[1].1]);
+    // an approved one waits again when its name, its scopes or its redirect URIs are others
+    let (one, two) = (
+        redirect_uri("https://a.example/cb"),
+        redirect_uri("https://b.example/cb"),
     );
-    assert_eq!(ids(listed(Approval::Requested, 1).await), [waiting[1].1]);
-    assert_eq!(listed(Approval::Approved, 9).await.len(), 1);
+    let approved = Application {
+        created_at: LATER,
+        ..production(&acme, "Approved")
+    };
+    let (copy, known) = (approved.clone(), [one.clone()]);
+    write(&store, move |tx| {
+        tx.insert_application(&copy, &known)?;
+        tx.approve_application(&copy, &known)
+    })
+    .await
+    .expect("approved");
+    assert_eq!(ids(listed(9).await), requests);
+    let renamed = Application {
+        name: "Another".to_owned(),
+        ..approved.clone()
+    };
+    let rescoped = Application {
+        scopes: scopes("send"),
+        ..approved.clone()
+    };
+    for (changed, uris, waits) in [
+        (renamed, vec![one.clone()], true),
+        (rescoped, vec![one.clone()], true),
+        (approved.clone(), vec![one.clone(), two], true),
+        (approved.clone(), vec![], false),
+        (approved.clone(), vec![one], false),
+    ] {
+        let case = format!("{} {} {uris:?}", changed.name, changed.scopes);
+        write(&store, move |tx| {
+            tx.change_application(&changed)?;
+            tx.change_redirect_uris(&changed, &uris)
+        })
+        .await
+        .expect("changed");
+        assert_eq!(ids(listed(9).await).contains(&approved.id), waits, "{case}");
+    }
+}
+
+async fn an_approved_version_stays_beside_the_current_one(db: TestDatabase) {
+    let store = open(&db);
+    let acme = Acme::insert(&store).await;
+    let (one, two) = (
+        redirect_uri("https://a.example/cb"),
+        redirect_uri("https://b.example/cb"),
+    );
+    let seen = production(&acme, "CRM");
+    let (id, organization) = (seen.id, acme.organization);
+    let (copy, uris) = (seen.clone(), [one.clone(), two.clone()]);
+    write(&store, move |tx| tx.insert_application(&copy, &uris))
+        .await
+        .expect("inserted");
+    let before = store.changes().stamp();
+    let (copy, uris) = (seen.clone(), [two.clone(), one.clone()]);
+    write(&store, move |tx| tx.approve_application(&copy, &uris))
+        .await
+        .expect("approved");
+    assert!(
+        !store
+            .changes()
+            .is_current(before, [Subject::Organization(organization)])
+    );
+    let changed = Application {
+        name: "CRM 2".to_owned(),
+        scopes: scopes("send"),
+        ..get(&store, id).await
+    };
+    let copy = changed.clone();
+    write(&store, move |tx| {
+        tx.change_application(&copy)?;
+        tx.change_redirect_uris(&copy, &[])
+    })
+    .await
+    .expect("changed");
+    let found = get(&store, id).await;
+    assert_eq!(
+        (
+            found.approval,
+            found.name.as_str(),
+            found.approved_name.as_deref()
+        ),
+        (Approval::Approved, "CRM 2", Some("CRM"))
+    );
+    assert_eq!(found.approved_scopes, Some(seen.scopes.clone()));
+    assert_eq!(
+        read(&store, move |c| c.list_approved_redirect_uris(id)).await,
+        [one, two]
+    );
+    // what was read before the change is not what would be approved
+    let stale = Application {
+        name: "CRM".to_owned(),
+        ..changed.clone()
+    };
+    let late = write(&store, move |tx| tx.approve_application(&stale, &[])).await;
+    assert_eq!(late, Err(Error::NotFound));
+    // and nothing is approved any more when the approval is taken back
+    write(&store, move |tx| {
+        tx.change_approval(&changed, Approval::Refused, Some("no"))
+    })
+    .await
+    .expect("refused");
+    let found = get(&store, id).await;
+    assert_eq!((found.approved_name, found.approved_scopes), (None, None));
+    assert_eq!(
+        read(&store, move |c| c.list_approved_redirect_uris(id)).await,
+        []
+    );
 }
 
 /// The names found, in their order.

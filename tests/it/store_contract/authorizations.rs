@@ -20,6 +20,7 @@ both_databases!(
     only_the_live_client_credentials_authorization_is_found,
     a_code_is_redeemed_once,
     a_family_is_held_only_while_it_lives,
+    a_family_is_marked_only_while_it_lives,
     a_revoked_code_is_not_redeemed,
     wrong_verifiers_are_counted,
     a_revocation_is_final_and_tells_the_first_reason,
@@ -388,6 +389,36 @@ async fn a_family_is_held_only_while_it_lives(db: TestDatabase) {
             .row_expires_at,
         Some(NOW)
     );
+}
+
+async fn a_family_is_marked_only_while_it_lives(db: TestDatabase) {
+    let store = open(&db);
+    let authorization = Acme::insert(&store)
+        .await
+        .insert_authorization(&store)
+        .await;
+    let id = authorization.id;
+    let mark = |now| write_at(&store, now, move |tx| tx.mark_authorization(id));
+    let marked = || {
+        read(&store, move |c| {
+            Ok(c.find_authorization(id)?.and_then(|own| own.marked_at))
+        })
+    };
+    assert_eq!(mark(NOW).await, Err(Error::NotFound), "its code waits");
+    write(&store, move |tx| tx.redeem_code(id, LATER))
+        .await
+        .expect("redeemed");
+    assert_eq!(marked().await, None);
+    for now in [NOW, LATER] {
+        assert_eq!(mark(now).await, Ok(()));
+        assert_eq!(marked().await, Some(now));
+    }
+    write(&store, move |tx| {
+        tx.revoke_authorization(&authorization, "revoked")
+    })
+    .await
+    .expect("revoked");
+    assert_eq!(mark(NOW).await, Err(Error::NotFound));
 }
 
 async fn only_what_an_application_does_as_itself_follows_its_scopes(db: TestDatabase) {

@@ -30,6 +30,8 @@ pub fn consent(acme: &Acme, application: ApplicationId) -> Consent {
         created_at: NOW,
         updated_at: NOW,
         revoked_at: None,
+        application_name: "An application".to_owned(),
+        named_at: countersign::types::time::Timestamp::from_millis(0),
     }
 }
 
@@ -139,12 +141,14 @@ async fn what_was_allowed_is_changed_as_long_as_it_lives(db: TestDatabase) {
     write(&store, move |tx| tx.insert_workspace(&second))
         .await
         .expect("a workspace");
-    let wider = scopes("read write");
-    write_at(&store, LATER, move |tx| {
-        tx.change_consent(&first, &wider, ReachKind::Workspaces, &[other])
-    })
-    .await
-    .expect("changed");
+    let wider = Consent {
+        scopes: scopes("read write"),
+        application_name: "Another name".to_owned(),
+        ..first
+    };
+    write_at(&store, LATER, move |tx| tx.change_consent(&wider, &[other]))
+        .await
+        .expect("changed");
     let found = read(&store, move |c| c.find_consent(user, id))
         .await
         .expect("found");
@@ -152,6 +156,7 @@ async fn what_was_allowed_is_changed_as_long_as_it_lives(db: TestDatabase) {
         (found.scopes, found.created_at, found.updated_at),
         (scopes("read write"), NOW, LATER)
     );
+    assert_eq!(found.application_name, "Another name");
     assert_eq!(
         read(&store, move |c| c.list_consent_workspaces(id)).await,
         [other]
@@ -159,10 +164,11 @@ async fn what_was_allowed_is_changed_as_long_as_it_lives(db: TestDatabase) {
     write(&store, move |tx| tx.revoke_consent(id))
         .await
         .expect("revoked");
-    let late = write(&store, move |tx| {
-        tx.change_consent(&again, &scopes("read"), ReachKind::Organization, &[])
-    })
-    .await;
+    let whole = Consent {
+        reach: ReachKind::Organization,
+        ..again
+    };
+    let late = write(&store, move |tx| tx.change_consent(&whole, &[])).await;
     assert_eq!(late, Err(Error::NotFound));
 }
 

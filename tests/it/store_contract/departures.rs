@@ -14,13 +14,13 @@ use super::{
     Acme, LATER, NOW, ends_what_is_remembered_of, open, read, unique_digest, workspace, write,
 };
 use crate::databases::{TestDatabase, both_databases};
-use crate::store_contract::{api_keys, consents, registration_tokens, sessions};
+use crate::store_contract::{api_keys, consents, sessions};
 
 both_databases!(
     the_keys_of_an_owner_are_those_that_have_not_ended,
     keys_and_secrets_that_a_person_was_shown_are_listed_while_they_live,
     what_a_person_allowed_ends_with_its_tokens,
-    the_sessions_and_tokens_that_a_person_made_there_end,
+    the_sessions_that_a_person_made_there_end,
     a_key_loses_one_workspace_for_good,
     what_reaches_no_workspace_any_more_ends,
 );
@@ -267,11 +267,10 @@ async fn what_a_person_allowed_ends_with_its_tokens(db: TestDatabase) {
     );
 }
 
-async fn the_sessions_and_tokens_that_a_person_made_there_end(db: TestDatabase) {
+async fn the_sessions_that_a_person_made_there_end(db: TestDatabase) {
     let store = open(&db);
     let (acme, other) = (Acme::insert(&store).await, Acme::insert(&store).await);
     let (organization, person) = (acme.organization, acme.person);
-    let token = registration_tokens::token(&acme, NOW);
     let (own, free) = (unique_digest(), unique_digest());
     let confined = Session {
         confined_to: Some(organization),
@@ -279,7 +278,6 @@ async fn the_sessions_and_tokens_that_a_person_made_there_end(db: TestDatabase) 
     };
     let anywhere = sessions::session(person, free.clone(), LATER);
     write(&store, move |tx| {
-        tx.insert_registration_token(&token)?;
         tx.insert_session(&confined)?;
         tx.insert_session(&anywhere)
     })
@@ -295,12 +293,6 @@ async fn the_sessions_and_tokens_that_a_person_made_there_end(db: TestDatabase) 
         assert_eq!(
             write(&store, move |tx| tx
                 .delete_confined_sessions_of(organization, person))
-            .await,
-            Ok(ended)
-        );
-        assert_eq!(
-            write(&store, move |tx| tx
-                .revoke_registration_tokens_by(organization, person))
             .await,
             Ok(ended)
         );

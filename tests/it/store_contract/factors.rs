@@ -326,6 +326,13 @@ async fn a_role_is_its_organizations_own(db: TestDatabase) {
         .await,
         []
     );
+    for (organization, holders) in [
+        (organization, vec![acme.person]),
+        (other.organization, Vec::new()),
+    ] {
+        let listed = read(&store, move |c| c.list_holders_of_role(organization, id)).await;
+        assert_eq!(listed, holders);
+    }
     assert_eq!(
         write(&store, move |tx| tx.delete_role(other.organization, id)).await,
         Err(Error::NotFound)

@@ -13,7 +13,8 @@ use crate::databases::{TestDatabase, both_databases};
 
 both_databases!(
     a_link_is_used_once,
-    links_of_a_key_are_listed_counted_and_revoked
+    links_of_a_key_are_listed_counted_and_revoked,
+    open_ones_of_one_maker_are_listed
 );
 
 async fn insert_key(store: &Store, acme: &Acme) -> (ApiKeyId, ApiKeySecretId) {
@@ -145,4 +146,37 @@ async fn links_of_a_key_are_listed_counted_and_revoked(db: TestDatabase) {
         (found.state, found.wrong_addresses),
         (HandOverState::Open, 0)
     );
+}
+
+async fn open_ones_of_one_maker_are_listed(db: TestDatabase) {
+    let store = open(&db);
+    let (acme, other) = (Acme::insert(&store).await, Acme::insert(&store).await);
+    let (key, _) = insert_key(&store, &acme).await;
+    let (mine, theirs) = (
+        hand_over(&acme, key, unique_digest()),
+        HandOver {
+            created_by: other.person,
+            ..hand_over(&acme, key, unique_digest())
+        },
+    );
+    let revoked = HandOver {
+        state: HandOverState::Revoked,
+        ..hand_over(&acme, key, unique_digest())
+    };
+    let own = mine.id;
+    for row in [mine, theirs, revoked] {
+        write(&store, move |tx| tx.insert_hand_over(&row))
+            .await
+            .expect("a link");
+    }
+    for (organization, ids) in [
+        (acme.organization, vec![own]),
+        (other.organization, Vec::new()),
+    ] {
+        let listed = read(&store, move |c| {
+            c.list_open_hand_overs_by(organization, acme.person)
+        })
+        .await;
+        assert_eq!(listed.iter().map(|row| row.id).collect::<Vec<_>>(), ids);
+    }
 }

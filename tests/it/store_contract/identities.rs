@@ -155,4 +155,10 @@ async fn links_go_by_person_and_by_realm(db: TestDatabase) {
     assert_eq!(owner(&store, "operator", ISSUER, "2").await, Some(other));
     assert_eq!(owner(&store, "idp_2", ISSUER, "1").await, Some(user));
     assert_eq!(owner(&store, "idp_1", ISSUER, "1").await, None);
+    let has = async || read(&store, move |c| c.has_identities(user)).await;
+    assert!(has().await, "whichever provider it is");
+    write(&store, |tx| tx.delete_realm("idp_2"))
+        .await
+        .expect("removed");
+    assert!(!has().await);
 }

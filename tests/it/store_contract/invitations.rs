@@ -6,7 +6,7 @@ use countersign::types::id::{InvitationId, OrganizationId};
 use countersign::types::state::{InvitationState, Licence, OrganizationRole};
 use countersign::types::time::Timestamp;
 
-use super::{Acme, EARLIER, LATER, NOW, is_constraint, open, read, unique_digest, write};
+use super::{Acme, EARLIER, LATER, NOW, is_constraint, open, person, read, unique_digest, write};
 use crate::databases::{TestDatabase, both_databases};
 
 both_databases!(
@@ -14,8 +14,9 @@ both_databases!(
     an_address_is_invited_once_at_a_time,
     an_invitation_is_decided_once_and_renewed_while_it_waits,
     pages_hold_the_newest_first_and_one_state_if_asked,
+    what_an_address_opened_is_found,
     those_open_for_an_address_are_listed_of_any_organization,
-    what_a_member_made_is_revoked_together,
+    what_a_member_made_is_counted_and_listed,
 );
 
 fn invitation(acme: &Acme, email: &str) -> Invitation {
@@ -152,22 +153,22 @@ async fn an_invitation_is_decided_once_and_renewed_while_it_waits(db: TestDataba
         .expect("inserted");
     let later = LATER.plus_seconds(5);
     let renewed = new.clone();
-    write(&store, move |tx| tx.renew_invitation(id, &renewed, later))
-        .await
-        .expect("renewed");
+    let by = Acme::insert(&store).await.person;
+    write(&store, move |tx| {
+        tx.renew_invitation(id, by, &renewed, later)
+    })
+    .await
+    .expect("renewed");
     assert!(
         read(&store, move |c| c.find_invitation_by_digest(&[old]))
             .await
             .is_none(),
         "the former link opens nothing"
     );
-    assert_eq!(
-        read(&store, move |c| c.find_invitation_by_digest(&[new]))
-            .await
-            .expect("found")
-            .expires_at,
-        later
-    );
+    let found = read(&store, move |c| c.find_invitation_by_digest(&[new]))
+        .await
+        .expect("found");
+    assert_eq!((found.expires_at, found.created_by), (later, by));
     write(&store, move |tx| {
         tx.decide_invitation(id, InvitationState::Accepted, Some(person))
     })
@@ -182,6 +183,7 @@ async fn an_invitation_is_decided_once_and_renewed_while_it_waits(db: TestDataba
     assert_eq!(
         write(&store, move |tx| tx.renew_invitation(
             id,
+            by,
             &unique_digest(),
             later
         ))
@@ -195,6 +197,50 @@ async fn an_invitation_is_decided_once_and_renewed_while_it_waits(db: TestDataba
         (found.state, found.decided_at, found.accepted_by),
         (InvitationState::Accepted, Some(NOW), Some(person))
     );
+}
+
+async fn what_an_address_opened_is_found(db: TestDatabase) {
+    let store = open(&db);
+    let (acme, other) = (Acme::insert(&store).await, Acme::insert(&store).await);
+    let mut people = Vec::new();
+    for verified_at in [None, None, Some(NOW)] {
+        let mut row = person();
+        row.email_verified_at = verified_at;
+        people.push(row.id);
+        write(&store, move |tx| tx.insert_user(&row))
+            .await
+            .expect("inserted");
+    }
+    for (row, by) in [
+        (invitation(&acme, "a@b.example"), Some(people[0])),
+        (invitation(&acme, "a@b.example"), Some(people[0])),
+        (invitation(&acme, "a@b.example"), Some(people[2])),
+        (invitation(&other, "a@b.example"), Some(people[1])),
+        (invitation(&other, "a@b.example"), None),
+        (invitation(&other, "c@b.example"), Some(people[0])),
+    ] {
+        let id = row.id;
+        let to = by.map_or(InvitationState::Declined, |_| InvitationState::Accepted);
+        write(&store, move |tx| {
+            tx.insert_invitation(&row, &[])?;
+            tx.decide_invitation(id, to, by)
+        })
+        .await
+        .expect("answered");
+    }
+    let joined =
+        async |email: &'static str| read(&store, move |c| c.list_joined_unproven(email)).await;
+    let mut expected = vec![
+        (acme.organization, people[0]),
+        (other.organization, people[1]),
+    ];
+    expected.sort();
+    assert_eq!(joined("a@b.example").await, expected);
+    assert_eq!(
+        joined("c@b.example").await,
+        [(other.organization, people[0])]
+    );
+    assert_eq!(joined("d@b.example").await, []);
 }
 
 async fn pages_hold_the_newest_first_and_one_state_if_asked(db: TestDatabase) {
@@ -295,7 +341,7 @@ async fn those_open_for_an_address_are_listed_of_any_organization(db: TestDataba
     );
 }
 
-async fn what_a_member_made_is_revoked_together(db: TestDatabase) {
+async fn what_a_member_made_is_counted_and_listed(db: TestDatabase) {
     let store = open(&db);
     let (acme, other) = (Acme::insert(&store).await, Acme::insert(&store).await);
     let (organization, person) = (acme.organization, acme.person);
@@ -303,10 +349,15 @@ async fn what_a_member_made_is_revoked_together(db: TestDatabase) {
         created_by: other.person,
         ..invitation(&acme, "c@b.example")
     };
+    let decided = Invitation {
+        state: InvitationState::Declined,
+        ..invitation(&acme, "d@b.example")
+    };
     for row in [
         invitation(&acme, "a@b.example"),
         invitation(&acme, "b@b.example"),
         by_other,
+        decided,
     ] {
         write(&store, move |tx| tx.insert_invitation(&row, &[]))
             .await
@@ -318,27 +369,16 @@ async fn what_a_member_made_is_revoked_together(db: TestDatabase) {
         .await,
         2
     );
-    assert_eq!(
-        write(&store, move |tx| tx
-            .revoke_invitations_of(OrganizationId::generate(NOW), person))
-        .await,
-        Ok(0)
-    );
-    assert_eq!(
-        write(&store, move |tx| tx
-            .revoke_invitations_of(organization, person))
-        .await,
-        Ok(2)
-    );
-    assert_eq!(
-        read(&store, move |c| c
-            .count_invitations_of(organization, person))
-        .await,
-        0
-    );
-    assert_eq!(
-        read(&store, move |c| c.count_pending_invitations(organization)).await,
-        1,
-        "another's stays"
-    );
+    for (organization, mails) in [
+        (organization, vec!["a@b.example", "b@b.example"]),
+        (OrganizationId::generate(NOW), Vec::new()),
+    ] {
+        let listed = read(&store, move |c| {
+            c.list_pending_invitations_by(organization, person)
+        })
+        .await;
+        let mut found: Vec<_> = listed.into_iter().map(|row| row.email).collect();
+        found.sort();
+        assert_eq!(found, mails);
+    }
 }

@@ -21,6 +21,7 @@ both_databases!(
     a_licence_changes_from_the_expected_one_only,
     owners_are_counted_per_organization,
     a_member_leaves_once,
+    members_who_lost_their_address_are_listed,
     a_workspace_role_is_listed_in_its_organization,
     a_workspace_role_changes_from_the_expected_one_only,
     a_member_leaves_a_workspace_once,
@@ -43,6 +44,47 @@ fn seat(workspace: WorkspaceId, user: UserId) -> WorkspaceMember {
         role: "viewer".to_owned(),
         created_at: NOW,
     }
+}
+
+async fn members_who_lost_their_address_are_listed(db: TestDatabase) {
+    let store = open(&db);
+    let acme = Acme::insert(&store).await;
+    let (organization, user) = (acme.organization, acme.person);
+    let row = member(&acme, OrganizationRole::Member);
+    write(&store, move |tx| tx.insert_member(&row))
+        .await
+        .expect("inserted");
+    let lost = async || {
+        let filter = MemberFilter {
+            address_lost: true,
+            ..MemberFilter::default()
+        };
+        let found = read(&store, move |c| {
+            c.list_members_page(organization, &filter, None, 9, NOW)
+        })
+        .await;
+        let at = |(member, _): (Member, User)| member.address_lost_at;
+        found.into_iter().map(at).collect::<Vec<_>>()
+    };
+    assert_eq!(lost().await, []);
+    for at in [Some(NOW), None] {
+        write(&store, move |tx| {
+            tx.change_member_address_loss(organization, user, at)
+        })
+        .await
+        .expect("changed");
+        assert_eq!(lost().await, at.map(Some).into_iter().collect::<Vec<_>>());
+    }
+    let nobody = UserId::generate(NOW);
+    assert_eq!(
+        write(&store, move |tx| tx.change_member_address_loss(
+            organization,
+            nobody,
+            None
+        ))
+        .await,
+        Err(Error::NotFound)
+    );
 }
 
 async fn a_member_is_found_in_this_organization_only(db: TestDatabase) {

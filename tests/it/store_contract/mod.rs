@@ -15,6 +15,7 @@ mod consents;
 mod departures;
 mod domains;
 mod factors;
+mod foreign_writes;
 mod hand_overs;
 mod idempotency_keys;
 mod identities;
@@ -22,6 +23,7 @@ mod identity_providers;
 mod invitations;
 mod join_requests;
 mod limit_windows;
+mod management_tokens;
 mod members;
 mod operator_tokens;
 mod organizations;
@@ -177,6 +179,8 @@ impl Acme {
             stopped_because: None,
             last_used_at: None,
             first_party: false,
+            approved_name: None,
+            approved_scopes: None,
         }
     }
 
@@ -215,6 +219,7 @@ impl Acme {
             resources: Resources::default(),
             last_used_at: None,
             row_expires_at: Some(LATER),
+            marked_at: None,
         }
     }
 

@@ -11,6 +11,7 @@ use crate::databases::{TestDatabase, both_databases};
 both_databases!(
     a_token_is_found_by_its_digest_and_listed,
     a_token_is_revoked_once,
+    a_token_knows_which_it_has_made,
     a_use_only_moves_forward_and_is_no_news
 );
 
@@ -121,4 +122,28 @@ async fn a_use_only_moves_forward_and_is_no_news(db: TestDatabase) {
         );
     }
     assert!(store.changes().is_current(stamp, [Subject::User(user)]));
+}
+
+async fn a_token_knows_which_it_has_made(db: TestDatabase) {
+    let store = open(&db);
+    let acme = Acme::insert(&store).await;
+    let (maker, made, other) = (token(&acme, NOW), token(&acme, NOW), token(&acme, NOW));
+    let (maker_id, made_id) = (maker.id, made.id);
+    for row in [maker, made, other] {
+        write(&store, move |tx| tx.insert_operator_token(&row))
+            .await
+            .expect("inserted");
+    }
+    write(&store, move |tx| {
+        tx.set_operator_token_maker(made_id, maker_id)
+    })
+    .await
+    .expect("said");
+    let of = |id| read(&store, move |c| c.list_operator_tokens_made_by(id));
+    assert_eq!(of(maker_id).await, [made_id]);
+    assert!(of(made_id).await.is_empty());
+    write(&store, move |tx| tx.revoke_operator_token(made_id))
+        .await
+        .expect("revoked");
+    assert!(of(maker_id).await.is_empty(), "the live ones");
 }

@@ -15,6 +15,7 @@ both_databases!(
     the_newest_live_ones_are_listed,
     a_token_is_revoked_once_and_by_its_organization,
     a_use_is_recorded,
+    those_of_one_maker_are_listed,
 );
 
 pub fn token(acme: &Acme, at: Timestamp) -> RegistrationToken {
@@ -167,4 +168,36 @@ async fn a_use_is_recorded(db: TestDatabase) {
         .last_used_at,
         Some(LATER)
     );
+}
+
+async fn those_of_one_maker_are_listed(db: TestDatabase) {
+    let store = open(&db);
+    let (acme, other) = (Acme::insert(&store).await, Acme::insert(&store).await);
+    let (mine, theirs) = (
+        token(&acme, NOW),
+        RegistrationToken {
+            created_by: other.person,
+            ..token(&acme, NOW)
+        },
+    );
+    let revoked = RegistrationToken {
+        state: RegistrationTokenState::Revoked,
+        ..token(&acme, NOW)
+    };
+    let own = mine.id;
+    for row in [mine, theirs, revoked] {
+        write(&store, move |tx| tx.insert_registration_token(&row))
+            .await
+            .expect("inserted");
+    }
+    for (organization, ids) in [
+        (acme.organization, vec![own]),
+        (other.organization, Vec::new()),
+    ] {
+        let listed = read(&store, move |c| {
+            c.list_registration_tokens_by(organization, acme.person)
+        })
+        .await;
+        assert_eq!(listed.iter().map(|row| row.id).collect::<Vec<_>>(), ids);
+    }
 }

@@ -317,6 +317,8 @@ async fn what_nobody_uses_is_listed_and_ends(db: TestDatabase) {
         created_at: NOW,
         updated_at: NOW,
         revoked_at: None,
+        application_name: "An application".to_owned(),
+        named_at: countersign::types::time::Timestamp::from_millis(0),
     };
     let consented = consent.id;
     write(&store, move |tx| tx.insert_consent(&consent, &[]))
@@ -406,6 +408,8 @@ async fn what_has_ended_leaves_with_all_that_hangs_off_it(db: TestDatabase) {
             None,
         )?;
         tx.insert_authorization(&authorization, &[])?;
+        let registered = tx.find_application(id)?.ok_or(Error::NotFound)?;
+        tx.approve_application(&registered, &[redirect_uri("https://b.example/cb")])?;
         tx.delete_application(organization, id)?;
         tx.delete_application(organization, kept)
     })

@@ -14,6 +14,7 @@ both_databases!(
     a_session_is_found_with_its_user,
     a_sessions_last_use_is_recorded,
     a_session_that_has_ended_ends_again,
+    all_sessions_of_a_user_end_and_nobody_elses,
     only_the_users_expired_sessions_are_removed,
     the_sessions_of_one_organizations_provider_end_together,
 );
@@ -27,6 +28,7 @@ pub fn session(user: UserId, digest: Digest, expires_at: Timestamp) -> Session {
         last_seen_at: NOW,
         expires_at,
         confined_to: None,
+        proven_at: NOW,
     }
 }
 
@@ -115,6 +117,29 @@ async fn a_session_that_has_ended_ends_again(db: TestDatabase) {
                 .is_none()
         );
     }
+}
+
+async fn all_sessions_of_a_user_end_and_nobody_elses(db: TestDatabase) {
+    let store = open(&db);
+    let (user, other) = (
+        Acme::insert(&store).await.person,
+        Acme::insert(&store).await.person,
+    );
+    write(&store, move |tx| {
+        tx.insert_session(&session(user, digest("one"), LATER))?;
+        tx.insert_session(&session(user, digest("two"), LATER))?;
+        tx.insert_session(&session(other, digest("theirs"), LATER))
+    })
+    .await
+    .expect("inserted");
+    for ended in [2, 0] {
+        assert_eq!(
+            write(&store, move |tx| tx.delete_sessions_of(user)).await,
+            Ok(ended)
+        );
+    }
+    let theirs = read(&store, |c| c.find_session_by_digest(&[digest("theirs")])).await;
+    assert!(theirs.is_some());
 }
 
 async fn only_the_users_expired_sessions_are_removed(db: TestDatabase) {

@@ -32,6 +32,7 @@ async fn plant(store: &Store, acme: &Acme, end: Timestamp) -> Authorization {
     let application = acme.insert_application(store).await;
     let authorization = Authorization {
         row_expires_at: Some(end),
+        marked_at: None,
         ..acme.authorization(application)
     };
     let person = acme.person;
@@ -57,6 +58,7 @@ async fn plant(store: &Store, acme: &Acme, end: Timestamp) -> Authorization {
             last_seen_at: NOW,
             expires_at: end,
             confined_to: None,
+            proven_at: NOW,
         })?;
         tx.insert_authorization_request(&AuthorizationRequest {
             id: AuthorizationRequestId::generate(NOW),
@@ -186,11 +188,14 @@ async fn a_consent_stays_while_an_authorization_of_it_does(db: TestDatabase) {
         created_at: NOW,
         updated_at: NOW,
         revoked_at: None,
+        application_name: "An application".to_owned(),
+        named_at: Timestamp::from_millis(0),
     };
     let (id, workspace) = (consent.id, acme.workspace);
     let authorization = Authorization {
         consent_id: Some(id),
         row_expires_at: Some(NOW),
+        marked_at: None,
         ..acme.authorization(application)
     };
     write(&store, move |tx| {

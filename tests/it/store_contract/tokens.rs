@@ -6,7 +6,9 @@ use countersign::store::{Error, Subject};
 use countersign::types::id::{AccessTokenId, AuthorizationId, RefreshTokenId};
 use countersign::types::state::RefreshTokenState;
 
-use super::{Acme, LATER, NOW, digest, is_constraint, open, read, scopes, unique_digest, write};
+use super::{
+    Acme, LATER, NOW, digest, is_constraint, open, read, scopes, unique_digest, write, write_at,
+};
 use crate::databases::{TestDatabase, both_databases};
 
 both_databases!(
@@ -15,6 +17,7 @@ both_databases!(
     a_family_has_one_live_refresh_token,
     a_pair_is_replaced_only_while_nobody_has_seen_it,
     a_refresh_token_that_does_not_rotate_lives_on,
+    a_replaced_refresh_token_may_be_used_after_all,
     an_opaque_access_token_is_found_as_it_was_written,
     an_access_token_is_revoked_as_often_as_asked,
     access_tokens_revoked_at_the_same_time_are_all_answered,
@@ -310,4 +313,40 @@ async fn a_refresh_token_that_does_not_rotate_lives_on(db: TestDatabase) {
         write(&store, move |tx| tx.extend_refresh_token(id, later)).await,
         Err(Error::NotFound)
     );
+}
+
+/// 9700-34: presenting a twin is a use, once.
+async fn a_replaced_refresh_token_may_be_used_after_all(db: TestDatabase) {
+    let store = open(&db);
+    let authorization = Acme::insert(&store)
+        .await
+        .insert_authorization(&store)
+        .await
+        .id;
+    let token = refresh_token(authorization);
+    let (id, digests) = (token.id, [token.digest.clone()]);
+    write(&store, move |tx| tx.insert_refresh_token(&token))
+        .await
+        .expect("inserted");
+    let end_of = |generation| {
+        read(&store, move |c| {
+            c.find_end_of_generation(authorization, generation)
+        })
+    };
+    let use_it = || write_at(&store, LATER, move |tx| tx.use_replaced_refresh_token(id));
+    assert_eq!(use_it().await, Err(Error::NotFound), "it is live");
+    write(&store, move |tx| tx.replace_refresh_token(id))
+        .await
+        .expect("replaced");
+    assert_eq!(end_of(3).await, None);
+    assert_eq!(use_it().await, Ok(()));
+    assert_eq!(use_it().await, Err(Error::NotFound), "it was used");
+    let found = read(&store, move |c| c.find_refresh_token_by_digest(&digests))
+        .await
+        .expect("found");
+    assert_eq!(
+        (found.state, found.consumed_at),
+        (RefreshTokenState::Consumed, Some(LATER))
+    );
+    assert_eq!((end_of(3).await, end_of(4).await), (Some(LATER), None));
 }

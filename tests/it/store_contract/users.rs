@@ -10,9 +10,12 @@ use crate::databases::{TestDatabase, both_databases};
 both_databases!(
     a_user_is_found_by_external_id_and_changed,
     a_user_is_found_by_id_and_by_address,
+    a_password_is_changed_from_the_one_that_is_there,
     an_address_belongs_to_one_person_and_service_accounts_have_none,
     a_user_is_suspended_from_the_expected_state_only,
     a_user_is_held_and_renamed,
+    wrong_passwords_are_counted_in_a_row,
+    people_are_listed_and_operators_among_them,
     a_service_account_belongs_to_what_it_acts_for,
 );
 
@@ -52,6 +55,34 @@ async fn a_user_is_found_by_id_and_by_address(db: TestDatabase) {
     );
 }
 
+async fn a_password_is_changed_from_the_one_that_is_there(db: TestDatabase) {
+    let store = open(&db);
+    let (mut user, mut without) = (person(), person());
+    user.password_hash = Some("old".to_owned());
+    without.password_hash = None;
+    let (id, bare) = (user.id, without.id);
+    write(&store, move |tx| {
+        tx.insert_user(&user)
+            .and_then(|()| tx.insert_user(&without))
+    })
+    .await
+    .expect("inserted");
+    let change = |id, from: Option<&'static str>, to: &'static str| {
+        let store = &store;
+        async move { write(store, move |tx| tx.change_password(id, from, to)).await }
+    };
+    assert_eq!(change(id, Some("old"), "new").await, Ok(()));
+    for from in [Some("old"), None] {
+        assert_eq!(change(id, from, "third").await, Err(Error::NotFound));
+    }
+    assert_eq!(change(bare, Some("old"), "x").await, Err(Error::NotFound));
+    assert_eq!(change(bare, None, "first").await, Ok(()));
+    for (id, hash) in [(id, "new"), (bare, "first")] {
+        let found = read(&store, move |c| c.find_user(id)).await.expect("found");
+        assert_eq!(found.password_hash.as_deref(), Some(hash));
+    }
+}
+
 async fn an_address_belongs_to_one_person_and_service_accounts_have_none(db: TestDatabase) {
     let store = open(&db);
     let (first, mut second) = (person(), person());
@@ -71,6 +102,44 @@ async fn an_address_belongs_to_one_person_and_service_accounts_have_none(db: Tes
             .await
             .expect("many have no address");
     }
+}
+
+async fn wrong_passwords_are_counted_in_a_row(db: TestDatabase) {
+    let store = open(&db);
+    // nobody is there: nothing happens
+    write(&store, |tx| tx.record_wrong_password("nobody@acme.example"))
+        .await
+        .expect("no error");
+    let (first, second) = (person(), person());
+    let (id, other) = (first.id, second.id);
+    let email = first.email.clone().expect("an address");
+    write(&store, move |tx| {
+        tx.insert_user(&first)?;
+        tx.insert_user(&second)
+    })
+    .await
+    .expect("inserted");
+    let count = async |id: UserId| read(&store, move |c| c.count_wrong_passwords(id)).await;
+    for number in 1..=3 {
+        let email = email.clone();
+        write(&store, move |tx| {
+            tx.record_wrong_password(&email)?;
+            tx.record_wrong_password("nobody@acme.example")
+        })
+        .await
+        .expect("counted");
+        assert_eq!((count(id).await, count(other).await), (number, 0));
+    }
+    write(&store, move |tx| tx.forget_wrong_passwords(id))
+        .await
+        .expect("forgotten");
+    assert_eq!(count(id).await, 0);
+    let nobody = UserId::generate(NOW);
+    assert_eq!(count(nobody).await, 0);
+    assert_eq!(
+        write(&store, move |tx| tx.forget_wrong_passwords(nobody)).await,
+        Err(Error::NotFound)
+    );
 }
 
 async fn a_user_is_suspended_from_the_expected_state_only(db: TestDatabase) {
@@ -185,4 +254,33 @@ async fn a_service_account_belongs_to_what_it_acts_for(db: TestDatabase) {
         None,
         "it belongs to nothing any more"
     );
+}
+
+async fn people_are_listed_and_operators_among_them(db: TestDatabase) {
+    let store = open(&db);
+    let (user, mut operator, mut robot) = (person(), person(), person());
+    operator.operator = true;
+    (robot.kind, robot.email, robot.operator) = (UserKind::ServiceAccount, None, true);
+    let (id, operator_id) = (user.id, operator.id);
+    write(&store, move |tx| {
+        tx.insert_user(&user)?;
+        tx.insert_user(&operator)?;
+        tx.insert_user(&robot)
+    })
+    .await
+    .expect("inserted");
+    let operators = || read(&store, |c| c.list_operators(9));
+    let ids = |rows: Vec<countersign::store::users::User>| {
+        rows.iter().map(|row| row.id).collect::<Vec<_>>()
+    };
+    assert_eq!(ids(operators().await), [operator_id]);
+    assert_eq!(read(&store, |c| c.list_people(9)).await.len(), 2);
+    assert_eq!(read(&store, |c| c.list_people(1)).await.len(), 1);
+    let make = move |tx: &mut Tx| tx.change_operator(id, true);
+    ends_what_is_remembered_of(&store, Subject::User(id), make).await;
+    assert_eq!(write(&store, make).await, Err(Error::NotFound));
+    write(&store, move |tx| tx.change_operator(operator_id, false))
+        .await
+        .expect("taken away");
+    assert_eq!(ids(operators().await), [id]);
 }

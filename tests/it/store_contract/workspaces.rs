@@ -231,6 +231,8 @@ async fn a_workspace_changes_and_is_deleted_with_what_hangs_off_it(db: TestDatab
         created_at: NOW,
         updated_at: NOW,
         revoked_at: None,
+        application_name: "An application".to_owned(),
+        named_at: countersign::types::time::Timestamp::from_millis(0),
     };
     write(&store, move |tx| {
         tx.insert_api_key(&expired, &[id])?;
