@@ -136,7 +136,7 @@ fn request(
         .pointer("/requestBody/content/application~1json/schema")
         .map(|schema| example(known, schema, 0));
     if let Some(Value::Object(fields)) = &mut body {
-        say(fields, words);
+        say(fields, words, method);
         if makes_key && words.names_owner {
             fields.insert("owner".to_owned(), json!(zeros("usr")));
         }
@@ -150,12 +150,20 @@ fn request(
 }
 
 /// Puts words that are known here where the schema says no more than that there is one.
-fn say(fields: &mut Map<String, Value>, words: &Words) {
+fn say(fields: &mut Map<String, Value>, words: &Words, method: &str) {
     for (name, value) in fields {
         match (name.as_str(), &*value) {
             ("environment", _) => *value = json!(words.environment.as_str()),
             ("scopes", _) => *value = json!([words.scope]),
             ("permissions", Value::Array(_)) => *value = json!([words.permission]),
+            // no two of a kind share a name: what one sample makes, the next one names otherwise
+            ("name", Value::String(word)) if word == EXAMPLE => {
+                *value = json!(match method {
+                    "patch" => "Another name",
+                    "put" => "A name of yours",
+                    _ => EXAMPLE,
+                });
+            }
             ("role", Value::String(word)) if word == EXAMPLE => *value = json!(words.role),
             _ => {}
         }
@@ -240,8 +248,9 @@ fn object(known: &Value, schema: &Value, depth: usize) -> Map<String, Value> {
         .into_iter()
         .map(|name| (name.to_owned(), value(name)))
         .collect();
-    // exactly one of four fields says when it ends
+    // of a key exactly one of four fields says when it ends, and it needs a name unless the operator says otherwise
     if has("expires_in_days") && has("never_expires") {
+        object.insert("name".to_owned(), json!(EXAMPLE));
         object.insert("expires_in_days".to_owned(), json!(90));
     }
     // the code flow, which is the default, needs one

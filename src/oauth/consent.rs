@@ -89,10 +89,8 @@ pub async fn post(
     };
     let decide = async || {
         let (client, kept) = find(&app, &facts, person, &form, lost(expired())).await?;
-        ensure(
-            kept.answer.is_none_or(|given| given == answer),
-            ask_again(&kept),
-        )?;
+        let denied = kept.answer == Some(RequestAnswer::Denied);
+        ensure(answer == RequestAnswer::Denied || !denied, ask_again(&kept))?;
         match answer {
             RequestAnswer::Allowed => {
                 allow(&app, &facts, &visitor, person, &client, kept, &form).await
@@ -101,7 +99,7 @@ pub async fn post(
         }
     };
     match decide().await {
-        // the other button was clicked at the same instant: now it is answered
+        // it was denied at the same instant: now it is answered
         Err(PageError::NotFound) => decide().await,
         decided => decided,
     }
@@ -111,7 +109,7 @@ fn expired() -> PageError {
     PageError::BadRequest("This request has expired or was answered before. Go back to the application and start again.".to_owned())
 }
 
-/// The same request from its beginning, for whoever decides too late or in another way than before. With the page, whatever
+/// The same request from its beginning, for whoever decides too late or allows what they denied. With the page, whatever
 /// was allowed before: somebody else may be signed in by now.
 fn ask_again(kept: &AuthorizationRequest) -> PageError {
     PageError::SeeOther {

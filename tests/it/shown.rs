@@ -164,6 +164,7 @@ impl Own {
                 ("ws", planted.workspace.to_string()),
                 ("usr", user.to_owned()),
                 ("app", planted.application.to_string()),
+                ("rs", planted.resource_server.to_string()),
             ],
         }
     }
@@ -181,7 +182,7 @@ impl Own {
 /// Operations that only a person's own token can do: an operator token is nobody who could ask.
 const BY_A_PERSON: [&str; 1] = ["/v1/api-key-requests"];
 /// What ends or suspends the organization, or stands for a state that is not there: tried elsewhere, by its rule.
-const NEEDS_A_STATE: [(&str, &str); 8] = [
+const NEEDS_A_STATE: [(&str, &str); 9] = [
     ("post", "/v1/organizations/{id}/suspend"),
     ("post", "/v1/organizations/{id}/production-access"),
     ("delete", "/v1/organizations/{id}/production-access"),
@@ -190,9 +191,10 @@ const NEEDS_A_STATE: [(&str, &str); 8] = [
     ("delete", "/v1/workspaces/{id}"),
     ("delete", "/v1/workspaces/{id}/members/{user}"),
     ("delete", "/v1/applications/{id}"),
+    ("delete", "/v1/resource-servers/{id}"),
 ];
 /// Nouns of which nothing is planted.
-const NOT_PLANTED: [&str; 10] = [
+const NOT_PLANTED: [&str; 15] = [
     "/v1/api-key-requests/",
     "/v1/api-key-transfers/",
     "/v1/api-keys/{id}",
@@ -200,8 +202,13 @@ const NOT_PLANTED: [&str; 10] = [
     "/v1/domains/",
     "/v1/invitations/",
     "/v1/join-requests/",
+    "/v1/management-tokens/",
+    "/v1/operator-tokens/",
+    "/v1/operators/",
+    "/v1/resource-servers/{id}/",
     "/v1/roles/",
     "/v1/service-accounts/",
+    "/v1/signing-keys/",
     "/v1/users/{id}/",
 ];
 

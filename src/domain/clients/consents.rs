@@ -169,7 +169,7 @@ pub fn allow(
 ) -> Result<Authorization, Refusal> {
     let (now, catalogue) = (desk.now(), &desk.settings.catalogue);
     let (organization, user) = (desk.organization, desk.asker.user);
-    take_request(desk.tx, asked.request, RequestAnswer::Allowed)?;
+    take_request(desk.tx, asked.request)?;
     let membership = desk
         .tx
         .find_membership(organization, user, now)?
@@ -505,10 +505,13 @@ fn check_choice(
     Ok(ReachKind::Workspaces)
 }
 
-/// The person denied the request.
+/// The person denied the request: also one that they allowed before, from the page that the back button shows. What was
+/// allowed stays among their connected applications.
 pub fn deny(tx: &mut Tx, request: &AuthorizationRequest, user: UserId) -> Result<(), Refusal> {
-    if !take_request(tx, request, RequestAnswer::Denied)? {
-        return Ok(());
+    ensure(request.expires_at > tx.now, Refusal::NotFound)?;
+    match tx.answer_authorization_request(request.id, RequestAnswer::Denied) {
+        Err(Error::NotFound) => return Ok(()),
+        answered => answered?,
     }
     Ok(tx.record(
         None,
@@ -519,24 +522,18 @@ pub fn deny(tx: &mut Tx, request: &AuthorizationRequest, user: UserId) -> Result
     )?)
 }
 
-/// A request is decided once, and in its time. The same decision once more is a double click, of which the browser shows the
-/// second answer only: it is answered again, an allowed request with another code. Whether it was the first.
-fn take_request(
-    tx: &mut Tx,
-    request: &AuthorizationRequest,
-    answer: RequestAnswer,
-) -> Result<bool, Refusal> {
+/// A request is allowed in its time, and not once it was denied. Allowed twice it is by a double click, of which the browser
+/// shows the second answer only: it is answered again, with another code.
+fn take_request(tx: &mut Tx, request: &AuthorizationRequest) -> Result<(), Refusal> {
     ensure(request.expires_at > tx.now, Refusal::NotFound)?;
-    match tx.answer_authorization_request(request.id, answer) {
-        Ok(()) => return Ok(true),
+    match tx.answer_authorization_request(request.id, RequestAnswer::Allowed) {
         Err(Error::NotFound) => {}
-        Err(error) => return Err(error.into()),
+        answered => return Ok(answered?),
     }
     let given = tx
         .find_authorization_request(request.session_id, request.id)?
         .and_then(|request| request.answer);
-    ensure(given == Some(answer), Refusal::NotFound)?;
-    Ok(false)
+    ensure(given == Some(RequestAnswer::Allowed), Refusal::NotFound)
 }
 
 /// An application that acts for this person, as the page of connected applications shows it.

@@ -24,7 +24,7 @@ both_databases!(
     a_form_without_the_browsers_own_token_is_refused,
     another_sessions_request_cannot_be_answered,
     a_double_click_arrives,
-    who_changes_their_mind_is_asked_again,
+    who_allows_what_they_denied_is_asked_again,
     a_form_of_a_session_that_has_ended_leads_back,
     a_request_expires,
     a_request_ends_with_its_application,
@@ -231,46 +231,49 @@ async fn a_double_click_arrives(db: TestDatabase) {
     assert_eq!(server.database.count_events("authorization.denied"), 1);
 }
 
-async fn who_changes_their_mind_is_asked_again(db: TestDatabase) {
+async fn who_allows_what_they_denied_is_asked_again(db: TestDatabase) {
     let server = Server::start_with(db, |config| {
         (config.server.workers, config.database.connections) = (2, 8)
     })
     .await;
     let browser = server.signed_in_browser().await;
     let page = consent(&browser, &server.authorize_path("read write")).await;
-    assert_eq!(allow(&browser, &page).await.status(), StatusCode::SEE_OTHER);
-    // also the way back, and the choice of another organization
-    let again = asked_again(
-        &browser,
-        answer(&browser, &page, &[("decision", "deny")]).await,
-    )
-    .await;
+    let denied = answer(&browser, &page, &[("decision", "deny")]).await;
+    assert!(location(denied.headers()).starts_with(REDIRECT_URI));
+    let again = asked_again(&browser, allow(&browser, &page).await).await;
+    // also by the choice of another organization
     let other = format!("/oauth2/authorize/consent?request={}", page.request);
     asked_again(&browser, browser.get(&other).await).await;
+    assert_eq!(server.database.count_events("authorization.allowed"), 0);
     assert!(again.html.contains("Create and change documents"));
     let target = location(allow(&browser, &again).await.headers());
     let (_, tokens) = server
         .redeem(&parameter(&target, "code").expect("a code"))
         .await;
     assert_eq!(tokens["scope"], "read write");
-    // both buttons at once: one is first, and neither answer is a dead end
+    // the other way round the application is told: what was allowed stays connected
+    let denied = answer(&browser, &again, &[("decision", "deny")]).await;
+    let target = location(denied.headers());
+    assert_eq!(
+        parameter(&target, "error").as_deref(),
+        Some("access_denied")
+    );
+    assert!(is_active(&server, text(&tokens, "access_token")).await);
+    // both buttons at once: neither answer is a dead end
     for _ in 0..5 {
         let page = consent(&browser, &server.authorize_path("read")).await;
         let (allowed, denied) = tokio::join!(
             allow(&browser, &page),
             answer(&browser, &page, &[("decision", "deny")])
         );
-        let targets = [allowed, denied].map(|response| location(response.headers()));
-        let arrived = targets
-            .iter()
-            .filter(|target| target.starts_with(REDIRECT_URI));
-        assert_eq!(arrived.count(), 1, "{targets:?}");
+        let target = location(allowed.headers());
         assert!(
-            targets
+            [REDIRECT_URI, "/oauth2/authorize?"]
                 .iter()
-                .any(|target| target.starts_with("/oauth2/authorize?")),
-            "{targets:?}"
+                .any(|start| target.starts_with(start)),
+            "{target}"
         );
+        assert!(location(denied.headers()).starts_with(REDIRECT_URI));
     }
 }
 
