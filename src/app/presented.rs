@@ -40,7 +40,7 @@ pub enum OperatorLookup {
 /// What the look-up of a management token found.
 #[derive(Debug, Clone)]
 pub enum ManagementLookup {
-    Found(PresentedToken),
+    Found(Box<PresentedToken>),
     Unknown,
     Throttled { retry_after_seconds: i64 },
 }
@@ -120,7 +120,7 @@ impl App {
             .read(move |snapshot| management_tokens::find_live(snapshot, &candidates, now))
             .await?;
         Ok(match found {
-            Some(found) => ManagementLookup::Found(found),
+            Some(found) => ManagementLookup::Found(Box::new(found)),
             None => match self.count_unknown(address, now) {
                 Ok(()) => ManagementLookup::Unknown,
                 Err(retry_after_seconds) => ManagementLookup::Throttled {

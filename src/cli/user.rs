@@ -84,13 +84,16 @@ pub fn run(command: Command) -> Result<(), Failure> {
         Command::Password(arguments) => run_password(&arguments),
         Command::Suspend(named) => run_state(&named, UserState::Suspended),
         Command::Resume(named) => run_state(&named, UserState::Active),
-        Command::List(arguments) => {
-            let config = arguments.load()?;
-            let store = Store::open_as_guest(&config.database.url.parse()?)?;
-            print!("{}", actix_web::rt::System::new().block_on(list(&store))?);
-            Ok(())
-        }
+        Command::List(arguments) => run_list(&arguments),
     }
+}
+
+#[expect(clippy::print_stdout, reason = "it is what was asked for")]
+fn run_list(arguments: &ConfigArguments) -> Result<(), Failure> {
+    let config = arguments.load()?;
+    let store = Store::open_as_guest(&config.database.url.parse()?)?;
+    print!("{}", actix_web::rt::System::new().block_on(list(&store))?);
+    Ok(())
 }
 
 async fn list(store: &Store) -> Result<String, Failure> {

@@ -52,7 +52,7 @@ impl Snapshot<'_> {
 }
 
 impl Tx<'_> {
-    /// Removes all but the session's newest `most`.
+    /// Removes all but the session's newest `most`; those that were answered go first.
     pub fn delete_oldest_authorization_requests(
         &mut self,
         session: SessionId,
@@ -61,6 +61,7 @@ impl Tx<'_> {
         let of_session =
             authorization_requests::table.filter(authorization_requests::session_id.eq(session));
         let newest = of_session.order((
+            authorization_requests::answer.is_null().desc(),
             authorization_requests::expires_at.desc(),
             authorization_requests::id.desc(),
         ));

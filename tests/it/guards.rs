@@ -45,7 +45,7 @@ use serde_json::json;
 
 use crate::databases::{TestDatabase, both_databases};
 use crate::people;
-use crate::server::{Browser, Server, authorize_path, hidden};
+use crate::server::{Browser, Server, authorize_path, hidden, location};
 use crate::tenants::{self, Key, admin, join_workspace, key, member, own_token, person};
 
 both_databases!(
@@ -472,7 +472,10 @@ pub async fn sample(server: &Server, route: &Route, registered: &str) -> (String
         (_, "/v1/verify") => Body::Question,
         _ if route.guard == Guard::Management => Body::Json,
         (_, "/v1/watermark") => Body::Document,
-        (_, "/oauth2/authorize" | "/login" | "/login/oidc/claim" | "/logout") => Body::Form,
+        (
+            _,
+            "/oauth2/authorize" | "/login" | "/login/oidc/claim" | "/logout" | "/logout/everywhere",
+        ) => Body::Form,
         (_, path)
             if [
                 "/dev-centre/",
@@ -957,8 +960,8 @@ async fn every_route_lets_in_whom_its_guard_names_and_nobody_else(db: TestDataba
     // signing out comes last: it ends the callers' sessions
     let (last, routes): (Vec<Route>, Vec<Route>) = table()
         .into_iter()
-        .partition(|route| route.path == "/logout");
-    assert_eq!(last.len(), 1);
+        .partition(|route| route.path.starts_with("/logout"));
+    assert_eq!(last.len(), 2);
     for route in &routes {
         for caller in &callers {
             let (path, body) = sample(&server, route, &registered).await;
@@ -1145,10 +1148,13 @@ async fn a_form_without_its_own_token_changes_nothing(db: TestDatabase) {
             .client
             .post(server.url(&format!("{path}?csrf={}", owner.csrf)))
             .form::<[(&str, &str)]>(&[]);
-        assert_eq!(
-            request.send().await.expect("an answer").status(),
-            StatusCode::FORBIDDEN
-        );
+        let response = request.send().await.expect("an answer");
+        // its query is the authorization request: back to the page that asks
+        if path == "/oauth2/authorize" {
+            assert!(location(response.headers()).starts_with("/oauth2/authorize?"));
+        } else {
+            assert_eq!(response.status(), StatusCode::FORBIDDEN);
+        }
         let request = owner
             .browser
             .client

@@ -134,11 +134,11 @@ fn count_runs(text: &[char]) -> usize {
 
 fn runs_on(one: char, next: char) -> bool {
     let place = |row: &str, wanted: char| row.chars().position(|key| key == wanted);
-    let beside = |row: &&str| match (place(row, one), place(row, next)) {
+    let beside = |row: &str| match (place(row, one), place(row, next)) {
         (Some(one), Some(next)) => one.abs_diff(next) <= 1,
         _ => false,
     };
-    u32::from(one).abs_diff(u32::from(next)) <= 1 || KEYBOARD.iter().any(|row| beside(&row))
+    u32::from(one).abs_diff(u32::from(next)) <= 1 || KEYBOARD.iter().any(|row| beside(row))
 }
 
 /// A common word, once or again and again, with digits and signs in and around it that would be no password by themselves;

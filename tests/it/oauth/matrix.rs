@@ -422,15 +422,20 @@ async fn every_field_of_the_consent_form(db: TestDatabase) {
                 .header(CONTENT_TYPE, FORM)
                 .body(body);
             let response = request.send().await.expect("an answer");
+            let target = response.headers().get(LOCATION);
+            let target = target.map(|target| target.to_str().expect("text"));
+            // a form without a good token and with a query of the page's: back to the page
+            if *name == "csrf" && !query.is_empty() {
+                let back = target.is_some_and(|path| path.starts_with("/oauth2/authorize?"));
+                assert!(back, "{wrong:?} {target:?}");
+                continue;
+            }
             assert!(
                 response.status().is_client_error(),
                 "{name} {wrong:?} {}",
                 response.status()
             );
-            assert!(
-                response.headers().get(LOCATION).is_none(),
-                "{name} {wrong:?}"
-            );
+            assert!(target.is_none(), "{name} {wrong:?}");
         }
     }
     // CSRF, and a page that would be framed (9700-13)

@@ -253,7 +253,7 @@ async fn the_way_back_is_kept_and_never_leaves_this_server(db: TestDatabase) {
     for (asked, reached) in [
         (
             "/oauth2/authorize?client_id=x%26y",
-            "/oauth2/authorize?client_id=x%26y",
+            "/login/continue?client_id=x%26y",
         ),
         ("https://evil.example", "/"),
         ("//evil.example", "/"),
