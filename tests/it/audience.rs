@@ -60,7 +60,7 @@ async fn no_door_takes_a_token_that_is_for_another_api(db: TestDatabase) {
         .digester
         .digest(countersign::crypto::digest::Purpose::AccessToken, &foreign);
     let for_another = move |tx: &mut countersign::store::Tx| {
-        let found = tx.find_access_token_by_digest(&[digest.clone()])?;
+        let found = tx.find_access_token_by_digest(std::slice::from_ref(&digest))?;
         Ok(found.expect("a token").id)
     };
     let id = server.write(for_another).await;

@@ -32,6 +32,9 @@ async fn a_fuzzer_of_somebody_else_finds_nothing(db: TestDatabase) {
         |name: &str, text: &str| std::fs::write(folder.path().join(name), text).expect("written");
     let (_, mut document) = super::json(server.get("/v1/openapi.json")).await;
     forget_cursors(&mut document);
+    // it would revoke the token that it is let in by
+    let tokens = document["paths"]["/v1/operator-tokens/{id}"].as_object_mut();
+    tokens.expect("a path").remove("delete");
     write("openapi.json", &document.to_string());
     write("schemathesis.toml", &settings(&server));
     let output = Command::new(python)
