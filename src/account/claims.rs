@@ -9,11 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use super::openid::{self, Rejection};
 use super::pages::ClaimPage;
-use super::with_cookies;
+use super::{sign_in, with_cookies};
 use crate::app::App;
 use crate::domain::ensure;
 use crate::domain::people::identities::{Answer, Realm};
-use crate::domain::people::passwords::MOST_PASSWORD;
 use crate::outbound::openid::Proven;
 use crate::store::users::User;
 use crate::types::email::Mailbox;
@@ -22,7 +21,6 @@ use crate::types::time::Timestamp;
 use crate::web::facts::Facts;
 use crate::web::form::Form;
 use crate::web::html::{self, PageError};
-use crate::web::problem::RETRY_SECONDS;
 use crate::web::provider::Provider;
 use crate::web::return_to::local_path;
 use crate::web::visitor::Visitor;
@@ -122,7 +120,7 @@ async fn decide(
         .filter(|provider| provider.registration.issuer == claim.issuer)
         .ok_or(Rejection::NotStarted)?;
     let is_theirs = match form.field("answer") {
-        "mine" => is_right(app, facts, claim.account, form.field("password")).await?,
+        "mine" => is_right(app, visitor, facts, claim.account, form.field("password")).await?,
         "not_mine" => false,
         _ => return Err(PageError::BadRequest("Choose one of the two answers.".to_owned()).into()),
     };
@@ -149,25 +147,21 @@ async fn decide(
     .await
 }
 
+/// Judged, counted and bounded as at the sign-in page.
 async fn is_right(
     app: &App,
+    visitor: &Visitor,
     facts: &Facts,
     account: UserId,
     password: &str,
 ) -> Result<bool, PageError> {
-    if password.len() > MOST_PASSWORD {
-        return Ok(false);
-    }
     let holder = app
         .store
         .read(move |snapshot| snapshot.find_user(account))
         .await?;
-    let stored = holder.and_then(|holder| holder.password_hash);
-    let verified = app
-        .passwords
-        .verify(facts.address, password.to_owned(), stored)
-        .await;
-    verified.map_err(|_| PageError::TooMany {
-        retry_after_seconds: RETRY_SECONDS,
-    })
+    let Some(name) = holder.and_then(|holder| holder.email) else {
+        return Ok(false);
+    };
+    let proven = sign_in::prove(app, visitor, facts, &name, password).await?;
+    Ok(proven.is_some_and(|person| person.id == account))
 }

@@ -65,7 +65,8 @@ pub async fn link(
 ) -> Result<HttpResponse, PageError> {
     let form = Form::read(&request, payload, app.config.server.max_body_bytes).await?;
     visitor.check_csrf(&form)?;
-    let person = visitor.require()?;
+    // another way to sign in, and one that outlives a new password: not for whoever finds an open browser
+    let person = visitor.require_proof(PATH)?;
     let provider =
         Provider::operator(&app).ok_or_else(|| PageError::BadRequest(NO_PROVIDER.to_owned()))?;
     if person.session.confined_to.is_some() {
@@ -102,7 +103,7 @@ pub async fn unlink(
 ) -> Result<HttpResponse, PageError> {
     let form = Form::read(&request, payload, app.config.server.max_body_bytes).await?;
     visitor.check_csrf(&form)?;
-    let person = visitor.require()?;
+    let person = visitor.require_proof(PATH)?;
     if app.config.identity.issuer.is_empty() {
         return Err(PageError::BadRequest(NO_PROVIDER.to_owned()));
     }

@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 use super::answer::{Answer, NoContent};
 use super::call::Call;
 use super::input::{Input, NoBody, NoPath, NoQuery, present};
-use crate::domain::Refusal;
 use crate::domain::decision::resource_servers::enforced;
 use crate::domain::desk::{VendorDesk, VendorView};
 use crate::domain::operations::resource_servers::{self, NewResourceServer, RegisteredServer};
+use crate::domain::{Refusal, ensure};
 use crate::store::resource_servers::ResourceServerSecret;
 use crate::types::environment::Environment;
 use crate::types::id::{ClientSecretId, ResourceServerId};
@@ -188,10 +188,15 @@ pub async fn get(
 }
 
 /// Each once.
-fn in_order(mut rules: Vec<ObligationKind>) -> Vec<ObligationKind> {
+fn in_order(mut rules: Vec<ObligationKind>) -> Result<Vec<ObligationKind>, Refusal> {
+    let named = rules.len();
     rules.sort_unstable_by_key(ObligationKind::as_str);
     rules.dedup();
-    rules
+    ensure(
+        rules.len() == named,
+        Refusal::field("enforces", "names one twice"),
+    )?;
+    Ok(rules)
 }
 
 /// The server, after a change.
@@ -214,7 +219,7 @@ pub async fn create(
     let new = NewResourceServer {
         name,
         environment,
-        obligations: in_order(enforces),
+        obligations: in_order(enforces)?,
         default_audience,
         secret: stored,
     };
@@ -243,7 +248,7 @@ pub async fn change(
         enforces,
         default_audience: wanted,
     } = input.body;
-    let enforces = enforces.map(in_order);
+    let enforces = enforces.map(in_order).transpose()?;
     let change = move |desk: &mut VendorDesk| {
         let operator = desk.as_operator(NEEDED)?;
         if let Some(wanted) = wanted {

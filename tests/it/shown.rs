@@ -264,7 +264,8 @@ fn shell_blocks(page: &str) -> String {
             None if fence == "```sh" => inside = Some(String::new()),
             None => {}
             Some(block) if fence == "```" => {
-                if block.contains("curl ") {
+                // the first eight commands of an installation run in `cli::first_steps`
+                if block.contains("curl ") && !block.contains("cargo install") {
                     blocks.push_str(block);
                 }
                 inside = None;

@@ -106,7 +106,19 @@ pub fn grant(desk: &mut VendorDesk, new: &NewOperatorToken) -> Result<OperatorTo
         catalogue.of_names(new.permissions.iter().map(String::as_str))
     };
     desk.ensure_holds(named)?;
-    let maker = desk.tx.find_operator_token_of(desk.asker.user)?;
+    // whoever revokes the maker holds the same row: no child is missed
+    desk.tx.hold_user(desk.asker.user)?;
+    let (maker, now) = (
+        desk.tx.find_operator_token_of(desk.asker.user)?,
+        desk.tx.now,
+    );
+    let live = |own: &OperatorToken| {
+        own.revoked_at.is_none() && own.expires_at.is_none_or(|end| end > now)
+    };
+    ensure(
+        maker.as_ref().is_none_or(live),
+        Refusal::Forbidden("The token that asks has ended."),
+    )?;
     let end = maker.as_ref().and_then(|maker| maker.expires_at);
     ensure(
         end.is_none_or(|end| new.expires_at.is_some_and(|own| own <= end)),
@@ -137,6 +149,7 @@ pub fn end(desk: &mut VendorDesk, id: OperatorTokenId) -> Result<(), Refusal> {
 /// Ends it at once, with those it has made. One that is revoked already stays so; `NotFound` when there is none.
 pub fn revoke(tx: &mut Tx, id: OperatorTokenId) -> Result<(), Refusal> {
     let token = tx.find_operator_token(id)?.ok_or(Refusal::NotFound)?;
+    tx.hold_user(token.user_id)?;
     for made in tx.list_operator_tokens_made_by(id)? {
         revoke(tx, made)?;
     }

@@ -5,6 +5,7 @@
 use crate::domain::desk::{VendorDesk, VendorView};
 use crate::domain::people::accounts::{self, NewPerson};
 use crate::domain::{Refusal, ensure};
+use crate::store::operator_tokens::OperatorToken;
 use crate::store::users::User;
 use crate::types::event::Event;
 use crate::types::id::UserId;
@@ -13,6 +14,7 @@ use crate::types::state::{UserKind, UserState};
 
 /// What a page lists.
 const MOST_LISTED: i64 = 200;
+const ENDS: &str = "An operator has no end: a token that has one makes none.";
 
 /// The newest first.
 pub fn list(view: &mut VendorView) -> Result<Vec<User>, Refusal> {
@@ -33,6 +35,10 @@ pub fn create_person(desk: &mut VendorDesk, person: &NewPerson) -> Result<User, 
         let catalogue = &desk.settings.catalogue;
         let everything = catalogue.all() | catalogue.operator();
         desk.ensure_holds(everything)?;
+        // a token that ends gives nothing that does not
+        let maker = desk.tx.find_operator_token_of(desk.asker.user)?;
+        let endless = |own: OperatorToken| own.revoked_at.is_none() && own.expires_at.is_none();
+        ensure(maker.is_none_or(endless), Refusal::Forbidden(ENDS))?;
     } else {
         desk.ensure(Right::OperatorOrganizations)?;
     }
@@ -41,6 +47,13 @@ pub fn create_person(desk: &mut VendorDesk, person: &NewPerson) -> Result<User, 
 
 /// The person operates the installation no more; the account stays. `NotFound` when they do not.
 pub fn remove(desk: &mut VendorDesk, id: UserId) -> Result<(), Refusal> {
+    desk.ensure(Right::OperatorOperators)?;
+    // always in one order: of two who remove each other at once, the second finds that it may not any more
+    let mut all = desk.tx.list_operators(MOST_LISTED)?;
+    all.sort_unstable_by_key(|user| user.id);
+    for user in &all {
+        desk.tx.hold_user(user.id)?;
+    }
     desk.ensure(Right::OperatorOperators)?;
     desk.tx
         .find_user(id)?
