@@ -10,6 +10,7 @@ use crate::server::{NOON, Server};
 
 both_databases!(
     an_operator_is_made_signs_in_and_is_none_any_more,
+    a_token_that_ends_makes_no_operator,
     only_who_holds_everything_makes_an_operator,
     a_token_makes_tokens_that_hold_no_more_and_end_with_it,
 );
@@ -51,6 +52,28 @@ async fn an_operator_is_made_signs_in_and_is_none_any_more(db: TestDatabase) {
     assert_eq!(rows.len(), 1, "{left}");
     let last = format!("/v1/operators/{}", text(&rows[0], "/id"));
     assert_eq!(program.delete(&last).await.0, StatusCode::CONFLICT);
+}
+
+async fn a_token_that_ends_makes_no_operator(db: TestDatabase) {
+    let server = Server::start(db).await;
+    let wanted = json!({"email": "olga@vendor.example", "name": "Olga"});
+    let end = NOON.plus_seconds(3_600);
+    let (_, ending) = make(&server, &[], Some(end)).await;
+    assert_eq!(
+        problem(
+            Program::new(&server, &ending)
+                .post("/v1/operators", &wanted)
+                .await
+        )
+        .0,
+        403,
+        "an operator has no end"
+    );
+    let (_, endless) = make(&server, &[], None).await;
+    let made = Program::new(&server, &endless)
+        .post("/v1/operators", &wanted)
+        .await;
+    assert_eq!(made.0, StatusCode::CREATED, "{}", made.1);
 }
 
 async fn only_who_holds_everything_makes_an_operator(db: TestDatabase) {

@@ -12,6 +12,7 @@ use crate::server::{Browser, Server, location};
 
 both_databases!(
     an_account_is_linked_by_its_signed_in_person_and_unlinked_again,
+    linking_and_unlinking_need_a_fresh_proof,
     a_link_belongs_to_the_session_that_asked_for_it,
     an_identity_is_one_accounts_and_an_account_has_one,
     the_last_way_to_sign_in_stays,
@@ -94,6 +95,20 @@ async fn an_account_is_linked_by_its_signed_in_person_and_unlinked_again(db: Tes
             .0,
         StatusCode::FORBIDDEN
     );
+}
+
+/// Another way to sign in outlives the session, and a new password: whoever finds an open browser adds none.
+async fn linking_and_unlinking_need_a_fresh_proof(db: TestDatabase) {
+    let (server, _fake) = start(db).await;
+    let admin = server.signed_in_browser().await;
+    server.clock.step_seconds(16 * 60);
+    for action in ["/account/identity/link", "/account/identity/unlink"] {
+        let response = admin.submit(PAGE, action, &[]).await;
+        assert!(
+            location(response.headers()).starts_with("/account/confirm?return_to="),
+            "{action}"
+        );
+    }
 }
 
 async fn a_link_belongs_to_the_session_that_asked_for_it(db: TestDatabase) {
