@@ -26,8 +26,7 @@ async fn a_resource_server_is_registered_asks_and_is_deleted(db: TestDatabase) {
     let server = Server::start(db).await;
     let (_, token) = make(&server, &["operator:resource_servers"], None).await;
     let program = Program::new(&server, &token);
-    let wanted =
-        json!({"name": "Documents", "enforces": ["watermark", "document_name", "watermark"]});
+    let wanted = json!({"name": "Documents", "enforces": ["watermark", "document_name"]});
     let (status, made) = program.post("/v1/resource-servers", &wanted).await;
     assert_eq!(status, StatusCode::CREATED, "{made}");
     assert_eq!(made["enforces"], json!(["document_name", "watermark"]));
@@ -99,6 +98,7 @@ async fn what_cannot_be_one_is_refused(db: TestDatabase) {
         json!({"name": "", "enforces": []}),
         json!({"name": "A"}),
         json!({"name": "A", "enforces": ["everything"]}),
+        json!({"name": "A", "enforces": ["watermark", "watermark"]}),
         json!({"name": "A", "enforces": [], "environment": "staging"}),
     ] {
         let (status, body) = program.post("/v1/resource-servers", &wanted).await;
