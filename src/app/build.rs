@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use tokio::sync::{Mutex, Semaphore};
 
+use super::readiness::Readiness;
 use super::remembered::Remembered;
 use super::{App, signing};
 use crate::config::{AliasError, Config, ConfigError};
@@ -104,6 +105,7 @@ impl App {
                     .saturating_mul(PLACES_PER_PROCESS),
             ),
             metrics: Metrics::default(),
+            readiness: Readiness::default(),
             in_flight: InFlight::default(),
             openapi: OnceLock::new(),
             remembered: Remembered::default(),

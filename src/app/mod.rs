@@ -3,6 +3,7 @@
 mod build;
 mod domains;
 mod presented;
+pub mod readiness;
 mod remembered;
 mod signing;
 mod strangers;
@@ -13,6 +14,7 @@ use tokio::sync::{Mutex, Semaphore};
 
 pub use self::build::{BuildError, existing_secret_keys, secret_keys};
 pub use self::presented::{Lookup, ManagementLookup, OperatorLookup};
+use self::readiness::Readiness;
 use self::remembered::Remembered;
 pub use self::strangers::Proof;
 use crate::config::{Config, Issuer};
@@ -61,6 +63,7 @@ pub struct App {
     /// PDFs that may be in memory at once.
     pub stamp_places: Semaphore,
     pub metrics: Metrics,
+    pub readiness: Readiness,
     /// Creates that carry an idempotency key and have no answer yet.
     pub in_flight: InFlight,
     /// The description of the management API, made when it is first asked for.

@@ -6,8 +6,7 @@ use actix_web::{HttpResponse, web};
 use serde_json::json;
 
 use crate::app::App;
-use crate::domain::ensure;
-use crate::store;
+use crate::app::readiness::Part;
 use crate::web::facts::Facts;
 use crate::web::problem::{Problem, unavailable};
 
@@ -18,26 +17,30 @@ pub async fn healthz() -> HttpResponse {
         .json(json!({ "status": "ok" }))
 }
 
-/// The process can do its work: its database answers, and lets it write.
+/// The process can do its work: its database answers, and nothing is unwell. Otherwise 503 with `reasons` in the body.
 pub async fn readyz(app: web::Data<App>, facts: Facts) -> HttpResponse {
     let answered = app
         .store
         .read(|snapshot| snapshot.list_signing_keys().map(|keys| keys.len()))
         .await;
-    match answered.and_then(|_| {
-        ensure(
-            app.store.changes().is_trusted(),
-            store::Error::Unavailable("its lock is lost".to_owned()),
-        )
-    }) {
-        Ok(()) => HttpResponse::Ok()
-            .insert_header((CACHE_CONTROL, "no-store"))
-            .json(json!({ "status": "ready" })),
-        Err(error) => {
-            tracing::warn!("Not ready: {error}");
-            unavailable().respond(&facts)
+    let database = match answered {
+        Err(error) => Some(error.to_string()),
+        Ok(_) if !app.store.changes().is_trusted() => {
+            Some("the lock in the database is lost".to_owned())
         }
+        Ok(_) => None,
+    };
+    app.readiness.set(Part::Database, database);
+    let reasons = app.readiness.reasons();
+    if reasons.is_empty() {
+        return HttpResponse::Ok()
+            .insert_header((CACHE_CONTROL, "no-store"))
+            .json(json!({ "status": "ready" }));
     }
+    tracing::warn!("Not ready: {}", reasons.join(", "));
+    unavailable()
+        .with("reasons", reasons.into())
+        .respond(&facts)
 }
 
 /// Prometheus' text format, for allowed networks.

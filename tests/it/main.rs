@@ -13,6 +13,7 @@ mod databases;
 mod desync;
 mod docs;
 mod domains;
+mod faults;
 mod gateway;
 mod guards;
 mod guides;

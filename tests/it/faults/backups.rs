@@ -1,0 +1,1 @@
+//! Backup, restore, and starts on files that do not belong together.

@@ -1,0 +1,1 @@
+//! Databases that are away, frozen, or behind a middle box that swallows bytes.

@@ -1,0 +1,1 @@
+//! Clients that send slowly, do not read, or open many connections.
