@@ -7,6 +7,7 @@
 //! still holds everything since that mark.
 
 use std::fs::File;
+use std::path::PathBuf;
 
 use diesel::sql_types::Integer;
 use diesel::{QueryResult, QueryableByName, RunQueryDsl};
@@ -18,7 +19,7 @@ use super::sqlite_files;
 const ROUND_BYTES: u64 = 4 << 20;
 
 pub(super) struct Checkpoints {
-    path: String,
+    log: PathBuf,
     lock: File,
     /// What the file carries.
     mark: i32,
@@ -35,7 +36,7 @@ impl Checkpoints {
     /// `lock`: the lock file, whose lock this process holds.
     pub fn new(path: &str, lock: File) -> Self {
         Self {
-            path: path.to_owned(),
+            log: sqlite_files::beside(path, "-wal"),
             lock,
             mark: sqlite_files::mark(path).unwrap_or(0),
             next: None,
@@ -51,29 +52,32 @@ impl Checkpoints {
     }
 
     pub fn is_due(&self) -> bool {
-        sqlite_files::wal_bytes(&self.path) >= self.due_at_bytes
+        self.log_bytes() >= self.due_at_bytes
+    }
+
+    fn log_bytes(&self) -> u64 {
+        std::fs::metadata(&self.log).map_or(0, |log| log.len())
     }
 
     /// When nobody writes.
     pub fn when_idle(&mut self, conn: &mut Conn) {
-        if self.is_dirty || sqlite_files::wal_bytes(&self.path) > 0 {
+        if self.is_dirty || self.log_bytes() > 0 {
             self.run(conn);
         }
     }
 
     /// Folds in what no reader is in the way of, and waits for none.
     pub fn run(&mut self, conn: &mut Conn) {
-        let waits_for_nobody = conn.batch("PRAGMA busy_timeout = 0");
-        if let Err(error) = waits_for_nobody.and_then(|()| self.fold(conn)) {
+        let folded = without_waiting(conn, |conn| self.fold(conn));
+        if let Err(error) = folded {
             tracing::debug!("The write-ahead log is not folded in yet: {error}");
         }
-        let _ = conn.batch("PRAGMA busy_timeout = 5000");
     }
 
     /// At the end, when this process's readers have gone: waits a little for those of others.
     pub fn finish(&mut self, conn: &mut Conn) {
         let folded = self.fold(conn);
-        if folded.is_err() || sqlite_files::wal_bytes(&self.path) > 0 {
+        if folded.is_err() || self.log_bytes() > 0 {
             tracing::warn!(
                 "The write-ahead log could not be emptied, as another program reads the database: a copy of the file needs the log"
             );
@@ -88,7 +92,7 @@ impl Checkpoints {
             diesel::sql_query("PRAGMA wal_checkpoint(TRUNCATE)").get_result(conn)?;
         let is_complete = outcome.busy == 0 || outcome.log == outcome.checkpointed;
         if !is_complete {
-            self.due_at_bytes = sqlite_files::wal_bytes(&self.path) + ROUND_BYTES;
+            self.due_at_bytes = self.log_bytes() + ROUND_BYTES;
             return Ok(());
         }
         self.due_at_bytes = ROUND_BYTES;
@@ -118,6 +122,23 @@ impl Checkpoints {
         sqlite_files::write_marks(&self.lock, [self.mark, next])
             .map_err(|error| diesel::result::Error::QueryBuilderError(error.into()))
     }
+}
+
+/// With a busy time-out of zero, and then with the connection's own again.
+fn without_waiting(
+    conn: &mut Conn,
+    step: impl FnOnce(&mut Conn) -> QueryResult<()>,
+) -> QueryResult<()> {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = Integer)]
+        timeout: i32,
+    }
+    let own: Row = diesel::sql_query("PRAGMA busy_timeout").get_result(conn)?;
+    conn.batch("PRAGMA busy_timeout = 0")?;
+    let done = step(conn);
+    conn.batch(&format!("PRAGMA busy_timeout = {}", own.timeout))?;
+    done
 }
 
 /// <https://sqlite.org/pragma.html#pragma_wal_checkpoint>

@@ -20,6 +20,10 @@ const LOCK: i64 = 0x636f_756e_7473_676e;
 /// How often the lock in PostgreSQL is proven. A node that lost it uses its memory at most this long (and one time-out).
 const PROOF: Duration = Duration::from_secs(1);
 
+/// How long the lock file may be held by a command that looks, and how often that is waited for.
+const LOOK: Duration = Duration::from_millis(20);
+const LOOKS: usize = 5;
+
 #[derive(Debug, thiserror::Error)]
 pub enum ExclusiveError {
     #[error(
@@ -48,8 +52,14 @@ pub(super) fn acquire(
     match database {
         Database::Sqlite(path) => {
             sqlite_files::refuse_missing(path)?;
-            let lock = lock_file(&beside(path, ".lock"))?;
+            let lock = patiently(|| lock_file(&beside(path, ".lock")))?;
             sqlite_files::refuse_replaced(path)?;
+            if sqlite_files::is_exchanged(path) {
+                tracing::warn!(
+                    "The database is not the file that ran here last: what was revoked since it was made is live again. If it is \
+                     a backup, stop the server and run `countersign restore --in-place`"
+                );
+            }
             Ok(Exclusive::File(lock))
         }
         Database::Postgres(_) => {
@@ -62,6 +72,19 @@ pub(super) fn acquire(
             )?))
         }
     }
+}
+
+/// A command that only looks holds the lock for an instant ([`look`]).
+fn patiently(
+    mut lock: impl FnMut() -> Result<File, ExclusiveError>,
+) -> Result<File, ExclusiveError> {
+    for _ in 0..LOOKS {
+        match lock() {
+            Err(ExclusiveError::Taken(_)) => std::thread::sleep(LOOK),
+            locked => return locked,
+        }
+    }
+    lock()
 }
 
 /// What a command looks at that opens the database without the lock: whether its files belong together. A running server has

@@ -108,6 +108,13 @@ pub(super) fn refuse_replaced(path: &str) -> Result<(), FilesError> {
     }
 }
 
+/// Whether the file, whole without a log, is another one than ran here last: brought back by hand.
+pub(super) fn is_exchanged(path: &str) -> bool {
+    let marks = marks(&beside(path, ".lock"));
+    wal_bytes(path) <= WAL_HEADER_BYTES
+        && marks.is_some_and(|marks| mark(path).is_some_and(|mark| !marks.contains(&mark)))
+}
+
 /// What `migrate` and `quickstart` ask before they make a database: whether one was here. `has_key`: the secret key's file is
 /// there, which a server makes after the database.
 pub fn refuse_lost(path: &str, has_key: bool) -> Result<(), FilesError> {
