@@ -3,7 +3,7 @@
 //!
 //! | floor | room | owns |
 //! |---|---|---|
-//! | 1 | [`cli`] | the command line: `quickstart serve migrate config doctor user organization api-key resource-server operator signing-keys` |
+//! | 1 | [`cli`] | the command line: `quickstart serve migrate backup restore restored config doctor user organization api-key resource-server operator signing-keys` |
 //! | 2 | [`server`] | the route table, the middleware around it, start and stop |
 //! | 3 | [`oauth`] | door: one file per RFC endpoint, `grants/` one file per grant |
 //! | 3 | [`gateway`] | door: `verify`, `watermark`, `whoami`: the hot path |

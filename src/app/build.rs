@@ -1,5 +1,7 @@
 //! Opens everything that the configuration names.
 
+use std::collections::BTreeSet;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
@@ -52,6 +54,16 @@ pub enum BuildError {
         "the signing keys in the database cannot be used: {0}. Is this the secret key that belongs to this database?"
     )]
     SealedKeys(#[from] CannotOpen),
+    #[error(
+        "the secret key file {0} is missing, and the database holds what was made under the key {1}: bring it back from your copy. \
+         No other one was made"
+    )]
+    LostSecretKey(String, String),
+    #[error(
+        "the secret key {0} is not the one that the database needs, which is {1}. Is this the secret key that belongs to this \
+         database?"
+    )]
+    ForeignSecretKey(String, String),
     #[error(transparent)]
     Signer(#[from] SignerError),
     #[error("cannot listen on {0}: {1}")]
@@ -67,12 +79,13 @@ impl App {
         clock: Clock,
         stamp_program: PathBuf,
     ) -> Result<Self, BuildError> {
-        let secret_keys = secret_keys(&config)?;
         let settings = Settings::new(&config).map_err(ConfigError::from)?;
         let database: Database = config.database.url.parse()?;
         let store = Store::open(&database, config.database.connections)?;
         let issuer = config.server.issuer().map_err(ConfigError::from)?;
+        let secret_keys = secret_keys_of(&config, &store).await?;
         let sealer = Sealer::new(&secret_keys);
+        warn_of_paused(&store).await?;
         let keys = signing::keep(&store, &sealer, &config.oauth, clock.now()).await?;
         let limiter = restore_limits(&store, clock.now()).await?;
         let signer = Signer::new(issuer.as_str(), &signing_keys::open(&keys, &sealer)?)?;
@@ -114,7 +127,54 @@ impl App {
     }
 }
 
-pub fn secret_keys(config: &Config) -> Result<SecretKeys, SecretKeyError> {
+/// The keys under which the secrets in the database are. Made only for a database that holds nothing yet: whatever is in
+/// another one would be lost with them.
+pub async fn secret_keys_of(config: &Config, store: &Store) -> Result<SecretKeys, BuildError> {
+    let needed: BTreeSet<String> = store
+        .read(|snapshot| snapshot.list_secret_key_ids())
+        .await?;
+    if needed.is_empty() {
+        return Ok(secret_keys(config)?);
+    }
+    let names = || needed.iter().cloned().collect::<Vec<_>>().join(", ");
+    match existing_secret_keys(config) {
+        Err(SecretKeyError::File { path, source }) if source.kind() == ErrorKind::NotFound => {
+            Err(BuildError::LostSecretKey(path, names()))
+        }
+        Ok(keys) if !keys.iter().any(|key| needed.contains(&key.id)) => Err(
+            BuildError::ForeignSecretKey(keys.current().id.clone(), names()),
+        ),
+        Ok(keys) => {
+            // before anything is written under them
+            let stored = store.read(|snapshot| snapshot.list_signing_keys()).await?;
+            signing_keys::open(&stored, &Sealer::new(&keys))?;
+            Ok(keys)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// After a restore somebody has to decide, and nobody else is told.
+async fn warn_of_paused(store: &Store) -> Result<(), store::Error> {
+    let paused: usize = store
+        .read(|snapshot| {
+            Ok::<_, store::Error>(match snapshot.find_restore()? {
+                Some(_) => snapshot.list_paused_secrets()?.len(),
+                None => 0,
+            })
+        })
+        .await?;
+    if paused > 0 {
+        tracing::warn!(
+            paused,
+            "Keys and secrets are paused since the database was restored: see `countersign restored list`, and lift it by \
+             `countersign restored resume`"
+        );
+    }
+    Ok(())
+}
+
+fn secret_keys(config: &Config) -> Result<SecretKeys, SecretKeyError> {
     if config.secret.key.is_empty() {
         SecretKeys::load_or_create(config.secret.key_file.as_ref())
     } else {

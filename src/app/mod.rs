@@ -12,11 +12,11 @@ use std::sync::{Arc, OnceLock};
 
 use tokio::sync::{Mutex, Semaphore};
 
-pub use self::build::{BuildError, existing_secret_keys, secret_keys};
+pub use self::build::{BuildError, existing_secret_keys, secret_keys_of};
 pub use self::presented::{Lookup, ManagementLookup, OperatorLookup};
 use self::readiness::Readiness;
 use self::remembered::Remembered;
-pub use self::strangers::Proof;
+pub use self::strangers::{PAUSED, Proof};
 use crate::config::{Config, Issuer};
 use crate::crypto::Plaintext;
 use crate::crypto::digest::{Digester, Purpose};

@@ -11,12 +11,20 @@ use crate::crypto::password::network;
 use crate::domain::decision::limiter::{Quota, Taken};
 use crate::types::time::Timestamp;
 
+/// What the holder of a paused secret reads.
+pub const PAUSED: &str = "This secret is paused, since the database was restored from a backup. The operator lifts that: `countersign restored list` \
+     names what is paused, `countersign restored resume` lifts it.";
+
 /// The outcome of comparing a client's secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Proof<I> {
     Proven(I),
+    /// It is right, and paused since the database was restored.
+    Paused,
     Wrong,
-    Throttled { retry_after_seconds: i64 },
+    Throttled {
+        retry_after_seconds: i64,
+    },
 }
 
 impl App {
@@ -49,11 +57,16 @@ impl App {
         address: IpAddr,
         now: Timestamp,
     ) -> Proof<I> {
-        let matches = |(_, digest): &(I, &Digest)| {
-            self.digester.matches(Purpose::ClientSecret, secret, digest)
-        };
-        if let Some((which, _)) = live.into_iter().find(matches) {
-            return Proof::Proven(which);
+        let mut is_paused = false;
+        for (which, digest) in live {
+            let purpose = Purpose::ClientSecret;
+            if self.digester.matches(purpose, secret, digest) {
+                return Proof::Proven(which);
+            }
+            is_paused |= self.digester.matches_paused(purpose, secret, digest);
+        }
+        if is_paused {
+            return Proof::Paused;
         }
         let rate = self.config.limits.client_failures;
         let failures = Quota::new(

@@ -13,7 +13,7 @@ use crate::app;
 use crate::config::Config;
 use crate::crypto::secret_key::SecretKeys;
 use crate::domain::Refusal;
-use crate::store::{self, Database, Store, Tx, Verdict};
+use crate::store::{Database, Store, Tx, Verdict};
 use crate::types::time::Clock;
 
 /// The server looks every second on PostgreSQL, twice as often on SQLite; a database that is busy may take longer.
@@ -22,16 +22,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// Every two seconds: two of the server's looks.
 const LOOKS_A_TRY: u128 = 40;
 
-/// The keys under which secrets are stored: made here only for a database that no server has run on.
+/// The keys under which secrets are stored: made here only for a database that holds nothing yet.
 pub(super) fn secret_keys(config: &Config) -> Result<SecretKeys, Failure> {
     let store = Store::open_as_guest(&config.database.url.parse()?)?;
-    let signing: Result<_, store::Error> =
-        actix_web::rt::System::new().block_on(store.read(|snapshot| snapshot.list_signing_keys()));
-    let keys = if signing?.is_empty() {
-        app::secret_keys(config)
-    } else {
-        app::existing_secret_keys(config)
-    };
+    let keys = actix_web::rt::System::new().block_on(app::secret_keys_of(config, &store));
     Ok(keys?)
 }
 

@@ -1,6 +1,7 @@
 //! The command line: one file a command.
 
 mod api_key;
+mod backup;
 mod beside;
 mod config;
 mod doctor;
@@ -9,6 +10,8 @@ mod operator;
 mod organization;
 mod quickstart;
 mod resource_server;
+mod restore;
+mod restored;
 mod serve;
 mod signing_keys;
 mod user;
@@ -36,6 +39,13 @@ enum Command {
     Serve(serve::Arguments),
     /// Bring the database's schema up to date
     Migrate(ConfigArguments),
+    /// Make a whole copy of an SQLite database, beside a running server
+    Backup(backup::Arguments),
+    /// Put a backup into the place of the database, and end what was issued before
+    Restore(restore::Arguments),
+    /// See and lift what is paused since a restore
+    #[command(subcommand)]
+    Restored(restored::Command),
     /// Look at the configuration
     #[command(subcommand)]
     Config(config::Command),
@@ -115,6 +125,9 @@ pub fn run() -> ExitCode {
         Command::Quickstart(arguments) => quickstart::run(arguments),
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Migrate(arguments) => migrate::run(&arguments),
+        Command::Backup(arguments) => backup::run(&arguments),
+        Command::Restore(arguments) => restore::run(&arguments),
+        Command::Restored(command) => restored::run(&command),
         Command::Config(command) => config::run(&command),
         Command::Doctor(arguments) => return doctor::run(&arguments),
         Command::User(command) => user::run(command),
@@ -131,6 +144,16 @@ pub fn run() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Refuses to make a database where one was, whose file is gone or empty.
+fn refuse_lost(config: &Config, database: &crate::store::Database) -> Result<(), Failure> {
+    let crate::store::Database::Sqlite(path) = database else {
+        return Ok(());
+    };
+    let has_key =
+        config.secret.key.is_empty() && std::path::Path::new(&config.secret.key_file).exists();
+    Ok(crate::store::refuse_lost(path, has_key)?)
 }
 
 /// Makes the folder of an SQLite file, readable by its owner only.

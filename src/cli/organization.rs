@@ -2,7 +2,6 @@
 //! done when that has noticed.
 
 use super::{ConfigArguments, Failure, beside};
-use crate::app::secret_keys;
 use crate::crypto::password;
 use crate::domain::lifecycle::customers::{self, Owner};
 use crate::domain::people::accounts::{FIRST_WORKSPACE, NewPerson, find_person};
@@ -38,7 +37,7 @@ pub fn run(command: Command) -> Result<(), Failure> {
     let Command::Create(arguments) = command;
     let config = arguments.config.load()?;
     let email = Mailbox::parse(&arguments.owner).map_err(|error| format!("--owner: {error}"))?;
-    secret_keys(&config)?;
+    beside::secret_keys(&config)?;
     let password = password::generate();
     let is_known = is_known(&config.database.url.parse()?, &email)?;
     let owner = if is_known {

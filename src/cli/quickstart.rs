@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{Failure, ProfileArgument, make_data_folder};
+use super::{Failure, ProfileArgument, make_data_folder, refuse_lost};
 use crate::app::App;
 use crate::config::{Config, LogFormat};
 use crate::crypto::Plaintext;
@@ -86,6 +86,7 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
         .map_err(|error| format!("{error}. {REACHABLE}"))?;
     logs::start(&config.logs.level, config.logs.format == LogFormat::Json)?;
     let database: Database = config.database.url.parse()?;
+    refuse_lost(&config, &database)?;
     make_data_folder(&database)?;
     store::migrate(&database)?;
     let program = std::env::current_exe()?;

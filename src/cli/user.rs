@@ -5,7 +5,6 @@
 use std::fmt::Write as _;
 
 use super::{ConfigArguments, Failure, beside};
-use crate::app::secret_keys;
 use crate::crypto::password;
 use crate::domain::Refusal;
 use crate::domain::lifecycle::provisioning;
@@ -179,7 +178,7 @@ fn run_create(arguments: Create) -> Result<(), Failure> {
     let password = wanted_password(arguments.password_stdin)?;
     check_password(&password, &[&arguments.email, &arguments.name])
         .map_err(|refusal| words(&refusal))?;
-    secret_keys(&config)?;
+    beside::secret_keys(&config)?;
     let person = NewPerson {
         email,
         name: arguments.name,

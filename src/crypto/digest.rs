@@ -56,13 +56,35 @@ impl Purpose {
     }
 }
 
-/// `<key id>:<43 base64url characters>`: what the database holds of a secret.
+/// Before the digest of a secret that is paused. A slash is in no key id, so that no secret has such a digest.
+pub const PAUSED_MARK: &str = "paused/";
+
+/// `<key id>:<43 base64url characters>`: what the database holds of a secret. Behind [`PAUSED_MARK`] it is paused.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Digest(pub(crate) String);
 
 impl Digest {
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// How the digest is stored while its secret is paused.
+    pub fn paused(&self) -> Self {
+        Self(format!("{PAUSED_MARK}{}", self.0))
+    }
+
+    pub fn is_paused(&self) -> bool {
+        self.0.starts_with(PAUSED_MARK)
+    }
+
+    /// The digest itself, paused or not.
+    fn resumed(&self) -> Self {
+        Self(
+            self.0
+                .strip_prefix(PAUSED_MARK)
+                .unwrap_or(&self.0)
+                .to_owned(),
+        )
     }
 }
 
@@ -115,6 +137,11 @@ impl Digester {
     /// Names the secret in memory; the same for every process with the same current key.
     pub fn fingerprint(&self, purpose: Purpose, secret: &str) -> Fingerprint {
         tag(&self.keys[0], purpose, secret)
+    }
+
+    /// Whether `stored` is the digest of `secret`, which is paused: to tell its holder so. It is not good.
+    pub fn matches_paused(&self, purpose: Purpose, secret: &str, stored: &Digest) -> bool {
+        stored.is_paused() && self.matches(purpose, secret, &stored.resumed())
     }
 
     /// Whether `stored` is the digest of `secret`, compared in constant time.
@@ -171,6 +198,19 @@ mod tests {
             "secret",
             &digest
         ));
+    }
+
+    #[test]
+    fn a_paused_digest_matches_nothing_and_tells_its_secret_so() {
+        let digester = Digester::new(&SecretKeys::generate());
+        let paused = digester.digest(Purpose::ClientSecret, "secret").paused();
+        assert!(!digester.matches(Purpose::ClientSecret, "secret", &paused));
+        assert!(digester.matches_paused(Purpose::ClientSecret, "secret", &paused));
+        assert!(!digester.matches_paused(Purpose::ClientSecret, "Secret", &paused));
+        assert_eq!(
+            paused.resumed(),
+            digester.digest(Purpose::ClientSecret, "secret")
+        );
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use actix_web::http::header::{AUTHORIZATION, HeaderMap};
 
 use super::error::{Code, Error};
-use crate::app::{App, Proof};
+use crate::app::{App, PAUSED, Proof};
 use crate::domain::clients::clients::Client;
 use crate::domain::ensure;
 use crate::types::id::{ApplicationId, ClientSecretId};
@@ -51,6 +51,7 @@ fn prove(app: &App, client: &Client, secret: &str, facts: &Facts) -> Result<Clie
         facts.now,
     ) {
         Proof::Proven(which) => Ok(which),
+        Proof::Paused => Err(Code::InvalidClient.because(PAUSED)),
         Proof::Wrong => Err(Code::InvalidClient.into()),
         Proof::Throttled {
             retry_after_seconds,

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::error::{Code, Error};
 use super::token::read_form;
-use crate::app::{App, Lookup};
+use crate::app::{App, Lookup, PAUSED};
 use crate::crypto::signer::Audience;
 use crate::domain::decision::access::Access;
 use crate::domain::decision::check::stands;
@@ -126,6 +126,7 @@ impl From<ServerError> for Error {
     fn from(error: ServerError) -> Self {
         match error {
             ServerError::Basic(error) => error.into(),
+            ServerError::Paused => Code::InvalidClient.because(PAUSED),
             ServerError::Unknown => Code::InvalidClient
                 .because("Introspection needs the id and secret of a resource server."),
             ServerError::Throttled {

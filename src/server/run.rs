@@ -78,6 +78,8 @@ impl Running {
         jobs.iter().for_each(actix_web::rt::task::JoinHandle::abort);
         jobs::usage::flush(&self.app).await;
         jobs::limits::flush(&self.app).await;
+        // whoever still holds the app: what is on the disk now is whole
+        self.app.store.close();
         served
     }
 

@@ -59,9 +59,11 @@ impl Conn {
         match database {
             Database::Sqlite(path) => {
                 let mut conn = SqliteConnection::establish(path)?;
-                // FULL: a commit that was answered survives a power cut
+                // FULL: a commit that was answered survives a power cut. The log is folded in by the serving writer alone
+                // (`checkpoints.rs`), or by SQLite when the last connection closes
                 conn.batch_execute(
                     "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
+                     PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = 1048576; \
                      PRAGMA foreign_keys = ON; PRAGMA cache_size = -2000; PRAGMA temp_store = MEMORY;",
                 )
                 .map_err(ConnectionError::CouldntSetupConfiguration)?;

@@ -2,7 +2,7 @@
 //! PostgreSQL. A node that loses the lock neither uses its memory nor writes until it holds it again.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -13,11 +13,16 @@ use diesel::{QueryResult, QueryableByName, RunQueryDsl};
 use super::changes::Changes;
 use super::conn::{Conn, Database};
 use super::foreign_writes;
+use super::sqlite_files::{self, FilesError, beside};
 
 /// The advisory lock's number: "countsgn" in ASCII.
 const LOCK: i64 = 0x636f_756e_7473_676e;
 /// How often the lock in PostgreSQL is proven. A node that lost it uses its memory at most this long (and one time-out).
 const PROOF: Duration = Duration::from_secs(1);
+
+/// How long the lock file may be held by a command that looks, and how often that is waited for.
+const LOOK: Duration = Duration::from_millis(20);
+const LOOKS: usize = 5;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ExclusiveError {
@@ -27,14 +32,16 @@ pub enum ExclusiveError {
     Taken(String),
     #[error("cannot lock {0}: {1}")]
     File(String, std::io::Error),
+    #[error(transparent)]
+    Files(#[from] FilesError),
     #[error("cannot lock the database: {0}")]
     Database(String),
 }
 
 /// Held while the process serves; given back when dropped.
 pub(super) enum Exclusive {
-    /// The file is held for its lock.
-    File(#[expect(dead_code, reason = "closing the file gives the lock back")] File),
+    /// Closing the file gives the lock back.
+    File(File),
     Advisory(#[expect(dead_code, reason = "dropping it ends the keeper thread")] Arc<AtomicBool>),
 }
 
@@ -43,7 +50,18 @@ pub(super) fn acquire(
     changes: &Arc<Changes>,
 ) -> Result<Exclusive, ExclusiveError> {
     match database {
-        Database::Sqlite(path) => lock_file(&beside(path)).map(Exclusive::File),
+        Database::Sqlite(path) => {
+            sqlite_files::refuse_missing(path)?;
+            let lock = patiently(|| lock_file(&beside(path, ".lock")))?;
+            sqlite_files::refuse_replaced(path)?;
+            if sqlite_files::is_exchanged(path) {
+                tracing::warn!(
+                    "The database is not the file that ran here last: what was revoked since it was made is live again. If it is \
+                     a backup, stop the server and run `countersign restore --in-place`"
+                );
+            }
+            Ok(Exclusive::File(lock))
+        }
         Database::Postgres(_) => {
             let conn = lock_database(database)?
                 .ok_or_else(|| ExclusiveError::Taken("this PostgreSQL database".to_owned()))?;
@@ -56,16 +74,48 @@ pub(super) fn acquire(
     }
 }
 
-/// `<file>.lock` beside the file itself, by whichever name it was given.
-fn beside(path: &str) -> PathBuf {
-    let mut name = std::fs::canonicalize(path)
-        .unwrap_or_else(|_| path.into())
-        .into_os_string();
-    name.push(".lock");
-    name.into()
+/// A command that only looks holds the lock for an instant ([`look`]).
+fn patiently(
+    mut lock: impl FnMut() -> Result<File, ExclusiveError>,
+) -> Result<File, ExclusiveError> {
+    for _ in 0..LOOKS {
+        match lock() {
+            Err(ExclusiveError::Taken(_)) => std::thread::sleep(LOOK),
+            locked => return locked,
+        }
+    }
+    lock()
 }
 
-fn lock_file(path: &Path) -> Result<File, ExclusiveError> {
+/// What a command looks at that opens the database without the lock: whether its files belong together. A running server has
+/// looked itself.
+pub(super) fn look(database: &Database) -> Result<(), ExclusiveError> {
+    let Database::Sqlite(path) = database else {
+        return Ok(());
+    };
+    sqlite_files::refuse_missing(path)?;
+    let lock = beside(path, ".lock");
+    if !lock.exists() {
+        return Ok(());
+    }
+    match lock_file(&lock) {
+        Ok(_held) => Ok(sqlite_files::refuse_replaced(path)?),
+        Err(ExclusiveError::Taken(_)) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+impl Exclusive {
+    /// The lock file, for the marks that it holds.
+    pub fn lock_file(&self) -> Option<File> {
+        match self {
+            Self::File(file) => file.try_clone().ok(),
+            Self::Advisory(_) => None,
+        }
+    }
+}
+
+pub(super) fn lock_file(path: &Path) -> Result<File, ExclusiveError> {
     let name = path.display().to_string();
     let file = OpenOptions::new()
         .create(true)

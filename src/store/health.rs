@@ -1,13 +1,13 @@
 //! What `doctor` asks a database, beside the process that serves. Changes nothing, and makes no file.
 
-use std::path::Path;
-
 use diesel::sql_types::{BigInt, Nullable, Text};
 use diesel::{QueryResult, QueryableByName, RunQueryDsl};
 
 use super::conn::{Conn, Database};
+use super::exclusive::{self, ExclusiveError};
 use super::migrations::{self, SchemaError};
 use super::signing_keys::StoredSigningKey;
+use super::sqlite_files;
 use super::tx::Snapshot;
 use crate::types::time::Timestamp;
 
@@ -18,6 +18,14 @@ pub struct Health {
     pub journal_mode: Option<String>,
     /// Why it takes no writes.
     pub refuses_writes: Option<String>,
+    /// What SQLite's `quick_check` finds.
+    pub damage: Option<String>,
+    /// Bytes of SQLite's write-ahead log.
+    pub wal_bytes: u64,
+    /// When `countersign backup` last made a copy of it.
+    pub backed_up_at: Option<Timestamp>,
+    /// Keys, secrets and tokens that are paused since a restore.
+    pub paused: usize,
     /// The database's own clock, when it has one.
     pub clock: Option<Timestamp>,
     /// When the newest of what has a time of making was made.
@@ -28,8 +36,8 @@ pub struct Health {
 
 #[derive(Debug, thiserror::Error)]
 pub enum HealthError {
-    #[error("there is no file {0}")]
-    Missing(String),
+    #[error(transparent)]
+    Files(#[from] ExclusiveError),
     #[error(transparent)]
     Schema(#[from] SchemaError),
     #[error("it does not answer: {0}")]
@@ -37,11 +45,7 @@ pub enum HealthError {
 }
 
 pub fn examine(database: &Database) -> Result<Health, HealthError> {
-    if let Database::Sqlite(path) = database
-        && !Path::new(path).exists()
-    {
-        return Err(HealthError::Missing(path.clone()));
-    }
+    exclusive::look(database)?;
     let mut conn = Conn::open(database).map_err(|error| HealthError::Query(error.to_string()))?;
     migrations::check_on(&mut conn)?;
     let refuses_writes = try_write(&mut conn).err().map(|error| error.to_string());
@@ -54,6 +58,21 @@ fn ask(
     refuses_writes: Option<String>,
 ) -> Result<Health, String> {
     let failed = |error: diesel::result::Error| error.to_string();
+    let (damage, wal_bytes) = match database {
+        Database::Sqlite(path) => (
+            quick_check(conn).map_err(failed)?,
+            sqlite_files::wal_bytes(path),
+        ),
+        Database::Postgres(_) => (None, 0),
+    };
+    let backed_up_at = instant(
+        conn,
+        "SELECT max(at) AS at FROM upkeep WHERE name = 'backup'",
+    );
+    let paused = Snapshot::new(conn)
+        .list_paused_secrets()
+        .map_err(|error| error.to_string())?
+        .len();
     let signing_keys = Snapshot::new(conn)
         .list_signing_keys()
         .map_err(|error| error.to_string())?;
@@ -88,6 +107,10 @@ fn ask(
         version: version.map_err(failed)?,
         journal_mode,
         refuses_writes,
+        damage,
+        wal_bytes,
+        backed_up_at: backed_up_at.map_err(failed)?,
+        paused,
         clock,
         newest,
         signing_keys,
@@ -104,6 +127,15 @@ fn try_write(conn: &mut Conn) -> QueryResult<()> {
     let written = conn.batch("UPDATE signing_keys SET signs_from = signs_from WHERE kid = ''");
     conn.rollback()?;
     written
+}
+
+/// The first damage that is found (<https://sqlite.org/pragma.html#pragma_quick_check>).
+fn quick_check(conn: &mut Conn) -> QueryResult<Option<String>> {
+    let found = text(
+        conn,
+        "SELECT quick_check AS text FROM pragma_quick_check(1)",
+    )?;
+    Ok(Some(found).filter(|found| found != "ok"))
 }
 
 fn text(conn: &mut Conn, sql: &str) -> QueryResult<String> {

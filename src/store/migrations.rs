@@ -8,6 +8,7 @@ use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use super::api_keys::fold;
 use super::conn::{Conn, Database};
 use super::schema::api_keys;
+use super::sqlite_files::{self, FilesError};
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations");
 
@@ -25,12 +26,15 @@ pub enum SchemaError {
         "the database's schema is newer than this program: it has {0}; run the version that made it"
     )]
     Unknown(String),
+    #[error(transparent)]
+    Lost(FilesError),
 }
 
 /// Brings the schema up to date and names what was applied.
 pub fn migrate(database: &Database) -> Result<Vec<String>, SchemaError> {
     let mut conn = Conn::open(database).map_err(|error| SchemaError::Open(error.to_string()))?;
     refuse_unknown(&mut conn)?;
+    refuse_lost_tables(&mut conn, database)?;
     let applied = conn
         .run_pending_migrations(MIGRATIONS)
         .map_err(|error| SchemaError::Migration(error.to_string()))?;
@@ -63,6 +67,13 @@ fn fold_names(conn: &mut Conn) -> QueryResult<()> {
         }
     }
     Ok(())
+}
+
+/// Whether any migration has run: it is a database of this program.
+pub(super) fn has_any(database: &Database) -> Result<bool, SchemaError> {
+    let mut conn = Conn::open(database).map_err(|error| SchemaError::Open(error.to_string()))?;
+    let applied = applied(&mut conn).map_err(|error| SchemaError::Migration(error.to_string()))?;
+    Ok(!applied.is_empty())
 }
 
 /// Whether the schema is exactly the one this program knows. Only reads: a command that asks changes nothing.
@@ -125,6 +136,18 @@ fn known() -> Result<Vec<KnownMigration>, SchemaError> {
         .map_err(|error| SchemaError::Migration(error.to_string()))?;
     known.sort_by_key(|migration| migration.name().version().to_string());
     Ok(known)
+}
+
+/// A file without tables where a server has run: another one is in its place.
+fn refuse_lost_tables(conn: &mut Conn, database: &Database) -> Result<(), SchemaError> {
+    let Database::Sqlite(path) = database else {
+        return Ok(());
+    };
+    let applied = applied(conn).map_err(|error| SchemaError::Migration(error.to_string()))?;
+    if applied.is_empty() && sqlite_files::has_served(path) {
+        return Err(SchemaError::Lost(FilesError::Lost(path.clone())));
+    }
+    Ok(())
 }
 
 fn refuse_unknown(conn: &mut Conn) -> Result<(), SchemaError> {

@@ -1,7 +1,9 @@
 //! The store: the only folder that says `diesel`. A door opens `read` or `write`; a rule gets a [`Tx`]; one statement a
 //! function, in the file of its noun. Owns the connections, the SQLite writer and the news of what changed.
 
+mod backup;
 mod changes;
+mod checkpoints;
 mod columns;
 mod conn;
 mod error;
@@ -11,7 +13,9 @@ mod health;
 mod job;
 mod lane;
 mod migrations;
+mod restore;
 mod schema;
+mod sqlite_files;
 mod statements;
 mod tx;
 mod writer;
@@ -43,9 +47,11 @@ pub mod organizations;
 pub mod registration_tokens;
 pub mod registrations;
 pub mod resource_servers;
+pub mod restored;
 pub mod retired_api_keys;
 pub mod roles;
 pub mod secret_disclosures;
+mod secret_key_ids;
 pub mod sessions;
 pub mod signing_keys;
 pub mod subscriptions;
@@ -56,10 +62,12 @@ pub mod workspaces;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::thread::JoinHandle;
 
 use tokio::sync::oneshot;
 
+pub use backup::{Backup, BackupError, back_up};
 pub use changes::{Changes, Stamp, Subject};
 pub use conn::{Conn, Database, UnknownScheme};
 pub use error::Error;
@@ -68,10 +76,13 @@ pub use foreign_writes::ForeignWrites;
 pub use health::{Health, HealthError, examine};
 pub use job::Verdict;
 pub use migrations::{SchemaError, check as check_schema, migrate};
+pub use restore::{Incoming, Replaced, RestoreError};
+pub use sqlite_files::{FilesError, refuse_lost};
 pub use tx::{Snapshot, Tx};
 
 use crate::types::id::OrganizationId;
 use crate::types::time::Timestamp;
+use checkpoints::Checkpoints;
 use exclusive::Exclusive;
 use job::{BoxedJob, Place, ReadJob, WriteJob};
 
@@ -88,10 +99,15 @@ pub enum OpenError {
     Thread(#[from] std::io::Error),
 }
 
-/// Handle to the database threads, which end when the last handle is gone.
+/// Where jobs wait for their threads; closed, it takes none.
+type Queue = RwLock<Option<SyncSender<BoxedJob>>>;
+
+/// Handle to the database threads, which end with it, or at [`Store::close`].
 pub struct Store {
-    reads: SyncSender<BoxedJob>,
-    writes: SyncSender<BoxedJob>,
+    reads: Queue,
+    writes: Queue,
+    /// SQLite's readers and its writer, until they are joined. PostgreSQL's end by themselves, as the database may not answer.
+    threads: Mutex<[Vec<JoinHandle<()>>; 2]>,
     changes: Arc<Changes>,
     rehearses: Arc<AtomicBool>,
     place: Place,
@@ -155,22 +171,57 @@ impl Store {
         exclusive: Option<Exclusive>,
         place: Place,
     ) -> Result<Self, OpenError> {
+        if exclusive.is_none() {
+            exclusive::look(database)?;
+        }
         check_schema(database)?;
         let rehearses = Arc::new(AtomicBool::new(false));
-        let reads = start_lane(database, &changes, &rehearses, connections)?;
-        let writes = match database {
-            Database::Sqlite(_) => start_writer(database, &changes, &rehearses, place)?,
+        let (reads, readers) = start_lane(database, &changes, &rehearses, connections)?;
+        let (writes, writer) = match database {
+            Database::Sqlite(path) => {
+                let lock = exclusive.as_ref().and_then(Exclusive::lock_file);
+                let checkpoints = lock.map(|lock| Checkpoints::new(path, lock));
+                let writer = writer::Writer::new(
+                    database.clone(),
+                    Arc::clone(&changes),
+                    Arc::clone(&rehearses),
+                    place,
+                    checkpoints,
+                );
+                start_writer(writer)?
+            }
             // a lane of its own: reads that strangers provoke must not stand before a revocation
             Database::Postgres(_) => start_lane(database, &changes, &rehearses, connections)?,
         };
+        let threads = match database {
+            Database::Sqlite(_) => [readers, writer],
+            Database::Postgres(_) => [Vec::new(), Vec::new()],
+        };
         Ok(Self {
-            reads,
-            writes,
+            reads: RwLock::new(Some(reads)),
+            writes: RwLock::new(Some(writes)),
+            threads: Mutex::new(threads),
             changes,
             rehearses,
             place,
             _exclusive: exclusive,
         })
+    }
+
+    /// Does what waits, and takes nothing more. On SQLite it returns when the database is one whole file: the readers have
+    /// ended, then the writer, which folds the write-ahead log in. On PostgreSQL it waits for nobody.
+    pub fn close(&self) {
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        let [readers, writer] = &mut *threads;
+        for (queue, threads) in [(&self.reads, readers), (&self.writes, writer)] {
+            drop(queue.write().unwrap_or_else(PoisonError::into_inner).take());
+            for thread in threads.drain(..) {
+                // the last handle may end with a closure, on one of these threads
+                if thread.thread().id() != std::thread::current().id() {
+                    let _ = thread.join();
+                }
+            }
+        }
     }
 
     pub fn changes(&self) -> &Changes {
@@ -227,14 +278,23 @@ impl Store {
     }
 }
 
-fn send<E: From<Error>>(queue: &SyncSender<BoxedJob>, job: BoxedJob) -> Result<(), E> {
-    queue.try_send(job).map_err(|error| {
-        let reason = match error {
+impl Drop for Store {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+fn send<E: From<Error>>(queue: &Queue, job: BoxedJob) -> Result<(), E> {
+    let ended = "its threads have ended";
+    let queue = queue.read().unwrap_or_else(PoisonError::into_inner);
+    let sent = match &*queue {
+        Some(queue) => queue.try_send(job).map_err(|error| match error {
             TrySendError::Full(_) => "too many requests wait for it",
-            TrySendError::Disconnected(_) => "its threads have ended",
-        };
-        E::from(Error::Unavailable(reason.to_owned()))
-    })
+            TrySendError::Disconnected(_) => ended,
+        }),
+        None => Err(ended),
+    };
+    sent.map_err(|reason| E::from(Error::Unavailable(reason.to_owned())))
 }
 
 async fn receive<T, E: From<Error>>(answered: oneshot::Receiver<Result<T, E>>) -> Result<T, E> {
@@ -245,40 +305,33 @@ async fn receive<T, E: From<Error>>(answered: oneshot::Receiver<Result<T, E>>) -
     })
 }
 
+type Started = (SyncSender<BoxedJob>, Vec<JoinHandle<()>>);
+
 fn start_lane(
     database: &Database,
     changes: &Arc<Changes>,
     rehearses: &Arc<AtomicBool>,
     connections: usize,
-) -> std::io::Result<SyncSender<BoxedJob>> {
+) -> std::io::Result<Started> {
     let (sender, receiver) = sync_channel(MOST_WAITING);
     let receiver = Arc::new(Mutex::new(receiver));
+    let mut threads = Vec::new();
     for number in 0..connections.max(1) {
         let worker =
             lane::Worker::new(database.clone(), Arc::clone(changes), Arc::clone(rehearses));
         let receiver = Arc::clone(&receiver);
-        std::thread::Builder::new()
+        let thread = std::thread::Builder::new()
             .name(format!("database-{number}"))
             .spawn(move || worker.work(&receiver))?;
+        threads.push(thread);
     }
-    Ok(sender)
+    Ok((sender, threads))
 }
 
-fn start_writer(
-    database: &Database,
-    changes: &Arc<Changes>,
-    rehearses: &Arc<AtomicBool>,
-    place: Place,
-) -> std::io::Result<SyncSender<BoxedJob>> {
+fn start_writer(writer: writer::Writer) -> std::io::Result<Started> {
     let (sender, receiver) = sync_channel(MOST_WAITING);
-    let writer = writer::Writer::new(
-        database.clone(),
-        Arc::clone(changes),
-        Arc::clone(rehearses),
-        place,
-    );
-    std::thread::Builder::new()
+    let thread = std::thread::Builder::new()
         .name("writer".to_owned())
         .spawn(move || writer.work(&receiver))?;
-    Ok(sender)
+    Ok((sender, vec![thread]))
 }

@@ -628,6 +628,13 @@ diesel::table! {
 }
 
 diesel::table! {
+    upkeep (name) {
+        name -> Text,
+        at -> BigInt,
+    }
+}
+
+diesel::table! {
     limit_windows (name) {
         name -> Text,
         owner -> Text,

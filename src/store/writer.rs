@@ -15,6 +15,7 @@ use diesel::sql_types::BigInt;
 use diesel::{QueryableByName, RunQueryDsl};
 
 use super::changes::{Changes, Subject};
+use super::checkpoints::Checkpoints;
 use super::conn::{Conn, Database};
 use super::error::Error;
 use super::foreign_writes;
@@ -35,6 +36,8 @@ pub(super) struct Writer {
     place: Place,
     /// A foreign write was seen, and whoever made it was not yet told so.
     owes_an_answer: bool,
+    /// Of the process that holds the lock.
+    checkpoints: Option<Checkpoints>,
 }
 
 impl Writer {
@@ -43,6 +46,7 @@ impl Writer {
         changes: Arc<Changes>,
         rehearses: Arc<AtomicBool>,
         place: Place,
+        checkpoints: Option<Checkpoints>,
     ) -> Self {
         Self {
             database,
@@ -52,11 +56,15 @@ impl Writer {
             data_version: 0,
             place,
             owes_an_answer: false,
+            checkpoints,
         }
     }
 
-    /// Works until every sender is gone.
+    /// Works until every sender is gone. By then the readers have ended: the log is folded in, and closing the last connection
+    /// removes it, so that the file alone is whole.
     pub fn work(mut self, jobs: &Receiver<BoxedJob>) {
+        let _ = self.open();
+        self.checkpoint(Checkpoints::when_idle);
         loop {
             // at once and after a failure, so that foreign writes are noticed before the next own one
             if self.open().is_err() {
@@ -68,8 +76,14 @@ impl Writer {
                     let batch = std::iter::once(first).chain(more).collect();
                     self.write(batch);
                 }
-                Err(RecvTimeoutError::Timeout) => self.notice_foreign_writes(),
-                Err(RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Timeout) => {
+                    self.notice_foreign_writes();
+                    self.checkpoint(Checkpoints::when_idle);
+                }
+                Err(RecvTimeoutError::Disconnected) => {
+                    self.checkpoint(Checkpoints::finish);
+                    return;
+                }
             }
         }
     }
@@ -86,6 +100,19 @@ impl Writer {
         }
         for job in batch {
             job.finish(kept.clone().map_err(Error::Unavailable));
+        }
+        let is_due = self.checkpoints.as_mut().is_some_and(|checkpoints| {
+            checkpoints.note_write();
+            checkpoints.is_due()
+        });
+        if is_due {
+            self.checkpoint(Checkpoints::run);
+        }
+    }
+
+    fn checkpoint(&mut self, step: fn(&mut Checkpoints, &mut Conn)) {
+        if let (Some(checkpoints), Some(conn)) = (&mut self.checkpoints, &mut self.conn) {
+            step(checkpoints, conn);
         }
     }
 
@@ -138,6 +165,9 @@ impl Writer {
                     );
                     self.changes.forget_all();
                     self.owes_an_answer = true;
+                    self.checkpoints
+                        .iter_mut()
+                        .for_each(Checkpoints::note_write);
                 }
                 self.data_version = version.data_version;
             }

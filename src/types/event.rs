@@ -10,6 +10,7 @@ pub enum SubjectKind {
     ApplicationSecret,
     Authorization,
     Consent,
+    Database,
     Domain,
     Identity,
     IdentityProvider,
@@ -114,6 +115,8 @@ events! {
     AuthorizationRevoked = "authorization.revoked", Authorization, Organization;
     ConsentGiven = "consent.given", Consent, Organization;
     ConsentRevoked = "consent.revoked", Consent, Organization;
+    DatabaseRestored = "database.restored", Database, Operator;
+    DatabaseSecretsResumed = "database.secrets_resumed", Database, Operator;
     DevCentreDisabled = "dev_centre.disabled", Organization, Organization;
     DevCentreEnabled = "dev_centre.enabled", Organization, Organization;
     DomainAdded = "domain.added", Domain, Organization;

@@ -151,6 +151,17 @@ vocabulary! {
 
     pub enum SecretState { Active = "active", Revoked = "revoked" }
 
+    /// What is good until somebody revokes it, and is paused when a backup is restored.
+    pub enum StandingSecret {
+        ApiKey = "api_key",
+        ApplicationSecret = "application_secret",
+        RegistrationAccessToken = "registration_access_token",
+        ResourceServerSecret = "resource_server_secret",
+        OperatorToken = "operator_token",
+        ManagementToken = "management_token",
+        RegistrationToken = "registration_token",
+    }
+
     /// How an authorization came about.
     pub enum GrantKind { AuthorizationCode = "authorization_code", ClientCredentials = "client_credentials" }
 

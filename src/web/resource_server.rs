@@ -8,7 +8,7 @@ use actix_web::http::header::HeaderMap;
 use super::basic::{BasicError, basic};
 use super::facts::Facts;
 use super::problem::{Challenge, Problem};
-use crate::app::{App, Proof};
+use crate::app::{App, PAUSED, Proof};
 use crate::domain::decision::resource_servers::Server;
 use crate::store;
 use crate::types::id::ResourceServerId;
@@ -19,6 +19,8 @@ pub enum ServerError {
     Basic(#[from] BasicError),
     #[error("unknown resource server, or wrong secret")]
     Unknown,
+    #[error("a secret that is paused since the database was restored")]
+    Paused,
     #[error("too many wrong secrets")]
     Throttled { retry_after_seconds: i64 },
     #[error(transparent)]
@@ -45,6 +47,7 @@ pub async fn authenticate(
         facts.now,
     ) {
         Proof::Proven(()) => Ok(server),
+        Proof::Paused => Err(ServerError::Paused),
         Proof::Wrong => Err(ServerError::Unknown),
         Proof::Throttled {
             retry_after_seconds,
@@ -81,6 +84,9 @@ impl From<ServerError> for Problem {
             ),
             ServerError::Basic(BasicError::Malformed) | ServerError::Unknown => {
                 Self::unauthorized("resource_server_required", detail, Challenge::Basic)
+            }
+            ServerError::Paused => {
+                Self::unauthorized("resource_server_required", PAUSED, Challenge::Basic)
             }
             ServerError::Throttled {
                 retry_after_seconds,

@@ -4,12 +4,16 @@ use std::path::Path;
 
 use super::Finding;
 use crate::config::Config;
-use crate::store::{Database, Health, HealthError, SchemaError};
+use crate::store::{Database, ExclusiveError, FilesError, Health, HealthError, SchemaError};
 use crate::types::time::Timestamp;
 
 /// Tokens carry whole seconds: more makes them invalid elsewhere.
 const MOST_SKEW_SECONDS: i64 = 5;
-const GIB: u64 = 1024 * 1024 * 1024;
+const MIB: u64 = 1024 * 1024;
+const GIB: u64 = 1024 * MIB;
+/// More than a server leaves behind that nobody reads beside.
+const LONG_LOG_BYTES: u64 = 64 * MIB;
+const OLD_BACKUP_SECONDS: i64 = 7 * 24 * 60 * 60;
 
 pub(super) fn check(
     config: &Config,
@@ -18,7 +22,14 @@ pub(super) fn check(
     now: Timestamp,
 ) -> Vec<Finding> {
     let mut findings = match health {
-        Ok(health) => vec![answers(health), clock(health, now)],
+        Ok(health) => {
+            let mut findings = vec![answers(health), clock(health, now)];
+            if let Some(Database::Sqlite(_)) = database {
+                findings.extend([integrity(health), log(health), backup(health, now)]);
+            }
+            findings.extend(paused(health));
+            findings
+        }
         Err(error) => vec![
             gone(error),
             Finding::warning(
@@ -43,9 +54,9 @@ pub(super) fn check(
 
 fn gone(error: &HealthError) -> Finding {
     let advice = match error {
-        HealthError::Missing(_) | HealthError::Schema(SchemaError::Pending(_)) => {
-            "Run `countersign migrate`."
-        }
+        HealthError::Files(ExclusiveError::Files(FilesError::Missing(_)))
+        | HealthError::Schema(SchemaError::Pending(_)) => "Run `countersign migrate`.",
+        HealthError::Files(_) => "Change nothing before you know which file is the right one.",
         HealthError::Schema(SchemaError::Unknown(_)) => {
             "Run the version of this program that made it."
         }
@@ -109,6 +120,65 @@ fn clock(health: &Health, now: Timestamp) -> Finding {
         }
         _ => Finding::ok("clock", now.rfc3339()),
     }
+}
+
+fn integrity(health: &Health) -> Finding {
+    match &health.damage {
+        None => Finding::ok("integrity", "quick_check finds no damage"),
+        Some(damage) => Finding::problem(
+            "integrity",
+            format!("the file is damaged: {damage}"),
+            "Stop the server, keep the files, and restore the newest backup with `countersign restore`.",
+        ),
+    }
+}
+
+fn log(health: &Health) -> Finding {
+    let message = format!(
+        "the write-ahead log has {} MiB",
+        health.wal_bytes.div_ceil(MIB)
+    );
+    if health.wal_bytes > LONG_LOG_BYTES {
+        return Finding::warning(
+            "write-ahead log",
+            message,
+            "A program reads the database for long: a backup, or an open sqlite3. When it has ended, the running server gives the room back.",
+        );
+    }
+    Finding::ok("write-ahead log", message)
+}
+
+/// Says when, of what `countersign backup` made: other copies leave no trace.
+fn backup(health: &Health, now: Timestamp) -> Finding {
+    match health.backed_up_at {
+        None => Finding::ok(
+            "backup",
+            "`countersign backup` has made none yet; other copies are not known here",
+        ),
+        Some(at) if at.plus_seconds(OLD_BACKUP_SECONDS) < now => Finding::warning(
+            "backup",
+            format!("`countersign backup` last made one at {}", at.rfc3339()),
+            "Run it every day, and keep the copies on another machine.",
+        ),
+        Some(at) => Finding::ok(
+            "backup",
+            format!("`countersign backup` last made one at {}", at.rfc3339()),
+        ),
+    }
+}
+
+fn paused(health: &Health) -> Option<Finding> {
+    let paused = || {
+        Finding::warning(
+            "restore",
+            format!(
+                "{} keys and secrets are paused since the database was restored",
+                health.paused
+            ),
+            "`countersign restored list` names them, `countersign restored resume` lifts it.",
+        )
+    };
+    (health.paused > 0).then(paused)
 }
 
 fn space(path: &str) -> Option<Finding> {

@@ -12,7 +12,7 @@ use crate::types::event::Event;
 use crate::types::id::{AccessTokenId, ApiKeySecretId, AuthorizationId, OrganizationId};
 use crate::types::resource::Resources;
 use crate::types::scope::Scopes;
-use crate::types::state::{ApiKeySecretState, Simulation};
+use crate::types::state::{ApiKeySecretState, ApiKeyState, Simulation};
 use crate::types::time::Timestamp;
 
 /// What an access token says of itself, by its row or as a JWT.
@@ -51,14 +51,20 @@ impl TokenClaims {
     }
 }
 
-/// The access of the API key that one of these digests is a secret of.
+/// The access of the API key that one of these digests is a secret of. A secret that is paused since a restore finds the key
+/// only to say that the key is.
 pub fn find_by_api_key(
     snapshot: &mut Snapshot,
     catalogue: &Catalogue,
     candidates: &[Digest],
     now: Timestamp,
 ) -> Result<Option<Access>, Error> {
-    match snapshot.find_api_key_by_digest(candidates)? {
+    let paused = candidates.iter().map(Digest::paused);
+    let candidates: Vec<Digest> = candidates.iter().cloned().chain(paused).collect();
+    match snapshot.find_api_key_by_digest(&candidates)? {
+        Some((key, secret)) if secret.digest.is_paused() && key.state != ApiKeyState::Paused => {
+            Ok(None)
+        }
         Some((key, secret)) => access::of_api_key(snapshot, catalogue, &key, &secret, now),
         None => Ok(None),
     }

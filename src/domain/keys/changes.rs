@@ -8,6 +8,7 @@ use crate::domain::keys::secrets;
 use crate::domain::rights::key_rights;
 use crate::domain::{Refusal, ensure};
 use crate::store::api_keys::ApiKey;
+use crate::store::restored::RESTORED;
 use crate::store::{self, Tx};
 use crate::types::event::Event;
 use crate::types::id::{ApiKeyId, UserId, WorkspaceId};
@@ -199,12 +200,25 @@ pub fn pause(desk: &mut Desk, id: ApiKeyId) -> Result<ApiKey, Refusal> {
     toggle(desk, id, (from, to), Event::ApiKeyPaused)
 }
 
-/// Lets a paused key work again: for its owner, or who holds all that it can do.
+/// Lets a paused key work again: for its owner, or who holds all that it can do; for the vendor alone, when it is paused since
+/// the database was restored.
 pub fn resume(desk: &mut Desk, id: ApiKeyId) -> Result<ApiKey, Refusal> {
     let key = api_keys::find_managed(desk, id)?;
+    let is_restored = key.state_reason.as_deref() == Some(RESTORED);
+    // it may have been revoked after the backup: only the vendor can know
+    let by_operator =
+        "The key is paused since the database was restored from a backup: an operator lifts that.";
+    ensure(
+        !is_restored || desk.asker.is_operator(),
+        Refusal::Coded(RefusalCode::WrongState, by_operator.to_owned()),
+    )?;
     secrets::ensure_may_hold(&mut desk.view(), &key)?;
     let (from, to) = (ApiKeyState::Paused, ApiKeyState::Active);
-    toggle(desk, id, (from, to), Event::ApiKeyResumed)
+    let resumed = toggle(desk, id, (from, to), Event::ApiKeyResumed)?;
+    if is_restored {
+        desk.tx.resume_standing_secrets(Some(id.as_str()))?;
+    }
+    Ok(resumed)
 }
 
 fn toggle(

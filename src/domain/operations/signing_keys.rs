@@ -240,6 +240,16 @@ pub fn tend(tx: &mut Tx, schedule: Schedule, fresh: &Fresh) -> Result<(), Error>
     Ok(())
 }
 
+/// The keys of a database that was restored: another one signs, and nothing verifies that an older one has signed.
+pub fn begin_anew(tx: &mut Tx, schedule: Schedule, fresh: &Fresh) -> Result<(), Error> {
+    for key in tx.list_signing_keys()? {
+        tx.delete_signing_key(&key.kid)?;
+        let because = "the database was restored";
+        tx.record(None, None, Event::SigningKeyRemoved, &key.kid, because)?;
+    }
+    tend(tx, schedule, fresh)
+}
+
 fn insert(tx: &mut Tx, key: &StoredSigningKey) -> Result<(), Error> {
     tx.insert_signing_key(key)?;
     tx.record(

@@ -206,6 +206,9 @@ fn the_help_names_every_command_and_what_it_does() {
         "  Serve on an embedded database",
         "serve ",
         "migrate ",
+        "backup ",
+        "restore ",
+        "restored ",
         "config ",
         "user ",
         "organization ",
@@ -228,6 +231,9 @@ fn the_help_names_every_command_and_what_it_does() {
         (&["user", "suspend", "--help"], "--email"),
         (&["operator", "token", "create", "--help"], "--expires-days"),
         (&["signing-keys", "rotate", "--help"], "--now"),
+        (&["backup", "--help"], "--force"),
+        (&["restore", "--help"], "--in-place"),
+        (&["restored", "resume", "--help"], "--all"),
         (&["doctor", "--help"], "--json"),
     ] {
         let help = place.run(arguments);

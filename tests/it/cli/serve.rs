@@ -101,7 +101,13 @@ async fn a_secret_key_of_another_database_is_refused(db: TestDatabase) {
             & 0o777,
         0o600
     );
-    std::fs::remove_file(key).expect("it was made");
+    std::fs::remove_file(&key).expect("it was made");
+    place
+        .run(&["serve"])
+        .assert_refused("bring it back from your copy");
+    assert!(!key.exists(), "no other one was made");
+    place.write("secret.key", &format!("other {}\n", "ab".repeat(32)));
+    std::fs::set_permissions(&key, PermissionsExt::from_mode(0o600)).expect("our file");
     place
         .run(&["serve"])
         .assert_refused("Is this the secret key that belongs to this database?");

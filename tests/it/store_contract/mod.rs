@@ -30,6 +30,7 @@ mod organizations;
 mod registration_tokens;
 mod registrations;
 mod resource_servers;
+mod restored;
 mod retired_api_keys;
 mod schema;
 mod sessions;
