@@ -9,7 +9,7 @@ use super::conn::{Conn, Database};
 use super::migrations::{self, SchemaError};
 use super::signing_keys::StoredSigningKey;
 use super::tx::Snapshot;
-use crate::types::time::Timestamp;
+use crate::types::time::{Deadline, Timestamp};
 
 pub struct Health {
     /// `SQLite 3.50.4`, `PostgreSQL 15.14`.
@@ -54,7 +54,7 @@ fn ask(
     refuses_writes: Option<String>,
 ) -> Result<Health, String> {
     let failed = |error: diesel::result::Error| error.to_string();
-    let signing_keys = Snapshot::new(conn)
+    let signing_keys = Snapshot::new(conn, Deadline::NEVER)
         .list_signing_keys()
         .map_err(|error| error.to_string())?;
     let newest = instant(conn, NEWEST).map_err(failed)?;

@@ -11,9 +11,12 @@ mod health;
 mod job;
 mod lane;
 mod migrations;
+mod observed;
+mod probe;
 mod schema;
 mod statements;
 mod tx;
+mod watch;
 mod writer;
 
 mod api_key_lists;
@@ -55,28 +58,39 @@ pub mod users;
 pub mod workspaces;
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
 
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 pub use changes::{Changes, Stamp, Subject};
 pub use conn::{Conn, Database, UnknownScheme};
-pub use error::Error;
+pub use error::{Error, Trouble};
 pub use exclusive::ExclusiveError;
 pub use foreign_writes::ForeignWrites;
 pub use health::{Health, HealthError, examine};
 pub use job::Verdict;
 pub use migrations::{SchemaError, check as check_schema, migrate};
+pub use observed::{Lane, Seen};
 pub use tx::{Snapshot, Tx};
 
 use crate::types::id::OrganizationId;
 use crate::types::time::Timestamp;
+use conn::UNHURRIED;
+use error::Failure;
 use exclusive::Exclusive;
-use job::{BoxedJob, Place, ReadJob, WriteJob};
+use job::{BoxedJob, Place, ReadJob, Turn, WriteJob};
+use observed::Observed;
+use watch::Watch;
 
 /// Requests that may wait for a database thread; one more is answered 503.
 const MOST_WAITING: usize = 1024;
+/// Within this a store is open, or its database is silent.
+const OPENING: Duration = Duration::from_secs(15);
+/// How long a request waits, unless somebody says otherwise.
+pub const TIMEOUT: Duration = Duration::from_secs(5);
 
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -86,31 +100,99 @@ pub enum OpenError {
     Schema(#[from] SchemaError),
     #[error("cannot start a database thread: {0}")]
     Thread(#[from] std::io::Error),
+    #[error("the database does not answer")]
+    Silent,
+}
+
+/// What PostgreSQL and libpq say of a wrong setting, which waiting does not mend. (In other languages of the server it is
+/// waited for, and the log says so.)
+const FINAL: [&str; 8] = [
+    "authentication failed",
+    "no password supplied",
+    "does not exist",
+    "pg_hba.conf",
+    "permission denied",
+    "invalid",
+    "does not support SSL",
+    "certificate",
+];
+
+impl OpenError {
+    /// Whether the database may answer later, as it is: it does not run yet, is starting, or its name is not known yet.
+    pub fn is_away(&self) -> bool {
+        let text = match self {
+            Self::Silent => return true,
+            Self::Exclusive(ExclusiveError::Database(text))
+            | Self::Schema(SchemaError::Open(text) | SchemaError::Migration(text)) => text,
+            Self::Exclusive(ExclusiveError::Taken(_) | ExclusiveError::File(..))
+            | Self::Schema(SchemaError::Pending(_) | SchemaError::Unknown(_))
+            | Self::Thread(_) => return false,
+        };
+        !FINAL.iter().any(|part| text.contains(part))
+    }
+}
+
+/// What all threads of one store have in common.
+struct Shared {
+    database: Database,
+    changes: Changes,
+    observed: Observed,
+    rehearses: AtomicBool,
+    place: Place,
+    /// How long a request waits for the database, in the queue and in the database together.
+    timeout: Duration,
 }
 
 /// Handle to the database threads, which end when the last handle is gone.
+///
+/// Every call is answered within the time-out, whatever the database does: `Err(Error::Unavailable)` for what has not begun
+/// by then, which is never run, and for what is not done by then, which may happen or not. SQLite's transactions wait for
+/// nobody once they have begun: they are waited for once more as long, and the answer is what happened.
 pub struct Store {
     reads: SyncSender<BoxedJob>,
     writes: SyncSender<BoxedJob>,
-    changes: Arc<Changes>,
-    rehearses: Arc<AtomicBool>,
-    place: Place,
+    shared: Arc<Shared>,
     /// `None`: another process may hold the lock.
     _exclusive: Option<Exclusive>,
+    /// Ends with the store.
+    _watch: Arc<Watch>,
 }
 
 impl Store {
     /// Locks the database for this process, checks its schema and starts `connections` threads (SQLite: and the writer).
     pub fn open(database: &Database, connections: usize) -> Result<Self, OpenError> {
-        let changes = Arc::new(Changes::new());
-        let exclusive = exclusive::acquire(database, &changes)?;
-        Self::start(
-            database,
-            connections,
-            changes,
-            Some(exclusive),
-            Place::Alone,
-        )
+        Self::open_within(database, connections, TIMEOUT)
+    }
+
+    /// As [`Store::open`], for requests that wait at most so long.
+    pub fn open_within(
+        database: &Database,
+        connections: usize,
+        timeout: Duration,
+    ) -> Result<Self, OpenError> {
+        let shared = Shared::new(database, Place::Alone, timeout);
+        let watch = Watch::start(&shared)?;
+        let exclusive = exclusive::acquire(&shared, &Arc::downgrade(&watch))?;
+        Self::start(shared, watch, connections, Some(exclusive))
+    }
+
+    /// As [`Store::open_within`], on a thread of its own, so that a silent database holds up nobody. A store that comes too
+    /// late is dropped.
+    pub async fn connect(
+        database: Database,
+        connections: usize,
+        wait: Duration,
+    ) -> Result<Self, OpenError> {
+        let (sender, opened) = oneshot::channel();
+        std::thread::Builder::new()
+            .name("database-open".to_owned())
+            .spawn(move || {
+                let _ = sender.send(Self::open_within(&database, connections, wait));
+            })?;
+        match timeout(OPENING, opened).await {
+            Ok(Ok(opened)) => opened,
+            Ok(Err(_)) | Err(_) => Err(OpenError::Silent),
+        }
     }
 
     /// Opens the database beside the process that serves, without its lock: for one command.
@@ -120,7 +202,7 @@ impl Store {
     /// touches a [`Subject`] is rolled back. Nor may it add what a memory of unknown ones may hold: credentials, clients and
     /// resource servers. (On SQLite the server notices foreign writes within half a second, and forgets everything.)
     pub fn open_as_guest(database: &Database) -> Result<Self, OpenError> {
-        Self::start(database, 1, Arc::new(Changes::new()), None, Place::Guest)
+        Self::start_beside(database, Place::Guest)
     }
 
     /// Opens the database for one command that changes what a running server may remember: with the lock while nobody serves,
@@ -128,58 +210,58 @@ impl Store {
     /// it remembered when it sees the count, and says so. A command that was written is not done before [`Store::is_noticed`].
     pub fn open_beside(database: &Database) -> Result<Self, OpenError> {
         match Self::open(database, 1) {
-            Err(OpenError::Exclusive(ExclusiveError::Taken(_))) => Self::start(
-                database,
-                1,
-                Arc::new(Changes::new()),
-                None,
-                Place::Announcing,
-            ),
+            Err(OpenError::Exclusive(ExclusiveError::Taken(_))) => {
+                Self::start_beside(database, Place::Announcing)
+            }
             opened => opened,
         }
     }
 
     /// Whether no process remembers what this one has changed so far.
     pub async fn is_noticed(&self) -> Result<bool, Error> {
-        if self.place != Place::Announcing {
+        if self.shared.place != Place::Announcing {
             return Ok(true);
         }
         let writes: ForeignWrites = self.read(|snapshot| snapshot.find_foreign_writes()).await?;
         Ok(writes.noticed >= writes.written)
     }
 
+    fn start_beside(database: &Database, place: Place) -> Result<Self, OpenError> {
+        let shared = Shared::new(database, place, TIMEOUT);
+        let watch = Watch::start(&shared)?;
+        Self::start(shared, watch, 1, None)
+    }
+
     fn start(
-        database: &Database,
+        shared: Arc<Shared>,
+        watch: Arc<Watch>,
         connections: usize,
-        changes: Arc<Changes>,
         exclusive: Option<Exclusive>,
-        place: Place,
     ) -> Result<Self, OpenError> {
-        check_schema(database)?;
-        let rehearses = Arc::new(AtomicBool::new(false));
-        let reads = start_lane(database, &changes, &rehearses, connections)?;
-        let writes = match database {
-            Database::Sqlite(_) => start_writer(database, &changes, &rehearses, place)?,
+        check_schema(&shared.database)?;
+        let weak = Arc::downgrade(&watch);
+        let reads = start_lane(&shared, &weak, Lane::Reads, connections)?;
+        let writes = match shared.database {
+            Database::Sqlite(_) => start_writer(&shared)?,
             // a lane of its own: reads that strangers provoke must not stand before a revocation
-            Database::Postgres(_) => start_lane(database, &changes, &rehearses, connections)?,
+            Database::Postgres(_) => start_lane(&shared, &weak, Lane::Writes, connections)?,
         };
         Ok(Self {
             reads,
             writes,
-            changes,
-            rehearses,
-            place,
+            shared,
             _exclusive: exclusive,
+            _watch: watch,
         })
     }
 
     pub fn changes(&self) -> &Changes {
-        &self.changes
+        &self.shared.changes
     }
 
     /// From now on every write runs twice, and the first run is undone: tests show by it that each can be repeated.
     pub fn rehearse_writes(&self) {
-        self.rehearses.store(true, Ordering::Relaxed);
+        self.shared.rehearses.store(true, Ordering::Relaxed);
     }
 
     /// A question: one consistent snapshot, nothing changed.
@@ -189,9 +271,17 @@ impl Store {
         T: Send + 'static,
         E: From<Error> + Send + 'static,
     {
-        let (job, answered) = ReadJob::new(closure);
-        send(&self.reads, Box::new(job))?;
-        receive(answered).await
+        self.ask(closure, self.turn()).await
+    }
+
+    /// As [`Store::read`], for the work that no request waits for.
+    pub async fn read_unhurried<T, E, F>(&self, closure: F) -> Result<T, E>
+    where
+        F: FnOnce(&mut Snapshot) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        self.ask(closure, self.unhurried_turn()).await
     }
 
     /// An answer that changes the world: one transaction at the instant `now`. The closure runs again when another
@@ -202,9 +292,17 @@ impl Store {
         T: Send + 'static,
         E: From<Error> + Send + 'static,
     {
-        let (job, answered) = WriteJob::new(now, self.place, closure);
-        send(&self.writes, Box::new(job))?;
-        receive(answered).await
+        self.change(now, closure, self.turn()).await
+    }
+
+    /// As [`Store::write`], for the work that no request waits for.
+    pub async fn write_unhurried<T, E, F>(&self, now: Timestamp, closure: F) -> Result<T, E>
+    where
+        F: FnMut(&mut Tx) -> Result<Verdict<T, E>, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        self.change(now, closure, self.unhurried_turn()).await
     }
 
     /// A write that counts over several rows of one organization: such writes happen one after the other.
@@ -225,58 +323,115 @@ impl Store {
         })
         .await
     }
-}
 
-fn send<E: From<Error>>(queue: &SyncSender<BoxedJob>, job: BoxedJob) -> Result<(), E> {
-    queue.try_send(job).map_err(|error| {
-        let reason = match error {
-            TrySendError::Full(_) => "too many requests wait for it",
-            TrySendError::Disconnected(_) => "its threads have ended",
+    fn turn(&self) -> Arc<Turn> {
+        Turn::within(self.shared.timeout, false)
+    }
+
+    fn unhurried_turn(&self) -> Arc<Turn> {
+        Turn::within(UNHURRIED.max(self.shared.timeout), true)
+    }
+
+    async fn ask<T, E, F>(&self, closure: F, turn: Arc<Turn>) -> Result<T, E>
+    where
+        F: FnOnce(&mut Snapshot) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        let (job, answered) = ReadJob::new(Arc::clone(&turn), closure);
+        self.send(Lane::Reads, Box::new(job))?;
+        self.receive(Lane::Reads, &turn, answered).await
+    }
+
+    async fn change<T, E, F>(&self, now: Timestamp, closure: F, turn: Arc<Turn>) -> Result<T, E>
+    where
+        F: FnMut(&mut Tx) -> Result<Verdict<T, E>, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        let (job, answered) = WriteJob::new(Arc::clone(&turn), now, self.shared.place, closure);
+        self.send(Lane::Writes, Box::new(job))?;
+        self.receive(Lane::Writes, &turn, answered).await
+    }
+
+    fn send<E: From<Error>>(&self, lane: Lane, job: BoxedJob) -> Result<(), E> {
+        let queue = match lane {
+            Lane::Reads => &self.reads,
+            Lane::Writes => &self.writes,
         };
-        E::from(Error::Unavailable(reason.to_owned()))
-    })
+        self.shared.observed.queued(lane);
+        queue.try_send(job).map_err(|error| {
+            let (trouble, reason) = match error {
+                TrySendError::Full(_) => (Trouble::Overloaded, "too many requests wait for it"),
+                TrySendError::Disconnected(_) => (Trouble::Other, "its threads have ended"),
+            };
+            let failure = Failure::new(trouble, reason);
+            self.shared.observed.taken(lane, Duration::ZERO);
+            self.shared.observed.failed(lane, &failure);
+            E::from(failure.into())
+        })
+    }
+
+    async fn receive<T, E: From<Error>>(
+        &self,
+        lane: Lane,
+        turn: &Turn,
+        mut answered: oneshot::Receiver<Result<T, E>>,
+    ) -> Result<T, E> {
+        let ended = || {
+            E::from(Error::Unavailable(
+                "the database thread has ended".to_owned(),
+            ))
+        };
+        if let Ok(answer) = timeout(turn.until.left(), &mut answered).await {
+            return answer.unwrap_or_else(|_| Err(ended()));
+        }
+        let has_begun = !turn.give_up();
+        if has_begun
+            && matches!(self.shared.database, Database::Sqlite(_))
+            && let Ok(answer) = timeout(self.shared.timeout, &mut answered).await
+        {
+            return answer.unwrap_or_else(|_| Err(ended()));
+        }
+        self.shared.observed.was_silent(lane);
+        Err(E::from(Error::late()))
+    }
 }
 
-async fn receive<T, E: From<Error>>(answered: oneshot::Receiver<Result<T, E>>) -> Result<T, E> {
-    answered.await.unwrap_or_else(|_| {
-        Err(E::from(Error::Unavailable(
-            "the database thread has ended".to_owned(),
-        )))
-    })
+impl Shared {
+    fn new(database: &Database, place: Place, timeout: Duration) -> Arc<Self> {
+        Arc::new(Self {
+            database: database.clone(),
+            changes: Changes::new(),
+            observed: Observed::default(),
+            rehearses: AtomicBool::new(false),
+            place,
+            timeout,
+        })
+    }
 }
 
 fn start_lane(
-    database: &Database,
-    changes: &Arc<Changes>,
-    rehearses: &Arc<AtomicBool>,
+    shared: &Arc<Shared>,
+    watch: &Weak<Watch>,
+    lane: Lane,
     connections: usize,
 ) -> std::io::Result<SyncSender<BoxedJob>> {
     let (sender, receiver) = sync_channel(MOST_WAITING);
     let receiver = Arc::new(Mutex::new(receiver));
     for number in 0..connections.max(1) {
-        let worker =
-            lane::Worker::new(database.clone(), Arc::clone(changes), Arc::clone(rehearses));
-        let receiver = Arc::clone(&receiver);
-        std::thread::Builder::new()
-            .name(format!("database-{number}"))
-            .spawn(move || worker.work(&receiver))?;
+        let (shared, receiver) = (Arc::clone(shared), Arc::clone(&receiver));
+        let name = format!("{}-{number}", lane.as_str());
+        Watch::post(watch, &name, move |post| {
+            lane::Worker::new(Arc::clone(&shared), lane, Arc::clone(post)).work(&receiver);
+        })?;
     }
     Ok(sender)
 }
 
-fn start_writer(
-    database: &Database,
-    changes: &Arc<Changes>,
-    rehearses: &Arc<AtomicBool>,
-    place: Place,
-) -> std::io::Result<SyncSender<BoxedJob>> {
-    let (sender, receiver) = sync_channel(MOST_WAITING);
-    let writer = writer::Writer::new(
-        database.clone(),
-        Arc::clone(changes),
-        Arc::clone(rehearses),
-        place,
-    );
+fn start_writer(shared: &Arc<Shared>) -> std::io::Result<SyncSender<BoxedJob>> {
+    let (sender, receiver): (_, Receiver<BoxedJob>) = sync_channel(MOST_WAITING);
+    let writer = writer::Writer::new(Arc::clone(shared));
     std::thread::Builder::new()
         .name("writer".to_owned())
         .spawn(move || writer.work(&receiver))?;
