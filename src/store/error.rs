@@ -39,6 +39,8 @@ pub enum Trouble {
     LockLost,
     DiskFull,
     ReadOnly,
+    /// SQLite's file, or the disk below it.
+    Broken,
     /// Of one request, as far as can be told.
     Other,
 }
@@ -54,6 +56,7 @@ impl Trouble {
             Self::LockLost => "lock_lost",
             Self::DiskFull => "disk_full",
             Self::ReadOnly => "read_only",
+            Self::Broken => "broken",
             Self::Other => "other",
         }
     }
@@ -68,6 +71,7 @@ impl Trouble {
             Self::LockLost => "the lock in the database is lost",
             Self::DiskFull => "the database's disk is full",
             Self::ReadOnly => "the database is read-only",
+            Self::Broken => "the database's file cannot be read or written",
             Self::Other => "the database answers with errors",
         }
     }
@@ -85,6 +89,7 @@ impl Trouble {
             _ if says(&["database is locked", "database table is locked"]) => Self::Locked,
             _ if says(&["disk is full", "No space left on device"]) => Self::DiskFull,
             _ if says(&["readonly database", "read-only transaction"]) => Self::ReadOnly,
+            _ if says(&["disk I/O error", "malformed", "file is not a database"]) => Self::Broken,
             _ if says(&["due to statement timeout"]) => Self::Silent,
             _ if says(&[
                 "unable to open database file",

@@ -143,6 +143,7 @@ struct Keeper {
 impl Keeper {
     fn work(mut self, store: &Mutex<Receiver<()>>) {
         if let Some(conn) = &mut self.conn {
+            self.post.expect_by(Deadline::after(self.shared.timeout));
             self.post.identify(conn);
         }
         loop {

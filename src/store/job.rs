@@ -1,14 +1,13 @@
 //! A closure on its way to a database thread, and its answer on the way back.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 
 use super::changes::Subject;
-use super::conn::Conn;
+use super::conn::{Backend, Conn};
 use super::error::{Error, Failure, Trouble};
 use super::tx::{Snapshot, Tx};
 use crate::types::time::{Deadline, Stopwatch, Timestamp};
@@ -40,18 +39,34 @@ pub(super) trait Job: Send {
     fn turn(&self) -> &Turn;
 }
 
-/// What asker and database thread know of one job. Invariant: a job whose asker gave up before it began is never run.
+/// What asker and database thread know of one job. Invariant: a job whose asker gave up before it began is never run; of two
+/// who meet at the end, one is first: either the answer reaches its asker, or the thread learns that nobody waits for it.
 pub(super) struct Turn {
     pub until: Deadline,
     /// No request waits for it: its statements may take longer.
     pub is_unhurried: bool,
     queued: Stopwatch,
-    state: AtomicU8,
+    state: Mutex<State>,
 }
 
-const WAITS: u8 = 0;
-const BEGUN: u8 = 1;
-const GIVEN_UP: u8 = 2;
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Waits,
+    Begun(Option<Backend>),
+    Done,
+    GivenUp,
+}
+
+/// What becomes of a job that nobody waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It will never run.
+    Never,
+    /// It runs, and may be committed.
+    Unknown(Option<Backend>),
+    /// Its answer is there.
+    Answered,
+}
 
 impl Turn {
     pub fn within(patience: Duration, is_unhurried: bool) -> Arc<Self> {
@@ -59,7 +74,7 @@ impl Turn {
             until: Deadline::after(patience),
             is_unhurried,
             queued: Stopwatch::start(),
-            state: AtomicU8::new(WAITS),
+            state: Mutex::new(State::Waits),
         })
     }
 
@@ -67,22 +82,47 @@ impl Turn {
         self.queued.elapsed()
     }
 
-    /// The database thread's: whether the job may run.
-    pub fn begin(&self) -> bool {
-        self.pass(BEGUN) != GIVEN_UP
+    /// The database thread's, before the job runs on this connection: whether it may.
+    pub fn begin(&self, backend: Option<Backend>) -> bool {
+        let mut state = self.state();
+        let may = *state != State::GivenUp;
+        if may {
+            *state = State::Begun(backend);
+        }
+        may
+    }
+
+    /// The database thread's, before it answers: whether somebody waits for it.
+    pub fn end(&self) -> bool {
+        let mut state = self.state();
+        let waits = *state != State::GivenUp;
+        if waits {
+            *state = State::Done;
+        }
+        waits
     }
 
     /// The asker's: whether the job will never run.
-    pub fn give_up(&self) -> bool {
-        self.pass(GIVEN_UP) != BEGUN
+    pub fn withdraw(&self) -> bool {
+        let mut state = self.state();
+        let waits = *state == State::Waits;
+        if waits {
+            *state = State::GivenUp;
+        }
+        waits
     }
 
-    /// From waiting to another state, once: the state before.
-    fn pass(&self, to: u8) -> u8 {
-        let passed = self
-            .state
-            .compare_exchange(WAITS, to, Ordering::SeqCst, Ordering::SeqCst);
-        passed.unwrap_or_else(|other| other)
+    /// The asker's, whatever has become of the job.
+    pub fn give_up(&self) -> Fate {
+        match std::mem::replace(&mut *self.state(), State::GivenUp) {
+            State::Waits | State::GivenUp => Fate::Never,
+            State::Begun(backend) => Fate::Unknown(backend),
+            State::Done => Fate::Answered,
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

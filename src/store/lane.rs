@@ -57,6 +57,10 @@ impl Worker {
             observed.taken(self.lane, job.turn().waited());
             let ended = self.run(&mut *job);
             self.post.rest();
+            // nobody waited any more: the keeper of the lock may end its server process (`Store::receive`)
+            if !job.turn().end() {
+                self.conn = None;
+            }
             job.finish(self.judge(ended));
         }
     }
@@ -130,7 +134,7 @@ impl Worker {
         let Some(conn) = &mut self.conn else {
             return Err(Failure::new(Trouble::Unreachable, "not connected"));
         };
-        if !job.turn().begin() {
+        if !job.turn().begin(self.post.backend()) {
             return rolled_back(conn, Attempt::Late);
         }
         match job.run(conn) {

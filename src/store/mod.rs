@@ -81,7 +81,7 @@ use crate::types::time::Timestamp;
 use conn::UNHURRIED;
 use error::Failure;
 use exclusive::Exclusive;
-use job::{BoxedJob, Place, ReadJob, Turn, WriteJob};
+use job::{BoxedJob, Fate, Place, ReadJob, Turn, WriteJob};
 use observed::Observed;
 use watch::Watch;
 
@@ -386,12 +386,20 @@ impl Store {
         if let Ok(answer) = timeout(turn.until.left(), &mut answered).await {
             return answer.unwrap_or_else(|_| Err(ended()));
         }
-        let has_begun = !turn.give_up();
-        if has_begun
-            && matches!(self.shared.database, Database::Sqlite(_))
+        let is_sqlite = matches!(self.shared.database, Database::Sqlite(_));
+        if is_sqlite
+            && !turn.withdraw()
             && let Ok(answer) = timeout(self.shared.timeout, &mut answered).await
         {
             return answer.unwrap_or_else(|_| Err(ended()));
+        }
+        match turn.give_up() {
+            Fate::Answered => return answered.await.unwrap_or_else(|_| Err(ended())),
+            // before the asker hears of it: it may ask again, and what is remembered must not be older than that answer
+            Fate::Unknown(Some(backend)) if lane == Lane::Writes => {
+                self.shared.changes.give_up(backend);
+            }
+            Fate::Unknown(_) | Fate::Never => {}
         }
         self.shared.observed.was_silent(lane);
         Err(E::from(Error::late()))

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use super::Shared;
-use super::conn::{Backend, Conn};
+use super::conn::{Backend, Conn, Database};
 use super::error::Failure;
 use crate::types::time::Deadline;
 
@@ -117,6 +117,10 @@ impl Watch {
             watched: Mutex::default(),
             given_up: Arc::default(),
         });
+        if let Database::Sqlite(_) = shared.database {
+            // its calls end by themselves, and another thread would hang on the same disk
+            return Ok(watch);
+        }
         let (weak, shared) = (Arc::downgrade(&watch), Arc::clone(shared));
         std::thread::Builder::new()
             .name("database-watch".to_owned())

@@ -108,7 +108,7 @@ impl Writer {
         let shared = Arc::clone(&self.shared);
         let rehearses = shared.rehearses.load(Ordering::Relaxed);
         self.begin(batch)?;
-        refuse(batch, |job| !job.turn().begin());
+        refuse(batch, |job| !job.turn().begin(None));
         let conn = self.open()?;
         let touched = run_batch(conn, batch, rehearses);
         let kept = touched.and_then(|touched| {
