@@ -4,11 +4,13 @@ use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use tokio::sync::{Mutex, Semaphore};
 
 use super::readiness::Readiness;
 use super::remembered::Remembered;
+use super::watch::Probe;
 use super::{App, signing};
 use crate::config::{AliasError, Config, ConfigError};
 use crate::crypto::digest::Digester;
@@ -72,6 +74,17 @@ pub enum BuildError {
     Io(#[from] std::io::Error),
 }
 
+impl BuildError {
+    /// Whether it is the database that is away, and may come.
+    pub fn is_away(&self) -> bool {
+        match self {
+            Self::Open(error) => error.is_away(),
+            Self::Store(error) => matches!(error, store::Error::Unavailable(_)),
+            _ => false,
+        }
+    }
+}
+
 impl App {
     /// Opens everything that `config` names. `stamp_program` is this very binary: it is started again to stamp PDFs.
     pub async fn build(
@@ -81,7 +94,8 @@ impl App {
     ) -> Result<Self, BuildError> {
         let settings = Settings::new(&config).map_err(ConfigError::from)?;
         let database: Database = config.database.url.parse()?;
-        let store = Store::open(&database, config.database.connections)?;
+        let timeout = Duration::from_secs(config.database.timeout_seconds);
+        let store = Store::connect(database, config.database.connections, timeout).await?;
         let issuer = config.server.issuer().map_err(ConfigError::from)?;
         let secret_keys = secret_keys_of(&config, &store).await?;
         let sealer = Sealer::new(&secret_keys);
@@ -96,6 +110,7 @@ impl App {
         Ok(Self {
             settings: Arc::new(settings),
             policy: config.sandbox.clone(),
+            metrics: Metrics::new(store.metrics()),
             issuer,
             clock,
             store,
@@ -117,8 +132,8 @@ impl App {
                     .concurrency
                     .saturating_mul(PLACES_PER_PROCESS),
             ),
-            metrics: Metrics::default(),
             readiness: Readiness::default(),
+            probe: Probe::default(),
             in_flight: InFlight::default(),
             openapi: OnceLock::new(),
             remembered: Remembered::default(),
@@ -209,7 +224,7 @@ async fn restore_limits(store: &Store, now: Timestamp) -> Result<Limiter, store:
     let (limiter, mut last) = (Limiter::default(), String::new());
     loop {
         let page = store
-            .read(move |snapshot| snapshot.list_limit_windows(&last, now, LIMITS_PAGE))
+            .read_unhurried(move |snapshot| snapshot.list_limit_windows(&last, now, LIMITS_PAGE))
             .await?;
         let Some(newest) = page.last() else {
             return Ok(limiter);

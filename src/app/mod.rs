@@ -7,6 +7,7 @@ pub mod readiness;
 mod remembered;
 mod signing;
 mod strangers;
+mod watch;
 
 use std::sync::{Arc, OnceLock};
 
@@ -17,6 +18,7 @@ pub use self::presented::{Lookup, ManagementLookup, OperatorLookup};
 use self::readiness::Readiness;
 use self::remembered::Remembered;
 pub use self::strangers::{PAUSED, Proof};
+use self::watch::Probe;
 use crate::config::{Config, Issuer};
 use crate::crypto::Plaintext;
 use crate::crypto::digest::{Digester, Purpose};
@@ -64,6 +66,7 @@ pub struct App {
     pub stamp_places: Semaphore,
     pub metrics: Metrics,
     pub readiness: Readiness,
+    probe: Probe,
     /// Creates that carry an idempotency key and have no answer yet.
     pub in_flight: InFlight,
     /// The description of the management API, made when it is first asked for.

@@ -1,8 +1,8 @@
-//! `countersign serve`: refuses a database schema it does not know, serves until it is told to stop.
+//! `countersign serve`: waits for its database, refuses a schema it does not know, serves until it is told to stop.
 
 use super::{ConfigArguments, Failure};
 use crate::config::LogFormat;
-use crate::server::run::start;
+use crate::server::run::start_when_ready;
 use crate::telemetry::logs;
 use crate::types::time::Clock;
 
@@ -17,7 +17,9 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     logs::start(&config.logs.level, config.logs.format == LogFormat::Json)?;
     let program = std::env::current_exe()?;
     actix_web::rt::System::new().block_on(async {
-        let running = start(config, Clock::System, program).await?;
+        let Some(running) = start_when_ready(config, Clock::System, program).await? else {
+            return Ok(());
+        };
         let (address, app) = (running.address, running.app.clone());
         let announce = move || {
             tracing::info!(%address, issuer = app.issuer.as_str(), "Serving");

@@ -343,6 +343,11 @@ impl Config {
                 "must allow at least one of each",
             ),
             (
+                "database.timeout_seconds",
+                (1..=60).contains(&self.database.timeout_seconds),
+                "must be 1 to 60",
+            ),
+            (
                 "server.max_body_bytes",
                 self.server.max_body_bytes >= 1024,
                 "must be at least 1024",
@@ -575,6 +580,11 @@ mod tests {
                 "[sandbox]\nmax_name_characters = 6",
                 &[][..],
                 "room behind name_prefix",
+            ),
+            (
+                "[database]\ntimeout_seconds = 0",
+                &[][..],
+                "database.timeout_seconds: must be 1 to 60",
             ),
             (
                 "[oauth]\nsigning_algorithm = 'RS256'",

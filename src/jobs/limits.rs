@@ -73,7 +73,7 @@ pub async fn sweep(app: &App) -> usize {
     loop {
         match app
             .store
-            .write(app.clock.now(), move |tx| {
+            .write_unhurried(app.clock.now(), move |tx| {
                 tx.sweep_limit_windows(most).map(Verdict::<_, Error>::Done)
             })
             .await

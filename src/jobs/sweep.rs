@@ -32,7 +32,7 @@ pub async fn round(app: &App) -> Result<usize, Error> {
     let before = now.plus_seconds(-app.config.sweep.keep_seconds);
     let backlog = app
         .store
-        .read(move |snapshot| snapshot.count_expired(before))
+        .read_unhurried(move |snapshot| snapshot.count_expired(before))
         .await?;
     app.metrics.sweep_backlog.set(backlog);
     for kind in Kind::ALL {
@@ -40,7 +40,7 @@ pub async fn round(app: &App) -> Result<usize, Error> {
             let config = Arc::clone(&app.config);
             let sweep =
                 move |tx: &mut Tx| sweep::batch(tx, kind, &config).map(Verdict::<_, Error>::Done);
-            let swept = app.store.write(now, sweep).await?;
+            let swept = app.store.write_unhurried(now, sweep).await?;
             if swept == 0 {
                 break;
             }
@@ -53,7 +53,7 @@ pub async fn round(app: &App) -> Result<usize, Error> {
     }
     let left = app
         .store
-        .read(move |snapshot| snapshot.count_expired(before))
+        .read_unhurried(move |snapshot| snapshot.count_expired(before))
         .await?;
     app.metrics.sweep_backlog.set(left);
     Ok(all)

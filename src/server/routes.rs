@@ -426,17 +426,33 @@ pub fn configure(config: &mut web::ServiceConfig, aliases: &[Alias]) {
         .default_service(web::to(not_found));
 }
 
-/// How the door behind a path says that a request cannot be answered.
-fn without_facts(path: &str) -> WithoutFacts {
+/// How a door says that a request cannot be answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    Page,
+    OAuth,
+    Problem,
+}
+
+/// Of the door behind a path.
+pub fn form(path: &str) -> Form {
     let starts_with = |starts: &[&str]| starts.iter().any(|start| path.starts_with(start));
     if starts_with(&["/oauth2/authorize", "/v1/docs"]) {
-        return WithoutFacts(without_facts_page);
+        return Form::Page;
     }
     if starts_with(&["/oauth2/"]) {
-        return WithoutFacts(|| oauth::error::without_facts().respond());
+        return Form::OAuth;
     }
     if starts_with(&["/v1/", "/.well-known/", "/healthz", "/readyz", "/metrics"]) {
-        return WithoutFacts(|| internal_error().respond_without_facts());
+        return Form::Problem;
     }
-    WithoutFacts(without_facts_page)
+    Form::Page
+}
+
+fn without_facts(path: &str) -> WithoutFacts {
+    match form(path) {
+        Form::Page => WithoutFacts(without_facts_page),
+        Form::OAuth => WithoutFacts(|| oauth::error::without_facts().respond()),
+        Form::Problem => WithoutFacts(|| internal_error().respond_without_facts()),
+    }
 }

@@ -1,7 +1,10 @@
 //! Starts and stops the server. `serve`, `quickstart` and the tests come through here alike.
 
+use std::future::poll_fn;
 use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
@@ -12,10 +15,17 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::framing::Connection;
 use super::middleware::around;
 use super::routes::{check_aliases, configure};
+use super::waiting::WaitingRoom;
 use crate::app::{App, BuildError};
 use crate::config::Config;
 use crate::jobs;
+use crate::store::{Database, OpenError};
 use crate::types::time::Clock;
+
+/// Between two tries to open a database that is away.
+const RETRY: Duration = Duration::from_secs(1);
+/// Tries between two lines in the log that say so.
+const TRIES_A_LINE: u64 = 60;
 
 /// A listening server.
 pub struct Running {
@@ -23,21 +33,80 @@ pub struct Running {
     pub app: web::Data<App>,
     pub handle: ServerHandle,
     server: actix_web::dev::Server,
+    /// Those that it already listens to.
+    signals: Option<StopSignals>,
 }
 
 /// Listens, opens everything, and serves on worker threads. With port 0 the issuer is made from the port that was free.
 pub async fn start(
-    mut config: Config,
+    config: Config,
     clock: Clock,
     stamp_program: PathBuf,
 ) -> Result<Running, BuildError> {
+    let (config, listener) = listen(config)?;
+    let app = App::build(config, clock, stamp_program).await?;
+    serve_on(listener, app)
+}
+
+/// As [`start`], but waits for a PostgreSQL that is away, and answers meanwhile that it does. `None`: it was told to stop
+/// before the database came.
+pub async fn start_when_ready(
+    config: Config,
+    clock: Clock,
+    stamp_program: PathBuf,
+) -> Result<Option<Running>, BuildError> {
+    let (config, listener) = listen(config)?;
+    let mut signals = StopSignals::listen()?;
+    let built = build_when_ready(&config, &listener, &clock, &stamp_program);
+    let Some(app) = unless_stopped(built, &mut signals).await else {
+        tracing::info!("Stopped before the database was there");
+        return Ok(None);
+    };
+    let mut running = serve_on(listener, app?)?;
+    running.signals = Some(signals);
+    Ok(Some(running))
+}
+
+async fn build_when_ready(
+    config: &Config,
+    listener: &TcpListener,
+    clock: &Clock,
+    stamp_program: &Path,
+) -> Result<App, BuildError> {
+    let may_wait = matches!(config.database.url.parse(), Ok(Database::Postgres(_)));
+    let mut room = None;
+    for tries in 0_u64.. {
+        let build = App::build(config.clone(), clock.clone(), stamp_program.to_owned());
+        let away = match build.await {
+            Err(error) if may_wait && error.is_away() => error,
+            built => {
+                if let Some(room) = room.take() {
+                    WaitingRoom::close(room).await;
+                }
+                return built;
+            }
+        };
+        if tries % TRIES_A_LINE == 0 {
+            tracing::warn!("Waiting for the database: {away}");
+        }
+        if room.is_none() {
+            room = Some(WaitingRoom::open(listener, &config.server.aliases)?);
+        }
+        actix_web::rt::time::sleep(RETRY).await;
+    }
+    Err(BuildError::Open(OpenError::Silent))
+}
+
+fn listen(mut config: Config) -> Result<(Config, TcpListener), BuildError> {
     check_aliases(&config.server.aliases)?;
     let listener = TcpListener::bind(&config.server.listen)
         .map_err(|error| BuildError::Listen(config.server.listen.clone(), error))?;
-    let address = listener.local_addr()?;
-    config.server.listen = address.to_string();
-    let (workers, shutdown_seconds) = (workers(&config), config.server.shutdown_seconds);
-    let app = web::Data::new(App::build(config, clock, stamp_program).await?);
+    config.server.listen = listener.local_addr()?.to_string();
+    Ok((config, listener))
+}
+
+fn serve_on(listener: TcpListener, app: App) -> Result<Running, BuildError> {
+    let (address, app) = (listener.local_addr()?, web::Data::new(app));
     let shared = app.clone();
     let routes =
         move |config: &mut web::ServiceConfig| configure(config, &shared.config.server.aliases);
@@ -49,8 +118,8 @@ pub async fn start(
             .configure(routes.clone())
     })
     .on_connect(Connection::begin)
-    .workers(workers)
-    .shutdown_timeout(shutdown_seconds)
+    .workers(workers(&app.config))
+    .shutdown_timeout(app.config.server.shutdown_seconds)
     .client_request_timeout(Duration::from_secs(10))
     .disable_signals()
     .listen(listener)?
@@ -60,6 +129,7 @@ pub async fn start(
         app,
         handle: server.handle(),
         server,
+        signals: None,
     })
 }
 
@@ -86,10 +156,11 @@ impl Running {
     /// Serves until Ctrl-C or SIGTERM, then lets running requests finish. `announce` says that it is ready, when a signal
     /// already stops it as it should.
     pub async fn serve_until_signal(
-        self,
+        mut self,
         announce: impl FnOnce() -> std::io::Result<()>,
     ) -> std::io::Result<()> {
-        let (handle, signals) = (self.handle.clone(), StopSignals::listen()?);
+        let (handle, signals) = (self.handle.clone(), self.signals.take());
+        let mut signals = signals.map_or_else(StopSignals::listen, Ok)?;
         announce()?;
         actix_web::rt::spawn(async move {
             signals.arrive().await;
@@ -113,18 +184,29 @@ impl StopSignals {
         })
     }
 
-    async fn arrive(mut self) {
-        std::future::poll_fn(|context| {
-            let stopped = self.interrupt.poll_recv(context).is_ready()
-                || self.terminate.poll_recv(context).is_ready();
-            if stopped {
-                std::task::Poll::Ready(())
-            } else {
-                std::task::Poll::Pending
-            }
-        })
-        .await;
+    async fn arrive(&mut self) {
+        poll_fn(|context| self.poll(context)).await;
     }
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let stopped = self.interrupt.poll_recv(context).is_ready()
+            || self.terminate.poll_recv(context).is_ready();
+        if stopped {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    }
+}
+
+/// `None`: a signal came first.
+async fn unless_stopped<T>(work: impl Future<Output = T>, signals: &mut StopSignals) -> Option<T> {
+    let mut work = pin!(work);
+    poll_fn(|context| match work.as_mut().poll(context) {
+        Poll::Ready(done) => Poll::Ready(Some(done)),
+        Poll::Pending => signals.poll(context).map(|()| None),
+    })
+    .await
 }
 
 fn workers(config: &Config) -> usize {

@@ -5,9 +5,12 @@
 //! request after a revoke's answer sees it, and a slow reader cannot put a stale row back.
 
 use std::hash::{BuildHasher, RandomState};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use super::conn::Backend;
 use crate::types::id::{OrganizationId, ResourceServerId, UserId};
+use crate::types::time::Deadline;
 
 /// Two subjects in one stripe only cost each other a reload.
 const STRIPES: usize = 4096;
@@ -29,8 +32,11 @@ pub struct Changes {
     last_change: Box<[AtomicU64]>,
     /// Nothing stamped before this is used: somebody else wrote.
     floor: AtomicU64,
-    /// False while this process cannot prove that nobody else writes.
-    trusted: AtomicBool,
+    /// [`Deadline`] in milliseconds: until then it is proven that nobody else writes.
+    proven_until: AtomicI64,
+    /// Connections that were given up, whose transactions may still commit: nothing remembered is used until they are gone.
+    given_up: Mutex<Vec<Backend>>,
+    in_doubt: AtomicUsize,
     hasher: RandomState,
 }
 
@@ -40,7 +46,9 @@ impl Changes {
             counter: AtomicU64::new(0),
             last_change: (0..STRIPES).map(|_| AtomicU64::new(0)).collect(),
             floor: AtomicU64::new(0),
-            trusted: AtomicBool::new(true),
+            proven_until: AtomicI64::new(Deadline::NEVER.millis()),
+            given_up: Mutex::default(),
+            in_doubt: AtomicUsize::new(0),
             hasher: RandomState::new(),
         }
     }
@@ -52,7 +60,7 @@ impl Changes {
 
     /// Whether what was read at `stamp` still stands.
     pub fn is_current(&self, stamp: Stamp, subjects: impl IntoIterator<Item = Subject>) -> bool {
-        self.trusted.load(Ordering::SeqCst)
+        self.may_remember()
             && self.floor.load(Ordering::SeqCst) <= stamp.0
             && subjects
                 .into_iter()
@@ -61,12 +69,16 @@ impl Changes {
 
     /// Whether nothing at all was written since `stamp`: what the memory of unknown credentials needs.
     pub fn is_unchanged(&self, stamp: Stamp) -> bool {
-        self.trusted.load(Ordering::SeqCst) && self.counter.load(Ordering::SeqCst) == stamp.0
+        self.may_remember() && self.counter.load(Ordering::SeqCst) == stamp.0
     }
 
     /// Whether this process can prove that nobody else writes.
     pub fn is_trusted(&self) -> bool {
-        self.trusted.load(Ordering::SeqCst)
+        !Deadline::from_millis(self.proven_until.load(Ordering::SeqCst)).is_past()
+    }
+
+    fn may_remember(&self) -> bool {
+        self.in_doubt.load(Ordering::SeqCst) == 0 && self.is_trusted()
     }
 
     /// Called on the thread that committed, before it replies; also when the outcome of the COMMIT is unknown.
@@ -83,12 +95,45 @@ impl Changes {
         self.floor.fetch_max(value, Ordering::SeqCst);
     }
 
-    /// Switches the caches off while another process may write, and on again with nothing remembered.
-    pub(super) fn set_trusted(&self, trusted: bool) {
-        if trusted {
-            self.forget_all();
+    /// The lock was held without a break: what is remembered may be used until then.
+    pub(super) fn prove_until(&self, deadline: Deadline) {
+        self.proven_until.store(deadline.millis(), Ordering::SeqCst);
+    }
+
+    /// Another process may write from now on.
+    pub(super) fn distrust(&self) {
+        self.prove_until(Deadline::from_millis(0));
+    }
+
+    /// The lock is held again: memory is used with nothing in it.
+    pub(super) fn trust_again_until(&self, deadline: Deadline) {
+        self.forget_all();
+        self.prove_until(deadline);
+    }
+
+    /// The connection is used no more, but what it was sent may still be done: also a COMMIT.
+    pub(super) fn give_up(&self, backend: Backend) {
+        let mut given_up = self.lock_given_up();
+        if !given_up.contains(&backend) {
+            given_up.push(backend);
         }
-        self.trusted.store(trusted, Ordering::SeqCst);
+        self.in_doubt.store(given_up.len(), Ordering::SeqCst);
+    }
+
+    pub(super) fn given_up(&self) -> Vec<Backend> {
+        self.lock_given_up().clone()
+    }
+
+    /// These do nothing any more: whatever they did is found by what is read from now on.
+    pub(super) fn settle(&self, gone: &[Backend]) {
+        self.forget_all();
+        let mut given_up = self.lock_given_up();
+        given_up.retain(|backend| !gone.contains(backend));
+        self.in_doubt.store(given_up.len(), Ordering::SeqCst);
+    }
+
+    fn lock_given_up(&self) -> MutexGuard<'_, Vec<Backend>> {
+        self.given_up.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn stripe(&self, subject: &Subject) -> &AtomicU64 {
@@ -120,9 +165,26 @@ mod tests {
         changes.forget_all();
         assert!(!changes.is_current(before, []) && changes.is_current(changes.stamp(), []));
         let now = changes.stamp();
-        changes.set_trusted(false);
+        changes.distrust();
         assert!(!changes.is_current(changes.stamp(), []));
-        changes.set_trusted(true);
+        changes.trust_again_until(Deadline::NEVER);
         assert!(!changes.is_current(now, []) && changes.is_current(changes.stamp(), []));
+        changes.prove_until(Deadline::after(std::time::Duration::ZERO));
+        assert!(!changes.is_trusted() && !changes.is_current(changes.stamp(), []));
+    }
+
+    #[test]
+    fn nothing_is_remembered_while_a_connection_that_was_given_up_may_still_commit() {
+        let changes = Changes::new();
+        let [first, second] = [1, 2].map(|pid| Backend { pid, started: 5 });
+        changes.give_up(first);
+        changes.give_up(second);
+        let during = changes.stamp();
+        assert!(!changes.is_current(during, []) && !changes.is_unchanged(during));
+        assert!(changes.is_trusted(), "writes go on");
+        changes.settle(&[first]);
+        assert!(!changes.is_current(changes.stamp(), []));
+        changes.settle(&[second]);
+        assert!(!changes.is_current(during, []) && changes.is_current(changes.stamp(), []));
     }
 }

@@ -1,5 +1,6 @@
 //! What can go wrong below a rule, and which of it spoils the connection.
 
+use diesel::ConnectionError;
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 
 /// A store call that did not do what was asked. Nothing was changed by the closure that returns it.
@@ -14,6 +15,136 @@ pub enum Error {
     /// A unique, foreign-key or check constraint spoke. The transaction runs nothing behind it and never commits.
     #[error("a constraint was violated: {0}")]
     Constraint(String),
+}
+
+impl Error {
+    /// The answer, or the turn, came when nobody waited any more.
+    pub(super) fn late() -> Self {
+        Self::Unavailable(Trouble::Silent.words().to_owned())
+    }
+}
+
+/// What kind of trouble the database is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trouble {
+    /// No connection, or one that ended.
+    Unreachable,
+    /// A connection, and no answer in time.
+    Silent,
+    /// Too many wait for it.
+    Overloaded,
+    /// Another program holds SQLite's lock.
+    Locked,
+    /// Another process may hold the lock by which one process serves a database.
+    LockLost,
+    DiskFull,
+    ReadOnly,
+    /// SQLite's file, or the disk below it.
+    Broken,
+    /// Of one request, as far as can be told.
+    Other,
+}
+
+impl Trouble {
+    /// For metrics.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Unreachable => "unreachable",
+            Self::Silent => "silent",
+            Self::Overloaded => "overloaded",
+            Self::Locked => "locked",
+            Self::LockLost => "lock_lost",
+            Self::DiskFull => "disk_full",
+            Self::ReadOnly => "read_only",
+            Self::Broken => "broken",
+            Self::Other => "other",
+        }
+    }
+
+    /// For operators, where anybody may read it: no address, no path.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Unreachable => "the database cannot be reached",
+            Self::Silent => "the database does not answer in time",
+            Self::Overloaded => "too many requests wait for the database",
+            Self::Locked => "another program holds the lock of the database's file",
+            Self::LockLost => "the lock in the database is lost",
+            Self::DiskFull => "the database's disk is full",
+            Self::ReadOnly => "the database is read-only",
+            Self::Broken => "the database's file cannot be read or written",
+            Self::Other => "the database answers with errors",
+        }
+    }
+
+    /// SQLite's messages are fixed. PostgreSQL's are in its own language: there diesel names what matters most.
+    fn of(error: &DieselError) -> Self {
+        let text = error.to_string();
+        let says = |parts: &[&str]| parts.iter().any(|part| text.contains(part));
+        match error {
+            DieselError::DatabaseError(
+                DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand,
+                _,
+            ) => Self::Unreachable,
+            DieselError::DatabaseError(DatabaseErrorKind::ReadOnlyTransaction, _) => Self::ReadOnly,
+            _ if says(&["database is locked", "database table is locked"]) => Self::Locked,
+            _ if says(&["disk is full", "No space left on device"]) => Self::DiskFull,
+            _ if says(&["readonly database", "read-only transaction"]) => Self::ReadOnly,
+            _ if says(&["disk I/O error", "malformed", "file is not a database"]) => Self::Broken,
+            _ if says(&["due to statement timeout"]) => Self::Silent,
+            _ if says(&[
+                "unable to open database file",
+                "server closed the connection",
+            ]) =>
+            {
+                Self::Unreachable
+            }
+            _ => Self::Other,
+        }
+    }
+}
+
+/// Why a transaction was given up, for everybody who was in it.
+#[derive(Debug, Clone)]
+pub(super) struct Failure {
+    pub trouble: Trouble,
+    pub reason: String,
+}
+
+impl Failure {
+    pub fn new(trouble: Trouble, reason: impl Into<String>) -> Self {
+        Self {
+            trouble,
+            reason: reason.into(),
+        }
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(&self.reason)
+    }
+}
+
+impl From<DieselError> for Failure {
+    fn from(error: DieselError) -> Self {
+        Self::new(Trouble::of(&error), error.to_string())
+    }
+}
+
+impl From<ConnectionError> for Failure {
+    fn from(error: ConnectionError) -> Self {
+        let trouble = match &error {
+            ConnectionError::CouldntSetupConfiguration(error) => Trouble::of(error),
+            _ => Trouble::Unreachable,
+        };
+        Self::new(trouble, error.to_string())
+    }
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        Self::Unavailable(failure.reason)
+    }
 }
 
 /// Whether the transaction can go on behind this error: on SQLite a constraint violation undoes its own statement only.

@@ -3,22 +3,27 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use diesel::sql_types::Bool;
+use diesel::sql_types::{BigInt, Bool, Integer};
 use diesel::{QueryResult, QueryableByName, RunQueryDsl};
 
+use super::Shared;
 use super::changes::Changes;
-use super::conn::{Conn, Database};
+use super::conn::{BACKENDS, Backend, Conn, Database};
 use super::foreign_writes;
 use super::sqlite_files::{self, FilesError, beside};
+use super::watch::{Post, Watch};
+use crate::types::time::Deadline;
 
 /// The advisory lock's number: "countsgn" in ASCII.
 const LOCK: i64 = 0x636f_756e_7473_676e;
 /// How often the lock in PostgreSQL is proven. A node that lost it uses its memory at most this long (and one time-out).
 const PROOF: Duration = Duration::from_secs(1);
+/// The same while something that was given up may still commit.
+const SOON: Duration = Duration::from_millis(100);
 
 /// How long the lock file may be held by a command that looks, and how often that is waited for.
 const LOOK: Duration = Duration::from_millis(20);
@@ -42,14 +47,14 @@ pub enum ExclusiveError {
 pub(super) enum Exclusive {
     /// Closing the file gives the lock back.
     File(File),
-    Advisory(#[expect(dead_code, reason = "dropping it ends the keeper thread")] Arc<AtomicBool>),
+    Advisory(#[expect(dead_code, reason = "dropping it ends the keeper thread")] Sender<()>),
 }
 
 pub(super) fn acquire(
-    database: &Database,
-    changes: &Arc<Changes>,
+    shared: &Arc<Shared>,
+    watch: &Weak<Watch>,
 ) -> Result<Exclusive, ExclusiveError> {
-    match database {
+    match &shared.database {
         Database::Sqlite(path) => {
             sqlite_files::refuse_missing(path)?;
             let lock = patiently(|| lock_file(&beside(path, ".lock")))?;
@@ -63,13 +68,17 @@ pub(super) fn acquire(
             Ok(Exclusive::File(lock))
         }
         Database::Postgres(_) => {
-            let conn = lock_database(database)?
-                .ok_or_else(|| ExclusiveError::Taken("this PostgreSQL database".to_owned()))?;
-            Ok(Exclusive::Advisory(keep(
-                database.clone(),
-                conn,
-                Arc::downgrade(changes),
-            )?))
+            let failed = |error: String| ExclusiveError::Database(error);
+            let asked = Deadline::after(Duration::ZERO);
+            let mut conn = Conn::open_within(&shared.database, shared.timeout)
+                .map_err(|error| failed(error.to_string()))?;
+            if !lock_database(&mut conn).map_err(|error| failed(error.to_string()))? {
+                return Err(ExclusiveError::Taken("this PostgreSQL database".to_owned()));
+            }
+            shared.changes.prove_until(lease(shared, asked));
+            let (store, is_gone) = channel();
+            keep(shared, watch, conn, is_gone).map_err(|error| failed(error.to_string()))?;
+            Ok(Exclusive::Advisory(store))
         }
     }
 }
@@ -136,61 +145,165 @@ struct Locked {
     locked: bool,
 }
 
-/// A connection that holds the lock, or `None` when another one does.
-fn lock_database(database: &Database) -> Result<Option<Conn>, ExclusiveError> {
-    let failed = |error: String| ExclusiveError::Database(error);
-    let mut conn = Conn::open(database).map_err(|error| failed(error.to_string()))?;
+/// Whether the connection holds the lock now, and with it as long as it lives.
+fn lock_database(conn: &mut Conn) -> QueryResult<bool> {
     // this connection idles by design; when this machine dies the server is to notice in seconds, not in two hours
-    conn.batch("SET idle_session_timeout = 0; SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 2; SET tcp_keepalives_count = 3")
-        .map_err(|error| failed(error.to_string()))?;
+    conn.batch("SET idle_session_timeout = 0; SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 2; SET tcp_keepalives_count = 3")?;
     let row: Locked = diesel::sql_query(format!("SELECT pg_try_advisory_lock({LOCK}) AS locked"))
-        .get_result(&mut conn)
-        .map_err(|error| failed(error.to_string()))?;
-    Ok(row.locked.then_some(conn))
+        .get_result(conn)?;
+    Ok(row.locked)
+}
+
+/// Until when memory may be used, if the lock is proven to have been held at `asked`.
+fn lease(shared: &Shared, asked: Deadline) -> Deadline {
+    asked.plus(PROOF).plus(shared.timeout)
 }
 
 /// Proves the lock every second on a thread of its own, until the store is gone.
 fn keep(
-    database: Database,
+    shared: &Arc<Shared>,
+    watch: &Weak<Watch>,
     conn: Conn,
-    changes: Weak<Changes>,
-) -> Result<Arc<AtomicBool>, ExclusiveError> {
-    let held = Arc::new(AtomicBool::new(true));
-    let watched = Arc::downgrade(&held);
-    let thread = std::thread::Builder::new().name("database-lock".to_owned());
-    let mut conn = Some(conn);
-    thread
-        .spawn(move || {
-            while let (Some(held), Some(changes)) = (watched.upgrade(), changes.upgrade()) {
-                let proven = conn
-                    .as_mut()
-                    .is_some_and(|conn| proves(conn, &changes).is_ok());
-                if !proven {
-                    conn = regain(&database, &changes, &held);
-                }
-                drop((held, changes));
-                std::thread::sleep(PROOF);
+    store: Receiver<()>,
+) -> std::io::Result<()> {
+    let (shared, store) = (Arc::clone(shared), Arc::new(Mutex::new(store)));
+    // whoever takes the place of a keeper that hangs begins without it
+    let first = Arc::new(Mutex::new(Some(conn)));
+    Watch::post(watch, "database-lock", move |post| {
+        let conn = first.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let (shared, post) = (Arc::clone(&shared), Arc::clone(post));
+        let keeper = Keeper {
+            is_lost: false,
+            shared,
+            post,
+            conn,
+        };
+        keeper.work(&store);
+    })
+    .map(drop)
+}
+
+/// Invariant: memory is used while the lock was proven less than a [`lease`] ago. Whoever hangs in a proof proves nothing.
+struct Keeper {
+    shared: Arc<Shared>,
+    post: Arc<Post>,
+    conn: Option<Conn>,
+    is_lost: bool,
+}
+
+impl Keeper {
+    fn work(mut self, store: &Mutex<Receiver<()>>) {
+        if let Some(conn) = &mut self.conn {
+            self.post.expect_by(Deadline::after(self.shared.timeout));
+            self.post.identify(conn);
+        }
+        loop {
+            let asked = Deadline::after(Duration::ZERO);
+            self.post.expect_by(asked.plus(self.shared.timeout));
+            let proven = self
+                .conn
+                .as_mut()
+                .is_some_and(|conn| foreign_writes::answer(conn, &self.shared.changes).is_ok());
+            let is_keeper = if proven {
+                self.trust(asked, Changes::prove_until)
+            } else {
+                self.regain()
+            };
+            if !is_keeper {
+                return;
             }
-        })
-        .map_err(|error| ExclusiveError::Database(error.to_string()))?;
-    Ok(held)
-}
-
-/// The connection lives, and with it the lock. Commands beside this process learn that it has forgotten what they changed.
-fn proves(conn: &mut Conn, changes: &Changes) -> QueryResult<()> {
-    foreign_writes::answer(conn, changes)
-}
-
-fn regain(database: &Database, changes: &Changes, held: &AtomicBool) -> Option<Conn> {
-    changes.set_trusted(false);
-    if held.swap(false, Ordering::SeqCst) {
-        tracing::error!(
-            "The lock in the database was lost: answering from the database, not from memory"
-        );
+            if let Some(conn) = &mut self.conn {
+                end_given_up(conn, &self.shared.changes);
+            }
+            self.post.rest();
+            let pause = if self.shared.changes.given_up().is_empty() {
+                PROOF
+            } else {
+                SOON
+            };
+            let store = store.lock().unwrap_or_else(PoisonError::into_inner);
+            if store.recv_timeout(pause) != Err(RecvTimeoutError::Timeout) {
+                return;
+            }
+        }
     }
-    let conn = lock_database(database).ok().flatten()?;
-    held.store(true, Ordering::SeqCst);
-    changes.set_trusted(true);
-    tracing::info!("The lock in the database is held again");
-    Some(conn)
+
+    /// Whether this thread is still the keeper, and has lengthened the lease.
+    fn trust(&self, asked: Deadline, lengthen: fn(&Changes, Deadline)) -> bool {
+        let lease = lease(&self.shared, asked);
+        self.post
+            .unless_given_up(|| lengthen(&self.shared.changes, lease))
+    }
+
+    fn regain(&mut self) -> bool {
+        if let Some(backend) = self.conn.take().and_then(|_| self.post.backend()) {
+            self.shared.changes.give_up(backend);
+        }
+        let lost = self.post.unless_given_up(|| self.shared.changes.distrust());
+        if !lost {
+            return false;
+        }
+        if !std::mem::replace(&mut self.is_lost, true) {
+            tracing::error!(
+                "The lock in the database was lost: answering from the database, not from memory"
+            );
+        }
+        let asked = Deadline::after(Duration::ZERO);
+        let Some(conn) = self.lock() else { return true };
+        self.conn = Some(conn);
+        if !self.trust(asked, Changes::trust_again_until) {
+            return false;
+        }
+        self.is_lost = false;
+        tracing::info!("The lock in the database is held again");
+        true
+    }
+
+    /// A connection with the lock. Another one of this process may hold it, and not know that it is gone.
+    fn lock(&self) -> Option<Conn> {
+        let mut conn = self.post.open(&self.shared).ok()?;
+        self.post.expect_by(Deadline::after(self.shared.timeout));
+        end_given_up(&mut conn, &self.shared.changes);
+        let locked = lock_database(&mut conn);
+        // it may hold the lock, and nobody would know
+        if locked.is_err()
+            && let Some(backend) = self.post.backend()
+        {
+            self.shared.changes.give_up(backend);
+        }
+        locked.is_ok_and(|locked| locked).then_some(conn)
+    }
+}
+
+#[derive(QueryableByName)]
+struct Count {
+    #[diesel(sql_type = BigInt)]
+    count: i64,
+}
+
+/// Ends what was given up on the server's side. What is not there any more does nothing any more. A role may end what is its
+/// own; where it may not, memory waits until the server has ended it.
+fn end_given_up(conn: &mut Conn, changes: &Changes) {
+    let given_up = changes.given_up();
+    if given_up.is_empty() {
+        return;
+    }
+    let gone: Vec<Backend> = given_up
+        .into_iter()
+        .filter(|backend| is_gone(conn, *backend).unwrap_or(false))
+        .collect();
+    if !gone.is_empty() {
+        changes.settle(&gone);
+    }
+}
+
+fn is_gone(conn: &mut Conn, backend: Backend) -> QueryResult<bool> {
+    let end = format!(
+        "SELECT count(pg_terminate_backend(pid)) AS count FROM ({BACKENDS}) AS backend WHERE pid = $1 AND started = $2"
+    );
+    let found: Count = diesel::sql_query(end)
+        .bind::<Integer, _>(backend.pid)
+        .bind::<BigInt, _>(backend.started)
+        .get_result(conn)?;
+    Ok(found.count == 0)
 }

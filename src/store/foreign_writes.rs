@@ -13,7 +13,7 @@ use super::statements::{ReadDsl, Reading, WriteDsl};
 use super::{Error, Snapshot, Tx};
 
 const WRITTEN: &str = "written";
-const NOTICED: &str = "noticed";
+pub(super) const NOTICED: &str = "noticed";
 
 /// How often commands have written, and up to which write the server has noticed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use super::migrations::{self, SchemaError};
 use super::signing_keys::StoredSigningKey;
 use super::sqlite_files;
 use super::tx::Snapshot;
-use crate::types::time::Timestamp;
+use crate::types::time::{Deadline, Timestamp};
 
 pub struct Health {
     /// `SQLite 3.50.4`, `PostgreSQL 15.14`.
@@ -69,11 +69,11 @@ fn ask(
         conn,
         "SELECT max(at) AS at FROM upkeep WHERE name = 'backup'",
     );
-    let paused = Snapshot::new(conn)
+    let paused = Snapshot::new(conn, Deadline::NEVER)
         .list_paused_secrets()
         .map_err(|error| error.to_string())?
         .len();
-    let signing_keys = Snapshot::new(conn)
+    let signing_keys = Snapshot::new(conn, Deadline::NEVER)
         .list_signing_keys()
         .map_err(|error| error.to_string())?;
     let newest = instant(conn, NEWEST).map_err(failed)?;

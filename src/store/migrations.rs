@@ -35,12 +35,21 @@ pub fn migrate(database: &Database) -> Result<Vec<String>, SchemaError> {
     let mut conn = Conn::open(database).map_err(|error| SchemaError::Open(error.to_string()))?;
     refuse_unknown(&mut conn)?;
     refuse_lost_tables(&mut conn, database)?;
+    unhurry(&mut conn).map_err(|error| SchemaError::Migration(error.to_string()))?;
     let applied = conn
         .run_pending_migrations(MIGRATIONS)
         .map_err(|error| SchemaError::Migration(error.to_string()))?;
     let applied = applied.iter().map(ToString::to_string).collect();
     fold_names(&mut conn).map_err(|error| SchemaError::Migration(error.to_string()))?;
     Ok(applied)
+}
+
+/// A migration takes as long as it takes.
+fn unhurry(conn: &mut Conn) -> QueryResult<()> {
+    match conn {
+        Conn::Pg(_) => conn.batch("SET statement_timeout = 0"),
+        Conn::Sqlite(_) => Ok(()),
+    }
 }
 
 /// What `2026-11-21-100000_retired_api_keys` could not do: SQL's lower() leaves letters beyond ASCII as they are on SQLite,

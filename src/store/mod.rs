@@ -13,11 +13,14 @@ mod health;
 mod job;
 mod lane;
 mod migrations;
+mod observed;
+mod probe;
 mod restore;
 mod schema;
 mod sqlite_files;
 mod statements;
 mod tx;
+mod watch;
 mod writer;
 
 mod api_key_lists;
@@ -61,21 +64,24 @@ pub mod users;
 pub mod workspaces;
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 pub use backup::{Backup, BackupError, back_up};
 pub use changes::{Changes, Stamp, Subject};
 pub use conn::{Conn, Database, UnknownScheme};
-pub use error::Error;
+pub use error::{Error, Trouble};
 pub use exclusive::ExclusiveError;
 pub use foreign_writes::ForeignWrites;
 pub use health::{Health, HealthError, examine};
 pub use job::Verdict;
 pub use migrations::{SchemaError, check as check_schema, migrate};
+pub use observed::{Lane, Seen};
 pub use restore::{Incoming, Replaced, RestoreError};
 pub use sqlite_files::{FilesError, refuse_lost};
 pub use tx::{Snapshot, Tx};
@@ -83,11 +89,19 @@ pub use tx::{Snapshot, Tx};
 use crate::types::id::OrganizationId;
 use crate::types::time::Timestamp;
 use checkpoints::Checkpoints;
+use conn::UNHURRIED;
+use error::Failure;
 use exclusive::Exclusive;
-use job::{BoxedJob, Place, ReadJob, WriteJob};
+use job::{BoxedJob, Fate, Place, ReadJob, Turn, WriteJob};
+use observed::Observed;
+use watch::Watch;
 
 /// Requests that may wait for a database thread; one more is answered 503.
 const MOST_WAITING: usize = 1024;
+/// Within this a store is open, or its database is silent.
+const OPENING: Duration = Duration::from_secs(15);
+/// How long a request waits, unless somebody says otherwise.
+pub const TIMEOUT: Duration = Duration::from_secs(5);
 
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -97,36 +111,108 @@ pub enum OpenError {
     Schema(#[from] SchemaError),
     #[error("cannot start a database thread: {0}")]
     Thread(#[from] std::io::Error),
+    #[error("the database does not answer")]
+    Silent,
+}
+
+/// What PostgreSQL and libpq say of a wrong setting, which waiting does not mend. (In other languages of the server it is
+/// waited for, and the log says so.)
+const FINAL: [&str; 8] = [
+    "authentication failed",
+    "no password supplied",
+    "does not exist",
+    "pg_hba.conf",
+    "permission denied",
+    "invalid",
+    "does not support SSL",
+    "certificate",
+];
+
+impl OpenError {
+    /// Whether the database may answer later, as it is: it does not run yet, is starting, or its name is not known yet.
+    pub fn is_away(&self) -> bool {
+        let text = match self {
+            Self::Silent => return true,
+            Self::Exclusive(ExclusiveError::Database(text))
+            | Self::Schema(SchemaError::Open(text) | SchemaError::Migration(text)) => text,
+            Self::Exclusive(
+                ExclusiveError::Taken(_) | ExclusiveError::File(..) | ExclusiveError::Files(_),
+            )
+            | Self::Schema(
+                SchemaError::Pending(_) | SchemaError::Unknown(_) | SchemaError::Lost(_),
+            )
+            | Self::Thread(_) => return false,
+        };
+        !FINAL.iter().any(|part| text.contains(part))
+    }
+}
+
+/// What all threads of one store have in common.
+struct Shared {
+    database: Database,
+    changes: Changes,
+    observed: Observed,
+    rehearses: AtomicBool,
+    place: Place,
+    /// How long a request waits for the database, in the queue and in the database together.
+    timeout: Duration,
 }
 
 /// Where jobs wait for their threads; closed, it takes none.
 type Queue = RwLock<Option<SyncSender<BoxedJob>>>;
 
 /// Handle to the database threads, which end with it, or at [`Store::close`].
+///
+/// Every call is answered within the time-out, whatever the database does: `Err(Error::Unavailable)` for what has not begun
+/// by then, which is never run, and for what is not done by then, which may happen or not. SQLite's transactions wait for
+/// nobody once they have begun: they are waited for once more as long, and the answer is what happened.
 pub struct Store {
     reads: Queue,
     writes: Queue,
     /// SQLite's readers and its writer, until they are joined. PostgreSQL's end by themselves, as the database may not answer.
     threads: Mutex<[Vec<JoinHandle<()>>; 2]>,
-    changes: Arc<Changes>,
-    rehearses: Arc<AtomicBool>,
-    place: Place,
+    shared: Arc<Shared>,
     /// `None`: another process may hold the lock.
     _exclusive: Option<Exclusive>,
+    /// Ends with the store.
+    _watch: Arc<Watch>,
 }
 
 impl Store {
     /// Locks the database for this process, checks its schema and starts `connections` threads (SQLite: and the writer).
     pub fn open(database: &Database, connections: usize) -> Result<Self, OpenError> {
-        let changes = Arc::new(Changes::new());
-        let exclusive = exclusive::acquire(database, &changes)?;
-        Self::start(
-            database,
-            connections,
-            changes,
-            Some(exclusive),
-            Place::Alone,
-        )
+        Self::open_within(database, connections, TIMEOUT)
+    }
+
+    /// As [`Store::open`], for requests that wait at most so long.
+    pub fn open_within(
+        database: &Database,
+        connections: usize,
+        timeout: Duration,
+    ) -> Result<Self, OpenError> {
+        let shared = Shared::new(database, Place::Alone, timeout);
+        let watch = Watch::start(&shared)?;
+        let exclusive = exclusive::acquire(&shared, &Arc::downgrade(&watch))?;
+        Self::start(shared, watch, connections, Some(exclusive))
+    }
+
+    /// As [`Store::open_within`], on a thread of its own, so that a silent database holds up nobody. A store that comes too
+    /// late is dropped.
+    pub async fn connect(
+        database: Database,
+        connections: usize,
+        wait: Duration,
+    ) -> Result<Self, OpenError> {
+        let (sender, opened) = oneshot::channel();
+        std::thread::Builder::new()
+            .name("database-open".to_owned())
+            .spawn(move || {
+                let _ = sender.send(Self::open_within(&database, connections, wait));
+            })?;
+        match timeout(OPENING, opened).await {
+            Ok(Ok(opened)) => opened,
+            Ok(Err(_)) | Err(_) => Err(OpenError::Silent),
+        }
     }
 
     /// Opens the database beside the process that serves, without its lock: for one command.
@@ -136,7 +222,7 @@ impl Store {
     /// touches a [`Subject`] is rolled back. Nor may it add what a memory of unknown ones may hold: credentials, clients and
     /// resource servers. (On SQLite the server notices foreign writes within half a second, and forgets everything.)
     pub fn open_as_guest(database: &Database) -> Result<Self, OpenError> {
-        Self::start(database, 1, Arc::new(Changes::new()), None, Place::Guest)
+        Self::start_beside(database, Place::Guest)
     }
 
     /// Opens the database for one command that changes what a running server may remember: with the lock while nobody serves,
@@ -144,56 +230,50 @@ impl Store {
     /// it remembered when it sees the count, and says so. A command that was written is not done before [`Store::is_noticed`].
     pub fn open_beside(database: &Database) -> Result<Self, OpenError> {
         match Self::open(database, 1) {
-            Err(OpenError::Exclusive(ExclusiveError::Taken(_))) => Self::start(
-                database,
-                1,
-                Arc::new(Changes::new()),
-                None,
-                Place::Announcing,
-            ),
+            Err(OpenError::Exclusive(ExclusiveError::Taken(_))) => {
+                Self::start_beside(database, Place::Announcing)
+            }
             opened => opened,
         }
     }
 
     /// Whether no process remembers what this one has changed so far.
     pub async fn is_noticed(&self) -> Result<bool, Error> {
-        if self.place != Place::Announcing {
+        if self.shared.place != Place::Announcing {
             return Ok(true);
         }
         let writes: ForeignWrites = self.read(|snapshot| snapshot.find_foreign_writes()).await?;
         Ok(writes.noticed >= writes.written)
     }
 
+    fn start_beside(database: &Database, place: Place) -> Result<Self, OpenError> {
+        let shared = Shared::new(database, place, TIMEOUT);
+        let watch = Watch::start(&shared)?;
+        Self::start(shared, watch, 1, None)
+    }
+
     fn start(
-        database: &Database,
+        shared: Arc<Shared>,
+        watch: Arc<Watch>,
         connections: usize,
-        changes: Arc<Changes>,
         exclusive: Option<Exclusive>,
-        place: Place,
     ) -> Result<Self, OpenError> {
         if exclusive.is_none() {
-            exclusive::look(database)?;
+            exclusive::look(&shared.database)?;
         }
-        check_schema(database)?;
-        let rehearses = Arc::new(AtomicBool::new(false));
-        let (reads, readers) = start_lane(database, &changes, &rehearses, connections)?;
-        let (writes, writer) = match database {
+        check_schema(&shared.database)?;
+        let weak = Arc::downgrade(&watch);
+        let (reads, readers) = start_lane(&shared, &weak, Lane::Reads, connections)?;
+        let (writes, writer) = match &shared.database {
             Database::Sqlite(path) => {
                 let lock = exclusive.as_ref().and_then(Exclusive::lock_file);
                 let checkpoints = lock.map(|lock| Checkpoints::new(path, lock));
-                let writer = writer::Writer::new(
-                    database.clone(),
-                    Arc::clone(&changes),
-                    Arc::clone(&rehearses),
-                    place,
-                    checkpoints,
-                );
-                start_writer(writer)?
+                start_writer(writer::Writer::new(Arc::clone(&shared), checkpoints))?
             }
             // a lane of its own: reads that strangers provoke must not stand before a revocation
-            Database::Postgres(_) => start_lane(database, &changes, &rehearses, connections)?,
+            Database::Postgres(_) => start_lane(&shared, &weak, Lane::Writes, connections)?,
         };
-        let threads = match database {
+        let threads = match &shared.database {
             Database::Sqlite(_) => [readers, writer],
             Database::Postgres(_) => [Vec::new(), Vec::new()],
         };
@@ -201,10 +281,9 @@ impl Store {
             reads: RwLock::new(Some(reads)),
             writes: RwLock::new(Some(writes)),
             threads: Mutex::new(threads),
-            changes,
-            rehearses,
-            place,
+            shared,
             _exclusive: exclusive,
+            _watch: watch,
         })
     }
 
@@ -225,12 +304,12 @@ impl Store {
     }
 
     pub fn changes(&self) -> &Changes {
-        &self.changes
+        &self.shared.changes
     }
 
     /// From now on every write runs twice, and the first run is undone: tests show by it that each can be repeated.
     pub fn rehearse_writes(&self) {
-        self.rehearses.store(true, Ordering::Relaxed);
+        self.shared.rehearses.store(true, Ordering::Relaxed);
     }
 
     /// A question: one consistent snapshot, nothing changed.
@@ -240,9 +319,17 @@ impl Store {
         T: Send + 'static,
         E: From<Error> + Send + 'static,
     {
-        let (job, answered) = ReadJob::new(closure);
-        send(&self.reads, Box::new(job))?;
-        receive(answered).await
+        self.ask(closure, self.turn()).await
+    }
+
+    /// As [`Store::read`], for the work that no request waits for.
+    pub async fn read_unhurried<T, E, F>(&self, closure: F) -> Result<T, E>
+    where
+        F: FnOnce(&mut Snapshot) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        self.ask(closure, self.unhurried_turn()).await
     }
 
     /// An answer that changes the world: one transaction at the instant `now`. The closure runs again when another
@@ -253,9 +340,17 @@ impl Store {
         T: Send + 'static,
         E: From<Error> + Send + 'static,
     {
-        let (job, answered) = WriteJob::new(now, self.place, closure);
-        send(&self.writes, Box::new(job))?;
-        receive(answered).await
+        self.change(now, closure, self.turn()).await
+    }
+
+    /// As [`Store::write`], for the work that no request waits for.
+    pub async fn write_unhurried<T, E, F>(&self, now: Timestamp, closure: F) -> Result<T, E>
+    where
+        F: FnMut(&mut Tx) -> Result<Verdict<T, E>, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        self.change(now, closure, self.unhurried_turn()).await
     }
 
     /// A write that counts over several rows of one organization: such writes happen one after the other.
@@ -276,6 +371,92 @@ impl Store {
         })
         .await
     }
+
+    fn turn(&self) -> Arc<Turn> {
+        Turn::within(self.shared.timeout, false)
+    }
+
+    fn unhurried_turn(&self) -> Arc<Turn> {
+        Turn::within(UNHURRIED.max(self.shared.timeout), true)
+    }
+
+    async fn ask<T, E, F>(&self, closure: F, turn: Arc<Turn>) -> Result<T, E>
+    where
+        F: FnOnce(&mut Snapshot) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        let (job, answered) = ReadJob::new(Arc::clone(&turn), closure);
+        self.send(Lane::Reads, Box::new(job))?;
+        self.receive(Lane::Reads, &turn, answered).await
+    }
+
+    async fn change<T, E, F>(&self, now: Timestamp, closure: F, turn: Arc<Turn>) -> Result<T, E>
+    where
+        F: FnMut(&mut Tx) -> Result<Verdict<T, E>, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        let (job, answered) = WriteJob::new(Arc::clone(&turn), now, self.shared.place, closure);
+        self.send(Lane::Writes, Box::new(job))?;
+        self.receive(Lane::Writes, &turn, answered).await
+    }
+
+    fn send<E: From<Error>>(&self, lane: Lane, job: BoxedJob) -> Result<(), E> {
+        let queue = match lane {
+            Lane::Reads => &self.reads,
+            Lane::Writes => &self.writes,
+        };
+        let queue = queue.read().unwrap_or_else(PoisonError::into_inner);
+        self.shared.observed.queued(lane);
+        let ended = (Trouble::Other, "its threads have ended");
+        let sent = match &*queue {
+            Some(queue) => queue.try_send(job).map_err(|error| match error {
+                TrySendError::Full(_) => (Trouble::Overloaded, "too many requests wait for it"),
+                TrySendError::Disconnected(_) => ended,
+            }),
+            None => Err(ended),
+        };
+        sent.map_err(|(trouble, reason)| {
+            let failure = Failure::new(trouble, reason);
+            self.shared.observed.taken(lane, Duration::ZERO);
+            self.shared.observed.failed(lane, &failure);
+            E::from(failure.into())
+        })
+    }
+
+    async fn receive<T, E: From<Error>>(
+        &self,
+        lane: Lane,
+        turn: &Turn,
+        mut answered: oneshot::Receiver<Result<T, E>>,
+    ) -> Result<T, E> {
+        let ended = || {
+            E::from(Error::Unavailable(
+                "the database thread has ended".to_owned(),
+            ))
+        };
+        if let Ok(answer) = timeout(turn.until.left(), &mut answered).await {
+            return answer.unwrap_or_else(|_| Err(ended()));
+        }
+        let is_sqlite = matches!(self.shared.database, Database::Sqlite(_));
+        if is_sqlite
+            && !turn.withdraw()
+            && let Ok(answer) = timeout(self.shared.timeout, &mut answered).await
+        {
+            return answer.unwrap_or_else(|_| Err(ended()));
+        }
+        match turn.give_up() {
+            Fate::Answered => return answered.await.unwrap_or_else(|_| Err(ended())),
+            // before the asker hears of it: it may ask again, and what is remembered must not be older than that answer
+            Fate::Unknown(Some(backend)) if lane == Lane::Writes => {
+                self.shared.changes.give_up(backend);
+            }
+            Fate::Unknown(_) | Fate::Never => {}
+        }
+        self.shared.observed.was_silent(lane);
+        Err(E::from(Error::late()))
+    }
 }
 
 impl Drop for Store {
@@ -284,52 +465,42 @@ impl Drop for Store {
     }
 }
 
-fn send<E: From<Error>>(queue: &Queue, job: BoxedJob) -> Result<(), E> {
-    let ended = "its threads have ended";
-    let queue = queue.read().unwrap_or_else(PoisonError::into_inner);
-    let sent = match &*queue {
-        Some(queue) => queue.try_send(job).map_err(|error| match error {
-            TrySendError::Full(_) => "too many requests wait for it",
-            TrySendError::Disconnected(_) => ended,
-        }),
-        None => Err(ended),
-    };
-    sent.map_err(|reason| E::from(Error::Unavailable(reason.to_owned())))
-}
-
-async fn receive<T, E: From<Error>>(answered: oneshot::Receiver<Result<T, E>>) -> Result<T, E> {
-    answered.await.unwrap_or_else(|_| {
-        Err(E::from(Error::Unavailable(
-            "the database thread has ended".to_owned(),
-        )))
-    })
+impl Shared {
+    fn new(database: &Database, place: Place, timeout: Duration) -> Arc<Self> {
+        Arc::new(Self {
+            database: database.clone(),
+            changes: Changes::new(),
+            observed: Observed::default(),
+            rehearses: AtomicBool::new(false),
+            place,
+            timeout,
+        })
+    }
 }
 
 type Started = (SyncSender<BoxedJob>, Vec<JoinHandle<()>>);
 
 fn start_lane(
-    database: &Database,
-    changes: &Arc<Changes>,
-    rehearses: &Arc<AtomicBool>,
+    shared: &Arc<Shared>,
+    watch: &Weak<Watch>,
+    lane: Lane,
     connections: usize,
 ) -> std::io::Result<Started> {
     let (sender, receiver) = sync_channel(MOST_WAITING);
     let receiver = Arc::new(Mutex::new(receiver));
     let mut threads = Vec::new();
     for number in 0..connections.max(1) {
-        let worker =
-            lane::Worker::new(database.clone(), Arc::clone(changes), Arc::clone(rehearses));
-        let receiver = Arc::clone(&receiver);
-        let thread = std::thread::Builder::new()
-            .name(format!("database-{number}"))
-            .spawn(move || worker.work(&receiver))?;
-        threads.push(thread);
+        let (shared, receiver) = (Arc::clone(shared), Arc::clone(&receiver));
+        let name = format!("{}-{number}", lane.as_str());
+        threads.extend(Watch::post(watch, &name, move |post| {
+            lane::Worker::new(Arc::clone(&shared), lane, Arc::clone(post)).work(&receiver);
+        })?);
     }
     Ok((sender, threads))
 }
 
 fn start_writer(writer: writer::Writer) -> std::io::Result<Started> {
-    let (sender, receiver) = sync_channel(MOST_WAITING);
+    let (sender, receiver): (_, Receiver<BoxedJob>) = sync_channel(MOST_WAITING);
     let thread = std::thread::Builder::new()
         .name("writer".to_owned())
         .spawn(move || writer.work(&receiver))?;

@@ -8,14 +8,14 @@ use diesel::QueryResult;
 
 use super::changes::Subject;
 use super::conn::Conn;
-use super::error::{Error, most_attempts, spoils_connection};
+use super::error::{Error, Failure, most_attempts, spoils_connection};
 use super::statements::Reading;
-use crate::types::time::Timestamp;
+use crate::types::time::{Deadline, Timestamp};
 
 /// The error behind which a transaction can only be rolled back.
 #[derive(Debug, Clone)]
 pub(super) struct Spoilt {
-    pub reason: String,
+    pub failure: Failure,
     /// See [`most_attempts`].
     pub most_attempts: u32,
 }
@@ -23,16 +23,19 @@ pub(super) struct Spoilt {
 /// One consistent view of the database.
 pub struct Snapshot<'c> {
     conn: &'c mut Conn,
+    until: Deadline,
     spoilt: Option<Spoilt>,
-    violated: Option<Error>,
+    /// A violated constraint, or the deadline.
+    ended: Option<Error>,
 }
 
 impl<'c> Snapshot<'c> {
-    pub(super) fn new(conn: &'c mut Conn) -> Self {
+    pub(super) fn new(conn: &'c mut Conn, until: Deadline) -> Self {
         Self {
             conn,
+            until,
             spoilt: None,
-            violated: None,
+            ended: None,
         }
     }
 
@@ -44,28 +47,34 @@ impl<'c> Snapshot<'c> {
         self.perform(|conn| statement(&mut Reading::new(conn)))
     }
 
-    /// Runs one statement. After a spoiling error or a violated constraint none runs any more, whatever the closure does
-    /// with the first: PostgreSQL refuses, and would answer the COMMIT with success although it rolls back.
+    /// Runs one statement. After a spoiling error, a violated constraint or the deadline none runs any more, whatever the
+    /// closure does with the first: PostgreSQL refuses, and would answer the COMMIT with success although it rolls back.
     fn perform<T>(
         &mut self,
         statement: impl FnOnce(&mut Conn) -> QueryResult<T>,
     ) -> Result<T, Error> {
         if let Some(spoilt) = &self.spoilt {
-            return Err(Error::Unavailable(spoilt.reason.clone()));
+            return Err(spoilt.failure.clone().into());
         }
-        if let Some(violated) = &self.violated {
-            return Err(violated.clone());
+        if self.ended.is_none() && self.until.is_past() {
+            self.ended = Some(Error::late());
+        }
+        if let Some(ended) = &self.ended {
+            return Err(ended.clone());
         }
         statement(self.conn).map_err(|error| {
-            let spoilt = spoils_connection(&error).then(|| Spoilt {
-                reason: error.to_string(),
-                most_attempts: most_attempts(&error),
-            });
+            if spoils_connection(&error) {
+                let most_attempts = most_attempts(&error);
+                let failure = Failure::from(error);
+                self.spoilt = Some(Spoilt {
+                    failure: failure.clone(),
+                    most_attempts,
+                });
+                return failure.into();
+            }
             let error = Error::from(error);
-            match &error {
-                _ if spoilt.is_some() => self.spoilt = spoilt,
-                Error::Constraint(_) => self.violated = Some(error.clone()),
-                Error::NotFound | Error::Unavailable(_) => {}
+            if let Error::Constraint(_) = &error {
+                self.ended = Some(error.clone());
             }
             error
         })
@@ -75,9 +84,9 @@ impl<'c> Snapshot<'c> {
         self.spoilt.as_ref()
     }
 
-    /// The constraint that was violated: the transaction can only roll back.
-    pub(super) fn violated(&self) -> Option<&Error> {
-        self.violated.as_ref()
+    /// Why the transaction can only roll back, on a connection that is well.
+    pub(super) fn ended(&self) -> Option<&Error> {
+        self.ended.as_ref()
     }
 }
 
@@ -91,9 +100,9 @@ pub struct Tx<'c> {
 }
 
 impl<'c> Tx<'c> {
-    pub(super) fn new(conn: &'c mut Conn, now: Timestamp) -> Self {
+    pub(super) fn new(conn: &'c mut Conn, now: Timestamp, until: Deadline) -> Self {
         Self {
-            snapshot: Snapshot::new(conn),
+            snapshot: Snapshot::new(conn, until),
             now,
             credential: None,
             touched: Vec::new(),

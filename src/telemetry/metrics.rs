@@ -9,6 +9,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
+use super::database::DatabaseMetrics;
+
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct RequestLabels {
     /// The route's pattern, never a path from outside.
@@ -56,7 +58,14 @@ pub struct Metrics {
 
 impl Default for Metrics {
     fn default() -> Self {
-        let metrics = Self {
+        Self::new(&DatabaseMetrics::default())
+    }
+}
+
+impl Metrics {
+    /// With what the store counts.
+    pub fn new(database: &DatabaseMetrics) -> Self {
+        let mut metrics = Self {
             registry: Registry::with_prefix("countersign"),
             requests: Family::default(),
             request_seconds: Histogram::new(exponential_buckets(0.0001, 4.0, 9)),
@@ -66,11 +75,10 @@ impl Default for Metrics {
             sweep_backlog: Gauge::default(),
             swept_rows: Counter::default(),
         };
+        database.register(&mut metrics.registry);
         metrics.registered()
     }
-}
 
-impl Metrics {
     fn registered(mut self) -> Self {
         self.registry.register(
             "http_requests",

@@ -1,4 +1,5 @@
 //! Logs and metrics: what the operator sees. Field names live here; secrets never come here.
 
+pub mod database;
 pub mod logs;
 pub mod metrics;

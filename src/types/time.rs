@@ -182,6 +182,50 @@ fn system_millis() -> i64 {
     i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX)
 }
 
+/// Of the kernel itself, and with the time in which the machine was suspended: Linux's `CLOCK_BOOTTIME`.
+fn system_uptime_millis() -> i64 {
+    let uptime = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    uptime
+        .tv_sec
+        .saturating_mul(1000)
+        .saturating_add(uptime.tv_nsec / 1_000_000)
+}
+
+/// Until when somebody waits, or may rely on something: milliseconds of the machine's uptime, which nobody sets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Deadline(i64);
+
+impl Deadline {
+    pub const NEVER: Self = Self(i64::MAX);
+
+    pub fn after(wait: Duration) -> Self {
+        Self(system_uptime_millis()).plus(wait)
+    }
+
+    pub fn plus(self, wait: Duration) -> Self {
+        let millis = i64::try_from(wait.as_millis()).unwrap_or(i64::MAX);
+        Self(self.0.saturating_add(millis))
+    }
+
+    pub const fn from_millis(millis: i64) -> Self {
+        Self(millis)
+    }
+
+    pub const fn millis(self) -> i64 {
+        self.0
+    }
+
+    /// Zero when it is past.
+    pub fn left(self) -> Duration {
+        let millis = self.0.saturating_sub(system_uptime_millis());
+        Duration::from_millis(u64::try_from(millis).unwrap_or(0))
+    }
+
+    pub fn is_past(self) -> bool {
+        self != Self::NEVER && self.left().is_zero()
+    }
+}
+
 /// Measures how long something took, for metrics and logs; never for a decision.
 #[derive(Debug, Clone, Copy)]
 pub struct Stopwatch(Instant);

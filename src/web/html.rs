@@ -309,6 +309,22 @@ pub fn without_facts_page() -> HttpResponse {
     )
 }
 
+/// The database is gone, for a request that has no id.
+pub fn unavailable_page() -> HttpResponse {
+    let unavailable = PageError::Unavailable(String::new());
+    let (status, heading, message) = unavailable.words();
+    let retry_after = unavailable.retry_after();
+    page_of_error(
+        status,
+        heading,
+        &message,
+        retry_after,
+        start_page(status),
+        String::new(),
+        None,
+    )
+}
+
 /// Behind the wrong name there is no start page either.
 fn start_page(status: StatusCode) -> Option<Link> {
     (status != StatusCode::MISDIRECTED_REQUEST).then(|| Link {

@@ -10,7 +10,8 @@ use crate::databases::{TestDatabase, both_databases};
 both_databases!(
     a_write_beside_the_server_ends_what_it_remembers_before_it_is_noticed,
     without_a_server_there_is_nobody_to_notice,
-    a_guest_announces_nothing
+    a_guest_announces_nothing,
+    what_is_written_as_a_probe_changes_nothing,
 );
 
 async fn a_write_beside_the_server_ends_what_it_remembers_before_it_is_noticed(db: TestDatabase) {
@@ -69,4 +70,16 @@ async fn a_guest_announces_nothing(db: TestDatabase) {
     );
     let writes = read(&serving, |c| c.find_foreign_writes()).await;
     assert_eq!(writes.written, writes.noticed);
+}
+
+async fn what_is_written_as_a_probe_changes_nothing(db: TestDatabase) {
+    let store = open(&db);
+    let acme = Acme::insert(&store).await;
+    let before = read(&store, |c| c.find_foreign_writes()).await;
+    let remembered = store.changes().stamp();
+    write(&store, |tx| tx.touch()).await.expect("written");
+    store.probe(super::NOW).await.expect("probed");
+    assert_eq!(read(&store, |c| c.find_foreign_writes()).await, before);
+    let subject = Subject::Organization(acme.organization);
+    assert!(store.changes().is_current(remembered, [subject]));
 }
