@@ -527,7 +527,7 @@ async fn nothing_older_than_a_restore_is_good_and_its_keys_wait_for_an_operator(
         config.secret.key_file = key_file;
     })
     .await;
-    let ahead = server.clock.now().seconds_until(Clock::System.now());
+    let ahead = (Clock::System.now().millis() - server.clock.now().millis()) / 1000;
     server.clock.step_seconds(ahead);
     let owner = admin(&server).await;
     let own = [("grant_type", "client_credentials")];
@@ -552,7 +552,7 @@ async fn nothing_older_than_a_restore_is_good_and_its_keys_wait_for_an_operator(
         .await
         .post(
             &format!("/v1/api-keys/{}/hand-over", robot.id),
-            &json!({"email": "bob@acme.example"}),
+            &json!({"email": "bob@acme.example", "expires_in_seconds": 3600}),
         )
         .await;
     assert_eq!(handed.0, StatusCode::CREATED, "{}", handed.1);
