@@ -421,6 +421,39 @@ fn a_backup_that_is_killed_or_finds_the_disk_full_leaves_nothing_that_passes_for
     });
 }
 
+#[test]
+fn a_damaged_file_is_found_and_never_backed_up() {
+    block_on(async {
+        let place = Place::with_file();
+        let database = Database::Sqlite(place.file().display().to_string());
+        let store = Store::open(&database, 1).expect("the store opens");
+        for number in 0..50 {
+            record(&store, number.to_string(), 20_000)
+                .await
+                .expect("written");
+        }
+        drop(store);
+        assert!(
+            place
+                .done(&["doctor"])
+                .contains("quick_check finds no damage")
+        );
+        let mut whole = std::fs::read(place.file()).expect("the file");
+        let middle = whole.len() / 2;
+        whole[middle..middle + 100_000].fill(0xA5);
+        std::fs::write(place.file(), whole).expect("written");
+        let report = place.run(&["doctor"]);
+        let report = String::from_utf8_lossy(&report.stdout).into_owned();
+        assert!(
+            report.contains("problem  integrity: the file is damaged"),
+            "{report}"
+        );
+        let target = place.path("copy");
+        place.refused(&["backup", &target.display().to_string()], "malformed");
+        assert!(!target.exists() && !place.path(".copy.partial").exists());
+    });
+}
+
 // --- restore --------------------------------------------------------------------------------------------------------
 
 /// Requests to the server that was started on the restored database.
@@ -1138,6 +1171,20 @@ fn a_file_that_is_older_than_its_log_is_refused() {
             }
         }
         assert!(!crashed.is_empty());
+        // without a log it is a whole state, and an older one than ran here last
+        std::fs::write(place.file(), &older).expect("written");
+        let ended = place.serve().await.stop();
+        assert!(
+            ended.output.contains("restore --in-place"),
+            "{}",
+            ended.output
+        );
+        let ended = place.serve().await.stop();
+        assert!(
+            !ended.output.contains("restore --in-place"),
+            "{}",
+            ended.output
+        );
     });
 }
 
