@@ -433,21 +433,18 @@ fn a_damaged_file_is_found_and_never_backed_up() {
                 .expect("written");
         }
         drop(store);
-        assert!(
-            place
-                .done(&["doctor"])
-                .contains("quick_check finds no damage")
-        );
+        let report = || {
+            let report = place.run(&["doctor"]);
+            String::from_utf8_lossy(&report.stdout).into_owned()
+        };
+        assert!(report().contains("quick_check finds no damage"));
         let mut whole = std::fs::read(place.file()).expect("the file");
         let middle = whole.len() / 2;
         whole[middle..middle + 100_000].fill(0xA5);
         std::fs::write(place.file(), whole).expect("written");
-        let report = place.run(&["doctor"]);
-        let report = String::from_utf8_lossy(&report.stdout).into_owned();
-        assert!(
-            report.contains("problem  integrity: the file is damaged"),
-            "{report}"
-        );
+        let damaged = report();
+        let found = "problem  integrity: the file is damaged";
+        assert!(damaged.contains(found), "{damaged}");
         let target = place.path("copy");
         place.refused(&["backup", &target.display().to_string()], "malformed");
         assert!(!target.exists() && !place.path(".copy.partial").exists());
@@ -589,6 +586,12 @@ async fn nothing_older_than_a_restore_is_good_and_its_keys_wait_for_an_operator(
         )
         .await;
     assert_eq!(handed.0, StatusCode::CREATED, "{}", handed.1);
+    let text = |answer: &Value, name: &str| answer[name].as_str().expect("a text").to_owned();
+    let links = [text(&invited.1, "link"), text(&handed.1, "link")];
+    for link in &links {
+        let shown = browser.client.get(link).send().await.expect("an answer");
+        assert_eq!(shown.status(), StatusCode::OK, "{link}");
+    }
     let managing = made_management_token(&server, owner, "members:read", None)
         .await
         .1;
@@ -613,16 +616,10 @@ async fn nothing_older_than_a_restore_is_good_and_its_keys_wait_for_an_operator(
         ))
         .await;
     assert_eq!(revoked.0, StatusCode::NO_CONTENT, "{}", revoked.1);
-    let text = |answer: &Value, name: &str| answer[name].as_str().expect("a text").to_owned();
     let tokens = [&own_before, &own_after, &connected, &connected_after]
         .map(|answer| text(answer, "access_token"));
     for token in &tokens {
         assert_eq!(server.introspect(token).await["active"], true);
-    }
-    let links = [text(&invited.1, "link"), text(&handed.1, "link")];
-    for link in &links {
-        let shown = browser.client.get(link).send().await.expect("an answer");
-        assert_eq!(shown.status(), StatusCode::OK, "{link}");
     }
     let fresh = browser.get(&server.authorize_path("read")).await;
     assert_eq!(fresh.status(), StatusCode::OK);
