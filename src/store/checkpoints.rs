@@ -30,6 +30,8 @@ pub(super) struct Checkpoints {
     /// Something was written since the log was folded in to its end.
     is_dirty: bool,
     due_at_bytes: u64,
+    /// An earlier process may have left a log with a mark of its own.
+    has_looked: bool,
 }
 
 impl Checkpoints {
@@ -43,6 +45,7 @@ impl Checkpoints {
             is_marked: false,
             is_dirty: true,
             due_at_bytes: ROUND_BYTES,
+            has_looked: false,
         }
     }
 
@@ -106,6 +109,9 @@ impl Checkpoints {
     }
 
     fn begin_round(&mut self, conn: &mut Conn) -> QueryResult<()> {
+        if !self.has_looked {
+            self.take_over(conn)?;
+        }
         let next = *self.next.get_or_insert_with(|| {
             let number: u32 = rand::random();
             number.cast_signed()
@@ -115,6 +121,22 @@ impl Checkpoints {
             conn.batch(&format!("PRAGMA user_version = {next}"))?;
             self.is_marked = true;
         }
+        Ok(())
+    }
+
+    /// Goes on with the round that a process began which was killed.
+    fn take_over(&mut self, conn: &mut Conn) -> QueryResult<()> {
+        #[derive(QueryableByName)]
+        struct Row {
+            #[diesel(sql_type = Integer)]
+            user_version: i32,
+        }
+        let committed: Row = diesel::sql_query("PRAGMA user_version").get_result(conn)?;
+        if committed.user_version != self.mark {
+            self.name(committed.user_version)?;
+            (self.next, self.is_marked) = (Some(committed.user_version), true);
+        }
+        self.has_looked = true;
         Ok(())
     }
 

@@ -131,11 +131,14 @@ fn try_write(conn: &mut Conn) -> QueryResult<()> {
 
 /// The first damage that is found (<https://sqlite.org/pragma.html#pragma_quick_check>).
 fn quick_check(conn: &mut Conn) -> QueryResult<Option<String>> {
-    let found = text(
-        conn,
-        "SELECT quick_check AS text FROM pragma_quick_check(1)",
-    )?;
-    Ok(Some(found).filter(|found| found != "ok"))
+    #[derive(QueryableByName)]
+    struct Line {
+        #[diesel(sql_type = Text)]
+        quick_check: String,
+    }
+    let lines: Vec<Line> = diesel::sql_query("PRAGMA quick_check(1)").load(conn)?;
+    let mut found = lines.into_iter().map(|line| line.quick_check);
+    Ok(found.find(|line| line != "ok"))
 }
 
 fn text(conn: &mut Conn, sql: &str) -> QueryResult<String> {

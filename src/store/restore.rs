@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::io::ErrorKind;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use diesel::{Connection, SqliteConnection};
@@ -94,8 +94,22 @@ impl Incoming {
         let mut options = OpenOptions::new();
         options.write(true).create_new(true).mode(0o600);
         let mut to = options.open(&self.copy).map_err(unwritable)?;
+        self.give_to_the_server(&to).map_err(unwritable)?;
         std::io::copy(&mut from, &mut to).map_err(unwritable)?;
         to.sync_all().map_err(unwritable)
+    }
+
+    /// Whoever restores may be root; the server is who has the old file, or the folder.
+    fn give_to_the_server(&self, copy: &File) -> std::io::Result<()> {
+        let old = std::fs::metadata(&self.path);
+        let folder = self.copy.parent().unwrap_or(Path::new("."));
+        let server = old.or_else(|_| std::fs::metadata(folder))?;
+        for file in [copy, &self.lock] {
+            if file.metadata()?.uid() != server.uid() {
+                fchown(file, Some(server.uid()), Some(server.gid()))?;
+            }
+        }
+        Ok(())
     }
 
     fn check(mut self, backup: &Path) -> Result<Self, RestoreError> {

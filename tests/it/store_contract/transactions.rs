@@ -2,7 +2,9 @@
 
 use std::sync::mpsc::channel;
 
-use countersign::store::{Conn, Database, Error, OpenError, Store, Subject, Tx, Verdict, migrate};
+use countersign::store::{
+    Conn, Database, Error, ExclusiveError, OpenError, Store, Subject, Tx, Verdict, migrate,
+};
 use countersign::types::event::Event;
 use countersign::types::id::OrganizationId;
 use diesel::connection::SimpleConnection;
@@ -432,7 +434,7 @@ async fn a_guest_changes_only_what_nobody_remembers(db: TestDatabase) {
     drop(serving);
     assert!(matches!(
         Store::open_as_guest(&db.database),
-        Err(OpenError::Schema(_))
+        Err(OpenError::Schema(_) | OpenError::Exclusive(ExclusiveError::Files(_)))
     ));
 }
 
