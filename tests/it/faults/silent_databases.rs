@@ -250,7 +250,7 @@ fn a_postgres_that_freezes_amid_writes_loses_no_answered_one_and_doubles_none() 
                 let before = count();
                 eventually("writes are answered", async || count() > before + 100).await;
                 on_a_thread(&cluster, Cluster::freeze).await;
-                tokio::time::sleep(Duration::from_millis(2500)).await;
+                tokio::time::sleep(Duration::from_millis(2000)).await;
                 on_a_thread(&cluster, Cluster::thaw).await;
             }
             let before = count();
