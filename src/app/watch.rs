@@ -16,6 +16,8 @@ const PATIENCE: Duration = Duration::from_millis(800);
 /// What went well less than this ago needs no probe. So a probe, which is a COMMIT, comes at most as often, and only while
 /// somebody asks and nothing else is written.
 const FRESH: Duration = Duration::from_secs(3);
+/// A database that is well answers a probe long before this.
+const SLOW: Duration = Duration::from_secs(2);
 
 /// One probe at a time.
 #[derive(Default)]
@@ -60,8 +62,7 @@ impl App {
     /// A probe that has not ended yet tells nothing, until the last good news is so old that it must have.
     fn trouble(&self, lane: Lane) -> Option<Trouble> {
         let seen = self.store.seen(lane);
-        let old = FRESH + Duration::from_secs(self.config.database.timeout_seconds);
-        let is_silent = seen.well_since().is_none_or(|since| since > old);
+        let is_silent = seen.well_since().is_none_or(|since| since > FRESH + SLOW);
         seen.trouble.or(is_silent.then_some(Trouble::Silent))
     }
 }

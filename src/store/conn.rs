@@ -224,8 +224,7 @@ mod tests {
 
     #[test]
     fn each_default_is_added_unless_the_url_names_it() {
-        let five = Duration::from_secs(5);
-        let of = |url| with_defaults(url, five);
+        let of = |url| with_defaults(url, Duration::from_secs(5));
         let keepalives = "keepalives_idle=5&keepalives_interval=2&keepalives_count=3";
         assert_eq!(
             of("postgres://h/d"),

@@ -114,7 +114,8 @@ impl Failure {
     pub fn new(trouble: Trouble, reason: impl Into<String>) -> Self {
         Self {
             trouble,
-            reason: reason.into(),
+            // libpq's end with a line break
+            reason: reason.into().trim_end().to_owned(),
         }
     }
 }

@@ -171,13 +171,15 @@ fn keep(
     let first = Arc::new(Mutex::new(Some(conn)));
     Watch::post(watch, "database-lock", move |post| {
         let conn = first.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let (shared, post) = (Arc::clone(&shared), Arc::clone(post));
-        let keeper = Keeper {
+        let mut keeper = Keeper {
+            shared: Arc::clone(&shared),
+            post: Arc::clone(post),
+            conn: None,
             is_lost: false,
-            shared,
-            post,
-            conn,
         };
+        if let Some(conn) = conn {
+            keeper.begin_with(conn);
+        }
         keeper.work(&store);
     })
     .map(drop)
@@ -192,11 +194,13 @@ struct Keeper {
 }
 
 impl Keeper {
+    fn begin_with(&mut self, mut conn: Conn) {
+        self.post.expect_by(Deadline::after(self.shared.timeout));
+        self.post.identify(&mut conn);
+        self.conn = Some(conn);
+    }
+
     fn work(mut self, store: &Mutex<Receiver<()>>) {
-        if let Some(conn) = &mut self.conn {
-            self.post.expect_by(Deadline::after(self.shared.timeout));
-            self.post.identify(conn);
-        }
         loop {
             let asked = Deadline::after(Duration::ZERO);
             self.post.expect_by(asked.plus(self.shared.timeout));
@@ -236,6 +240,9 @@ impl Keeper {
     }
 
     fn regain(&mut self) -> bool {
+        if self.post.is_given_up() {
+            return false;
+        }
         if let Some(backend) = self.conn.take().and_then(|_| self.post.backend()) {
             self.shared.changes.give_up(backend);
         }

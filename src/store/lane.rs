@@ -77,12 +77,12 @@ impl Worker {
             Ok(_) => observed.writes_failed(1),
             Err(failure) => {
                 tracing::error!("A database connection failed and was closed: {failure}");
-                self.conn = None;
                 observed.failed(self.lane, &failure);
                 if self.lane == Lane::Writes {
                     observed.writes_failed(1);
                     self.forsake(&failure);
                 }
+                self.conn = None;
                 return Err(failure.into());
             }
         }

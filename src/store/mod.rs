@@ -117,13 +117,17 @@ pub enum OpenError {
 
 /// What PostgreSQL and libpq say of a wrong setting, which waiting does not mend. (In other languages of the server it is
 /// waited for, and the log says so.)
-const FINAL: [&str; 8] = [
+const FINAL: [&str; 12] = [
     "authentication failed",
     "no password supplied",
     "does not exist",
     "pg_hba.conf",
     "permission denied",
-    "invalid",
+    "invalid URI",
+    "invalid connection option",
+    "invalid port",
+    "invalid integer",
+    "invalid sslmode",
     "does not support SSL",
     "certificate",
 ];

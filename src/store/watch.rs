@@ -1,9 +1,10 @@
 //! Threads that may hang in a call to PostgreSQL, and who takes their place.
 //!
 //! A server that is frozen, or a middle box that acknowledges bytes and forwards none, holds a call for as long as it likes:
-//! no timer of libpq covers it, and nobody but the thread itself can end its connection. So a thread that is past its
-//! deadline is given up: another one takes its place at once, on a connection of its own, and the first drops its connection
-//! and ends when its call returns. Invariant: what it was sent may still be done, so its [`Backend`] is noted before anybody
+//! no timer of libpq covers it, and nobody but the thread itself can end its connection. (To take its socket from outside needs
+//! `pidfd_getfd`, for which a usual seccomp filter kills the process.) So a thread that is past its deadline is given up: another
+//! one takes its place at once, on a connection of its own, and the first drops its connection and ends when its call
+//! returns. Invariant: what it was sent may still be done, so its [`Backend`] is noted before anybody
 //! takes its place ([`super::changes::Changes::give_up`]), and ended on the server as soon as that can be reached.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -23,7 +24,7 @@ const GRACE: Duration = Duration::from_millis(500);
 /// To connect: longer than libpq itself tries, unless the operator's URL says otherwise.
 const OPENING: Duration = Duration::from_secs(4);
 /// Threads that were given up and have not come back. Beyond them nobody is replaced.
-const MOST_GIVEN_UP: usize = 64;
+const MOST_GIVEN_UP: usize = 256;
 
 /// One thread, as the watch sees it.
 pub(super) struct Post {

@@ -15,7 +15,7 @@ use countersign::crypto::format::{TokenKind, mint_key, mint_token};
 use countersign::store::{Conn, Database, Error, Store, Verdict, migrate};
 use countersign::types::event::Event;
 use diesel::connection::SimpleConnection;
-use diesel::sql_types::{BigInt, Text};
+use diesel::sql_types::{BigInt, Integer, Text};
 use diesel::{QueryableByName, RunQueryDsl};
 use futures_util::future::{join, join_all};
 use reqwest::header::RETRY_AFTER;
@@ -250,7 +250,7 @@ fn a_postgres_that_freezes_amid_writes_loses_no_answered_one_and_doubles_none() 
                 let before = count();
                 eventually("writes are answered", async || count() > before + 100).await;
                 on_a_thread(&cluster, Cluster::freeze).await;
-                tokio::time::sleep(Duration::from_millis(2500)).await;
+                tokio::time::sleep(Duration::from_millis(2000)).await;
                 on_a_thread(&cluster, Cluster::thaw).await;
             }
             let before = count();
@@ -307,6 +307,8 @@ struct MiddleBox {
 /// One connection through it.
 #[derive(Default)]
 struct Link {
+    /// From which PostgreSQL sees it come.
+    port: u16,
     swallows_questions: AtomicBool,
     swallows_answers: AtomicBool,
 }
@@ -336,7 +338,11 @@ impl MiddleBox {
                 let Ok(far) = TcpStream::connect((behind.0.as_str(), behind.1)) else {
                     continue;
                 };
-                let link = Arc::new(Link::default());
+                let port = far.local_addr().expect("an address").port();
+                let link = Arc::new(Link {
+                    port,
+                    ..Link::default()
+                });
                 if swallows_all.load(Ordering::SeqCst) {
                     link.swallow();
                 }
@@ -355,9 +361,12 @@ impl MiddleBox {
         self.each(Link::swallow);
     }
 
-    /// What PostgreSQL answers on the connections there are now is lost, and what it is asked arrives.
-    fn swallow_answers(&self) {
-        self.each(|link| link.swallows_answers.store(true, Ordering::SeqCst));
+    /// What PostgreSQL answers to this port is lost, and what it is asked arrives.
+    fn swallow_answers_to(&self, port: i32) {
+        self.each(|link| {
+            let is_it = i32::from(link.port) == port;
+            link.swallows_answers.fetch_or(is_it, Ordering::SeqCst);
+        });
     }
 
     /// Those that come, too, until it is told otherwise.
@@ -410,7 +419,7 @@ fn behind_a_middle_box_that_swallows_bytes_no_request_hangs_and_new_connections_
         assert_closed(&server, &browser).await;
         eventually("it says so", async || !is_ready(&server).await).await;
         middle_box.swallow_all(false);
-        // the old connections stay as they are, also the one that holds the lock
+        // the old connections stay as they are, also the one that held the lock
         eventually("it is ready again", async || is_ready(&server).await).await;
         assert_eq!(code(&server, &made.secret).await.as_deref(), Some("valid"));
         let revoked = revoke(&server, &made).send().await.expect("an answer");
@@ -470,10 +479,16 @@ fn a_revocation_whose_answer_was_lost_ends_what_is_remembered() {
                  FOR EACH ROW WHEN (NEW.state = 'revoked') EXECUTE FUNCTION dawdle()",
         );
         let revoked = async { revoke(&server, &made).send().await.expect("an answer") };
+        // every other connection goes on, also the one that proves the lock
         let lost = async {
-            eventually("the COMMIT has arrived", async || committing(&direct) > 0).await;
-            middle_box.swallow_answers();
-            eventually("it is done", async || committing(&direct) == 0).await;
+            eventually("the COMMIT has arrived", async || {
+                let port = committing(&direct);
+                port.into_iter()
+                    .for_each(|port| middle_box.swallow_answers_to(port));
+                port.is_some()
+            })
+            .await;
+            eventually("it is done", async || committing(&direct).is_none()).await;
         };
         let (revoked, ()) = join(revoked, lost).await;
         assert_eq!(revoked.status(), StatusCode::SERVICE_UNAVAILABLE);
@@ -486,21 +501,21 @@ fn a_revocation_whose_answer_was_lost_ends_what_is_remembered() {
     });
 }
 
-/// Backends of this database that are in a COMMIT.
-fn committing(database: &Database) -> i64 {
+/// From which port a COMMIT of this database came that is not done.
+fn committing(database: &Database) -> Option<i32> {
     #[derive(QueryableByName)]
-    struct Count {
-        #[diesel(sql_type = BigInt)]
-        count: i64,
+    struct Client {
+        #[diesel(sql_type = Integer)]
+        client_port: i32,
     }
     let mut conn = Conn::open(database).expect("a connection");
-    diesel::sql_query(
-        "SELECT count(*) AS count FROM pg_stat_activity WHERE state = 'active' AND query = 'COMMIT'
+    let clients: Vec<Client> = diesel::sql_query(
+        "SELECT client_port FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND query = 'COMMIT'
          AND datname = current_database()",
     )
-    .get_result::<Count>(&mut conn)
-    .expect("a count")
-    .count
+    .load(&mut conn)
+    .expect("rows");
+    clients.first().map(|client| client.client_port)
 }
 
 fn execute(database: &Database, sql: &str) {
