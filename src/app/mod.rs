@@ -7,16 +7,19 @@ pub mod readiness;
 mod remembered;
 mod signing;
 mod strangers;
+pub mod uploads;
 
 use std::sync::{Arc, OnceLock};
 
-use tokio::sync::{Mutex, Semaphore};
+use actix_web::web::Bytes;
+use tokio::sync::Mutex;
 
 pub use self::build::{BuildError, existing_secret_keys, secret_keys};
 pub use self::presented::{Lookup, ManagementLookup, OperatorLookup};
 use self::readiness::Readiness;
 use self::remembered::Remembered;
 pub use self::strangers::Proof;
+use self::uploads::Uploads;
 use crate::config::{Config, Issuer};
 use crate::crypto::Plaintext;
 use crate::crypto::digest::{Digester, Purpose};
@@ -60,14 +63,14 @@ pub struct App {
     pub usage_flush: Mutex<()>,
     pub usage: Usage,
     pub stamper: Stamper,
-    /// PDFs that may be in memory at once.
-    pub stamp_places: Semaphore,
+    /// PDFs in memory.
+    pub uploads: Arc<Uploads>,
     pub metrics: Metrics,
     pub readiness: Readiness,
     /// Creates that carry an idempotency key and have no answer yet.
     pub in_flight: InFlight,
     /// The description of the management API, made when it is first asked for.
-    pub openapi: OnceLock<String>,
+    pub openapi: OnceLock<Bytes>,
     remembered: Remembered,
 }
 
