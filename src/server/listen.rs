@@ -65,26 +65,29 @@ impl<S: Service<Arrived, Response = ()>> Service<TcpStream> for Served<S> {
     fn call(&self, tcp: TcpStream) -> Self::Future {
         let peer = tcp.peer_addr().ok();
         let Some(place) = self.connections.enter(peer.map(|peer| peer.ip())) else {
-            refuse(&tcp);
-            return Guarded(None);
+            return Guarded::Refused(tcp);
         };
         let (connections, watched) = (Arc::clone(&place.connections), Arc::clone(&place.watched));
         let (exchange, last_words) = (Exchange::new(connections, watched), Rc::default());
         let socket = Socket::new(tcp, Rc::clone(&exchange), Rc::clone(&last_words));
-        Guarded(Some(Guard {
+        Guarded::Open(Guard {
             dispatcher: Box::pin(self.http.call((socket, peer))),
             exchange,
             last_words,
             waker: None,
             place,
-        }))
+        })
     }
 }
 
-/// A connection until it ends, or is told to. `None`: it was refused.
-pub struct Guarded<D>(Option<Guard<D>>);
+/// A connection until it ends, or is told to.
+pub enum Guarded<D> {
+    Open(Guard<D>),
+    /// There is no place for it.
+    Refused(TcpStream),
+}
 
-struct Guard<D> {
+pub struct Guard<D> {
     dispatcher: Pin<Box<D>>,
     exchange: Rc<Exchange>,
     last_words: Rc<Cell<Option<Reason>>>,
@@ -100,8 +103,9 @@ where
     type Output = Result<(), E>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let Some(guard) = self.get_mut().0.as_mut() else {
-            return Poll::Ready(Ok(()));
+        let guard = match self.get_mut() {
+            Self::Open(guard) => guard,
+            Self::Refused(tcp) => return refuse(tcp, context).map(Ok),
         };
         guard.wake_by(context.waker());
         for _ in 0..MOST_TURNS {

@@ -328,20 +328,16 @@ impl Drop for Socket {
     /// RFC 9110 §15.5.9: who sends half a head is told. Nothing else is on its way to the client then.
     fn drop(&mut self) {
         if self.last_words.get() == Some(Reason::SlowHead) && self.exchange.has_begun.get() {
-            say(&self.tcp, TOO_SLOW);
+            // a client that is gone needs no answer
+            drop(self.tcp.try_write(TOO_SLOW));
         }
     }
 }
 
-/// To a client for whom there is no place.
-pub fn refuse(tcp: &TcpStream) {
-    say(tcp, NO_PLACE);
-}
-
-fn say(tcp: &TcpStream, words: &[u8]) {
-    if let Err(error) = tcp.try_write(words) {
-        tracing::debug!("A client is gone: {error}");
-    }
+/// To a client for whom there is no place, on a socket to which nothing was written yet: it takes that at once.
+pub fn refuse(tcp: &mut TcpStream, context: &mut Context<'_>) -> Poll<()> {
+    // a client that is gone needs no answer
+    Pin::new(tcp).poll_write(context, NO_PLACE).map(drop)
 }
 
 #[cfg(test)]

@@ -8,7 +8,9 @@ use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use reqwest::{Client, StatusCode};
 use tempfile::TempDir;
 
-use crate::databases::{TestDatabase, block_on, is_skipped, on_sqlite};
+use countersign::store::Database;
+
+use crate::databases::{TestDatabase, is_skipped, on_sqlite};
 use crate::desync::nginx::Nginx;
 use crate::process::Process;
 use crate::server::Server;
@@ -32,11 +34,12 @@ fn connect(base: &str) -> TcpStream {
     stream
 }
 
-/// From another address of this machine.
+/// From an address of this machine, with little room for what comes.
 async fn connect_from(from: &str, base: &str) -> TcpStream {
     let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
     let from: SocketAddr = format!("{from}:0").parse().expect("an address");
     socket.bind(from).expect("it is ours");
+    socket.set_recv_buffer_size(64 * 1024).expect("a size");
     let to = address(base).parse().expect("an address");
     let stream = socket.connect(to).await.expect("it listens");
     let stream = stream.into_std().expect("a socket");
@@ -106,14 +109,19 @@ fn closed(reason: &str) -> String {
     format!("countersign_connections_closed_total{{reason=\"{reason}\"}}")
 }
 
-/// A process of its own, on a database of its own.
-fn process(folder: &TempDir, descriptors: usize, settings: &[(&str, &str)]) -> Process {
+/// A process of its own.
+fn process(
+    db: &TestDatabase,
+    folder: &TempDir,
+    descriptors: usize,
+    settings: &[(&str, &str)],
+) -> Process {
+    let Database::Sqlite(file) = &db.database else {
+        unreachable!("it runs on SQLite");
+    };
     let path = |name: &str| folder.path().join(name).display().to_string();
     let mut variables = vec![
-        (
-            "COUNTERSIGN_DATABASE_URL",
-            format!("sqlite:{}", path("countersign.db")),
-        ),
+        ("COUNTERSIGN_DATABASE_URL", format!("sqlite:{file}")),
         ("COUNTERSIGN_SECRET_KEY_FILE", path("secret.key")),
         ("COUNTERSIGN_SERVER_LISTEN", "127.0.0.1:0".to_owned()),
         ("COUNTERSIGN_SERVER_WORKERS", "2".to_owned()),
@@ -131,9 +139,14 @@ fn process(folder: &TempDir, descriptors: usize, settings: &[(&str, &str)]) -> P
 
 #[test]
 fn half_sent_second_heads_do_not_keep_an_honest_client_out() {
+    on_sqlite(half_sent_second_heads);
+}
+
+async fn half_sent_second_heads(db: TestDatabase) {
     // 300 of them against 128 descriptors; the head time-out plays no part
     let folder = tempfile::tempdir().expect("a folder");
-    let process = process(&folder, 128, &[("COUNTERSIGN_SERVER_HEAD_SECONDS", "600")]);
+    let settings = [("COUNTERSIGN_SERVER_HEAD_SECONDS", "600")];
+    let process = process(&db, &folder, 128, &settings);
     let base = process.issuer.clone();
     let mut slow = Vec::new();
     for _ in 0..300 {
@@ -146,18 +159,13 @@ fn half_sent_second_heads_do_not_keep_an_honest_client_out() {
         }
     }
     assert!(slow.len() > 100, "{}", slow.len());
-    block_on(async {
-        assert_eq!(ten(&fresh(), &base).await, 10);
-        let keeps = Client::builder()
-            .timeout(PATIENCE)
-            .build()
-            .expect("a client");
-        assert_eq!(ten(&keeps, &base).await, 10);
-        assert!(metric(&base, &closed("made_room")).await > 100);
-        let open = metric(&base, "countersign_connections ").await;
-        assert!((1..=80).contains(&open), "{open}");
-        assert_eq!(metric(&base, &closed("slow_head")).await, 0);
-    });
+    assert_eq!(ten(&fresh(), &base).await, 10);
+    let keeps = Client::builder().timeout(PATIENCE).build();
+    assert_eq!(ten(&keeps.expect("a client"), &base).await, 10);
+    assert!(metric(&base, &closed("made_room")).await > 100);
+    let open = metric(&base, "countersign_connections ").await;
+    assert!((1..=80).contains(&open), "{open}");
+    assert_eq!(metric(&base, &closed("slow_head")).await, 0);
     // the half heads and the idle ones do not hold it up
     let ended = process.stop();
     assert!(ended.status.success(), "{}", ended.output);
@@ -302,8 +310,13 @@ const LARGE: &str = "/v1/docs/swagger-ui-bundle.js";
 
 #[test]
 fn who_does_not_read_is_closed_and_costs_little() {
+    on_sqlite(readers_that_do_not_read);
+}
+
+async fn readers_that_do_not_read(db: TestDatabase) {
     let folder = tempfile::tempdir().expect("a folder");
-    let process = process(&folder, 512, &[("COUNTERSIGN_SERVER_WRITE_SECONDS", "2")]);
+    let settings = [("COUNTERSIGN_SERVER_WRITE_SECONDS", "2")];
+    let process = process(&db, &folder, 512, &settings);
     let base = process.issuer.clone();
     let host = address(&base);
     let request = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n");
@@ -323,7 +336,7 @@ fn who_does_not_read_is_closed_and_costs_little() {
         })
         .collect();
     // slow, but steady: longer than the time-out
-    let mut steady = connect(&base);
+    let mut steady = connect_from("127.0.0.1", &base).await;
     send(&mut steady, &request(LARGE).repeat(6));
     let mut whole = connect(&base);
     send(&mut whole, &request(LARGE));
@@ -346,13 +359,11 @@ fn who_does_not_read_is_closed_and_costs_little() {
     let heads = came.windows(tail.len()).filter(|part| part == tail).count();
     assert!(heads >= 5);
     assert!(came.windows(bundle.len()).any(|part| part == bundle));
-    block_on(async {
-        while metric(&base, &closed("not_read")).await < 40 {
-            assert!(start.elapsed() < PATIENCE, "they are not closed");
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-        assert_eq!(metric(&base, &closed("not_read")).await, 40);
-    });
+    while metric(&base, &closed("not_read")).await < 40 {
+        assert!(start.elapsed() < PATIENCE, "they are not closed");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(metric(&base, &closed("not_read")).await, 40);
     // 40 connections, each with two pieces in its buffer and a head or two
     let grown = most.saturating_sub(before);
     assert!(grown < 24 * 1024 * 1024, "{grown} bytes for 40 readers");
