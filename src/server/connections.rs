@@ -1,8 +1,9 @@
 //! How many connections there are, how long each may keep us waiting, and which one is closed when a new one needs its place.
 //!
 //! Invariants: a connection is in one [`Phase`] at any time. A phase in which we wait for its client ends: by its deadline
-//! here, or, for a body, by the deadlines of `web/body.rs`. At most `most` connections are open, and of one address at most
-//! half of them, but for proxies; whoever comes next takes the place of one that waits for its client, or is refused.
+//! here, or, for a body, by the deadlines of `web/body.rs`. At most `most` connections stay open, and of one address at most
+//! half of them, but for proxies; whoever comes next takes the place of one that waits for its client, or is refused. One
+//! that is told to close may have gone on meanwhile: then it stays, and another one is told in its stead.
 //!
 //! Time is counted from the start in milliseconds and read a few times a second, not once a request.
 
@@ -166,14 +167,13 @@ impl Watched {
         }
     }
 
-    /// Why to close now. An order is void when its connection went on in the meantime.
-    pub fn order(&self) -> Option<Reason> {
+    /// Why it was told to close, and whether it waits as it did then.
+    fn order(&self) -> Option<(Reason, bool)> {
         if !self.is_told.load(Ordering::Acquire) {
             return None;
         }
-        let (wait, reason) = locked(&self.order).take()?;
-        self.is_told.store(false, Ordering::Release);
-        (self.wait() == wait).then_some(reason)
+        let (wait, reason) = (*locked(&self.order))?;
+        Some((reason, self.wait() == wait))
     }
 }
 
@@ -244,7 +244,7 @@ impl Connections {
             .filter(|peer| !self.proxies.iter().any(|proxies| proxies.contains(peer)))
             .map(one_host);
         let mut open = locked(&self.open);
-        if !self.make_room(&open, address, now) {
+        if !self.make_room(&open, address, 1, now) {
             drop(open);
             self.count(Reason::Refused);
             return None;
@@ -267,15 +267,15 @@ impl Connections {
         })
     }
 
-    /// Whether there is a place, if need be by telling another connection to close.
-    fn make_room(&self, open: &Open, address: Option<IpAddr>, now: u64) -> bool {
-        if open.all.len() < self.most_of_one_address {
+    /// Whether so many more have a place, if need be because another connection is told to close.
+    fn make_room(&self, open: &Open, address: Option<IpAddr>, more: usize, now: u64) -> bool {
+        if open.all.len() + more <= self.most_of_one_address {
             return true;
         }
         let is_own = |one: &Watched| address.is_some() && one.address == address;
         let own = open.staying().filter(|one| is_own(one)).count();
-        let only_own = own >= self.most_of_one_address;
-        if !only_own && open.staying().count() < self.most {
+        let only_own = own + more > self.most_of_one_address;
+        if !only_own && open.staying().count() + more <= self.most {
             return true;
         }
         let candidates = open.staying().filter(|one| !only_own || is_own(one));
@@ -290,7 +290,7 @@ impl Connections {
         chosen.is_some()
     }
 
-    pub fn count(&self, reason: Reason) {
+    fn count(&self, reason: Reason) {
         let reason = reason.label();
         self.metrics()
             .connections_closed
@@ -303,11 +303,16 @@ impl Connections {
         loop {
             sleep(TICK).await;
             let now = self.read_clock();
-            for one in locked(&self.open).staying() {
+            let open = locked(&self.open);
+            for one in open.staying() {
                 let wait = one.wait();
                 if let Some(reason) = self.patience.broken(wait, now) {
                     one.tell(wait, reason);
                 }
+            }
+            // more than there are places: nobody waited for a client when they were to close
+            for _ in self.most..open.staying().count() {
+                self.make_room(&open, None, 0, now);
             }
         }
     }
@@ -317,6 +322,24 @@ impl Connections {
 pub struct Place {
     pub watched: Arc<Watched>,
     pub connections: Arc<Connections>,
+}
+
+impl Place {
+    /// Why to close now, if it was told to and went on waiting for its client. Otherwise it stays.
+    pub fn order(&self) -> Option<Reason> {
+        let (reason, waits) = self.watched.order()?;
+        if waits {
+            self.connections.count(reason);
+            return Some(reason);
+        }
+        let connections = &self.connections;
+        let open = locked(&connections.open);
+        self.watched.is_told.store(false, Ordering::Release);
+        if reason == Reason::MadeRoom {
+            connections.make_room(&open, self.watched.address, 0, connections.now());
+        }
+        None
+    }
 }
 
 impl Drop for Place {
@@ -393,12 +416,12 @@ mod tests {
             order: Mutex::default(),
             waker: Mutex::default(),
         };
+        assert_eq!(watched.order(), None);
         watched.tell(watched.wait(), Reason::Idle);
         watched.enter(Phase::Running, 2);
-        assert_eq!(watched.order(), None);
+        assert_eq!(watched.order(), Some((Reason::Idle, false)));
         watched.tell(watched.wait(), Reason::MadeRoom);
-        assert_eq!(watched.order(), Some(Reason::MadeRoom));
-        assert_eq!(watched.order(), None);
+        assert_eq!(watched.order(), Some((Reason::MadeRoom, true)));
     }
 
     #[test]

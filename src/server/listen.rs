@@ -117,7 +117,7 @@ where
                 continue;
             }
             // after the dispatcher: what came meanwhile is read, and then the order is void
-            return match guard.place.watched.order() {
+            return match guard.place.order() {
                 Some(reason) => {
                     guard.close(reason);
                     Poll::Ready(Ok(()))
@@ -145,7 +145,6 @@ impl<D> Guard<D> {
     /// The socket goes with this future, which has ended.
     fn close(&self, reason: Reason) {
         self.last_words.set(Some(reason));
-        self.place.connections.count(reason);
         tracing::debug!(?reason, "A connection is closed");
     }
 }
