@@ -1,5 +1,7 @@
 //! `GET /v1/docs`: the explorer (Swagger UI), served from the binary under a policy of its own. Nothing is loaded from elsewhere.
 
+use std::sync::OnceLock;
+
 use actix_web::http::StatusCode;
 use actix_web::http::header::{
     AcceptEncoding, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, Encoding, VARY,
@@ -46,13 +48,46 @@ const INITIALIZER: &str = r##"window.onload = function () {
 };
 "##;
 const SCRIPT: &str = "text/javascript; charset=utf-8";
-/// What the page loads out of Swagger UI's archive: name, content type.
-const FILES: [(&str, &str); 4] = [
-    ("favicon-32x32.png", "image/png"),
-    ("swagger-ui.css", "text/css; charset=utf-8"),
-    ("swagger-ui-bundle.js", SCRIPT),
-    ("swagger-ui-standalone-preset.js", SCRIPT),
+/// What the page loads out of Swagger UI's archive. Each form is made once, and shared by all its answers.
+static FILES: [File; 4] = [
+    File::new("favicon-32x32.png", "image/png"),
+    File::new("swagger-ui.css", "text/css; charset=utf-8"),
+    File::new("swagger-ui-bundle.js", SCRIPT),
+    File::new("swagger-ui-standalone-preset.js", SCRIPT),
 ];
+
+struct File {
+    name: &'static str,
+    content_type: &'static str,
+    gzip: OnceLock<Option<web::Bytes>>,
+    plain: OnceLock<Option<web::Bytes>>,
+}
+
+impl File {
+    const fn new(name: &'static str, content_type: &'static str) -> Self {
+        Self {
+            name,
+            content_type,
+            gzip: OnceLock::new(),
+            plain: OnceLock::new(),
+        }
+    }
+
+    fn packed(&self) -> Option<archive::Packed<'static>> {
+        archive::find(SWAGGER_UI_VENDORED, &format!("dist/{}", self.name))
+    }
+
+    /// None where the archive holds it plain.
+    fn gzip(&self) -> Option<web::Bytes> {
+        let make = || Some(self.packed()?.gzip()?.into());
+        self.gzip.get_or_init(make).clone()
+    }
+
+    fn plain(&self) -> Option<web::Bytes> {
+        let make = || Some(self.packed()?.plain().ok()?.into());
+        self.plain.get_or_init(make).clone()
+    }
+}
 
 pub async fn page() -> HttpResponse {
     HttpResponse::Ok()
@@ -84,17 +119,16 @@ pub async fn file(
 }
 
 fn packed(name: &str, gzip: bool) -> Option<HttpResponse> {
-    let (name, content_type) = FILES.iter().find(|(own, _)| *own == name)?;
-    let file = archive::find(SWAGGER_UI_VENDORED, &format!("dist/{name}"))?;
-    let mut response = found(content_type);
+    let file = FILES.iter().find(|file| file.name == name)?;
+    let mut response = found(file.content_type);
     response.insert_header((VARY, "Accept-Encoding"));
-    match file.gzip().filter(|_| gzip) {
+    match gzip.then(|| file.gzip()).flatten() {
         Some(body) => Some(
             response
                 .insert_header((CONTENT_ENCODING, "gzip"))
                 .body(body),
         ),
-        None => Some(response.body(file.plain().ok()?)),
+        None => Some(response.body(file.plain()?)),
     }
 }
 

@@ -6,10 +6,11 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::Mutex;
 
 use super::readiness::Readiness;
 use super::remembered::Remembered;
+use super::uploads::Uploads;
 use super::watch::Probe;
 use super::{App, signing};
 use crate::config::{AliasError, Config, ConfigError};
@@ -35,8 +36,8 @@ use crate::types::time::{Clock, Timestamp};
 const LIMITS_PAGE: i64 = 1_000;
 /// Where every provider sends the browser back: to be registered there.
 const OPENID_CALLBACK: &str = "/login/oidc/callback";
-/// PDFs in memory for each process that stamps: one at work, the others waiting.
-const PLACES_PER_PROCESS: usize = 5;
+/// PDFs of the largest size in memory for each process that stamps: one at work, the others waiting.
+const PDFS_PER_PROCESS: usize = 5;
 
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
@@ -126,12 +127,7 @@ impl App {
             usage_flush: Mutex::default(),
             usage: Usage::default(),
             stamper: Stamper::new(stamp_program, stamp_limits(&config)),
-            stamp_places: Semaphore::new(
-                config
-                    .watermark
-                    .concurrency
-                    .saturating_mul(PLACES_PER_PROCESS),
-            ),
+            uploads: Arc::new(Uploads::new(upload_bytes(&config))),
             readiness: Readiness::default(),
             probe: Probe::default(),
             in_flight: InFlight::default(),
@@ -204,6 +200,13 @@ pub fn existing_secret_keys(config: &Config) -> Result<SecretKeys, SecretKeyErro
     } else {
         SecretKeys::parse(&config.secret.key)
     }
+}
+
+fn upload_bytes(config: &Config) -> usize {
+    let one = usize::try_from(config.watermark.max_input_bytes).unwrap_or(usize::MAX);
+    let processes = config.watermark.concurrency;
+    one.saturating_mul(PDFS_PER_PROCESS)
+        .saturating_mul(processes)
 }
 
 fn stamp_limits(config: &Config) -> StampLimits {

@@ -7,17 +7,20 @@ pub mod readiness;
 mod remembered;
 mod signing;
 mod strangers;
+pub mod uploads;
 mod watch;
 
 use std::sync::{Arc, OnceLock};
 
-use tokio::sync::{Mutex, Semaphore};
+use actix_web::web::Bytes;
+use tokio::sync::Mutex;
 
 pub use self::build::{BuildError, existing_secret_keys, secret_keys_of};
 pub use self::presented::{Lookup, ManagementLookup, OperatorLookup};
 use self::readiness::Readiness;
 use self::remembered::Remembered;
 pub use self::strangers::{PAUSED, Proof};
+use self::uploads::Uploads;
 use self::watch::Probe;
 use crate::config::{Config, Issuer};
 use crate::crypto::Plaintext;
@@ -62,15 +65,15 @@ pub struct App {
     pub usage_flush: Mutex<()>,
     pub usage: Usage,
     pub stamper: Stamper,
-    /// PDFs that may be in memory at once.
-    pub stamp_places: Semaphore,
+    /// PDFs in memory.
+    pub uploads: Arc<Uploads>,
     pub metrics: Metrics,
     pub readiness: Readiness,
     probe: Probe,
     /// Creates that carry an idempotency key and have no answer yet.
     pub in_flight: InFlight,
     /// The description of the management API, made when it is first asked for.
-    pub openapi: OnceLock<String>,
+    pub openapi: OnceLock<Bytes>,
     remembered: Remembered,
 }
 

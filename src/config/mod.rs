@@ -64,6 +64,8 @@ pub use weak::{WEAK, Weak, is_everybody};
 const FOREIGN_PREFIX: &str = "COUNTERSIGN_TEST_";
 /// A longer grace would let a thief come back all day without ending anything.
 const MOST_GRACE_SECONDS: i64 = 60 * 60;
+/// A client that is waited for longer holds its connection for nothing.
+const MOST_WAIT_SECONDS: u64 = 60 * 60;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -196,7 +198,7 @@ impl Config {
         };
         let (keys, sandbox, oauth, watermark) =
             (&self.keys, &self.sandbox, &self.oauth, &self.watermark);
-        let registration = &self.registration;
+        let (registration, server) = (&self.registration, &self.server);
         let is_scope = |name: &String| self.scope.iter().any(|scope| scope.name == *name);
         let seconds = [
             oauth.code_seconds,
@@ -349,8 +351,28 @@ impl Config {
             ),
             (
                 "server.max_body_bytes",
-                self.server.max_body_bytes >= 1024,
+                server.max_body_bytes >= 1024,
                 "must be at least 1024",
+            ),
+            (
+                "server.max_connections",
+                server.max_connections == 0 || server.max_connections >= 8,
+                "must be 0 (by the limit of file descriptors) or at least 8",
+            ),
+            (
+                "server.head_seconds",
+                (1..=MOST_WAIT_SECONDS).contains(&server.head_seconds),
+                "must be 1 to 3600",
+            ),
+            (
+                "server.write_seconds",
+                (1..=MOST_WAIT_SECONDS).contains(&server.write_seconds),
+                "must be 1 to 3600",
+            ),
+            (
+                "server.keep_alive_seconds",
+                (1..=MOST_WAIT_SECONDS).contains(&server.keep_alive_seconds),
+                "must be 1 to 3600",
             ),
         ] {
             if !holds {

@@ -24,6 +24,14 @@ pub struct Server {
     pub max_body_bytes: usize,
     /// Seconds that running requests get when the process is told to stop.
     pub shutdown_seconds: u64,
+    /// Connections at once; 0: as many as the limit of file descriptors leaves room for, at most 4096.
+    pub max_connections: usize,
+    /// Seconds in which the head of a request must be complete, from its first byte, or from the connection's begin.
+    pub head_seconds: u64,
+    /// Seconds after which a client is closed that takes nothing of its answer.
+    pub write_seconds: u64,
+    /// Seconds after which a connection is closed that carries no request: more than those of the proxy in front.
+    pub keep_alive_seconds: u64,
 }
 
 impl Default for Server {
@@ -37,6 +45,10 @@ impl Default for Server {
             trusted_proxies: Vec::new(),
             max_body_bytes: 64 * 1024,
             shutdown_seconds: 10,
+            max_connections: 0,
+            head_seconds: 10,
+            write_seconds: 30,
+            keep_alive_seconds: 75,
         }
     }
 }

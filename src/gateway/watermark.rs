@@ -1,19 +1,26 @@
 //! `POST /v1/watermark`: stamps a Sandbox credential's PDF; a Production credential's comes back byte for byte.
 
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+
+use actix_web::body::{BodySize, MessageBody};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, HeaderMap};
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::json;
 
 use super::status::http_status;
+use crate::app::uploads::{Full, Upload};
 use crate::app::{App, Lookup};
 use crate::domain::decision::check::stands;
 use crate::domain::decision::factors::Cause;
 use crate::pdf::{Mark, Refusal};
 use crate::types::environment::Environment;
+use crate::web::body::{self, BodyError};
 use crate::web::facts::Facts;
 use crate::web::problem::{Problem, RETRY_SECONDS};
-use crate::web::{body, resource_server};
+use crate::web::resource_server;
 
 /// Names the credential on whose behalf the PDF is fetched.
 const CREDENTIAL: &str = "countersign-credential";
@@ -47,12 +54,10 @@ async fn watermark(
     stands(&access, &server, &app.settings.catalogue, facts.now)
         .map_err(|cause| refused(app, cause))?;
     // before the body is read: what waits here would fill the memory
-    let _place = app
-        .stamp_places
-        .try_acquire()
-        .map_err(|_| problem(Refusal::Busy))?;
+    let upload = app.uploads.begin(server.id).await.map_err(busy)?;
     let most = usize::try_from(app.config.watermark.max_input_bytes).unwrap_or(usize::MAX);
-    let input = body::read(request, payload, "application/pdf", most).await?;
+    let input = receive(request, payload, most, &upload).await?;
+    upload.is_whole();
     let output = match access.environment {
         Environment::Production => input,
         Environment::Sandbox => {
@@ -61,16 +66,73 @@ async fn watermark(
             };
             web::Bytes::from(
                 app.stamper
-                    .stamp(input.to_vec(), &mark)
+                    .stamp(input.into(), &mark)
                     .await
                     .map_err(problem)?,
             )
         }
     };
+    upload.becomes(output.len());
     Ok(HttpResponse::Ok()
         .content_type("application/pdf")
         .insert_header((CACHE_CONTROL, "no-store"))
-        .body(output))
+        .body(Output {
+            size: BodySize::Sized(output.len() as u64),
+            document: Some(output),
+            _upload: upload,
+        }))
+}
+
+/// The document, unless its client is silent while others need the room.
+async fn receive(
+    request: &HttpRequest,
+    payload: web::Payload,
+    most: usize,
+    upload: &Upload,
+) -> Result<web::Bytes, Problem> {
+    let room = async |bytes| upload.take(bytes).await.map_err(busy);
+    let mut document = pin!(body::read_with(
+        request,
+        payload,
+        "application/pdf",
+        most,
+        room
+    ));
+    let mut cut = pin!(upload.is_cut());
+    poll_fn(|context| {
+        if let Poll::Ready(document) = document.as_mut().poll(context) {
+            return Poll::Ready(document);
+        }
+        let cut = cut.as_mut().poll(context);
+        cut.map(|()| Err(BodyError::TooSlow.into()))
+    })
+    .await
+}
+
+fn busy(_: Full) -> Problem {
+    problem(Refusal::Busy)
+}
+
+/// The document in the answer: it is in memory until it is written.
+struct Output {
+    size: BodySize,
+    document: Option<web::Bytes>,
+    _upload: Upload,
+}
+
+impl MessageBody for Output {
+    type Error = std::convert::Infallible;
+
+    fn size(&self) -> BodySize {
+        self.size
+    }
+
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<web::Bytes, Self::Error>>> {
+        Poll::Ready(self.document.take().map(Ok))
+    }
 }
 
 fn presented(headers: &HeaderMap) -> Result<&str, Problem> {

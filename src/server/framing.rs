@@ -8,7 +8,6 @@
 //! alive, and one that is refused here, nothing on the connection is run, nor answered, and the connection is closed. A body
 //! that brings no data any more is cut, also when nobody reads it. A request that may be read in two ways is refused.
 
-use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -26,6 +25,8 @@ use actix_web::web::Bytes;
 use actix_web::{HttpMessage, HttpResponse};
 use futures_core::Stream;
 
+use super::socket::{Exchange, Socket, UNKNOWN};
+
 /// Reads in a row that bring no data: the line before a chunk needs a few when it comes byte by byte, a trailer without end
 /// needs more. One read takes 128 KiB at most.
 const MOST_EMPTY_READS: usize = 32;
@@ -36,17 +37,59 @@ const LEFT_WITHIN: Duration = Duration::from_secs(1);
 const WRITTEN_BY: Duration = Duration::from_millis(100);
 
 /// One connection, as its requests see it.
-#[derive(Debug, Default)]
 pub struct Connection {
     /// The request that runs is the last one.
     is_ending: Cell<bool>,
+    exchange: Rc<Exchange>,
 }
 
 impl Connection {
-    /// For `HttpServer::on_connect`.
-    pub fn begin(_socket: &dyn Any, data: &mut Extensions) {
-        data.insert(Self::default());
+    /// For `on_connect_ext`.
+    pub fn begin(socket: &Socket, data: &mut Extensions) {
+        data.insert(Self {
+            is_ending: Cell::new(false),
+            exchange: socket.exchange(),
+        });
     }
+}
+
+/// A request that runs; answered with the end of the value.
+pub struct Running(Option<Rc<Exchange>>);
+
+impl Running {
+    /// Asked once for each request of a connection, in their order, before anything else.
+    pub fn begin(request: &ServiceRequest) -> Self {
+        let exchange = exchange(request);
+        if let Some(exchange) = &exchange {
+            exchange.admitted(body_bytes(request.head()));
+        }
+        Self(exchange)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(exchange) = &self.0 {
+            exchange.answered();
+        }
+    }
+}
+
+fn exchange(request: &ServiceRequest) -> Option<Rc<Exchange>> {
+    let connection = request.conn_data::<Connection>()?;
+    Some(Rc::clone(&connection.exchange))
+}
+
+/// As the decoder reads it (RFC 9112 §6.3): a body has a length or an encoding, or there is none.
+fn body_bytes(head: &RequestHead) -> u64 {
+    if head.headers.contains_key(TRANSFER_ENCODING) {
+        return UNKNOWN;
+    }
+    let Some(length) = head.headers.get(CONTENT_LENGTH) else {
+        return 0;
+    };
+    let length = length.to_str().ok().and_then(|length| length.parse().ok());
+    length.unwrap_or(UNKNOWN)
 }
 
 /// What is to be done with a request, by its head alone.
@@ -122,6 +165,7 @@ pub struct Held(Rc<RefCell<Body>>);
 
 struct Body {
     payload: Payload,
+    exchange: Option<Rc<Exchange>>,
     has_ended: bool,
     empty_reads: usize,
 }
@@ -134,6 +178,9 @@ impl Body {
         }
         let polled = Pin::new(&mut self.payload).poll_next(context);
         self.has_ended = matches!(polled, Poll::Ready(None | Some(Err(_))));
+        if let Some(exchange) = self.exchange.as_ref().filter(|_| self.has_ended) {
+            exchange.body_is_whole();
+        }
         self.empty_reads = match &polled {
             Poll::Pending => self.empty_reads + 1,
             Poll::Ready(_) => 0,
@@ -157,6 +204,7 @@ impl Held {
         }
         let body = Rc::new(RefCell::new(Body {
             payload: request.take_payload(),
+            exchange: exchange(request),
             has_ended: false,
             empty_reads: 0,
         }));

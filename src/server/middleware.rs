@@ -15,7 +15,8 @@ use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, web};
 
 use crate::app::App;
 use crate::oauth::protected_resource::WELL_KNOWN;
-use crate::server::framing::{self, Admission, Held};
+use crate::server::framing::{self, Admission, Held, Running};
+use crate::server::pieces::in_pieces;
 use crate::telemetry::metrics::RequestLabels;
 use crate::types::id::RequestId;
 use crate::types::time::Stopwatch;
@@ -41,6 +42,7 @@ pub async fn around(
             .into_response(HttpResponse::InternalServerError())
             .map_into_boxed_body());
     };
+    let _running = Running::begin(&request);
     let admission = framing::admit(&request);
     if admission == Admission::Cut {
         return Ok(framing::cut(request).await);
@@ -65,6 +67,7 @@ pub async fn around(
     }
     secure(&app, &facts, response.headers_mut());
     observe(&app, &facts, &response, stopwatch);
+    let response = in_pieces(response);
     Ok(match held {
         Some(held) => held.answer(response).await,
         None => response,

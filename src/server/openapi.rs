@@ -15,7 +15,7 @@ use crate::types::environment::Environment;
 use crate::web::facts::Facts;
 use crate::web::html::{PRODUCT, error_page, page};
 
-fn description(app: &App) -> &str {
+fn description(app: &App) -> &web::Bytes {
     app.openapi.get_or_init(|| {
         let entry = |route: super::routes::Route| {
             route.operation.map(|operation| Entry {
@@ -27,7 +27,7 @@ fn description(app: &App) -> &str {
         let entries: Vec<Entry> = table().into_iter().filter_map(entry).collect();
         let mut description = document(&entries, &app.settings.catalogue, &app.issuer);
         samples::add(&mut description, &words(app));
-        description.to_string()
+        description.to_string().into()
     })
 }
 
@@ -55,7 +55,7 @@ pub async fn get(app: web::Data<App>) -> HttpResponse {
     HttpResponse::Ok()
         .content_type("application/json")
         .insert_header((CACHE_CONTROL, "no-store"))
-        .body(description(&app).to_owned())
+        .body(description(&app).clone())
 }
 
 #[derive(Deserialize)]
@@ -80,7 +80,7 @@ pub async fn examples(
             &facts,
         );
     };
-    let document = serde_json::from_str(description(&app)).unwrap_or_default();
+    let document = serde_json::from_slice(description(&app)).unwrap_or_default();
     page(
         StatusCode::OK,
         &samples::page(PRODUCT.to_owned(), &document, query.language),

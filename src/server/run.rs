@@ -4,15 +4,21 @@ use std::future::poll_fn;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use actix_web::dev::ServerHandle;
+use actix_http::{HttpServiceBuilder, KeepAlive};
+use actix_service::{IntoServiceFactory, ServiceFactoryExt, map_config};
+use actix_web::dev::{AppConfig, Server, ServerHandle};
 use actix_web::middleware::from_fn;
-use actix_web::{App as WebApp, HttpServer, web};
+use actix_web::{App as WebApp, Error, web};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::connections::Connections;
+use super::descriptors::{BY_WORKER, most_connections};
 use super::framing::Connection;
+use super::listen::Listener;
 use super::middleware::around;
 use super::routes::{check_aliases, configure};
 use super::waiting::WaitingRoom;
@@ -26,13 +32,16 @@ use crate::types::time::Clock;
 const RETRY: Duration = Duration::from_secs(1);
 /// Tries between two lines in the log that say so.
 const TRIES_A_LINE: u64 = 60;
+/// For what a client still sends when it is answered, and is not read.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// A listening server.
 pub struct Running {
     pub address: SocketAddr,
     pub app: web::Data<App>,
     pub handle: ServerHandle,
-    server: actix_web::dev::Server,
+    server: Server,
+    connections: Arc<Connections>,
     /// Those that it already listens to.
     signals: Option<StopSignals>,
 }
@@ -107,28 +116,52 @@ fn listen(mut config: Config) -> Result<(Config, TcpListener), BuildError> {
 
 fn serve_on(listener: TcpListener, app: App) -> Result<Running, BuildError> {
     let (address, app) = (listener.local_addr()?, web::Data::new(app));
-    let shared = app.clone();
-    let routes =
-        move |config: &mut web::ServiceConfig| configure(config, &shared.config.server.aliases);
-    let shared = app.clone();
-    let server = HttpServer::new(move || {
-        WebApp::new()
-            .app_data(shared.clone())
-            .wrap(from_fn(around))
-            .configure(routes.clone())
-    })
-    .on_connect(Connection::begin)
-    .workers(workers(&app.config))
-    .shutdown_timeout(app.config.server.shutdown_seconds)
-    .client_request_timeout(Duration::from_secs(10))
-    .disable_signals()
-    .listen(listener)?
-    .run();
+    let workers = workers(&app.config);
+    let most = most_connections(&app.config, workers);
+    let connections = Arc::new(Connections::new(&app.config, most, app.clone()));
+    let builder = Server::build()
+        .workers(workers)
+        // a new one comes before an old one has gone
+        .max_concurrent_connections(most.div_ceil(workers) + BY_WORKER / 2)
+        .shutdown_timeout(app.config.server.shutdown_seconds)
+        .disable_signals();
+    let shutdown = builder.graceful_shutdown_signal();
+    let (shared, places) = (app.clone(), Arc::clone(&connections));
+    let server = builder
+        .listen("countersign", listener, move || {
+            let (shared, shutdown) = (shared.clone(), shutdown.clone());
+            let aliases = shared.clone();
+            let app = WebApp::new()
+                .app_data(shared)
+                .wrap(from_fn(around))
+                .configure(move |config| configure(config, &aliases.config.server.aliases));
+            let app = app
+                .into_factory()
+                .map_err(|error: Error| error.error_response());
+            // deadlines are those of `connections`: here they would hold for the first head of a connection alone
+            let http = HttpServiceBuilder::default()
+                .keep_alive(KeepAlive::Os)
+                .client_request_timeout(Duration::ZERO)
+                .client_disconnect_timeout(LINGER)
+                .local_addr(address)
+                .graceful_shutdown_signal(move || {
+                    let shutdown = shutdown.clone();
+                    async move { shutdown.notified().await }
+                })
+                .on_connect_ext(Connection::begin)
+                .h1(map_config(app, |()| AppConfig::default()));
+            Listener {
+                http,
+                connections: Arc::clone(&places),
+            }
+        })?
+        .run();
     Ok(Running {
         address,
         app,
         handle: server.handle(),
         server,
+        connections,
         signals: None,
     })
 }
@@ -144,7 +177,9 @@ impl Running {
             actix_web::rt::spawn(jobs::sweep::run(app())),
             actix_web::rt::spawn(jobs::domains::run(app())),
         ];
+        let watch = actix_web::rt::spawn(self.connections.watch());
         let served = self.server.await;
+        watch.abort();
         jobs.iter().for_each(actix_web::rt::task::JoinHandle::abort);
         jobs::usage::flush(&self.app).await;
         jobs::limits::flush(&self.app).await;

@@ -36,6 +36,15 @@ pub struct GrantLabels {
     pub grant: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ClosedLabels {
+    /// One of [`CLOSED`].
+    pub reason: &'static str,
+}
+
+/// Why a connection is closed before its client ends it, or refused.
+pub const CLOSED: [&str; 5] = ["slow_head", "idle", "not_read", "made_room", "refused"];
+
 /// What oxide-auth judges beside us.
 pub const REFEREED: [&str; 4] = [
     "authorization_request",
@@ -49,6 +58,8 @@ pub struct Metrics {
     registry: Registry,
     pub requests: Family<RequestLabels, Counter<u64, AtomicU64>>,
     pub request_seconds: Histogram,
+    pub connections: Gauge,
+    pub connections_closed: Family<ClosedLabels, Counter<u64, AtomicU64>>,
     pub decisions: Family<DecisionLabels, Counter<u64, AtomicU64>>,
     pub access_memory: Family<MemoryLabels, Counter<u64, AtomicU64>>,
     pub oauth_verdicts_differ: Family<GrantLabels, Counter<u64, AtomicU64>>,
@@ -69,6 +80,8 @@ impl Metrics {
             registry: Registry::with_prefix("countersign"),
             requests: Family::default(),
             request_seconds: Histogram::new(exponential_buckets(0.0001, 4.0, 9)),
+            connections: Gauge::default(),
+            connections_closed: Family::default(),
             decisions: Family::default(),
             access_memory: Family::default(),
             oauth_verdicts_differ: Family::default(),
@@ -90,6 +103,21 @@ impl Metrics {
             "How long requests took",
             self.request_seconds.clone(),
         );
+        self.registry.register(
+            "connections",
+            "Open connections of clients",
+            self.connections.clone(),
+        );
+        self.registry.register(
+            "connections_closed",
+            "Connections closed because their client let us wait, or another one needed the place, or refused",
+            self.connections_closed.clone(),
+        );
+        for reason in CLOSED {
+            self.connections_closed
+                .get_or_create(&ClosedLabels { reason })
+                .inc_by(0);
+        }
         self.registry.register(
             "decisions",
             "Answers about credentials by door and code",

@@ -226,7 +226,7 @@ impl Deadline {
     }
 }
 
-/// Measures how long something took, for metrics and logs; never for a decision.
+/// Measures how long something took, for metrics, logs and time-outs; never for a decision about what is stored.
 #[derive(Debug, Clone, Copy)]
 pub struct Stopwatch(Instant);
 

@@ -9,7 +9,7 @@
 //! Included by `tests/it/main.rs`, so that tests/run runs it; here, because it is a corpus to grow, as `tests/fuzz`.
 
 mod direct;
-mod nginx;
+pub mod nginx;
 mod sender;
 mod vectors;
 

@@ -22,11 +22,11 @@ fn nginx_and_we_agree_on_every_request() {
 }
 
 /// It ends with the value.
-struct Nginx {
+pub struct Nginx {
     process: Child,
     folder: tempfile::TempDir,
     /// Hands bodies on as they come, and once they are whole.
-    addresses: [String; 2],
+    pub addresses: [String; 2],
 }
 
 impl Drop for Nginx {
@@ -37,7 +37,8 @@ impl Drop for Nginx {
 }
 
 impl Nginx {
-    fn start(backend: &str) -> Self {
+    /// `backend`: host and port.
+    pub fn start(backend: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let addresses = [free_address(), free_address()];
         let path = folder.path().join("nginx.conf");

@@ -26,7 +26,20 @@ impl Process {
     /// `serve` under these variables and no others. `Err`: it ended instead.
     pub fn serve(variables: &[(&str, String)]) -> Result<Self, Ended> {
         let mut command = Command::new(PROGRAM);
-        command.arg("serve").env_clear().envs(
+        command.arg("serve");
+        Self::start(command, variables)
+    }
+
+    /// The same with at most so many open files.
+    pub fn serve_under(descriptors: usize, variables: &[(&str, String)]) -> Result<Self, Ended> {
+        let mut command = Command::new("/bin/sh");
+        let script = format!("ulimit -n {descriptors} && exec \"$0\" serve");
+        command.args(["-c", &script, PROGRAM]);
+        Self::start(command, variables)
+    }
+
+    fn start(mut command: Command, variables: &[(&str, String)]) -> Result<Self, Ended> {
+        command.env_clear().envs(
             variables
                 .iter()
                 .map(|(name, value)| (*name, value.as_str())),
@@ -60,6 +73,15 @@ impl Process {
             }
             None => Err(process.end()),
         }
+    }
+
+    /// What it has of the machine's memory (`VmRSS`), in bytes.
+    pub fn resident_bytes(&self) -> u64 {
+        let status = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(status).expect("it runs");
+        let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+        let kib = line.and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok());
+        kib.expect("a number") * 1024
     }
 
     /// Tells it to stop and waits until it has.
