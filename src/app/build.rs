@@ -25,6 +25,7 @@ use crate::outbound::openid::OpenId;
 use crate::pdf::{Limits as StampLimits, Stamper};
 use crate::store::{self, Database, OpenError, Store};
 use crate::telemetry::metrics::Metrics;
+use crate::types::clock_watch::ClockWatch;
 use crate::types::time::{Clock, Timestamp};
 
 /// Rows read at once.
@@ -71,9 +72,10 @@ impl App {
         let settings = Settings::new(&config).map_err(ConfigError::from)?;
         let database: Database = config.database.url.parse()?;
         let store = Store::open(&database, config.database.connections)?;
+        let clock_watch = watch_clock(&store, &clock).await?;
         let issuer = config.server.issuer().map_err(ConfigError::from)?;
         let sealer = Sealer::new(&secret_keys);
-        let keys = signing::keep(&store, &sealer, &config.oauth, clock.now()).await?;
+        let keys = signing::keep(&store, &sealer, &config.oauth, &clock_watch, clock.now()).await?;
         let limiter = restore_limits(&store, clock.now()).await?;
         let signer = Signer::new(issuer.as_str(), &signing_keys::open(&keys, &sealer)?)?;
         let openid = OpenId::new(
@@ -85,6 +87,7 @@ impl App {
             policy: config.sandbox.clone(),
             issuer,
             clock,
+            clock_watch,
             store,
             digester: Digester::new(&secret_keys),
             sealer: Arc::new(sealer),
@@ -142,6 +145,19 @@ fn stamp_limits(config: &Config) -> StampLimits {
         max_output_bytes: watermark.max_input_bytes.saturating_mul(2),
         concurrency: watermark.concurrency,
     }
+}
+
+/// From here on every write knows whether its instant is trusted.
+async fn watch_clock(store: &Store, clock: &Clock) -> Result<Arc<ClockWatch>, store::Error> {
+    let (recorded, newest) = store
+        .read(|snapshot| {
+            let recorded = snapshot.find_clock_record()?;
+            Ok::<_, store::Error>((recorded, snapshot.find_newest_instant()?))
+        })
+        .await?;
+    let watch = Arc::new(ClockWatch::start(clock.clone(), recorded, newest));
+    store.judge_instants_by(Arc::clone(&watch));
+    Ok(watch)
 }
 
 /// What an earlier process wrote down of the limits.

@@ -17,7 +17,8 @@ pub async fn healthz() -> HttpResponse {
         .json(json!({ "status": "ok" }))
 }
 
-/// The process can do its work: its database answers, and nothing is unwell. Otherwise 503 with `reasons` in the body.
+/// The process can do its work: its database answers, and nothing is unwell. Otherwise 503 with `reasons` in the body. Either
+/// way `warnings`, if there are any: what an operator should look at.
 pub async fn readyz(app: web::Data<App>, facts: Facts) -> HttpResponse {
     let answered = app
         .store
@@ -31,16 +32,22 @@ pub async fn readyz(app: web::Data<App>, facts: Facts) -> HttpResponse {
         Ok(_) => None,
     };
     app.readiness.set(Part::Database, database);
-    let reasons = app.readiness.reasons();
+    let (reasons, warnings) = (app.readiness.reasons(), app.readiness.warnings());
     if reasons.is_empty() {
+        let mut body = json!({ "status": "ready" });
+        if !warnings.is_empty() {
+            body["warnings"] = warnings.into();
+        }
         return HttpResponse::Ok()
             .insert_header((CACHE_CONTROL, "no-store"))
-            .json(json!({ "status": "ready" }));
+            .json(body);
     }
     tracing::warn!("Not ready: {}", reasons.join(", "));
-    unavailable()
-        .with("reasons", reasons.into())
-        .respond(&facts)
+    let mut problem = unavailable().with("reasons", reasons.into());
+    if !warnings.is_empty() {
+        problem = problem.with("warnings", warnings.into());
+    }
+    problem.respond(&facts)
 }
 
 /// Prometheus' text format, for allowed networks.

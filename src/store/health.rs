@@ -5,10 +5,12 @@ use std::path::Path;
 use diesel::sql_types::{BigInt, Nullable, Text};
 use diesel::{QueryResult, QueryableByName, RunQueryDsl};
 
+use super::Error;
 use super::conn::{Conn, Database};
 use super::migrations::{self, SchemaError};
 use super::signing_keys::StoredSigningKey;
 use super::tx::Snapshot;
+use crate::types::clock_watch::ClockRecord;
 use crate::types::time::Timestamp;
 
 pub struct Health {
@@ -22,6 +24,8 @@ pub struct Health {
     pub clock: Option<Timestamp>,
     /// When the newest of what has a time of making was made.
     pub newest: Option<Timestamp>,
+    /// What the server knows of its own clock.
+    pub clock_record: Option<ClockRecord>,
     /// As they are listed.
     pub signing_keys: Vec<StoredSigningKey>,
 }
@@ -54,10 +58,8 @@ fn ask(
     refuses_writes: Option<String>,
 ) -> Result<Health, String> {
     let failed = |error: diesel::result::Error| error.to_string();
-    let signing_keys = Snapshot::new(conn)
-        .list_signing_keys()
-        .map_err(|error| error.to_string())?;
-    let newest = instant(conn, NEWEST).map_err(failed)?;
+    let (signing_keys, clock_record, newest) =
+        rows(&mut Snapshot::new(conn)).map_err(|error| error.to_string())?;
     let (version, journal_mode, clock) = match database {
         Database::Sqlite(_) => {
             let mode = text(conn, "SELECT journal_mode AS text FROM pragma_journal_mode")
@@ -90,13 +92,24 @@ fn ask(
         refuses_writes,
         clock,
         newest,
+        clock_record,
         signing_keys,
     })
 }
 
-/// Every change leaves an audit event, and their ids grow with time.
-const NEWEST: &str = "SELECT max(at) AS at FROM (SELECT max(created_at) AS at FROM signing_keys
-    UNION ALL SELECT created_at AS at FROM (SELECT created_at FROM audit_events ORDER BY id DESC LIMIT 1) AS event) AS found";
+type Rows = (
+    Vec<StoredSigningKey>,
+    Option<ClockRecord>,
+    Option<Timestamp>,
+);
+
+fn rows(snapshot: &mut Snapshot) -> Result<Rows, Error> {
+    Ok((
+        snapshot.list_signing_keys()?,
+        snapshot.find_clock_record()?,
+        snapshot.find_newest_instant()?,
+    ))
+}
 
 /// Both databases look at rights and at the disk's before they look for rows.
 fn try_write(conn: &mut Conn) -> QueryResult<()> {

@@ -51,7 +51,8 @@ pub(super) type BoxedJob = Box<dyn Job>;
 
 pub(super) struct WriteJob<F, T, E> {
     closure: F,
-    now: Timestamp,
+    /// And whether it is trusted.
+    now: (Timestamp, bool),
     place: Place,
     result: Option<Result<Verdict<T, E>, E>>,
     answer: oneshot::Sender<Result<T, E>>,
@@ -59,7 +60,7 @@ pub(super) struct WriteJob<F, T, E> {
 
 impl<F, T, E> WriteJob<F, T, E> {
     pub fn new(
-        now: Timestamp,
+        now: (Timestamp, bool),
         place: Place,
         closure: F,
     ) -> (Self, oneshot::Receiver<Result<T, E>>) {

@@ -26,6 +26,7 @@ pub mod applications;
 pub mod audit;
 pub mod authorization_requests;
 pub mod authorizations;
+pub mod clock_records;
 pub mod consents;
 pub mod departures;
 pub mod domains;
@@ -56,7 +57,7 @@ pub mod workspaces;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use tokio::sync::oneshot;
 
@@ -70,6 +71,7 @@ pub use job::Verdict;
 pub use migrations::{SchemaError, check as check_schema, migrate};
 pub use tx::{Snapshot, Tx};
 
+use crate::types::clock_watch::ClockWatch;
 use crate::types::id::OrganizationId;
 use crate::types::time::Timestamp;
 use exclusive::Exclusive;
@@ -95,6 +97,8 @@ pub struct Store {
     changes: Arc<Changes>,
     rehearses: Arc<AtomicBool>,
     place: Place,
+    /// Judges the instants of writes; unset, all are trusted.
+    clock_watch: OnceLock<Arc<ClockWatch>>,
     /// `None`: another process may hold the lock.
     _exclusive: Option<Exclusive>,
 }
@@ -169,8 +173,15 @@ impl Store {
             changes,
             rehearses,
             place,
+            clock_watch: OnceLock::new(),
             _exclusive: exclusive,
         })
+    }
+
+    /// From now on a write knows whether its instant is trusted ([`Tx::trusts_clock`]).
+    pub fn judge_instants_by(&self, watch: Arc<ClockWatch>) {
+        // the first one stays
+        let _ = self.clock_watch.set(watch);
     }
 
     pub fn changes(&self) -> &Changes {
@@ -202,7 +213,9 @@ impl Store {
         T: Send + 'static,
         E: From<Error> + Send + 'static,
     {
-        let (job, answered) = WriteJob::new(now, self.place, closure);
+        let watch = self.clock_watch.get();
+        let trusted = watch.is_none_or(|watch| watch.trusts(now));
+        let (job, answered) = WriteJob::new((now, trusted), self.place, closure);
         send(&self.writes, Box::new(job))?;
         receive(answered).await
     }

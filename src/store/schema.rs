@@ -597,6 +597,17 @@ diesel::table! {
 }
 
 diesel::table! {
+    clock_records (name) {
+        name -> Text,
+        trusted_at -> BigInt,
+        boot -> Text,
+        uptime_millis -> BigInt,
+        doubted_at -> Nullable<BigInt>,
+        dated_until -> BigInt,
+    }
+}
+
+diesel::table! {
     foreign_writes (name) {
         name -> Text,
         count -> BigInt,

@@ -85,16 +85,20 @@ impl<'c> Snapshot<'c> {
 pub struct Tx<'c> {
     snapshot: Snapshot<'c>,
     pub now: Timestamp,
+    /// Whether `now` may be believed (`types/clock_watch.rs`). Under a clock that has leapt nothing is removed, and nothing ends
+    /// for good, because its time is over.
+    pub trusts_clock: bool,
     /// By which the actor acts, for the audit log.
     pub(super) credential: Option<String>,
     touched: Vec<Subject>,
 }
 
 impl<'c> Tx<'c> {
-    pub(super) fn new(conn: &'c mut Conn, now: Timestamp) -> Self {
+    pub(super) fn new(conn: &'c mut Conn, (now, trusts_clock): (Timestamp, bool)) -> Self {
         Self {
             snapshot: Snapshot::new(conn),
             now,
+            trusts_clock,
             credential: None,
             touched: Vec::new(),
         }

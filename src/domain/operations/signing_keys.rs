@@ -6,6 +6,7 @@
 //!   server publishes: a key that the command line made while no server ran starts to count when one runs.
 //! - A key stays in the key set until the last token that it can have signed has expired, and [`SLACK_SECONDS`] more.
 //! - Two rotations at once make one key: both name the key they replace, which the database lets only one of them do.
+//! - Under a clock that has leapt no key leaves, and none is prepared but the first: the schedule waits.
 //! - A clock that steps back gives the turn back to the key before, which is still there unless its tokens had expired.
 
 use crate::config::{ConfigError, OAuth};
@@ -203,9 +204,42 @@ pub fn last_token_ends(key: &StoredSigningKey, next: &StoredSigningKey) -> Times
         .plus_seconds(SLACK_SECONDS)
 }
 
-/// Whether nothing is to be done.
-pub fn is_on_schedule(keys: &[StoredSigningKey], schedule: Schedule, now: Timestamp) -> bool {
-    due_chores(keys.to_vec(), schedule, now) == Chores::default()
+/// What of it does not wait while the clock is in doubt: a key that is to sign at once, and the first one.
+fn urgent_chores(keys: Vec<StoredSigningKey>, schedule: Schedule, now: Timestamp) -> Chores {
+    let is_first = keys.is_empty();
+    let urgent = |kid: &String| keys.iter().any(|key| key.kid == *kid && is_urgent(key));
+    let due = due_chores(keys.clone(), schedule, now);
+    Chores {
+        publish: due
+            .publish
+            .into_iter()
+            .filter(|(kid, _)| urgent(kid))
+            .collect(),
+        lengthen: due.lengthen,
+        prepare: due.prepare.filter(|_| is_first),
+        retire: Vec::new(),
+    }
+}
+
+fn chores(
+    keys: Vec<StoredSigningKey>,
+    schedule: Schedule,
+    (now, trusts_clock): (Timestamp, bool),
+) -> Chores {
+    if trusts_clock {
+        due_chores(keys, schedule, now)
+    } else {
+        urgent_chores(keys, schedule, now)
+    }
+}
+
+/// Whether nothing is to be done. `now`, and whether it is trusted.
+pub fn is_on_schedule(
+    keys: &[StoredSigningKey],
+    schedule: Schedule,
+    now: (Timestamp, bool),
+) -> bool {
+    chores(keys.to_vec(), schedule, now) == Chores::default()
 }
 
 /// What the server does: publishes what was made elsewhere, prepares the next key, lets old ones go. `Constraint`: another
@@ -213,7 +247,7 @@ pub fn is_on_schedule(keys: &[StoredSigningKey], schedule: Schedule, now: Timest
 pub fn tend(tx: &mut Tx, schedule: Schedule, fresh: &Fresh) -> Result<(), Error> {
     let (keys, now) = (tx.list_signing_keys()?, tx.now);
     let newest = keys.first().map_or_else(String::new, |key| key.kid.clone());
-    let chores = due_chores(keys, schedule, now);
+    let chores = chores(keys, schedule, (now, tx.trusts_clock));
     for (kid, signs_from) in &chores.publish {
         tx.schedule_signing_key(kid, *signs_from, Some(now))?;
     }

@@ -213,6 +213,7 @@ fn the_help_names_every_command_and_what_it_does() {
         "resource-server ",
         "operator ",
         "signing-keys ",
+        "clock ",
         "doctor ",
         "--version",
     ] {
@@ -228,6 +229,7 @@ fn the_help_names_every_command_and_what_it_does() {
         (&["user", "suspend", "--help"], "--email"),
         (&["operator", "token", "create", "--help"], "--expires-days"),
         (&["signing-keys", "rotate", "--help"], "--now"),
+        (&["clock", "accept", "--help"], "--config <FILE>"),
         (&["doctor", "--help"], "--json"),
     ] {
         let help = place.run(arguments);
