@@ -78,6 +78,7 @@ impl App {
         let keys = signing::keep(&store, &sealer, &config.oauth, &clock_watch, clock.now()).await?;
         let limiter = restore_limits(&store, clock.now()).await?;
         let signer = Signer::new(issuer.as_str(), &signing_keys::open(&keys, &sealer)?)?;
+        signer.refuse_twins_from(signing_keys::lower_from(&keys));
         let openid = OpenId::new(
             format!("{}{OPENID_CALLBACK}", issuer.as_str()),
             config.identity.allow_private_providers,

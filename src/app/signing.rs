@@ -20,6 +20,8 @@ impl App {
             self.clock.now(),
         )
         .await?;
+        self.signer
+            .refuse_twins_from(signing_keys::lower_from(&keys));
         if !self
             .signer
             .holds(keys.iter().map(|key| (key.kid.as_str(), key.signs_from)))

@@ -529,6 +529,7 @@ diesel::table! {
         replaces -> Text,
         published_at -> Nullable<BigInt>,
         longest_token_seconds -> BigInt,
+        lower_from -> Nullable<BigInt>,
     }
 }
 

@@ -65,6 +65,12 @@ pub fn open(keys: &[StoredSigningKey], sealer: &Sealer) -> Result<Vec<ScheduledK
     keys.iter().map(open).collect()
 }
 
+/// Since when no token carries the higher of two signatures.
+pub fn lower_from(keys: &[StoredSigningKey]) -> Timestamp {
+    let begun = keys.iter().filter_map(|key| key.lower_from).max();
+    begun.unwrap_or(Timestamp::from_millis(0))
+}
+
 /// A new key, sealed: made before the transaction that may need it.
 pub struct Fresh {
     pub kid: String,
@@ -98,6 +104,7 @@ impl Fresh {
             replaces: replaces.to_owned(),
             published_at: None,
             longest_token_seconds: schedule.longest_token_seconds,
+            lower_from: Some(Timestamp::from_millis(0)),
         }
     }
 }
@@ -147,13 +154,21 @@ fn current(keys: &[StoredSigningKey], now: Timestamp) -> Option<usize> {
 struct Chores {
     publish: Vec<(String, Timestamp)>,
     lengthen: Vec<String>,
+    lower: Vec<String>,
     prepare: Option<Timestamp>,
     retire: Vec<String>,
 }
 
 /// `keys`: as they are listed.
 fn due_chores(mut keys: Vec<StoredSigningKey>, schedule: Schedule, now: Timestamp) -> Chores {
-    let mut chores = Chores::default();
+    let mut chores = Chores {
+        lower: keys
+            .iter()
+            .filter(|key| key.lower_from.is_none())
+            .map(|key| key.kid.clone())
+            .collect(),
+        ..Chores::default()
+    };
     let ready = now.plus_seconds(schedule.publish_seconds);
     for key in keys.iter_mut().filter(|key| key.published_at.is_none()) {
         // the clock of whoever made it may be ahead
@@ -216,6 +231,7 @@ fn urgent_chores(keys: Vec<StoredSigningKey>, schedule: Schedule, now: Timestamp
             .filter(|(kid, _)| urgent(kid))
             .collect(),
         lengthen: due.lengthen,
+        lower: due.lower,
         prepare: due.prepare.filter(|_| is_first),
         retire: Vec::new(),
     }
@@ -253,6 +269,9 @@ pub fn tend(tx: &mut Tx, schedule: Schedule, fresh: &Fresh) -> Result<(), Error>
     }
     for kid in &chores.lengthen {
         tx.lengthen_signing_key(kid, schedule.longest_token_seconds)?;
+    }
+    for kid in &chores.lower {
+        tx.begin_lower_signatures(kid)?;
     }
     if let Some(signs_from) = chores.prepare {
         let key = StoredSigningKey {
