@@ -251,7 +251,7 @@ fn system_millis() -> i64 {
     i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// Measures how long something took, for metrics and logs; never for a decision.
+/// Measures how long something took, for metrics, logs and estimates; never for a decision.
 #[derive(Debug, Clone, Copy)]
 pub struct Stopwatch(Instant);
 
