@@ -11,7 +11,7 @@ pub enum Part {
     Database,
     /// It answers, and takes no writes.
     Writes,
-    /// The clock has leapt. A warning: every node of a machine that slept leaps at once, and most leaps are to the right time.
+    /// The clock has leapt. A warning: nodes that were paused together leap together, and mostly to the right time.
     Clock,
 }
 

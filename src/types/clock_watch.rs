@@ -12,7 +12,7 @@
 //!   trusted after it has run for [`PROBATION_SECONDS`] without a leap; one that is behind it, or behind the newest row, not
 //!   before it has caught up.
 //!
-//! Requests are served all the same: a machine that slept, or was moved while it stood still, leaps to the right time.
+//! Requests are served all the same: a virtual machine that was paused leaps to the right time.
 
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -73,15 +73,13 @@ impl fmt::Display for Doubt {
     }
 }
 
+/// In the largest unit of which there are two, rounded.
 fn words(seconds: i64) -> String {
     const UNITS: [(i64, &str); 3] = [(86_400, "day"), (3_600, "hour"), (60, "minute")];
-    let (count, unit) = UNITS
-        .into_iter()
-        .find(|(unit, _)| seconds >= 2 * unit)
-        .map_or((seconds / 60, "minute"), |(unit, name)| {
-            (seconds / unit, name)
-        });
-    format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
+    let fits = |(unit, _): &(i64, &str)| seconds + unit / 2 >= 2 * unit;
+    let (unit, name) = UNITS.into_iter().find(fits).unwrap_or(UNITS[2]);
+    let count = (seconds + unit / 2) / unit;
+    format!("{count} {name}{}", if count == 1 { "" } else { "s" })
 }
 
 /// What outlives the process.
@@ -527,6 +525,7 @@ mod tests {
     fn an_operator_reads_what_happened() {
         for (doubt, part) in [
             (Doubt::Leapt(40 * DAY + 5), "has leapt 40 days ahead"),
+            (Doubt::Leapt(40 * DAY - 5), "has leapt 40 days ahead"),
             (Doubt::Leapt(-5 * HOUR), "has leapt 5 hours back"),
             (Doubt::Behind(HOUR + 1), "60 minutes behind the newest row"),
             (

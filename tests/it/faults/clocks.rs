@@ -9,6 +9,7 @@ use countersign::config::Config;
 use countersign::domain::people::endings;
 use countersign::jobs;
 use countersign::store::{self, Conn, Verdict};
+use countersign::types::id::AccessTokenId;
 use countersign::types::state::OrganizationRole;
 use countersign::types::time::{Clock, Timestamp};
 use diesel::sql_types::BigInt;
@@ -203,9 +204,12 @@ async fn build(db: &TestDatabase, folder: &TempDir, clock: &Clock) -> App {
 
 /// Puts a revocation there whose token is over a quarter of an hour later.
 fn revoke_at(db: &TestDatabase, at: Timestamp) {
-    let end = at.plus_seconds(15 * 60).millis();
+    let (id, end) = (
+        AccessTokenId::generate(at),
+        at.plus_seconds(15 * 60).millis(),
+    );
     db.execute(&format!(
-        "INSERT INTO revoked_tokens (id, expires_at) VALUES ('tok_01', {end})"
+        "INSERT INTO revoked_tokens (id, expires_at) VALUES ('{id}', {end})"
     ));
 }
 
