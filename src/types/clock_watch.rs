@@ -32,7 +32,8 @@ pub enum Doubt {
     Leapt(i64),
     /// It is so many seconds behind what the database has seen: positive.
     Behind(i64),
-    /// Since the machine was started it is so many seconds ahead of what the database has seen, and is watched for so many more.
+    /// Nothing tells how long the machine stood still: it is so many seconds ahead of what the database has seen, and is
+    /// watched for so many more.
     Unproven { ahead: i64, left: i64 },
 }
 
@@ -64,8 +65,7 @@ impl fmt::Display for Doubt {
             ),
             Self::Unproven { ahead, left } => write!(
                 f,
-                "since the last start of this machine the clock is {} ahead of when this database was served last, because of a long stop or because it \
-                 is wrong: the sweep waits for {} more",
+                "the clock is {} ahead of when this database was served last, because of a long stop or because it is wrong: the sweep waits for {} more",
                 words(*ahead),
                 words((*left).max(60))
             ),
