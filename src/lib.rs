@@ -3,7 +3,7 @@
 //!
 //! | floor | room | owns |
 //! |---|---|---|
-//! | 1 | [`cli`] | the command line: `quickstart serve migrate backup restore restored config doctor user organization api-key resource-server operator signing-keys` |
+//! | 1 | [`cli`] | the command line: `quickstart serve migrate backup restore restored config doctor user organization api-key resource-server operator signing-keys clock` |
 //! | 2 | [`server`] | the route table, the middleware around it, start and stop |
 //! | 3 | [`oauth`] | door: one file per RFC endpoint, `grants/` one file per grant |
 //! | 3 | [`gateway`] | door: `verify`, `watermark`, `whoami`: the hot path |
@@ -11,7 +11,7 @@
 //! | 3 | [`console`] | door: the Dev Centre's pages |
 //! | 3 | [`operator`] | door: the vendor's own pages: approval of applications, resource servers |
 //! | 3 | [`account`] | door: signing in and out, here and at providers, and what is connected |
-//! | 3 | [`jobs`] | door: what happens although nobody asks: last uses, limits, domains, signing keys, the sweep |
+//! | 3 | [`jobs`] | door: what happens although nobody asks: the clock, last uses, limits, domains, signing keys, the sweep |
 //! | 4 | [`web`] | reading requests strictly, knowing who asks, answering pages and problems |
 //! | 4 | [`app`] | what every request shares, one file for each of its jobs |
 //! | 5 | [`domain`] | rules and use cases: no HTTP, no SQL text, no network |

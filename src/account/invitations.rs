@@ -10,6 +10,7 @@ use super::people_pages::{InvitationPage, OfferView, Visitors};
 use super::{sign_in, with_cookies};
 use crate::app::App;
 use crate::crypto::digest::{Digest, Purpose};
+use crate::crypto::password::Busy;
 use crate::domain::desk::Desk;
 use crate::domain::people::addresses;
 use crate::domain::people::invitations::{self, By, Offer};
@@ -25,7 +26,6 @@ use crate::web::facts::Facts;
 use crate::web::form::Form;
 use crate::web::html::{self, PageError};
 use crate::web::page::FieldErrors;
-use crate::web::problem::RETRY_SECONDS;
 use crate::web::refusal::field_errors;
 use crate::web::visitor::Visitor;
 
@@ -190,9 +190,9 @@ async fn sign_up(
 ) -> Result<User, SignUp> {
     let candidates = candidates(app, token).map_err(SignUp::Page)?;
     check_password(password, &[email, name])?;
-    let busy = |_| {
+    let busy = |busy: Busy| {
         SignUp::Page(PageError::TooMany {
-            retry_after_seconds: RETRY_SECONDS,
+            retry_after_seconds: busy.retry_after_seconds,
         })
     };
     let hash = app

@@ -15,7 +15,6 @@ use crate::web::facts::Facts;
 use crate::web::form::Form;
 use crate::web::html::{self, PageError};
 use crate::web::page::FieldErrors;
-use crate::web::problem::RETRY_SECONDS;
 use crate::web::refusal::field_errors;
 use crate::web::visitor::Visitor;
 
@@ -76,8 +75,8 @@ async fn write(
         .passwords
         .hash(facts.address, password.to_owned())
         .await
-        .map_err(|_| PageError::TooMany {
-            retry_after_seconds: RETRY_SECONDS,
+        .map_err(|busy| PageError::TooMany {
+            retry_after_seconds: busy.retry_after_seconds,
         })?;
     let changed = User {
         password_hash: Some(hash.clone()),

@@ -37,7 +37,6 @@ use crate::web::facts::Facts;
 use crate::web::form::Form;
 use crate::web::html::{self, PRODUCT, PageError};
 use crate::web::page::{Link, NoticePage, Shell};
-use crate::web::problem::RETRY_SECONDS;
 use crate::web::provider::Provider;
 use crate::web::return_to::local_path;
 use crate::web::visitor::Visitor;
@@ -174,8 +173,8 @@ pub(super) async fn prove(
         .passwords
         .verify(turn, password.to_owned(), stored)
         .await;
-    let verified = verified.map_err(|_| PageError::TooMany {
-        retry_after_seconds: RETRY_SECONDS,
+    let verified = verified.map_err(|busy| PageError::TooMany {
+        retry_after_seconds: busy.retry_after_seconds,
     })?;
     let is_right = verified
         && person

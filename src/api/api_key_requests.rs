@@ -151,7 +151,7 @@ pub async fn list(
     } = input.query;
     let state = state.map(KeyRequestState::from);
     let list =
-        move |view: &mut View| requests::list(view, state, Cursor::place(cursor), limit.rows());
+        move |view: &mut View| requests::list(view, state, Cursor::place(cursor)?, limit.rows());
     let rows = call.ask(call.organization()?, list).await?;
     Ok(Answer::of(Page::of(
         limit,

@@ -123,7 +123,7 @@ pub async fn list(
     input: Input<NoPath, TransferQuery, NoBody>,
 ) -> Result<Answer<Page<TransferView>>, Problem> {
     let TransferQuery { limit, cursor } = input.query;
-    let list = move |view: &mut View| transfers::list(view, Cursor::place(cursor), limit.rows());
+    let list = move |view: &mut View| transfers::list(view, Cursor::place(cursor)?, limit.rows());
     let rows = call.ask(call.organization()?, list).await?;
     Ok(Answer::of(Page::of(
         limit,

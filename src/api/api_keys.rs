@@ -47,7 +47,6 @@ pub struct KeyQuery {
     /// organization or workspaces.
     scope: Option<ScopeWord>,
     /// Letters in the name, in any case.
-    #[schemars(length(min = 1, max = 100))]
     name: Option<String>,
     /// Neither made nor used since then.
     unused_since: Option<Timestamp>,
@@ -206,7 +205,7 @@ pub async fn list(
         workspace: query.workspace,
         ..ApiKeyFilter::default()
     };
-    let (after, limit) = (Cursor::place(query.cursor), query.limit);
+    let (after, limit) = (Cursor::place(query.cursor)?, query.limit);
     let list = move |view: &mut View| lists::list(view, &filter, after, limit.rows());
     let listed = call.ask(call.organization()?, list).await?;
     let now = call.facts.now;

@@ -62,7 +62,7 @@ pub async fn list(
         registered,
     };
     let list = move |view: &mut View| {
-        applications::list_page(view, &filter, Cursor::place(cursor), limit.rows())
+        applications::list_page(view, &filter, Cursor::place(cursor)?, limit.rows())
     };
     let rows = call.ask(call.organization()?, list).await?;
     Ok(Answer::of(Page::of(

@@ -54,7 +54,7 @@ pub async fn list(
     input: Input<NoPath, DomainQuery, NoBody>,
 ) -> Result<Answer<Page<DomainView>>, Problem> {
     let DomainQuery { limit, cursor } = input.query;
-    let list = move |view: &mut View| domains::list(view, Cursor::place(cursor), limit.rows());
+    let list = move |view: &mut View| domains::list(view, Cursor::place(cursor)?, limit.rows());
     let rows = call.ask(call.organization()?, list).await?;
     Ok(Answer::of(Page::of(
         limit,

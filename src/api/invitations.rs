@@ -129,7 +129,7 @@ pub async fn list(
         state,
     } = input.query;
     let list =
-        move |view: &mut View| invitations::list(view, state, Cursor::place(cursor), limit.rows());
+        move |view: &mut View| invitations::list(view, state, Cursor::place(cursor)?, limit.rows());
     let rows = call.ask(call.organization()?, list).await?;
     Ok(Answer::of(Page::of(
         limit,

@@ -107,7 +107,7 @@ pub async fn list(
         state,
     } = input.query;
     let list = move |view: &mut View| {
-        join_requests::list(view, state, Cursor::place(cursor), limit.rows())
+        join_requests::list(view, state, Cursor::place(cursor)?, limit.rows())
     };
     let rows = call.ask(call.organization()?, list).await?;
     Ok(Answer::of(Page::of(

@@ -74,7 +74,7 @@ pub async fn list(
 ) -> Result<Answer<Page<ManagementTokenView>>, Problem> {
     let ManagementTokenQuery { limit, cursor } = input.query;
     let list =
-        move |view: &mut View| management_tokens::list(view, Cursor::place(cursor), limit.rows());
+        move |view: &mut View| management_tokens::list(view, Cursor::place(cursor)?, limit.rows());
     let rows = call.ask(call.organization()?, list).await?;
     Ok(Answer::of(Page::of(
         limit,

@@ -1,7 +1,7 @@
 //! `/v1/members` and `/v1/workspaces/{id}/members`: who belongs to the organization, and where with which role.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::answer::{Answer, NoContent};
 use super::call::Call;
@@ -14,6 +14,7 @@ use crate::crypto::format::mint_key;
 use crate::domain::Refusal;
 use crate::domain::desk::{Desk, View};
 use crate::domain::keys::api_keys::Minted;
+use crate::domain::keys::rotation::MOST_GRACE_SECONDS;
 use crate::domain::lifecycle::departures::{self, Departure, Removed, ShownSecrets};
 use crate::domain::people::members::{self, ListedMember, MemberChange};
 use crate::store::api_keys::ApiKey;
@@ -161,22 +162,48 @@ pub struct RemovalQuery {
     /// What happens to secrets of others that the member was shown; the member's own keys are deactivated in any case.
     #[serde(default)]
     secrets: Secrets,
-    /// Of a rotation: seconds that the former secret lives on once the new one is used.
-    #[schemars(with = "Option<u32>", range(min = 0, max = 604800))]
-    grace_seconds: Option<String>,
+    /// Of a rotation: seconds that the former secret lives on once the new one is used. Only with `secrets=rotate`.
+    grace_seconds: Option<Grace>,
+}
+
+/// As the query spells it: a whole number of seconds.
+#[derive(Debug, Clone, Copy)]
+struct Grace(i64);
+
+impl<'de> Deserialize<'de> for Grace {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let seconds = text
+            .parse()
+            .ok()
+            .filter(|seconds| (0..=MOST_GRACE_SECONDS).contains(seconds));
+        seconds.map(Self).ok_or_else(|| {
+            serde::de::Error::custom(format!(
+                "grace_seconds must be a whole number from 0 to {MOST_GRACE_SECONDS}"
+            ))
+        })
+    }
+}
+
+impl JsonSchema for Grace {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Grace".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "integer", "minimum": 0, "maximum": MOST_GRACE_SECONDS})
+    }
 }
 
 impl RemovalQuery {
     /// The grace of a rotation; none for everything else.
     fn grace_seconds(&self) -> Result<Option<i64>, Problem> {
-        let wrong = || Problem::bad_request("invalid_query", "grace_seconds: a whole number");
-        let grace_seconds = self
-            .grace_seconds
-            .as_deref()
-            .map(|text| text.parse().map_err(|_| wrong()))
-            .transpose()?;
-        match (self.secrets, grace_seconds) {
-            (Secrets::Rotate, grace) => Ok(Some(grace.unwrap_or(0))),
+        match (self.secrets, self.grace_seconds) {
+            (Secrets::Rotate, grace) => Ok(Some(grace.map_or(0, |grace| grace.0))),
             (_, Some(_)) => {
                 Err(Refusal::field("grace_seconds", "goes with secrets=rotate only").into())
             }
@@ -353,7 +380,7 @@ pub(super) async fn page(
         address_lost,
     };
     let list =
-        move |view: &mut View| members::list(view, &filter, Cursor::place(cursor), limit.rows());
+        move |view: &mut View| members::list(view, &filter, Cursor::place(cursor)?, limit.rows());
     let rows = call.ask(call.organization()?, list).await?;
     Ok(Answer::of(Page::of(
         limit,
@@ -512,7 +539,7 @@ pub async fn list_of_workspace(
 ) -> Result<Answer<Page<WorkspaceMemberView>>, Problem> {
     let (workspace, WorkspaceMembersQuery { limit, cursor }) = (input.path.id, input.query);
     let list = move |view: &mut View| {
-        members::list_of_workspace(view, workspace, Cursor::place(cursor), limit.rows())
+        members::list_of_workspace(view, workspace, Cursor::place(cursor)?, limit.rows())
     };
     let rows = call.ask(call.organization()?, list).await?;
     Ok(Answer::of(Page::of(

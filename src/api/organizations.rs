@@ -115,7 +115,7 @@ pub async fn list(
         plan,
         ..OrganizationFilter::default()
     };
-    let (after, most) = (Cursor::place(cursor), limit.rows());
+    let (after, most) = (Cursor::place(cursor)?, limit.rows());
     let rows = match call.organization {
         Some(own) => {
             let list = move |view: &mut View| organizations::list(view, &filter, after, most);

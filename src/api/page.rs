@@ -7,11 +7,13 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::domain::Refusal;
 use crate::types::time::Timestamp;
 
 const LEAST: u16 = 1;
 const MOST: u16 = 100;
 const DEFAULT: u16 = 50;
+const LEAST_CURSOR_BYTES: usize = 40;
 const MOST_CURSOR_BYTES: usize = 200;
 
 /// `?limit=`: how many a page holds.
@@ -65,14 +67,23 @@ impl JsonSchema for Limit {
 /// `?cursor=`: where the last page ended. Opaque to callers; its checksum refuses one that was cut or changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cursor<I> {
-    at: Timestamp,
-    id: I,
+    /// None: it is spelled like one, but no list here has this page.
+    place: Option<(Timestamp, I)>,
 }
 
 impl<I: Copy> Cursor<I> {
-    pub fn place(cursor: Option<Self>) -> Option<(Timestamp, I)> {
-        cursor.map(|cursor| (cursor.at, cursor.id))
+    pub fn place(cursor: Option<Self>) -> Result<Option<(Timestamp, I)>, Refusal> {
+        cursor
+            .map(|cursor| cursor.place.ok_or(Refusal::NotFound))
+            .transpose()
     }
+}
+
+fn is_spelled(text: &str) -> bool {
+    (LEAST_CURSOR_BYTES..=MOST_CURSOR_BYTES).contains(&text.len())
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
 }
 
 fn encode(at: Timestamp, id: &str) -> String {
@@ -80,26 +91,25 @@ fn encode(at: Timestamp, id: &str) -> String {
     URL_SAFE_NO_PAD.encode(format!("{body} {:08x}", crc32fast::hash(body.as_bytes())))
 }
 
-fn decode<I: FromStr>(text: &str) -> Option<Cursor<I>> {
-    if text.len() > MOST_CURSOR_BYTES {
-        return None;
-    }
+fn decode<I: FromStr>(text: &str) -> Option<(Timestamp, I)> {
     let decoded = String::from_utf8(URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
     let (body, checksum) = decoded.rsplit_once(' ')?;
     let (at, id) = body.split_once(' ')?;
     let intact = checksum == format!("{:08x}", crc32fast::hash(body.as_bytes()));
     intact.then_some(())?;
-    Some(Cursor {
-        at: Timestamp::from_millis(at.parse().ok()?),
-        id: id.parse().ok()?,
-    })
+    Some((Timestamp::from_millis(at.parse().ok()?), id.parse().ok()?))
 }
 
 impl<'de, I: FromStr> Deserialize<'de> for Cursor<I> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        decode(&text).ok_or_else(|| {
-            serde::de::Error::custom("cursor must be the next_cursor of an earlier page, unchanged")
+        if !is_spelled(&text) {
+            return Err(serde::de::Error::custom(
+                "cursor must be the next_cursor of an earlier page, unchanged",
+            ));
+        }
+        Ok(Self {
+            place: decode(&text),
         })
     }
 }
@@ -114,7 +124,11 @@ impl<I> JsonSchema for Cursor<I> {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"type": "string", "description": "The next_cursor of the page before."})
+        json_schema!({
+            "type": "string",
+            "pattern": format!("^[A-Za-z0-9_-]{{{LEAST_CURSOR_BYTES},{MOST_CURSOR_BYTES}}}$"),
+            "description": "The next_cursor of the page before, unchanged. 404: there is no such page.",
+        })
     }
 }
 
@@ -157,7 +171,8 @@ mod tests {
             WorkspaceId::generate(Timestamp::from_millis(0)),
         );
         let text = encode(at, id.as_str());
-        assert_eq!(decode(&text), Some(Cursor { at, id }));
+        assert!(is_spelled(&text), "{text}");
+        assert_eq!(decode(&text), Some((at, id)));
         assert_eq!(decode::<ApiKeyId>(&text), None, "of another list");
         for index in 0..text.len() {
             let mut changed = text.clone().into_bytes();

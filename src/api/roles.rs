@@ -96,7 +96,7 @@ pub async fn list(
     input: Input<NoPath, RoleQuery, NoBody>,
 ) -> Result<Answer<Page<RoleView>>, Problem> {
     let RoleQuery { limit, cursor } = input.query;
-    let list = move |view: &mut View| roles::list(view, Cursor::place(cursor), limit.rows());
+    let list = move |view: &mut View| roles::list(view, Cursor::place(cursor)?, limit.rows());
     let rows = call.ask(call.organization()?, list).await?;
     Ok(Answer::of(Page::of(
         limit,

@@ -62,6 +62,7 @@ impl SigningKeys {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SigningKeyPath {
+    #[schemars(length(min = 1))]
     kid: String,
 }
 

@@ -12,6 +12,7 @@ use crate::store;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ExternalPath {
+    #[schemars(length(min = 1, max = 100))]
     pub(super) external_id: String,
 }
 

@@ -102,8 +102,9 @@ pub async fn list(
         external_id,
         only: None,
     };
-    let list =
-        move |view: &mut View| workspaces::list(view, &filter, Cursor::place(cursor), limit.rows());
+    let list = move |view: &mut View| {
+        workspaces::list(view, &filter, Cursor::place(cursor)?, limit.rows())
+    };
     let rows = call.ask(call.organization()?, list).await?;
     Ok(Answer::of(Page::of(
         limit,

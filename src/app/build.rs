@@ -30,6 +30,7 @@ use crate::outbound::openid::OpenId;
 use crate::pdf::{Limits as StampLimits, Stamper};
 use crate::store::{self, Database, OpenError, Store};
 use crate::telemetry::metrics::Metrics;
+use crate::types::clock_watch::ClockWatch;
 use crate::types::time::{Clock, Timestamp};
 
 /// Rows read at once.
@@ -97,13 +98,15 @@ impl App {
         let database: Database = config.database.url.parse()?;
         let timeout = Duration::from_secs(config.database.timeout_seconds);
         let store = Store::connect(database, config.database.connections, timeout).await?;
+        let clock_watch = watch_clock(&store, &clock).await?;
         let issuer = config.server.issuer().map_err(ConfigError::from)?;
         let secret_keys = secret_keys_of(&config, &store).await?;
         let sealer = Sealer::new(&secret_keys);
         warn_of_paused(&store).await?;
-        let keys = signing::keep(&store, &sealer, &config.oauth, clock.now()).await?;
+        let keys = signing::keep(&store, &sealer, &config.oauth, &clock_watch, clock.now()).await?;
         let limiter = restore_limits(&store, clock.now()).await?;
         let signer = Signer::new(issuer.as_str(), &signing_keys::open(&keys, &sealer)?)?;
+        signer.refuse_twins_from(signing_keys::lower_from(&keys));
         let openid = OpenId::new(
             format!("{}{OPENID_CALLBACK}", issuer.as_str()),
             config.identity.allow_private_providers,
@@ -114,6 +117,7 @@ impl App {
             metrics: Metrics::new(store.metrics()),
             issuer,
             clock,
+            clock_watch,
             store,
             digester: Digester::new(&secret_keys),
             sealer: Arc::new(sealer),
@@ -220,6 +224,19 @@ fn stamp_limits(config: &Config) -> StampLimits {
         max_output_bytes: watermark.max_input_bytes.saturating_mul(2),
         concurrency: watermark.concurrency,
     }
+}
+
+/// From here on every write knows whether its instant is trusted.
+async fn watch_clock(store: &Store, clock: &Clock) -> Result<Arc<ClockWatch>, store::Error> {
+    let (recorded, newest) = store
+        .read(|snapshot| {
+            let recorded = snapshot.find_clock_record()?;
+            Ok::<_, store::Error>((recorded, snapshot.find_newest_instant()?))
+        })
+        .await?;
+    let watch = Arc::new(ClockWatch::start(clock.clone(), recorded, newest));
+    store.judge_instants_by(Arc::clone(&watch));
+    Ok(watch)
 }
 
 /// What an earlier process wrote down of the limits.

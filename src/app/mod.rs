@@ -42,6 +42,7 @@ use crate::pdf::Stamper;
 use crate::store::Store;
 use crate::store::application_secrets::NewSecret;
 use crate::telemetry::metrics::Metrics;
+use crate::types::clock_watch::ClockWatch;
 use crate::types::time::Clock;
 
 pub struct App {
@@ -50,6 +51,7 @@ pub struct App {
     pub policy: Policy,
     pub issuer: Issuer,
     pub clock: Clock,
+    pub clock_watch: Arc<ClockWatch>,
     pub store: Store,
     pub digester: Digester,
     pub sealer: Arc<Sealer>,

@@ -6,6 +6,7 @@ use crate::crypto::seal::Sealer;
 use crate::domain::operations::signing_keys::{self, Fresh, Schedule};
 use crate::store::signing_keys::StoredSigningKey;
 use crate::store::{self, Store, Verdict};
+use crate::types::clock_watch::ClockWatch;
 use crate::types::time::Timestamp;
 
 impl App {
@@ -15,9 +16,12 @@ impl App {
             &self.store,
             &self.sealer,
             &self.config.oauth,
+            &self.clock_watch,
             self.clock.now(),
         )
         .await?;
+        self.signer
+            .refuse_twins_from(signing_keys::lower_from(&keys));
         if !self
             .signer
             .holds(keys.iter().map(|key| (key.kid.as_str(), key.signs_from)))
@@ -37,11 +41,12 @@ pub(super) async fn keep(
     store: &Store,
     sealer: &Sealer,
     oauth: &OAuth,
+    clock_watch: &ClockWatch,
     now: Timestamp,
 ) -> Result<Vec<StoredSigningKey>, BuildError> {
     let schedule = Schedule::of(oauth);
     let keys = store.read(|snapshot| snapshot.list_signing_keys()).await?;
-    if signing_keys::is_on_schedule(&keys, schedule, now) {
+    if signing_keys::is_on_schedule(&keys, schedule, (now, clock_watch.trusts(now))) {
         return Ok(keys);
     }
     let fresh = Fresh::generate(signing_keys::algorithm(oauth)?, sealer)?;

@@ -3,6 +3,7 @@
 mod api_key;
 mod backup;
 mod beside;
+mod clock;
 mod config;
 mod doctor;
 mod migrate;
@@ -69,6 +70,9 @@ enum Command {
     /// Look at the keys that sign tokens, and rotate them
     #[command(subcommand)]
     SigningKeys(signing_keys::Command),
+    /// Say that the clock is right, after a leap
+    #[command(subcommand)]
+    Clock(clock::Command),
 }
 
 /// Which configuration.
@@ -136,6 +140,7 @@ pub fn run() -> ExitCode {
         Command::ResourceServer(command) => resource_server::run(command),
         Command::Operator(command) => operator::run(&command),
         Command::SigningKeys(command) => signing_keys::run(&command),
+        Command::Clock(command) => clock::run(&command),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -277,6 +277,11 @@ impl Config {
                 "must be 0 to 3600",
             ),
             (
+                "oauth.max_connections_per_consent",
+                (1..=1000).contains(&oauth.max_connections_per_consent),
+                "must be 1 to 1000",
+            ),
+            (
                 "sweep",
                 self.sweep.every_seconds > 0
                     && (1..=10_000).contains(&self.sweep.batch_rows)
@@ -614,6 +619,7 @@ mod tests {
                 "ES256 or EdDSA",
             ),
             ("[oauth]\ncode_seconds = 0", &[][..], "at least one second"),
+            ("[oauth]\nmax_connections_per_consent = 0", &[], "1 to 1000"),
             (
                 "[oauth]\nsigning_key_seconds = 3600",
                 &[][..],

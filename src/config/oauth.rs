@@ -26,6 +26,9 @@ pub struct OAuth {
     pub refresh_grace_seconds: i64,
     /// The same for clients that authenticated: workers that share a stored token.
     pub refresh_grace_authenticated_seconds: i64,
+    /// Live connections of one person with one application, such as devices, in one organization. One more ends the one that
+    /// was unused for longest.
+    pub max_connections_per_consent: usize,
     /// Seconds a key signs before the next one takes over; 0: until somebody rotates.
     pub signing_key_seconds: i64,
     /// Seconds a key is published before it signs, so that every resource server has it by then.
@@ -45,6 +48,7 @@ impl Default for OAuth {
             refresh_replay_seconds: 30 * 24 * 60 * 60,
             refresh_grace_seconds: 60,
             refresh_grace_authenticated_seconds: 10 * 60,
+            max_connections_per_consent: 50,
             signing_key_seconds: 90 * 24 * 60 * 60,
             signing_key_publish_seconds: 24 * 60 * 60,
         }

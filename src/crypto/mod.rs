@@ -2,6 +2,7 @@
 
 pub mod digest;
 pub mod format;
+mod low_s;
 pub mod password;
 pub mod seal;
 pub mod secret_key;

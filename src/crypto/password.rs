@@ -6,7 +6,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use argon2::password_hash::phc::{Output, PasswordHash, Salt};
 use argon2::password_hash::{self, CustomizedPasswordHasher, PasswordVerifier};
@@ -14,16 +14,20 @@ use argon2::{Algorithm, Argon2, Block, Params, Version};
 use tokio::sync::oneshot;
 
 use crate::types::text::random_base62;
+use crate::types::time::Stopwatch;
 
 /// Attempts that may wait, in all and for one address (an IPv6 /64 counts as one).
 const MOST_WAITING: usize = 64;
 const MOST_WAITING_PER_ADDRESS: usize = 8;
 const THREADS: usize = 1;
 
-/// The queue is full: try again in a moment.
+/// The queue is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("too many sign-ins at once")]
-pub struct Busy;
+pub struct Busy {
+    /// When what waits now will be done, as long as each of the last attempts took: at least one second.
+    pub retry_after_seconds: i64,
+}
 
 /// A PHC string `$argon2id$v=19$m=19456,t=2,p=1$…`. Slow: call it outside transactions.
 pub fn hash(password: &str) -> String {
@@ -100,10 +104,27 @@ struct Waiting {
     turns: VecDeque<Turn>,
     jobs: HashMap<Turn, VecDeque<Job>>,
     count: usize,
+    /// How long one attempt took lately; 0: none was made yet.
+    attempt_millis: u64,
     closed: bool,
 }
 
 impl Waiting {
+    fn busy(&self) -> Busy {
+        let waiting = u64::try_from(self.count).unwrap_or(u64::MAX);
+        let millis = waiting.saturating_mul(self.attempt_millis) / THREADS as u64;
+        Busy {
+            retry_after_seconds: i64::try_from(millis.div_ceil(1000))
+                .unwrap_or(i64::MAX)
+                .max(1),
+        }
+    }
+
+    /// A slow attempt counts at once, quick ones by and by.
+    fn took(&mut self, millis: u64) {
+        self.attempt_millis = millis.max((self.attempt_millis * 7 + millis) / 8);
+    }
+
     /// Sends the newest attempt of the address with the most waiting away, if that one has more than the newcomer would:
     /// a few busy addresses must not shut everybody else out.
     fn make_room(&mut self, own: usize) -> bool {
@@ -166,7 +187,7 @@ impl PasswordQueue {
                 let _ = answer.send(verify(&password, &stored) && known);
             }),
         )?;
-        answered.await.map_err(|_| Busy)
+        answered.await.map_err(|_| self.lock().busy())
     }
 
     /// What [`hash`] says of a new password, behind the same queue.
@@ -178,20 +199,23 @@ impl PasswordQueue {
                 let _ = answer.send(hash(&password));
             }),
         )?;
-        answered.await.map_err(|_| Busy)
+        answered.await.map_err(|_| self.lock().busy())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.shared
+            .waiting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn enqueue(&self, turn: Turn, job: Job) -> Result<(), Busy> {
-        let mut waiting = self
-            .shared
-            .waiting
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.lock();
         let own = waiting.jobs.get(&turn).map_or(0, VecDeque::len);
         if own >= MOST_WAITING_PER_ADDRESS
             || (waiting.count >= MOST_WAITING && !waiting.make_room(own))
         {
-            return Err(Busy);
+            return Err(waiting.busy());
         }
         if own == 0 {
             waiting.turns.push_back(turn.clone());
@@ -205,19 +229,22 @@ impl PasswordQueue {
 
 impl Drop for PasswordQueue {
     fn drop(&mut self) {
-        self.shared
-            .waiting
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .closed = true;
+        self.lock().closed = true;
         self.shared.arrived.notify_all();
     }
 }
 
 fn work(shared: &Shared) {
     while let Some(job) = next(shared) {
+        let stopwatch = Stopwatch::start();
         // a panic inside one attempt must not end the thread: the asker sees a closed channel
         let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(job));
+        let millis = u64::try_from(stopwatch.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let mut waiting = shared
+            .waiting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        waiting.took(millis);
     }
 }
 
@@ -312,7 +339,7 @@ mod tests {
         for _ in 0..MOST_WAITING_PER_ADDRESS {
             queue.enqueue(flood.into(), job("flood")).expect("fits");
         }
-        assert_eq!(queue.enqueue(flood.into(), job("flood")), Err(Busy));
+        assert!(queue.enqueue(flood.into(), job("flood")).is_err());
         queue.enqueue(calm.into(), job("calm")).expect("fits");
         for _ in 0..3 {
             next(&queue.shared).expect("a job")();
@@ -346,6 +373,25 @@ mod tests {
             queue.shared.waiting.lock().expect("unpoisoned").count,
             MOST_WAITING
         );
+    }
+
+    #[test]
+    fn whoever_is_sent_away_is_told_how_long_the_queue_takes() {
+        let mut waiting = Waiting {
+            count: MOST_WAITING,
+            ..Waiting::default()
+        };
+        assert_eq!(waiting.busy().retry_after_seconds, 1, "nothing is known");
+        waiting.took(30);
+        assert_eq!(waiting.busy().retry_after_seconds, 2);
+        waiting.took(500);
+        assert_eq!(waiting.busy().retry_after_seconds, 32);
+        for _ in 0..100 {
+            waiting.took(30);
+        }
+        assert_eq!(waiting.busy().retry_after_seconds, 2, "64 times 30 ms");
+        waiting.count = 0;
+        assert_eq!(waiting.busy().retry_after_seconds, 1);
     }
 
     #[test]

@@ -1,22 +1,23 @@
 //! Signs and verifies access tokens (RFC 9068, RFC 7515). Which keys there are is the store's knowledge; this holds them.
 //!
 //! Invariant: a token is accepted only if its `kid` names one of our keys, its `alg` is the one of that key, its `typ` is
-//! `at+jwt` and its `iss` is ours. Time is the caller's business: an expired token still tells its claims.
+//! `at+jwt` and its `iss` is ours, and only as it was spelled: of two signatures that both verify, and of two ways to write
+//! them, one is ours. Time is the caller's business: an expired token still tells its claims.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use aws_lc_rs::error::KeyRejected;
 use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, Signature,
-};
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::jwk::{Jwk, KeyAlgorithm, PublicKeyUse, ThumbprintHash};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Validation};
 use serde::{Deserialize, Serialize};
 
+use super::low_s;
 use crate::types::id::{ApplicationId, AuthorizationId, OrganizationId, WorkspaceId};
 use crate::types::resource::{ResourceUri, Resources};
 use crate::types::state::SigningAlgorithm;
@@ -158,6 +159,8 @@ pub fn due(signs_from: impl ExactSizeIterator<Item = Timestamp>, now: Timestamp)
 pub struct Signer {
     issuer: String,
     keys: RwLock<Arc<Keys>>,
+    /// Unix seconds: see [`Signer::refuse_twins_from`].
+    lower_from: AtomicI64,
 }
 
 struct Keys {
@@ -171,6 +174,7 @@ impl Signer {
         Ok(Self {
             issuer: issuer.to_owned(),
             keys: RwLock::new(Arc::new(Keys::load(keys)?)),
+            lower_from: AtomicI64::new(i64::MIN),
         })
     }
 
@@ -179,6 +183,13 @@ impl Signer {
         let keys = Arc::new(Keys::load(keys)?);
         *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
         Ok(())
+    }
+
+    /// Tokens issued before may carry the higher of two ES256 signatures: an earlier version of this program made both. Without
+    /// this no token does.
+    pub fn refuse_twins_from(&self, issued_at: Timestamp) {
+        self.lower_from
+            .store(issued_at.seconds(), Ordering::Relaxed);
     }
 
     /// Whether these keys, at these times, are the ones in use. Named in the order of their times, the latest first.
@@ -213,7 +224,7 @@ impl Signer {
         URL_SAFE_NO_PAD.encode_string(&claims, &mut token);
         let signature = key.private.sign(token.as_bytes())?;
         token.push('.');
-        URL_SAFE_NO_PAD.encode_string(signature.as_ref(), &mut token);
+        URL_SAFE_NO_PAD.encode_string(&signature, &mut token);
         Ok(token)
     }
 
@@ -241,9 +252,16 @@ impl Signer {
         validation.validate_aud = false;
         validation.set_issuer(&[&self.issuer]);
         validation.set_required_spec_claims(&["exp", "iss", "sub", "aud"]);
-        jsonwebtoken::decode::<Claims>(token, &key.decoding, &validation)
-            .map(|data| data.claims)
-            .map_err(|_| NotOurs)
+        let claims = jsonwebtoken::decode::<Claims>(token, &key.decoding, &validation)
+            .map_err(|_| NotOurs)?
+            .claims;
+        let may_be_higher = key.algorithm != Algorithm::ES256
+            || claims.iat < self.lower_from.load(Ordering::Relaxed);
+        if may_be_higher || has_lower_signature(token) {
+            Ok(claims)
+        } else {
+            Err(NotOurs)
+        }
     }
 
     /// RFC 7517 §5: what `/.well-known/jwks.json` answers.
@@ -268,6 +286,13 @@ impl Signer {
         names.dedup();
         names
     }
+}
+
+fn has_lower_signature(token: &str) -> bool {
+    let signature = token.rsplit_once('.').map(|(_, signature)| signature);
+    signature
+        .and_then(|text| URL_SAFE_NO_PAD.decode(text).ok())
+        .is_some_and(|signature| low_s::is_lower(&signature))
 }
 
 impl Keys {
@@ -305,12 +330,13 @@ impl Private {
         })
     }
 
-    fn sign(&self, message: &[u8]) -> Result<Signature, SignerError> {
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignerError> {
         match self {
             Self::Es256(pair) => pair
                 .sign(&SystemRandom::new(), message)
+                .map(|signature| low_s::lower(signature.as_ref().to_vec()))
                 .map_err(|error| SignerError::Key(error.to_string())),
-            Self::EdDsa(pair) => Ok(pair.sign(message)),
+            Self::EdDsa(pair) => Ok(pair.sign(message).as_ref().to_vec()),
         }
     }
 }
@@ -417,6 +443,16 @@ mod tests {
                 (header.typ.as_deref(), header.kid.is_some()),
                 (Some("at+jwt"), true)
             );
+        }
+    }
+
+    #[test]
+    fn every_signature_is_the_lower_one_of_two() {
+        let signer = signer(SigningAlgorithm::Es256);
+        for _ in 0..64 {
+            let token = signer.sign(&claims()).expect("signed");
+            assert!(has_lower_signature(&token), "{token}");
+            assert!(signer.verify(&token).is_ok());
         }
     }
 

@@ -67,13 +67,16 @@ fn replace(tx: &mut Tx, rows: &[LimitWindow]) -> Result<(), Error> {
     tx.insert_limit_windows(rows)
 }
 
-/// Removes the rows that have run out: how many.
+/// Removes the rows that have run out: how many. None while the clock is in doubt.
 pub async fn sweep(app: &App) -> usize {
     let (most, mut all) = (app.config.sweep.batch_rows, 0);
     loop {
+        let Some(now) = app.clock_watch.trusted_now() else {
+            return all;
+        };
         match app
             .store
-            .write_unhurried(app.clock.now(), move |tx| {
+            .write_unhurried(now, move |tx| {
                 tx.sweep_limit_windows(most).map(Verdict::<_, Error>::Done)
             })
             .await

@@ -17,18 +17,25 @@ pub async fn healthz() -> HttpResponse {
 }
 
 /// The process can do its work: its database answers and keeps what is written, and nothing is unwell. Otherwise 503 with
-/// `reasons` in the body. Answers within a second, whatever the database does.
+/// `reasons` in the body. Either way `warnings`, if there are any: what an operator should look at. Answers within a second,
+/// whatever the database does.
 pub async fn readyz(app: web::Data<App>, facts: Facts) -> HttpResponse {
     App::look_at_database(&app).await;
-    let reasons = app.readiness.reasons();
+    let (reasons, warnings) = (app.readiness.reasons(), app.readiness.warnings());
     if reasons.is_empty() {
+        let mut body = json!({ "status": "ready" });
+        if !warnings.is_empty() {
+            body["warnings"] = warnings.into();
+        }
         return HttpResponse::Ok()
             .insert_header((CACHE_CONTROL, "no-store"))
-            .json(json!({ "status": "ready" }));
+            .json(body);
     }
-    unavailable()
-        .with("reasons", reasons.into())
-        .respond(&facts)
+    let mut problem = unavailable().with("reasons", reasons.into());
+    if !warnings.is_empty() {
+        problem = problem.with("warnings", warnings.into());
+    }
+    problem.respond(&facts)
 }
 
 /// Prometheus' text format, for allowed networks.

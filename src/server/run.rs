@@ -171,6 +171,7 @@ impl Running {
     pub async fn serve(self) -> std::io::Result<()> {
         let app = || self.app.clone();
         let jobs = [
+            actix_web::rt::spawn(jobs::clock::run(app())),
             actix_web::rt::spawn(jobs::usage::run(app())),
             actix_web::rt::spawn(jobs::limits::run(app())),
             actix_web::rt::spawn(jobs::signing_keys::run(app())),

@@ -1,8 +1,8 @@
 //! Authorizations: what a person allowed an application, or what an application may do as itself. Codes and tokens hang off it.
 
 use diesel::{
-    BoolExpressionMethods, ExpressionMethods, Insertable, OptionalExtension, QueryDsl, Queryable,
-    Selectable, SelectableHelper,
+    AsChangeset, BoolExpressionMethods, ExpressionMethods, Insertable, OptionalExtension, QueryDsl,
+    Queryable, Selectable, SelectableHelper,
 };
 
 use super::schema::{authorization_workspaces, authorizations};
@@ -62,6 +62,26 @@ pub struct Authorization {
 struct AuthorizationWorkspace {
     authorization_id: AuthorizationId,
     workspace_id: WorkspaceId,
+}
+
+#[derive(AsChangeset)]
+#[diesel(table_name = authorizations)]
+struct Ended<'a> {
+    state: AuthorizationState,
+    revoked_at: Option<Timestamp>,
+    revoked_because: Option<&'a str>,
+    row_expires_at: Option<Timestamp>,
+}
+
+impl<'a> Ended<'a> {
+    fn at(now: Timestamp, because: &'a str) -> Self {
+        Self {
+            state: AuthorizationState::Revoked,
+            revoked_at: Some(now),
+            revoked_because: Some(because),
+            row_expires_at: Some(now),
+        }
+    }
 }
 
 impl Snapshot<'_> {
@@ -261,23 +281,35 @@ impl Tx<'_> {
         authorization: &Authorization,
         because: &str,
     ) -> Result<(), Error> {
-        let now = self.now;
+        let ended = Ended::at(self.now, because);
         let live = authorizations::table
             .find(authorization.id)
             .filter(authorizations::state.ne(AuthorizationState::Revoked));
         self.run_news(
             [Subject::Organization(authorization.organization_id)],
-            |conn| {
-                diesel::update(live)
-                    .set((
-                        authorizations::state.eq(AuthorizationState::Revoked),
-                        authorizations::revoked_at.eq(Some(now)),
-                        authorizations::revoked_because.eq(Some(because)),
-                        authorizations::row_expires_at.eq(Some(now)),
-                    ))
-                    .execute(conn)
-            },
+            |conn| diesel::update(live).set(&ended).execute(conn),
         )
         .map(drop)
+    }
+
+    /// Compare-and-swap: the same for one that was not used since it was read. `NotFound` when it was, or has ended.
+    pub fn revoke_unused_authorization(
+        &mut self,
+        authorization: &Authorization,
+        because: &str,
+    ) -> Result<(), Error> {
+        let ended = Ended::at(self.now, because);
+        let unused = authorizations::table
+            .find(authorization.id)
+            .filter(authorizations::state.ne(AuthorizationState::Revoked))
+            .filter(
+                authorizations::last_used_at
+                    .is_null()
+                    .or(authorizations::last_used_at.eq(authorization.last_used_at)),
+            );
+        self.run_one_news(
+            [Subject::Organization(authorization.organization_id)],
+            |conn| diesel::update(unused).set(&ended).execute(conn),
+        )
     }
 }

@@ -3,12 +3,14 @@
 use diesel::sql_types::{BigInt, Nullable, Text};
 use diesel::{QueryResult, QueryableByName, RunQueryDsl};
 
+use super::Error;
 use super::conn::{Conn, Database};
 use super::exclusive::{self, ExclusiveError};
 use super::migrations::{self, SchemaError};
 use super::signing_keys::StoredSigningKey;
 use super::sqlite_files;
 use super::tx::Snapshot;
+use crate::types::clock_watch::ClockRecord;
 use crate::types::time::{Deadline, Timestamp};
 
 pub struct Health {
@@ -30,6 +32,8 @@ pub struct Health {
     pub clock: Option<Timestamp>,
     /// When the newest of what has a time of making was made.
     pub newest: Option<Timestamp>,
+    /// What the server knows of its own clock.
+    pub clock_record: Option<ClockRecord>,
     /// As they are listed.
     pub signing_keys: Vec<StoredSigningKey>,
 }
@@ -73,10 +77,8 @@ fn ask(
         .list_paused_secrets()
         .map_err(|error| error.to_string())?
         .len();
-    let signing_keys = Snapshot::new(conn, Deadline::NEVER)
-        .list_signing_keys()
-        .map_err(|error| error.to_string())?;
-    let newest = instant(conn, NEWEST).map_err(failed)?;
+    let (signing_keys, clock_record, newest) =
+        rows(&mut Snapshot::new(conn, Deadline::NEVER)).map_err(|error| error.to_string())?;
     let (version, journal_mode, clock) = match database {
         Database::Sqlite(_) => {
             let mode = text(conn, "SELECT journal_mode AS text FROM pragma_journal_mode")
@@ -113,13 +115,24 @@ fn ask(
         paused,
         clock,
         newest,
+        clock_record,
         signing_keys,
     })
 }
 
-/// Every change leaves an audit event, and their ids grow with time.
-const NEWEST: &str = "SELECT max(at) AS at FROM (SELECT max(created_at) AS at FROM signing_keys
-    UNION ALL SELECT created_at AS at FROM (SELECT created_at FROM audit_events ORDER BY id DESC LIMIT 1) AS event) AS found";
+type Rows = (
+    Vec<StoredSigningKey>,
+    Option<ClockRecord>,
+    Option<Timestamp>,
+);
+
+fn rows(snapshot: &mut Snapshot) -> Result<Rows, Error> {
+    Ok((
+        snapshot.list_signing_keys()?,
+        snapshot.find_clock_record()?,
+        snapshot.find_newest_instant()?,
+    ))
+}
 
 /// Both databases look at rights and at the disk's before they look for rows.
 fn try_write(conn: &mut Conn) -> QueryResult<()> {

@@ -146,7 +146,8 @@ pub(super) type BoxedJob = Box<dyn Job>;
 pub(super) struct WriteJob<F, T, E> {
     turn: Arc<Turn>,
     closure: F,
-    now: Timestamp,
+    /// And whether it is trusted.
+    now: (Timestamp, bool),
     place: Place,
     result: Option<Result<Verdict<T, E>, E>>,
     answer: oneshot::Sender<Result<T, E>>,
@@ -155,7 +156,7 @@ pub(super) struct WriteJob<F, T, E> {
 impl<F, T, E> WriteJob<F, T, E> {
     pub fn new(
         turn: Arc<Turn>,
-        now: Timestamp,
+        now: (Timestamp, bool),
         place: Place,
         closure: F,
     ) -> (Self, oneshot::Receiver<Result<T, E>>) {

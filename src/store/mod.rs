@@ -33,6 +33,7 @@ pub mod applications;
 pub mod audit;
 pub mod authorization_requests;
 pub mod authorizations;
+pub mod clock_records;
 pub mod consents;
 pub mod departures;
 pub mod domains;
@@ -65,7 +66,7 @@ pub mod workspaces;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -86,6 +87,7 @@ pub use restore::{Incoming, Replaced, RestoreError};
 pub use sqlite_files::{FilesError, refuse_lost};
 pub use tx::{Snapshot, Tx};
 
+use crate::types::clock_watch::ClockWatch;
 use crate::types::id::OrganizationId;
 use crate::types::time::Timestamp;
 use checkpoints::Checkpoints;
@@ -176,6 +178,8 @@ pub struct Store {
     /// SQLite's readers and its writer, until they are joined. PostgreSQL's end by themselves, as the database may not answer.
     threads: Mutex<[Vec<JoinHandle<()>>; 2]>,
     shared: Arc<Shared>,
+    /// Judges the instants of writes; unset, all are trusted.
+    clock_watch: OnceLock<Arc<ClockWatch>>,
     /// `None`: another process may hold the lock.
     _exclusive: Option<Exclusive>,
     /// Ends with the store.
@@ -286,6 +290,7 @@ impl Store {
             writes: RwLock::new(Some(writes)),
             threads: Mutex::new(threads),
             shared,
+            clock_watch: OnceLock::new(),
             _exclusive: exclusive,
             _watch: watch,
         })
@@ -305,6 +310,12 @@ impl Store {
                 }
             }
         }
+    }
+
+    /// From now on a write knows whether its instant is trusted ([`Tx::trusts_clock`]).
+    pub fn judge_instants_by(&self, watch: Arc<ClockWatch>) {
+        // the first one stays
+        let _ = self.clock_watch.set(watch);
     }
 
     pub fn changes(&self) -> &Changes {
@@ -401,7 +412,14 @@ impl Store {
         T: Send + 'static,
         E: From<Error> + Send + 'static,
     {
-        let (job, answered) = WriteJob::new(Arc::clone(&turn), now, self.shared.place, closure);
+        let watch = self.clock_watch.get();
+        let trusted = watch.is_none_or(|watch| watch.trusts(now));
+        let (job, answered) = WriteJob::new(
+            Arc::clone(&turn),
+            (now, trusted),
+            self.shared.place,
+            closure,
+        );
         self.send(Lane::Writes, Box::new(job))?;
         self.receive(Lane::Writes, &turn, answered).await
     }

@@ -529,6 +529,7 @@ diesel::table! {
         replaces -> Text,
         published_at -> Nullable<BigInt>,
         longest_token_seconds -> BigInt,
+        lower_from -> Nullable<BigInt>,
     }
 }
 
@@ -593,6 +594,17 @@ diesel::table! {
     management_token_workspaces (management_token_id, workspace_id) {
         management_token_id -> Text,
         workspace_id -> Text,
+    }
+}
+
+diesel::table! {
+    clock_records (name) {
+        name -> Text,
+        trusted_at -> BigInt,
+        boot -> Text,
+        uptime_millis -> BigInt,
+        doubted_at -> Nullable<BigInt>,
+        dated_until -> BigInt,
     }
 }
 

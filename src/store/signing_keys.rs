@@ -25,6 +25,9 @@ pub struct StoredSigningKey {
     pub published_at: Option<Timestamp>,
     /// The longest lifetime of a token that it may have signed.
     pub longest_token_seconds: i64,
+    /// Tokens issued from here on carry the lower of two signatures (`crypto/low_s.rs`). None: a key from before that rule,
+    /// and no server has run since.
+    pub lower_from: Option<Timestamp>,
 }
 
 impl Snapshot<'_> {
@@ -78,6 +81,19 @@ impl Tx<'_> {
         self.run_one_quiet(|conn| {
             diesel::update(shorter)
                 .set(signing_keys::longest_token_seconds.eq(longest_token_seconds))
+                .execute(conn)
+        })
+    }
+
+    /// From now on it makes the lower of two signatures.
+    pub fn begin_lower_signatures(&mut self, kid: &str) -> Result<(), Error> {
+        let now = self.now;
+        let before = signing_keys::table
+            .find(kid)
+            .filter(signing_keys::lower_from.is_null());
+        self.run_one_quiet(|conn| {
+            diesel::update(before)
+                .set(signing_keys::lower_from.eq(Some(now)))
                 .execute(conn)
         })
     }

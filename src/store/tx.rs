@@ -94,16 +94,24 @@ impl<'c> Snapshot<'c> {
 pub struct Tx<'c> {
     snapshot: Snapshot<'c>,
     pub now: Timestamp,
+    /// Whether `now` may be believed (`types/clock_watch.rs`). Under a clock that has leapt nothing is removed, and nothing ends
+    /// for good, because its time is over.
+    pub trusts_clock: bool,
     /// By which the actor acts, for the audit log.
     pub(super) credential: Option<String>,
     touched: Vec<Subject>,
 }
 
 impl<'c> Tx<'c> {
-    pub(super) fn new(conn: &'c mut Conn, now: Timestamp, until: Deadline) -> Self {
+    pub(super) fn new(
+        conn: &'c mut Conn,
+        (now, trusts_clock): (Timestamp, bool),
+        until: Deadline,
+    ) -> Self {
         Self {
             snapshot: Snapshot::new(conn, until),
             now,
+            trusts_clock,
             credential: None,
             touched: Vec::new(),
         }

@@ -65,6 +65,7 @@ pub struct Metrics {
     pub oauth_verdicts_differ: Family<GrantLabels, Counter<u64, AtomicU64>>,
     pub sweep_backlog: Gauge,
     pub swept_rows: Counter<u64, AtomicU64>,
+    pub clock_leap_seconds: Gauge,
 }
 
 impl Default for Metrics {
@@ -87,6 +88,7 @@ impl Metrics {
             oauth_verdicts_differ: Family::default(),
             sweep_backlog: Gauge::default(),
             swept_rows: Counter::default(),
+            clock_leap_seconds: Gauge::default(),
         };
         database.register(&mut metrics.registry);
         metrics.registered()
@@ -148,6 +150,11 @@ impl Metrics {
             "swept_rows",
             "Expired rows that were removed",
             self.swept_rows.clone(),
+        );
+        self.registry.register(
+            "clock_leap_seconds",
+            "By how much the clock has leapt (negative: back); 0 while it is trusted",
+            self.clock_leap_seconds.clone(),
         );
         self
     }

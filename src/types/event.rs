@@ -9,6 +9,7 @@ pub enum SubjectKind {
     Application,
     ApplicationSecret,
     Authorization,
+    Clock,
     Consent,
     Database,
     Domain,
@@ -113,6 +114,7 @@ events! {
     AuthorizationDenied = "authorization.denied", Application, Person;
     AuthorizationMarked = "authorization.marked", Authorization, Organization;
     AuthorizationRevoked = "authorization.revoked", Authorization, Organization;
+    ClockAccepted = "clock.accepted", Clock, Operator;
     ConsentGiven = "consent.given", Consent, Organization;
     ConsentRevoked = "consent.revoked", Consent, Organization;
     DatabaseRestored = "database.restored", Database, Operator;

@@ -1,6 +1,7 @@
 //! The vocabulary: ids, time, environments, scopes, permissions, addresses and the states a noun can be in.
 //! Plain values: no input or output, no database, no HTTP.
 
+pub mod clock_watch;
 pub mod domain;
 pub mod email;
 pub mod environment;

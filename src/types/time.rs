@@ -152,34 +152,87 @@ impl JsonSchema for Timestamp {
 #[derive(Debug, Clone)]
 pub enum Clock {
     System,
-    Manual(Arc<AtomicI64>),
+    Manual(Arc<Hands>),
+}
+
+/// The clock of a test, and how long its machine has run.
+#[derive(Debug)]
+pub struct Hands {
+    millis: AtomicI64,
+    uptime_millis: AtomicI64,
+    boot: String,
+}
+
+/// The time of day, and at the same moment how long the machine has run, suspended or not: nobody sets that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reading {
+    pub at: Timestamp,
+    pub uptime_millis: i64,
+}
+
+impl Reading {
+    /// By how many milliseconds the time of day went on more than the machine ran since `earlier`; negative: less.
+    pub const fn gained_millis(self, earlier: Self) -> i64 {
+        let passed = self.uptime_millis.saturating_sub(earlier.uptime_millis);
+        self.at
+            .0
+            .saturating_sub(earlier.at.0)
+            .saturating_sub(passed)
+    }
 }
 
 impl Clock {
+    /// On a machine of its own, which starts now.
     pub fn manual(start: Timestamp) -> Self {
-        Self::Manual(Arc::new(AtomicI64::new(start.millis())))
+        static BOOTS: AtomicI64 = AtomicI64::new(0);
+        Self::Manual(Arc::new(Hands {
+            millis: AtomicI64::new(start.millis()),
+            uptime_millis: AtomicI64::new(0),
+            boot: format!("manual {}", BOOTS.fetch_add(1, Ordering::SeqCst)),
+        }))
     }
 
     pub fn now(&self) -> Timestamp {
         match self {
             Self::System => Timestamp(system_millis()),
-            Self::Manual(millis) => Timestamp(millis.load(Ordering::SeqCst)),
+            Self::Manual(hands) => Timestamp(hands.millis.load(Ordering::SeqCst)),
         }
     }
 
-    /// Moves a manual clock, backwards too; a system clock stays.
+    pub fn read(&self) -> Reading {
+        Reading {
+            at: self.now(),
+            uptime_millis: match self {
+                Self::System => system_uptime_millis(),
+                Self::Manual(hands) => hands.uptime_millis.load(Ordering::SeqCst),
+            },
+        }
+    }
+
+    /// Names the machine and its last start: only readings of one name can be compared. Empty where nothing names it.
+    pub fn boot(&self) -> String {
+        match self {
+            Self::System => std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
+                .map_or_else(|_| String::new(), |text| text.trim().to_owned()),
+            Self::Manual(hands) => hands.boot.clone(),
+        }
+    }
+
+    /// Lets time pass on a manual clock. Backwards its time of day is set back. A system clock stays.
     pub fn step_seconds(&self, seconds: i64) {
-        if let Self::Manual(millis) = self {
-            millis.fetch_add(seconds * 1000, Ordering::SeqCst);
+        self.leap_seconds(seconds);
+        if let Self::Manual(hands) = self {
+            let passed = seconds.max(0) * 1000;
+            hands.uptime_millis.fetch_add(passed, Ordering::SeqCst);
         }
     }
-}
 
-fn system_millis() -> i64 {
-    let since_epoch = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or(Duration::ZERO);
-    i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX)
+    /// Sets the time of day of a manual clock on, or back, while no time passes. A system clock stays.
+    pub fn leap_seconds(&self, seconds: i64) {
+        if let Self::Manual(hands) = self {
+            hands.millis.fetch_add(seconds * 1000, Ordering::SeqCst);
+        }
+    }
 }
 
 /// Of the kernel itself, and with the time in which the machine was suspended: Linux's `CLOCK_BOOTTIME`.
@@ -189,6 +242,13 @@ fn system_uptime_millis() -> i64 {
         .tv_sec
         .saturating_mul(1000)
         .saturating_add(uptime.tv_nsec / 1_000_000)
+}
+
+fn system_millis() -> i64 {
+    let since_epoch = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or(Duration::ZERO);
+    i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// Until when somebody waits, or may rely on something: milliseconds of the machine's uptime, which nobody sets.
@@ -226,7 +286,7 @@ impl Deadline {
     }
 }
 
-/// Measures how long something took, for metrics, logs and time-outs; never for a decision about what is stored.
+/// Measures how long something took, for metrics, logs, time-outs and estimates; never for a decision about what is stored.
 #[derive(Debug, Clone, Copy)]
 pub struct Stopwatch(Instant);
 

@@ -5,10 +5,13 @@ use std::path::Path;
 use super::Finding;
 use crate::config::Config;
 use crate::store::{Database, ExclusiveError, FilesError, Health, HealthError, SchemaError};
-use crate::types::time::Timestamp;
+use crate::types::clock_watch::{ClockWatch, Doubt};
+use crate::types::time::{Clock, Timestamp};
 
 /// Tokens carry whole seconds: more makes them invalid elsewhere.
 const MOST_SKEW_SECONDS: i64 = 5;
+/// A stop of more than a year is less likely than a wrong clock.
+const LONG_SECONDS: i64 = 365 * 24 * 60 * 60;
 const MIB: u64 = 1024 * 1024;
 const GIB: u64 = 1024 * MIB;
 /// More than a server leaves behind that nobody reads beside.
@@ -109,14 +112,50 @@ fn clock(health: &Health, now: Timestamp) -> Finding {
             );
         }
     }
-    match health.newest {
-        Some(newest) if newest > now.plus_seconds(MOST_SKEW_SECONDS) => {
-            let message = format!(
-                "the newest row was made at {}, but it is {}: this clock is behind, or was ahead",
-                newest.rfc3339(),
+    let record = health.clock_record.as_ref();
+    let newest = health
+        .newest
+        .filter(|newest| record.is_none_or(|record| record.is_evidence(*newest)));
+    if let Some(newest) = newest.filter(|newest| *newest > now.plus_seconds(MOST_SKEW_SECONDS)) {
+        let message = format!(
+            "the newest row was made at {}, but it is {}: this clock is behind, or was ahead, and while it is more than an hour nothing is removed by time",
+            newest.rfc3339(),
+            now.rfc3339()
+        );
+        return Finding::problem("clock", message, LEAP);
+    }
+    // this very machine's clock; the server's own finding where that is another machine
+    let watch = ClockWatch::start(Clock::System, record.cloned(), newest);
+    match (watch.observe(), record.and_then(|record| record.doubted_at)) {
+        (Some(doubt @ (Doubt::Leapt(_) | Doubt::Behind(_))), _) => {
+            Finding::problem("clock", doubt.to_string(), LEAP)
+        }
+        (_, Some(doubted)) => Finding::problem(
+            "clock",
+            format!(
+                "the server's clock has leapt: it said {} and is {} here",
+                doubted.rfc3339(),
                 now.rfc3339()
+            ),
+            LEAP,
+        ),
+        _ => since_it_was_served(health, now),
+    }
+}
+
+const LEAP: &str = "Correct the clock (NTP): the server then goes on by itself. If it is right now, run `countersign clock accept`.";
+
+fn since_it_was_served(health: &Health, now: Timestamp) -> Finding {
+    let trusted = health.clock_record.as_ref().map(|record| record.trusted_at);
+    match health.newest.max(trusted) {
+        Some(last) if last.plus_seconds(LONG_SECONDS) < now => {
+            let message = format!(
+                "it is {}, more than a year after the last use of this database at {}",
+                now.rfc3339(),
+                last.rfc3339()
             );
-            Finding::problem("clock", message, advice)
+            let advice = "See that the date is right before the server starts: after an hour of running what has ended is removed.";
+            Finding::warning("clock", message, advice)
         }
         _ => Finding::ok("clock", now.rfc3339()),
     }

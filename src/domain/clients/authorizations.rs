@@ -274,6 +274,16 @@ pub fn count_wrong_verifier(tx: &mut Tx, authorization: &Authorization) -> Resul
 /// Ends the authorization and everything that came of it.
 pub fn end(tx: &mut Tx, authorization: &Authorization, because: &str) -> Result<(), Error> {
     tx.revoke_authorization(authorization, because)?;
+    ended(tx, authorization, because)
+}
+
+/// The same, unless it was used since `authorization` was read: `NotFound`.
+pub fn end_unused(tx: &mut Tx, authorization: &Authorization, because: &str) -> Result<(), Error> {
+    tx.revoke_unused_authorization(authorization, because)?;
+    ended(tx, authorization, because)
+}
+
+fn ended(tx: &mut Tx, authorization: &Authorization, because: &str) -> Result<(), Error> {
     tx.record(
         Some(authorization.organization_id),
         None,

@@ -40,8 +40,9 @@ use crate::types::time::Timestamp;
 const MOST_REQUESTS: i64 = 20;
 /// A workspace can be chosen from at most this many.
 pub const MOST_WORKSPACES: usize = 100;
-/// Live authorizations of one consent: devices and connections. One more ends the oldest.
-const MOST_AUTHORIZATIONS: usize = 50;
+/// Why a connection ended that was unused for longest.
+const ONE_TOO_MANY: &str = "one more connection of this person and application was made than oauth.max_connections_per_consent allows, and this \
+                            one was unused for longest";
 /// Codes of one consent that wait to be redeemed.
 const MOST_CODES: usize = 20;
 /// Connected applications that one page lists.
@@ -138,7 +139,9 @@ pub fn own_workspaces(
 
 /// Keeps a validated request until the person has decided.
 pub fn keep_request(tx: &mut Tx, request: &AuthorizationRequest) -> Result<(), Error> {
-    tx.delete_expired_authorization_requests(request.session_id)?;
+    if tx.trusts_clock {
+        tx.delete_expired_authorization_requests(request.session_id)?;
+    }
     tx.insert_authorization_request(request)?;
     tx.delete_oldest_authorization_requests(request.session_id, MOST_REQUESTS)
         .map(drop)
@@ -426,7 +429,7 @@ fn authorize(
     let workspaces = tx.list_consent_workspaces(consent.id)?;
     end_marked(tx, consent)?;
     tx.insert_authorization(&authorization, &workspaces)?;
-    end_oldest(tx, consent.id, AuthorizationState::Pending, MOST_CODES)?;
+    end_oldest_codes(tx, consent.id)?;
     let organization = consent.organization_id;
     tx.record(
         Some(organization),
@@ -457,27 +460,48 @@ fn end_marked(tx: &mut Tx, consent: &Consent) -> Result<(), Error> {
 
 /// A code of this consent is redeemed: holds the consent, so that nobody revokes it meanwhile, and makes place among its
 /// connections. `NotFound` when it was revoked.
-pub fn connect(tx: &mut Tx, id: ConsentId) -> Result<(), Error> {
+pub fn connect(tx: &mut Tx, config: &OAuth, id: ConsentId) -> Result<(), Error> {
     tx.hold_consent(id)?;
-    end_oldest(tx, id, AuthorizationState::Active, MOST_AUTHORIZATIONS - 1)
+    let most = config.max_connections_per_consent.saturating_sub(1);
+    loop {
+        let mut connections = list_of(tx, id, AuthorizationState::Active)?;
+        if connections.len() <= most {
+            return Ok(());
+        }
+        // used: a token was issued for it
+        connections.sort_by_key(|own| (own.last_used_at, own.created_at, own.id));
+        let too_many = connections.len() - most;
+        for unused in &connections[..too_many] {
+            match authorizations::end_unused(tx, unused, ONE_TOO_MANY) {
+                // it was used, or ended, meanwhile: the others are asked again
+                Ok(()) | Err(Error::NotFound) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
 }
 
-/// Codes that nobody redeems make place among themselves, connections among themselves.
-fn end_oldest(
+/// Codes that nobody redeems make place among themselves: the oldest ends first, by itself or here.
+fn end_oldest_codes(tx: &mut Tx, id: ConsentId) -> Result<(), Error> {
+    let codes = list_of(tx, id, AuthorizationState::Pending)?;
+    let too_many = codes.len().saturating_sub(MOST_CODES);
+    codes.iter().take(too_many).try_for_each(|oldest| {
+        authorizations::end(
+            tx,
+            oldest,
+            "too many codes of one consent that nobody redeemed",
+        )
+    })
+}
+
+fn list_of(
     tx: &mut Tx,
     id: ConsentId,
     state: AuthorizationState,
-    most: usize,
-) -> Result<(), Error> {
-    let alike: Vec<_> = tx
-        .list_authorizations_of_consent(id)?
-        .into_iter()
-        .filter(|own| own.state == state)
-        .collect();
-    let too_many = alike.len().saturating_sub(most);
-    alike.iter().take(too_many).try_for_each(|oldest| {
-        authorizations::end(tx, oldest, "too many authorizations of one consent")
-    })
+) -> Result<Vec<Authorization>, Error> {
+    let mut all = tx.list_authorizations_of_consent(id)?;
+    all.retain(|own| own.state == state);
+    Ok(all)
 }
 
 fn check_choice(

@@ -1,7 +1,8 @@
 //! Removes what has ended: requests, sessions, codes, tokens, authorizations, consents and keys.
 //!
 //! Invariant: nothing that could still decide anything is removed. A token that is gone reads like one that never was; a
-//! consumed refresh token stays for as long as its return is to be noticed as a theft, and longer next to a live one.
+//! consumed refresh token stays for as long as its return is to be noticed as a theft, and longer next to a live one. Under
+//! a clock that has leapt nothing is removed.
 
 use crate::config::Config;
 use crate::domain::clients::registration;
@@ -56,6 +57,9 @@ impl Kind {
 
 /// One bounded batch: how many rows left. Zero: nothing of this kind is left to do.
 pub fn batch(tx: &mut Tx, kind: Kind, config: &Config) -> Result<usize, Error> {
+    if !tx.trusts_clock {
+        return Ok(0);
+    }
     let (before, most) = (
         tx.now.plus_seconds(-config.sweep.keep_seconds),
         config.sweep.batch_rows,

@@ -6,6 +6,7 @@
 //!   server publishes: a key that the command line made while no server ran starts to count when one runs.
 //! - A key stays in the key set until the last token that it can have signed has expired, and [`SLACK_SECONDS`] more.
 //! - Two rotations at once make one key: both name the key they replace, which the database lets only one of them do.
+//! - Under a clock that has leapt no key leaves, and none is prepared but the first: the schedule waits.
 //! - A clock that steps back gives the turn back to the key before, which is still there unless its tokens had expired.
 
 use crate::config::{ConfigError, OAuth};
@@ -64,6 +65,12 @@ pub fn open(keys: &[StoredSigningKey], sealer: &Sealer) -> Result<Vec<ScheduledK
     keys.iter().map(open).collect()
 }
 
+/// Since when no token carries the higher of two signatures.
+pub fn lower_from(keys: &[StoredSigningKey]) -> Timestamp {
+    let begun = keys.iter().filter_map(|key| key.lower_from).max();
+    begun.unwrap_or(Timestamp::from_millis(0))
+}
+
 /// A new key, sealed: made before the transaction that may need it.
 pub struct Fresh {
     pub kid: String,
@@ -97,6 +104,7 @@ impl Fresh {
             replaces: replaces.to_owned(),
             published_at: None,
             longest_token_seconds: schedule.longest_token_seconds,
+            lower_from: Some(Timestamp::from_millis(0)),
         }
     }
 }
@@ -146,13 +154,21 @@ fn current(keys: &[StoredSigningKey], now: Timestamp) -> Option<usize> {
 struct Chores {
     publish: Vec<(String, Timestamp)>,
     lengthen: Vec<String>,
+    lower: Vec<String>,
     prepare: Option<Timestamp>,
     retire: Vec<String>,
 }
 
 /// `keys`: as they are listed.
 fn due_chores(mut keys: Vec<StoredSigningKey>, schedule: Schedule, now: Timestamp) -> Chores {
-    let mut chores = Chores::default();
+    let mut chores = Chores {
+        lower: keys
+            .iter()
+            .filter(|key| key.lower_from.is_none())
+            .map(|key| key.kid.clone())
+            .collect(),
+        ..Chores::default()
+    };
     let ready = now.plus_seconds(schedule.publish_seconds);
     for key in keys.iter_mut().filter(|key| key.published_at.is_none()) {
         // the clock of whoever made it may be ahead
@@ -203,9 +219,43 @@ pub fn last_token_ends(key: &StoredSigningKey, next: &StoredSigningKey) -> Times
         .plus_seconds(SLACK_SECONDS)
 }
 
-/// Whether nothing is to be done.
-pub fn is_on_schedule(keys: &[StoredSigningKey], schedule: Schedule, now: Timestamp) -> bool {
-    due_chores(keys.to_vec(), schedule, now) == Chores::default()
+/// What of it does not wait while the clock is in doubt: a key that is to sign at once, and the first one.
+fn urgent_chores(keys: Vec<StoredSigningKey>, schedule: Schedule, now: Timestamp) -> Chores {
+    let is_first = keys.is_empty();
+    let urgent = |kid: &String| keys.iter().any(|key| key.kid == *kid && is_urgent(key));
+    let due = due_chores(keys.clone(), schedule, now);
+    Chores {
+        publish: due
+            .publish
+            .into_iter()
+            .filter(|(kid, _)| urgent(kid))
+            .collect(),
+        lengthen: due.lengthen,
+        lower: due.lower,
+        prepare: due.prepare.filter(|_| is_first),
+        retire: Vec::new(),
+    }
+}
+
+fn chores(
+    keys: Vec<StoredSigningKey>,
+    schedule: Schedule,
+    (now, trusts_clock): (Timestamp, bool),
+) -> Chores {
+    if trusts_clock {
+        due_chores(keys, schedule, now)
+    } else {
+        urgent_chores(keys, schedule, now)
+    }
+}
+
+/// Whether nothing is to be done. `now`, and whether it is trusted.
+pub fn is_on_schedule(
+    keys: &[StoredSigningKey],
+    schedule: Schedule,
+    now: (Timestamp, bool),
+) -> bool {
+    chores(keys.to_vec(), schedule, now) == Chores::default()
 }
 
 /// What the server does: publishes what was made elsewhere, prepares the next key, lets old ones go. `Constraint`: another
@@ -213,12 +263,15 @@ pub fn is_on_schedule(keys: &[StoredSigningKey], schedule: Schedule, now: Timest
 pub fn tend(tx: &mut Tx, schedule: Schedule, fresh: &Fresh) -> Result<(), Error> {
     let (keys, now) = (tx.list_signing_keys()?, tx.now);
     let newest = keys.first().map_or_else(String::new, |key| key.kid.clone());
-    let chores = due_chores(keys, schedule, now);
+    let chores = chores(keys, schedule, (now, tx.trusts_clock));
     for (kid, signs_from) in &chores.publish {
         tx.schedule_signing_key(kid, *signs_from, Some(now))?;
     }
     for kid in &chores.lengthen {
         tx.lengthen_signing_key(kid, schedule.longest_token_seconds)?;
+    }
+    for kid in &chores.lower {
+        tx.begin_lower_signatures(kid)?;
     }
     if let Some(signs_from) = chores.prepare {
         let key = StoredSigningKey {

@@ -14,6 +14,7 @@ use crate::types::state::{ApiKeyState, OrganizationRole, ReachKind};
 /// Why a membership ended that had an end.
 const MEMBERSHIP_ENDED: &str = "membership_ended";
 const WORKSPACES_LOST: &str = "workspaces_lost";
+const CLOCK_IN_DOUBT: &str = "the clock has leapt, and a membership with an end cannot be judged";
 
 /// Ends a membership, and everything that stands on it, for good. Runs behind the organization's lock.
 pub fn end(
@@ -50,10 +51,13 @@ pub fn end(
 }
 
 /// Ends a membership that has ended by itself and whose row is still there, before the person joins anew: what stood on it
-/// does not revive. Runs behind the organization's lock.
+/// does not revive. Runs behind the organization's lock. `Unavailable` under a clock that has leapt: it may not be over.
 pub fn end_if_over(tx: &mut Tx, organization: OrganizationId, id: UserId) -> Result<bool, Error> {
     let now = tx.now;
     let is_over = tx.has_ended_member(organization, id, now)?;
+    if is_over && !tx.trusts_clock {
+        return Err(Error::Unavailable(CLOCK_IN_DOUBT.to_owned()));
+    }
     if is_over {
         end(tx, organization, id, None, MEMBERSHIP_ENDED)?;
     }

@@ -61,7 +61,9 @@ pub fn start(
     digest: &Digest,
     confined_to: Option<OrganizationId>,
 ) -> Result<Session, Error> {
-    tx.delete_expired_sessions(user)?;
+    if tx.trusts_clock {
+        tx.delete_expired_sessions(user)?;
+    }
     let session = Session {
         id: SessionId::generate(tx.now),
         digest: digest.clone(),

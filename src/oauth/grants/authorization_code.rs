@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::app::App;
+use crate::config::OAuth;
 use crate::crypto::digest::{Digest, Purpose};
 use crate::crypto::format::{TokenKind, is_token};
 use crate::domain::clients::authorizations::{
@@ -130,7 +131,7 @@ fn redeem(
     let terms = Terms::of(&settings.oauth, &client.application);
     // before the code: who revokes the consent takes the same order
     if let Some(consent) = authorization.consent_id {
-        connect(tx, consent)?;
+        connect(tx, &settings.oauth, consent)?;
     }
     match tx.redeem_code(authorization.id, terms.row_end(now, &authorization)) {
         Ok(()) => {}
@@ -175,8 +176,8 @@ pub(in crate::oauth) fn ensure_issued_for(
     )
 }
 
-fn connect(tx: &mut Tx, consent: ConsentId) -> Result<(), Error> {
-    match consents::connect(tx, consent) {
+fn connect(tx: &mut Tx, config: &OAuth, consent: ConsentId) -> Result<(), Error> {
+    match consents::connect(tx, config, consent) {
         Err(store::Error::NotFound) => Err(Code::InvalidGrant.into()),
         connected => Ok(connected?),
     }

@@ -152,15 +152,29 @@ fn exchange_once(
     )?))
 }
 
-/// Whoever else refreshes or revokes the family waits until this is done; one that has ended is refused.
+/// Whoever else refreshes or revokes the family waits until this is done; one that has ended is refused, with the reason.
 fn hold(tx: &mut Tx, terms: &Terms, authorization: &Authorization) -> Result<(), Error> {
     ensure(
         authorization.state == AuthorizationState::Active,
-        Code::InvalidGrant,
+        ended(authorization),
     )?;
     match tx.hold_family(authorization.id, terms.row_end(tx.now, authorization)) {
-        Err(store::Error::NotFound) => Err(Code::InvalidGrant.into()),
+        // it ended in this moment
+        Err(store::Error::NotFound) => Err(tx
+            .find_authorization(authorization.id)?
+            .map_or_else(|| Code::InvalidGrant.into(), |now| ended(&now))),
         held => Ok(held?),
+    }
+}
+
+/// Whoever holds a refresh token of the connection and is its client may know why it has ended. RFC 6749 §5.2: the reasons
+/// are printable ASCII without quotes.
+fn ended(authorization: &Authorization) -> Error {
+    match &authorization.revoked_because {
+        Some(because) => {
+            Code::InvalidGrant.because(format!("The connection has ended: {because}."))
+        }
+        None => Code::InvalidGrant.into(),
     }
 }
 

@@ -7,6 +7,7 @@ pub mod api_keys;
 mod applications;
 mod customers;
 mod departures;
+mod description;
 mod domains;
 mod frame;
 mod idempotency;

@@ -216,6 +216,7 @@ fn the_help_names_every_command_and_what_it_does() {
         "resource-server ",
         "operator ",
         "signing-keys ",
+        "clock ",
         "doctor ",
         "--version",
     ] {
@@ -234,6 +235,7 @@ fn the_help_names_every_command_and_what_it_does() {
         (&["backup", "--help"], "--force"),
         (&["restore", "--help"], "--in-place"),
         (&["restored", "resume", "--help"], "--all"),
+        (&["clock", "accept", "--help"], "--config <FILE>"),
         (&["doctor", "--help"], "--json"),
     ] {
         let help = place.run(arguments);

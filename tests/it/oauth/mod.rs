@@ -25,6 +25,7 @@ mod revoke;
 mod signing_keys;
 mod sweep;
 mod token;
+mod twins;
 
 use countersign::config::ADMIN_ROLE;
 use countersign::crypto::digest::Purpose;

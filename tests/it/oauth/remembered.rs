@@ -13,7 +13,7 @@ use reqwest::StatusCode;
 
 use super::{
     Registered, add_organization, allow, assert_invalid_grant, authorize_with, browser_of, consent,
-    is_active, register, text, token_as, token_as_public, user,
+    is_active, refresh, register, text, token_as, token_as_public, user,
 };
 use crate::databases::{TestDatabase, both_databases};
 use crate::server::{Browser, Server, VERIFIER, location, parameter};
@@ -28,6 +28,8 @@ both_databases!(
     a_revoked_consent_ends_everything_that_came_of_it,
     a_revoked_consent_beats_a_silent_authorization,
     one_consent_has_so_many_authorizations_and_no_more,
+    the_connection_that_was_unused_for_longest_makes_place,
+    a_connection_that_is_used_at_the_same_time_stays_or_was_not_used,
     what_no_page_showed_together_is_asked_about,
     another_redirect_uri_is_asked_about,
     another_name_is_asked_about,
@@ -483,6 +485,93 @@ async fn one_consent_has_so_many_authorizations_and_no_more(db: TestDatabase) {
         "{active} of {}",
         live.len()
     );
+}
+
+/// Three connections of one person and application are allowed.
+async fn of_three(db: TestDatabase) -> Server {
+    Server::start_with(db, |config| config.oauth.max_connections_per_consent = 3).await
+}
+
+async fn connection(server: &Server, browser: &Browser<'_>) -> String {
+    let target = browser.allow(&server.authorize_path("read")).await;
+    let code = parameter(&target, "code").expect("a code");
+    server.clock.step_seconds(1);
+    let (status, tokens) = server.redeem(&code).await;
+    assert_eq!(status, StatusCode::OK, "{tokens}");
+    text(&tokens, "refresh_token").to_owned()
+}
+
+async fn the_connection_that_was_unused_for_longest_makes_place(db: TestDatabase) {
+    let server = of_three(db).await;
+    let browser = server.signed_in_browser().await;
+    let mut job = connection(&server, &browser).await;
+    let mut others = Vec::new();
+    for _ in 0..5 {
+        others.push(connection(&server, &browser).await);
+        server.clock.step_seconds(1);
+        let (status, tokens) = refresh(&server, &job).await;
+        assert_eq!(status, StatusCode::OK, "the oldest is in use: {tokens}");
+        job = text(&tokens, "refresh_token").to_owned();
+    }
+    for (number, other) in others.iter().enumerate() {
+        let answer = refresh(&server, other).await;
+        if number < 3 {
+            assert_invalid_grant(&answer);
+            let why = text(&answer.1, "error_description");
+            assert!(
+                why.contains("oauth.max_connections_per_consent")
+                    && why.contains("unused for longest"),
+                "{why}"
+            );
+        } else {
+            assert_eq!(answer.0, StatusCode::OK, "{}", answer.1);
+        }
+    }
+    let ended = server.database.everything_in("audit_events");
+    assert!(ended.contains("unused for longest"));
+    assert_eq!(server.database.count_events("authorization.revoked"), 3);
+}
+
+async fn a_connection_that_is_used_at_the_same_time_stays_or_was_not_used(db: TestDatabase) {
+    let server = of_three(db).await;
+    let browser = server.signed_in_browser().await;
+    let mut live = Vec::new();
+    for _ in 0..3 {
+        live.push(connection(&server, &browser).await);
+    }
+    for _ in 0..4 {
+        let codes = [
+            browser.allow(&server.authorize_path("read")).await,
+            browser.allow(&server.authorize_path("read")).await,
+        ];
+        let codes = codes.map(|target| parameter(&target, "code").expect("a code"));
+        server.clock.step_seconds(1);
+        let oldest = live.remove(0);
+        let ((one, two), used) = futures_util::join!(
+            async { futures_util::join!(server.redeem(&codes[0]), server.redeem(&codes[1])) },
+            refresh(&server, &oldest)
+        );
+        assert_eq!((one.0, two.0), (StatusCode::OK, StatusCode::OK));
+        live = [&one.1, &two.1]
+            .map(|tokens| text(tokens, "refresh_token").to_owned())
+            .into();
+        if used.0 == StatusCode::OK {
+            let again = refresh(&server, text(&used.1, "refresh_token")).await;
+            assert_eq!(
+                again.0,
+                StatusCode::OK,
+                "used, and so not unused: {}",
+                again.1
+            );
+            live.insert(0, text(&again.1, "refresh_token").to_owned());
+        } else {
+            assert_invalid_grant(&used);
+            live.insert(0, connection(&server, &browser).await);
+        }
+    }
+    let counted = server.database.count_events("authorization.allowed")
+        - server.database.count_events("authorization.revoked");
+    assert_eq!(counted, 3, "never more, never fewer");
 }
 
 async fn what_no_page_showed_together_is_asked_about(db: TestDatabase) {

@@ -431,7 +431,7 @@ async fn a_longer_lifetime_of_tokens_keeps_the_key_longer(db: TestDatabase) {
     assert!(signing_keys::is_on_schedule(
         &stored(&server.app.store).await,
         shorter,
-        server.clock.now()
+        (server.clock.now(), true)
     ));
     made(rotate(&server, false).await);
     tend(&server).await;

@@ -24,6 +24,7 @@ both_databases!(
     a_revoked_code_is_not_redeemed,
     wrong_verifiers_are_counted,
     a_revocation_is_final_and_tells_the_first_reason,
+    one_that_was_used_since_it_was_read_is_not_unused,
     only_what_an_application_does_as_itself_follows_its_scopes,
     the_live_ones_of_an_application_are_listed_by_organization,
 );
@@ -486,4 +487,35 @@ async fn only_what_an_application_does_as_itself_follows_its_scopes(db: TestData
         .await,
         Ok(())
     );
+}
+
+async fn one_that_was_used_since_it_was_read_is_not_unused(db: TestDatabase) {
+    let store = open(&db);
+    let acme = Acme::insert(&store).await;
+    let unread = acme.insert_authorization(&store).await;
+    let (id, subject) = (unread.id, Subject::Organization(acme.organization));
+    let end = |read: &Authorization| {
+        let read = read.clone();
+        move |tx: &mut Tx| tx.revoke_unused_authorization(&read, "unused")
+    };
+    db.execute("UPDATE authorizations SET state = 'active'");
+    write(&store, move |tx| tx.hold_family(id, LATER))
+        .await
+        .expect("used");
+    assert_eq!(write(&store, end(&unread)).await, Err(Error::NotFound));
+    let found = async || {
+        let found = read(&store, move |c| c.find_authorization(id)).await;
+        found.expect("found")
+    };
+    let current = found().await;
+    assert_eq!(current.state, AuthorizationState::Active);
+    let before = store.changes().stamp();
+    write(&store, end(&current)).await.expect("ended");
+    assert!(!store.changes().is_current(before, [subject]));
+    let ended = found().await;
+    assert_eq!(
+        (ended.state, ended.revoked_because.as_deref()),
+        (AuthorizationState::Revoked, Some("unused"))
+    );
+    assert_eq!(write(&store, end(&current)).await, Err(Error::NotFound));
 }

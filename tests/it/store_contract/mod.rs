@@ -10,6 +10,7 @@ mod applications;
 mod audit;
 mod authorization_requests;
 mod authorizations;
+mod clock_records;
 mod completeness;
 mod consents;
 mod departures;

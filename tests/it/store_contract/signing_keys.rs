@@ -13,6 +13,7 @@ both_databases!(
     a_kid_names_one_key,
     a_key_is_replaced_by_one_other,
     a_key_is_published_lengthened_and_deleted,
+    a_key_begins_once_to_make_lower_signatures,
 );
 
 fn signing_key(kid: &str, signs_from: Timestamp) -> StoredSigningKey {
@@ -25,6 +26,7 @@ fn signing_key(kid: &str, signs_from: Timestamp) -> StoredSigningKey {
         replaces: format!("before {kid}"),
         published_at: None,
         longest_token_seconds: 900,
+        lower_from: None,
     }
 }
 
@@ -126,4 +128,20 @@ async fn a_key_is_published_lengthened_and_deleted(db: TestDatabase) {
     ] {
         assert_eq!(gone, Err(Error::NotFound));
     }
+}
+
+async fn a_key_begins_once_to_make_lower_signatures(db: TestDatabase) {
+    let store = open(&db);
+    write(&store, |tx| tx.insert_signing_key(&signing_key("kid", NOW)))
+        .await
+        .expect("inserted");
+    write(&store, |tx| tx.begin_lower_signatures("kid"))
+        .await
+        .expect("begun");
+    let keys = read(&store, |c| c.list_signing_keys()).await;
+    assert_eq!(keys[0].lower_from, Some(NOW));
+    assert_eq!(
+        write(&store, |tx| tx.begin_lower_signatures("kid")).await,
+        Err(Error::NotFound)
+    );
 }

@@ -1,0 +1,2 @@
+-- Migrations only move forward: expand, then contract.
+SELECT 1;
