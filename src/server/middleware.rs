@@ -16,7 +16,8 @@ use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, web};
 use crate::app::App;
 use crate::oauth::protected_resource::WELL_KNOWN;
 use crate::server::framing::{self, Admission, Held};
-use crate::telemetry::metrics::RequestLabels;
+use crate::server::routes::Class;
+use crate::telemetry::metrics::{ClassLabels, RequestLabels};
 use crate::types::id::RequestId;
 use crate::types::time::Stopwatch;
 use crate::web::address::client_address;
@@ -184,7 +185,11 @@ fn observe(app: &App, facts: &Facts, response: &ServiceResponse<BoxBody>, stopwa
     let status = response.status().as_u16();
     let elapsed = stopwatch.elapsed();
     tracing::info!(request.id = %facts.id, method, route, status, client.address = %facts.address, micros = elapsed.as_micros(), "Answered");
-    app.metrics.request_seconds.observe(elapsed.as_secs_f64());
+    let class = Class::of(response.request()).as_str();
+    app.metrics
+        .request_seconds
+        .get_or_create(&ClassLabels { class })
+        .observe(elapsed.as_secs_f64());
     app.metrics
         .requests
         .get_or_create(&RequestLabels {

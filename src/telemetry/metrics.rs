@@ -1,13 +1,16 @@
-//! Metrics in the text format that Prometheus reads.
+//! Metrics in the text format that Prometheus reads (OpenMetrics 1.0).
 
 use std::sync::atomic::AtomicU64;
 
+use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
-use prometheus_client::registry::Registry;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+
+use super::process::Process;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct RequestLabels {
@@ -15,6 +18,12 @@ pub struct RequestLabels {
     pub route: String,
     pub method: &'static str,
     pub status: u16,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ClassLabels {
+    /// One of a few, named by the route table.
+    pub class: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -42,11 +51,19 @@ pub const REFEREED: [&str; 4] = [
     "client_credentials",
 ];
 
+/// Upper ends in seconds: an answer from memory takes a fraction of a millisecond, a stamp several seconds.
+const REQUEST_SECONDS: [f64; 16] = [
+    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
+    5.0, 10.0,
+];
+
 /// All metrics of one process.
 pub struct Metrics {
     registry: Registry,
+    /// Names that are not ours, and carry no prefix.
+    common: Registry,
     pub requests: Family<RequestLabels, Counter<u64, AtomicU64>>,
-    pub request_seconds: Histogram,
+    pub request_seconds: Family<ClassLabels, Histogram, fn() -> Histogram>,
     pub decisions: Family<DecisionLabels, Counter<u64, AtomicU64>>,
     pub access_memory: Family<MemoryLabels, Counter<u64, AtomicU64>>,
     pub oauth_verdicts_differ: Family<GrantLabels, Counter<u64, AtomicU64>>,
@@ -58,8 +75,9 @@ impl Default for Metrics {
     fn default() -> Self {
         let metrics = Self {
             registry: Registry::with_prefix("countersign"),
+            common: Registry::default(),
             requests: Family::default(),
-            request_seconds: Histogram::new(exponential_buckets(0.0001, 4.0, 9)),
+            request_seconds: Family::new_with_constructor(|| Histogram::new(REQUEST_SECONDS)),
             decisions: Family::default(),
             access_memory: Family::default(),
             oauth_verdicts_differ: Family::default(),
@@ -77,9 +95,10 @@ impl Metrics {
             "Requests by route, method and status",
             self.requests.clone(),
         );
-        self.registry.register(
-            "http_request_seconds",
-            "How long requests took",
+        self.registry.register_with_unit(
+            "http_request",
+            "How long requests took, by class of route",
+            Unit::Seconds,
             self.request_seconds.clone(),
         );
         self.registry.register(
@@ -113,13 +132,16 @@ impl Metrics {
             "Expired rows that were removed",
             self.swept_rows.clone(),
         );
+        self.common.register_collector(Box::new(Process));
         self
     }
 
     /// What `/metrics` answers.
     pub fn text(&self) -> Result<String, std::fmt::Error> {
         let mut text = String::new();
-        prometheus_client::encoding::text::encode(&mut text, &self.registry)?;
+        encode_registry(&mut text, &self.registry)?;
+        encode_registry(&mut text, &self.common)?;
+        encode_eof(&mut text)?;
         Ok(text)
     }
 }
