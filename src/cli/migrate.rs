@@ -1,18 +1,18 @@
 //! `countersign migrate`: brings the schema up to date.
 
-use super::{ConfigArguments, Failure, make_data_folder};
+use super::{ConfigArguments, Failure, make_data_folder, output};
 use crate::store::{self, Database};
 
-#[expect(clippy::print_stdout, reason = "it is what was asked for")]
 pub fn run(arguments: &ConfigArguments) -> Result<(), Failure> {
     let database: Database = arguments.load()?.database.url.parse()?;
     make_data_folder(&database)?;
     let applied = store::migrate(&database)?;
     if applied.is_empty() {
-        println!("The schema is up to date.");
+        return output::print("The schema is up to date.\n");
     }
-    for version in applied {
-        println!("Applied {version}");
-    }
-    Ok(())
+    let lines: String = applied
+        .iter()
+        .map(|version| format!("Applied {version}\n"))
+        .collect();
+    output::print(lines)
 }

@@ -1,9 +1,7 @@
 //! `countersign serve`: refuses a database schema it does not know, serves until it is told to stop.
 
-use super::{ConfigArguments, Failure};
-use crate::config::LogFormat;
+use super::{ConfigArguments, Failure, start_log};
 use crate::server::run::start;
-use crate::telemetry::logs;
 use crate::types::time::Clock;
 
 #[derive(clap::Args)]
@@ -14,7 +12,7 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let config = arguments.config.load()?;
-    logs::start(&config.logs.level, config.logs.format == LogFormat::Json)?;
+    start_log(&config)?;
     let program = std::env::current_exe()?;
     actix_web::rt::System::new().block_on(async {
         let running = start(config, Clock::System, program).await?;

@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use actix_web::middleware::from_fn;
+use actix_web::rt::time::timeout;
 use actix_web::{App as WebApp, HttpServer, web};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
 
 use super::framing::Connection;
 use super::middleware::around;
@@ -16,6 +18,18 @@ use crate::app::{App, BuildError};
 use crate::config::Config;
 use crate::jobs;
 use crate::types::time::Clock;
+
+/// Whoever reads the announcement may take so long.
+const ANNOUNCED_WITHIN: Duration = Duration::from_secs(5);
+
+/// Why serving ended otherwise than by a signal.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    #[error("cannot say on standard output that it serves: {0}")]
+    Announce(std::io::Error),
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+}
 
 /// A listening server.
 pub struct Running {
@@ -32,6 +46,7 @@ pub async fn start(
     stamp_program: PathBuf,
 ) -> Result<Running, BuildError> {
     check_aliases(&config.server.aliases)?;
+    outlive_file_limits()?;
     let listener = TcpListener::bind(&config.server.listen)
         .map_err(|error| BuildError::Listen(config.server.listen.clone(), error))?;
     let address = listener.local_addr()?;
@@ -82,20 +97,54 @@ impl Running {
     }
 
     /// Serves until Ctrl-C or SIGTERM, then lets running requests finish. `announce` says that it is ready, when a signal
-    /// already stops it as it should.
+    /// already stops it as it should. A server that could not say so ends: whoever started it waits for it.
     pub async fn serve_until_signal(
         self,
-        announce: impl FnOnce() -> std::io::Result<()>,
-    ) -> std::io::Result<()> {
+        announce: impl FnOnce() -> std::io::Result<()> + Send + 'static,
+    ) -> Result<(), ServeError> {
         let (handle, signals) = (self.handle.clone(), StopSignals::listen()?);
-        announce()?;
         actix_web::rt::spawn(async move {
             signals.arrive().await;
             tracing::info!("Stopping: running requests may finish");
             handle.stop(true).await;
         });
-        self.serve().await
+        let (handle, (failed, mut failure)) = (self.handle.clone(), oneshot::channel());
+        actix_web::rt::spawn(async move {
+            if let Err(error) = announced(announce).await {
+                // the receiver is there until the server has stopped
+                let _ = failed.send(error);
+                handle.stop(false).await;
+            }
+        });
+        let served = self.serve().await;
+        match failure.try_recv() {
+            Ok(error) => Err(ServeError::Announce(error)),
+            Err(_) => Ok(served?),
+        }
     }
+}
+
+/// On a thread of its own, which is left behind when nobody reads what it writes.
+async fn announced(
+    announce: impl FnOnce() -> std::io::Result<()> + Send + 'static,
+) -> std::io::Result<()> {
+    let (done, told) = oneshot::channel();
+    std::thread::Builder::new()
+        .name("announcement".to_owned())
+        // nobody waits for it any more when the server was told to stop meanwhile
+        .spawn(move || drop(done.send(announce())))?;
+    match timeout(ANNOUNCED_WITHIN, told).await {
+        Ok(Ok(told)) => told,
+        Ok(Err(_)) => Err(std::io::Error::other("it panicked")),
+        Err(_) => Err(std::io::Error::other("nobody reads it")),
+    }
+}
+
+/// A file that reaches `RLIMIT_FSIZE` fails a write, of the log or of the database, as a full disk does. By default the signal
+/// that comes with it would end the process.
+fn outlive_file_limits() -> std::io::Result<()> {
+    let exceeded = SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw());
+    signal(exceeded).map(drop)
 }
 
 struct StopSignals {

@@ -2,14 +2,17 @@
 
 use std::sync::atomic::AtomicU64;
 
+use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::{encode_eof, encode_registry};
-use prometheus_client::encoding::EncodeLabelSet;
-use prometheus_client::metrics::counter::Counter;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
+use super::logs;
 use super::process::Process;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -132,6 +135,7 @@ impl Metrics {
             "Expired rows that were removed",
             self.swept_rows.clone(),
         );
+        self.registry.register_collector(Box::new(DroppedLines));
         self.common.register_collector(Box::new(Process));
         self
     }
@@ -143,6 +147,25 @@ impl Metrics {
         encode_registry(&mut text, &self.common)?;
         encode_eof(&mut text)?;
         Ok(text)
+    }
+}
+
+/// Counted where lines are dropped: the log is the process's, and older than these metrics.
+#[derive(Debug)]
+struct DroppedLines;
+
+impl Collector for DroppedLines {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let mut family = encoder.encode_descriptor(
+            "log_lines_dropped",
+            "Lines of the log that were dropped because it could not be written, or not fast enough, by level.",
+            None,
+            MetricType::Counter,
+        )?;
+        for (level, count) in logs::dropped() {
+            ConstCounter::new(count).encode(family.encode_family(&[("level", level)])?)?;
+        }
+        Ok(())
     }
 }
 

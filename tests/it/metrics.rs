@@ -102,6 +102,18 @@ fn the_process_is_told_under_the_names_of_prometheus() {
     });
 }
 
+#[test]
+fn lines_that_the_log_dropped_are_counted_from_zero() {
+    block_on(async {
+        let server = Server::start(TestDatabase::sqlite()).await;
+        let metrics = read(&server).await;
+        for level in ["error", "warn", "info", "debug", "trace"] {
+            let sample = format!("countersign_log_lines_dropped_total{{level=\"{level}\"}}");
+            assert!(value(&metrics, &sample).abs() < 0.5);
+        }
+    });
+}
+
 /// A stranger's path makes no class of its own.
 #[test]
 fn requests_are_measured_by_class_of_route() {
