@@ -1,7 +1,7 @@
 //! `countersign api-key create`: a first key for a customer, as its owner would make one in the Dev Centre. Works beside a
 //! running server, and is done when that has noticed.
 
-use super::{ConfigArguments, Failure, beside};
+use super::{ConfigArguments, Failure, beside, output};
 use crate::crypto::digest::{Digester, Purpose};
 use crate::crypto::format::mint_key;
 use crate::domain::Refusal;
@@ -51,7 +51,6 @@ pub struct Create {
     quiet: bool,
 }
 
-#[expect(clippy::print_stdout, reason = "it is what was asked for")]
 pub fn run(command: Command) -> Result<(), Failure> {
     let Command::Create(arguments) = command;
     let config = arguments.config.load()?;
@@ -79,19 +78,20 @@ pub fn run(command: Command) -> Result<(), Failure> {
     let settings = Settings::new(&config)?;
     let create = move |tx: &mut Tx| create(tx, &settings, &wanted).map(Verdict::Done);
     let (key, organization) = beside::write(&config, create)?;
-    if arguments.quiet {
-        println!("{}", secret.expose());
+    let text = if arguments.quiet {
+        format!("{}\n", secret.expose())
     } else {
-        println!(
-            "Created {} ({}, {}) of {}.\nKey, shown once: {}",
+        format!(
+            "Created {} ({}, {}) of {}.\nKey, shown once: {}\n",
             key.id,
             key.name,
             key.environment,
             organization.name,
             secret.expose()
-        );
-    }
-    Ok(())
+        )
+    };
+    let remedy = format!("Nobody has seen the secret of {}: revoke it.", key.id);
+    output::print_once(text, &remedy)
 }
 
 struct Wanted {

@@ -1,6 +1,8 @@
 //! `countersign config check`: what the server would run with, and which of it is weak.
 
-use super::{ConfigArguments, Failure};
+use std::fmt::Write as _;
+
+use super::{ConfigArguments, Failure, output};
 use crate::server::routes::check_aliases;
 
 #[derive(clap::Subcommand)]
@@ -9,7 +11,6 @@ pub enum Command {
     Check(ConfigArguments),
 }
 
-#[expect(clippy::print_stdout, reason = "it is what was asked for")]
 pub fn run(command: &Command) -> Result<(), Failure> {
     let Command::Check(arguments) = command;
     let mut config = arguments.load()?;
@@ -28,29 +29,32 @@ pub fn run(command: &Command) -> Result<(), Failure> {
     } else {
         "(set)".to_owned()
     };
-    println!("{}", toml::to_string_pretty(&config)?);
-    println!(
+    let mut text = format!("{}\n", toml::to_string_pretty(&config)?);
+    writeln!(
+        text,
         "# The configuration is valid. The profile is {}, the issuer {}",
         config.profile.as_str(),
         config.server.issuer()?.as_str()
-    );
+    )?;
     if !config.built_in.is_empty() {
-        println!(
+        writeln!(
+            text,
             "# Added to [[permission]] and [[scope]], because the management API needs them: {}",
             config.built_in.join(", ")
-        );
+        )?;
     }
     let unmanaged = config.unmanaged();
     if !unmanaged.is_empty() {
-        println!(
+        writeln!(
+            text,
             "# Organization admins do not hold these, because the [[role]] \"admin\" does not name them: {}",
             unmanaged.join(", ")
-        );
+        )?;
     }
     for setting in weak {
-        println!("# Weak: {}: {}", setting.name, setting.why);
+        writeln!(text, "# Weak: {}: {}", setting.name, setting.why)?;
     }
-    Ok(())
+    output::print(text)
 }
 
 /// `postgres://user:***@host/database`. libpq reads passwords from the query too.

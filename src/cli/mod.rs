@@ -9,6 +9,7 @@ mod doctor;
 mod migrate;
 mod operator;
 mod organization;
+mod output;
 mod quickstart;
 mod resource_server;
 mod restore;
@@ -22,7 +23,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::config::{Config, PROFILE_VARIABLE, Profile};
+use crate::config::{Config, LogFormat, PROFILE_VARIABLE, Profile};
+use crate::telemetry::{logs, process};
 
 /// The Dev Centre in front of your API: OAuth 2.0 applications and API keys, in Sandbox and Production.
 #[derive(Parser)]
@@ -123,9 +125,32 @@ fn variables() -> impl Iterator<Item = (String, String)> {
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
-/// Runs the command that was typed.
+/// Runs the command that was typed. What ends it is said through the log where there is one, and nothing on the way to the end
+/// waits for whoever reads it.
 pub fn run() -> ExitCode {
-    let result = match Arguments::parse().command {
+    let ended = match Arguments::try_parse() {
+        Ok(arguments) => run_command(arguments.command),
+        Err(answer) => Ok(tell(&answer)),
+    };
+    let code = ended.unwrap_or_else(|error| {
+        logs::say(&format!("countersign: {error}"));
+        ExitCode::FAILURE
+    });
+    logs::flush();
+    code
+}
+
+/// Help, the version, or what is wrong with the arguments.
+fn tell(answer: &clap::Error) -> ExitCode {
+    let code = u8::try_from(answer.exit_code());
+    match (answer.print(), code) {
+        (Ok(()), Ok(code)) => ExitCode::from(code),
+        _ => ExitCode::FAILURE,
+    }
+}
+
+fn run_command(command: Command) -> Result<ExitCode, Failure> {
+    match command {
         Command::Quickstart(arguments) => quickstart::run(arguments),
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Migrate(arguments) => migrate::run(&arguments),
@@ -141,14 +166,17 @@ pub fn run() -> ExitCode {
         Command::Operator(command) => operator::run(&command),
         Command::SigningKeys(command) => signing_keys::run(&command),
         Command::Clock(command) => clock::run(&command),
-    };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("countersign: {error}");
-            ExitCode::FAILURE
-        }
     }
+    .map(|()| ExitCode::SUCCESS)
+}
+
+/// For a command that serves.
+fn start_log(config: &Config) -> Result<(), Failure> {
+    let settings = &config.logs;
+    let is_json = settings.format == LogFormat::Json;
+    logs::start(&settings.level, is_json, settings.buffer_bytes)?;
+    process::log_limits();
+    Ok(())
 }
 
 /// Refuses to make a database where one was, whose file is gone or empty.

@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 
 use super::user::words;
-use super::{ConfigArguments, Failure, beside};
+use super::{ConfigArguments, Failure, beside, output};
 use crate::config::Config;
 use crate::crypto::digest::{Digester, Purpose};
 use crate::crypto::format::{self, TokenKind};
@@ -17,6 +17,7 @@ use crate::store::{self, Store, Tx, Verdict};
 use crate::types::id::OperatorTokenId;
 use crate::types::time::{Clock, Timestamp};
 
+const LOST_TOKEN: &str = "Nobody has seen the token: find it with `countersign operator token list`, revoke it, and make another one.";
 const SECONDS_A_DAY: i64 = 24 * 60 * 60;
 
 #[derive(clap::Subcommand)]
@@ -59,7 +60,6 @@ pub struct Revoke {
     id: String,
 }
 
-#[expect(clippy::print_stdout, reason = "it is what was asked for")]
 pub fn run(Command::Token(command): &Command) -> Result<(), Failure> {
     let (Token::Create(Create { config, .. })
     | Token::List(config)
@@ -81,8 +81,10 @@ pub fn run(Command::Token(command): &Command) -> Result<(), Failure> {
             Token::Revoke(arguments) => revoke(&store, &arguments.id, now).await,
         }
     })?;
-    print!("{text}");
-    Ok(())
+    match command {
+        Token::Create(_) => output::print_once(text, LOST_TOKEN),
+        Token::List(_) | Token::Revoke(_) => output::print(text),
+    }
 }
 
 async fn create(

@@ -1,7 +1,10 @@
 //! `countersign organization create`: a customer with its first workspace and its owner. Works beside a running server, and is
 //! done when that has noticed.
 
-use super::{ConfigArguments, Failure, beside};
+use std::fmt::Write as _;
+
+use super::user::LOST_PASSWORD;
+use super::{ConfigArguments, Failure, beside, output};
 use crate::crypto::password;
 use crate::domain::lifecycle::customers::{self, Owner};
 use crate::domain::people::accounts::{FIRST_WORKSPACE, NewPerson, find_person};
@@ -32,7 +35,6 @@ pub struct Create {
     workspace: String,
 }
 
-#[expect(clippy::print_stdout, reason = "it is what was asked for")]
 pub fn run(command: Command) -> Result<(), Failure> {
     let Command::Create(arguments) = command;
     let config = arguments.config.load()?;
@@ -57,8 +59,8 @@ pub fn run(command: Command) -> Result<(), Failure> {
         customers::create_owned(tx, &name, &workspace, &owner).map(Verdict::Done)
     };
     let (organization, workspace, user) = beside::write(&config, create)?;
-    println!(
-        "Created {} ({}) with the workspace {} ({}), owned by {} ({}).",
+    let mut text = format!(
+        "Created {} ({}) with the workspace {} ({}), owned by {} ({}).\n",
         organization.id,
         organization.name,
         workspace.id,
@@ -66,10 +68,11 @@ pub fn run(command: Command) -> Result<(), Failure> {
         user.id,
         user.email.unwrap_or_default()
     );
-    if !is_known {
-        println!("Password: {password}");
+    if is_known {
+        return output::print(text);
     }
-    Ok(())
+    writeln!(text, "Password: {password}")?;
+    output::print_once(text, LOST_PASSWORD)
 }
 
 /// Whether somebody signs in with the address already.

@@ -1,24 +1,22 @@
 //! `countersign quickstart`: the main job on the embedded database, with nothing to set up.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{Failure, ProfileArgument, make_data_folder, refuse_lost};
+use super::{Failure, ProfileArgument, make_data_folder, output, refuse_lost, start_log};
 use crate::app::App;
-use crate::config::{Config, LogFormat};
+use crate::config::Config;
 use crate::crypto::Plaintext;
 use crate::crypto::digest::Purpose;
 use crate::crypto::format::{TokenKind, hint, mint_key, mint_token};
 use crate::crypto::password;
 use crate::domain::Refusal;
 use crate::domain::lifecycle::quickstart::{self, ADMIN, Kept, OPERATOR, Planted, Seed};
-use crate::server::run::{Running, start};
+use crate::server::run::{Running, ServeError, start};
 use crate::store::{self, Database, Verdict};
-use crate::telemetry::logs;
 use crate::types::environment::Environment;
 use crate::types::time::Clock;
 
@@ -84,7 +82,7 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
         .server
         .issuer()
         .map_err(|error| format!("{error}. {REACHABLE}"))?;
-    logs::start(&config.logs.level, config.logs.format == LogFormat::Json)?;
+    start_log(&config)?;
     let database: Database = config.database.url.parse()?;
     refuse_lost(&config, &database)?;
     make_data_folder(&database)?;
@@ -106,12 +104,33 @@ pub fn run(arguments: Arguments) -> Result<(), Failure> {
                 &std::path::absolute(&arguments.data_dir)?,
             )?
         };
-        let announce = move || {
-            let mut output = std::io::stdout();
-            output.write_all(text.as_bytes())?;
-            output.flush()
-        };
-        Ok(running.serve_until_signal(announce).await?)
+        if made.is_some() && is_nowhere() {
+            tracing::warn!("Standard output is closed or /dev/null: nobody sees the secrets of this first run. {}", start_over(&arguments.data_dir));
+        }
+        let served = running.serve_until_signal(move || output::write(text)).await;
+        served.map_err(|error| match error {
+            ServeError::Announce(_) if made.is_some() => format!("{error}. Nobody has seen the secrets of this first run. {}", start_over(&arguments.data_dir)).into(),
+            error => error.into(),
+        })
+    })
+}
+
+/// What to do when the secrets were made and not shown.
+fn start_over(data_dir: &Path) -> String {
+    format!(
+        "To see them, stop this, remove {} and start again.",
+        data_dir.display()
+    )
+}
+
+/// Whether what is written to standard output is thrown away. A closed one was opened as `/dev/null` when the process began.
+fn is_nowhere() -> bool {
+    let output = rustix::fs::fstat(std::io::stdout());
+    let nowhere = rustix::fs::stat("/dev/null");
+    output.is_ok_and(|output| {
+        nowhere.is_ok_and(|nowhere| {
+            output.st_rdev == nowhere.st_rdev && output.st_ino == nowhere.st_ino
+        })
     })
 }
 

@@ -1,7 +1,7 @@
 //! `countersign resource-server create`: one of the vendor's APIs, with its first secret. Works beside a running server, and is
 //! done when that has noticed.
 
-use super::{ConfigArguments, Failure, beside};
+use super::{ConfigArguments, Failure, beside, output};
 use crate::crypto::digest::{Digester, Purpose};
 use crate::crypto::format::{self, TokenKind};
 use crate::domain::operations::resource_servers::{self, NewResourceServer};
@@ -42,7 +42,6 @@ pub struct Create {
     quiet: bool,
 }
 
-#[expect(clippy::print_stdout, reason = "it is what was asked for")]
 pub fn run(command: Command) -> Result<(), Failure> {
     let Command::Create(arguments) = command;
     let config = arguments.config.load()?;
@@ -67,17 +66,21 @@ pub fn run(command: Command) -> Result<(), Failure> {
     };
     let create = move |tx: &mut Tx| resource_servers::create_checked(tx, &new).map(Verdict::Done);
     let made = beside::write(&config, create)?;
-    if arguments.quiet {
-        println!("{}:{}", made.id, secret.expose());
+    let text = if arguments.quiet {
+        format!("{}:{}\n", made.id, secret.expose())
     } else {
-        println!(
-            "Registered {} ({}).\nSecret, shown once: {}",
+        format!(
+            "Registered {} ({}).\nSecret, shown once: {}\n",
             made.id,
             made.name,
             secret.expose()
-        );
-    }
-    Ok(())
+        )
+    };
+    let remedy = format!(
+        "Nobody has seen the secret of {}: give it another one, or delete it.",
+        made.id
+    );
+    output::print_once(text, &remedy)
 }
 
 fn obligations(words: &[String]) -> Result<Vec<ObligationKind>, Failure> {

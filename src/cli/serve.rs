@@ -1,9 +1,7 @@
 //! `countersign serve`: waits for its database, refuses a schema it does not know, serves until it is told to stop.
 
-use super::{ConfigArguments, Failure};
-use crate::config::LogFormat;
+use super::{ConfigArguments, Failure, start_log};
 use crate::server::run::start_when_ready;
-use crate::telemetry::logs;
 use crate::types::time::Clock;
 
 #[derive(clap::Args)]
@@ -14,7 +12,7 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let config = arguments.config.load()?;
-    logs::start(&config.logs.level, config.logs.format == LogFormat::Json)?;
+    start_log(&config)?;
     let program = std::env::current_exe()?;
     actix_web::rt::System::new().block_on(async {
         let Some(running) = start_when_ready(config, Clock::System, program).await? else {

@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use super::{ConfigArguments, Failure};
+use super::{ConfigArguments, Failure, output};
 use crate::app::existing_secret_keys;
 use crate::config::Config;
 use crate::crypto::seal::Sealer;
@@ -42,7 +42,6 @@ pub struct Remove {
     kid: String,
 }
 
-#[expect(clippy::print_stdout, reason = "it is what was asked for")]
 pub fn run(command: &Command) -> Result<(), Failure> {
     let (Command::List(arguments)
     | Command::Rotate(Rotate {
@@ -60,8 +59,7 @@ pub fn run(command: &Command) -> Result<(), Failure> {
             Command::Remove(arguments) => remove(&store, &arguments.kid).await,
         }
     })?;
-    print!("{text}");
-    Ok(())
+    output::print(text)
 }
 
 async fn stored(store: &Store) -> Result<Vec<StoredSigningKey>, store::Error> {

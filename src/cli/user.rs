@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 
-use super::{ConfigArguments, Failure, beside};
+use super::{ConfigArguments, Failure, beside, output};
 use crate::crypto::password;
 use crate::domain::Refusal;
 use crate::domain::lifecycle::provisioning;
@@ -15,6 +15,9 @@ use crate::store::{self, Store, Tx, Verdict};
 use crate::types::email::Mailbox;
 use crate::types::state::{OrganizationRole, ProductionAccess, UserState};
 
+/// What to do when a password that was made could not be shown.
+pub(super) const LOST_PASSWORD: &str =
+    "Nobody has seen the password: `countersign user password` makes another one.";
 /// People that one listing shows.
 const MOST_LISTED: i64 = 10_000;
 
@@ -87,12 +90,10 @@ pub fn run(command: Command) -> Result<(), Failure> {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "it is what was asked for")]
 fn run_list(arguments: &ConfigArguments) -> Result<(), Failure> {
     let config = arguments.load()?;
     let store = Store::open_as_guest(&config.database.url.parse()?)?;
-    print!("{}", actix_web::rt::System::new().block_on(list(&store))?);
-    Ok(())
+    output::print(actix_web::rt::System::new().block_on(list(&store))?)
 }
 
 async fn list(store: &Store) -> Result<String, Failure> {
@@ -124,7 +125,6 @@ fn sign_in_name(typed: &str) -> Result<String, Failure> {
     Ok(name)
 }
 
-#[expect(clippy::print_stdout, reason = "it is what was asked for")]
 fn run_state(named: &Named, to: UserState) -> Result<(), Failure> {
     let config = named.config.load()?;
     let name = sign_in_name(&named.email)?;
@@ -138,14 +138,12 @@ fn run_state(named: &Named, to: UserState) -> Result<(), Failure> {
         Ok(Verdict::Done(person.id.to_string()))
     };
     let person = beside::write(&config, write)?;
-    match to {
-        UserState::Suspended => println!("Suspended {person} everywhere."),
-        UserState::Active => println!("{person} is active again."),
-    }
-    Ok(())
+    output::print(match to {
+        UserState::Suspended => format!("Suspended {person} everywhere.\n"),
+        UserState::Active => format!("{person} is active again.\n"),
+    })
 }
 
-#[expect(clippy::print_stdout, reason = "it is what was asked for")]
 fn run_password(arguments: &Password) -> Result<(), Failure> {
     let config = arguments.config.load()?;
     let name = sign_in_name(&arguments.email)?;
@@ -160,14 +158,12 @@ fn run_password(arguments: &Password) -> Result<(), Failure> {
         Ok(Verdict::Done(user.id.to_string()))
     };
     let changed = beside::write(&config, write)?;
-    println!("Changed the password of {changed}, and signed it out everywhere.");
-    if let Some(password) = shown {
-        println!("Password: {password}");
-    }
-    Ok(())
+    show(
+        &format!("Changed the password of {changed}, and signed it out everywhere."),
+        shown.as_deref(),
+    )
 }
 
-#[expect(clippy::print_stdout, reason = "it is what was asked for")]
 fn run_create(arguments: Create) -> Result<(), Failure> {
     let config = arguments.config.load()?;
     let email = Mailbox::parse(&arguments.email).map_err(|error| format!("--email: {error}"))?;
@@ -188,11 +184,18 @@ fn run_create(arguments: Create) -> Result<(), Failure> {
     let organization = arguments.organization;
     let write =
         move |tx: &mut Tx| create(tx, &person, organization.as_deref(), role).map(Verdict::Done);
-    println!("{}", beside::write(&config, write)?);
-    if !arguments.password_stdin {
-        println!("Password: {password}");
+    let made = (!arguments.password_stdin).then_some(password.as_str());
+    show(&beside::write(&config, write)?, made)
+}
+
+/// What was done, and the password if one was made.
+fn show(done: &str, password: Option<&str>) -> Result<(), Failure> {
+    match password {
+        Some(password) => {
+            output::print_once(format!("{done}\nPassword: {password}\n"), LOST_PASSWORD)
+        }
+        None => output::print(format!("{done}\n")),
     }
-    Ok(())
 }
 
 fn create(

@@ -19,6 +19,9 @@ pub struct Logs {
     pub format: LogFormat,
     /// `error`, `warn`, `info`, `debug` or a filter such as `info,countersign=debug`.
     pub level: String,
+    /// Bytes of lines that wait when the log is written or read too slowly. When it is full lines are dropped, the least
+    /// important first.
+    pub buffer_bytes: usize,
 }
 
 impl Default for Logs {
@@ -26,6 +29,7 @@ impl Default for Logs {
         Self {
             format: LogFormat::Text,
             level: "info,actix_server=warn".to_owned(),
+            buffer_bytes: 4 * 1024 * 1024,
         }
     }
 }

@@ -289,6 +289,11 @@ impl Config {
                 "every_seconds must be at least 1, batch_rows 1 to 10000, keep_seconds not negative",
             ),
             (
+                "logs.buffer_bytes",
+                (64 * 1024..=1024 * 1024 * 1024).contains(&self.logs.buffer_bytes),
+                "must be 65536 (64 KiB) to 1073741824 (1 GiB)",
+            ),
+            (
                 "oauth.signing_key_publish_seconds",
                 (1..=30 * 24 * 60 * 60).contains(&oauth.signing_key_publish_seconds),
                 "must be 1 to 2592000 (30 days)",

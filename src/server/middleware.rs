@@ -17,7 +17,8 @@ use crate::app::App;
 use crate::oauth::protected_resource::WELL_KNOWN;
 use crate::server::framing::{self, Admission, Held, Running};
 use crate::server::pieces::in_pieces;
-use crate::telemetry::metrics::RequestLabels;
+use crate::server::routes::Class;
+use crate::telemetry::metrics::{ClassLabels, RequestLabels};
 use crate::types::id::RequestId;
 use crate::types::time::Stopwatch;
 use crate::web::address::client_address;
@@ -187,7 +188,11 @@ fn observe(app: &App, facts: &Facts, response: &ServiceResponse<BoxBody>, stopwa
     let status = response.status().as_u16();
     let elapsed = stopwatch.elapsed();
     tracing::info!(request.id = %facts.id, method, route, status, client.address = %facts.address, micros = elapsed.as_micros(), "Answered");
-    app.metrics.request_seconds.observe(elapsed.as_secs_f64());
+    let class = Class::of(response.request()).as_str();
+    app.metrics
+        .request_seconds
+        .get_or_create(&ClassLabels { class })
+        .observe(elapsed.as_secs_f64());
     app.metrics
         .requests
         .get_or_create(&RequestLabels {

@@ -60,6 +60,70 @@ pub struct Route {
     handler: fn() -> Handler,
 }
 
+/// What a route is for, as metrics tell it: a few words, so that each may have a histogram.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Class {
+    /// Asked for each request to the vendor's API.
+    Verify,
+    Introspect,
+    /// A document goes in and out.
+    Watermark,
+    /// Tokens are issued and revoked.
+    Token,
+    /// The rest of OAuth: authorization, consent, registration, metadata.
+    OAuth,
+    Management,
+    /// For people.
+    Pages,
+    Static,
+    Operations,
+    /// No route: unknown paths, and requests that are refused before.
+    Unmatched,
+}
+
+impl Class {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Verify => "verify",
+            Self::Introspect => "introspect",
+            Self::Watermark => "watermark",
+            Self::Token => "token",
+            Self::OAuth => "oauth",
+            Self::Management => "management",
+            Self::Pages => "pages",
+            Self::Static => "static",
+            Self::Operations => "operations",
+            Self::Unmatched => "unmatched",
+        }
+    }
+
+    /// Of the path that was matched, whatever the request's own looks like.
+    pub fn of(request: &HttpRequest) -> Self {
+        request
+            .app_data::<Self>()
+            .copied()
+            .unwrap_or(Self::Unmatched)
+    }
+}
+
+impl Route {
+    /// The same for all methods of a path.
+    pub fn class(&self) -> Class {
+        let oauth = ["/oauth2/", "/.well-known/"];
+        match (self.path, self.law) {
+            ("/v1/verify" | "/v1/whoami", _) => Class::Verify,
+            ("/oauth2/introspect", _) => Class::Introspect,
+            ("/v1/watermark", _) => Class::Watermark,
+            ("/oauth2/token" | "/oauth2/access_token" | "/oauth2/revoke", _) => Class::Token,
+            (_, "management") => Class::Management,
+            (_, "assets") => Class::Static,
+            (_, "operations") => Class::Operations,
+            (path, _) if oauth.iter().any(|start| path.starts_with(start)) => Class::OAuth,
+            _ => Class::Pages,
+        }
+    }
+}
+
 macro_rules! route {
     ($method:ident $path:literal, $guard:ident, $law:literal, $handler:path) => {
         Route {
@@ -410,6 +474,7 @@ pub fn configure(config: &mut web::ServiceConfig, aliases: &[Alias]) {
             .fold(web::resource(path), |resource, route| {
                 resource
                     .app_data(without_facts(route.path))
+                    .app_data(route.class())
                     .route((route.handler)())
             })
             .default_service(other);

@@ -12,8 +12,10 @@ use actix_http::{HttpServiceBuilder, KeepAlive};
 use actix_service::{IntoServiceFactory, ServiceFactoryExt, map_config};
 use actix_web::dev::{AppConfig, Server, ServerHandle};
 use actix_web::middleware::from_fn;
+use actix_web::rt::time::timeout;
 use actix_web::{App as WebApp, Error, web};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
 
 use super::connections::Connections;
 use super::descriptors::{BY_WORKER, most_connections};
@@ -34,6 +36,17 @@ const RETRY: Duration = Duration::from_secs(1);
 const TRIES_A_LINE: u64 = 60;
 /// For what a client still sends when it is answered, and is not read.
 const LINGER: Duration = Duration::from_secs(1);
+/// Whoever reads the announcement may take so long.
+const ANNOUNCED_WITHIN: Duration = Duration::from_secs(5);
+
+/// Why serving ended otherwise than by a signal.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    #[error("cannot say on standard output that it serves: {0}")]
+    Announce(std::io::Error),
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+}
 
 /// A listening server.
 pub struct Running {
@@ -108,6 +121,7 @@ async fn build_when_ready(
 
 fn listen(mut config: Config) -> Result<(Config, TcpListener), BuildError> {
     check_aliases(&config.server.aliases)?;
+    outlive_file_limits()?;
     let listener = TcpListener::bind(&config.server.listen)
         .map_err(|error| BuildError::Listen(config.server.listen.clone(), error))?;
     config.server.listen = listener.local_addr()?.to_string();
@@ -190,21 +204,55 @@ impl Running {
     }
 
     /// Serves until Ctrl-C or SIGTERM, then lets running requests finish. `announce` says that it is ready, when a signal
-    /// already stops it as it should.
+    /// already stops it as it should. A server that could not say so ends: whoever started it waits for it.
     pub async fn serve_until_signal(
         mut self,
-        announce: impl FnOnce() -> std::io::Result<()>,
-    ) -> std::io::Result<()> {
+        announce: impl FnOnce() -> std::io::Result<()> + Send + 'static,
+    ) -> Result<(), ServeError> {
         let (handle, signals) = (self.handle.clone(), self.signals.take());
         let mut signals = signals.map_or_else(StopSignals::listen, Ok)?;
-        announce()?;
         actix_web::rt::spawn(async move {
             signals.arrive().await;
             tracing::info!("Stopping: running requests may finish");
             handle.stop(true).await;
         });
-        self.serve().await
+        let (handle, (failed, mut failure)) = (self.handle.clone(), oneshot::channel());
+        actix_web::rt::spawn(async move {
+            if let Err(error) = announced(announce).await {
+                // the receiver is there until the server has stopped
+                let _ = failed.send(error);
+                handle.stop(false).await;
+            }
+        });
+        let served = self.serve().await;
+        match failure.try_recv() {
+            Ok(error) => Err(ServeError::Announce(error)),
+            Err(_) => Ok(served?),
+        }
     }
+}
+
+/// On a thread of its own, which is left behind when nobody reads what it writes.
+async fn announced(
+    announce: impl FnOnce() -> std::io::Result<()> + Send + 'static,
+) -> std::io::Result<()> {
+    let (done, told) = oneshot::channel();
+    std::thread::Builder::new()
+        .name("announcement".to_owned())
+        // nobody waits for it any more when the server was told to stop meanwhile
+        .spawn(move || drop(done.send(announce())))?;
+    match timeout(ANNOUNCED_WITHIN, told).await {
+        Ok(Ok(told)) => told,
+        Ok(Err(_)) => Err(std::io::Error::other("it panicked")),
+        Err(_) => Err(std::io::Error::other("nobody reads it")),
+    }
+}
+
+/// A file that reaches `RLIMIT_FSIZE` fails a write, of the log or of the database, as a full disk does. By default the signal
+/// that comes with it would end the process.
+fn outlive_file_limits() -> std::io::Result<()> {
+    let exceeded = SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw());
+    signal(exceeded).map(drop)
 }
 
 struct StopSignals {

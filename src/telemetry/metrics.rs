@@ -1,15 +1,20 @@
-//! Metrics in the text format that Prometheus reads.
+//! Metrics in the text format that Prometheus reads (OpenMetrics 1.0).
 
 use std::sync::atomic::AtomicU64;
 
-use prometheus_client::encoding::EncodeLabelSet;
-use prometheus_client::metrics::counter::Counter;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::text::{encode_eof, encode_registry};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
-use prometheus_client::registry::Registry;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
 
 use super::database::DatabaseMetrics;
+use super::logs;
+use super::process::Process;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct RequestLabels {
@@ -17,6 +22,12 @@ pub struct RequestLabels {
     pub route: String,
     pub method: &'static str,
     pub status: u16,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ClassLabels {
+    /// One of a few, named by the route table.
+    pub class: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -53,11 +64,19 @@ pub const REFEREED: [&str; 4] = [
     "client_credentials",
 ];
 
+/// Upper ends in seconds: an answer from memory takes a fraction of a millisecond, a stamp several seconds.
+const REQUEST_SECONDS: [f64; 16] = [
+    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
+    5.0, 10.0,
+];
+
 /// All metrics of one process.
 pub struct Metrics {
     registry: Registry,
+    /// Names that are not ours, and carry no prefix.
+    common: Registry,
     pub requests: Family<RequestLabels, Counter<u64, AtomicU64>>,
-    pub request_seconds: Histogram,
+    pub request_seconds: Family<ClassLabels, Histogram, fn() -> Histogram>,
     pub connections: Gauge,
     pub connections_closed: Family<ClosedLabels, Counter<u64, AtomicU64>>,
     pub decisions: Family<DecisionLabels, Counter<u64, AtomicU64>>,
@@ -79,8 +98,9 @@ impl Metrics {
     pub fn new(database: &DatabaseMetrics) -> Self {
         let mut metrics = Self {
             registry: Registry::with_prefix("countersign"),
+            common: Registry::default(),
             requests: Family::default(),
-            request_seconds: Histogram::new(exponential_buckets(0.0001, 4.0, 9)),
+            request_seconds: Family::new_with_constructor(|| Histogram::new(REQUEST_SECONDS)),
             connections: Gauge::default(),
             connections_closed: Family::default(),
             decisions: Family::default(),
@@ -100,9 +120,10 @@ impl Metrics {
             "Requests by route, method and status",
             self.requests.clone(),
         );
-        self.registry.register(
-            "http_request_seconds",
-            "How long requests took",
+        self.registry.register_with_unit(
+            "http_request",
+            "How long requests took, by class of route",
+            Unit::Seconds,
             self.request_seconds.clone(),
         );
         self.registry.register(
@@ -156,14 +177,37 @@ impl Metrics {
             "By how much the clock has leapt (negative: back); 0 while it is trusted",
             self.clock_leap_seconds.clone(),
         );
+        self.registry.register_collector(Box::new(DroppedLines));
+        self.common.register_collector(Box::new(Process));
         self
     }
 
     /// What `/metrics` answers.
     pub fn text(&self) -> Result<String, std::fmt::Error> {
         let mut text = String::new();
-        prometheus_client::encoding::text::encode(&mut text, &self.registry)?;
+        encode_registry(&mut text, &self.registry)?;
+        encode_registry(&mut text, &self.common)?;
+        encode_eof(&mut text)?;
         Ok(text)
+    }
+}
+
+/// Counted where lines are dropped: the log is the process's, and older than these metrics.
+#[derive(Debug)]
+struct DroppedLines;
+
+impl Collector for DroppedLines {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let mut family = encoder.encode_descriptor(
+            "log_lines_dropped",
+            "Lines of the log that were dropped because it could not be written, or not fast enough, by level.",
+            None,
+            MetricType::Counter,
+        )?;
+        for (level, count) in logs::dropped() {
+            ConstCounter::new(count).encode(family.encode_family(&[("level", level)])?)?;
+        }
+        Ok(())
     }
 }
 

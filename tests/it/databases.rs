@@ -72,6 +72,9 @@ pub fn block_on<T>(future: impl Future<Output = T>) -> T {
         .block_on(future)
 }
 
+/// Held by whoever fills the small disk: others find it full meanwhile.
+pub static SMALL_DISK: Mutex<()> = Mutex::new(());
+
 /// The value of `COUNTERSIGN_TEST_<variable>`. `None` says that this test skips: then that was written down, with the reason
 /// in `COUNTERSIGN_TEST_SKIP_<kind>` under tests/run, and once for the kind under plain `cargo test`.
 pub fn offered(variable: &str, kind: &str) -> Option<String> {

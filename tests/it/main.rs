@@ -22,6 +22,7 @@ mod layers;
 mod limiter;
 mod logs;
 mod main_job;
+mod metrics;
 mod oauth;
 mod once;
 mod openid;

@@ -24,7 +24,9 @@ use futures_util::future::{join, join_all};
 use tempfile::TempDir;
 
 use crate::cluster::{Cluster, on_a_thread};
-use crate::databases::{TestDatabase, block_on, both_databases, offered, on_postgres, sqlite_in};
+use crate::databases::{
+    SMALL_DISK, TestDatabase, block_on, both_databases, offered, on_postgres, sqlite_in,
+};
 use crate::store_contract::{Acme, NOW, open, organization, person, read, write};
 
 both_databases!(
@@ -177,9 +179,11 @@ fn a_full_disk_keeps_no_refused_write_and_loses_no_answered_one() {
     let Some(disk) = offered("SMALL_DISK", "SMALL_DISK") else {
         return;
     };
+    let alone = SMALL_DISK.lock();
     for bytes in [300, 3_000, 60_000] {
         block_on(fill(Path::new(&disk), bytes));
     }
+    drop(alone);
 }
 
 async fn fill(disk: &Path, bytes: usize) {

@@ -5,12 +5,13 @@ mod data;
 mod secrets;
 mod settings;
 
+use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use serde::Serialize;
 use serde_json::json;
 
-use super::{ConfigArguments, Failure};
+use super::{ConfigArguments, Failure, output};
 use crate::config::Config;
 use crate::store::{self, Database, HealthError};
 use crate::types::time::Clock;
@@ -82,8 +83,7 @@ impl Finding {
 }
 
 /// Fails when there is a problem; warnings are no failure.
-#[expect(clippy::print_stdout, reason = "it is what was asked for")]
-pub fn run(arguments: &Arguments) -> ExitCode {
+pub fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let findings = arguments
         .config
         .load()
@@ -101,34 +101,35 @@ pub fn run(arguments: &Arguments) -> ExitCode {
             .map(|finding| finding.state)
             .max()
             .unwrap_or(State::Ok);
-        println!(
-            "{}",
-            json!({ "state": worst, "problems": problems, "warnings": warnings, "findings": findings })
-        );
+        let found = json!({ "state": worst, "problems": problems, "warnings": warnings, "findings": findings });
+        output::print(format!("{found}\n"))?;
     } else {
+        let mut text = String::new();
         for finding in &findings {
-            println!(
+            writeln!(
+                text,
                 "{:<9}{}: {}",
                 finding.state.as_str(),
                 finding.check,
                 finding.message
-            );
-            finding
-                .advice
-                .iter()
-                .for_each(|advice| println!("{:9}-> {advice}", ""));
+            )?;
+            if let Some(advice) = &finding.advice {
+                writeln!(text, "{:9}-> {advice}", "")?;
+            }
         }
-        println!(
+        writeln!(
+            text,
             "{}, {}",
             counted(problems, "problem"),
             counted(warnings, "warning")
-        );
+        )?;
+        output::print(text)?;
     }
-    if problems == 0 {
+    Ok(if problems == 0 {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
-    }
+    })
 }
 
 fn counted(count: usize, noun: &str) -> String {
