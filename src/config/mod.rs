@@ -691,6 +691,11 @@ mod tests {
                 "domains.recheck_seconds: must be 60",
             ),
             (
+                "[logs]\nbuffer_bytes = 1000",
+                &[][..],
+                "logs.buffer_bytes: must be 65536",
+            ),
+            (
                 "[registration]\nopen_organization = 'Acme'",
                 &[][..],
                 "an organization's id",

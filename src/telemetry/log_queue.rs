@@ -9,31 +9,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tracing::Level;
-
-/// The most important first: a level's place is its index.
-pub const LEVELS: [&str; 5] = ["error", "warn", "info", "debug", "trace"];
-pub const ERROR: usize = 0;
+use super::log_record::{LEVELS, Record};
 
 /// Counts by level, in the order of [`LEVELS`].
 pub type Counts = [u64; LEVELS.len()];
 
-/// Under it, a write to a pipe that others write to as well is not torn (`PIPE_BUF`).
-const MOST_BATCH_BYTES: usize = 4096;
-/// What a waiting line takes beside its text.
-const LINE_BYTES: usize = 64;
+/// Lines that the writer takes at once, and that no bound counts.
+const MOST_TAKEN: usize = 32;
 /// How long the writer lets lines gather when it has written everything. Who pushes meanwhile wakes nobody.
 const LINGER: Duration = Duration::from_millis(5);
-
-pub fn place(level: &Level) -> usize {
-    match *level {
-        Level::ERROR => ERROR,
-        Level::WARN => 1,
-        Level::INFO => 2,
-        Level::DEBUG => 3,
-        Level::TRACE => 4,
-    }
-}
 
 /// Between everybody who logs and the one thread that writes.
 #[derive(Debug)]
@@ -73,9 +57,9 @@ impl Queue {
         }
     }
 
-    pub fn push(&self, level: usize, text: &[u8]) {
+    pub fn push(&self, record: Record) {
         let mut state = self.lock();
-        let dropped = state.lines.push(level, text);
+        let dropped = state.lines.push(record);
         for (level, count) in dropped.into_iter().enumerate().filter(|(_, n)| *n > 0) {
             state.untold[level] += count;
             self.dropped[level].fetch_add(count, Ordering::Relaxed);
@@ -84,9 +68,9 @@ impl Queue {
     }
 
     /// A line about the queue itself, which is never dropped: there is one at a time.
-    pub fn push_note(&self, level: usize, text: &[u8]) {
+    pub fn push_note(&self, record: Record) {
         let mut state = self.lock();
-        state.lines.append(level, text);
+        state.lines.append(record);
         self.wake(state);
     }
 
@@ -98,8 +82,8 @@ impl Queue {
         }
     }
 
-    /// Waits for lines and takes the oldest, in their order: whole ones, about 4 KiB.
-    pub fn take(&self) -> Vec<u8> {
+    /// Waits for lines and takes the oldest, in their order.
+    pub fn take(&self) -> Vec<Record> {
         let mut state = self.lock();
         if state.lines.is_empty() {
             state.is_writing = false;
@@ -118,7 +102,7 @@ impl Queue {
         }
         state.is_waiting = false;
         state.is_writing = true;
-        state.lines.take(MOST_BATCH_BYTES)
+        state.lines.take(MOST_TAKEN)
     }
 
     /// What was dropped and not told yet, when there is room again, or `now`. From here on it counts as told.
@@ -157,13 +141,7 @@ impl Queue {
 struct Line {
     /// Its place among the lines of all levels.
     number: u64,
-    text: Box<[u8]>,
-}
-
-impl Line {
-    fn bytes(&self) -> usize {
-        self.text.len() + LINE_BYTES
-    }
+    record: Record,
 }
 
 /// The lines themselves.
@@ -194,9 +172,9 @@ impl Lines {
     }
 
     /// What was dropped for it, or that it was dropped itself.
-    fn push(&mut self, level: usize, text: &[u8]) -> Counts {
+    fn push(&mut self, record: Record) -> Counts {
         let mut dropped = Counts::default();
-        let bytes = text.len() + LINE_BYTES;
+        let (level, bytes) = (record.level(), record.bytes());
         let kept_bytes: usize = self.bytes_by_level[..=level].iter().sum();
         if kept_bytes + bytes > self.most_bytes {
             dropped[level] += 1;
@@ -207,71 +185,78 @@ impl Lines {
                 dropped[lower] += 1;
             }
         }
-        self.append(level, text);
+        self.append(record);
         dropped
     }
 
-    fn append(&mut self, level: usize, text: &[u8]) {
-        let line = Line {
-            number: self.next,
-            text: text.into(),
-        };
+    fn append(&mut self, record: Record) {
+        let (level, number) = (record.level(), self.next);
         self.next += 1;
-        self.bytes_by_level[level] += line.bytes();
-        self.by_level[level].push_back(line);
+        self.bytes_by_level[level] += record.bytes();
+        self.by_level[level].push_back(Line { number, record });
     }
 
     fn drop_newest(&mut self, level: usize) -> bool {
         let dropped = self.by_level[level].pop_back();
-        self.bytes_by_level[level] -= dropped.as_ref().map_or(0, Line::bytes);
+        self.bytes_by_level[level] -= dropped.as_ref().map_or(0, |line| line.record.bytes());
         dropped.is_some()
     }
 
-    /// The oldest lines of all levels: as many whole ones as fit, and one at least.
-    fn take(&mut self, most_bytes: usize) -> Vec<u8> {
-        let mut batch = Vec::new();
-        while let Some((level, length)) = self.oldest()
-            && (batch.is_empty() || batch.len() + length <= most_bytes)
+    /// The oldest lines of all levels.
+    fn take(&mut self, most: usize) -> Vec<Record> {
+        let mut taken = Vec::with_capacity(most);
+        while taken.len() < most
+            && let Some(level) = self.oldest()
             && let Some(line) = self.by_level[level].pop_front()
         {
-            self.bytes_by_level[level] -= line.bytes();
-            batch.extend_from_slice(&line.text);
+            self.bytes_by_level[level] -= line.record.bytes();
+            taken.push(line.record);
         }
-        batch
+        taken
     }
 
-    /// The level and the length of the oldest line.
-    fn oldest(&self) -> Option<(usize, usize)> {
+    /// The level of the oldest line.
+    fn oldest(&self) -> Option<usize> {
         let fronts = self.by_level.iter().enumerate();
-        let fronts = fronts.filter_map(|(level, lines)| Some((level, lines.front()?)));
-        let (level, line) = fronts.min_by_key(|(_, line)| line.number)?;
-        Some((level, line.text.len()))
+        let fronts = fronts.filter_map(|(level, lines)| Some((level, lines.front()?.number)));
+        fronts
+            .min_by_key(|(_, number)| *number)
+            .map(|(level, _)| level)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::telemetry::log_record::{ERROR, Style};
 
     const WARN: usize = 1;
     const INFO: usize = 2;
 
-    /// Room for so many lines of one byte and a line feed.
+    /// Room for so many lines of one byte.
     fn room_for(lines: usize) -> Lines {
-        Lines::new(lines * (2 + LINE_BYTES))
+        Lines::new(lines * Record::plain(INFO, "1").bytes())
     }
 
     fn push(lines: &mut Lines, level: usize, text: &str) -> Counts {
-        lines.push(level, format!("{text}\n").as_bytes())
+        lines.push(Record::plain(level, text))
+    }
+
+    fn text(records: &[Record]) -> String {
+        let mut lines = Vec::new();
+        for record in records {
+            record.write(&mut lines, Style::Text);
+        }
+        String::from_utf8(lines).expect("text").replace('\n', "")
     }
 
     fn rest(lines: &mut Lines) -> String {
         let mut all = String::new();
         while !lines.is_empty() {
-            all.push_str(&String::from_utf8(lines.take(4)).expect("text"));
+            all.push_str(&text(&lines.take(2)));
         }
         assert_eq!(lines.bytes(), 0);
-        all.replace('\n', "")
+        all
     }
 
     #[test]
@@ -325,12 +310,12 @@ mod tests {
 
     #[test]
     fn what_was_dropped_is_told_once_when_there_is_room() {
-        let queue = Queue::new(4 * (2 + LINE_BYTES));
+        let queue = Queue::new(room_for(4).most_bytes);
         for _ in 0..6 {
-            queue.push(INFO, b"1\n");
+            queue.push(Record::plain(INFO, "1"));
         }
         assert_eq!(queue.take_untold(false), None, "it is full");
-        assert_eq!(queue.take(), b"1\n1\n1\n1\n");
+        assert_eq!(text(&queue.take()), "1111");
         assert_eq!(queue.take_untold(false), Some([0, 0, 2, 0, 0]));
         assert_eq!(queue.take_untold(true), None);
         assert_eq!(queue.dropped(), [0, 0, 2, 0, 0]);
@@ -339,8 +324,8 @@ mod tests {
     #[test]
     fn a_flush_ends_although_nobody_writes() {
         let queue = Queue::new(1000);
-        queue.push(INFO, b"1\n");
+        queue.push(Record::plain(INFO, "1"));
         queue.flush(Duration::from_millis(10));
-        assert_eq!(queue.take(), b"1\n");
+        assert_eq!(text(&queue.take()), "1");
     }
 }

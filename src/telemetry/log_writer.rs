@@ -1,4 +1,4 @@
-//! The thread that writes the log: the only one that waits for whoever reads it.
+//! The thread that makes the lines of the log and writes them: the only one that waits for whoever reads it.
 //!
 //! Invariants: what cannot be written is tried again, for ever, while the queue fills and drops. A line that was torn by an
 //! error is written again from its start, on a line of its own: the torn part is a line that no reader understands, and
@@ -9,11 +9,14 @@ use std::os::fd::AsFd;
 use std::time::Duration;
 
 use super::log_queue::{Counts, Queue};
+use super::log_record::{Record, Style};
 use crate::types::time::Stopwatch;
 
 /// The target of the lines that tell of dropped ones.
 pub const NOTES: &str = "countersign::log_writer";
 
+/// Up to so many, a write to a pipe that others write to as well is not torn (`PIPE_BUF`).
+const MOST_BATCH_BYTES: usize = 4096;
 /// Before the first attempt after an error; doubled before each further one.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
@@ -23,11 +26,13 @@ const FULL_PAUSE: Duration = Duration::from_millis(10);
 const TELL_EVERY: Duration = Duration::from_secs(10);
 
 /// Writes until the process ends.
-pub fn run(queue: &Queue, log: &impl AsFd) {
+pub fn run(queue: &Queue, log: &impl AsFd, style: Style) {
     let write = |bytes: &[u8]| rustix::io::write(log, bytes).map_err(Error::from);
     let (mut told, mut failure) = (Stopwatch::start(), None);
     loop {
-        failure = write_all(queue.take(), &write, std::thread::sleep).or(failure);
+        for batch in batches(&queue.take(), style) {
+            failure = write_all(batch, &write, std::thread::sleep).or(failure);
+        }
         let is_overdue = told.elapsed() >= TELL_EVERY;
         if let Some(dropped) = queue.take_untold(is_overdue) {
             tell(dropped, failure.as_ref());
@@ -37,6 +42,20 @@ pub fn run(queue: &Queue, log: &impl AsFd) {
             failure = None;
         }
     }
+}
+
+/// Whole lines, in their order. One that is longer than a batch is a batch by itself.
+fn batches(records: &[Record], style: Style) -> Vec<Vec<u8>> {
+    let mut batches: Vec<Vec<u8>> = Vec::new();
+    for record in records {
+        let mut line = Vec::new();
+        record.write(&mut line, style);
+        match batches.last_mut() {
+            Some(batch) if batch.len() + line.len() <= MOST_BATCH_BYTES => batch.append(&mut line),
+            _ => batches.push(line),
+        }
+    }
+    batches
 }
 
 /// Writes whole lines. Returns when all are written, with the last error on the way.
@@ -114,6 +133,18 @@ mod tests {
     }
 
     const FULL: std::result::Result<usize, ErrorKind> = Err(ErrorKind::StorageFull);
+
+    #[test]
+    fn lines_are_written_together_up_to_what_a_pipe_takes_whole() {
+        let line = |bytes: usize| Record::plain(0, &"x".repeat(bytes - 1));
+        let sizes = |lines: &[Record]| -> Vec<usize> {
+            let batches = batches(lines, Style::Text);
+            batches.iter().map(Vec::len).collect()
+        };
+        let records = [line(2000), line(2096), line(5000), line(1), line(9)];
+        assert_eq!(sizes(&records), [4096, 5000, 10]);
+        assert_eq!(sizes(&[]), [0; 0]);
+    }
 
     #[test]
     fn a_log_that_takes_little_at_once_gets_every_line_once() {

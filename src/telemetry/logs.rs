@@ -1,7 +1,7 @@
 //! Structured logs on standard error. Standard output belongs to what the user asked for.
 //!
-//! Invariant: whoever logs never waits, fails or panics because of the log. Lines go to a bounded queue
-//! ([`super::log_queue`]) and from there, by a thread of its own ([`super::log_writer`]), to standard error.
+//! Invariant: whoever logs never waits, fails or panics because of the log. What it logs goes to a bounded queue
+//! (`log_queue.rs`); a thread of its own makes lines of it and writes them to standard error (`log_writer.rs`).
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::{IsTerminal, Write};
@@ -9,13 +9,15 @@ use std::panic::PanicHookInfo;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use tracing::{Level, Metadata};
+use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
-use super::log_queue::{Counts, ERROR, LEVELS, Queue, place};
+use super::log_queue::{Counts, Queue};
+use super::log_record::{ERROR, LEVELS, Record, Style};
 use super::log_writer::{self, NOTES};
+use crate::types::time::Clock;
 
 /// How long the end of the process waits for the log.
 const FLUSHED_WITHIN: Duration = Duration::from_secs(1);
@@ -25,7 +27,7 @@ static LOG: OnceLock<Log> = OnceLock::new();
 
 struct Log {
     queue: &'static Queue,
-    is_json: bool,
+    style: Style,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -44,40 +46,35 @@ pub fn start(level: &str, is_json: bool, buffer_bytes: usize) -> Result<(), Star
     if LOG.get().is_some() {
         return Ok(());
     }
+    let style = match is_json {
+        true => Style::Json,
+        false if std::io::stderr().is_terminal() => Style::Coloured,
+        false => Style::Text,
+    };
     // as old as the process when it ends
     let queue: &'static Queue = Box::leak(Box::new(Queue::new(buffer_bytes)));
     std::thread::Builder::new()
         .name("log".to_owned())
-        .spawn(|| log_writer::run(queue, &std::io::stderr()))
+        .spawn(move || log_writer::run(queue, &std::io::stderr(), style))
         .map_err(StartError::Thread)?;
-    LOG.get_or_init(|| Log { queue, is_json });
+    LOG.get_or_init(|| Log { queue, style });
     std::panic::set_hook(Box::new(log_panic));
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(ToQueue(queue))
-        .log_internal_errors(false)
-        .with_target(false);
-    let started = if is_json {
-        builder.json().flatten_event(true).finish().try_init()
-    } else {
-        builder
-            .with_ansi(std::io::stderr().is_terminal())
-            .finish()
-            .try_init()
-    };
-    drop(started);
+    // somebody else may have set one first: it stays
+    let lines = tracing_subscriber::registry().with(filter);
+    drop(lines.with(ToQueue(queue)).try_init());
     Ok(())
 }
 
 /// Why the process ends: through the log where there is one, so that it waits for nobody, and as plain text but in a log of
 /// JSON.
 pub fn say(text: &str) {
-    let line = format!("{text}\n");
     match LOG.get() {
-        Some(log) if log.is_json && tracing::enabled!(Level::ERROR) => tracing::error!("{text}"),
-        Some(log) => log.queue.push(ERROR, line.as_bytes()),
+        Some(log) if log.style == Style::Json && tracing::enabled!(Level::ERROR) => {
+            tracing::error!("{text}");
+        }
+        Some(log) => log.queue.push(Record::plain(ERROR, text)),
         // nobody can be told that this failed
-        None => drop(std::io::stderr().write_all(line.as_bytes())),
+        None => drop(writeln!(std::io::stderr(), "{text}")),
     }
 }
 
@@ -113,47 +110,16 @@ fn log_panic(panic: &PanicHookInfo<'_>) {
     }
 }
 
-#[derive(Clone, Copy)]
+/// Hands each event to the queue.
 struct ToQueue(&'static Queue);
 
-/// One line on its way to the queue.
-struct Line {
-    queue: &'static Queue,
-    level: usize,
-    is_note: bool,
-}
-
-impl<'a> MakeWriter<'a> for ToQueue {
-    type Writer = Line;
-
-    fn make_writer(&'a self) -> Line {
-        Line {
-            queue: self.0,
-            level: ERROR,
-            is_note: false,
-        }
-    }
-
-    fn make_writer_for(&'a self, metadata: &Metadata<'_>) -> Line {
-        Line {
-            queue: self.0,
-            level: place(metadata.level()),
-            is_note: metadata.target() == NOTES,
-        }
-    }
-}
-
-impl Write for Line {
-    fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
-        if self.is_note {
-            self.queue.push_note(self.level, text);
+impl<S: Subscriber> Layer<S> for ToQueue {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let record = Record::of(event, Clock::System.now());
+        if event.metadata().target() == NOTES {
+            self.0.push_note(record);
         } else {
-            self.queue.push(self.level, text);
+            self.0.push(record);
         }
-        Ok(text.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
     }
 }

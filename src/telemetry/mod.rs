@@ -2,6 +2,7 @@
 
 pub mod database;
 mod log_queue;
+mod log_record;
 mod log_writer;
 pub mod logs;
 pub mod metrics;
