@@ -2,7 +2,8 @@
 //!
 //! Invariant: a cache entry stamped with the counter's value *before* its SELECT is used only while every subject it
 //! depends on has last changed at or before that stamp. The committing thread publishes before it replies, so the first
-//! request after a revoke's answer sees it, and a slow reader cannot put a stale row back.
+//! request after a revoke's answer sees it, and a slow reader cannot put a stale row back. Between its COMMIT and its
+//! publication nothing of its subjects is used: another thread may see already, and answer, what it has done.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
@@ -14,6 +15,8 @@ use crate::types::time::Deadline;
 
 /// Two subjects in one stripe only cost each other a reload.
 const STRIPES: usize = 4096;
+/// In a stripe's upper bits: how many COMMITs are on their way. So it is greater than every stamp meanwhile.
+const COMMITTING: u64 = 1 << 48;
 
 /// What a credential's rights depend on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -81,11 +84,28 @@ impl Changes {
         self.in_doubt.load(Ordering::SeqCst) == 0 && self.is_trusted()
     }
 
-    /// Called on the thread that committed, before it replies; also when the outcome of the COMMIT is unknown.
-    pub(super) fn publish(&self, subjects: &[Subject]) {
+    /// Called on the thread that commits, before the COMMIT is sent. With the end of the value the change is published, also
+    /// when the outcome is unknown; the thread replies behind it.
+    pub(super) fn committing<'a>(&'a self, subjects: &'a [Subject]) -> Committing<'a> {
+        for subject in subjects {
+            self.stripe(subject).fetch_add(COMMITTING, Ordering::SeqCst);
+        }
+        Committing {
+            changes: self,
+            subjects,
+        }
+    }
+
+    fn publish(&self, subjects: &[Subject]) {
         let value = self.counter.fetch_add(1, Ordering::SeqCst) + 1;
         for subject in subjects {
-            self.stripe(subject).fetch_max(value, Ordering::SeqCst);
+            let published = |stripe: u64| {
+                let (others, last) = (stripe / COMMITTING - 1, stripe % COMMITTING);
+                Some(others * COMMITTING + last.max(value))
+            };
+            let stripe = self.stripe(subject);
+            // never refused: `published` always has a value
+            let _ = stripe.fetch_update(Ordering::SeqCst, Ordering::SeqCst, published);
         }
     }
 
@@ -142,6 +162,18 @@ impl Changes {
     }
 }
 
+/// A COMMIT on its way.
+pub(super) struct Committing<'a> {
+    changes: &'a Changes,
+    subjects: &'a [Subject],
+}
+
+impl Drop for Committing<'_> {
+    fn drop(&mut self) {
+        self.changes.publish(self.subjects);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -153,8 +185,29 @@ mod tests {
         let subject = Subject::Organization(OrganizationId::generate(Timestamp::from_millis(0)));
         let before = changes.stamp();
         assert!(changes.is_current(before, [subject]) && changes.is_unchanged(before));
-        changes.publish(&[subject]);
+        drop(changes.committing(&[subject]));
         assert!(!changes.is_current(before, [subject]) && !changes.is_unchanged(before));
+        assert!(changes.is_current(changes.stamp(), [subject]));
+    }
+
+    /// Whoever asks to revoke what another thread has just revoked is answered that it is so.
+    #[test]
+    fn nothing_of_a_subject_is_used_while_its_change_is_being_committed() {
+        let changes = Changes::new();
+        let subject = Subject::Organization(OrganizationId::generate(Timestamp::from_millis(0)));
+        let (subjects, both) = ([subject], [subject, subject]);
+        let first = changes.committing(&subjects);
+        let second = changes.committing(&both);
+        let during = changes.stamp();
+        assert!(!changes.is_current(during, [subject]));
+        drop(first);
+        let during = changes.stamp().max(during);
+        assert!(
+            !changes.is_current(during, [subject]),
+            "the second is not there"
+        );
+        drop(second);
+        assert!(!changes.is_current(during, [subject]));
         assert!(changes.is_current(changes.stamp(), [subject]));
     }
 

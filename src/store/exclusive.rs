@@ -22,6 +22,8 @@ use crate::types::time::Deadline;
 const LOCK: i64 = 0x636f_756e_7473_676e;
 /// How often the lock in PostgreSQL is proven. A node that lost it uses its memory at most this long (and one time-out).
 const PROOF: Duration = Duration::from_secs(1);
+/// A proof that takes longer is none.
+const LONGEST_PROOF: Duration = Duration::from_secs(5);
 /// The same while something that was given up may still commit.
 const SOON: Duration = Duration::from_millis(100);
 
@@ -75,6 +77,8 @@ pub(super) fn acquire(
             if !lock_database(&mut conn).map_err(|error| failed(error.to_string()))? {
                 return Err(ExclusiveError::Taken("this PostgreSQL database".to_owned()));
             }
+            let writing = writing_still(&mut conn).map_err(|error| failed(error.to_string()))?;
+            writing.iter().for_each(|one| shared.changes.give_up(*one));
             shared.changes.prove_until(lease(shared, asked));
             let (store, is_gone) = channel();
             keep(shared, watch, conn, is_gone).map_err(|error| failed(error.to_string()))?;
@@ -154,9 +158,19 @@ fn lock_database(conn: &mut Conn) -> QueryResult<bool> {
     Ok(row.locked)
 }
 
-/// Until when memory may be used, if the lock is proven to have been held at `asked`.
+/// Connections of ours that are in the midst of a write: the lock is held, so they are left of a process that ended, and their
+/// COMMIT may be on its way, or they are a command's. What they do is not known before they are gone.
+fn writing_still(conn: &mut Conn) -> QueryResult<Vec<Backend>> {
+    let ours = "datname = current_database() AND usename = current_user AND application_name = current_setting('application_name')";
+    let writing =
+        format!("{BACKENDS} WHERE {ours} AND pid <> pg_backend_pid() AND backend_xid IS NOT NULL");
+    diesel::sql_query(writing).load(conn)
+}
+
+/// Until when memory may be used, if the lock is proven to have been held at `asked`: less long than the server needs to notice
+/// that this machine is gone ([`lock_database`]), and to give the lock to another one.
 fn lease(shared: &Shared, asked: Deadline) -> Deadline {
-    asked.plus(PROOF).plus(shared.timeout)
+    asked.plus(PROOF).plus(shared.timeout.min(LONGEST_PROOF))
 }
 
 /// Proves the lock every second on a thread of its own, until the store is gone.
@@ -271,7 +285,14 @@ impl Keeper {
         let mut conn = self.post.open(&self.shared).ok()?;
         self.post.expect_by(Deadline::after(self.shared.timeout));
         end_given_up(&mut conn, &self.shared.changes);
-        let locked = lock_database(&mut conn);
+        let locked = lock_database(&mut conn).and_then(|locked| {
+            // another process may have had it meanwhile
+            let writing = writing_still(&mut conn)?;
+            writing
+                .iter()
+                .for_each(|one| self.shared.changes.give_up(*one));
+            Ok(locked)
+        });
         // it may hold the lock, and nobody would know
         if locked.is_err()
             && let Some(backend) = self.post.backend()

@@ -127,8 +127,7 @@ impl Worker {
         let writes = job.writes();
         // another process may answer from its memory, and would not learn what this one changes
         if writes && !self.shared.changes.is_trusted() {
-            let reason = "the lock in the database is lost";
-            return Err(Failure::new(Trouble::LockLost, reason));
+            return Err(lock_lost());
         }
         self.begin(writes, job.turn())?;
         let Some(conn) = &mut self.conn else {
@@ -139,7 +138,10 @@ impl Worker {
         }
         match job.run(conn) {
             Outcome::Commit(_) if job.turn().until.is_past() => rolled_back(conn, Attempt::Late),
+            // it may have gone while the job ran, and another process remembers what was there before
+            Outcome::Commit(_) if writes && !self.shared.changes.is_trusted() => Err(lock_lost()),
             Outcome::Commit(subjects) if !rehearsal => {
+                let _published = self.shared.changes.committing(&subjects);
                 let committed = conn.commit();
                 // the server may do it later than this, when it is frozen or a middle box keeps what was sent
                 if committed.is_err()
@@ -147,8 +149,6 @@ impl Worker {
                 {
                     self.shared.changes.give_up(backend);
                 }
-                // also when the outcome is unknown
-                self.shared.changes.publish(&subjects);
                 Ok(committed.map(|()| Attempt::Done)?)
             }
             Outcome::Commit(_) | Outcome::Rollback => rolled_back(conn, Attempt::Done),
@@ -171,6 +171,10 @@ impl Worker {
         }
         Ok(())
     }
+}
+
+fn lock_lost() -> Failure {
+    Failure::new(Trouble::LockLost, "the lock in the database is lost")
 }
 
 fn rolled_back(conn: &mut Conn, ended: Attempt) -> Result<Attempt, Failure> {

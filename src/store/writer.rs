@@ -20,7 +20,7 @@ use diesel::{QueryableByName, RunQueryDsl};
 use super::Shared;
 use super::changes::Subject;
 use super::checkpoints::Checkpoints;
-use super::conn::Conn;
+use super::conn::{Conn, Database};
 use super::error::{Error, Failure, Trouble};
 use super::foreign_writes;
 use super::job::{BoxedJob, Outcome, Place};
@@ -48,6 +48,7 @@ pub(super) struct Writer {
     owes_an_answer: bool,
     /// Of the process that holds the lock.
     checkpoints: Option<Checkpoints>,
+    looked_at_disk: Option<Stopwatch>,
 }
 
 impl Writer {
@@ -59,6 +60,7 @@ impl Writer {
             is_held_elsewhere: false,
             owes_an_answer: false,
             checkpoints,
+            looked_at_disk: None,
         }
     }
 
@@ -72,6 +74,7 @@ impl Writer {
             if self.open().is_err() {
                 self.shared.changes.forget_all();
             }
+            self.look_at_disk();
             match jobs.recv_timeout(FOREIGN_WRITE_CHECK) {
                 Ok(first) => {
                     let more = jobs.try_iter().take(MOST_IN_BATCH - 1);
@@ -87,6 +90,16 @@ impl Writer {
                     return;
                 }
             }
+        }
+    }
+
+    fn look_at_disk(&mut self) {
+        let is_due = |looked: Stopwatch| looked.elapsed() >= FOREIGN_WRITE_CHECK;
+        if self.looked_at_disk.is_none_or(is_due)
+            && let Database::Sqlite(path) = &self.shared.database
+        {
+            self.shared.observed.look_at_disk(path);
+            self.looked_at_disk = Some(Stopwatch::start());
         }
     }
 
@@ -138,10 +151,8 @@ impl Writer {
         let conn = self.open()?;
         let touched = run_batch(conn, batch, rehearses);
         let kept = touched.and_then(|touched| {
-            let committed = conn.commit();
-            // also when the outcome is unknown
-            shared.changes.publish(&touched);
-            Ok(committed?)
+            let _published = shared.changes.committing(&touched);
+            Ok(conn.commit()?)
         });
         if kept.is_err()
             && let Some(mut conn) = self.conn.take()
