@@ -131,7 +131,8 @@ async fn belonging_keys(config: &Config, store: &Store) -> Result<SecretKeys, Fa
 
 fn told(ended: &Ended, keeps_keys: bool) -> Result<String, std::fmt::Error> {
     let mut text = String::from(
-        "No session, code, token, consent, invitation or link from before this moment is good any more; tokens are signed with a new key.\n",
+        "No session, code, token, consent, invitation or link from before this moment is good any more; tokens are signed with a new key.\n\
+         People are as they were then: passwords that were changed since, members who were removed, and domains that were lost are back.\n",
     );
     if keeps_keys {
         text.push_str(

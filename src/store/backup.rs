@@ -6,12 +6,15 @@
 
 use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::io::ErrorKind;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use diesel::connection::SimpleConnection;
 use diesel::sql_types::{BigInt, Text};
 use diesel::{Connection, QueryResult, QueryableByName, RunQueryDsl, SqliteConnection};
+use rustix::fs::OFlags;
+use rustix::process::geteuid;
 
 use super::conn::{Conn, Database};
 use super::exclusive::{self, ExclusiveError};
@@ -116,27 +119,38 @@ struct Partial {
     path: PathBuf,
     /// Locked: a second backup to the same target is refused.
     file: File,
+    is_renamed: bool,
 }
 
 impl Partial {
     fn create(target: &Path) -> Result<Self, BackupError> {
         let name = target.file_name().ok_or_else(|| {
-            let reason = std::io::Error::new(std::io::ErrorKind::InvalidInput, "it names no file");
+            let reason = std::io::Error::new(ErrorKind::InvalidInput, "it names no file");
             BackupError::File(target.to_owned(), reason)
         })?;
         let path = target.with_file_name(format!(".{}.partial", name.display()));
         let failed = |error| BackupError::File(path.clone(), error);
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(false).mode(0o600);
+        // a link that somebody put there would name another file
+        options.custom_flags(OFlags::NOFOLLOW.bits().cast_signed());
         let file = options.open(&path).map_err(failed)?;
-        if file.try_lock().is_err() {
+        if file.try_lock().is_err() || !has_name(&file, &path) {
             return Err(BackupError::Busy(target.to_owned()));
         }
-        // one that was killed may have left it
+        // one that was killed may have left it; into somebody else's, who may have it open, nothing is written
+        let found = file.metadata().map_err(failed)?;
+        if !found.is_file() || found.nlink() != 1 || found.uid() != geteuid().as_raw() {
+            return Err(failed(ErrorKind::PermissionDenied.into()));
+        }
         let private = std::fs::Permissions::from_mode(0o600);
         file.set_permissions(private).map_err(failed)?;
         file.set_len(0).map_err(failed)?;
-        Ok(Self { path, file })
+        Ok(Self {
+            path,
+            file,
+            is_renamed: false,
+        })
     }
 
     /// Reads back what was written, and dates it.
@@ -166,22 +180,36 @@ impl Partial {
         })
     }
 
-    fn finish(self, target: &Path) -> Result<(), BackupError> {
+    fn finish(mut self, target: &Path) -> Result<(), BackupError> {
         let failed = |error| BackupError::File(target.to_owned(), error);
         self.file.sync_all().map_err(failed)?;
+        if !has_name(&self.file, &self.path) {
+            return Err(failed(ErrorKind::NotFound.into()));
+        }
         std::fs::rename(&self.path, target).map_err(failed)?;
+        self.is_renamed = true;
         sync_folder(target).map_err(failed)
     }
 }
 
 impl Drop for Partial {
     fn drop(&mut self) {
-        // renamed, there is nothing of this name any more
+        // what has the name now is another one's
+        if self.is_renamed {
+            return;
+        }
         let _ = std::fs::remove_file(&self.path);
         let mut journal = self.path.clone().into_os_string();
         journal.push("-journal");
         let _ = std::fs::remove_file(journal);
     }
+}
+
+/// Whether the path still names the file.
+fn has_name(file: &File, path: &Path) -> bool {
+    let identity = |found: std::fs::Metadata| (found.dev(), found.ino());
+    let [file, path] = [file.metadata(), path.symlink_metadata()].map(|found| found.map(identity));
+    matches!((file, path), (Ok(file), Ok(path)) if file == path)
 }
 
 /// A new name is on the disk when its folder is.

@@ -36,6 +36,12 @@ pub enum RestoreError {
     Read(PathBuf, std::io::Error),
     #[error("cannot write {0}: {1}")]
     Write(PathBuf, std::io::Error),
+    #[error("{0} is a link to a file that is gone: say where the database is to be")]
+    DanglingLink(String),
+    #[error(
+        "what was changed in the copy could not be written into one file: is the disk full? Nothing was put in place"
+    )]
+    NotFolded,
 }
 
 /// The copy, beside the database that it is to replace. What is left of it goes with the value.
@@ -58,6 +64,10 @@ pub struct Replaced {
 impl Incoming {
     /// Copies and checks `backup`, which is not changed. `path`: of the database; `replaces`: also one that is there.
     pub fn receive(backup: &Path, path: &str, replaces: bool) -> Result<Self, RestoreError> {
+        // its lock would not be the one that a server holds
+        if Path::new(path).is_symlink() && !Path::new(path).exists() {
+            return Err(RestoreError::DanglingLink(path.to_owned()));
+        }
         let lock = exclusive::lock_file(&beside(path, ".lock"))?;
         let there = std::fs::metadata(path).is_ok_and(|file| file.len() > 0);
         if there && !replaces {
@@ -136,34 +146,48 @@ impl Incoming {
     }
 
     /// Keeps what is there under the name `<file>.before-restore-<now>`, and puts the copy into its place. The copy is closed
-    /// and has no write-ahead log any more.
+    /// and has no write-ahead log any more. On an error everything is where it was.
     pub fn take_place(self, now: Timestamp) -> Result<Replaced, RestoreError> {
         let failed = |path: &Path| {
             let path = path.to_owned();
             move |error| RestoreError::Write(path, error)
         };
+        if sqlite_files::wal_bytes(&self.copy.display().to_string()) > 0 {
+            return Err(RestoreError::NotFolded);
+        }
         File::open(&self.copy)
             .and_then(|file| file.sync_all())
             .map_err(failed(&self.copy))?;
         let place = beside(&self.path, "");
-        let stamp = now.rfc3339().replace([':', '-', '.'], "");
-        let mut kept = Vec::new();
-        // the log first: without it the old file is merely older, but the log beside the new file would change that
-        for suffix in ["-wal", "-shm", "-journal", ""] {
-            let old = beside(&self.path, suffix);
-            let name = beside(&self.path, &format!(".before-restore-{stamp}{suffix}"));
-            match std::fs::rename(&old, &name) {
-                Ok(()) => kept.push(name),
-                Err(error) if error.kind() == ErrorKind::NotFound => {}
-                Err(error) => return Err(RestoreError::Write(old, error)),
+        let moves = self.moves(now);
+        for (index, (old, name)) in moves.iter().enumerate() {
+            if let Err(error) = std::fs::rename(old, name) {
+                move_back(&moves[..index]);
+                return Err(RestoreError::Write(old.clone(), error));
             }
         }
-        std::fs::rename(&self.copy, &place).map_err(failed(&place))?;
+        if let Err(error) = std::fs::rename(&self.copy, &place) {
+            move_back(&moves);
+            return Err(RestoreError::Write(place, error));
+        }
         sync_folder(&place).map_err(failed(&place))?;
         if let Some(mark) = sqlite_files::mark(&self.path) {
             sqlite_files::write_marks(&self.lock, [mark, mark]).map_err(failed(&place))?;
         }
+        let kept = moves.into_iter().map(|(_, name)| name).collect();
         Ok(Replaced { kept })
+    }
+
+    /// What is there, and the names under which it is kept. The file first: a log without a file is refused at the next start,
+    /// a file without its log would only be older than it was.
+    fn moves(&self, now: Timestamp) -> Vec<(PathBuf, PathBuf)> {
+        let stamp = now.rfc3339().replace([':', '-', '.'], "");
+        let kept = |suffix: &str| beside(&self.path, &format!(".before-restore-{stamp}{suffix}"));
+        ["", "-wal", "-shm", "-journal"]
+            .into_iter()
+            .map(|suffix| (beside(&self.path, suffix), kept(suffix)))
+            .filter(|(old, _)| old.exists())
+            .collect()
     }
 
     fn remove(&self) {
@@ -171,6 +195,19 @@ impl Incoming {
             let mut name = self.copy.clone().into_os_string();
             name.push(suffix);
             let _ = std::fs::remove_file(name);
+        }
+    }
+}
+
+/// In the opposite order, as far as it can be done: what is not moved back is still there under the other name.
+fn move_back(moved: &[(PathBuf, PathBuf)]) {
+    for (old, name) in moved.iter().rev() {
+        if let Err(error) = std::fs::rename(name, old) {
+            tracing::error!(
+                "{} could not be named {} again: {error}",
+                name.display(),
+                old.display()
+            );
         }
     }
 }

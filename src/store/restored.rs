@@ -258,8 +258,8 @@ impl Tx<'_> {
         .map(drop)
     }
 
-    /// Ends what was issued for a while: sessions, codes, tokens, consents, invitations, links and offers. An application goes
-    /// on acting as itself, by tokens that it gets from now on.
+    /// Ends what was issued for a while: sessions, codes, tokens, consents, invitations, links, offers and approved requests
+    /// for keys. An application goes on acting as itself, by tokens that it gets from now on.
     pub fn end_what_was_issued(&mut self) -> Result<(), Error> {
         let now = self.now.millis();
         for change in [
@@ -278,6 +278,12 @@ impl Tx<'_> {
                 "UPDATE invitations SET state = 'revoked', decided_at = {now} WHERE state = 'pending'"
             ),
             "UPDATE hand_overs SET state = 'revoked' WHERE state = 'open'".to_owned(),
+            // an approved key has no secret yet: who asked for it would make one now
+            format!(
+                "UPDATE api_keys SET state = 'revoked', revoked_at = {now}
+                     WHERE id IN (SELECT api_key_id FROM api_key_requests WHERE state = 'approved')"
+            ),
+            "UPDATE api_key_requests SET state = 'withdrawn' WHERE state = 'approved'".to_owned(),
             format!(
                 "UPDATE api_key_transfers SET state = 'withdrawn', decided_at = {now} WHERE state = 'open'"
             ),

@@ -4,20 +4,24 @@ use countersign::store::Store;
 use countersign::store::restored::RESTORED;
 use countersign::types::id::ResourceServerId;
 use countersign::types::state::{
-    ApiKeyState, AuthorizationState, ConsentState, GrantKind, StandingSecret,
+    ApiKeyState, AuthorizationState, ConsentState, GrantKind, KeyRequestState, StandingSecret,
 };
 
+use super::api_key_requests::request;
 use super::api_keys::key;
 use super::consents::consent;
 use super::registration_tokens::token;
 use super::sessions::session;
 use super::{Acme, LATER, NOW, digest, open, read, unique_digest, write};
 use crate::databases::{TestDatabase, both_databases};
+use countersign::store::api_key_requests::ApiKeyRequest;
 use countersign::store::api_key_secrets::ApiKeySecret;
+use countersign::store::api_keys::ApiKey;
 use countersign::store::resource_servers::ResourceServer;
 
 both_databases!(
     what_was_issued_ends_and_applications_go_on_as_themselves,
+    an_approved_request_ends_with_its_key,
     standing_secrets_are_paused_and_resumed_one_by_one,
     the_ids_of_the_secret_keys_are_those_before_the_colon,
     a_restore_is_dated,
@@ -61,6 +65,44 @@ async fn what_was_issued_ends_and_applications_go_on_as_themselves(db: TestDatab
     assert_eq!(state, Some(ConsentState::Revoked));
     let found = read(&store, move |c| c.find_session_by_digest(&[secret])).await;
     assert!(found.is_none());
+}
+
+async fn an_approved_request_ends_with_its_key(db: TestDatabase) {
+    let store = open(&db);
+    let acme = Acme::insert(&store).await;
+    let waiting = ApiKey {
+        state: ApiKeyState::Pending,
+        ..key(&acme)
+    };
+    let approved = ApiKeyRequest {
+        state: KeyRequestState::Approved,
+        api_key_id: Some(waiting.id),
+        ..request(&acme)
+    };
+    let open = request(&acme);
+    let (key_id, approved_id, open_id) = (waiting.id, approved.id, open.id);
+    let organization = acme.organization;
+    let (key, requests) = write(&store, move |tx| {
+        tx.insert_api_key(&waiting, &[])?;
+        tx.insert_api_key_request(&approved)?;
+        tx.insert_api_key_request(&open)?;
+        tx.end_what_was_issued()?;
+        let key = tx.find_api_key(organization, key_id)?;
+        let requests = [approved_id, open_id].map(|id| tx.find_api_key_request(organization, id));
+        Ok((key, requests))
+    })
+    .await
+    .expect("ended");
+    let state = key.map(|key| (key.state, key.revoked_at));
+    assert_eq!(state, Some((ApiKeyState::Revoked, Some(NOW))));
+    let states = requests.map(|found| found.expect("read").map(|request| request.state));
+    assert_eq!(
+        states,
+        [
+            Some(KeyRequestState::Withdrawn),
+            Some(KeyRequestState::Open)
+        ]
+    );
 }
 
 async fn standing_secrets_are_paused_and_resumed_one_by_one(db: TestDatabase) {
