@@ -45,7 +45,8 @@ fn room(config: &Config, workers: usize, limit: usize) -> usize {
     limit.saturating_sub(others).max(limit / 2).max(LEAST)
 }
 
-fn raised_limit() -> usize {
+/// The limit of descriptors, raised as far as this process may.
+pub fn raised_limit() -> usize {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit {
         current: limit.maximum,

@@ -18,7 +18,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
 use super::connections::Connections;
-use super::descriptors::{BY_WORKER, most_connections};
+use super::descriptors::{BY_WORKER, most_connections, raised_limit};
 use super::framing::Connection;
 use super::listen::Listener;
 use super::middleware::around;
@@ -122,6 +122,7 @@ async fn build_when_ready(
 fn listen(mut config: Config) -> Result<(Config, TcpListener), BuildError> {
     check_aliases(&config.server.aliases)?;
     outlive_file_limits()?;
+    raised_limit();
     let listener = TcpListener::bind(&config.server.listen)
         .map_err(|error| BuildError::Listen(config.server.listen.clone(), error))?;
     config.server.listen = listener.local_addr()?.to_string();

@@ -17,6 +17,9 @@ use crate::store::{Error, Trouble};
 use crate::web::html::unavailable_page;
 use crate::web::problem::unavailable;
 
+/// Descriptors are left for the database.
+const MOST_CONNECTIONS: usize = 256;
+
 /// A small server on a listener that another one takes over later.
 pub struct WaitingRoom {
     handle: ServerHandle,
@@ -39,6 +42,7 @@ impl WaitingRoom {
                 .default_service(web::to(closed))
         })
         .workers(1)
+        .max_connections(MOST_CONNECTIONS)
         // nobody stays: the connections end with this server
         .keep_alive(actix_web::http::KeepAlive::Disabled)
         .client_request_timeout(Duration::from_secs(5))

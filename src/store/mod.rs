@@ -64,7 +64,7 @@ pub mod tokens;
 pub mod users;
 pub mod workspaces;
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, Weak};
 use std::thread::JoinHandle;
@@ -102,6 +102,9 @@ use watch::Watch;
 const MOST_WAITING: usize = 1024;
 /// Within this a store is open, or its database is silent.
 const OPENING: Duration = Duration::from_secs(15);
+/// Threads that open a store for which nobody waits any more. Beyond so many none is started before one of them has ended.
+const MOST_ABANDONED: usize = 64;
+static ABANDONED: AtomicUsize = AtomicUsize::new(0);
 /// How long a request waits, unless somebody says otherwise.
 pub const TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -141,9 +144,11 @@ impl OpenError {
             Self::Silent => return true,
             Self::Exclusive(ExclusiveError::Database(text))
             | Self::Schema(SchemaError::Open(text) | SchemaError::Migration(text)) => text,
-            Self::Exclusive(
-                ExclusiveError::Taken(_) | ExclusiveError::File(..) | ExclusiveError::Files(_),
-            )
+            // perhaps by a connection of our own that came too late
+            Self::Exclusive(ExclusiveError::Taken(_)) => {
+                return ABANDONED.load(Ordering::SeqCst) > 0;
+            }
+            Self::Exclusive(ExclusiveError::File(..) | ExclusiveError::Files(_))
             | Self::Schema(
                 SchemaError::Pending(_) | SchemaError::Unknown(_) | SchemaError::Lost(_),
             )
@@ -211,16 +216,28 @@ impl Store {
         connections: usize,
         wait: Duration,
     ) -> Result<Self, OpenError> {
-        let (sender, opened) = oneshot::channel();
+        if ABANDONED.load(Ordering::SeqCst) >= MOST_ABANDONED {
+            return Err(OpenError::Silent);
+        }
+        let (sender, mut opened) = oneshot::channel();
         std::thread::Builder::new()
             .name("database-open".to_owned())
             .spawn(move || {
-                let _ = sender.send(Self::open_within(&database, connections, wait));
+                let unwanted = sender.send(Self::open_within(&database, connections, wait));
+                if unwanted.is_err() {
+                    drop(unwanted);
+                    ABANDONED.fetch_sub(1, Ordering::SeqCst);
+                }
             })?;
-        match timeout(OPENING, opened).await {
-            Ok(Ok(opened)) => opened,
-            Ok(Err(_)) | Err(_) => Err(OpenError::Silent),
+        if let Ok(opened) = timeout(OPENING, &mut opened).await {
+            return opened.unwrap_or(Err(OpenError::Silent));
         }
+        ABANDONED.fetch_add(1, Ordering::SeqCst);
+        opened.close();
+        opened.try_recv().map_or(Err(OpenError::Silent), |opened| {
+            ABANDONED.fetch_sub(1, Ordering::SeqCst);
+            opened
+        })
     }
 
     /// Opens the database beside the process that serves, without its lock: for one command.

@@ -1,5 +1,6 @@
 //! What the store has seen of its database: counted for `/metrics`, and the last of it remembered for `/readyz`.
 
+use std::sync::atomic::AtomicU64;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -40,11 +41,23 @@ impl Seen {
     }
 }
 
-#[derive(Default)]
 pub(super) struct Observed {
     pub metrics: DatabaseMetrics,
+    /// On the disk of SQLite's file, as its writer saw it last; elsewhere as much as there can be.
+    pub free_bytes: AtomicU64,
     reads: Mutex<Seen>,
     writes: Mutex<Seen>,
+}
+
+impl Default for Observed {
+    fn default() -> Self {
+        Self {
+            metrics: DatabaseMetrics::default(),
+            free_bytes: AtomicU64::new(u64::MAX),
+            reads: Mutex::default(),
+            writes: Mutex::default(),
+        }
+    }
 }
 
 impl Observed {

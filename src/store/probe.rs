@@ -1,10 +1,13 @@
 //! Whether the database answers and keeps what is written, for `/readyz` and `/metrics`.
 
+use std::sync::atomic::Ordering;
+
 use diesel::{ExpressionMethods, QueryDsl};
 
-use super::conn::Database;
 use super::error::Trouble;
+use super::observed::Observed;
 use super::schema::foreign_writes;
+use super::sqlite_files::wal_bytes;
 use super::statements::WriteDsl;
 use super::{Error, Lane, Seen, Store, Tx, Verdict};
 use crate::telemetry::database::DatabaseMetrics;
@@ -33,8 +36,9 @@ impl Store {
 
     /// How the last ones of this kind fared, whoever asked for them.
     pub fn seen(&self, lane: Lane) -> Seen {
-        let mut seen = self.shared.observed.seen(lane);
-        if lane == Lane::Writes && self.free_bytes().is_some_and(|free| free < LEAST_FREE) {
+        let observed = &self.shared.observed;
+        let mut seen = observed.seen(lane);
+        if lane == Lane::Writes && observed.free_bytes.load(Ordering::Relaxed) < LEAST_FREE {
             seen.trouble = Some(Trouble::DiskFull);
         }
         seen
@@ -49,19 +53,17 @@ impl Store {
     pub fn measure(&self) {
         let metrics = self.metrics();
         metrics.lock_held.set(self.changes().is_trusted().into());
-        let Database::Sqlite(path) = &self.shared.database else {
-            return;
-        };
-        let bytes = std::fs::metadata(format!("{path}-wal")).map_or(0, |file| file.len());
-        metrics.wal_bytes.set(bytes.try_into().unwrap_or(i64::MAX));
     }
+}
 
-    /// Room on the disk of SQLite's file.
-    fn free_bytes(&self) -> Option<u64> {
-        let Database::Sqlite(path) = &self.shared.database else {
-            return None;
-        };
-        let disk = rustix::fs::statvfs(path).ok()?;
-        Some(disk.f_bavail.saturating_mul(disk.f_frsize))
+impl Observed {
+    /// Looks at the disk of SQLite's file: on the thread that writes, as a disk may hang.
+    pub(super) fn look_at_disk(&self, path: &str) {
+        if let Ok(disk) = rustix::fs::statvfs(path) {
+            let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+            self.free_bytes.store(free, Ordering::Relaxed);
+        }
+        let bytes = wal_bytes(path).try_into().unwrap_or(i64::MAX);
+        self.metrics.wal_bytes.set(bytes);
     }
 }

@@ -21,8 +21,8 @@ use crate::types::time::Deadline;
 const LOOK: Duration = Duration::from_millis(100);
 /// Between the deadline of a job and the end of the thread's patience: a server that is well cancels its statement by itself.
 const GRACE: Duration = Duration::from_millis(500);
-/// To connect: longer than libpq itself tries, unless the operator's URL says otherwise.
-const OPENING: Duration = Duration::from_secs(4);
+/// To connect: longer than libpq tries for each address, and with time for a name server that does not answer.
+const OPENING: Duration = Duration::from_secs(15);
 /// Threads that were given up and have not come back. Beyond them nobody is replaced.
 const MOST_GIVEN_UP: usize = 256;
 
