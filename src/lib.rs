@@ -4,7 +4,7 @@
 //! | floor | room | owns |
 //! |---|---|---|
 //! | 1 | [`cli`] | the command line: `quickstart serve migrate backup restore restored config doctor user organization api-key resource-server operator signing-keys clock` |
-//! | 2 | [`server`] | the route table, the middleware around it, start and stop |
+//! | 2 | [`server`] | the route table, the middleware around it, connections and their deadlines, start and stop |
 //! | 3 | [`oauth`] | door: one file per RFC endpoint, `grants/` one file per grant |
 //! | 3 | [`gateway`] | door: `verify`, `watermark`, `whoami`: the hot path |
 //! | 3 | [`api`] | door: the management API, one file a noun |
@@ -48,6 +48,23 @@
 //! POST /v1/api-keys    routes.rs -> api/operation.rs::serve -> api/call.rs (Asker) -> api/api_keys.rs::create -> api/call.rs (Desk)
 //! console form         routes.rs -> web/visitor.rs (Asker) -> console/api_keys.rs::create -> console/shell.rs (Desk)
 //!                      both      -> domain/keys/api_keys.rs::create -> rights/rights.rs, plans/open.rs, keys/{places,owners,expiry}.rs -> store/{api_keys,api_key_secrets,audit}.rs
+//! ```
+//!
+//! What keeps it up:
+//!
+//! ```text
+//! a connection   server/run.rs -> listen.rs (its place) -> socket.rs (one request at a time) -> actix-http; connections.rs (deadlines, who is
+//!                closed for a new one), descriptors.rs (how many), pieces.rs (long answers), app/uploads.rs (documents in memory)
+//! a database     store/lane.rs (PostgreSQL, SQLite's readers) or writer.rs (SQLite's writer) -> error.rs (what kind of trouble) -> observed.rs
+//!                watch.rs gives up a thread that hangs; changes.rs and exclusive.rs prove until when memory may be used
+//! /readyz        server/health.rs -> app/watch.rs -> store/{observed,probe}.rs -> app/readiness.rs; before the database is there: server/waiting.rs
+//! a file         store/sqlite_files.rs (which files belong together), checkpoints.rs (the write-ahead log), secret_key_ids.rs (its secret key)
+//! a backup       cli/backup.rs -> store/backup.rs
+//! a restore      cli/restore.rs -> store/restore.rs (the file) -> domain/operations/restored.rs -> store/restored.rs; lifted by cli/restored.rs
+//! the clock      types/clock_watch.rs (the judgement) <- jobs/clock.rs, cli/clock.rs -> domain/operations/clock.rs -> store/clock_records.rs
+//! the log        telemetry/logs.rs -> log_record.rs -> log_queue.rs (bounded) -> log_writer.rs (its own thread); a command: cli/output.rs
+//! /metrics       telemetry/{metrics,database,process}.rs
+//! a JWT          crypto/signer.rs -> low_s.rs (one spelling)
 //! ```
 //!
 //! The closure of a write may run twice (a deadlock on PostgreSQL): it borrows what it captured, mints nothing, and changes
