@@ -40,14 +40,12 @@ impl App {
             }
             let _ = timeout(PATIENCE, ended).await;
         }
-        let database = if app.store.changes().is_trusted() {
-            app.trouble(Lane::Reads)
-        } else {
-            Some(Trouble::LockLost)
-        };
-        let writes = app
-            .trouble(Lane::Writes)
-            .filter(|trouble| database != Some(*trouble));
+        let is_trusted = app.store.changes().is_trusted();
+        // a database that cannot be reached has taken the lock with it
+        let database = app
+            .trouble(Lane::Reads)
+            .or((!is_trusted).then_some(Trouble::LockLost));
+        let writes = app.trouble(Lane::Writes).filter(|_| database.is_none());
         for (part, trouble) in [(Part::Database, database), (Part::Writes, writes)] {
             let reason = trouble.map(|trouble| trouble.words().to_owned());
             if app.readiness.set(part, reason.clone()) {

@@ -21,7 +21,6 @@ const POSTGRES: &str = "the database is PostgreSQL: back it up with its own tool
     `pg_dump -Fc -f FILE DATABASE`. Restore it into an empty database by `pg_restore -d DATABASE FILE` while no server runs, then run \
     `countersign migrate` and `countersign restore --in-place`. Keep the secret key apart from it";
 
-#[expect(clippy::print_stdout, reason = "it is what was asked for")]
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     if arguments.file.as_os_str() == "-" {
         return Err("a backup is checked after it was written, so it goes to a file, not to standard output: name one".into());
@@ -43,8 +42,8 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
             keys.join(" and ")
         ),
     };
-    println!(
-        "Backed up to {}, as of {}: {} bytes, checked.\n{} organizations, {} users, {} API keys, {} applications.\n{key}",
+    print(format_args!(
+        "Backed up to {}, as of {}: {} bytes, checked.\n{} organizations, {} users, {} API keys, {} applications.\n{key}\n",
         arguments.file.display(),
         now.rfc3339(),
         backup.size_bytes,
@@ -52,6 +51,5 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         backup.users,
         backup.api_keys,
         backup.applications,
-    );
-    Ok(())
+    ))
 }

@@ -1,6 +1,7 @@
 //! `countersign clock`: after a leap that was a correction, an operator says that the clock is right. Works beside a running
 //! server, which sees it within seconds.
 
+use super::output::print;
 use super::{ConfigArguments, Failure};
 use crate::domain::operations::clock;
 use crate::store::{self, Store, Verdict};
@@ -12,7 +13,6 @@ pub enum Command {
     Accept(ConfigArguments),
 }
 
-#[expect(clippy::print_stdout, reason = "it is what was asked for")]
 pub fn run(command: &Command) -> Result<(), Failure> {
     let Command::Accept(arguments) = command;
     let store = Store::open_as_guest(&arguments.load()?.database.url.parse()?)?;
@@ -21,9 +21,8 @@ pub fn run(command: &Command) -> Result<(), Failure> {
         clock::accept(tx, &Clock::System).map(Verdict::<_, store::Error>::Done)
     };
     actix_web::rt::System::new().block_on(store.write(now, accept))?;
-    println!(
-        "Trusted: it is {}. A running server knows within seconds.",
+    print(format_args!(
+        "Trusted: it is {}. A running server knows within seconds.\n",
         now.rfc3339()
-    );
-    Ok(())
+    ))
 }

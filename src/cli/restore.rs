@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use super::output::print;
 use super::restored::listing;
 use super::{ConfigArguments, Failure, make_data_folder};
 use crate::app;
@@ -12,7 +13,7 @@ use crate::crypto::seal::Sealer;
 use crate::crypto::secret_key::SecretKeys;
 use crate::domain::operations::restored;
 use crate::domain::operations::signing_keys::{self, Fresh, Schedule};
-use crate::store::{Database, Error, Incoming, Store, Tx, Verdict};
+use crate::store::{self, Database, Error, Incoming, Store, Tx, Verdict};
 use crate::types::time::{Clock, Timestamp};
 
 /// Paused secrets that the command itself names.
@@ -40,16 +41,18 @@ pub struct Arguments {
 struct Ended {
     /// The instant that the backup is of; none when it does not say.
     as_of: Option<Timestamp>,
-    paused: Vec<crate::store::restored::PausedSecret>,
+    paused: Vec<store::restored::PausedSecret>,
 }
 
-#[expect(clippy::print_stdout, reason = "it is what was asked for")]
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let config = arguments.config.load()?;
     let database: Database = config.database.url.parse()?;
     let text = match (&arguments.file, &database) {
-        (None, _) => {
-            let ended = end(&config, &database, arguments.keep_keys)?;
+        (None, database) => {
+            if let Database::Sqlite(path) = database {
+                store::adopt(path)?;
+            }
+            let ended = end(&config, database, arguments.keep_keys)?;
             told(&ended, arguments.keep_keys)?
         }
         (Some(file), Database::Sqlite(path)) => {
@@ -62,8 +65,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
                 .into());
         }
     };
-    print!("{text}");
-    Ok(())
+    print(text)
 }
 
 fn replace(

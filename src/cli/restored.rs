@@ -28,7 +28,6 @@ pub struct Resume {
     ids: Vec<String>,
 }
 
-#[expect(clippy::print_stdout, reason = "it is what was asked for")]
 pub fn run(command: &Command) -> Result<(), Failure> {
     match command {
         Command::List(config) => {
@@ -38,19 +37,17 @@ pub fn run(command: &Command) -> Result<(), Failure> {
                 .block_on(store.read(|snapshot| snapshot.list_paused_secrets()));
             let paused = paused?;
             if paused.is_empty() {
-                println!("Nothing is paused.");
-            } else {
-                print!("{}", listing(&paused)?);
+                return print("Nothing is paused.\n");
             }
+            print(listing(&paused)?)
         }
         Command::Resume(resume) => {
             let ids = resume.ids.clone();
             let write = move |tx: &mut Tx| restored::resume(tx, &ids).map(Verdict::Done);
             let resumed = beside::write(&resume.config.load()?, write)?;
-            println!("{resumed} keys and secrets are live again.");
+            print(format_args!("{resumed} keys and secrets are live again.\n"))
         }
     }
-    Ok(())
 }
 
 pub(super) fn listing(paused: &[PausedSecret]) -> Result<String, std::fmt::Error> {

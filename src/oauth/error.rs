@@ -182,7 +182,7 @@ impl From<store::Error> for Error {
         match error {
             store::Error::Unavailable(_) => {
                 let unavailable = Code::TemporarilyUnavailable
-                    .because("The service cannot reach its database. Try again in a moment.");
+                    .because("The service cannot use its database at the moment. Try again soon.");
                 Self {
                     retry_after_seconds: Some(RETRY_SECONDS),
                     ..unavailable.caused_by(error)

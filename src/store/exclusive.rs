@@ -41,7 +41,7 @@ pub enum ExclusiveError {
     File(String, std::io::Error),
     #[error(transparent)]
     Files(#[from] FilesError),
-    #[error("cannot lock the database: {0}")]
+    #[error("cannot open the database: {0}")]
     Database(String),
 }
 
@@ -61,16 +61,10 @@ pub(super) fn acquire(
             sqlite_files::refuse_missing(path)?;
             let lock = patiently(|| lock_file(&beside(path, ".lock")))?;
             sqlite_files::refuse_replaced(path)?;
-            if sqlite_files::is_exchanged(path) {
-                tracing::warn!(
-                    "The database is not the file that ran here last: what was revoked since it was made is live again. If it is \
-                     a backup, stop the server and run `countersign restore --in-place`"
-                );
-            }
             Ok(Exclusive::File(lock))
         }
         Database::Postgres(_) => {
-            let failed = |error: String| ExclusiveError::Database(error);
+            let failed = |error: String| ExclusiveError::Database(error.trim_end().to_owned());
             let asked = Deadline::after(Duration::ZERO);
             let mut conn = Conn::open_within(&shared.database, shared.timeout)
                 .map_err(|error| failed(error.to_string()))?;
@@ -85,6 +79,13 @@ pub(super) fn acquire(
             Ok(Exclusive::Advisory(store))
         }
     }
+}
+
+/// The file was put there by other means than a restore, on purpose: it may be served. Nobody serves it now.
+pub fn adopt(path: &str) -> Result<(), ExclusiveError> {
+    sqlite_files::refuse_missing(path)?;
+    let lock = lock_file(&beside(path, ".lock"))?;
+    Ok(sqlite_files::adopt(path, &lock)?)
 }
 
 /// A command that only looks holds the lock for an instant ([`look`]).
@@ -193,6 +194,10 @@ fn keep(
         };
         if let Some(conn) = conn {
             keeper.begin_with(conn);
+            // it was taken just now, and whoever opens the store may find that it cannot serve
+            if keeper.is_over(&store, PROOF) {
+                return;
+            }
         }
         keeper.work(&store);
     })
@@ -233,17 +238,22 @@ impl Keeper {
             if let Some(conn) = &mut self.conn {
                 end_given_up(conn, &self.shared.changes);
             }
-            self.post.rest();
             let pause = if self.shared.changes.given_up().is_empty() {
                 PROOF
             } else {
                 SOON
             };
-            let store = store.lock().unwrap_or_else(PoisonError::into_inner);
-            if store.recv_timeout(pause) != Err(RecvTimeoutError::Timeout) {
+            if self.is_over(store, pause) {
                 return;
             }
         }
+    }
+
+    /// Pauses: whether the store is gone.
+    fn is_over(&self, store: &Mutex<Receiver<()>>, pause: Duration) -> bool {
+        self.post.rest();
+        let store = store.lock().unwrap_or_else(PoisonError::into_inner);
+        store.recv_timeout(pause) != Err(RecvTimeoutError::Timeout)
     }
 
     /// Whether this thread is still the keeper, and has lengthened the lease.

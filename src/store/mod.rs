@@ -77,7 +77,7 @@ pub use backup::{Backup, BackupError, back_up};
 pub use changes::{Changes, Stamp, Subject};
 pub use conn::{Conn, Database, UnknownScheme};
 pub use error::{Error, Trouble};
-pub use exclusive::ExclusiveError;
+pub use exclusive::{ExclusiveError, adopt};
 pub use foreign_writes::ForeignWrites;
 pub use health::{Health, HealthError, examine};
 pub use job::Verdict;

@@ -38,6 +38,13 @@ pub enum FilesError {
          was there, or run `countersign restore BACKUP --force`; or move {0}-wal away if {0} is a whole copy"
     )]
     Replaced(String),
+    #[error(
+        "{0} is not the file that a server ran on last: what was revoked since it was made would be live again. If it is a backup, run \
+         `countersign restore --in-place`. If it is the right file, remove {0}.lock first"
+    )]
+    Exchanged(String),
+    #[error("cannot write {0}.lock: {1}")]
+    Lock(String, std::io::Error),
 }
 
 /// `<file>.lock` and the like, beside the file itself, by whichever name it was given.
@@ -93,26 +100,34 @@ pub(super) fn has_served(path: &str) -> bool {
     marks(&beside(path, ".lock")).is_some()
 }
 
-/// Refuses a file beside a write-ahead log that is not its own. Looks only; for whoever holds the lock, as a running server
-/// changes both.
+/// Refuses a file that is not the one that a server ran on last: beside a write-ahead log that is not its own, or whole and
+/// brought back by hand. Looks only; for whoever holds the lock, as a running server changes both.
 pub(super) fn refuse_replaced(path: &str) -> Result<(), FilesError> {
-    if wal_bytes(path) <= WAL_HEADER_BYTES {
-        return Ok(());
-    }
     let Some(marks) = marks(&beside(path, ".lock")) else {
         return Ok(());
     };
-    match mark(path) {
-        Some(mark) if marks.contains(&mark) => Ok(()),
-        _ => Err(FilesError::Replaced(path.to_owned())),
+    if mark(path).is_some_and(|mark| marks.contains(&mark)) {
+        return Ok(());
     }
+    Err(if wal_bytes(path) > WAL_HEADER_BYTES {
+        FilesError::Replaced(path.to_owned())
+    } else {
+        FilesError::Exchanged(path.to_owned())
+    })
 }
 
-/// Whether the file, whole without a log, is another one than ran here last: brought back by hand.
-pub(super) fn is_exchanged(path: &str) -> bool {
-    let marks = marks(&beside(path, ".lock"));
-    wal_bytes(path) <= WAL_HEADER_BYTES
-        && marks.is_some_and(|marks| mark(path).is_some_and(|mark| !marks.contains(&mark)))
+/// Takes a whole file that was brought back by hand for the one that a server ran on. `lock`: held.
+pub(super) fn adopt(path: &str, lock: &File) -> Result<(), FilesError> {
+    match refuse_replaced(path) {
+        Err(FilesError::Exchanged(path)) => {
+            let written = mark(&path).map(|mark| write_marks(lock, [mark, mark]));
+            written.map_or_else(
+                || Err(FilesError::Lost(path.clone())),
+                |written| written.map_err(|error| FilesError::Lock(path.clone(), error)),
+            )
+        }
+        other => other,
+    }
 }
 
 /// What `migrate` and `quickstart` ask before they make a database: whether one was here. `has_key`: the secret key's file is

@@ -176,7 +176,7 @@ impl PageError {
             Self::Unavailable(_) => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "Back in a moment",
-                "The service cannot reach its database. Try again in a moment.".to_owned(),
+                "The service cannot use its database at the moment. Try again soon.".to_owned(),
             ),
         }
     }

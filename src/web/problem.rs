@@ -217,7 +217,7 @@ pub fn unavailable() -> Problem {
     Problem::new(
         StatusCode::SERVICE_UNAVAILABLE,
         "unavailable",
-        "The service cannot reach its database. Try again in a moment.",
+        "The service cannot use its database at the moment. Try again soon.",
     )
     .retry_after(RETRY_SECONDS)
 }

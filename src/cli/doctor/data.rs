@@ -73,7 +73,11 @@ fn gone(error: &HealthError) -> Finding {
 fn answers(health: &Health) -> Finding {
     let version = &health.version;
     if let Some(reason) = &health.refuses_writes {
-        let advice = "Give the server's user the right to write, or name the primary server instead of a replica.";
+        let advice = if reason.contains("locked") {
+            "Find the program that holds it in a transaction (`fuser` names who has the file open), and end it."
+        } else {
+            "Give the server's user the right to write, or name the primary server instead of a replica."
+        };
         return Finding::problem(
             "database",
             format!("{version} takes no writes: {reason}"),
