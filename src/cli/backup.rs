@@ -42,8 +42,11 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
             keys.join(" and ")
         ),
     };
+    let unnoted = backup.unnoted.map_or_else(String::new, |error| {
+        format!("`countersign doctor` will not know of it: {error}\n")
+    });
     print(format_args!(
-        "Backed up to {}, as of {}: {} bytes, checked.\n{} organizations, {} users, {} API keys, {} applications.\n{key}\n",
+        "Backed up to {}, as of {}: {} bytes, checked.\n{} organizations, {} users, {} API keys, {} applications.\n{key}\n{unnoted}",
         arguments.file.display(),
         now.rfc3339(),
         backup.size_bytes,

@@ -201,6 +201,7 @@ impl Running {
         jobs::limits::flush(&self.app).await;
         // whoever still holds the app: what is on the disk now is whole
         self.app.store.close();
+        tracing::info!("Stopped");
         served
     }
 

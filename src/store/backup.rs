@@ -33,6 +33,8 @@ pub struct Backup {
     pub applications: i64,
     /// The ids of the secret keys under which its secrets are.
     pub secret_key_ids: BTreeSet<String>,
+    /// Why the database could not note that there is one, for `doctor`.
+    pub unnoted: Option<String>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -82,11 +84,11 @@ pub fn back_up(
             .bind::<Text, _>(name)
             .execute(conn)?;
     }
-    let backup = partial.check(now)?;
+    let mut backup = partial.check(now)?;
     partial.finish(target)?;
-    if let Err(error) = note(&mut conn, "backup", now) {
-        tracing::warn!("The backup is made, but the database could not note it: {error}");
-    }
+    backup.unnoted = note(&mut conn, "backup", now)
+        .err()
+        .map(|error| error.to_string());
     Ok(backup)
 }
 
@@ -177,6 +179,7 @@ impl Partial {
             api_keys,
             applications,
             secret_key_ids: secret_key_ids(conn)?,
+            unnoted: None,
         })
     }
 
