@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::output::print;
 use super::{ConfigArguments, Failure};
 use crate::store::{self, Database};
 use crate::types::time::Clock;

@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 
+use super::output::print;
 use super::{ConfigArguments, Failure, beside};
 use crate::domain::operations::restored;
 use crate::store::restored::PausedSecret;

@@ -4,7 +4,6 @@
 use std::process::Command;
 
 use countersign::config::Rate;
-use serde_json::Value;
 
 use crate::databases::{TestDatabase, both_databases, offered};
 use crate::domains::name_server::NameServer;
