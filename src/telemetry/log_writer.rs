@@ -31,7 +31,7 @@ pub fn run(queue: &Queue, log: &impl AsFd, style: Style) {
     let (mut told, mut failure) = (Stopwatch::start(), None);
     loop {
         for batch in batches(&queue.take(), style) {
-            failure = write_all(batch, &write, std::thread::sleep).or(failure);
+            failure = write_all(batch, write, std::thread::sleep).or(failure);
         }
         let is_overdue = told.elapsed() >= TELL_EVERY;
         if let Some(dropped) = queue.take_untold(is_overdue) {

@@ -276,7 +276,7 @@ impl Place {
     }
 
     fn serve(&self) -> Process {
-        Process::serve(&self.variables).unwrap_or_else(|ended| panic!("{}", ended.output))
+        Process::serve(&self.variables).unwrap_or_else(|ended| unreachable!("{}", ended.output))
     }
 
     fn run(&self, arguments: &[&str]) -> String {
