@@ -775,7 +775,9 @@ fn of_two_writes_that_wait_for_each_other_both_are_done() {
         let [first, second] = ids;
         let answers = join(cross([first, second]), cross([second, first])).await;
         assert_eq!(answers, (Ok(()), Ok(())));
-        assert_eq!(runs.load(Ordering::SeqCst), 3, "one of them twice");
+        // PostgreSQL ends one of them; both, if they look for the deadlock at the same moment
+        let runs = runs.load(Ordering::SeqCst);
+        assert!((3..=4).contains(&runs), "{runs}");
         for id in ids {
             let found = read(&store, move |c| c.find_organization(id)).await;
             assert_eq!(found.map(|row| row.generation), Some(2));
