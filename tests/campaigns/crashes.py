@@ -111,9 +111,7 @@ class Refresher(Client):
         if self.token is None:
             self.token = self.person.connect()
         answer = self.at.token(self.at.tool, grant_type="refresh_token", refresh_token=self.token)
-        if answer.status >= 500:
-            self.token = None
-        elif answer.status != 200:
+        if answer.status != 200:
             wrong(f"a refresh is answered {answer.status} {answer.body[:200]}")
             self.token = None
         else:

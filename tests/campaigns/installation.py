@@ -164,7 +164,10 @@ class Installation:
             "owner": self.owner, "workspaces": [self.workspace]}).json
 
     def token(self, client, **fields):
-        return self.form("/oauth2/token", fields, basic=client)
+        answer = self.form("/oauth2/token", fields, basic=client)
+        if answer.status >= 500:
+            raise OSError(f"/oauth2/token: {answer.status}")
+        return answer
 
 
 class Person:
